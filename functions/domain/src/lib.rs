@@ -1,0 +1,12 @@
+//! The rules of Birdsong, pure: what a post is, which regions it belongs to, how posts travel in
+//! frames, and how frames fold into windows.
+//!
+//! Nothing here knows AWS, HTTP, an async runtime or a clock: time and randomness are passed in
+//! (rule 5 of `docs/INVARIANTS.md`).
+
+pub mod hashtag;
+pub mod post;
+pub mod time;
+pub mod topk;
+pub mod uniques;
+pub mod wire;
