@@ -4,6 +4,7 @@
 //! Nothing here knows AWS, HTTP, an async runtime or a clock: time and randomness are passed in
 //! (rule 5 of `docs/INVARIANTS.md`).
 
+pub mod frame;
 pub mod hashtag;
 pub mod post;
 pub mod time;

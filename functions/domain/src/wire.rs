@@ -112,6 +112,12 @@ impl<'a> Reader<'a> {
         std::str::from_utf8(self.bytes()?).map_err(|_| DecodeError { at, what: "UTF-8 text" })
     }
 
+    /// All bytes that are left.
+    #[must_use]
+    pub fn rest(&self) -> &'a [u8] {
+        &self.bytes[self.at..]
+    }
+
     /// Checks that nothing is left.
     ///
     /// # Errors

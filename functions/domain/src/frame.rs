@@ -1,0 +1,314 @@
+//! Frames: what one record of the post log holds.
+//!
+//! Layout: `BSF` + version byte `1`, CRC-32 of the rest (little endian), uncompressed length
+//! (LEB128), then one zstd frame. Uncompressed: the header as a JSON line, then each post as a JSON
+//! line. The checksum turns a damaged record into one loud error instead of wrong numbers, and the
+//! stated length bounds what a hostile record can make us allocate.
+
+use serde::{Deserialize, Serialize};
+
+use crate::post::{Kind, Located};
+use crate::wire::{self, Reader};
+
+const MAGIC: [u8; 4] = *b"BSF1";
+/// Largest uncompressed frame that is read, in bytes.
+pub const MAX_FRAME_BYTES: usize = 8 << 20;
+
+/// One ordered sequence of a region's posts; its text form `region#bucket` is the partition key.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct Lane {
+    /// Region id, or [`STREAM`] for the ledger of a source.
+    pub region: String,
+    /// 0 unless the region is hot.
+    pub bucket: u16,
+}
+
+/// Pseudo-region whose windows hold what belongs to no region: the ledger of the streamer. No real
+/// region may begin with an underscore.
+pub const STREAM: &str = "_stream";
+
+impl Lane {
+    /// Bucket `bucket` of `region`.
+    #[must_use]
+    pub fn new(region: &str, bucket: u16) -> Self {
+        Self { region: region.to_owned(), bucket }
+    }
+}
+
+impl std::fmt::Display for Lane {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}#{}", self.region, self.bucket)
+    }
+}
+
+impl From<Lane> for String {
+    fn from(lane: Lane) -> Self {
+        lane.to_string()
+    }
+}
+
+/// A lane that is not written `region#bucket`.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("a lane is written region#bucket, not {0:?}")]
+pub struct BadLane(String);
+
+impl TryFrom<String> for Lane {
+    type Error = BadLane;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let parsed = text.rsplit_once('#').and_then(|(region, bucket)| Some((region, bucket.parse().ok()?)));
+        match parsed {
+            Some((region, bucket)) if !region.is_empty() => Ok(Self::new(region, bucket)),
+            _ => Err(BadLane(text)),
+        }
+    }
+}
+
+/// What became of the lines of a source. `received = sent + filtered + quarantined + duplicates +
+/// dropped`, where a post that several regions take is sent once here (rule 3).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Ledger {
+    /// Posts that came from the source, readable or not.
+    pub received: u64,
+    /// Posts that at least one region took and the log has.
+    pub sent: u64,
+    /// Posts that no region took, and notices that are no posts.
+    pub filtered: u64,
+    /// Lines that could not be read; they are in quarantine with their reason.
+    pub quarantined: u64,
+    /// Posts seen before.
+    pub duplicates: u64,
+    /// Posts given up because the log was away and the spool full.
+    pub dropped: u64,
+}
+
+impl Ledger {
+    /// Adds another ledger's counts.
+    pub fn add(&mut self, other: &Self) {
+        self.received += other.received;
+        self.sent += other.sent;
+        self.filtered += other.filtered;
+        self.quarantined += other.quarantined;
+        self.duplicates += other.duplicates;
+        self.dropped += other.dropped;
+    }
+
+    /// Whether every received post is accounted for.
+    #[must_use]
+    pub fn balances(&self) -> bool {
+        self.received == self.sent + self.filtered + self.quarantined + self.duplicates + self.dropped
+    }
+
+    /// Whether nothing happened.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// First line of a frame.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FrameHeader {
+    /// The lane that the frame belongs to.
+    pub lane: Lane,
+    /// The source's name, such as `demo` or `bluesky`.
+    pub source: String,
+    /// The streamer run that cut the frame; a fresh id each start.
+    pub run: String,
+    /// Number of the frame within its run and lane, from 1. A repeated append has the same number.
+    pub counter: u64,
+    /// When the frame was cut, by the streamer's clock; for archives the newest event time.
+    pub cut_ms: i64,
+    /// Since when the source has been connected.
+    pub connected_ms: i64,
+    /// Whether `cut_ms` is real time, so that posts can be late and lag can be told.
+    pub live: bool,
+    /// What happened since the run's last frame with a ledger; only on frames of [`STREAM`].
+    #[serde(default, skip_serializing_if = "Ledger::is_empty")]
+    pub ledger: Ledger,
+}
+
+/// One post in a frame. Text, handles and coordinates are gone (rule 6).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SlimPost {
+    /// Event time.
+    pub t: i64,
+    /// Keyed hash of the author.
+    pub a: u64,
+    /// Kind.
+    pub k: Kind,
+    /// How the region was decided.
+    pub l: Located,
+    /// Language, as the source says it; empty when it says nothing.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub g: String,
+    /// Hashtags as written, without `#`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub h: Vec<String>,
+    /// Number of mentions.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub m: u32,
+    /// Hosts of links.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub u: Vec<String>,
+}
+
+fn is_zero(n: &u32) -> bool {
+    *n == 0
+}
+
+/// Why the bytes of a log record are no frame.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FrameError {
+    /// Other magic or version.
+    #[error("not a frame of a version that this program knows")]
+    Unknown,
+    /// The checksum does not match.
+    #[error("the frame's checksum does not match: the record was damaged")]
+    Checksum,
+    /// Compressed bytes unreadable, or longer than stated or allowed.
+    #[error("the frame does not decompress to the length that it states")]
+    Compression,
+    /// Header or post line unreadable.
+    #[error("line {line} of the frame is not what it should be: {reason}")]
+    Line {
+        /// 1 for the header, 2 for the first post.
+        line: usize,
+        /// What the JSON reader says.
+        reason: String,
+    },
+}
+
+/// Encodes a frame. `posts` are the post lines, each ended by a newline.
+///
+/// # Errors
+/// When the header cannot be written as JSON or zstd fails for want of memory.
+pub fn encode(header: &FrameHeader, posts: &[u8]) -> Result<Vec<u8>, FrameError> {
+    let mut plain = serde_json::to_vec(header).map_err(|e| FrameError::Line { line: 1, reason: e.to_string() })?;
+    plain.reserve(posts.len() + 1);
+    plain.push(b'\n');
+    plain.extend_from_slice(posts);
+    let packed = zstd::bulk::compress(&plain, 1).map_err(|_| FrameError::Compression)?;
+    let mut body = Vec::with_capacity(packed.len() + 16);
+    body.extend_from_slice(&MAGIC);
+    body.extend_from_slice(&[0; 4]);
+    wire::put_u64(&mut body, plain.len() as u64);
+    body.extend_from_slice(&packed);
+    let sum = crc32fast::hash(&body[8..]);
+    body[4..8].copy_from_slice(&sum.to_le_bytes());
+    Ok(body)
+}
+
+/// A frame taken apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// First line.
+    pub header: FrameHeader,
+    /// The other lines.
+    pub posts: Vec<SlimPost>,
+}
+
+/// Decodes one log record.
+///
+/// # Errors
+/// When the bytes are not a whole, undamaged frame.
+pub fn decode(record: &[u8]) -> Result<Frame, FrameError> {
+    let rest = record.strip_prefix(&MAGIC).ok_or(FrameError::Unknown)?;
+    let (sum, body) = rest.split_first_chunk::<4>().ok_or(FrameError::Unknown)?;
+    if crc32fast::hash(body) != u32::from_le_bytes(*sum) {
+        return Err(FrameError::Checksum);
+    }
+    let mut reader = Reader::new(body);
+    let length = reader.u64().ok().and_then(|n| usize::try_from(n).ok()).filter(|n| *n <= MAX_FRAME_BYTES);
+    let length = length.ok_or(FrameError::Compression)?;
+    let plain = zstd::bulk::decompress(reader.rest(), length).map_err(|_| FrameError::Compression)?;
+    if plain.len() != length {
+        return Err(FrameError::Compression);
+    }
+    let at = |line: usize| move |e: serde_json::Error| FrameError::Line { line, reason: e.to_string() };
+    let mut lines = plain.split(|b| *b == b'\n').filter(|line| !line.is_empty()).enumerate();
+    let (_, first) = lines.next().ok_or(FrameError::Compression)?;
+    let header = serde_json::from_slice(first).map_err(at(1))?;
+    let posts = lines.map(|(n, line)| serde_json::from_slice(line).map_err(at(n + 1))).collect::<Result<_, _>>()?;
+    Ok(Frame { header, posts })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn header() -> FrameHeader {
+        FrameHeader {
+            lane: Lane::new("montreal", 0),
+            source: "demo".into(),
+            run: "r1".into(),
+            counter: 7,
+            cut_ms: 1_700_000_100_000,
+            connected_ms: 1_700_000_000_000,
+            live: true,
+            ledger: Ledger { received: 3, sent: 2, filtered: 1, ..Ledger::default() },
+        }
+    }
+
+    fn post() -> SlimPost {
+        SlimPost {
+            t: 1_700_000_099_000,
+            a: u64::MAX,
+            k: Kind::Repost,
+            l: Located::Text,
+            g: "fr".into(),
+            h: vec!["Montréal".into(), "\n\"".into()],
+            m: 2,
+            u: vec!["example.org".into()],
+        }
+    }
+
+    fn lines(posts: &[SlimPost]) -> Vec<u8> {
+        let mut out = Vec::new();
+        for post in posts {
+            serde_json::to_writer(&mut out, post).unwrap();
+            out.push(b'\n');
+        }
+        out
+    }
+
+    #[test]
+    fn a_frame_comes_back_as_it_went_in() {
+        for posts in [vec![], vec![post(), post()]] {
+            let bytes = encode(&header(), &lines(&posts)).unwrap();
+            assert_eq!(decode(&bytes), Ok(Frame { header: header(), posts }));
+        }
+    }
+
+    #[test]
+    fn every_single_flipped_byte_is_noticed() {
+        let bytes = encode(&header(), &lines(&[post()])).unwrap();
+        for at in 0..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 0x20;
+            assert!(decode(&damaged).is_err(), "byte {at}");
+            assert!(decode(&bytes[..at]).is_err(), "cut at {at}");
+        }
+    }
+
+    #[test]
+    fn lanes_are_written_region_hash_bucket() {
+        assert_eq!(Lane::try_from("a#3".to_owned()), Ok(Lane::new("a", 3)));
+        for bad in ["a", "#1", "a#x", "a#-1", ""] {
+            assert!(Lane::try_from(bad.to_owned()).is_err(), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_the_decoder_panic(bytes: Vec<u8>) {
+            let mut framed = MAGIC.to_vec();
+            framed.extend(crc32fast::hash(&bytes).to_le_bytes());
+            framed.extend(&bytes);
+            prop_assert!(decode(&framed).is_err());
+            prop_assert!(decode(&bytes).is_err());
+        }
+    }
+}
