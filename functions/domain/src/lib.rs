@@ -6,8 +6,10 @@
 
 pub mod frame;
 pub mod hashtag;
+pub mod ports;
 pub mod post;
 pub mod time;
 pub mod topk;
 pub mod uniques;
+pub mod window;
 pub mod wire;

@@ -1,0 +1,216 @@
+//! The two ports that the outside implements: the post log and the window store.
+
+use std::cmp::Ordering;
+use std::future::Future;
+
+use crate::frame::Lane;
+use crate::time::WindowStart;
+use crate::window::Partial;
+
+/// Position of a record in its shard: a decimal number that may be longer than 128 bits (Kinesis
+/// uses 56 digits), so it is kept as digits and compared by value.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct SequenceNumber(Box<str>);
+
+impl SequenceNumber {
+    /// Reads decimal digits; leading zeros are dropped so that equal numbers are equal texts.
+    #[must_use]
+    pub fn parse(digits: &str) -> Option<Self> {
+        if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+            return None;
+        }
+        let trimmed = digits.trim_start_matches('0');
+        Some(Self(if trimmed.is_empty() { "0" } else { trimmed }.into()))
+    }
+
+    /// The digits.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<u64> for SequenceNumber {
+    fn from(number: u64) -> Self {
+        Self(number.to_string().into())
+    }
+}
+
+impl std::fmt::Display for SequenceNumber {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Ord for SequenceNumber {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.len().cmp(&other.0.len()).then_with(|| self.0.cmp(&other.0))
+    }
+}
+
+impl PartialOrd for SequenceNumber {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+/// An error of the log or the store.
+#[derive(Debug, thiserror::Error)]
+pub enum PortError {
+    /// The service is away or overloaded; the same call may succeed later.
+    #[error("{what} did not answer, a retry may help: {reason}")]
+    Unavailable {
+        /// Which service and call.
+        what: &'static str,
+        /// What it said.
+        reason: String,
+    },
+    /// What is stored cannot be read; a retry does not help.
+    #[error("{what} holds something damaged: {reason}; a reprocess of that window may restore it")]
+    Corrupt {
+        /// Which service and item.
+        what: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The call itself is wrong or not allowed; a retry does not help.
+    #[error("{what} refused the call: {reason}")]
+    Refused {
+        /// Which service and call.
+        what: &'static str,
+        /// What it said.
+        reason: String,
+    },
+}
+
+impl PortError {
+    /// Whether the same call may succeed later.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        matches!(self, Self::Unavailable { .. })
+    }
+}
+
+/// One encoded frame on its way to the log.
+#[derive(Clone, Debug)]
+pub struct FrameRecord {
+    /// Decides the shard; records of one lane keep their order.
+    pub lane: Lane,
+    /// The encoded frame.
+    pub bytes: Vec<u8>,
+}
+
+/// One record of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogRecord {
+    /// Position in the shard.
+    pub sequence: SequenceNumber,
+    /// When the log took it.
+    pub arrived_ms: i64,
+    /// The encoded frame.
+    pub bytes: Vec<u8>,
+}
+
+/// Where to begin reading a shard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReadFrom {
+    /// At the oldest record kept.
+    Oldest,
+    /// At the first record that arrived at or after this time.
+    Time(i64),
+    /// Behind this record.
+    After(SequenceNumber),
+}
+
+/// The durable, ordered log of frames.
+pub trait PostLog: Send + Sync {
+    /// Appends frames in order and says for each whether the log has it. A frame whose outcome is
+    /// an error may be sent again; the ones before and after it are not affected.
+    fn append(&self, frames: &[FrameRecord]) -> impl Future<Output = Vec<Result<SequenceNumber, PortError>>> + Send;
+
+    /// Names of all shards.
+    fn shards(&self) -> impl Future<Output = Result<Vec<String>, PortError>> + Send;
+
+    /// Up to `limit` records of a shard in order; fewer than `limit` means that the end is near,
+    /// none that it is reached.
+    fn read(
+        &self,
+        shard: &str,
+        from: &ReadFrom,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<LogRecord>, PortError>> + Send;
+}
+
+/// Key of a stored partial.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PartialKey {
+    /// Region and bucket.
+    pub lane: Lane,
+    /// Start of the window.
+    pub window: WindowStart,
+}
+
+/// What a conditional put expects to find.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Expected {
+    /// Nothing stored under the key.
+    Absent,
+    /// A partial with exactly this generation and fence.
+    At {
+        /// Generation that the writer started from.
+        generation: u32,
+        /// Fence that the writer started from.
+        fence: SequenceNumber,
+    },
+}
+
+/// How a conditional put ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PutOutcome {
+    /// It is stored.
+    Stored,
+    /// Somebody else wrote meanwhile: load again and fold again.
+    Conflict,
+}
+
+/// The store of partials.
+pub trait WindowStore: Send + Sync {
+    /// The partial under a key.
+    fn load(&self, key: &PartialKey) -> impl Future<Output = Result<Option<Partial>, PortError>> + Send;
+
+    /// Stores a partial on condition that what is stored is what is expected.
+    fn put(
+        &self,
+        key: &PartialKey,
+        partial: &Partial,
+        expected: &Expected,
+    ) -> impl Future<Output = Result<PutOutcome, PortError>> + Send;
+
+    /// All partials of a region whose windows start in `from..to`, by window, then bucket.
+    fn query(
+        &self,
+        region: &str,
+        from: WindowStart,
+        to: WindowStart,
+    ) -> impl Future<Output = Result<Vec<(PartialKey, Partial)>, PortError>> + Send;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sequence_numbers_compare_by_value_beyond_128_bits() {
+        let n = |digits: &str| SequenceNumber::parse(digits).unwrap();
+        assert!(n("9") < n("10"));
+        assert!(
+            n("49590338271490256608559692538361571095921575989136588898")
+                < n("149590338271490256608559692538361571095921575989136588898")
+        );
+        assert_eq!(n("007"), n("7"));
+        assert_eq!(n("000"), n("0"));
+        for bad in ["", "-1", "1a", "１"] {
+            assert_eq!(SequenceNumber::parse(bad), None);
+        }
+    }
+}

@@ -1,0 +1,401 @@
+//! The aggregate of one window, and the stored item that holds it with its fence.
+
+use std::collections::BTreeMap;
+
+use crate::frame::{Frame, Ledger, SlimPost};
+use crate::hashtag;
+use crate::ports::SequenceNumber;
+use crate::time::{WindowSize, WindowStart};
+use crate::topk::TopK;
+use crate::uniques::Uniques;
+use crate::wire::{self, DecodeError, Reader};
+
+/// Hashtags with a counter in one partial.
+pub const HASHTAG_COUNTERS: usize = 96;
+/// Link hosts with a counter in one partial.
+pub const HOST_COUNTERS: usize = 32;
+/// Languages counted by name; further ones count as [`OTHER_LANGUAGE`].
+pub const MAX_LANGUAGES: usize = 64;
+/// Where languages beyond [`MAX_LANGUAGES`] are counted.
+pub const OTHER_LANGUAGE: &str = "other";
+/// Where posts without a language are counted (BCP 47's code for undetermined).
+pub const NO_LANGUAGE: &str = "und";
+
+const VERSION: u8 = 1;
+
+/// What folding depends on besides the log. Two runs with the same rules give the same bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FoldRules {
+    /// Length of a window.
+    pub size: WindowSize,
+    /// How long after its end a window still takes posts as on time, in milliseconds.
+    pub lateness_ms: i64,
+}
+
+impl Default for FoldRules {
+    fn default() -> Self {
+        Self { size: WindowSize::FIVE_MINUTES, lateness_ms: 120_000 }
+    }
+}
+
+/// Everything counted of one lane in one window. A pure function of the frames folded, in lane
+/// order.
+#[derive(Clone, Debug, Default)]
+pub struct Aggregate {
+    /// Posts by kind, in the order of [`crate::post::Kind::ALL`].
+    pub kinds: [u64; 4],
+    /// Posts in each minute of the window.
+    pub per_minute: Vec<u64>,
+    /// Posts by language.
+    pub languages: BTreeMap<Box<str>, u64>,
+    /// Distinct authors.
+    pub authors: Uniques,
+    /// Hashtags by folded key.
+    pub hashtags: Option<TopK>,
+    /// Mentions of accounts.
+    pub mentions: u64,
+    /// Hosts of links.
+    pub hosts: Option<TopK>,
+    /// Posts by how the region was decided, in the order of [`crate::post::Located::ALL`].
+    pub located: [u64; 5],
+    /// Sum, maximum and number of lags between a post and the cut of its frame, in milliseconds;
+    /// live sources only.
+    pub lag: Lag,
+    /// Frames that touched this window, heartbeats among them. None means that nobody looked.
+    pub frames: u64,
+    /// Posts that came when the window was final already; they are counted all the same.
+    pub late: u64,
+    /// What the streamer says of the lines that it received (lane `_stream` only).
+    pub ledger: Ledger,
+}
+
+/// Lags between post and frame.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lag {
+    /// Sum in milliseconds.
+    pub sum_ms: u64,
+    /// Largest, in milliseconds.
+    pub max_ms: u64,
+    /// Number of posts with a lag.
+    pub count: u64,
+}
+
+impl Aggregate {
+    /// Posts of any kind.
+    #[must_use]
+    pub fn posts(&self) -> u64 {
+        self.kinds.iter().sum()
+    }
+
+    /// Folds those posts of `frame` that lie in `window`, and, when the frame was cut in this
+    /// window, its heartbeat and ledger.
+    pub fn fold(&mut self, rules: FoldRules, window: WindowStart, frame: &Frame) {
+        let header = &frame.header;
+        let end_ms = window.0 + rules.size.ms();
+        let is_late = header.live && header.cut_ms >= end_ms + rules.lateness_ms;
+        if rules.size.start_of(header.cut_ms) == window {
+            self.ledger.add(&header.ledger);
+        }
+        self.frames += 1;
+        self.per_minute.resize(rules.size.minutes(), 0);
+        for post in frame.posts.iter().filter(|post| rules.size.start_of(post.t) == window) {
+            self.count(post, window);
+            self.late += u64::from(is_late);
+            if header.live {
+                // A negative lag is clock skew between the source and us.
+                let lag = u64::try_from(header.cut_ms - post.t).unwrap_or(0);
+                self.lag.sum_ms += lag;
+                self.lag.max_ms = self.lag.max_ms.max(lag);
+                self.lag.count += 1;
+            }
+        }
+    }
+
+    fn count(&mut self, post: &SlimPost, window: WindowStart) {
+        self.kinds[post.k as usize] += 1;
+        self.located[post.l as usize] += 1;
+        if let Some(minute) = self.per_minute.get_mut(((post.t - window.0) / 60_000) as usize) {
+            *minute += 1;
+        }
+        let language = if post.g.is_empty() { NO_LANGUAGE } else { &post.g };
+        if let Some(count) = self.languages.get_mut(language) {
+            *count += 1;
+        } else {
+            let language = if self.languages.len() < MAX_LANGUAGES { language } else { OTHER_LANGUAGE };
+            *self.languages.entry(language.into()).or_default() += 1;
+        }
+        self.authors.add(post.a);
+        self.mentions += u64::from(post.m);
+        for written in &post.h {
+            if let Some(key) = hashtag::key(written) {
+                self.hashtags.get_or_insert_with(|| TopK::new(HASHTAG_COUNTERS)).add(&key, written);
+            }
+        }
+        for host in &post.u {
+            self.hosts.get_or_insert_with(|| TopK::new(HOST_COUNTERS)).add(host, host);
+        }
+    }
+
+    /// Takes in the aggregate of another lane, or of another window when windows are merged into
+    /// longer steps. Minutes are kept only when both have the same number and `same_window`.
+    pub fn merge(&mut self, other: &Self, same_window: bool) {
+        for (ours, theirs) in self.kinds.iter_mut().zip(other.kinds) {
+            *ours += theirs;
+        }
+        for (ours, theirs) in self.located.iter_mut().zip(other.located) {
+            *ours += theirs;
+        }
+        if same_window {
+            if self.per_minute.len() < other.per_minute.len() {
+                self.per_minute.resize(other.per_minute.len(), 0);
+            }
+            for (ours, theirs) in self.per_minute.iter_mut().zip(&other.per_minute) {
+                *ours += theirs;
+            }
+        } else {
+            self.per_minute.extend(&other.per_minute);
+        }
+        for (language, count) in &other.languages {
+            *self.languages.entry(language.clone()).or_default() += count;
+        }
+        self.authors.merge(&other.authors);
+        self.mentions += other.mentions;
+        merge_top(&mut self.hashtags, other.hashtags.as_ref(), MERGED_COUNTERS);
+        merge_top(&mut self.hosts, other.hosts.as_ref(), MERGED_COUNTERS);
+        self.lag.sum_ms += other.lag.sum_ms;
+        self.lag.max_ms = self.lag.max_ms.max(other.lag.max_ms);
+        self.lag.count += other.lag.count;
+        self.frames += other.frames;
+        self.late += other.late;
+        self.ledger.add(&other.ledger);
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        let Ledger { received, sent, filtered, quarantined, duplicates, dropped } = self.ledger;
+        let counts = [self.mentions, self.frames, self.late, self.lag.sum_ms, self.lag.max_ms, self.lag.count];
+        let ledger = [received, sent, filtered, quarantined, duplicates, dropped];
+        for count in self.kinds.iter().chain(&self.located).chain(&counts).chain(&ledger) {
+            wire::put_u64(out, *count);
+        }
+        wire::put_u64(out, self.per_minute.len() as u64);
+        self.per_minute.iter().for_each(|n| wire::put_u64(out, *n));
+        wire::put_u64(out, self.languages.len() as u64);
+        for (language, count) in &self.languages {
+            wire::put_bytes(out, language.as_bytes());
+            wire::put_u64(out, *count);
+        }
+        self.authors.encode(out);
+        for top in [&self.hashtags, &self.hosts] {
+            out.push(u8::from(top.is_some()));
+            if let Some(top) = top {
+                top.encode(out);
+            }
+        }
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let mut aggregate = Self::default();
+        for count in aggregate.kinds.iter_mut().chain(&mut aggregate.located) {
+            *count = reader.u64()?;
+        }
+        aggregate.mentions = reader.u64()?;
+        aggregate.frames = reader.u64()?;
+        aggregate.late = reader.u64()?;
+        aggregate.lag = Lag { sum_ms: reader.u64()?, max_ms: reader.u64()?, count: reader.u64()? };
+        aggregate.ledger = Ledger {
+            received: reader.u64()?,
+            sent: reader.u64()?,
+            filtered: reader.u64()?,
+            quarantined: reader.u64()?,
+            duplicates: reader.u64()?,
+            dropped: reader.u64()?,
+        };
+        for _ in 0..reader.u64()? {
+            aggregate.per_minute.push(reader.u64()?);
+        }
+        for _ in 0..reader.u64()? {
+            let language = reader.text()?.into();
+            aggregate.languages.insert(language, reader.u64()?);
+        }
+        aggregate.authors = Uniques::decode(reader)?;
+        if reader.u8()? == 1 {
+            aggregate.hashtags = Some(TopK::decode(HASHTAG_COUNTERS, reader)?);
+        }
+        if reader.u8()? == 1 {
+            aggregate.hosts = Some(TopK::decode(HOST_COUNTERS, reader)?);
+        }
+        Ok(aggregate)
+    }
+}
+
+/// Counters of a merged answer: large, since it is never stored.
+const MERGED_COUNTERS: usize = 2048;
+
+fn merge_top(ours: &mut Option<TopK>, theirs: Option<&TopK>, capacity: usize) {
+    if let Some(theirs) = theirs {
+        ours.get_or_insert_with(|| TopK::new(capacity)).merge(theirs);
+    }
+}
+
+/// The windows that a frame touches, in order: those of its posts, and the one in which it was cut.
+#[must_use]
+pub fn touched(rules: FoldRules, frame: &Frame) -> Vec<WindowStart> {
+    let mut windows = vec![rules.size.start_of(frame.header.cut_ms)];
+    for post in &frame.posts {
+        let window = rules.size.start_of(post.t);
+        if windows.last() != Some(&window) {
+            windows.push(window);
+        }
+    }
+    windows.sort_unstable();
+    windows.dedup();
+    windows
+}
+
+/// The stored item of one (region, window, lane).
+#[derive(Clone, Debug)]
+pub struct Partial {
+    /// Which computation wrote it: live is 1, each reprocess takes the next.
+    pub generation: u32,
+    /// The last log record folded into it.
+    pub fence: SequenceNumber,
+    /// What was counted.
+    pub aggregate: Aggregate,
+}
+
+impl Partial {
+    /// The one byte form of this partial: version, generation, fence, aggregate; zstd-compressed.
+    /// Compression cannot fail for want of anything but memory; then the bytes are an error.
+    ///
+    /// # Errors
+    /// When zstd fails.
+    pub fn encode(&self) -> std::io::Result<Vec<u8>> {
+        let mut out = vec![VERSION];
+        wire::put_u64(&mut out, u64::from(self.generation));
+        wire::put_bytes(&mut out, self.fence.as_str().as_bytes());
+        self.aggregate.encode(&mut out);
+        zstd::bulk::compress(&out, 3)
+    }
+
+    /// Reads what [`Partial::encode`] wrote.
+    ///
+    /// # Errors
+    /// When the bytes are damaged: our own corruption, to be reported and never skipped (rule 4).
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        const LARGEST: usize = 1 << 20;
+        let plain = zstd::bulk::decompress(bytes, LARGEST)
+            .map_err(|_| DecodeError { at: 0, what: "a zstd frame of at most 1 MiB" })?;
+        let mut reader = Reader::new(&plain);
+        if reader.u8()? != VERSION {
+            return Err(reader.error("version 1 of the stored window"));
+        }
+        let generation = u32::try_from(reader.u64()?).map_err(|_| reader.error("a generation"))?;
+        let fence = SequenceNumber::parse(reader.text()?).ok_or(reader.error("a sequence number"))?;
+        let aggregate = Aggregate::decode(&mut reader)?;
+        reader.finish()?;
+        Ok(Self { generation, fence, aggregate })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::{FrameHeader, Lane};
+    use crate::post::{Kind, Located};
+    use proptest::prelude::*;
+
+    fn frame(cut_ms: i64, live: bool, posts: Vec<SlimPost>) -> Frame {
+        let header = FrameHeader {
+            lane: Lane::new("r", 0),
+            source: "test".into(),
+            run: "run".into(),
+            counter: 1,
+            cut_ms,
+            connected_ms: 0,
+            live,
+            ledger: Ledger { received: 1, filtered: 1, ..Ledger::default() },
+        };
+        Frame { header, posts }
+    }
+
+    fn post(t: i64, author: u64) -> SlimPost {
+        SlimPost {
+            t,
+            a: author,
+            k: Kind::Repost,
+            l: Located::Place,
+            g: "fr".into(),
+            h: vec!["Tag".into(), format!("t{}", author % 150)],
+            m: 1,
+            u: vec![format!("host{}.example", author % 40)],
+        }
+    }
+
+    fn partial(aggregate: Aggregate) -> Partial {
+        Partial { generation: 1, fence: 7u64.into(), aggregate }
+    }
+
+    #[test]
+    fn a_frame_counts_in_each_window_that_its_posts_lie_in() {
+        let rules = FoldRules::default();
+        let frame = frame(310_000, true, vec![post(299_999, 1), post(300_000, 2), post(305_000, 2)]);
+        assert_eq!(touched(rules, &frame), [WindowStart(0), WindowStart(300_000)]);
+        let (mut first, mut second) = (Aggregate::default(), Aggregate::default());
+        first.fold(rules, WindowStart(0), &frame);
+        second.fold(rules, WindowStart(300_000), &frame);
+        assert_eq!((first.posts(), second.posts()), (1, 2));
+        assert_eq!((first.ledger.received, second.ledger.received), (0, 1), "the ledger belongs to the cut's window");
+        assert_eq!(first.per_minute, [0, 0, 0, 0, 1]);
+        assert_eq!(second.authors.estimate().value, 1);
+        assert_eq!(second.lag, Lag { sum_ms: 15_000, max_ms: 10_000, count: 2 });
+        assert_eq!((first.late, second.late), (0, 0));
+    }
+
+    #[test]
+    fn a_post_is_late_when_its_window_was_final_at_the_cut() {
+        let rules = FoldRules::default();
+        let posts = vec![post(1, 1)];
+        for (cut, live, late) in [(419_999, true, 0), (420_000, true, 1), (9_420_000, false, 0)] {
+            let mut aggregate = Aggregate::default();
+            aggregate.fold(rules, WindowStart(0), &frame(cut, live, posts.clone()));
+            assert_eq!((aggregate.posts(), aggregate.late), (1, late), "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn a_typical_partial_is_at_most_four_kib() {
+        let posts = (0..1500).map(|n| post(n * 199, (n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect();
+        let mut aggregate = Aggregate::default();
+        aggregate.fold(FoldRules::default(), WindowStart(0), &frame(299_000, true, posts));
+        let bytes = partial(aggregate).encode().unwrap();
+        assert!(bytes.len() <= 4096, "{} bytes", bytes.len());
+    }
+
+    #[test]
+    fn damaged_partials_are_errors() {
+        let mut aggregate = Aggregate::default();
+        aggregate.fold(FoldRules::default(), WindowStart(0), &frame(1, true, vec![post(1, 1)]));
+        let bytes = partial(aggregate).encode().unwrap();
+        assert!(Partial::decode(&bytes).is_ok());
+        for cut in 0..bytes.len() {
+            assert!(Partial::decode(&bytes[..cut]).is_err(), "cut at {cut}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+        /// A restart between any two frames must not show in the stored bytes.
+        #[test]
+        fn a_reload_between_frames_changes_no_byte(posts in prop::collection::vec((0i64..300_000, 0u64..700), 0..900), every in 1usize..60) {
+            let rules = FoldRules::default();
+            let (mut straight, mut reloaded) = (Aggregate::default(), Aggregate::default());
+            for chunk in posts.chunks(every) {
+                let frame = frame(299_999, true, chunk.iter().map(|(t, a)| post(*t, a * 7919)).collect());
+                straight.fold(rules, WindowStart(0), &frame);
+                reloaded.fold(rules, WindowStart(0), &frame);
+                reloaded = Partial::decode(&partial(reloaded).encode().unwrap()).unwrap().aggregate;
+            }
+            prop_assert_eq!(partial(straight).encode().unwrap(), partial(reloaded).encode().unwrap());
+        }
+    }
+}
