@@ -264,14 +264,14 @@ pub struct Partial {
 }
 
 impl Partial {
-    /// The one byte form of this partial: version, generation, fence, aggregate; zstd-compressed.
-    /// Compression cannot fail for want of anything but memory; then the bytes are an error.
+    /// The one byte form of this partial's state: version, fence, aggregate; zstd-compressed. The
+    /// generation is not part of it (stores keep it beside): who computed a window must not show in
+    /// its bytes (rule 1).
     ///
     /// # Errors
     /// When zstd fails.
     pub fn encode(&self) -> std::io::Result<Vec<u8>> {
         let mut out = vec![VERSION];
-        wire::put_u64(&mut out, u64::from(self.generation));
         wire::put_bytes(&mut out, self.fence.as_str().as_bytes());
         self.aggregate.encode(&mut out);
         zstd::bulk::compress(&out, 3)
@@ -281,7 +281,7 @@ impl Partial {
     ///
     /// # Errors
     /// When the bytes are damaged: our own corruption, to be reported and never skipped (rule 4).
-    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+    pub fn decode(generation: u32, bytes: &[u8]) -> Result<Self, DecodeError> {
         const LARGEST: usize = 1 << 20;
         let plain = zstd::bulk::decompress(bytes, LARGEST)
             .map_err(|_| DecodeError { at: 0, what: "a zstd frame of at most 1 MiB" })?;
@@ -289,7 +289,6 @@ impl Partial {
         if reader.u8()? != VERSION {
             return Err(reader.error("version 1 of the stored window"));
         }
-        let generation = u32::try_from(reader.u64()?).map_err(|_| reader.error("a generation"))?;
         let fence = SequenceNumber::parse(reader.text()?).ok_or(reader.error("a sequence number"))?;
         let aggregate = Aggregate::decode(&mut reader)?;
         reader.finish()?;
@@ -376,9 +375,9 @@ mod tests {
         let mut aggregate = Aggregate::default();
         aggregate.fold(FoldRules::default(), WindowStart(0), &frame(1, true, vec![post(1, 1)]));
         let bytes = partial(aggregate).encode().unwrap();
-        assert!(Partial::decode(&bytes).is_ok());
+        assert!(Partial::decode(1, &bytes).is_ok());
         for cut in 0..bytes.len() {
-            assert!(Partial::decode(&bytes[..cut]).is_err(), "cut at {cut}");
+            assert!(Partial::decode(1, &bytes[..cut]).is_err(), "cut at {cut}");
         }
     }
 
@@ -393,7 +392,7 @@ mod tests {
                 let frame = frame(299_999, true, chunk.iter().map(|(t, a)| post(*t, a * 7919)).collect());
                 straight.fold(rules, WindowStart(0), &frame);
                 reloaded.fold(rules, WindowStart(0), &frame);
-                reloaded = Partial::decode(&partial(reloaded).encode().unwrap()).unwrap().aggregate;
+                reloaded = Partial::decode(1, &partial(reloaded).encode().unwrap()).unwrap().aggregate;
             }
             prop_assert_eq!(partial(straight).encode().unwrap(), partial(reloaded).encode().unwrap());
         }

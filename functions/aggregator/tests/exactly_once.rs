@@ -1,0 +1,120 @@
+//! Rule 1: a stored window is a pure function of the log, whatever happens on the way.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::sync::Arc;
+
+use birdsong_aggregator::Aggregator;
+use birdsong_domain::frame::{self, FrameHeader, Lane, Ledger, SlimPost};
+use birdsong_domain::ports::LogRecord;
+use birdsong_domain::post::{Kind, Located};
+use birdsong_domain::window::FoldRules;
+use birdsong_testkit::{Fault, MemoryStore};
+use proptest::prelude::*;
+
+fn record(n: u64, lane: u16, posts: &[(i64, u64)]) -> LogRecord {
+    let header = FrameHeader {
+        lane: Lane::new("r", lane),
+        source: "test".into(),
+        run: "run".into(),
+        counter: n,
+        cut_ms: 400_000 + n as i64 * 20_000,
+        connected_ms: 0,
+        live: true,
+        ledger: Ledger::default(),
+    };
+    let mut lines = Vec::new();
+    for (t, a) in posts {
+        let post = SlimPost {
+            t: *t,
+            a: *a,
+            k: Kind::ALL[(*a % 4) as usize],
+            l: Located::Text,
+            g: ["en", "fr", ""][(*a % 3) as usize].into(),
+            h: vec![format!("T{}", a % 130)],
+            m: 1,
+            u: vec![],
+        };
+        lines.extend(serde_json::to_vec(&post).unwrap());
+        lines.push(b'\n');
+    }
+    LogRecord { sequence: n.into(), arrived_ms: 0, bytes: frame::encode(&header, &lines).unwrap() }
+}
+
+fn log() -> impl Strategy<Value = Vec<LogRecord>> {
+    let posts = prop::collection::vec((0i64..900_000, 0u64..400), 0..12);
+    prop::collection::vec((0u16..3, posts), 1..14).prop_map(|records| {
+        records.iter().enumerate().map(|(n, (lane, posts))| record(n as u64 + 1, *lane, posts)).collect()
+    })
+}
+
+fn run<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+}
+
+fn undisturbed(log: &[LogRecord]) -> Arc<MemoryStore> {
+    let store = Arc::new(MemoryStore::default());
+    run(Aggregator::new(store.clone(), FoldRules::default(), 64).fold_batch(log)).unwrap();
+    store
+}
+
+fn fault() -> impl Strategy<Value = Fault> {
+    prop_oneof![3 => Just(Fault::None), 1 => Just(Fault::Lost), 1 => Just(Fault::AnswerLost)]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(10_000))]
+    /// Two aggregators, each with a cache of its own, read the same shard with other batch cuts,
+    /// crash at any put, begin again behind an older checkpoint and get batches twice.
+    #[test]
+    fn crashes_duplicates_cuts_and_rivals_change_no_byte(
+        log in log(),
+        steps in prop::collection::vec((any::<bool>(), 1usize..6, 0usize..4, any::<bool>()), 1..12),
+        faults in prop::collection::vec(fault(), 0..24),
+        cache in 1usize..6,
+    ) {
+        let expected = undisturbed(&log).dump();
+        let store = Arc::new(MemoryStore::default());
+        store.inject(faults);
+        let new = || Aggregator::new(store.clone(), FoldRules::default(), cache);
+        let mut rivals = [(new(), 0usize), (new(), 0usize)];
+        run(async {
+            for (who, take, back, crash) in steps {
+                let (aggregator, checkpoint) = &mut rivals[usize::from(who)];
+                let from = checkpoint.saturating_sub(back);
+                let to = (from + take).min(log.len());
+                if aggregator.fold_batch(&log[from..to]).await.is_ok() {
+                    *checkpoint = (*checkpoint).max(to);
+                }
+                if crash {
+                    *aggregator = new();
+                }
+            }
+            // In the end each record has been given until its batch was taken.
+            for (aggregator, checkpoint) in &mut rivals {
+                while aggregator.fold_batch(&log[*checkpoint..]).await.is_err() {}
+            }
+        });
+        prop_assert_eq!(store.dump(), expected);
+    }
+}
+
+#[test]
+fn a_damaged_record_is_reported_and_the_rest_is_folded() {
+    let mut log: Vec<_> = (1..=3).map(|n| record(n, 0, &[(1000, n)])).collect();
+    log[1].bytes[10] ^= 1;
+    let store = Arc::new(MemoryStore::default());
+    let outcome = run(Aggregator::new(store.clone(), FoldRules::default(), 8).fold_batch(&log)).unwrap();
+    assert_eq!((outcome.folded_posts, outcome.quarantined.len()), (2, 1));
+    assert_eq!(outcome.quarantined[0].0, 2u64.into());
+}
+
+#[test]
+fn a_damaged_window_is_an_error_and_is_not_overwritten() {
+    let log = [record(1, 0, &[(1000, 1)])];
+    let store = undisturbed(&log);
+    let key = store.dump().into_keys().next().unwrap();
+    store.overwrite(key.clone(), 1, vec![1, 2, 3]);
+    let mut aggregator = Aggregator::new(store.clone(), FoldRules::default(), 8);
+    assert!(run(aggregator.fold_batch(&[record(2, 0, &[(1000, 2)])])).is_err());
+    assert_eq!(store.dump()[&key].1, [1, 2, 3]);
+}
