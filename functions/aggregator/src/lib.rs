@@ -38,10 +38,10 @@ pub enum FoldError {
 /// What became of a batch whose windows are all stored, so that it may be checkpointed.
 #[derive(Debug, Default)]
 pub struct BatchOutcome {
-    /// Posts folded now, whether on time or late.
-    pub folded_posts: u64,
-    /// Of these, posts whose window was final when their frame was cut.
-    pub late_posts: u64,
+    /// Posts folded now and on time. A post that several regions took counts once.
+    pub aggregated: u64,
+    /// Posts folded now whose window was final when their frame was cut.
+    pub late: u64,
     /// Puts that somebody else's write made us repeat.
     pub conflicts: u64,
     /// Partials written.
@@ -119,8 +119,8 @@ impl<S: WindowStore> Aggregator<S> {
             }
             match self.store.put(&key, &partial, &expected).await? {
                 PutOutcome::Stored => {
-                    outcome.folded_posts += posts;
-                    outcome.late_posts += late;
+                    outcome.aggregated += posts - late;
+                    outcome.late += late;
                     outcome.stored += 1;
                     self.keep(key, partial);
                     return Ok(());
@@ -151,7 +151,8 @@ fn fold_onto(
     base: Option<Partial>,
     frames: &[(&SequenceNumber, &Frame)],
 ) -> (Option<(Partial, bool)>, u64, u64) {
-    let (before, late_before) = base.as_ref().map_or((0, 0), |p| (p.aggregate.posts(), p.aggregate.late));
+    let counts = |partial: &Partial| (partial.aggregate.primary, partial.aggregate.primary_late);
+    let (before, late_before) = base.as_ref().map_or((0, 0), counts);
     let mut partial = base;
     let mut is_changed = false;
     for (sequence, frame) in frames {
@@ -167,6 +168,6 @@ fn fold_onto(
         target.aggregate.fold(rules, key.window, frame);
         target.fence = (*sequence).clone();
     }
-    let (after, late_after) = partial.as_ref().map_or((0, 0), |p| (p.aggregate.posts(), p.aggregate.late));
+    let (after, late_after) = partial.as_ref().map_or((0, 0), counts);
     (partial.map(|partial| (partial, is_changed)), after - before, late_after - late_before)
 }

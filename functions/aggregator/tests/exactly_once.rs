@@ -25,10 +25,12 @@ fn record(n: u64, lane: u16, posts: &[(i64, u64)]) -> LogRecord {
     let mut lines = Vec::new();
     for (t, a) in posts {
         let post = SlimPost {
+            i: u128::from(*a),
             t: *t,
             a: *a,
             k: Kind::ALL[(*a % 4) as usize],
             l: Located::Text,
+            c: *a % 5 == 0,
             g: ["en", "fr", ""][(*a % 3) as usize].into(),
             h: vec![format!("T{}", a % 130)],
             m: 1,
@@ -104,7 +106,7 @@ fn a_damaged_record_is_reported_and_the_rest_is_folded() {
     log[1].bytes[10] ^= 1;
     let store = Arc::new(MemoryStore::default());
     let outcome = run(Aggregator::new(store.clone(), FoldRules::default(), 8).fold_batch(&log)).unwrap();
-    assert_eq!((outcome.folded_posts, outcome.quarantined.len()), (2, 1));
+    assert_eq!((outcome.aggregated + outcome.late, outcome.quarantined.len()), (2, 1));
     assert_eq!(outcome.quarantined[0].0, 2u64.into());
 }
 

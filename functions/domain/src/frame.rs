@@ -132,6 +132,8 @@ pub struct FrameHeader {
 /// One post in a frame. Text, handles and coordinates are gone (rule 6).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SlimPost {
+    /// Identity ([`crate::post::PostId`]): lets a streamer that starts again know what the log has.
+    pub i: u128,
     /// Event time.
     pub t: i64,
     /// Keyed hash of the author.
@@ -140,6 +142,10 @@ pub struct SlimPost {
     pub k: Kind,
     /// How the region was decided.
     pub l: Located,
+    /// Whether this is a further copy of a post that an earlier region took too; the ledger counts
+    /// a post once.
+    #[serde(default, skip_serializing_if = "is_first")]
+    pub c: bool,
     /// Language, as the source says it; empty when it says nothing.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub g: String,
@@ -152,6 +158,10 @@ pub struct SlimPost {
     /// Hosts of links.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub u: Vec<String>,
+}
+
+fn is_first(copy: &bool) -> bool {
+    !copy
 }
 
 fn is_zero(n: &u32) -> bool {
@@ -254,10 +264,12 @@ mod tests {
 
     fn post() -> SlimPost {
         SlimPost {
+            i: u128::MAX,
             t: 1_700_000_099_000,
             a: u64::MAX,
             k: Kind::Repost,
             l: Located::Text,
+            c: true,
             g: "fr".into(),
             h: vec!["Montréal".into(), "\n\"".into()],
             m: 2,

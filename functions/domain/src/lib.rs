@@ -8,6 +8,7 @@ pub mod frame;
 pub mod hashtag;
 pub mod ports;
 pub mod post;
+pub mod region;
 pub mod time;
 pub mod topk;
 pub mod uniques;

@@ -193,6 +193,9 @@ pub trait WindowStore: Send + Sync {
         from: WindowStart,
         to: WindowStart,
     ) -> impl Future<Output = Result<Vec<(PartialKey, Partial)>, PortError>> + Send;
+
+    /// Start of the newest window of a region, if it has any.
+    fn newest(&self, region: &str) -> impl Future<Output = Result<Option<WindowStart>, PortError>> + Send;
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! One post, slimmed to what the metrics need. No text and no handle survive here (rule 6).
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 /// What a post is. When a post is several at once, the first of repost > quote > reply > original
@@ -55,6 +57,129 @@ impl Located {
     pub const ALL: [Self; 5] = [Self::Point, Self::Place, Self::Rule, Self::Text, Self::All];
 }
 
+/// Identity of a post across all sources, for finding duplicates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PostId(pub u128);
+
+impl PostId {
+    /// A numeric id of X (v2 and v1.1 share one id space).
+    #[must_use]
+    pub fn x(id: u64) -> Self {
+        Self(u128::from(id))
+    }
+
+    /// An id that is a text, such as `did:plc:…/3mmi…`, within the id space named `space`. Two
+    /// 64-bit SipHash values side by side; bit 127 keeps them apart from numeric ids.
+    #[must_use]
+    pub fn text(space: &str, id: &str) -> Self {
+        use siphasher::sip128::{Hasher128, SipHasher24};
+        use std::hash::Hasher;
+        let mut hasher = SipHasher24::new();
+        hasher.write(space.as_bytes());
+        hasher.write_u8(0xff);
+        hasher.write(id.as_bytes());
+        Self(hasher.finish128().as_u128() | 1 << 127)
+    }
+}
+
+/// The secret under which author ids are hashed, so that a stored number leads to nobody. Made once
+/// per installation; with another key the same author is another number.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct AuthorKey(pub [u8; 16]);
+
+impl std::fmt::Debug for AuthorKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("AuthorKey(secret)")
+    }
+}
+
+impl AuthorKey {
+    /// SipHash-2-4 (a keyed pseudorandom function, Aumasson and Bernstein 2012) of the author's id
+    /// in the id space named `space`.
+    #[must_use]
+    pub fn hash(&self, space: &str, author: &str) -> u64 {
+        use siphasher::sip::SipHasher24;
+        use std::hash::Hasher;
+        let mut hasher = SipHasher24::new_with_key(&self.0);
+        hasher.write(space.as_bytes());
+        hasher.write_u8(0xff);
+        hasher.write(author.as_bytes());
+        hasher.finish()
+    }
+}
+
+/// Longitude and latitude in degrees.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Point {
+    /// East is positive.
+    pub lon: f64,
+    /// North is positive.
+    pub lat: f64,
+}
+
+/// West, south, east, north in degrees; west is larger than east when the box crosses the
+/// antimeridian.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct GeoBox {
+    /// Western edge.
+    pub west: f64,
+    /// Southern edge.
+    pub south: f64,
+    /// Eastern edge.
+    pub east: f64,
+    /// Northern edge.
+    pub north: f64,
+}
+
+/// A post as a source yields it: the slim fields, and beside them what is needed to match regions
+/// and then forgotten (text, coordinates, place, rule tags).
+#[derive(Clone, Debug, PartialEq)]
+pub struct SourcePost<'a> {
+    /// Identity.
+    pub id: PostId,
+    /// Event time.
+    pub time_ms: i64,
+    /// Keyed hash of the author.
+    pub author: u64,
+    /// Kind.
+    pub kind: Kind,
+    /// Language as the source says it (BCP 47), empty when it says none.
+    pub lang: Cow<'a, str>,
+    /// Hashtags as written, without `#`. Of a repost, those of the original.
+    pub hashtags: Vec<Cow<'a, str>>,
+    /// Number of accounts mentioned.
+    pub mentions: u32,
+    /// Hosts of links, lower case, without `www.`.
+    pub hosts: Vec<Cow<'a, str>>,
+    /// The text, for keywords. Of a repost, the original's.
+    pub text: Cow<'a, str>,
+    /// The post's own coordinates.
+    pub point: Option<Point>,
+    /// The box of the place that the post names.
+    pub place: Option<GeoBox>,
+    /// Tags of the source's rules that matched.
+    pub rule_tags: Vec<Cow<'a, str>>,
+}
+
+/// The host of a web address as it is counted: lower case, without user, port and `www.`; `None`
+/// when the address has no host.
+#[must_use]
+pub fn link_host(address: &str) -> Option<Cow<'_, str>> {
+    const LONGEST_HOST: usize = 253; // RFC 1035
+    let rest = address.split_once("://").map(|(_, rest)| rest)?;
+    let authority = rest.split(['/', '?', '#', '\\']).next()?;
+    let host = authority.rsplit('@').next()?;
+    let host = host.split(':').next()?.trim_end_matches('.');
+    let host = match host.get(..4) {
+        Some(www) if www.eq_ignore_ascii_case("www.") => &host[4..],
+        _ => host,
+    };
+    if host.is_empty() || host.len() > LONGEST_HOST {
+        return None;
+    }
+    Some(crate::hashtag::fold(host))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,5 +190,29 @@ mod tests {
         assert_eq!(Kind::of(false, true, true), Kind::Quote);
         assert_eq!(Kind::of(false, false, true), Kind::Reply);
         assert_eq!(Kind::of(false, false, false), Kind::Original);
+    }
+
+    #[test]
+    fn hosts_are_told_without_what_varies() {
+        for (address, host) in [
+            ("https://www.Example.org/a?b#c", Some("example.org")),
+            ("http://user:secret@news.example:8080", Some("news.example")),
+            ("https://example.org.", Some("example.org")),
+            ("https://", None),
+            ("mailto:somebody", None),
+            ("no address", None),
+        ] {
+            assert_eq!(link_host(address).as_deref(), host, "{address}");
+        }
+    }
+
+    #[test]
+    fn author_hashes_depend_on_key_and_id_space() {
+        let key = AuthorKey([7; 16]);
+        assert_eq!(key.hash("x", "42"), key.hash("x", "42"));
+        assert_ne!(key.hash("x", "42"), key.hash("bluesky", "42"));
+        assert_ne!(key.hash("x", "42"), AuthorKey([8; 16]).hash("x", "42"));
+        assert_eq!(format!("{key:?}"), "AuthorKey(secret)");
+        assert_ne!(PostId::text("a", "b"), PostId::text("ab", ""));
     }
 }

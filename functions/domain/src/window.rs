@@ -65,6 +65,12 @@ pub struct Aggregate {
     pub frames: u64,
     /// Posts that came when the window was final already; they are counted all the same.
     pub late: u64,
+    /// Posts of which no earlier region has a copy: the sum over all regions counts each post once.
+    pub primary: u64,
+    /// Late posts among them.
+    pub primary_late: u64,
+    /// Newest event time, in milliseconds; 0 when there was no post.
+    pub newest_ms: i64,
     /// What the streamer says of the lines that it received (lane `_stream` only).
     pub ledger: Ledger,
 }
@@ -101,6 +107,7 @@ impl Aggregate {
         for post in frame.posts.iter().filter(|post| rules.size.start_of(post.t) == window) {
             self.count(post, window);
             self.late += u64::from(is_late);
+            self.primary_late += u64::from(is_late && !post.c);
             if header.live {
                 // A negative lag is clock skew between the source and us.
                 let lag = u64::try_from(header.cut_ms - post.t).unwrap_or(0);
@@ -113,6 +120,8 @@ impl Aggregate {
 
     fn count(&mut self, post: &SlimPost, window: WindowStart) {
         self.kinds[post.k as usize] += 1;
+        self.primary += u64::from(!post.c);
+        self.newest_ms = self.newest_ms.max(post.t);
         self.located[post.l as usize] += 1;
         if let Some(minute) = self.per_minute.get_mut(((post.t - window.0) / 60_000) as usize) {
             *minute += 1;
@@ -167,16 +176,21 @@ impl Aggregate {
         self.lag.count += other.lag.count;
         self.frames += other.frames;
         self.late += other.late;
+        self.primary += other.primary;
+        self.primary_late += other.primary_late;
+        self.newest_ms = self.newest_ms.max(other.newest_ms);
         self.ledger.add(&other.ledger);
     }
 
     fn encode(&self, out: &mut Vec<u8>) {
         let Ledger { received, sent, filtered, quarantined, duplicates, dropped } = self.ledger;
-        let counts = [self.mentions, self.frames, self.late, self.lag.sum_ms, self.lag.max_ms, self.lag.count];
+        let counts = [self.mentions, self.frames, self.late, self.primary, self.primary_late];
+        let lag = [self.lag.sum_ms, self.lag.max_ms, self.lag.count];
         let ledger = [received, sent, filtered, quarantined, duplicates, dropped];
-        for count in self.kinds.iter().chain(&self.located).chain(&counts).chain(&ledger) {
+        for count in self.kinds.iter().chain(&self.located).chain(&counts).chain(&lag).chain(&ledger) {
             wire::put_u64(out, *count);
         }
+        wire::put_i64(out, self.newest_ms);
         wire::put_u64(out, self.per_minute.len() as u64);
         self.per_minute.iter().for_each(|n| wire::put_u64(out, *n));
         wire::put_u64(out, self.languages.len() as u64);
@@ -201,6 +215,8 @@ impl Aggregate {
         aggregate.mentions = reader.u64()?;
         aggregate.frames = reader.u64()?;
         aggregate.late = reader.u64()?;
+        aggregate.primary = reader.u64()?;
+        aggregate.primary_late = reader.u64()?;
         aggregate.lag = Lag { sum_ms: reader.u64()?, max_ms: reader.u64()?, count: reader.u64()? };
         aggregate.ledger = Ledger {
             received: reader.u64()?,
@@ -210,6 +226,7 @@ impl Aggregate {
             duplicates: reader.u64()?,
             dropped: reader.u64()?,
         };
+        aggregate.newest_ms = reader.i64()?;
         for _ in 0..reader.u64()? {
             aggregate.per_minute.push(reader.u64()?);
         }
@@ -319,10 +336,12 @@ mod tests {
 
     fn post(t: i64, author: u64) -> SlimPost {
         SlimPost {
+            i: u128::from(author),
             t,
             a: author,
             k: Kind::Repost,
             l: Located::Place,
+            c: false,
             g: "fr".into(),
             h: vec!["Tag".into(), format!("t{}", author % 150)],
             m: 1,

@@ -108,4 +108,9 @@ impl WindowStore for MemoryStore {
         found.sort_by_key(|item| (item.0.window, item.0.lane.bucket));
         Ok(found)
     }
+
+    async fn newest(&self, region: &str) -> Result<Option<WindowStart>, PortError> {
+        let items = self.items.lock().map_err(poisoned)?;
+        Ok(items.keys().filter(|key| key.lane.region == region).map(|key| key.window).max())
+    }
 }
