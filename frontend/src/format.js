@@ -1,0 +1,107 @@
+// Text for people: numbers, shares, durations, times and language names. Pure functions only.
+
+const LOCALE = 'en-GB';
+const DASH = '–';
+
+const whole = new Intl.NumberFormat(LOCALE, { maximumFractionDigits: 0 });
+const oneDecimal = new Intl.NumberFormat(LOCALE, { maximumFractionDigits: 1 });
+const compact = new Intl.NumberFormat('en', { notation: 'compact', maximumSignificantDigits: 4 });
+
+const clockFormat = new Intl.DateTimeFormat(LOCALE, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
+const clockSecondsFormat = new Intl.DateTimeFormat(LOCALE, {
+  hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23',
+});
+const dayFormat = new Intl.DateTimeFormat(LOCALE, { weekday: 'short', day: 'numeric', month: 'short' });
+const shortDayFormat = new Intl.DateTimeFormat(LOCALE, { day: 'numeric', month: 'short' });
+
+let languageNames = null;
+try {
+  languageNames = new Intl.DisplayNames(['en'], { type: 'language', languageDisplay: 'standard' });
+} catch {
+  // Codes are shown as they are where the platform has no names.
+}
+
+const isNumber = (n) => typeof n === 'number' && Number.isFinite(n);
+
+/** A whole number with separators; above a million in short form (`1.234M`). */
+export function formatCount(n) {
+  if (!isNumber(n)) return DASH;
+  return Math.abs(n) >= 1_000_000 ? compact.format(n) : whole.format(n);
+}
+
+/** A whole number in short form (`12.4K`), for axes. */
+export function formatCompact(n) {
+  return isNumber(n) ? compact.format(n) : DASH;
+}
+
+/** A rate: one decimal below 100. */
+export function formatRate(n) {
+  if (!isNumber(n)) return DASH;
+  return n < 100 ? oneDecimal.format(n) : formatCount(Math.round(n));
+}
+
+/** `part / all` as a percentage. Never rounds up to 100 % nor down to 0 %. */
+export function formatShare(part, all) {
+  if (!isNumber(part) || !isNumber(all) || all <= 0) return DASH;
+  const percent = (100 * part) / all;
+  if (percent > 0 && percent < 0.1) return '<0.1%';
+  if (percent < 100 && percent > 99.9) return '>99.9%';
+  return `${percent < 10 || percent > 99 ? oneDecimal.format(percent) : whole.format(percent)}%`;
+}
+
+/** Seconds as `3 s`, `4 min`, `2 h 5 min`, `3 d 4 h`. */
+export function formatDuration(secs) {
+  if (!isNumber(secs)) return DASH;
+  const s = Math.max(0, Math.round(secs));
+  if (s < 60) return `${s} s`;
+  const minutes = Math.floor(s / 60);
+  if (minutes < 60) return `${minutes} min`;
+  const hours = Math.floor(minutes / 60);
+  if (hours < 24) return minutes % 60 ? `${hours} h ${minutes % 60} min` : `${hours} h`;
+  const days = Math.floor(hours / 24);
+  return hours % 24 ? `${days} d ${hours % 24} h` : `${days} d`;
+}
+
+/** Milliseconds as `850 ms`, `1.2 s` or a longer duration. */
+export function formatMillis(ms) {
+  if (!isNumber(ms)) return DASH;
+  if (ms < 1000) return `${whole.format(Math.max(0, ms))} ms`;
+  if (ms < 60_000) return `${oneDecimal.format(ms / 1000)} s`;
+  return formatDuration(ms / 1000);
+}
+
+export const formatClock = (ms) => clockFormat.format(ms);
+export const formatClockSeconds = (ms) => clockSecondsFormat.format(ms);
+export const formatDay = (ms) => dayFormat.format(ms);
+export const formatShortDay = (ms) => shortDayFormat.format(ms);
+export const formatDayClock = (ms) => `${dayFormat.format(ms)}, ${clockFormat.format(ms)}`;
+
+/** From–to of a window: the day once when both ends share it. */
+export function formatSpan(startMs, endMs) {
+  const sameDay = dayFormat.format(startMs) === dayFormat.format(endMs - 1);
+  return sameDay
+    ? `${formatDay(startMs)}, ${formatClock(startMs)}–${formatClock(endMs)}`
+    : `${formatDayClock(startMs)} – ${formatDayClock(endMs)}`;
+}
+
+/** How long ago the page was updated: `just now`, `12 s ago`. */
+export function formatAgo(secs) {
+  if (!isNumber(secs)) return 'not yet';
+  return secs < 2 ? 'just now' : `${formatDuration(secs)} ago`;
+}
+
+/** The English name of a language code; the code itself when there is none. */
+export function languageName(code) {
+  const clean = String(code ?? '').trim();
+  if (clean === '' || /^(und|unknown|none|xx|zxx|qme|qst|qht|qam|qct)$/i.test(clean)) return 'Not stated';
+  try {
+    return languageNames?.of(clean.replace(/_/g, '-')) ?? clean;
+  } catch {
+    return clean;
+  }
+}
+
+/** `1 post`, `2 posts`. */
+export function plural(n, one, many = `${one}s`) {
+  return `${formatCount(n)} ${n === 1 ? one : many}`;
+}

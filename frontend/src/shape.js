@@ -1,0 +1,382 @@
+// Turns what the API answers into what the page shows: tiles, series, bars, gaps and tables.
+// Pure functions: no DOM, no Chart.js, no clock of their own. Missing fields count as zero.
+
+import {
+  formatCount, formatDay, formatClock, formatDuration, formatMillis, formatRate, formatShare, formatSpan,
+  languageName, plural,
+} from './format.js';
+
+/** The four kinds of post, in the order in which they are stacked. */
+export const KINDS = [
+  { key: 'original', field: 'originals', label: 'Original' },
+  { key: 'reply', field: 'replies', label: 'Reply' },
+  { key: 'quote', field: 'quotes', label: 'Quote' },
+  { key: 'repost', field: 'reposts', label: 'Repost' },
+];
+
+const LOCATED = [
+  { key: 'point', label: 'Own coordinates', note: 'the post carries coordinates inside the region' },
+  { key: 'place', label: 'Named place', note: 'the place the post names overlaps the region' },
+  { key: 'rule', label: 'Source rule', note: "the source's own rule for the region matched" },
+  { key: 'text', label: 'Text match', note: 'a keyword, hashtag or language of the region matched' },
+  { key: 'all', label: 'Takes every post', note: 'the region takes every post' },
+];
+
+const count = (n) => (typeof n === 'number' && Number.isFinite(n) && n > 0 ? n : 0);
+const list = (value) => (Array.isArray(value) ? value : []);
+
+/** Milliseconds of a time in the API's form; null when there is none. */
+export function parseTime(text) {
+  const ms = typeof text === 'string' ? Date.parse(text) : NaN;
+  return Number.isNaN(ms) ? null : ms;
+}
+
+const isoSecond = (ms) => new Date(ms).toISOString().replace('.000Z', 'Z');
+
+/**
+ * What to ask /api/windows for. The range ends now, at a whole step; but when the newest post is
+ * older than half the range (a replay, or a source long away), it ends with the newest post.
+ */
+export function windowQuery({ region, range, nowMs, newestMs = null }) {
+  const stepMs = range.stepSecs * 1000;
+  const spanMs = range.secs * 1000;
+  const old = newestMs !== null && nowMs - newestMs > spanMs / 2;
+  // One millisecond on, so that a post at a window's very start has its window.
+  const to = Math.ceil(((old ? newestMs : nowMs) + 1) / stepMs) * stepMs;
+  return { region, from: isoSecond(to - spanMs), to: isoSecond(to), step: range.step, endsInPast: old };
+}
+
+/** One window with every field in place. `nowMs` tells what has ended. */
+export function readWindow(raw, nowMs, stepMs = 300_000) {
+  const start = parseTime(raw?.window_start) ?? 0;
+  const end = parseTime(raw?.window_end) ?? start + stepMs;
+  const kinds = Object.fromEntries(KINDS.map(({ key, field }) => [key, count(raw?.[field])]));
+  const sum = Object.values(kinds).reduce((a, b) => a + b, 0);
+  const completeness = raw?.completeness ?? {};
+  const authors = count(raw?.authors);
+  const future = start >= nowMs;
+  const unfinished = !future && raw?.lifecycle === 'provisional';
+  const silent = completeness.frames === 0;
+
+  let gap = null;
+  if (!future && end <= nowMs) {
+    if (silent) gap = 'silent';
+    else if (!unfinished && completeness.complete === false) gap = 'partial';
+  }
+  return {
+    start,
+    end,
+    middle: (start + end) / 2,
+    lifecycle: raw?.lifecycle ?? 'final',
+    future,
+    // A window of which nothing came has nothing to hatch.
+    unfinished: unfinished && gap === null,
+    gap,
+    posts: typeof raw?.posts === 'number' ? count(raw.posts) : sum,
+    kinds,
+    authors,
+    authorsLow: Math.min(authors, count(raw?.authors_low ?? authors)),
+    authorsHigh: Math.max(authors, count(raw?.authors_high ?? authors)),
+    perMinute: list(raw?.per_minute).map(count),
+    dropped: count(completeness.dropped),
+    late: count(completeness.late),
+  };
+}
+
+/** The answer of /api/windows with every field in place, windows in order of time. */
+export function readAnswer(answer, nowMs) {
+  const stepMs = (count(answer?.step_secs) || count(answer?.window_secs) || 300) * 1000;
+  const windows = list(answer?.windows)
+    .map((raw) => readWindow(raw, nowMs, stepMs))
+    .sort((a, b) => a.start - b.start);
+  const total = answer?.total ?? {};
+  const summed = (pick) => windows.reduce((sum, window) => sum + pick(window), 0);
+  const kinds = Object.fromEntries(
+    KINDS.map(({ key, field }) => [key, typeof total[field] === 'number' ? count(total[field]) : summed((w) => w.kinds[key])]),
+  );
+  const authors = typeof total.authors === 'number' ? count(total.authors) : null;
+  return {
+    region: answer?.region ?? null,
+    name: answer?.name ?? answer?.region ?? '',
+    from: parseTime(answer?.from) ?? windows[0]?.start ?? null,
+    to: parseTime(answer?.to) ?? windows.at(-1)?.end ?? null,
+    stepMs,
+    windows,
+    total: {
+      posts: typeof total.posts === 'number' ? count(total.posts) : summed((w) => w.posts),
+      kinds,
+      authors,
+      authorsLow: authors === null ? null : Math.min(authors, count(total.authors_low ?? authors)),
+      authorsHigh: authors === null ? null : Math.max(authors, count(total.authors_high ?? authors)),
+      mentions: count(total.mentions),
+      lag: total.lag_ms ?? null,
+      dropped: count(total.completeness?.dropped),
+      languages: total.languages ?? {},
+      hashtags: list(total.hashtags),
+      linkHosts: list(total.link_hosts),
+      located: total.located ?? {},
+    },
+  };
+}
+
+/** Spans of time without (all) data, neighbours of one kind joined. */
+export function gapSpans(windows) {
+  const spans = [];
+  for (const { gap, start, end } of windows) {
+    const last = spans.at(-1);
+    if (gap === null) continue;
+    if (last && last.kind === gap && last.end === start) last.end = end;
+    else spans.push({ kind: gap, start, end });
+  }
+  return spans;
+}
+
+/** Points of the stacked bars, one series for each kind; nothing where nothing is known. */
+export function kindSeries(windows) {
+  return KINDS.map(({ key, label }) => ({
+    key,
+    label,
+    points: windows.map((w) => ({ x: w.middle, y: w.future || w.gap === 'silent' ? null : w.kinds[key] })),
+  }));
+}
+
+/** Points of the authors line and of its band. */
+export function authorSeries(windows) {
+  const points = (pick) => windows.map((w) => ({ x: w.middle, y: w.future || w.gap === 'silent' ? null : pick(w) }));
+  return {
+    authors: points((w) => w.authors),
+    low: points((w) => w.authorsLow),
+    high: points((w) => w.authorsHigh),
+  };
+}
+
+const byCount = (a, b) => b.value - a.value || a.label.localeCompare(b.label);
+
+/** Top entries of a counted list. `error` is by how much a count may be too high. */
+function topBars(entries, name, label, limit) {
+  return list(entries)
+    .filter((entry) => entry && typeof entry[name] === 'string' && count(entry.count) > 0)
+    .map((entry) => ({ label: label(entry[name]), value: count(entry.count), error: count(entry.error) }))
+    .sort(byCount)
+    .slice(0, limit);
+}
+
+export const hashtagBars = (total, limit = 12) => topBars(total.hashtags, 'tag', (tag) => `#${tag.replace(/^#/, '')}`, limit);
+export const hostBars = (total, limit = 8) => topBars(total.linkHosts, 'host', (host) => host, limit);
+
+/** Posts by language, the most frequent ones by name, the rest as one bar. */
+export function languageBars(total, limit = 7) {
+  const byName = new Map();
+  for (const [code, n] of Object.entries(total.languages ?? {})) {
+    if (count(n) > 0) byName.set(languageName(code), (byName.get(languageName(code)) ?? 0) + count(n));
+  }
+  const all = [...byName].map(([label, value]) => ({ label, value, error: 0 })).sort(byCount);
+  if (all.length <= limit + 1) return all;
+  const rest = all.slice(limit);
+  const value = rest.reduce((sum, bar) => sum + bar.value, 0);
+  return [...all.slice(0, limit), { label: `${rest.length} others`, value, error: 0 }];
+}
+
+/** Posts by the way their region was decided. */
+export function locatedBars(total) {
+  return LOCATED.map(({ key, label, note }) => ({ label, note, value: count(total.located?.[key]), error: 0 }))
+    .filter((bar) => bar.value > 0)
+    .sort(byCount);
+}
+
+/**
+ * Posts per minute over the last full minutes (five at most) before `refMs`. Null when no minute
+ * is known.
+ */
+export function rateNow(windows, refMs, minutes = 5) {
+  const limit = Math.floor(refMs / 60_000) * 60_000;
+  const known = [];
+  for (const window of windows) {
+    const slots = window.perMinute.length;
+    if (window.future || slots === 0 || Math.round((window.end - window.start) / slots) !== 60_000) continue;
+    window.perMinute.forEach((n, i) => {
+      const at = window.start + i * 60_000;
+      if (at + 60_000 <= limit && at >= limit - minutes * 60_000) known.push(n);
+    });
+  }
+  if (known.length > 0) return known.reduce((a, b) => a + b, 0) / known.length;
+  // Coarse windows say nothing about minutes: the newest one that has posts, over its elapsed time.
+  const newest = windows.findLast((w) => !w.future && w.start < refMs && w.gap !== 'silent');
+  if (!newest) return null;
+  const elapsed = (Math.min(newest.end, refMs) - newest.start) / 60_000;
+  return newest.posts / Math.max(1, elapsed);
+}
+
+/** Seconds since the newest post; null when there is none. */
+export function freshnessSecs(status, nowMs) {
+  const newest = parseTime(status?.newest_post);
+  if (newest !== null) return Math.max(0, (nowMs - newest) / 1000);
+  return typeof status?.freshness_secs === 'number' ? status.freshness_secs : null;
+}
+
+/** The tile on freshness alone: it ticks each second. */
+export function freshnessTile(status, nowMs) {
+  const secs = freshnessSecs(status, nowMs);
+  const lag = status?.lag_ms;
+  let tone = 'plain';
+  if (secs !== null) tone = secs > 900 ? 'bad' : secs > 120 ? 'warn' : 'good';
+  return {
+    id: 'freshness',
+    value: secs === null ? '–' : formatDuration(secs),
+    note: secs === null ? 'no post seen yet'
+      : lag ? `lag ${formatMillis(lag.mean)} mean, ${formatMillis(lag.max)} worst` : 'since the newest post',
+    tone,
+  };
+}
+
+/** The summary of the range, tile by tile. */
+export function tiles({ answer, status, nowMs, rangeText = '' }) {
+  const { total, windows } = answer;
+  const { kinds } = total;
+  const newest = parseTime(status?.newest_post);
+  // Without fresh posts "now" is where the data ends.
+  const refMs = newest !== null && nowMs - newest > 600_000 ? newest + 60_000 : nowMs;
+  const rate = rateNow(windows, refMs);
+
+  const ended = windows.filter((w) => !w.future && w.end <= nowMs);
+  const silent = ended.filter((w) => w.gap === 'silent').length;
+  const partial = ended.filter((w) => w.gap === 'partial').length;
+  const whole = ended.length - silent - partial;
+  const flaws = [
+    silent && `${formatCount(silent)} without data`,
+    partial && `${formatCount(partial)} incomplete`,
+    total.dropped && `${plural(total.dropped, 'post')} dropped`,
+  ].filter(Boolean);
+
+  return [
+    {
+      id: 'posts',
+      value: formatCount(total.posts),
+      note: rangeText,
+      tone: 'plain',
+    },
+    {
+      id: 'rate',
+      value: rate === null ? '–' : formatRate(rate),
+      note: refMs === nowMs ? 'mean of the last 5 full minutes' : 'when the newest data came',
+      tone: 'plain',
+    },
+    {
+      id: 'authors',
+      value: total.authors === null ? '–' : total.authors === 0 ? '0' : `≈ ${formatCount(total.authors)}`,
+      note: total.authors ? `about ${formatCount(total.authorsLow)} to ${formatCount(total.authorsHigh)}` : 'none in this range',
+      tone: 'plain',
+    },
+    {
+      id: 'reposts',
+      value: formatShare(kinds.repost, total.posts),
+      note: `${formatCount(kinds.repost)} of ${plural(total.posts, 'post')}`,
+      tone: 'plain',
+    },
+    freshnessTile(status, nowMs),
+    {
+      id: 'completeness',
+      value: formatShare(whole, ended.length),
+      note: ended.length === 0 ? 'no window has ended yet'
+        : flaws.length ? flaws.join(', ') : `all ${plural(ended.length, 'window')} complete`,
+      tone: ended.length === 0 ? 'plain' : whole === ended.length && !total.dropped ? 'good' : whole / ended.length < 0.9 ? 'bad' : 'warn',
+    },
+  ];
+}
+
+/** Sources with a tone for their state; the state itself is shown as a word. */
+export function sourceChips(status, nowMs) {
+  return list(status?.sources).map((source) => {
+    const state = String(source?.state ?? 'unknown');
+    const tone = /disconnect|down|fail|error|stopp|refus|closed|dead|denied|unauthor/i.test(state) ? 'bad'
+      : /connecting|reconnect|retry|backoff|back_off|wait|stale|silent|idle|start|throttl|limit/i.test(state) ? 'warn'
+        : /connected|live|stream|ok|up|run|active|read/i.test(state) ? 'good' : 'plain';
+    const last = parseTime(source?.last_post);
+    const since = parseTime(source?.connected_since);
+    const details = [
+      last === null ? 'no post yet' : `last post ${formatDuration((nowMs - last) / 1000)} ago`,
+      since !== null && `connected for ${formatDuration((nowMs - since) / 1000)}`,
+      typeof source?.reconnects === 'number' && plural(source.reconnects, 'reconnect'),
+    ].filter(Boolean);
+    return { name: String(source?.source ?? 'source'), state: state.replace(/_/g, ' '), tone, details: details.join(' · ') };
+  });
+}
+
+const LEDGER = [
+  ['received', 'Received', 'read from the sources'],
+  ['filtered', 'Filtered', 'in no region'],
+  ['quarantined', 'Quarantined', 'could not be read'],
+  ['duplicates', 'Duplicates', 'seen before'],
+  ['dropped', 'Dropped', 'lost for lack of room'],
+  ['sent', 'Sent', 'handed to the aggregator'],
+  ['aggregated', 'Aggregated', 'counted in windows'],
+  ['late', 'Late', 'came after their window had closed'],
+];
+
+/** The ledger of posts since the start, in the order in which they pass through. */
+export function ledgerRows(status) {
+  const ledger = status?.ledger;
+  if (!ledger) return [];
+  return LEDGER.filter(([key]) => typeof ledger[key] === 'number')
+    .map(([key, label, note]) => ({ key, label, note, value: formatCount(ledger[key]), flaw: /dropped|quarantined|late/.test(key) && ledger[key] > 0 }));
+}
+
+const stateWord = (w) => (w.gap === 'silent' ? 'no data' : w.gap === 'partial' ? 'incomplete' : w.unfinished ? 'unfinished' : w.lifecycle);
+
+/** Lines that say in a tooltip what is special about a window. */
+export function windowRemarks(w) {
+  const remarks = [];
+  if (w.gap === 'silent') remarks.push('No data came in this time');
+  if (w.gap === 'partial') remarks.push(`Incomplete${w.dropped ? `: ${plural(w.dropped, 'post')} dropped` : ''}`);
+  if (w.unfinished) remarks.push('Unfinished: still counting');
+  if (w.lifecycle === 'revised') remarks.push('Revised by late posts');
+  return remarks;
+}
+
+/** Numbers of the posts chart as a table, newest first. */
+export function postsTable(windows) {
+  return {
+    head: ['Window', 'Posts', ...KINDS.map((kind) => kind.label), 'State'],
+    rows: windows.filter((w) => !w.future).reverse().map((w) => [
+      formatSpan(w.start, w.end), formatCount(w.posts), ...KINDS.map(({ key }) => formatCount(w.kinds[key])), stateWord(w),
+    ]),
+  };
+}
+
+/** Numbers of the authors chart as a table, newest first. */
+export function authorsTable(windows) {
+  return {
+    head: ['Window', 'Authors, about', 'At least', 'At most', 'State'],
+    rows: windows.filter((w) => !w.future).reverse().map((w) => [
+      formatSpan(w.start, w.end), formatCount(w.authors), formatCount(w.authorsLow), formatCount(w.authorsHigh), stateWord(w),
+    ]),
+  };
+}
+
+/** Numbers of a bar chart as a table; the error column only where counts may be too high. */
+export function barsTable(bars, what, { errors = false, all = 0 } = {}) {
+  return {
+    head: [what, 'Posts', ...(errors ? ['Too high by at most'] : []), ...(all ? ['Share'] : [])],
+    rows: bars.map((bar) => [
+      bar.label, formatCount(bar.value), ...(errors ? [formatCount(bar.error)] : []), ...(all ? [formatShare(bar.value, all)] : []),
+    ]),
+  };
+}
+
+/** One sentence on the posts chart for those who do not see it. */
+export function postsSummary(answer) {
+  const { windows, total } = answer;
+  const seen = windows.filter((w) => !w.future);
+  if (seen.length === 0) return 'Posts per window: no windows in this range.';
+  const peak = seen.reduce((a, b) => (b.posts > a.posts ? b : a));
+  const gaps = gapSpans(windows).length;
+  return `Posts per window by kind, ${formatDay(seen[0].start)} ${formatClock(seen[0].start)} to ${formatDay(seen.at(-1).end)} ${formatClock(seen.at(-1).end)}: `
+    + `${plural(total.posts, 'post')}, most (${formatCount(peak.posts)}) in ${formatSpan(peak.start, peak.end)}`
+    + `${gaps ? `, ${plural(gaps, 'gap')}` : ''}. The numbers are in the table below.`;
+}
+
+/** One sentence on a bar chart. */
+export function barsSummary(title, bars) {
+  if (bars.length === 0) return `${title}: none in this range.`;
+  return `${title}: ${bars.slice(0, 3).map((bar) => `${bar.label} ${formatCount(bar.value)}`).join(', ')}${bars.length > 3 ? ' and more' : ''}. The numbers are in the table below.`;
+}

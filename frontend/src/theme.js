@@ -1,0 +1,69 @@
+// Light and dark: follows the system until the reader picks one, which is then remembered.
+// theme-boot.js (public/) applies the same choice before the first paint.
+
+const KEY = 'birdsong-theme';
+
+/** The theme to use for what is stored and what the system prefers. */
+export const resolveTheme = (stored, systemDark) => (stored === 'light' || stored === 'dark' ? stored : systemDark ? 'dark' : 'light');
+
+/** Colours of the charts, from the style sheet's custom properties. */
+export function readPalette(element = document.documentElement) {
+  const style = getComputedStyle(element);
+  const get = (name) => style.getPropertyValue(`--${name}`).trim();
+  return {
+    text: get('text'),
+    muted: get('muted'),
+    grid: get('grid'),
+    surface: get('surface'),
+    border: get('border'),
+    accent: get('accent'),
+    band: get('band'),
+    gap: get('gap'),
+    gapPartial: get('gap-partial'),
+    kinds: { original: get('kind-original'), reply: get('kind-reply'), quote: get('kind-quote'), repost: get('kind-repost') },
+    font: style.fontFamily || 'system-ui, sans-serif',
+  };
+}
+
+/** Wires the toggle. Calls `onChange` after each switch, by hand or by the system. */
+export function initTheme({ button, onChange = () => {}, win = window } = {}) {
+  const root = win.document.documentElement;
+  const media = win.matchMedia?.('(prefers-color-scheme: dark)');
+  const stored = () => {
+    try {
+      return win.localStorage.getItem(KEY);
+    } catch {
+      return null;
+    }
+  };
+  const store = (theme) => {
+    try {
+      // The system's own theme is not stored, so that the page follows the system again.
+      if (theme === resolveTheme(null, Boolean(media?.matches))) win.localStorage.removeItem(KEY);
+      else win.localStorage.setItem(KEY, theme);
+    } catch {
+      // The choice then lasts as long as the page.
+    }
+  };
+  const apply = (theme) => {
+    root.setAttribute('data-theme', theme);
+    const next = theme === 'dark' ? 'light' : 'dark';
+    button?.setAttribute('aria-label', `Switch to ${next} theme`);
+    button?.setAttribute('title', `Switch to ${next} theme`);
+    onChange(theme);
+  };
+  const fromSystem = () => apply(resolveTheme(stored(), Boolean(media?.matches)));
+  const toggle = () => {
+    const theme = root.getAttribute('data-theme') === 'dark' ? 'light' : 'dark';
+    store(theme);
+    apply(theme);
+  };
+
+  button?.addEventListener('click', toggle);
+  media?.addEventListener?.('change', fromSystem);
+  fromSystem();
+  return () => {
+    button?.removeEventListener('click', toggle);
+    media?.removeEventListener?.('change', fromSystem);
+  };
+}

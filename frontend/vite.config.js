@@ -1,0 +1,14 @@
+// How the dashboard is bundled (relative base: it may be served below any path) and tested.
+import { defineConfig } from 'vite';
+
+export default defineConfig({
+  base: './',
+  server: { proxy: { '/api': 'http://localhost:8080' } },
+  build: {
+    // No inlined assets and no injected polyfill: the page runs under a strict content policy.
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    target: 'es2022',
+  },
+  test: { include: ['tests/**/*.test.js'] },
+});
