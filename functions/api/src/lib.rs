@@ -1,0 +1,1 @@
+//! Queries, router and report lines: what the dashboard and --json show.

@@ -1,0 +1,1 @@
+//! The post log and the window store on SQLite and in memory, for one machine.

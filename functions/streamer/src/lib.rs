@@ -1,0 +1,1 @@
+//! Posts to frames: duplicates, regions, lanes, ledger, heartbeat.
