@@ -131,6 +131,10 @@ pub trait PostLog: Send + Sync {
     /// Names of all shards.
     fn shards(&self) -> impl Future<Output = Result<Vec<String>, PortError>> + Send;
 
+    /// Every record that arrived at or after this time (milliseconds) is still there; earlier ones may
+    /// have gone with the retention. `i64::MIN` when none was ever removed.
+    fn complete_since(&self, shard: &str) -> impl Future<Output = Result<i64, PortError>> + Send;
+
     /// Up to `limit` records of a shard in order; fewer than `limit` means that the end is near,
     /// none that it is reached.
     fn read(
@@ -162,6 +166,10 @@ pub enum Expected {
         /// Fence that the writer started from.
         fence: SequenceNumber,
     },
+    /// Nothing, or a partial of a lower generation than the one put, whose fence is not ahead of
+    /// the one put. What a reprocess asks for. Stores decide this by the generation and fence that
+    /// they keep beside the state, so that a damaged state can be replaced.
+    Behind,
 }
 
 /// How a conditional put ended.
