@@ -1,6 +1,9 @@
 // How the dashboard is bundled (relative base: it may be served below any path) and tested.
 import { defineConfig } from 'vite';
 
+// Local times in tests are the same everywhere.
+if (process.env.VITEST) process.env.TZ = 'UTC';
+
 export default defineConfig({
   base: './',
   server: { proxy: { '/api': 'http://localhost:8080' } },

@@ -7,15 +7,15 @@ import {
 } from 'chart.js';
 import 'chartjs-adapter-date-fns';
 import { formatClock, formatCompact, formatCount, formatShare, formatShortDay, formatSpan } from './format.js';
-import { KINDS, gapSpans, windowRemarks } from './shape.js';
+import { KINDS, gapSpans, timeTicks, windowRemarks } from './shape.js';
 
 Chart.register(
   BarController, BarElement, CategoryScale, Filler, LinearScale, LineController, LineElement, PointElement, TimeScale,
   Tooltip,
 );
 
-const MAX_LABEL = 18;
 const ROW_PX = 28;
+const TIME_LABEL_PX = 56;
 
 /** Shades spans without data behind the series. */
 const gapShade = {
@@ -96,22 +96,24 @@ function tooltip(palette) {
 }
 
 function timeAxis(palette, { from, to }) {
-  const long = to - from > 2 * 86_400_000;
   return {
     type: 'time',
     offset: false,
     min: from,
     max: to,
-    time: { unit: long ? 'day' : undefined, minUnit: 'minute' },
+    // Ticks at round local times, whatever the range starts with.
+    afterBuildTicks: (scale) => {
+      scale.ticks = timeTicks(from, to, Math.max(2, Math.floor((scale.chart.width - 48) / TIME_LABEL_PX)));
+    },
     border: { color: palette.border },
     grid: { display: false, offset: false },
     ticks: {
       color: palette.muted,
       maxRotation: 0,
-      autoSkipPadding: 18,
+      autoSkip: false,
       callback: (value) => {
         const at = new Date(value);
-        return long || (at.getHours() === 0 && at.getMinutes() === 0) ? formatShortDay(value) : formatClock(value);
+        return at.getHours() === 0 && at.getMinutes() === 0 ? formatShortDay(value) : formatClock(value);
       },
     },
   };
@@ -226,19 +228,27 @@ function authorsConfig({ answer, series }, palette) {
   };
 }
 
-function barsConfig({ bars, all = 0 }, palette, colour) {
+function barsConfig({ bars, all = 0 }, palette) {
   return {
     type: 'bar',
     data: {
       labels: bars.map((bar) => bar.label),
-      datasets: [{ data: bars.map((bar) => bar.value), backgroundColor: colour, borderRadius: 4, maxBarThickness: 16, barPercentage: 0.7, categoryPercentage: 1 }],
+      datasets: [{
+        data: bars.map((bar) => bar.value),
+        // A function: a plain colour is shared by all bars and kept when the theme changes.
+        backgroundColor: () => palette.accent,
+        borderRadius: 4,
+        maxBarThickness: 16,
+        barPercentage: 0.7,
+        categoryPercentage: 1,
+      }],
     },
     options: {
       indexAxis: 'y',
       layout: { padding: { right: 48 } },
       interaction: { mode: 'index', intersect: false, axis: 'y' },
       scales: {
-        x: { display: false, beginAtZero: true },
+        x: { display: false, min: 0, max: Math.max(1, ...bars.map((bar) => bar.value)) },
         y: {
           border: { display: false },
           grid: { display: false },
@@ -248,7 +258,8 @@ function barsConfig({ bars, all = 0 }, palette, colour) {
             crossAlign: 'far',
             callback(value) {
               const label = [...this.getLabelForValue(value)];
-              return label.length > MAX_LABEL ? `${label.slice(0, MAX_LABEL - 1).join('')}…` : label.join('');
+              const most = Math.min(20, Math.max(10, Math.floor(this.chart.width / 19)));
+              return label.length > most ? `${label.slice(0, most - 1).join('')}…` : label.join('');
             },
           },
         },
@@ -277,12 +288,12 @@ function barsConfig({ bars, all = 0 }, palette, colour) {
 }
 
 const BUILDERS = {
-  posts: (view, palette) => postsConfig(view, palette),
-  authors: (view, palette) => authorsConfig(view, palette),
-  hashtags: (view, palette) => barsConfig(view, palette, palette.accent),
-  languages: (view, palette) => barsConfig(view, palette, palette.kinds.reply),
-  hosts: (view, palette) => barsConfig(view, palette, palette.kinds.quote),
-  located: (view, palette) => barsConfig(view, palette, palette.kinds.repost),
+  posts: postsConfig,
+  authors: authorsConfig,
+  hashtags: barsConfig,
+  languages: barsConfig,
+  hosts: barsConfig,
+  located: barsConfig,
 };
 
 /** Keeps one chart for each canvas by name; `readPalette` is asked at each drawing. */
@@ -297,6 +308,8 @@ export function createCharts(canvases, readPalette) {
     const palette = readPalette();
     const config = BUILDERS[name](view, palette);
     views.set(name, view);
+    Chart.defaults.font.family = palette.font;
+    Chart.defaults.font.size = 12;
     // Through the style object, which a strict content policy allows, unlike a style attribute.
     if (view.bars) canvas.parentElement.style.blockSize = `${Math.max(1, view.bars.length) * ROW_PX + 8}px`;
 
@@ -304,7 +317,6 @@ export function createCharts(canvases, readPalette) {
       responsive: true,
       maintainAspectRatio: false,
       animation: calm ? false : { duration: 350 },
-      font: { family: palette.font, size: 12 },
       ...config.options,
     };
     const known = charts.get(name);

@@ -5,7 +5,8 @@ const DASH = '–';
 
 const whole = new Intl.NumberFormat(LOCALE, { maximumFractionDigits: 0 });
 const oneDecimal = new Intl.NumberFormat(LOCALE, { maximumFractionDigits: 1 });
-const compact = new Intl.NumberFormat('en', { notation: 'compact', maximumSignificantDigits: 4 });
+const millions = new Intl.NumberFormat('en', { notation: 'compact', maximumSignificantDigits: 4 });
+const compact = new Intl.NumberFormat('en', { notation: 'compact', maximumSignificantDigits: 3 });
 
 const clockFormat = new Intl.DateTimeFormat(LOCALE, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
 const clockSecondsFormat = new Intl.DateTimeFormat(LOCALE, {
@@ -26,7 +27,7 @@ const isNumber = (n) => typeof n === 'number' && Number.isFinite(n);
 /** A whole number with separators; above a million in short form (`1.234M`). */
 export function formatCount(n) {
   if (!isNumber(n)) return DASH;
-  return Math.abs(n) >= 1_000_000 ? compact.format(n) : whole.format(n);
+  return Math.abs(n) >= 1_000_000 ? millions.format(n) : whole.format(n);
 }
 
 /** A whole number in short form (`12.4K`), for axes. */

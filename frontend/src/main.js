@@ -106,20 +106,23 @@ export function startApp({ win = window, fetchImpl = win.fetch.bind(win), makeCh
       || Date.now() - state.askedAt >= WINDOWS_EVERY_MS;
   }
 
-  /** One round of asking. `force` asks for the windows in any case. */
-  async function round({ force = false } = {}) {
+  /** One round of asking, until a newer one begins. `force` asks for the windows in any case. */
+  async function round(token, { force = false } = {}) {
+    const outdated = () => token !== pollToken || !running;
     try {
       if (state.regions === null) await loadRegions();
       // The status also tells where the range ends, but without it there is still now.
       const status = await loadStatus().then(() => null, (error) => error);
+      if (outdated()) return;
       if (force || windowsDue()) await loadWindows();
+      if (outdated()) return;
       if (status) throw status;
       const recovered = state.error !== null;
       state.error = null;
       state.failures = 0;
       if (recovered) announce('The connection is back.');
     } catch (error) {
-      if (error instanceof ApiError && error.kind === 'aborted') return;
+      if (outdated() || (error instanceof ApiError && error.kind === 'aborted')) return;
       state.error = error;
       state.failures += 1;
     }
@@ -135,7 +138,7 @@ export function startApp({ win = window, fetchImpl = win.fetch.bind(win), makeCh
     if (!api) return;
     const token = ++pollToken;
     clearTimeout(pollTimer);
-    await round(options);
+    await round(token, options);
     if (!running || token !== pollToken || doc.hidden) return;
     pollTimer = setTimeout(poll, nextDelay());
   }

@@ -119,6 +119,28 @@ export function readAnswer(answer, nowMs) {
   };
 }
 
+const MINUTE = 60_000;
+const TICK_STEPS = [5, 10, 15, 30, 60, 120, 180, 360, 720].map((minutes) => minutes * MINUTE);
+
+/** At most about `max` ticks between two times, at round local hours and days. */
+export function timeTicks(from, to, max) {
+  if (!(to > from)) return [];
+  const step = TICK_STEPS.find((one) => (to - from) / one <= max) ?? null;
+  const days = step === null ? Math.max(1, Math.ceil((to - from) / (1440 * MINUTE) / max)) : 1;
+  const ticks = [];
+  const midnight = new Date(from);
+  midnight.setHours(0, 0, 0, 0);
+  while (midnight.getTime() <= to) {
+    const next = new Date(midnight);
+    next.setDate(next.getDate() + days);
+    for (let at = midnight.getTime(); at < next.getTime() && at <= to; at += step ?? Infinity) {
+      if (at >= from) ticks.push({ value: at });
+    }
+    midnight.setTime(next.getTime());
+  }
+  return ticks;
+}
+
 /** Spans of time without (all) data, neighbours of one kind joined. */
 export function gapSpans(windows) {
   const spans = [];
@@ -289,7 +311,7 @@ export function sourceChips(status, nowMs) {
   return list(status?.sources).map((source) => {
     const state = String(source?.state ?? 'unknown');
     const tone = /disconnect|down|fail|error|stopp|refus|closed|dead|denied|unauthor/i.test(state) ? 'bad'
-      : /connecting|reconnect|retry|backoff|back_off|wait|stale|silent|idle|start|throttl|limit/i.test(state) ? 'warn'
+      : /connecting|reconnect|retry|back(ing)?.?off|wait|stale|silent|idle|start|throttl|limit/i.test(state) ? 'warn'
         : /connected|live|stream|ok|up|run|active|read/i.test(state) ? 'good' : 'plain';
     const last = parseTime(source?.last_post);
     const since = parseTime(source?.connected_since);

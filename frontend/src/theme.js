@@ -21,7 +21,7 @@ export function readPalette(element = document.documentElement) {
     gap: get('gap'),
     gapPartial: get('gap-partial'),
     kinds: { original: get('kind-original'), reply: get('kind-reply'), quote: get('kind-quote'), repost: get('kind-repost') },
-    font: style.fontFamily || 'system-ui, sans-serif',
+    font: getComputedStyle(element.ownerDocument.body).fontFamily || 'system-ui, sans-serif',
   };
 }
 

@@ -1,0 +1,257 @@
+// Tests of the pure shaping from API answers to what is shown.
+import { describe, expect, it } from 'vitest';
+import {
+  authorSeries, barsSummary, barsTable, freshnessTile, gapSpans, hashtagBars, hostBars, kindSeries, languageBars, ledgerRows,
+  locatedBars, parseTime, postsSummary, postsTable, rateNow, readAnswer, readWindow, sourceChips, tiles, timeTicks,
+  windowQuery, windowRemarks,
+} from '../src/shape.js';
+import { rangeById } from '../src/url-state.js';
+
+const START = Date.UTC(2026, 10, 24, 8, 0);
+const MINUTE = 60_000;
+const iso = (ms) => new Date(ms).toISOString();
+
+function window(index, changes = {}) {
+  const start = START + index * 5 * MINUTE;
+  return {
+    region: 'r', window_start: iso(start), window_end: iso(start + 5 * MINUTE), lifecycle: 'final',
+    posts: 10, originals: 4, replies: 3, quotes: 1, reposts: 2, authors: 8, authors_low: 7, authors_high: 9,
+    per_minute: [2, 2, 2, 2, 2], completeness: { complete: true, frames: 5, dropped: 0 }, ...changes,
+  };
+}
+
+const gone = { posts: 0, originals: 0, replies: 0, quotes: 0, reposts: 0, authors: 0, per_minute: [0, 0, 0, 0, 0], completeness: { complete: false, frames: 0 } };
+const NOW = START + 22 * MINUTE;
+const answerOf = (windows, total = {}) => readAnswer({ region: 'r', name: 'R', window_secs: 300, step_secs: 300, windows, total }, NOW);
+
+describe('windowQuery', () => {
+  it('ends at the next whole step, also exactly on one', () => {
+    const at = (nowMs) => windowQuery({ region: 'r', range: rangeById('24h'), nowMs });
+    expect(at(START + MINUTE)).toEqual({
+      region: 'r', from: '2026-11-23T08:15:00Z', to: '2026-11-24T08:15:00Z', step: '15m', endsInPast: false,
+    });
+    expect(at(START).to).toBe('2026-11-24T08:15:00Z');
+  });
+
+  it('asks the same throughout a step, so that answers can be cached', () => {
+    const at = (nowMs) => windowQuery({ region: 'r', range: rangeById('1h'), nowMs });
+    expect(at(START + 1)).toEqual(at(START + 4 * MINUTE));
+  });
+
+  it('ends with the newest post when that is long ago', () => {
+    const query = windowQuery({ region: 'r', range: rangeById('1h'), nowMs: START + 86_400_000, newestMs: START + MINUTE });
+    expect(query).toMatchObject({ to: '2026-11-24T08:05:00Z', endsInPast: true });
+    expect(windowQuery({ region: 'r', range: rangeById('7d'), nowMs: START + 86_400_000, newestMs: START }).endsInPast).toBe(false);
+  });
+});
+
+describe('readWindow', () => {
+  it('fills in what is missing', () => {
+    const read = readWindow({ window_start: iso(START), originals: 2, reposts: 1 }, NOW);
+    expect(read).toMatchObject({ start: START, end: START + 5 * MINUTE, posts: 3, authors: 0, perMinute: [], gap: null, unfinished: false });
+    expect(readWindow(null, NOW)).toMatchObject({ posts: 0 });
+  });
+
+  it('tells gaps from what is not finished and what has not begun', () => {
+    const read = (index, changes) => readWindow(window(index, changes), NOW);
+    expect(read(0, gone)).toMatchObject({ gap: 'silent', unfinished: false });
+    expect(read(0, { ...gone, lifecycle: 'provisional' })).toMatchObject({ gap: 'silent', unfinished: false });
+    expect(read(0, { completeness: { complete: false, frames: 4, dropped: 2 } })).toMatchObject({ gap: 'partial', dropped: 2 });
+    expect(read(3, { lifecycle: 'provisional', completeness: { complete: false, frames: 4 } })).toMatchObject({ gap: null, unfinished: true });
+    expect(read(4, { ...gone, lifecycle: 'provisional' })).toMatchObject({ gap: null, unfinished: true, future: false });
+    expect(read(5, { ...gone, lifecycle: 'provisional' })).toMatchObject({ gap: null, unfinished: false, future: true });
+  });
+
+  it('keeps the estimate within its band', () => {
+    expect(readWindow(window(0, { authors: 8, authors_low: 9, authors_high: 7 }), NOW)).toMatchObject({ authorsLow: 8, authorsHigh: 8 });
+    expect(readWindow(window(0, { authors_low: undefined, authors_high: null }), NOW)).toMatchObject({ authorsLow: 8, authorsHigh: 8 });
+  });
+});
+
+describe('readAnswer', () => {
+  it('takes the total as the API gives it, and sums up what it lacks', () => {
+    const given = answerOf([window(0)], { posts: 99, originals: 90, authors: 50, authors_low: 45, authors_high: 55 });
+    expect(given.total).toMatchObject({ posts: 99, kinds: { original: 90, repost: 2 }, authors: 50, authorsLow: 45, authorsHigh: 55 });
+    const summed = answerOf([window(0), window(1)]);
+    expect(summed.total).toMatchObject({ posts: 20, kinds: { repost: 4 }, authors: null });
+  });
+
+  it('survives an empty object', () => {
+    expect(readAnswer({}, NOW)).toMatchObject({ windows: [], from: null, total: { posts: 0 } });
+  });
+
+  it('puts windows in order of time', () => {
+    expect(answerOf([window(1), window(0)]).windows.map((w) => w.start)).toEqual([START, START + 5 * MINUTE]);
+  });
+});
+
+describe('series', () => {
+  const { windows } = answerOf([window(0), window(1, gone), window(2, gone), window(3), window(5)]);
+
+  it('stacks the kinds at the middle of each window, and leaves gaps empty', () => {
+    const series = kindSeries(windows);
+    expect(series.map((one) => one.key)).toEqual(['original', 'reply', 'quote', 'repost']);
+    expect(series[0].points).toEqual([4, null, null, 4, null].map((y, i) => ({ x: windows[i].middle, y })));
+    expect(windows[0].middle).toBe(START + 2.5 * MINUTE);
+  });
+
+  it('draws authors with their band', () => {
+    const { low, authors, high } = authorSeries(windows);
+    expect([low[0].y, authors[0].y, high[0].y]).toEqual([7, 8, 9]);
+    expect(low[1].y).toBeNull();
+  });
+
+  it('joins neighbouring gaps of one kind', () => {
+    expect(gapSpans(windows)).toEqual([{ kind: 'silent', start: START + 5 * MINUTE, end: START + 15 * MINUTE }]);
+    const mixed = answerOf([window(0, gone), window(1, { completeness: { complete: false, frames: 1 } }), window(3, gone)]).windows;
+    expect(gapSpans(mixed).map((span) => span.kind)).toEqual(['silent', 'partial', 'silent']);
+  });
+});
+
+describe('timeTicks', () => {
+  const clock = (ticks) => ticks.map(({ value }) => new Date(value).toISOString().slice(11, 16));
+
+  it('lies at round times within the range', () => {
+    expect(clock(timeTicks(START - 7 * MINUTE, START + 53 * MINUTE, 6))).toEqual(['08:00', '08:10', '08:20', '08:30', '08:40', '08:50']);
+    expect(clock(timeTicks(START - 86_400_000, START, 8))).toEqual(['09:00', '12:00', '15:00', '18:00', '21:00', '00:00', '03:00', '06:00']);
+  });
+
+  it('goes over to days for long ranges', () => {
+    expect(timeTicks(START - 7 * 86_400_000, START, 7)).toHaveLength(7);
+    expect(timeTicks(START - 7 * 86_400_000, START, 3).length).toBeLessThanOrEqual(3);
+    expect(timeTicks(START, START, 5)).toEqual([]);
+    expect(timeTicks(undefined, undefined, 5)).toEqual([]);
+  });
+});
+
+describe('bars', () => {
+  it('ranks hashtags and hosts with their errors', () => {
+    const total = {
+      hashtags: [{ tag: 'b', count: 3, error: 1 }, { tag: '#a', count: 5 }, { tag: 'none', count: 0 }, null, { count: 4 }],
+      linkHosts: [{ host: 'x.example', count: 2, error: 0 }],
+    };
+    expect(hashtagBars(total)).toEqual([{ label: '#a', value: 5, error: 0 }, { label: '#b', value: 3, error: 1 }]);
+    expect(hashtagBars(total, 1)).toHaveLength(1);
+    expect(hostBars(total)).toEqual([{ label: 'x.example', value: 2, error: 0 }]);
+  });
+
+  it('joins the rare languages, and codes of one name', () => {
+    const bars = languageBars({ languages: { en: 9, und: 1, '': 2, fr: 5, de: 4, es: 3 } }, 3);
+    expect(bars).toEqual([
+      { label: 'English', value: 9, error: 0 }, { label: 'French', value: 5, error: 0 }, { label: 'German', value: 4, error: 0 },
+      { label: '2 others', value: 6, error: 0 },
+    ]);
+    expect(languageBars({})).toEqual([]);
+  });
+
+  it('says how posts were placed', () => {
+    expect(locatedBars({ located: { text: 7, point: 2, rule: 0 } }).map((bar) => [bar.label, bar.value])).toEqual([['Text match', 7], ['Own coordinates', 2]]);
+  });
+});
+
+describe('rateNow', () => {
+  it('takes the last full minutes', () => {
+    const { windows } = answerOf([window(3, { per_minute: [1, 1, 1, 4, 4] }), window(4, { per_minute: [6, 6, 99, 0, 0] })]);
+    expect(rateNow(windows, NOW + 30_000)).toBe((1 + 4 + 4 + 6 + 6) / 5);
+  });
+
+  it('does with windows that do not tell minutes', () => {
+    const { windows } = answerOf([window(3, { per_minute: [] }), window(4, { per_minute: [] })]);
+    expect(rateNow(windows, NOW)).toBe(5);
+    expect(rateNow([], NOW)).toBeNull();
+  });
+});
+
+describe('tiles', () => {
+  const status = { now: iso(NOW), newest_post: iso(NOW - 4000), lag_ms: { mean: 1200, max: 3000 } };
+  const read = (windows, total, other = status) => Object.fromEntries(
+    tiles({ answer: answerOf(windows, total), status: other, nowMs: NOW, rangeText: 'in the last hour' }).map((tile) => [tile.id, tile]),
+  );
+
+  it('sums up the range', () => {
+    const all = read([window(0), window(1), window(4, { lifecycle: 'provisional' })], { authors: 20, authors_low: 19, authors_high: 21 });
+    expect(all.posts.value).toBe('30');
+    expect(all.reposts).toMatchObject({ value: '20%', note: '6 of 30 posts' });
+    expect(all.authors).toMatchObject({ value: '≈ 20', note: 'about 19 to 21' });
+    expect(all.freshness).toMatchObject({ value: '4 s', tone: 'good' });
+    expect(all.completeness).toMatchObject({ value: '100%', note: 'all 2 windows complete', tone: 'good' });
+  });
+
+  it('owns up to gaps', () => {
+    const all = read([window(0), window(1, gone), window(2, { completeness: { complete: false, frames: 2, dropped: 3 } })], { completeness: { dropped: 3 } });
+    expect(all.completeness).toMatchObject({ value: '33%', note: '1 without data, 1 incomplete, 3 posts dropped', tone: 'bad' });
+  });
+
+  it('has something to say when there is nothing', () => {
+    const all = read([], {}, null);
+    expect(all.posts.value).toBe('0');
+    expect(all.rate.value).toBe('–');
+    expect(all.authors.value).toBe('–');
+    expect(all.reposts.value).toBe('–');
+    expect(all.freshness).toMatchObject({ value: '–', note: 'no post seen yet' });
+    expect(all.completeness).toMatchObject({ value: '–', tone: 'plain' });
+  });
+
+  it('warns of old data', () => {
+    expect(freshnessTile({ newest_post: iso(NOW - 300_000) }, NOW)).toMatchObject({ value: '5 min', tone: 'warn' });
+    expect(freshnessTile({ newest_post: iso(NOW - 7_200_000) }, NOW).tone).toBe('bad');
+    expect(freshnessTile({ newest_post: iso(NOW + 9000) }, NOW).value).toBe('0 s');
+    expect(freshnessTile({ newest_post: null, freshness_secs: 8 }, NOW).value).toBe('8 s');
+  });
+});
+
+describe('status', () => {
+  it('gives each state of a source a tone', () => {
+    const tone = (state) => sourceChips({ sources: [{ source: 's', state }] }, NOW)[0].tone;
+    expect(['connected', 'live', 'streaming', 'running'].map(tone)).toEqual(Array(4).fill('good'));
+    expect(['connecting', 'reconnecting', 'backing_off', 'backoff', 'waiting', 'silent'].map(tone)).toEqual(Array(6).fill('warn'));
+    expect(['disconnected', 'failed', 'down', 'stopped'].map(tone)).toEqual(Array(4).fill('bad'));
+    expect(['finished', undefined].map(tone)).toEqual(['plain', 'plain']);
+  });
+
+  it('tells of a source what is known', () => {
+    const [chip] = sourceChips({ sources: [{ source: 's', state: 'backing_off', last_post: iso(NOW - 60_000), reconnects: 1 }] }, NOW);
+    expect(chip).toMatchObject({ name: 's', state: 'backing off', details: 'last post 1 min ago · 1 reconnect' });
+    expect(sourceChips(null, NOW)).toEqual([]);
+  });
+
+  it('lists the ledger and marks its flaws', () => {
+    const rows = ledgerRows({ ledger: { received: 10, dropped: 1, late: 0, other: 5 } });
+    expect(rows.map((row) => [row.key, row.value, row.flaw])).toEqual([['received', '10', false], ['dropped', '1', true], ['late', '0', false]]);
+    expect(ledgerRows({})).toEqual([]);
+  });
+});
+
+describe('tables and summaries', () => {
+  it('holds the numbers of the chart, newest first, without the future', () => {
+    const { head, rows } = postsTable(answerOf([window(0), window(1, gone), window(5)]).windows);
+    expect(head).toHaveLength(7);
+    expect(rows.map((row) => row.at(-1))).toEqual(['no data', 'final']);
+    expect(rows[1].slice(1, 6)).toEqual(['10', '4', '3', '1', '2']);
+  });
+
+  it('has error and share columns only where asked for', () => {
+    const bars = [{ label: '#a', value: 5, error: 1 }];
+    expect(barsTable(bars, 'Hashtag', { errors: true, all: 10 })).toEqual({ head: ['Hashtag', 'Posts', 'Too high by at most', 'Share'], rows: [['#a', '5', '1', '50%']] });
+    expect(barsTable(bars, 'Hashtag').head).toHaveLength(2);
+  });
+
+  it('says in a sentence what a chart shows', () => {
+    expect(postsSummary(answerOf([window(0), window(1, gone), window(2, { posts: 30 })]))).toMatch(/40 posts, most \(30\) in .*, 1 gap\./);
+    expect(postsSummary(answerOf([]))).toMatch(/no windows/);
+    expect(barsSummary('Top hashtags', [{ label: '#a', value: 5 }])).toBe('Top hashtags: #a 5. The numbers are in the table below.');
+    expect(barsSummary('Languages', [])).toBe('Languages: none in this range.');
+  });
+
+  it('remarks on what is special about a window', () => {
+    expect(windowRemarks(readWindow(window(0), NOW))).toEqual([]);
+    expect(windowRemarks(readWindow(window(0, { completeness: { complete: false, frames: 1, dropped: 1 } }), NOW))).toEqual(['Incomplete: 1 post dropped']);
+    expect(windowRemarks(readWindow(window(0, { lifecycle: 'revised' }), NOW))).toEqual(['Revised by late posts']);
+  });
+});
+
+it('reads times, or nothing', () => {
+  expect(parseTime('2026-11-24T08:00:00Z')).toBe(START);
+  expect(parseTime('soon')).toBeNull();
+  expect(parseTime(null)).toBeNull();
+});
