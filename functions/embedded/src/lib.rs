@@ -1,1 +1,41 @@
 //! The post log and the window store on SQLite and in memory, for one machine.
+//!
+//! A data directory holds two files: `log.sqlite`, synchronized to the disk at each append since
+//! what it acknowledges must never be lost (rule 2 of `docs/INVARIANTS.md`), and `store.sqlite`,
+//! which is allowed to lose its last moments in a power cut since they can be folded again.
+
+mod db;
+mod log;
+mod memory;
+mod store;
+
+pub use log::SqliteLog;
+pub use memory::{MemoryLog, MemoryWindows};
+pub use store::{Dump, SqliteStore};
+
+use birdsong_domain::ports::PortError;
+
+/// Name of the only shard of the logs of this crate.
+pub const SHARD: &str = "0";
+
+fn system_ms() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+fn check_shard(what: &'static str, shard: &str) -> Result<(), PortError> {
+    if shard == SHARD {
+        return Ok(());
+    }
+    Err(PortError::Refused { what, reason: format!("there is no shard {shard:?}, only {SHARD:?}") })
+}
+
+/// The answer to a reader that is ahead of the log. Giving it nothing would let it wait in silence
+/// while new records pass below its position.
+fn never_given(what: &'static str, after: &birdsong_domain::ports::SequenceNumber) -> PortError {
+    let reason = format!(
+        "it never gave out number {after}: the log was replaced or is not the one that the checkpoint was taken of. \
+         Give back the old log, or move the window store away too and begin afresh"
+    );
+    PortError::Refused { what, reason }
+}

@@ -1,4 +1,10 @@
-//! Fakes with fault injection. For tests only.
+//! Fakes with fault injection, and the contract suites of the ports. For tests only.
+
+mod log_contract;
+mod store_contract;
+
+pub use log_contract::post_log_contract;
+pub use store_contract::{sample_partial, window_store_contract};
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -78,7 +84,8 @@ impl WindowStore for MemoryStore {
         let mut items = self.items.lock().map_err(poisoned)?;
         let stored = items.get(key).map(|(generation, bytes)| read(key, *generation, bytes)).transpose()?;
         let matches = match (&stored, expected) {
-            (None, Expected::Absent) => true,
+            (None, Expected::Absent | Expected::Behind) => true,
+            (Some(stored), Expected::Behind) => stored.generation < partial.generation && stored.fence <= partial.fence,
             (Some(stored), Expected::At { generation, fence }) => {
                 stored.generation == *generation && stored.fence == *fence
             }

@@ -1,0 +1,215 @@
+//! The post log in a file.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use birdsong_domain::ports::{FrameRecord, LogRecord, PortError, PostLog, ReadFrom, SequenceNumber};
+use rusqlite::{OptionalExtension, TransactionBehavior};
+use tokio::sync::Notify;
+
+use crate::db::{Db, Failure, Layout};
+use crate::{SHARD, check_shard, never_given, system_ms};
+
+const WHAT: &str = "post log";
+const LAYOUT: Layout = Layout {
+    what: WHAT,
+    file: "log.sqlite",
+    // Rule 2: a record that append acknowledged must survive a power cut.
+    synchronous: "FULL",
+    // AUTOINCREMENT keeps the number of a pruned record from being given again: a fence would take
+    // the new record for the old one and skip it.
+    schema: "
+        CREATE TABLE record (
+            sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+            lane TEXT NOT NULL,
+            arrived_ms INTEGER NOT NULL,
+            bytes BLOB NOT NULL
+        ) STRICT;
+        CREATE INDEX record_arrived ON record (arrived_ms);
+        CREATE TABLE pruned (id INTEGER PRIMARY KEY CHECK (id = 0), before_ms INTEGER NOT NULL) STRICT;",
+};
+/// A read ends early when its records hold this many bytes, to bound memory.
+const READ_BYTES: usize = 16 << 20;
+/// Records deleted in one transaction, so that an append does not wait long for a pruning.
+const PRUNE_ROWS: usize = 1000;
+
+/// A [`PostLog`] in the file `log.sqlite` of a data directory, with one shard named [`SHARD`].
+/// Several handles and processes may use the file at once.
+#[derive(Debug)]
+pub struct SqliteLog {
+    db: Db,
+    now_ms: fn() -> i64,
+    appended: Arc<Notify>,
+}
+
+impl SqliteLog {
+    /// Opens the log in `dir`, and makes both when they are missing.
+    ///
+    /// # Errors
+    /// [`PortError::Refused`] when the file is not ours, was written by a newer version or may not
+    /// be written; [`PortError::Unavailable`] when it is locked or the disk is full.
+    pub fn open(dir: &Path) -> Result<Self, PortError> {
+        Self::open_with_clock(dir, system_ms)
+    }
+
+    /// Opens the log with a clock that gives milliseconds since the epoch; records are stamped with
+    /// it, yet never with less than the record before.
+    ///
+    /// # Errors
+    /// As [`SqliteLog::open`].
+    pub fn open_with_clock(dir: &Path, now_ms: fn() -> i64) -> Result<Self, PortError> {
+        Ok(Self { db: Db::open(dir, &LAYOUT)?, now_ms, appended: Arc::default() })
+    }
+
+    /// Wakes one waiter after each append through this handle, or keeps one wake-up for it, so that
+    /// "read until empty, then wait" misses nothing. Appends of other processes do not wake it.
+    #[must_use]
+    pub fn appended(&self) -> &Notify {
+        &self.appended
+    }
+
+    /// The last number given out, also when its record is pruned. `None` when none ever was.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn newest_sequence(&self) -> Result<Option<SequenceNumber>, PortError> {
+        let newest = self.db.read(|connection| newest(&connection)).await?;
+        Ok(newest.map(number))
+    }
+
+    /// Deletes the records that arrived before `before_ms` and says how many. Their numbers are
+    /// not given again.
+    ///
+    /// # Errors
+    /// When the file cannot be written; some records may be gone then.
+    pub async fn prune(&self, before_ms: i64) -> Result<usize, PortError> {
+        const SQL: &str = "DELETE FROM record WHERE sequence IN
+            (SELECT sequence FROM record WHERE arrived_ms < ?1 ORDER BY arrived_ms LIMIT ?2)";
+        const REMEMBER: &str = "INSERT INTO pruned (id, before_ms) VALUES (0, ?1)
+            ON CONFLICT (id) DO UPDATE SET before_ms = max(before_ms, excluded.before_ms)";
+        let mut deleted = 0;
+        loop {
+            let rows = move |mut connection: std::sync::MutexGuard<'_, rusqlite::Connection>| {
+                let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+                let rows = transaction.execute(SQL, (before_ms, PRUNE_ROWS as i64))?;
+                if rows > 0 {
+                    transaction.execute(REMEMBER, [before_ms])?;
+                }
+                transaction.commit()?;
+                Ok(rows)
+            };
+            match self.db.write(rows).await? {
+                0 => return Ok(deleted),
+                rows => deleted += rows,
+            }
+        }
+    }
+}
+
+fn number(rowid: i64) -> SequenceNumber {
+    rowid.cast_unsigned().into()
+}
+
+fn newest(connection: &rusqlite::Connection) -> Result<Option<i64>, Failure> {
+    let sql = "SELECT seq FROM sqlite_sequence WHERE name = 'record'";
+    Ok(connection.prepare_cached(sql)?.query_row([], |row| row.get(0)).optional()?)
+}
+
+/// [`PortError`] is not `Clone`, yet each frame of a failed transaction has the same error.
+fn same(error: &PortError) -> PortError {
+    match error {
+        PortError::Unavailable { what, reason } => PortError::Unavailable { what, reason: reason.clone() },
+        PortError::Corrupt { what, reason } => PortError::Corrupt { what: what.clone(), reason: reason.clone() },
+        PortError::Refused { what, reason } => PortError::Refused { what, reason: reason.clone() },
+    }
+}
+
+impl PostLog for SqliteLog {
+    /// One transaction, so that one wait for the disk serves the whole call: the log has all frames
+    /// or none.
+    async fn append(&self, frames: &[FrameRecord]) -> Vec<Result<SequenceNumber, PortError>> {
+        if frames.is_empty() {
+            return Vec::new();
+        }
+        let count = frames.len();
+        let (frames, now_ms, appended) = (frames.to_vec(), self.now_ms, Arc::clone(&self.appended));
+        let given = self.db.write(move |mut connection| {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let last_ms: Option<i64> = transaction
+                .prepare_cached("SELECT arrived_ms FROM record ORDER BY sequence DESC LIMIT 1")?
+                .query_row([], |row| row.get(0))
+                .optional()?;
+            let arrived_ms = now_ms().max(last_ms.unwrap_or(i64::MIN));
+            let mut given = Vec::with_capacity(frames.len());
+            let mut insert =
+                transaction.prepare_cached("INSERT INTO record (lane, arrived_ms, bytes) VALUES (?1, ?2, ?3)")?;
+            for frame in &frames {
+                given.push(insert.insert((frame.lane.to_string(), arrived_ms, &frame.bytes))?);
+            }
+            drop(insert);
+            transaction.commit()?;
+            // Here rather than by the caller, who may have stopped waiting for the answer.
+            appended.notify_one();
+            Ok(given)
+        });
+        match given.await {
+            Ok(given) => given.into_iter().map(|rowid| Ok(number(rowid))).collect(),
+            Err(error) => (0..count).map(|_| Err(same(&error))).collect(),
+        }
+    }
+
+    async fn shards(&self) -> Result<Vec<String>, PortError> {
+        Ok(vec![SHARD.to_owned()])
+    }
+
+    async fn complete_since(&self, shard: &str) -> Result<i64, PortError> {
+        check_shard(WHAT, shard)?;
+        self.db
+            .read(|connection| {
+                let sql = "SELECT before_ms FROM pruned";
+                let before_ms = connection.prepare_cached(sql)?.query_row([], |row| row.get(0)).optional()?;
+                Ok(before_ms.unwrap_or(i64::MIN))
+            })
+            .await
+    }
+
+    /// # Errors
+    /// Also [`PortError::Refused`] when asked for what lies behind a number that this log never
+    /// gave out.
+    async fn read(&self, shard: &str, from: &ReadFrom, limit: usize) -> Result<Vec<LogRecord>, PortError> {
+        const FROM_SEQUENCE: &str =
+            "SELECT sequence, arrived_ms, bytes FROM record WHERE sequence > ?1 ORDER BY sequence LIMIT ?2";
+        const FROM_TIME: &str = "SELECT sequence, arrived_ms, bytes FROM record WHERE sequence >=
+            (SELECT sequence FROM record WHERE arrived_ms >= ?1 ORDER BY arrived_ms, sequence LIMIT 1)
+            ORDER BY sequence LIMIT ?2";
+        check_shard(WHAT, shard)?;
+        let (sql, position) = match from {
+            ReadFrom::Oldest => (FROM_SEQUENCE, 0),
+            ReadFrom::Time(time_ms) => (FROM_TIME, *time_ms),
+            ReadFrom::After(after) => match after.as_str().parse() {
+                Ok(rowid) => (FROM_SEQUENCE, rowid),
+                Err(_) => return Err(never_given(WHAT, after)),
+            },
+        };
+        let after = matches!(from, ReadFrom::After(_));
+        self.db
+            .read(move |connection| {
+                let mut records = Vec::new();
+                let mut size = 0;
+                let mut statement = connection.prepare_cached(sql)?;
+                let mut rows = statement.query((position, i64::try_from(limit).unwrap_or(i64::MAX)))?;
+                while size < READ_BYTES
+                    && let Some(row) = rows.next()?
+                {
+                    let bytes: Vec<u8> = row.get(2)?;
+                    size += bytes.len();
+                    records.push(LogRecord { sequence: number(row.get(0)?), arrived_ms: row.get(1)?, bytes });
+                }
+                if after && records.is_empty() && position > newest(&connection)?.unwrap_or(0) {
+                    return Err(never_given(WHAT, &number(position)).into());
+                }
+                Ok(records)
+            })
+            .await
+    }
+}

@@ -1,0 +1,265 @@
+//! The window store in a file.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use birdsong_domain::frame::Lane;
+use birdsong_domain::ports::{Expected, PartialKey, PortError, PutOutcome, SequenceNumber, WindowStore};
+use birdsong_domain::time::{WindowStart, rfc3339};
+use birdsong_domain::window::Partial;
+use rusqlite::{OptionalExtension, Row};
+
+use crate::db::{Db, Layout};
+
+const WHAT: &str = "window store";
+const LAYOUT: Layout = Layout {
+    what: WHAT,
+    file: "store.sqlite",
+    // A power cut may take the last commits but not their order, and the checkpoint is in the same
+    // file: what is lost was not checkpointed, and is folded again from the log.
+    synchronous: "NORMAL",
+    schema: "
+        CREATE TABLE partial (
+            region TEXT NOT NULL,
+            window_start INTEGER NOT NULL,
+            bucket INTEGER NOT NULL,
+            generation INTEGER NOT NULL,
+            fence TEXT NOT NULL,
+            state BLOB NOT NULL,
+            PRIMARY KEY (region, window_start, bucket)
+        ) STRICT, WITHOUT ROWID;
+        CREATE TABLE checkpoint (shard TEXT PRIMARY KEY, sequence TEXT NOT NULL) STRICT, WITHOUT ROWID;
+        CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;",
+};
+
+/// Every stored partial: its generation and its encoded state. Equal dumps are equal stores.
+pub type Dump = BTreeMap<PartialKey, (u32, Vec<u8>)>;
+
+/// A [`WindowStore`] in the file `store.sqlite` of a data directory, which also holds the
+/// aggregator's checkpoint and a few settings. Several handles and processes may use the file at
+/// once.
+#[derive(Debug)]
+pub struct SqliteStore {
+    db: Db,
+}
+
+/// A row of `partial` as it is stored.
+struct Stored {
+    window: i64,
+    bucket: u16,
+    generation: i64,
+    fence: String,
+    state: Vec<u8>,
+}
+
+impl Stored {
+    const COLUMNS: &str = "window_start, bucket, generation, fence, state";
+
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            window: row.get(0)?,
+            bucket: row.get(1)?,
+            generation: row.get(2)?,
+            fence: row.get(3)?,
+            state: row.get(4)?,
+        })
+    }
+
+    fn decode(&self, region: &str) -> Result<(PartialKey, Partial), PortError> {
+        let corrupt = |reason: String| PortError::Corrupt {
+            what: format!("{WHAT}, region {region}, bucket {}, window {}", self.bucket, rfc3339(self.window)),
+            reason,
+        };
+        let generation =
+            u32::try_from(self.generation).map_err(|_| corrupt(format!("{} is no generation", self.generation)))?;
+        let partial = Partial::decode(generation, &self.state).map_err(|e| corrupt(e.to_string()))?;
+        // Puts compare the column; were it another than the state's, no put would ever hold.
+        if partial.fence.as_str() != self.fence {
+            return Err(corrupt(format!("the fence is {} in the state but {} beside it", partial.fence, self.fence)));
+        }
+        Ok((PartialKey { lane: Lane::new(region, self.bucket), window: WindowStart(self.window) }, partial))
+    }
+}
+
+impl SqliteStore {
+    /// Opens the store in `dir`, and makes both when they are missing.
+    ///
+    /// # Errors
+    /// [`PortError::Refused`] when the file is not ours, was written by a newer version or may not
+    /// be written; [`PortError::Unavailable`] when it is locked or the disk is full.
+    pub fn open(dir: &Path) -> Result<Self, PortError> {
+        Ok(Self { db: Db::open(dir, &LAYOUT)? })
+    }
+
+    /// The last record of a shard all of whose windows are stored.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or holds something else than a number.
+    pub async fn checkpoint(&self, shard: &str) -> Result<Option<SequenceNumber>, PortError> {
+        let digits = self.text("SELECT sequence FROM checkpoint WHERE shard = ?1", shard).await?;
+        let Some(digits) = digits else { return Ok(None) };
+        let corrupt = || PortError::Corrupt {
+            what: format!("{WHAT}, checkpoint of shard {shard}"),
+            reason: format!("{digits:?} is not a sequence number"),
+        };
+        SequenceNumber::parse(&digits).map(Some).ok_or_else(corrupt)
+    }
+
+    /// Moves the checkpoint of a shard forwards; one that lies behind the present one changes
+    /// nothing.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub async fn set_checkpoint(&self, shard: &str, sequence: &SequenceNumber) -> Result<(), PortError> {
+        // Numbers without leading zeros are ordered by length, then as text.
+        const SQL: &str = "INSERT INTO checkpoint (shard, sequence) VALUES (?1, ?2)
+            ON CONFLICT (shard) DO UPDATE SET sequence = excluded.sequence
+            WHERE (length(excluded.sequence), excluded.sequence) > (length(sequence), sequence)";
+        self.execute(SQL, (shard.to_owned(), sequence.as_str().to_owned())).await.map(drop)
+    }
+
+    /// A setting that belongs to what is stored, such as the length of its windows.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn meta(&self, key: &str) -> Result<Option<String>, PortError> {
+        self.text("SELECT value FROM meta WHERE key = ?1", key).await
+    }
+
+    /// Writes a setting.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub async fn set_meta(&self, key: &str, value: &str) -> Result<(), PortError> {
+        const SQL: &str = "INSERT INTO meta (key, value) VALUES (?1, ?2)
+            ON CONFLICT (key) DO UPDATE SET value = excluded.value";
+        self.execute(SQL, (key.to_owned(), value.to_owned())).await.map(drop)
+    }
+
+    /// Deletes a partial, damaged or not, and says whether there was one.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub async fn delete(&self, key: &PartialKey) -> Result<bool, PortError> {
+        const SQL: &str = "DELETE FROM partial WHERE region = ?1 AND window_start = ?2 AND bucket = ?3";
+        Ok(self.execute(SQL, (key.lane.region.clone(), key.window.0, key.lane.bucket)).await? > 0)
+    }
+
+    /// Everything stored, to be compared with another store.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn dump(&self) -> Result<Dump, PortError> {
+        const SQL: &str = "SELECT region, window_start, bucket, generation, state FROM partial";
+        self.db
+            .read(|connection| {
+                let mut statement = connection.prepare_cached(SQL)?;
+                let rows = statement.query_map([], |row| {
+                    let lane = Lane { region: row.get(0)?, bucket: row.get(2)? };
+                    Ok((PartialKey { lane, window: WindowStart(row.get(1)?) }, (row.get(3)?, row.get(4)?)))
+                })?;
+                Ok(rows.collect::<Result<_, _>>()?)
+            })
+            .await
+    }
+
+    async fn text(&self, sql: &'static str, key: &str) -> Result<Option<String>, PortError> {
+        let key = key.to_owned();
+        self.db
+            .read(move |connection| {
+                Ok(connection.prepare_cached(sql)?.query_row([key], |row| row.get(0)).optional()?)
+            })
+            .await
+    }
+
+    async fn execute<P: rusqlite::Params + Send + 'static>(
+        &self,
+        sql: &'static str,
+        params: P,
+    ) -> Result<usize, PortError> {
+        self.db.write(move |connection| Ok(connection.prepare_cached(sql)?.execute(params)?)).await
+    }
+}
+
+impl WindowStore for SqliteStore {
+    async fn load(&self, key: &PartialKey) -> Result<Option<Partial>, PortError> {
+        let key = key.clone();
+        self.db
+            .read(move |connection| {
+                let sql = format!(
+                    "SELECT {} FROM partial WHERE region = ?1 AND window_start = ?2 AND bucket = ?3",
+                    Stored::COLUMNS
+                );
+                let stored = connection
+                    .prepare_cached(&sql)?
+                    .query_row((&key.lane.region, key.window.0, key.lane.bucket), Stored::read)
+                    .optional()?;
+                drop(connection);
+                Ok(stored.map(|stored| stored.decode(&key.lane.region)).transpose()?.map(|(_, partial)| partial))
+            })
+            .await
+    }
+
+    /// The condition and the write are one statement, so that nobody can write in between.
+    async fn put(&self, key: &PartialKey, partial: &Partial, expected: &Expected) -> Result<PutOutcome, PortError> {
+        const INSERT: &str = "INSERT INTO partial (region, window_start, bucket, generation, fence, state)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING";
+        const UPDATE: &str = "UPDATE partial SET generation = ?4, fence = ?5, state = ?6
+            WHERE region = ?1 AND window_start = ?2 AND bucket = ?3 AND generation = ?7 AND fence = ?8";
+        // What is stored is compared by its columns, so that a damaged state can be replaced.
+        const UPSERT: &str = "INSERT INTO partial (region, window_start, bucket, generation, fence, state)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+            ON CONFLICT DO UPDATE SET generation = excluded.generation, fence = excluded.fence, state = excluded.state
+            WHERE generation < excluded.generation
+            AND (length(fence), fence) <= (length(excluded.fence), excluded.fence)";
+        let state = partial.encode().map_err(|e| PortError::Refused { what: "zstd", reason: e.to_string() })?;
+        let (region, window, bucket) = (key.lane.region.clone(), key.window.0, key.lane.bucket);
+        let (generation, fence) = (partial.generation, partial.fence.as_str().to_owned());
+        let rows = match expected {
+            Expected::Absent => self.execute(INSERT, (region, window, bucket, generation, fence, state)).await,
+            Expected::Behind => self.execute(UPSERT, (region, window, bucket, generation, fence, state)).await,
+            Expected::At { generation: old, fence: old_fence } => {
+                let old_fence = old_fence.as_str().to_owned();
+                self.execute(UPDATE, (region, window, bucket, generation, fence, state, *old, old_fence)).await
+            }
+        };
+        Ok(if rows? == 1 { PutOutcome::Stored } else { PutOutcome::Conflict })
+    }
+
+    async fn query(
+        &self,
+        region: &str,
+        from: WindowStart,
+        to: WindowStart,
+    ) -> Result<Vec<(PartialKey, Partial)>, PortError> {
+        let region = region.to_owned();
+        self.db
+            .read(move |connection| {
+                let sql = format!(
+                    "SELECT {} FROM partial WHERE region = ?1 AND window_start >= ?2 AND window_start < ?3
+                     ORDER BY window_start, bucket",
+                    Stored::COLUMNS
+                );
+                let mut statement = connection.prepare_cached(&sql)?;
+                let rows =
+                    statement.query_map((&region, from.0, to.0), Stored::read)?.collect::<Result<Vec<_>, _>>()?;
+                drop(statement);
+                // Decoding takes longer than reading, and the next reader need not wait for it.
+                drop(connection);
+                Ok(rows.iter().map(|stored| stored.decode(&region)).collect::<Result<_, _>>()?)
+            })
+            .await
+    }
+
+    async fn newest(&self, region: &str) -> Result<Option<WindowStart>, PortError> {
+        let region = region.to_owned();
+        self.db
+            .read(move |connection| {
+                let mut statement =
+                    connection.prepare_cached("SELECT max(window_start) FROM partial WHERE region = ?1")?;
+                let newest: Option<i64> = statement.query_row([region], |row| row.get(0))?;
+                Ok(newest.map(WindowStart))
+            })
+            .await
+    }
+}

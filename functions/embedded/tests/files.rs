@@ -1,0 +1,338 @@
+//! What holds for the files beyond the ports: restarts, other processes, damage, foreign files.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use birdsong_aggregator::Aggregator;
+use birdsong_domain::frame::{self, FrameHeader, Lane, Ledger};
+use birdsong_domain::ports::{
+    Expected, FrameRecord, LogRecord, PartialKey, PortError, PostLog, PutOutcome, ReadFrom, SequenceNumber, WindowStore,
+};
+use birdsong_domain::time::WindowStart;
+use birdsong_domain::window::FoldRules;
+use birdsong_embedded::{MemoryWindows, SHARD, SqliteLog, SqliteStore};
+use birdsong_testkit::sample_partial;
+use rusqlite::Connection;
+
+fn record(bytes: &[u8]) -> FrameRecord {
+    FrameRecord { lane: Lane::new("a", 0), bytes: bytes.to_vec() }
+}
+
+fn key() -> PartialKey {
+    PartialKey { lane: Lane::new("montréal", 2), window: WindowStart(300_000) }
+}
+
+fn number(digits: &str) -> SequenceNumber {
+    SequenceNumber::parse(digits).unwrap()
+}
+
+async fn append(log: &SqliteLog, bytes: &[u8]) -> SequenceNumber {
+    log.append(&[record(bytes)]).await.remove(0).unwrap()
+}
+
+async fn all(log: &SqliteLog) -> Vec<LogRecord> {
+    log.read(SHARD, &ReadFrom::Oldest, 1000).await.unwrap()
+}
+
+#[tokio::test]
+async fn the_log_survives_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = SqliteLog::open(dir.path()).unwrap();
+    assert_eq!(log.newest_sequence().await.unwrap(), None);
+    let first = append(&log, b"one").await;
+    let before = all(&log).await;
+    drop(log);
+    let log = SqliteLog::open(dir.path()).unwrap();
+    assert_eq!(all(&log).await, before);
+    assert_eq!(log.newest_sequence().await.unwrap(), Some(first.clone()));
+    assert!(append(&log, b"two").await > first);
+}
+
+#[tokio::test]
+async fn pruned_numbers_are_never_given_again() {
+    static NOW: AtomicI64 = AtomicI64::new(1000);
+    let dir = tempfile::tempdir().unwrap();
+    let log = SqliteLog::open_with_clock(dir.path(), || NOW.load(Ordering::Relaxed)).unwrap();
+    let frames: Vec<_> = (0..2500u32).map(|n| record(&n.to_be_bytes())).collect();
+    let last = log.append(&frames).await.pop().unwrap().unwrap();
+    assert_eq!(log.prune(1000).await.unwrap(), 0, "what arrived at the very time stays");
+    assert_eq!(log.complete_since(SHARD).await.unwrap(), i64::MIN, "nothing was removed");
+    assert_eq!(log.prune(1001).await.unwrap(), 2500);
+    assert_eq!(log.prune(900).await.unwrap(), 0);
+    assert_eq!(all(&log).await, []);
+    drop(log);
+    let log = SqliteLog::open_with_clock(dir.path(), || NOW.load(Ordering::Relaxed)).unwrap();
+    assert_eq!(log.newest_sequence().await.unwrap(), Some(last.clone()));
+    assert_eq!(log.read(SHARD, &ReadFrom::After(last.clone()), 10).await.unwrap(), []);
+    assert_eq!(log.complete_since(SHARD).await.unwrap(), 1001);
+    assert!(append(&log, b"next").await > last);
+    assert_eq!(log.read(SHARD, &ReadFrom::After(number("3")), 10).await.unwrap().len(), 1, "from a pruned position");
+}
+
+#[tokio::test]
+async fn arrival_times_do_not_follow_a_clock_that_goes_back() {
+    static NOW: AtomicI64 = AtomicI64::new(5000);
+    let dir = tempfile::tempdir().unwrap();
+    for (now, arrived) in [(5000, 5000), (3000, 5000), (6000, 6000), (1, 6000)] {
+        NOW.store(now, Ordering::Relaxed);
+        let log = SqliteLog::open_with_clock(dir.path(), || NOW.load(Ordering::Relaxed)).unwrap();
+        append(&log, b"x").await;
+        assert_eq!(all(&log).await.last().unwrap().arrived_ms, arrived);
+    }
+}
+
+#[tokio::test]
+async fn a_position_that_the_log_never_gave_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = SqliteLog::open(dir.path()).unwrap();
+    append(&log, b"x").await;
+    for ahead in ["2", "9223372036854775807", "9223372036854775808", &"4".repeat(56)] {
+        let error = log.read(SHARD, &ReadFrom::After(number(ahead)), 10).await.unwrap_err();
+        assert!(matches!(&error, PortError::Refused { reason, .. } if reason.contains(ahead)), "{error}");
+    }
+    for (after, count) in [("0", 1), ("1", 0)] {
+        assert_eq!(log.read(SHARD, &ReadFrom::After(number(after)), 10).await.unwrap().len(), count);
+    }
+    assert_eq!(log.read(SHARD, &ReadFrom::Oldest, 0).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_read_ends_early_rather_than_fill_the_memory() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = SqliteLog::open(dir.path()).unwrap();
+    let frames: Vec<_> = (0..24).map(|n| record(&vec![n; 1 << 20])).collect();
+    assert!(log.append(&frames).await.iter().all(Result::is_ok));
+    let page = all(&log).await;
+    assert_eq!(page.len(), 16);
+    let rest = log.read(SHARD, &ReadFrom::After(page[15].sequence.clone()), 1000).await.unwrap();
+    assert_eq!(rest.len(), 8);
+}
+
+#[tokio::test]
+async fn an_append_wakes_the_reader_even_when_it_came_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = SqliteLog::open(dir.path()).unwrap();
+    append(&log, b"x").await;
+    tokio::time::timeout(Duration::from_secs(5), log.appended().notified()).await.unwrap();
+    let waiting = tokio::time::timeout(Duration::from_millis(20), log.appended().notified());
+    assert!(waiting.await.is_err(), "no append, no wake-up");
+}
+
+#[tokio::test]
+async fn two_processes_append_to_one_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let (one, two) = (SqliteLog::open(dir.path()).unwrap(), SqliteLog::open(dir.path()).unwrap());
+    let (a, b) = (append(&one, b"a").await, append(&two, b"b").await);
+    assert!(a < b);
+    assert_eq!(all(&one).await, all(&two).await);
+}
+
+#[tokio::test]
+async fn many_processes_may_create_the_files_at_once() {
+    for _ in 0..5 {
+        let dir = tempfile::tempdir().unwrap();
+        let path = Arc::new(dir.path().to_owned());
+        let open = |_| {
+            let path = path.clone();
+            std::thread::spawn(move || (SqliteStore::open(&path).map(drop), SqliteLog::open(&path).map(drop)))
+        };
+        let threads: Vec<_> = (0..8).map(open).collect();
+        for thread in threads {
+            let (store, log) = thread.join().unwrap();
+            store.unwrap();
+            log.unwrap();
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_store_survives_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(dir.path()).unwrap();
+    let partial = sample_partial(1, 5u64.into(), 1);
+    assert_eq!(store.put(&key(), &partial, &Expected::Absent).await.unwrap(), PutOutcome::Stored);
+    store.set_checkpoint(SHARD, &number("5")).await.unwrap();
+    store.set_meta("window_secs", "300").await.unwrap();
+    store.set_meta("window_secs", "60").await.unwrap();
+    drop(store);
+    let store = SqliteStore::open(dir.path()).unwrap();
+    let stored = store.load(&key()).await.unwrap().unwrap();
+    assert_eq!(stored.encode().unwrap(), partial.encode().unwrap());
+    assert_eq!(store.checkpoint(SHARD).await.unwrap(), Some(number("5")));
+    assert_eq!(store.checkpoint("other").await.unwrap(), None);
+    assert_eq!(store.meta("window_secs").await.unwrap().as_deref(), Some("60"));
+    assert_eq!(store.meta("other").await.unwrap(), None);
+    assert!(store.delete(&key()).await.unwrap());
+    assert!(!store.delete(&key()).await.unwrap());
+    assert!(store.load(&key()).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn two_processes_conflict_over_one_window() {
+    let dir = tempfile::tempdir().unwrap();
+    let (one, two) = (SqliteStore::open(dir.path()).unwrap(), SqliteStore::open(dir.path()).unwrap());
+    let (first, second) = (sample_partial(1, 1u64.into(), 1), sample_partial(1, 2u64.into(), 2));
+    assert_eq!(one.put(&key(), &first, &Expected::Absent).await.unwrap(), PutOutcome::Stored);
+    assert_eq!(two.put(&key(), &second, &Expected::Absent).await.unwrap(), PutOutcome::Conflict);
+    let at_first = Expected::At { generation: 1, fence: number("1") };
+    assert_eq!(two.put(&key(), &second, &at_first).await.unwrap(), PutOutcome::Stored);
+    assert_eq!(one.put(&key(), &second, &at_first).await.unwrap(), PutOutcome::Conflict);
+    assert_eq!(one.load(&key()).await.unwrap().unwrap().fence, number("2"));
+}
+
+#[tokio::test]
+async fn a_lock_of_another_process_only_delays_a_put() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(dir.path()).unwrap();
+    let other = raw(dir.path(), "store.sqlite");
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let release = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(200));
+        other.execute_batch("COMMIT").unwrap();
+    });
+    let partial = sample_partial(1, 1u64.into(), 1);
+    assert!(store.load(&key()).await.unwrap().is_none(), "a reader does not wait for a writer");
+    assert!(!release.is_finished());
+    assert_eq!(store.put(&key(), &partial, &Expected::Absent).await.unwrap(), PutOutcome::Stored);
+    release.join().unwrap();
+}
+
+#[tokio::test]
+async fn a_checkpoint_never_goes_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(dir.path()).unwrap();
+    assert_eq!(store.checkpoint(SHARD).await.unwrap(), None);
+    let long = "4".repeat(56);
+    for (set, then) in [("9", "9"), ("10", "10"), ("9", "10"), (&long, &long), ("99", &long), ("11", &long)] {
+        store.set_checkpoint(SHARD, &number(set)).await.unwrap();
+        assert_eq!(store.checkpoint(SHARD).await.unwrap(), Some(number(then)), "after {set}");
+    }
+    store.set_checkpoint("1", &number("3")).await.unwrap();
+    assert_eq!(store.checkpoint("1").await.unwrap(), Some(number("3")), "each shard has its own");
+}
+
+fn raw(dir: &Path, file: &str) -> Connection {
+    Connection::open(dir.join(file)).unwrap()
+}
+
+fn heartbeat(n: u64) -> LogRecord {
+    let header = FrameHeader {
+        lane: key().lane,
+        source: "test".into(),
+        run: "run".into(),
+        counter: n,
+        cut_ms: 300_000,
+        connected_ms: 0,
+        live: true,
+        ledger: Ledger::default(),
+    };
+    LogRecord { sequence: n.into(), arrived_ms: 0, bytes: frame::encode(&header, &[]).unwrap() }
+}
+
+/// Rule 4: our own corruption is an error that names its place, and stays for whoever looks into it.
+#[tokio::test]
+async fn a_damaged_window_is_an_error_and_is_not_overwritten() {
+    for damage in [
+        "state = x'00'",
+        "state = substr(state, 1, length(state) - 1)",
+        "fence = '3'",
+        "generation = -1",
+        "generation = 4294967296",
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Arc::new(SqliteStore::open(dir.path()).unwrap());
+        let partial = sample_partial(1, 5u64.into(), 1);
+        store.put(&key(), &partial, &Expected::Absent).await.unwrap();
+        let other = raw(dir.path(), "store.sqlite");
+        other.execute(&format!("UPDATE partial SET {damage}"), []).unwrap();
+        let damaged = || other.query_row("SELECT generation, fence, state FROM partial", [], whole).unwrap();
+        fn whole(row: &rusqlite::Row<'_>) -> rusqlite::Result<(i64, String, Vec<u8>)> {
+            Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+        }
+        let before = damaged();
+        let error = store.load(&key()).await.unwrap_err();
+        assert!(matches!(error, PortError::Corrupt { .. }) && !error.is_retryable(), "{damage}: {error}");
+        assert!(store.query("montréal", WindowStart(0), WindowStart(900_000)).await.is_err(), "{damage}");
+        assert!(error.to_string().contains("montréal"), "{error}");
+        assert!(error.to_string().contains("1970-01-01T00:05:00Z"), "{error}");
+        let mut aggregator = Aggregator::new(store.clone(), FoldRules::default(), 8);
+        assert!(aggregator.fold_batch(&[heartbeat(6)]).await.is_err(), "{damage}");
+        assert_eq!(damaged(), before, "{damage}");
+        if damage.starts_with("state") {
+            let repaired = sample_partial(2, 5u64.into(), 1);
+            assert_eq!(store.put(&key(), &repaired, &Expected::Behind).await.unwrap(), PutOutcome::Stored);
+            assert_eq!(store.load(&key()).await.unwrap().unwrap().encode().unwrap(), repaired.encode().unwrap());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_checkpoint_is_an_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(dir.path()).unwrap();
+    raw(dir.path(), "store.sqlite").execute("INSERT INTO checkpoint VALUES ('0', '7x')", []).unwrap();
+    assert!(matches!(store.checkpoint(SHARD).await, Err(PortError::Corrupt { .. })));
+}
+
+fn open_errors(dir: &Path) -> [PortError; 2] {
+    [SqliteLog::open(dir).unwrap_err(), SqliteStore::open(dir).unwrap_err()]
+}
+
+fn assert_refused(errors: [PortError; 2], says: &str) {
+    for (error, file) in errors.iter().zip(["log.sqlite", "store.sqlite"]) {
+        let text = error.to_string();
+        assert!(matches!(error, PortError::Refused { .. }), "{text}");
+        assert!(text.contains(file) && text.contains(says), "{text}");
+    }
+}
+
+#[test]
+fn files_of_a_newer_version_are_refused_and_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    drop((SqliteLog::open(dir.path()).unwrap(), SqliteStore::open(dir.path()).unwrap()));
+    for file in ["log.sqlite", "store.sqlite"] {
+        raw(dir.path(), file).pragma_update(None, "user_version", 2).unwrap();
+    }
+    assert_refused(open_errors(dir.path()), "newer program (schema 2");
+}
+
+#[test]
+fn files_that_are_not_ours_are_refused_and_left_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = "not a database, ".repeat(1000);
+    for file in ["log.sqlite", "store.sqlite"] {
+        std::fs::write(dir.path().join(file), &text).unwrap();
+    }
+    assert_refused(open_errors(dir.path()), "not an SQLite database");
+    assert_eq!(std::fs::read_to_string(dir.path().join("log.sqlite")).unwrap(), text);
+
+    let dir = tempfile::tempdir().unwrap();
+    for file in ["log.sqlite", "store.sqlite"] {
+        raw(dir.path(), file).execute_batch("CREATE TABLE theirs (x)").unwrap();
+    }
+    assert_refused(open_errors(dir.path()), "another program");
+
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("file"), "").unwrap();
+    for error in open_errors(&dir.path().join("file")) {
+        assert!(matches!(&error, PortError::Refused { reason, .. } if reason.contains("data directory")), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn the_store_in_memory_holds_the_bytes_that_the_file_holds() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, memory) = (SqliteStore::open(dir.path()).unwrap(), MemoryWindows::default());
+    for n in 0..20u16 {
+        let key =
+            PartialKey { lane: Lane::new(["a", "b"][usize::from(n % 2)], n), window: WindowStart(i64::from(n % 3)) };
+        let partial = sample_partial(1, u64::from(n).into(), u64::from(n));
+        file.put(&key, &partial, &Expected::Absent).await.unwrap();
+        memory.put(&key, &partial, &Expected::Absent).await.unwrap();
+    }
+    assert_eq!(memory.dump().unwrap().len(), 20);
+    assert_eq!(file.dump().await.unwrap(), memory.dump().unwrap());
+}

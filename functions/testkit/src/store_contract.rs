@@ -1,0 +1,282 @@
+//! What every window store must do, whatever it is made of.
+
+use std::sync::Arc;
+
+use birdsong_domain::frame::{Frame, FrameHeader, Lane, Ledger, SlimPost};
+use birdsong_domain::ports::{Expected, PartialKey, PutOutcome, SequenceNumber, WindowStore};
+use birdsong_domain::post::{Kind, Located};
+use birdsong_domain::time::WindowStart;
+use birdsong_domain::window::{Aggregate, FoldRules, Partial};
+
+/// 56 digits, as Kinesis gives them, and its successor.
+const LONG: &str = "49590338271490256608559692538361571095921575989136588898";
+const LONG_NEXT: &str = "49590338271490256608559692538361571095921575989136588899";
+
+/// Runs the whole suite, each part against a fresh, empty store from `make`.
+///
+/// # Panics
+/// When the store breaks the contract of [`WindowStore`]; the message says where.
+pub async fn window_store_contract<S: WindowStore + 'static>(make: impl AsyncFn() -> S) {
+    an_empty_store_gives_nothing(&make().await).await;
+    a_partial_comes_back_as_the_same_bytes(&make().await).await;
+    a_put_holds_only_on_its_condition(&make().await).await;
+    fences_are_compared_as_whole_numbers(&make().await).await;
+    a_reprocess_replaces_only_what_is_behind(&make().await).await;
+    a_query_is_half_open_and_sorted(&make().await).await;
+    regions_do_not_mix(&make().await).await;
+    a_long_query_is_whole(&make().await).await;
+    of_many_putters_one_wins(Arc::new(make().await)).await;
+    no_update_is_lost(Arc::new(make().await)).await;
+}
+
+/// A partial that fills every part of its aggregate; other seeds give other numbers.
+#[must_use]
+pub fn sample_partial(generation: u32, fence: SequenceNumber, seed: u64) -> Partial {
+    let post = |n: u64| SlimPost {
+        i: u128::from(n),
+        t: (n as i64 * 997) % 300_000,
+        a: (seed + n).wrapping_mul(0x9e37_79b9_7f4a_7c15),
+        k: Kind::ALL[(n % 4) as usize],
+        l: Located::ALL[(n % 5) as usize],
+        c: n.is_multiple_of(7),
+        g: ["en", "fr", "", "日本"][(n % 4) as usize].into(),
+        h: vec![format!("Tag{}", n % 150), "Été".into()],
+        m: 1,
+        u: vec![format!("host{}.example", n % 40)],
+    };
+    let header = FrameHeader {
+        lane: Lane::new("sample", 0),
+        source: "test".into(),
+        run: "run".into(),
+        counter: 1,
+        cut_ms: 299_999,
+        connected_ms: 0,
+        live: true,
+        ledger: Ledger { received: seed, filtered: seed, ..Ledger::default() },
+    };
+    let mut aggregate = Aggregate::default();
+    let frame = Frame { header, posts: (0..400 + seed % 100).map(post).collect() };
+    aggregate.fold(FoldRules::default(), WindowStart(0), &frame);
+    Partial { generation, fence, aggregate }
+}
+
+fn key(region: &str, bucket: u16, window: i64) -> PartialKey {
+    PartialKey { lane: Lane::new(region, bucket), window: WindowStart(window) }
+}
+
+fn number(digits: &str) -> SequenceNumber {
+    SequenceNumber::parse(digits).expect("digits")
+}
+
+fn at(generation: u32, fence: &str) -> Expected {
+    Expected::At { generation, fence: number(fence) }
+}
+
+fn bytes(partial: &Partial) -> (u32, Vec<u8>) {
+    (partial.generation, partial.encode().expect("encode"))
+}
+
+async fn stored(store: &impl WindowStore, key: &PartialKey) -> Option<(u32, Vec<u8>)> {
+    store.load(key).await.expect("load").as_ref().map(bytes)
+}
+
+async fn put(store: &impl WindowStore, key: &PartialKey, partial: &Partial, expected: &Expected) -> PutOutcome {
+    store.put(key, partial, expected).await.expect("put")
+}
+
+async fn fill(store: &impl WindowStore, key: &PartialKey) {
+    let partial = sample_partial(1, 1u64.into(), 1);
+    assert_eq!(put(store, key, &partial, &Expected::Absent).await, PutOutcome::Stored, "{key:?}");
+}
+
+async fn windows(store: &impl WindowStore, region: &str, from: i64, to: i64) -> Vec<(i64, u16)> {
+    let found = store.query(region, WindowStart(from), WindowStart(to)).await.expect("query");
+    assert!(found.iter().all(|(key, _)| key.lane.region == region), "a query gives one region's partials");
+    found.iter().map(|(key, _)| (key.window.0, key.lane.bucket)).collect()
+}
+
+async fn an_empty_store_gives_nothing(store: &impl WindowStore) {
+    let key = key("a", 0, 0);
+    assert_eq!(stored(store, &key).await, None);
+    assert_eq!(windows(store, "a", -1_000_000, 1_000_000).await, []);
+    assert_eq!(store.newest("a").await.expect("newest"), None);
+    let partial = sample_partial(1, 1u64.into(), 1);
+    assert_eq!(put(store, &key, &partial, &at(1, "1")).await, PutOutcome::Conflict, "nothing is there to be at");
+    assert_eq!(stored(store, &key).await, None, "a conflict stores nothing");
+}
+
+async fn a_partial_comes_back_as_the_same_bytes(store: &impl WindowStore) {
+    let empty = Partial { generation: 0, fence: number("0"), aggregate: Aggregate::default() };
+    let partials = [empty, sample_partial(1, number("7"), 1), sample_partial(u32::MAX, number(LONG), 99)];
+    for (n, partial) in partials.iter().enumerate() {
+        let key = key("a", 0, n as i64 * 300_000);
+        assert_eq!(put(store, &key, partial, &Expected::Absent).await, PutOutcome::Stored);
+        assert_eq!(stored(store, &key).await, Some(bytes(partial)), "partial {n} by load");
+    }
+    let found = store.query("a", WindowStart(0), WindowStart(900_000)).await.expect("query");
+    assert!(found.iter().map(|(_, partial)| bytes(partial)).eq(partials.iter().map(bytes)), "by query");
+}
+
+async fn a_put_holds_only_on_its_condition(store: &impl WindowStore) {
+    let key = key("a", 3, 300_000);
+    let first = sample_partial(2, number("20"), 1);
+    let second = sample_partial(2, number("30"), 2);
+    assert_eq!(put(store, &key, &first, &Expected::Absent).await, PutOutcome::Stored);
+    let wrong = [Expected::Absent, at(1, "20"), at(3, "20"), at(2, "19"), at(2, "21"), at(20, "2"), at(2, "30")];
+    for expected in wrong {
+        assert_eq!(put(store, &key, &second, &expected).await, PutOutcome::Conflict, "{expected:?}");
+        assert_eq!(stored(store, &key).await, Some(bytes(&first)), "a conflict changes nothing: {expected:?}");
+    }
+    assert_eq!(put(store, &key, &second, &at(2, "20")).await, PutOutcome::Stored);
+    assert_eq!(stored(store, &key).await, Some(bytes(&second)));
+    // The answer to a put was lost and the writer repeats it.
+    assert_eq!(put(store, &key, &second, &at(2, "20")).await, PutOutcome::Conflict, "a repeated put");
+    // A reprocess may put an older fence under a newer generation.
+    let third = sample_partial(3, number("25"), 3);
+    assert_eq!(put(store, &key, &third, &at(2, "30")).await, PutOutcome::Stored);
+    assert_eq!(put(store, &key, &second, &at(2, "30")).await, PutOutcome::Conflict, "another generation");
+    assert_eq!(stored(store, &key).await, Some(bytes(&third)));
+}
+
+async fn fences_are_compared_as_whole_numbers(store: &impl WindowStore) {
+    let key = key("a", 0, 0);
+    assert_eq!(put(store, &key, &sample_partial(1, number("9"), 1), &Expected::Absent).await, PutOutcome::Stored);
+    let long = sample_partial(1, number(LONG), 2);
+    for other in ["90", "99", "0", LONG] {
+        assert_eq!(put(store, &key, &long, &at(1, other)).await, PutOutcome::Conflict, "9 is not {other}");
+    }
+    assert_eq!(put(store, &key, &long, &at(1, "009")).await, PutOutcome::Stored, "zeros in front do not count");
+    let next = sample_partial(1, number(LONG_NEXT), 3);
+    // The three are one number to whoever computes with 64-bit floats.
+    for other in [LONG_NEXT, &LONG[..55], &format!("{LONG}0")] {
+        assert_eq!(put(store, &key, &next, &at(1, other)).await, PutOutcome::Conflict, "{LONG} is not {other}");
+    }
+    assert_eq!(put(store, &key, &next, &at(1, LONG)).await, PutOutcome::Stored);
+}
+
+async fn a_reprocess_replaces_only_what_is_behind(store: &impl WindowStore) {
+    let key = key("a", 0, 0);
+    let mut expected = None;
+    // In turn: what is put, and whether what is stored by then is behind it.
+    let puts = [
+        (2, "9", true),
+        (2, "9", false),
+        (2, "10", false),
+        (1, "10", false),
+        (3, "8", false),
+        (3, "9", true),
+        (4, "10", true),
+        (5, "9", false),
+        (10, LONG, true),
+        (11, &LONG[..55], false),
+        (11, "99", false),
+        (9, LONG_NEXT, false),
+        (11, LONG_NEXT, true),
+        (12, LONG, false),
+    ];
+    for (n, (generation, fence, is_behind)) in puts.into_iter().enumerate() {
+        let partial = sample_partial(generation, number(fence), n as u64);
+        let outcome = put(store, &key, &partial, &Expected::Behind).await;
+        let wanted = if is_behind { PutOutcome::Stored } else { PutOutcome::Conflict };
+        assert_eq!(outcome, wanted, "put {n}, generation {generation}, fence {fence}");
+        if is_behind {
+            expected = Some(bytes(&partial));
+        }
+        assert_eq!(stored(store, &key).await, expected, "after put {n}");
+    }
+}
+
+async fn a_query_is_half_open_and_sorted(store: &impl WindowStore) {
+    let mut all = Vec::new();
+    // Windows before 1970 and of different numbers of digits, buckets too: text order would be wrong.
+    for window in [-3_000_000, -300_000, 0, 300_000, 600_000, 3_000_000, 1_700_000_100_000] {
+        for bucket in [0, 2, 10, u16::MAX] {
+            all.push((window, bucket));
+        }
+    }
+    for (window, bucket) in all.iter().rev() {
+        fill(store, &key("a", *bucket, *window)).await;
+    }
+    assert_eq!(windows(store, "a", i64::MIN, i64::MAX).await, all);
+    for (from, to) in [(-300_000, 600_000), (-3_000_000, -300_000), (1, 300_001), (600_000, 600_000), (1, 2)] {
+        let inside: Vec<_> = all.iter().copied().filter(|(window, _)| (from..to).contains(window)).collect();
+        assert_eq!(windows(store, "a", from, to).await, inside, "{from}..{to}");
+    }
+    assert_eq!(windows(store, "a", 600_000, 0).await, [], "a range that ends before it begins is empty");
+}
+
+async fn regions_do_not_mix(store: &impl WindowStore) {
+    let regions = ["a", "a#", "a#0", "ab", "A", "_stream", "montréal", "東京", "'; --", "a%"];
+    for (n, region) in regions.iter().enumerate() {
+        assert_eq!(store.newest(region).await.expect("newest"), None, "{region}");
+        fill(store, &key(region, 0, n as i64 * 300_000)).await;
+        fill(store, &key(region, 1, -300_000)).await;
+    }
+    for (n, region) in regions.iter().enumerate() {
+        let newest = n as i64 * 300_000;
+        assert_eq!(windows(store, region, i64::MIN, i64::MAX).await, [(-300_000, 1), (newest, 0)], "{region}");
+        assert_eq!(store.newest(region).await.expect("newest"), Some(WindowStart(newest)), "{region}");
+    }
+    fill(store, &key("a", 5, 900_000)).await;
+    assert_eq!(store.newest("a").await.expect("newest"), Some(WindowStart(900_000)), "newest over all buckets");
+    assert_eq!(store.newest("").await.expect("newest"), None);
+}
+
+async fn a_long_query_is_whole(store: &impl WindowStore) {
+    // Together more than the 1 MB that DynamoDB gives in one page.
+    let partial = sample_partial(1, number(LONG), 5);
+    let size = partial.encode().expect("encode").len();
+    let count = (1_200_000 / size + 1) as i64;
+    for n in 0..count {
+        let key = key("a", 0, n * 60_000);
+        assert_eq!(put(store, &key, &partial, &Expected::Absent).await, PutOutcome::Stored);
+    }
+    let expected: Vec<_> = (0..count).map(|n| (n * 60_000, 0)).collect();
+    assert_eq!(windows(store, "a", 0, count * 60_000).await, expected);
+}
+
+async fn of_many_putters_one_wins<S: WindowStore + 'static>(store: Arc<S>) {
+    let key = key("a", 0, 0);
+    let mut expected = Expected::Absent;
+    for round in 1..=5u32 {
+        let mut tasks = tokio::task::JoinSet::new();
+        for putter in 0..8u64 {
+            let (store, key, expected) = (store.clone(), key.clone(), expected.clone());
+            let partial = sample_partial(round, (u64::from(round) * 100 + putter).into(), putter);
+            tasks.spawn(async move { (put(&*store, &key, &partial, &expected).await, partial) });
+        }
+        let ended = tasks.join_all().await;
+        let mut winners = ended.iter().filter(|(outcome, _)| *outcome == PutOutcome::Stored);
+        let (_, winner) = winners.next().expect("one of the putters wins");
+        assert!(winners.next().is_none(), "two putters with the same expectation both won");
+        assert_eq!(stored(&*store, &key).await, Some(bytes(winner)), "what is stored is the winner's");
+        expected = Expected::At { generation: winner.generation, fence: winner.fence.clone() };
+    }
+}
+
+async fn no_update_is_lost<S: WindowStore + 'static>(store: Arc<S>) {
+    const TASKS: u64 = 4;
+    const UPDATES: u64 = 5;
+    let key = key("a", 0, 0);
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..TASKS {
+        let (store, key) = (store.clone(), key.clone());
+        tasks.spawn(async move {
+            let mut done = 0;
+            while done < UPDATES {
+                let before = store.load(&key).await.expect("load");
+                let expected = before.as_ref().map_or(Expected::Absent, |partial| Expected::At {
+                    generation: partial.generation,
+                    fence: partial.fence.clone(),
+                });
+                let mut partial = before.unwrap_or_else(|| sample_partial(1, 0u64.into(), 1));
+                let count: u64 = partial.fence.as_str().parse().expect("a small fence");
+                partial.fence = (count + 1).into();
+                done += u64::from(put(&*store, &key, &partial, &expected).await == PutOutcome::Stored);
+            }
+        });
+    }
+    tasks.join_all().await;
+    let partial = store.load(&key).await.expect("load").expect("a partial");
+    assert_eq!(partial.fence, (TASKS * UPDATES).into(), "each put that was stored counts");
+}
