@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use birdsong_domain::ports::PortError;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
@@ -62,13 +62,19 @@ fn explain(what: &'static str, error: &rusqlite::Error) -> PortError {
     }
 }
 
+fn is_busy(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+}
+
 /// One file with a connection for writing and one for reading, so that readers do not wait for the
 /// disk to take what is written.
 #[derive(Debug)]
 pub(crate) struct Db {
     what: &'static str,
-    writer: Arc<Mutex<Connection>>,
+    // Closed first: only a writer that is the last to close moves the WAL back into the file, so
+    // that the file alone is the whole data.
     reader: Arc<Mutex<Connection>>,
+    writer: Arc<Mutex<Connection>>,
 }
 
 /// What a file is and how it is laid out.
@@ -97,7 +103,17 @@ impl Db {
             writer.pragma_update(None, "synchronous", layout.synchronous)?;
             Ok((writer, connect(OpenFlags::SQLITE_OPEN_READ_ONLY)?))
         };
-        let (writer, reader) = prepare().map_err(|failure| match failure {
+        // SQLite does not wait by itself for another process that turns on the WAL or recovers it.
+        let started = Instant::now();
+        let prepared = loop {
+            match prepare() {
+                Err(Failure::Sqlite(error)) if is_busy(&error) && started.elapsed() < BUSY_TIMEOUT => {
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                prepared => break prepared,
+            }
+        };
+        let (writer, reader) = prepared.map_err(|failure| match failure {
             Failure::Port(error) => error,
             Failure::Sqlite(error) => match error.sqlite_error_code() {
                 Some(ErrorCode::NotADatabase) => {
@@ -109,7 +125,7 @@ impl Db {
                 _ => explain(what, &error),
             },
         })?;
-        Ok(Self { what, writer: Arc::new(Mutex::new(writer)), reader: Arc::new(Mutex::new(reader)) })
+        Ok(Self { what, reader: Arc::new(Mutex::new(reader)), writer: Arc::new(Mutex::new(writer)) })
     }
 
     pub(crate) async fn write<T: Send + 'static>(

@@ -18,6 +18,8 @@ const LAYOUT: Layout = Layout {
     // A power cut may take the last commits but not their order, and the checkpoint is in the same
     // file: what is lost was not checkpointed, and is folded again from the log.
     synchronous: "NORMAL",
+    // With a rowid, unlike its neighbours: a state of a KiB and more inside the tree of the key
+    // would leave but a few keys to a page (loads took a third longer).
     schema: "
         CREATE TABLE partial (
             region TEXT NOT NULL,
@@ -27,7 +29,7 @@ const LAYOUT: Layout = Layout {
             fence TEXT NOT NULL,
             state BLOB NOT NULL,
             PRIMARY KEY (region, window_start, bucket)
-        ) STRICT, WITHOUT ROWID;
+        ) STRICT;
         CREATE TABLE checkpoint (shard TEXT PRIMARY KEY, sequence TEXT NOT NULL) STRICT, WITHOUT ROWID;
         CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;",
 };

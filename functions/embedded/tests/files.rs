@@ -132,7 +132,7 @@ async fn two_processes_append_to_one_log() {
 
 #[tokio::test]
 async fn many_processes_may_create_the_files_at_once() {
-    for _ in 0..5 {
+    for _ in 0..20 {
         let dir = tempfile::tempdir().unwrap();
         let path = Arc::new(dir.path().to_owned());
         let open = |_| {
@@ -146,6 +146,20 @@ async fn many_processes_may_create_the_files_at_once() {
             log.unwrap();
         }
     }
+}
+
+#[tokio::test]
+async fn a_closed_file_is_whole_without_its_companions() {
+    let dir = tempfile::tempdir().unwrap();
+    let (log, store) = (SqliteLog::open(dir.path()).unwrap(), SqliteStore::open(dir.path()).unwrap());
+    append(&log, b"x").await;
+    all(&log).await;
+    store.set_meta("a", "b").await.unwrap();
+    store.meta("a").await.unwrap();
+    drop((log, store));
+    let mut names: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["log.sqlite", "store.sqlite"]);
 }
 
 #[tokio::test]

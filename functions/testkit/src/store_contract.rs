@@ -29,18 +29,19 @@ pub async fn window_store_contract<S: WindowStore + 'static>(make: impl AsyncFn(
     no_update_is_lost(Arc::new(make().await)).await;
 }
 
-/// A partial that fills every part of its aggregate; other seeds give other numbers.
+/// A partial that fills every part of its aggregate; other seeds give other numbers, and the larger
+/// `seed % 100`, the larger the partial (about 1 to 2 KiB encoded).
 #[must_use]
 pub fn sample_partial(generation: u32, fence: SequenceNumber, seed: u64) -> Partial {
     let post = |n: u64| SlimPost {
         i: u128::from(n),
         t: (n as i64 * 997) % 300_000,
-        a: (seed + n).wrapping_mul(0x9e37_79b9_7f4a_7c15),
+        a: scatter(seed + n),
         k: Kind::ALL[(n % 4) as usize],
         l: Located::ALL[(n % 5) as usize],
         c: n.is_multiple_of(7),
         g: ["en", "fr", "", "日本"][(n % 4) as usize].into(),
-        h: vec![format!("Tag{}", n % 150), "Été".into()],
+        h: vec![format!("Tag{:x}", scatter(n % 150)), "Été".into()],
         m: 1,
         u: vec![format!("host{}.example", n % 40)],
     };
@@ -55,9 +56,18 @@ pub fn sample_partial(generation: u32, fence: SequenceNumber, seed: u64) -> Part
         ledger: Ledger { received: seed, filtered: seed, ..Ledger::default() },
     };
     let mut aggregate = Aggregate::default();
-    let frame = Frame { header, posts: (0..400 + seed % 100).map(post).collect() };
+    let frame = Frame { header, posts: (0..400 + seed % 100 * 20).map(post).collect() };
     aggregate.fold(FoldRules::default(), WindowStart(0), &frame);
     Partial { generation, fence, aggregate }
+}
+
+/// Spreads small numbers over all 64 bits (the finalizer of `SplitMix64`), so that a sample compresses no
+/// better than real authors do.
+fn scatter(n: u64) -> u64 {
+    let n = n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let n = (n ^ (n >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let n = (n ^ (n >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    n ^ (n >> 31)
 }
 
 fn key(region: &str, bucket: u16, window: i64) -> PartialKey {
