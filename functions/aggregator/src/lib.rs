@@ -5,6 +5,8 @@
 //! stored is what the fold started from. Records at or below the fence are skipped; a failed
 //! condition means that somebody else wrote, so the partial is loaded and folded again.
 
+pub mod reprocess;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 

@@ -5,9 +5,11 @@
 //! line. The checksum turns a damaged record into one loud error instead of wrong numbers, and the
 //! stated length bounds what a hostile record can make us allocate.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
-use crate::post::{Kind, Located};
+use crate::post::{Kind, Located, SourcePost};
 use crate::wire::{self, Reader};
 
 const MAGIC: [u8; 4] = *b"BSF1";
@@ -168,6 +170,93 @@ fn is_zero(n: &u32) -> bool {
     *n == 0
 }
 
+/// Most hashtags and most link hosts of one post that are kept.
+pub const MAX_PER_POST: usize = 64;
+
+/// Appends the line of one post to `out`, as [`SlimPost`] reads it, without building one.
+pub fn put_line(out: &mut Vec<u8>, post: &SourcePost<'_>, located: Located, is_copy: bool) {
+    let number = |out: &mut Vec<u8>, key: &[u8], n: u128| {
+        out.extend_from_slice(key);
+        let mut digits = [0u8; 39];
+        let mut at = digits.len();
+        let mut rest = n;
+        // Most numbers fit 64 bits, whose division is far cheaper.
+        while rest > u128::from(u64::MAX) {
+            at -= 1;
+            digits[at] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+        }
+        let mut rest = rest as u64;
+        loop {
+            at -= 1;
+            digits[at] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+            if rest == 0 {
+                break;
+            }
+        }
+        out.extend_from_slice(&digits[at..]);
+    };
+    let texts = |out: &mut Vec<u8>, key: &[u8], texts: &[Cow<'_, str>]| {
+        for (n, text) in texts.iter().take(MAX_PER_POST).enumerate() {
+            out.extend_from_slice(if n == 0 { key } else { b"," });
+            put_json_text(out, text);
+        }
+        if !texts.is_empty() {
+            out.push(b']');
+        }
+    };
+    number(out, b"{\"i\":", post.id.0);
+    if post.time_ms < 0 {
+        number(out, b",\"t\":-", u128::from(post.time_ms.unsigned_abs()));
+    } else {
+        number(out, b",\"t\":", u128::from(post.time_ms.unsigned_abs()));
+    }
+    number(out, b",\"a\":", u128::from(post.author));
+    out.extend_from_slice(match post.kind {
+        Kind::Original => b",\"k\":\"original\"".as_slice(),
+        Kind::Reply => b",\"k\":\"reply\"",
+        Kind::Quote => b",\"k\":\"quote\"",
+        Kind::Repost => b",\"k\":\"repost\"",
+    });
+    out.extend_from_slice(match located {
+        Located::Point => b",\"l\":\"point\"".as_slice(),
+        Located::Place => b",\"l\":\"place\"",
+        Located::Rule => b",\"l\":\"rule\"",
+        Located::Text => b",\"l\":\"text\"",
+        Located::All => b",\"l\":\"all\"",
+    });
+    if is_copy {
+        out.extend_from_slice(b",\"c\":true");
+    }
+    if !post.lang.is_empty() {
+        out.extend_from_slice(b",\"g\":");
+        put_json_text(out, &post.lang);
+    }
+    texts(out, b",\"h\":[", &post.hashtags);
+    if post.mentions > 0 {
+        number(out, b",\"m\":", u128::from(post.mentions));
+    }
+    texts(out, b",\"u\":[", &post.hosts);
+    out.extend_from_slice(b"}\n");
+}
+
+fn put_json_text(out: &mut Vec<u8>, text: &str) {
+    out.push(b'"');
+    if text.bytes().all(|b| b >= 0x20 && b != b'"' && b != b'\\') {
+        out.extend_from_slice(text.as_bytes());
+    } else {
+        for b in text.bytes() {
+            match b {
+                b'"' | b'\\' => out.extend_from_slice(&[b'\\', b]),
+                0..0x20 => out.extend_from_slice(format!("\\u{b:04x}").as_bytes()),
+                _ => out.push(b),
+            }
+        }
+    }
+    out.push(b'"');
+}
+
 /// Why the bytes of a log record are no frame.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
@@ -292,6 +381,39 @@ mod tests {
             let bytes = encode(&header(), &lines(&posts)).unwrap();
             assert_eq!(decode(&bytes), Ok(Frame { header: header(), posts }));
         }
+    }
+
+    #[test]
+    fn a_line_written_by_hand_is_read_as_the_post_it_was() {
+        let source = SourcePost {
+            id: crate::post::PostId(u128::MAX),
+            time_ms: -1,
+            author: 0,
+            kind: Kind::Quote,
+            lang: "a\"\\\n".into(),
+            hashtags: vec!["é".into(), "\u{1}".into()],
+            mentions: 10,
+            hosts: vec!["h.example".into()],
+            text: "never stored".into(),
+            point: None,
+            place: None,
+            rule_tags: vec![],
+        };
+        let mut line = Vec::new();
+        put_line(&mut line, &source, Located::Rule, true);
+        let post = SlimPost {
+            i: u128::MAX,
+            t: -1,
+            a: 0,
+            k: Kind::Quote,
+            l: Located::Rule,
+            c: true,
+            g: "a\"\\\n".into(),
+            h: vec!["é".into(), "\u{1}".into()],
+            m: 10,
+            u: vec!["h.example".into()],
+        };
+        assert_eq!(serde_json::from_slice::<SlimPost>(&line).unwrap(), post);
     }
 
     #[test]

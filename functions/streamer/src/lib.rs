@@ -1,1 +1,11 @@
-//! Posts to frames: duplicates, regions, lanes, ledger, heartbeat.
+//! Posts to frames: which regions take a post, has it been sent before, when is a frame cut.
+//!
+//! [`prepare`] is the costly half and works on any thread: it matches regions and writes the slim
+//! lines. [`cutter`] is the ordered half: it drops duplicates, gathers lanes and keeps the ledger.
+//! Neither reads a clock; both are told the time. [`send`] brings cut frames into the log.
+
+pub mod cutter;
+pub mod prepare;
+pub mod quarantine;
+pub mod recent;
+pub mod send;

@@ -82,7 +82,16 @@ impl WindowStore for MemoryStore {
             return Err(timeout());
         }
         let mut items = self.items.lock().map_err(poisoned)?;
-        let stored = items.get(key).map(|(generation, bytes)| read(key, *generation, bytes)).transpose()?;
+        let stored = match items.get(key).map(|(generation, bytes)| (*generation, read(key, *generation, bytes))) {
+            // A reprocess may replace what nobody can read.
+            Some((generation, Err(_))) if *expected == Expected::Behind => {
+                if generation >= partial.generation {
+                    return Ok(PutOutcome::Conflict);
+                }
+                None
+            }
+            other => other.map(|(_, stored)| stored).transpose()?,
+        };
         let matches = match (&stored, expected) {
             (None, Expected::Absent | Expected::Behind) => true,
             (Some(stored), Expected::Behind) => stored.generation < partial.generation && stored.fence <= partial.fence,

@@ -1,0 +1,331 @@
+//! The ordered half of the streamer: drops duplicates, gathers lines by lane, cuts frames, keeps the
+//! ledger.
+//!
+//! All lanes are cut together and the ledger's frame comes last, so that the ledger never counts
+//! a post as sent whose frame stands behind it in the log.
+
+use std::collections::BTreeSet;
+
+use birdsong_domain::frame::{self, FrameError, FrameHeader, Lane, Ledger, STREAM};
+use birdsong_domain::ports::FrameRecord;
+use birdsong_domain::post::PostId;
+use birdsong_domain::time::WindowSize;
+
+use crate::prepare::{Batch, Lanes};
+use crate::recent::Recent;
+
+/// When frames are cut.
+#[derive(Clone, Copy, Debug)]
+pub struct CutRules {
+    /// A lane's buffer of this many bytes causes a cut.
+    pub max_bytes: usize,
+    /// So does a post that has waited this long, in milliseconds. Live sources only.
+    pub max_age_ms: i64,
+    /// Without any post a heartbeat is cut this often, in milliseconds. Live sources only.
+    pub heartbeat_ms: i64,
+}
+
+impl Default for CutRules {
+    fn default() -> Self {
+        Self { max_bytes: 256 << 10, max_age_ms: 1000, heartbeat_ms: 10_000 }
+    }
+}
+
+/// Who cuts.
+#[derive(Clone, Debug)]
+pub struct Origin {
+    /// Name of the source.
+    pub source: String,
+    /// A fresh id of this run.
+    pub run: String,
+    /// Whether the source is live, so that the time of a cut is real time.
+    pub live: bool,
+    /// Since when the source has been connected, in milliseconds.
+    pub connected_ms: i64,
+}
+
+#[derive(Debug, Default)]
+struct Buffer {
+    lines: Vec<u8>,
+    newest_ms: i64,
+    counter: u64,
+}
+
+/// A frame that is cut and not yet encoded.
+#[derive(Debug)]
+pub struct CutFrame {
+    header: FrameHeader,
+    lines: Vec<u8>,
+}
+
+impl CutFrame {
+    /// Compresses it into a record of the log.
+    ///
+    /// # Errors
+    /// When compression fails for want of memory.
+    pub fn encode(&self) -> Result<FrameRecord, FrameError> {
+        Ok(FrameRecord { lane: self.header.lane.clone(), bytes: frame::encode(&self.header, &self.lines)? })
+    }
+
+    /// First line of the frame.
+    #[must_use]
+    pub fn header(&self) -> &FrameHeader {
+        &self.header
+    }
+}
+
+/// Gathers prepared posts and cuts frames. Time is given as milliseconds since 1970.
+#[derive(Debug)]
+pub struct Cutter {
+    origin: Origin,
+    rules: CutRules,
+    size: WindowSize,
+    lanes: Lanes,
+    buffers: Vec<Buffer>,
+    recent: Recent,
+    /// Since the last ledger frame.
+    unsent: Ledger,
+    total: Ledger,
+    /// Windows that posts went to, as (region, start).
+    touched: BTreeSet<(u32, i64)>,
+    last_touched: Option<(u32, i64)>,
+    newest_ms: Option<i64>,
+    oldest_wait_ms: Option<i64>,
+    last_cut_ms: i64,
+    ledger_counter: u64,
+}
+
+impl Cutter {
+    /// A cutter for the lanes, knowing the posts in `recent`.
+    #[must_use]
+    pub fn new(origin: Origin, rules: CutRules, size: WindowSize, lanes: Lanes, recent: Recent) -> Self {
+        Self {
+            last_cut_ms: origin.connected_ms,
+            origin,
+            rules,
+            size,
+            buffers: lanes.all().iter().map(|_| Buffer::default()).collect(),
+            lanes,
+            recent,
+            unsent: Ledger::default(),
+            total: Ledger::default(),
+            touched: BTreeSet::new(),
+            last_touched: None,
+            newest_ms: None,
+            oldest_wait_ms: None,
+            ledger_counter: 0,
+        }
+    }
+
+    /// Takes a batch in and cuts when a buffer is full. Frames to send are appended to `out`.
+    pub fn take(&mut self, batch: &Batch, now_ms: i64, out: &mut Vec<CutFrame>) {
+        self.unsent.received += batch.received();
+        self.unsent.filtered += batch.filtered;
+        self.unsent.quarantined += batch.quarantined.len() as u64;
+        self.newest_ms = self.newest_ms.max(batch.newest_ms());
+        for post in &batch.posts {
+            if !self.recent.insert(post.id) {
+                self.unsent.duplicates += 1;
+                continue;
+            }
+            self.unsent.sent += 1;
+            let mut is_full = false;
+            for copy in &batch.copies[post.copies.0 as usize..post.copies.1 as usize] {
+                let buffer = &mut self.buffers[copy.lane as usize];
+                buffer.newest_ms =
+                    if buffer.lines.is_empty() { post.time_ms } else { buffer.newest_ms.max(post.time_ms) };
+                buffer.lines.extend_from_slice(&batch.lines[copy.from as usize..copy.to as usize]);
+                is_full |= buffer.lines.len() >= self.rules.max_bytes;
+                let touched = (copy.lane, self.size.start_of(post.time_ms).0);
+                if self.last_touched != Some(touched) {
+                    self.touched.insert(touched);
+                    self.last_touched = Some(touched);
+                }
+            }
+            self.oldest_wait_ms.get_or_insert(now_ms);
+            if is_full {
+                self.cut(now_ms, out);
+            }
+        }
+        self.tick(now_ms, out);
+    }
+
+    /// Cuts when posts have waited long enough, or when a heartbeat is due.
+    pub fn tick(&mut self, now_ms: i64, out: &mut Vec<CutFrame>) {
+        let is_old = self.oldest_wait_ms.is_some_and(|since| now_ms - since >= self.rules.max_age_ms);
+        if self.origin.live && (is_old || now_ms - self.last_cut_ms >= self.rules.heartbeat_ms) {
+            self.cut(now_ms, out);
+        }
+    }
+
+    /// Cuts whatever there is. A live source's frame is cut even when there was nothing: that is the
+    /// heartbeat.
+    pub fn cut(&mut self, now_ms: i64, out: &mut Vec<CutFrame>) {
+        if !self.origin.live && self.unsent.is_empty() {
+            return;
+        }
+        let archive_ms = self.newest_ms.unwrap_or(now_ms);
+        let header = |lane: Lane, counter, cut_ms, ledger| FrameHeader {
+            lane,
+            source: self.origin.source.clone(),
+            run: self.origin.run.clone(),
+            counter,
+            cut_ms: if self.origin.live { now_ms } else { cut_ms },
+            connected_ms: self.origin.connected_ms,
+            live: self.origin.live,
+            ledger,
+        };
+        for (lane, buffer) in self.lanes.all().iter().zip(&mut self.buffers) {
+            if !buffer.lines.is_empty() {
+                buffer.counter += 1;
+                let room = Vec::with_capacity(buffer.lines.len());
+                let lines = std::mem::replace(&mut buffer.lines, room);
+                out.push(CutFrame {
+                    header: header(lane.clone(), buffer.counter, buffer.newest_ms, Ledger::default()),
+                    lines,
+                });
+            }
+        }
+        self.ledger_counter += 1;
+        let lines = vec![];
+        let header = header(Lane::new(STREAM, 0), self.ledger_counter, archive_ms, self.unsent);
+        out.push(CutFrame { header, lines });
+        self.total.add(&self.unsent);
+        self.unsent = Ledger::default();
+        self.oldest_wait_ms = None;
+        self.last_cut_ms = now_ms;
+    }
+
+    /// The ledger since the start, with what is not cut yet.
+    #[must_use]
+    pub fn ledger(&self) -> Ledger {
+        let mut ledger = self.total;
+        ledger.add(&self.unsent);
+        ledger
+    }
+
+    /// Region and window start (milliseconds) of every window that a post went to.
+    #[must_use]
+    pub fn touched(&self) -> BTreeSet<(String, i64)> {
+        let lanes = self.lanes.all();
+        self.touched.iter().map(|(lane, window)| (lanes[*lane as usize].region.clone(), *window)).collect()
+    }
+
+    /// Remembers a post that the log has already, so that it is not sent again.
+    pub fn remember(&mut self, id: PostId) {
+        self.recent.insert(id);
+    }
+
+    /// Newest event time seen.
+    #[must_use]
+    pub fn newest_ms(&self) -> Option<i64> {
+        self.newest_ms
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use birdsong_domain::post::{Kind, SourcePost};
+    use birdsong_domain::region::Regions;
+    use proptest::prelude::*;
+
+    fn post(id: u64, lang: &'static str) -> SourcePost<'static> {
+        SourcePost {
+            id: PostId::x(id),
+            time_ms: id as i64 * 1000,
+            author: id % 7,
+            kind: Kind::Original,
+            lang: lang.into(),
+            hashtags: vec![],
+            mentions: 0,
+            hosts: vec![],
+            text: "word".into(),
+            point: None,
+            place: None,
+            rule_tags: vec![],
+        }
+    }
+
+    fn regions() -> Regions {
+        let text = "[[region]]\nid = \"fr\"\nlanguages = [\"fr\"]\nhot_buckets = 3\n\
+                    [[region]]\nid = \"word\"\nkeywords = [\"word\"]\nlanguages = [\"fr\", \"en\"]\n";
+        Regions::parse("test", text).unwrap()
+    }
+
+    fn cutter(regions: &Regions, live: bool, max_bytes: usize) -> Cutter {
+        let origin = Origin { source: "test".into(), run: "run".into(), live, connected_ms: 0 };
+        let rules = CutRules { max_bytes, ..CutRules::default() };
+        Cutter::new(origin, rules, WindowSize::FIVE_MINUTES, Lanes::new(regions), Recent::new(1000))
+    }
+
+    #[test]
+    fn silence_still_gives_heartbeats_and_only_when_live() {
+        let regions = regions();
+        for live in [true, false] {
+            let mut cutter = cutter(&regions, live, 1000);
+            let mut out = vec![];
+            cutter.tick(9_999, &mut out);
+            assert!(out.is_empty());
+            cutter.tick(10_000, &mut out);
+            cutter.tick(10_001, &mut out);
+            assert_eq!(out.len(), usize::from(live));
+            if let Some(beat) = out.first() {
+                assert_eq!((beat.header().lane.region.as_str(), beat.header().cut_ms), (STREAM, 10_000));
+            }
+        }
+    }
+
+    #[test]
+    fn a_post_waits_no_longer_than_the_age() {
+        let regions = regions();
+        let lanes = Lanes::new(&regions);
+        let mut cutter = cutter(&regions, true, 1 << 20);
+        let (mut out, mut batch) = (vec![], Batch::default());
+        batch.add(&regions, &lanes, &post(1, "en"));
+        cutter.take(&batch, 5000, &mut out);
+        assert!(out.is_empty());
+        cutter.tick(5999, &mut out);
+        assert!(out.is_empty());
+        cutter.tick(6000, &mut out);
+        assert_eq!(out.len(), 2, "the lane's frame and the ledger's");
+        assert_eq!(out[1].header().ledger, Ledger { received: 1, sent: 1, ..Ledger::default() });
+    }
+
+    proptest! {
+        /// Rule 3: whatever comes, the ledgers in the frames add up, and each post is in the frames
+        /// once per region, with one primary copy.
+        #[test]
+        fn the_ledger_balances_and_frames_hold_each_post_once(
+            posts in prop::collection::vec((0u64..60, 0usize..3), 0..200), cut in 1usize..40, max_bytes in 1usize..4000,
+        ) {
+            let regions = regions();
+            let lanes = Lanes::new(&regions);
+            let mut cutter = cutter(&regions, false, max_bytes);
+            let mut out = vec![];
+            for chunk in posts.chunks(cut) {
+                let mut batch = Batch::default();
+                for (id, lang) in chunk {
+                    batch.add(&regions, &lanes, &post(*id, ["fr", "en", "de"][*lang]));
+                }
+                batch.add_notice();
+                cutter.take(&batch, 0, &mut out);
+            }
+            cutter.cut(0, &mut out);
+            let mut ledger = Ledger::default();
+            let (mut primary, mut seen) = (0, std::collections::HashSet::new());
+            for frame in &out {
+                let frame = frame::decode(&frame.encode().unwrap().bytes).unwrap();
+                ledger.add(&frame.header.ledger);
+                for post in frame.posts {
+                    primary += u64::from(!post.c);
+                    prop_assert!(seen.insert((frame.header.lane.region.clone(), post.i)));
+                }
+                prop_assert!(primary >= ledger.sent, "a ledger frame stands behind its posts");
+            }
+            prop_assert!(ledger.balances());
+            prop_assert_eq!(ledger, cutter.ledger());
+            prop_assert_eq!(primary, ledger.sent);
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! The unordered half of the streamer: posts of one chunk are matched and written as slim lines.
+
+use birdsong_domain::frame::{self, Lane};
+use birdsong_domain::post::{Located, PostId, SourcePost};
+use birdsong_domain::region::Regions;
+
+use crate::quarantine::Quarantined;
+
+/// All lanes of a set of regions, numbered.
+#[derive(Debug, Clone)]
+pub struct Lanes {
+    all: Vec<Lane>,
+    /// First lane and number of lanes of each region.
+    of_region: Vec<(u32, u32)>,
+}
+
+impl Lanes {
+    /// The lanes of `regions`: one each, more for a hot region.
+    #[must_use]
+    pub fn new(regions: &Regions) -> Self {
+        let (mut all, mut of_region) = (vec![], vec![]);
+        for region in regions.list() {
+            of_region.push((all.len() as u32, u32::from(region.hot_buckets)));
+            all.extend((0..region.hot_buckets).map(|bucket| Lane::new(&region.id, bucket)));
+        }
+        Self { all, of_region }
+    }
+
+    /// The lanes, by number.
+    #[must_use]
+    pub fn all(&self) -> &[Lane] {
+        &self.all
+    }
+
+    /// A hot region's posts are spread by author.
+    fn of(&self, region: usize, author: u64) -> u32 {
+        let (first, count) = self.of_region[region];
+        if count == 1 { first } else { first + (author % u64::from(count)) as u32 }
+    }
+}
+
+/// One post that some region took.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Prepared {
+    pub(crate) id: PostId,
+    pub(crate) time_ms: i64,
+    /// Its copies, one a region, as a range of [`Batch::copies`].
+    pub(crate) copies: (u32, u32),
+}
+
+/// One line in [`Batch::lines`] and the lane that it goes to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LaneLine {
+    pub(crate) lane: u32,
+    pub(crate) from: u32,
+    pub(crate) to: u32,
+}
+
+/// What became of a chunk of a source.
+#[derive(Debug, Default)]
+pub struct Batch {
+    pub(crate) lines: Vec<u8>,
+    pub(crate) posts: Vec<Prepared>,
+    pub(crate) copies: Vec<LaneLine>,
+    pub(crate) filtered: u64,
+    pub(crate) quarantined: Vec<Quarantined>,
+    newest_ms: Option<i64>,
+    scratch: Vec<(usize, Located)>,
+}
+
+impl Batch {
+    /// Matches one post and keeps its lines.
+    pub fn add(&mut self, regions: &Regions, lanes: &Lanes, post: &SourcePost<'_>) {
+        self.newest_ms = self.newest_ms.max(Some(post.time_ms));
+        regions.matching(post, &mut self.scratch);
+        if self.scratch.is_empty() {
+            self.filtered += 1;
+            return;
+        }
+        let first = self.copies.len() as u32;
+        for (n, (region, located)) in self.scratch.iter().enumerate() {
+            let from = self.lines.len() as u32;
+            frame::put_line(&mut self.lines, post, *located, n > 0);
+            let lane = lanes.of(*region, post.author);
+            self.copies.push(LaneLine { lane, from, to: self.lines.len() as u32 });
+        }
+        let copies = (first, self.copies.len() as u32);
+        self.posts.push(Prepared { id: post.id, time_ms: post.time_ms, copies });
+    }
+
+    /// Counts something that is no post, such as a delete notice.
+    pub fn add_notice(&mut self) {
+        self.filtered += 1;
+    }
+
+    /// Puts a line that could not be read aside.
+    pub fn add_unreadable(&mut self, line: Quarantined) {
+        self.quarantined.push(line);
+    }
+
+    /// Posts and notices in this batch, readable or not.
+    #[must_use]
+    pub fn received(&self) -> u64 {
+        self.posts.len() as u64 + self.filtered + self.quarantined.len() as u64
+    }
+
+    /// Newest event time of its posts, in milliseconds.
+    #[must_use]
+    pub fn newest_ms(&self) -> Option<i64> {
+        self.newest_ms
+    }
+
+    /// The lines put aside.
+    #[must_use]
+    pub fn quarantined(&self) -> &[Quarantined] {
+        &self.quarantined
+    }
+}
