@@ -27,7 +27,7 @@ const PLACE_OVERLAP: f64 = 0.5;
 const MAX_BUCKETS: u16 = 64;
 
 /// One validated region.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Region {
     /// Short name for machines: lower-case letters, digits, `-` and `_`.
     pub id: String,
@@ -40,11 +40,15 @@ pub struct Region {
     /// Languages (BCP 47 primary tags).
     pub languages: Vec<String>,
     /// Lanes that the region's posts are spread over; 1 unless it is hot.
-    #[serde(skip)]
+    #[serde(skip, default = "one")]
     pub hot_buckets: u16,
     /// Whether the region takes every post.
     #[serde(skip)]
     pub everything: bool,
+}
+
+fn one() -> u16 {
+    1
 }
 
 /// A mistake in a regions file: where it is and what to do.

@@ -8,7 +8,6 @@ use std::collections::BTreeSet;
 
 use birdsong_domain::frame::{self, FrameError, FrameHeader, Lane, Ledger, STREAM};
 use birdsong_domain::ports::FrameRecord;
-use birdsong_domain::post::PostId;
 use birdsong_domain::time::WindowSize;
 
 use crate::prepare::{Batch, Lanes};
@@ -211,9 +210,10 @@ impl Cutter {
         self.touched.iter().map(|(lane, window)| (lanes[*lane as usize].region.clone(), *window)).collect()
     }
 
-    /// Remembers a post that the log has already, so that it is not sent again.
-    pub fn remember(&mut self, id: PostId) {
-        self.recent.insert(id);
+    /// Ends this cutter and hands on what it knows of posts already sent.
+    #[must_use]
+    pub fn into_recent(self) -> Recent {
+        self.recent
     }
 
     /// Newest event time seen.
@@ -226,7 +226,7 @@ impl Cutter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use birdsong_domain::post::{Kind, SourcePost};
+    use birdsong_domain::post::{Kind, PostId, SourcePost};
     use birdsong_domain::region::Regions;
     use proptest::prelude::*;
 

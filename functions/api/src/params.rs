@@ -1,0 +1,152 @@
+//! The parameters of a query, checked; a bad one is named.
+
+use std::ops::Range;
+
+use axum::http::StatusCode;
+use birdsong_domain::region::Region;
+use birdsong_domain::time::{WindowSize, WindowStart, parse_rfc3339};
+
+use crate::answer::ApiError;
+
+const DAY_MS: i64 = 86_400_000;
+const DAY_SECS: u32 = 86_400;
+/// Most steps in one answer.
+const MAX_STEPS: i64 = 2016;
+/// Most windows merged for one answer: 31 days of five minutes.
+const MAX_WINDOWS: i64 = 8928;
+
+/// Refuses any parameter.
+pub(crate) fn none(query: Option<&str>) -> Result<(), ApiError> {
+    match pairs(query)?.into_iter().next() {
+        Some((name, _)) => Err(ApiError::parameter(&name, "this address takes no parameters")),
+        None => Ok(()),
+    }
+}
+
+fn pairs(query: Option<&str>) -> Result<Vec<(String, String)>, ApiError> {
+    let part = |text: &str| {
+        let mut bytes = Vec::with_capacity(text.len());
+        let mut rest = text.as_bytes();
+        while let [first, tail @ ..] = rest {
+            rest = tail;
+            match (first, tail) {
+                (b'+', _) => bytes.push(b' '),
+                (b'%', [high, low, after @ ..]) => {
+                    let digit = |b: u8| (b as char).to_digit(16);
+                    bytes.push((digit(*high)? * 16 + digit(*low)?) as u8);
+                    rest = after;
+                }
+                (b'%', _) => return None,
+                (byte, _) => bytes.push(*byte),
+            }
+        }
+        String::from_utf8(bytes).ok()
+    };
+    let query = query.unwrap_or_default();
+    let pairs = query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let broken = || ApiError::parameter(name, "the percent-encoding is broken or not UTF-8");
+        Ok((part(name).ok_or_else(broken)?, part(value).ok_or_else(broken)?))
+    });
+    pairs.collect()
+}
+
+/// `/api/windows?region=&from=&to=&step=`.
+#[derive(Debug)]
+pub(crate) struct WindowsQuery<'a> {
+    pub(crate) region: &'a Region,
+    pub(crate) step_secs: u32,
+    from_ms: Option<i64>,
+    to_ms: Option<i64>,
+}
+
+impl<'a> WindowsQuery<'a> {
+    pub(crate) fn parse(query: Option<&str>, regions: &'a [Region], size: WindowSize) -> Result<Self, ApiError> {
+        let ids = || regions.iter().map(|region| region.id.as_str()).collect::<Vec<_>>().join(", ");
+        let no_region = || ApiError::new(StatusCode::NOT_FOUND, "unknown_region", "no region is being watched yet");
+        let first = regions.first().ok_or_else(no_region)?;
+        let mut parsed = Self { region: first, step_secs: size.secs(), from_ms: None, to_ms: None };
+        let mut seen: Vec<String> = vec![];
+        for (name, value) in pairs(query)? {
+            if seen.contains(&name) {
+                return Err(ApiError::parameter(&name, "given twice"));
+            }
+            match name.as_str() {
+                "region" => {
+                    parsed.region = regions.iter().find(|region| region.id == value).ok_or_else(|| {
+                        let message = format!("there is no region {value:?}; take one of {}", ids());
+                        ApiError::parameter("region", message).with(StatusCode::NOT_FOUND, "unknown_region")
+                    })?;
+                }
+                "from" => parsed.from_ms = Some(time("from", &value)?),
+                "to" => parsed.to_ms = Some(time("to", &value)?),
+                "step" => parsed.step_secs = step(&value, size)?,
+                _ => return Err(ApiError::parameter(&name, "unknown; there are region, from, to and step")),
+            }
+            seen.push(name);
+        }
+        Ok(parsed)
+    }
+
+    /// The range asked for in milliseconds, on step boundaries; by default the day up to the newest
+    /// data.
+    pub(crate) fn range(
+        &self,
+        newest: Option<WindowStart>,
+        now_ms: i64,
+        size: WindowSize,
+    ) -> Result<Range<i64>, ApiError> {
+        let step_ms = i64::from(self.step_secs) * 1000;
+        let down = |time_ms: i64| time_ms.div_euclid(step_ms) * step_ms;
+        let up = |time_ms: i64| down(time_ms.saturating_add(step_ms - 1));
+        let newest_end = newest.map_or(now_ms, |window| window.0 + size.ms());
+        let (from_ms, to_ms) = match (self.from_ms, self.to_ms) {
+            (Some(from), Some(to)) => (from, to),
+            (Some(from), None) => (from, newest_end.max(from + 1).min(from + DAY_MS)),
+            (None, Some(to)) => (to - DAY_MS, to),
+            (None, None) => (up(newest_end) - DAY_MS.max(step_ms), newest_end),
+        };
+        if from_ms >= to_ms {
+            return Err(ApiError::parameter("to", "must be later than from"));
+        }
+        let range = down(from_ms)..up(to_ms);
+        let length = range.end - range.start;
+        if length / step_ms > MAX_STEPS {
+            let message = format!("would answer {} steps, at most {MAX_STEPS} are possible; take a longer step or a shorter range", length / step_ms);
+            return Err(ApiError::parameter("step", message));
+        }
+        if length / size.ms() > MAX_WINDOWS {
+            let days = MAX_WINDOWS * size.ms() / DAY_MS;
+            return Err(ApiError::parameter("from", format!("the range is longer than {days} days; ask for it in parts")));
+        }
+        Ok(range)
+    }
+}
+
+fn time(name: &str, value: &str) -> Result<i64, ApiError> {
+    // A plus sign that was not percent-encoded arrives as a space.
+    let text = value.replace(' ', "+");
+    parse_rfc3339(&text).ok_or_else(|| {
+        ApiError::parameter(name, format!("{value:?} is no RFC 3339 time such as 2026-05-23T05:40:00Z"))
+    })
+}
+
+fn step(value: &str, size: WindowSize) -> Result<u32, ApiError> {
+    let digits = value.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let unit = match &value[digits.len()..] {
+        "" | "s" => Some(1),
+        "m" => Some(60),
+        "h" => Some(3600),
+        "d" => Some(DAY_SECS),
+        _ => None,
+    };
+    let secs = digits.parse::<u32>().ok().zip(unit).and_then(|(number, unit)| number.checked_mul(unit));
+    secs.filter(|secs| (1..=DAY_SECS).contains(secs) && secs.is_multiple_of(size.secs()) && DAY_SECS.is_multiple_of(*secs))
+        .ok_or_else(|| {
+            let message = format!(
+                "{value:?} is no step; take a multiple of the window ({} s) that divides a day, such as 15m, 1h or 1d",
+                size.secs()
+            );
+            ApiError::parameter("step", message)
+        })
+}

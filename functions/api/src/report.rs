@@ -1,0 +1,344 @@
+//! What is told of a window: the lines of `replay --json` and of the API.
+
+use std::collections::BTreeMap;
+
+use birdsong_domain::frame::{Ledger, STREAM};
+use birdsong_domain::ports::{PartialKey, PortError, WindowStore};
+use birdsong_domain::post::{Kind, Located};
+use birdsong_domain::time::{WindowStart, rfc3339};
+use birdsong_domain::topk::{TopItem, TopK};
+use birdsong_domain::window::{Aggregate, FoldRules, Partial};
+use serde::ser::SerializeMap;
+use serde::{Serialize, Serializer};
+
+/// Hashtags told.
+const TOP_HASHTAGS: usize = 20;
+/// Link hosts told.
+const TOP_HOSTS: usize = 10;
+
+/// Whether a window can still change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Lifecycle {
+    /// Open, or within its lateness.
+    Provisional,
+    /// It changed after it was final: by late posts or a reprocess.
+    Revised,
+    /// Done.
+    Final,
+}
+
+/// A hashtag and how often it was seen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct HashtagCount {
+    /// As most people wrote it, without `#`.
+    pub tag: String,
+    /// At least this often …
+    pub count: u64,
+    /// … and at most this much more.
+    pub error: u64,
+}
+
+/// A link host and how often it was seen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct HostCount {
+    /// Lower case, without `www.`.
+    pub host: String,
+    /// At least this often …
+    pub count: u64,
+    /// … and at most this much more.
+    pub error: u64,
+}
+
+/// Posts by how their region was decided.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct LocatedCounts {
+    /// By the post's own coordinates.
+    pub point: u64,
+    /// By the place that it names.
+    pub place: u64,
+    /// By the source's own rule.
+    pub rule: u64,
+    /// By keyword, hashtag or language.
+    pub text: u64,
+    /// The region takes every post.
+    pub all: u64,
+}
+
+/// Time between a post and the cut of its frame, in milliseconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct LagReport {
+    /// Mean.
+    pub mean: u64,
+    /// Largest.
+    pub max: u64,
+}
+
+/// How sure the counts are that nothing is missing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Completeness {
+    /// Somebody looked all the time, and nothing was dropped or unreadable.
+    pub complete: bool,
+    /// Frames that touched the window; none means that nobody looked.
+    pub frames: u64,
+    /// Posts that the streamer received in this time, of all regions.
+    pub received: u64,
+    /// Of these, posts that no region took.
+    pub filtered: u64,
+    /// Lines that could not be read.
+    pub quarantined: u64,
+    /// Posts seen before.
+    pub duplicates: u64,
+    /// Posts given up.
+    pub dropped: u64,
+    /// Posts of this region that came after the window was final; they are counted.
+    pub late: u64,
+}
+
+/// All that is told of a window, or of several merged into a step.
+#[derive(Clone, Debug, Serialize)]
+pub struct WindowReport {
+    /// Region id.
+    pub region: String,
+    /// RFC 3339.
+    pub window_start: String,
+    /// RFC 3339, exclusive.
+    pub window_end: String,
+    /// Whether it can still change.
+    pub lifecycle: Lifecycle,
+    /// Posts of all kinds.
+    pub posts: u64,
+    /// Posts that are nothing else.
+    pub originals: u64,
+    /// Answers.
+    pub replies: u64,
+    /// Quotes.
+    pub quotes: u64,
+    /// Reposts.
+    pub reposts: u64,
+    /// Distinct authors, estimated (exact when there are few).
+    pub authors: u64,
+    /// Lower bound of two standard deviations.
+    pub authors_low: u64,
+    /// Upper bound of two standard deviations.
+    pub authors_high: u64,
+    /// Posts in each minute; empty in totals.
+    pub per_minute: Vec<u64>,
+    /// Posts by language, most first.
+    #[serde(serialize_with = "as_map")]
+    pub languages: Vec<(String, u64)>,
+    /// Most frequent hashtags.
+    pub hashtags: Vec<HashtagCount>,
+    /// Mentions of accounts.
+    pub mentions: u64,
+    /// Most frequent link hosts.
+    pub link_hosts: Vec<HostCount>,
+    /// How posts were located.
+    pub located: LocatedCounts,
+    /// Lag; nothing when no post was live.
+    pub lag_ms: Option<LagReport>,
+    /// How sure the counts are.
+    pub completeness: Completeness,
+}
+
+fn as_map<S: Serializer>(pairs: &[(String, u64)], serializer: S) -> Result<S::Ok, S::Error> {
+    let mut map = serializer.serialize_map(Some(pairs.len()))?;
+    for (key, value) in pairs {
+        map.serialize_entry(key, value)?;
+    }
+    map.end()
+}
+
+/// What is known of one span of time in one region, ready to be told or merged further.
+#[derive(Clone, Debug)]
+pub(crate) struct Span {
+    start_ms: i64,
+    end_ms: i64,
+    aggregate: Aggregate,
+    ledger: Ledger,
+    stream_frames: u64,
+    lifecycle: Lifecycle,
+    is_complete: bool,
+}
+
+impl Span {
+    /// Nothing yet of `start_ms..end_ms`.
+    pub(crate) fn empty(start_ms: i64, end_ms: i64) -> Self {
+        Self {
+            start_ms,
+            end_ms,
+            aggregate: Aggregate::default(),
+            ledger: Ledger::default(),
+            stream_frames: 0,
+            lifecycle: Lifecycle::Final,
+            is_complete: true,
+        }
+    }
+
+    /// One window of a region: its lanes, and what the streamer says of that time.
+    fn of_window(
+        window: WindowStart,
+        lanes: &[(PartialKey, Partial)],
+        stream: Option<&Aggregate>,
+        rules: FoldRules,
+        now_ms: i64,
+    ) -> Self {
+        let end_ms = window.0 + rules.size.ms();
+        let mut span = Self::empty(window.0, end_ms);
+        match lanes {
+            [(_, only)] => span.aggregate = only.aggregate.clone(),
+            _ => lanes.iter().for_each(|(_, partial)| span.aggregate.merge(&partial.aggregate, true)),
+        }
+        if let Some(stream) = stream {
+            span.ledger = stream.ledger;
+            span.stream_frames = stream.frames;
+        }
+        let is_revised = span.aggregate.late > 0 || lanes.iter().any(|(_, partial)| partial.generation > 1);
+        span.lifecycle = match (now_ms < end_ms + rules.lateness_ms, is_revised) {
+            (true, _) => Lifecycle::Provisional,
+            (_, true) => Lifecycle::Revised,
+            _ => Lifecycle::Final,
+        };
+        let was_watched = span.aggregate.frames + span.stream_frames > 0;
+        span.is_complete = was_watched && span.ledger.dropped == 0 && span.ledger.quarantined == 0;
+        span
+    }
+
+    /// Takes in a later part of this span.
+    pub(crate) fn add(&mut self, part: &Self) {
+        self.aggregate.merge(&part.aggregate, false);
+        self.ledger.add(&part.ledger);
+        self.stream_frames += part.stream_frames;
+        self.lifecycle = self.lifecycle.min(part.lifecycle);
+        self.is_complete &= part.is_complete;
+    }
+
+    /// Gives each minute of the span its place, also where no window was stored.
+    pub(crate) fn lay_minutes(&mut self, minutes: Vec<u64>) {
+        self.aggregate.per_minute = minutes;
+    }
+
+    pub(crate) fn minutes(&self) -> &[u64] {
+        &self.aggregate.per_minute
+    }
+
+    pub(crate) fn start_ms(&self) -> i64 {
+        self.start_ms
+    }
+
+    pub(crate) fn report(&self, region: &str) -> WindowReport {
+        let aggregate = &self.aggregate;
+        let kind = |kind: Kind| aggregate.kinds[kind as usize];
+        let located = |located: Located| aggregate.located[located as usize];
+        let authors = aggregate.authors.estimate();
+        let mut languages: Vec<_> = aggregate.languages.iter().map(|(lang, n)| (lang.to_string(), *n)).collect();
+        languages.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+        WindowReport {
+            region: region.to_owned(),
+            window_start: rfc3339(self.start_ms),
+            window_end: rfc3339(self.end_ms),
+            lifecycle: self.lifecycle,
+            posts: aggregate.posts(),
+            originals: kind(Kind::Original),
+            replies: kind(Kind::Reply),
+            quotes: kind(Kind::Quote),
+            reposts: kind(Kind::Repost),
+            authors: authors.value,
+            authors_low: authors.low,
+            authors_high: authors.high,
+            per_minute: aggregate.per_minute.clone(),
+            languages,
+            hashtags: top(aggregate.hashtags.as_ref(), TOP_HASHTAGS, |item| HashtagCount {
+                tag: item.shown,
+                count: item.count,
+                error: item.error,
+            }),
+            mentions: aggregate.mentions,
+            link_hosts: top(aggregate.hosts.as_ref(), TOP_HOSTS, |item| HostCount {
+                host: item.shown,
+                count: item.count,
+                error: item.error,
+            }),
+            located: LocatedCounts {
+                point: located(Located::Point),
+                place: located(Located::Place),
+                rule: located(Located::Rule),
+                text: located(Located::Text),
+                all: located(Located::All),
+            },
+            lag_ms: lag(aggregate.lag.sum_ms, aggregate.lag.max_ms, aggregate.lag.count),
+            completeness: Completeness {
+                complete: self.is_complete,
+                frames: aggregate.frames + self.stream_frames,
+                received: self.ledger.received,
+                filtered: self.ledger.filtered,
+                quarantined: self.ledger.quarantined,
+                duplicates: self.ledger.duplicates,
+                dropped: self.ledger.dropped,
+                late: aggregate.late,
+            },
+        }
+    }
+}
+
+/// Mean and maximum of lags, when there are any.
+pub(crate) fn lag(sum_ms: u64, max_ms: u64, count: u64) -> Option<LagReport> {
+    (count > 0).then(|| LagReport { mean: sum_ms / count, max: max_ms })
+}
+
+fn top<T>(top: Option<&TopK>, n: usize, told: impl Fn(TopItem) -> T) -> Vec<T> {
+    top.map(|top| top.top(n).into_iter().map(told).collect()).unwrap_or_default()
+}
+
+/// The windows of a region that start in `from..to`; with `and_empty` also those of which nothing is
+/// stored.
+///
+/// # Errors
+/// When the store does not answer, or holds something damaged.
+pub(crate) async fn spans<S: WindowStore>(
+    store: &S,
+    region: &str,
+    from: WindowStart,
+    to: WindowStart,
+    rules: FoldRules,
+    now_ms: i64,
+    and_empty: bool,
+) -> Result<Vec<Span>, PortError> {
+    let partials = store.query(region, from, to).await?;
+    let stream = store.query(STREAM, from, to).await?;
+    let mut by_time = BTreeMap::<WindowStart, Aggregate>::new();
+    for (key, partial) in stream {
+        by_time.entry(key.window).or_default().merge(&partial.aggregate, true);
+    }
+    let span = |window: WindowStart, lanes: &[(PartialKey, Partial)]| {
+        Span::of_window(window, lanes, by_time.get(&window), rules, now_ms)
+    };
+    let mut groups = partials.chunk_by(|a, b| a.0.window == b.0.window).peekable();
+    if !and_empty {
+        return Ok(groups.map(|lanes| span(lanes[0].0.window, lanes)).collect());
+    }
+    let mut spans = vec![];
+    let mut at = from;
+    while at < to {
+        let lanes = groups.next_if(|lanes| lanes[0].0.window == at).unwrap_or(&[]);
+        spans.push(span(at, lanes));
+        at = WindowStart(at.0 + rules.size.ms());
+    }
+    Ok(spans)
+}
+
+/// What is told of those windows of a region that start in `from..to` and are stored.
+///
+/// # Errors
+/// When the store does not answer, or holds something damaged.
+pub async fn stored_windows<S: WindowStore>(
+    store: &S,
+    region: &str,
+    from: WindowStart,
+    to: WindowStart,
+    rules: FoldRules,
+    now_ms: i64,
+) -> Result<Vec<WindowReport>, PortError> {
+    let spans = spans(store, region, from, to, rules, now_ms, false).await?;
+    Ok(spans.iter().map(|span| span.report(region)).collect())
+}

@@ -1,0 +1,116 @@
+//! `/api/status`: is it running, how fresh is it, where did everything go.
+
+use std::sync::Mutex;
+
+use birdsong_domain::frame::{Ledger, STREAM};
+use birdsong_domain::ports::{PortError, WindowStore};
+use birdsong_domain::time::{WindowStart, rfc3339};
+use birdsong_domain::window::Lag;
+use serde::Serialize;
+
+use crate::report::{LagReport, lag};
+use crate::{Api, SourceState};
+
+/// The ledger covers this much time up to the newest window.
+const LEDGER_MS: i64 = 86_400_000;
+/// Lag is told of this much.
+const LAG_MS: i64 = 3_600_000;
+/// Pages ask every few seconds, and reading a day of windows is not free.
+const REUSE_MS: i64 = 1000;
+
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Status {
+    now: String,
+    newest_post: Option<String>,
+    freshness_secs: Option<i64>,
+    lag_ms: Option<LagReport>,
+    window_secs: u32,
+    sources: Vec<SourceState>,
+    ledger: LedgerReport,
+}
+
+/// Rule 3 in figures: `received` is the sum of `sent` and the reasons why the rest was not, and what
+/// is sent is aggregated or late (or still on its way).
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+struct LedgerReport {
+    received: u64,
+    filtered: u64,
+    quarantined: u64,
+    duplicates: u64,
+    dropped: u64,
+    sent: u64,
+    aggregated: u64,
+    late: u64,
+    balanced: bool,
+}
+
+/// What was read from the store, and when.
+#[derive(Clone, Debug)]
+pub(crate) struct Cached {
+    read_ms: i64,
+    newest_ms: Option<i64>,
+    lag: Lag,
+    ledger: LedgerReport,
+}
+
+pub(crate) async fn status<S: WindowStore>(api: &Api<S>, cache: &Mutex<Option<Cached>>) -> Result<Status, PortError> {
+    let now_ms = (api.now_ms)();
+    let known = cache.lock().ok().and_then(|cached| cached.clone());
+    let cached = match known.filter(|known| (0..REUSE_MS).contains(&(now_ms - known.read_ms))) {
+        Some(known) => known,
+        None => {
+            let read = read(api, now_ms).await?;
+            if let Ok(mut slot) = cache.lock() {
+                *slot = Some(read.clone());
+            }
+            read
+        }
+    };
+    Ok(Status {
+        now: rfc3339(now_ms),
+        newest_post: cached.newest_ms.map(rfc3339),
+        freshness_secs: cached.newest_ms.map(|newest_ms| (now_ms - newest_ms).max(0) / 1000),
+        lag_ms: lag(cached.lag.sum_ms, cached.lag.max_ms, cached.lag.count),
+        window_secs: api.rules.size.secs(),
+        sources: (api.sources)(),
+        ledger: cached.ledger,
+    })
+}
+
+async fn read<S: WindowStore>(api: &Api<S>, now_ms: i64) -> Result<Cached, PortError> {
+    let mut newest = api.store.newest(STREAM).await?;
+    for region in api.regions.iter() {
+        newest = newest.max(api.store.newest(&region.id).await?);
+    }
+    let mut cached = Cached { read_ms: now_ms, newest_ms: None, lag: Lag::default(), ledger: LedgerReport::default() };
+    let Some(newest) = newest else {
+        cached.ledger.balanced = true;
+        return Ok(cached);
+    };
+    let to = WindowStart(newest.0 + api.rules.size.ms());
+    let from = WindowStart(to.0 - LEDGER_MS);
+    let mut ledger = Ledger::default();
+    for (_, partial) in api.store.query(STREAM, from, to).await? {
+        ledger.add(&partial.aggregate.ledger);
+    }
+    let told = &mut cached.ledger;
+    (told.received, told.sent, told.filtered) = (ledger.received, ledger.sent, ledger.filtered);
+    (told.quarantined, told.duplicates, told.dropped) = (ledger.quarantined, ledger.duplicates, ledger.dropped);
+    told.balanced = ledger.balances();
+    for region in api.regions.iter() {
+        for (key, partial) in api.store.query(&region.id, from, to).await? {
+            let aggregate = &partial.aggregate;
+            told.aggregated += aggregate.primary - aggregate.primary_late;
+            told.late += aggregate.primary_late;
+            if aggregate.posts() > 0 {
+                cached.newest_ms = cached.newest_ms.max(Some(aggregate.newest_ms));
+            }
+            if key.window.0 >= to.0 - LAG_MS {
+                cached.lag.sum_ms += aggregate.lag.sum_ms;
+                cached.lag.max_ms = cached.lag.max_ms.max(aggregate.lag.max_ms);
+                cached.lag.count += aggregate.lag.count;
+            }
+        }
+    }
+    Ok(cached)
+}
