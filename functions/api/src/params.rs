@@ -112,12 +112,18 @@ impl<'a> WindowsQuery<'a> {
         let range = down(from_ms)..up(to_ms);
         let length = range.end - range.start;
         if length / step_ms > MAX_STEPS {
-            let message = format!("would answer {} steps, at most {MAX_STEPS} are possible; take a longer step or a shorter range", length / step_ms);
+            let message = format!(
+                "would answer {} steps, at most {MAX_STEPS} are possible; take a longer step or a shorter range",
+                length / step_ms
+            );
             return Err(ApiError::parameter("step", message));
         }
         if length / size.ms() > MAX_WINDOWS {
             let days = MAX_WINDOWS * size.ms() / DAY_MS;
-            return Err(ApiError::parameter("from", format!("the range is longer than {days} days; ask for it in parts")));
+            return Err(ApiError::parameter(
+                "from",
+                format!("the range is longer than {days} days; ask for it in parts"),
+            ));
         }
         Ok(range)
     }
@@ -126,9 +132,8 @@ impl<'a> WindowsQuery<'a> {
 fn time(name: &str, value: &str) -> Result<i64, ApiError> {
     // A plus sign that was not percent-encoded arrives as a space.
     let text = value.replace(' ', "+");
-    parse_rfc3339(&text).ok_or_else(|| {
-        ApiError::parameter(name, format!("{value:?} is no RFC 3339 time such as 2026-05-23T05:40:00Z"))
-    })
+    parse_rfc3339(&text)
+        .ok_or_else(|| ApiError::parameter(name, format!("{value:?} is no RFC 3339 time such as 2026-05-23T05:40:00Z")))
 }
 
 fn step(value: &str, size: WindowSize) -> Result<u32, ApiError> {
@@ -141,12 +146,14 @@ fn step(value: &str, size: WindowSize) -> Result<u32, ApiError> {
         _ => None,
     };
     let secs = digits.parse::<u32>().ok().zip(unit).and_then(|(number, unit)| number.checked_mul(unit));
-    secs.filter(|secs| (1..=DAY_SECS).contains(secs) && secs.is_multiple_of(size.secs()) && DAY_SECS.is_multiple_of(*secs))
-        .ok_or_else(|| {
-            let message = format!(
-                "{value:?} is no step; take a multiple of the window ({} s) that divides a day, such as 15m, 1h or 1d",
-                size.secs()
-            );
-            ApiError::parameter("step", message)
-        })
+    secs.filter(|secs| {
+        (1..=DAY_SECS).contains(secs) && secs.is_multiple_of(size.secs()) && DAY_SECS.is_multiple_of(*secs)
+    })
+    .ok_or_else(|| {
+        let message = format!(
+            "{value:?} is no step; take a multiple of the window ({} s) that divides a day, such as 15m, 1h or 1d",
+            size.secs()
+        );
+        ApiError::parameter("step", message)
+    })
 }

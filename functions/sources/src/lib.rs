@@ -1,1 +1,4 @@
 //! Foreign formats and live streams, read into posts.
+
+pub mod archive;
+pub mod demo;

@@ -85,7 +85,7 @@ pub struct Cutter {
     /// Since the last ledger frame.
     unsent: Ledger,
     total: Ledger,
-    /// Windows that posts went to, as (region, start).
+    /// Windows that posts belong to, as (lane, start); repeated posts, too.
     touched: BTreeSet<(u32, i64)>,
     last_touched: Option<(u32, i64)>,
     newest_ms: Option<i64>,
@@ -123,23 +123,26 @@ impl Cutter {
         self.unsent.quarantined += batch.quarantined.len() as u64;
         self.newest_ms = self.newest_ms.max(batch.newest_ms());
         for post in &batch.posts {
+            let copies = &batch.copies[post.copies.0 as usize..post.copies.1 as usize];
+            let window = self.size.start_of(post.time_ms).0;
+            for copy in copies {
+                if self.last_touched != Some((copy.lane, window)) {
+                    self.touched.insert((copy.lane, window));
+                    self.last_touched = Some((copy.lane, window));
+                }
+            }
             if !self.recent.insert(post.id) {
                 self.unsent.duplicates += 1;
                 continue;
             }
             self.unsent.sent += 1;
             let mut is_full = false;
-            for copy in &batch.copies[post.copies.0 as usize..post.copies.1 as usize] {
+            for copy in copies {
                 let buffer = &mut self.buffers[copy.lane as usize];
-                buffer.newest_ms =
-                    if buffer.lines.is_empty() { post.time_ms } else { buffer.newest_ms.max(post.time_ms) };
+                let newest_ms = if buffer.lines.is_empty() { post.time_ms } else { buffer.newest_ms.max(post.time_ms) };
+                buffer.newest_ms = newest_ms;
                 buffer.lines.extend_from_slice(&batch.lines[copy.from as usize..copy.to as usize]);
                 is_full |= buffer.lines.len() >= self.rules.max_bytes;
-                let touched = (copy.lane, self.size.start_of(post.time_ms).0);
-                if self.last_touched != Some(touched) {
-                    self.touched.insert(touched);
-                    self.last_touched = Some(touched);
-                }
             }
             self.oldest_wait_ms.get_or_insert(now_ms);
             if is_full {
@@ -203,7 +206,7 @@ impl Cutter {
         ledger
     }
 
-    /// Region and window start (milliseconds) of every window that a post went to.
+    /// Region and window start (milliseconds) of every window that a post belongs to.
     #[must_use]
     pub fn touched(&self) -> BTreeSet<(String, i64)> {
         let lanes = self.lanes.all();

@@ -1,0 +1,133 @@
+//! Reads the command line and starts. Holds no rule of the domain.
+
+mod data;
+mod machine;
+mod regions;
+mod replay;
+mod reprocess;
+mod run;
+mod serve;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use birdsong_domain::time::WindowSize;
+use clap::{Args, Parser, Subcommand};
+
+/// Real-time metrics of social posts by region.
+///
+/// Without a command it runs everything on this machine: a made-up stream of posts, the log, the
+/// aggregation, the API and the dashboard at http://localhost:8080.
+#[derive(Debug, Parser)]
+#[command(version, args_conflicts_with_subcommands = true, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    run: run::RunArgs,
+}
+
+const EXAMPLES: &str = "Examples:
+  birdsong                                    run everything, then open http://localhost:8080
+  birdsong replay tweets.ndjson.gz            count an archive by the regions of regions.toml
+  birdsong replay --everything all --json -   count standard input as one region, one JSON line a window
+  birdsong reprocess --last 1h                fold the last hour of the log again and put right what differs";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run everything on this machine (the default)
+    Run(run::RunArgs),
+    /// Send archives of posts through the pipeline and print what was counted
+    Replay(replay::ReplayArgs),
+    /// Fold a part of the log again and put right what the store has otherwise
+    Reprocess(reprocess::ReprocessArgs),
+    /// Work on the regions file
+    Regions(regions::RegionsArgs),
+}
+
+/// Options of every command that works with stored data.
+#[derive(Debug, Args)]
+struct DataArgs {
+    /// Folder for log, windows, quarantine and the author key
+    #[arg(long, value_name = "DIR", default_value = ".birdsong", env = "BIRDSONG_DATA")]
+    data: PathBuf,
+}
+
+/// Options of every command that counts.
+#[derive(Debug, Args)]
+struct CountArgs {
+    /// What to watch [default: regions.toml, else a built-in list of six cities]
+    #[arg(long, value_name = "FILE")]
+    regions: Option<PathBuf>,
+    /// Watch one region of this name that takes every post
+    #[arg(long, value_name = "NAME", conflicts_with = "regions")]
+    everything: Option<String>,
+    /// Length of a window, 1m to 1h; stays with the data folder once it is chosen [default: 5m]
+    #[arg(long, value_name = "TIME", value_parser = parse_window)]
+    window: Option<WindowSize>,
+}
+
+fn parse_window(text: &str) -> Result<WindowSize, String> {
+    let secs = parse_secs(text)?;
+    WindowSize::from_secs(u32::try_from(secs).unwrap_or(u32::MAX)).map_err(|e| e.to_string())
+}
+
+/// Reads `90s`, `5m`, `1h` or `2d` as seconds.
+fn parse_secs(text: &str) -> Result<u64, String> {
+    let wrong = || format!("{text:?} is no length of time; write one such as 90s, 5m, 1h or 2d");
+    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
+    let unit = match &text[digits.len()..] {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        "d" => 86_400,
+        _ => return Err(wrong()),
+    };
+    let number: u64 = digits.parse().map_err(|_| wrong())?;
+    number.checked_mul(unit).filter(|secs| *secs > 0).ok_or_else(wrong)
+}
+
+/// Milliseconds since 1970: the one place where the program reads the clock.
+fn now_ms() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let filter = tracing_subscriber::EnvFilter::try_from_env("BIRDSONG_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,birdsong=info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+    let done = match cli.command.unwrap_or(Command::Run(cli.run)) {
+        Command::Run(args) => run::run(args),
+        Command::Replay(args) => replay::replay(args),
+        Command::Reprocess(args) => reprocess::reprocess(args),
+        Command::Regions(args) => regions::regions(args),
+    };
+    done.unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn lengths_of_time_are_read() {
+        assert_eq!(parse_secs("90s"), Ok(90));
+        assert_eq!(parse_secs("2d"), Ok(172_800));
+        for bad in ["", "5", "m", "0m", "-1h", "1é", "99999999999999999999d", "9999999999999999999d"] {
+            assert!(parse_secs(bad).is_err(), "{bad}");
+        }
+        assert_eq!(parse_window("15m"), Ok(WindowSize::from_secs(900).unwrap()));
+        assert!(parse_window("7m").is_err());
+    }
+}

@@ -1,0 +1,49 @@
+//! `birdsong regions`.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Args, Subcommand};
+
+use crate::{CountArgs, data};
+
+#[derive(Debug, Args)]
+pub(crate) struct RegionsArgs {
+    #[command(subcommand)]
+    command: RegionsCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum RegionsCommand {
+    /// Check the regions file and show what it says
+    Check {
+        /// The file [default: regions.toml]
+        #[arg(value_name = "FILE")]
+        file: Option<std::path::PathBuf>,
+        /// The file, as in other commands
+        #[arg(long = "regions", value_name = "FILE", conflicts_with = "file")]
+        regions: Option<std::path::PathBuf>,
+    },
+}
+
+pub(crate) fn regions(args: RegionsArgs) -> Result<ExitCode> {
+    let RegionsCommand::Check { file, regions } = args.command;
+    // A check of a file that is not there must not pass by way of the built-in list.
+    let file = file.or(regions).unwrap_or_else(|| "regions.toml".into());
+    let regions = data::load_regions(&CountArgs { regions: Some(file), everything: None, window: None })?;
+    let mut table = comfy_table::Table::new();
+    table.load_preset(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
+    table.set_header(["id", "name", "boxes", "keywords", "languages", "lanes"]);
+    for region in regions.list() {
+        table.add_row([
+            region.id.clone(),
+            region.name.clone(),
+            region.boxes.len().to_string(),
+            region.keywords.join(", "),
+            region.languages.join(", "),
+            region.hot_buckets.to_string(),
+        ]);
+    }
+    println!("{table}\n{} regions, all well.", regions.list().len());
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,470 @@
+//! `birdsong replay`: archives through the very same path.
+//!
+//! One thread reads chunks of lines, as many as there are cores parse and match them, one puts the
+//! chunks back in order and cuts frames, one compresses and appends, one folds. Every channel is
+//! bounded, so memory does not grow with the archive.
+
+use std::collections::BTreeMap;
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use birdsong_aggregator::reprocess::FUTURE_MS;
+use birdsong_api::report::{WindowReport, stored_windows};
+use birdsong_domain::frame::{self, Ledger};
+use birdsong_domain::ports::{PostLog, ReadFrom};
+use birdsong_domain::post::{AuthorKey, PostId};
+use birdsong_domain::region::Regions;
+use birdsong_domain::time::WindowStart;
+use birdsong_domain::window::FoldRules;
+use birdsong_embedded::{SHARD, SqliteLog, SqliteStore};
+use birdsong_sources::archive::{self, Chunk, Chunks, Line};
+use birdsong_streamer::cutter::{CutFrame, CutRules, Cutter, Origin};
+use birdsong_streamer::prepare::{Batch, Lanes};
+use birdsong_streamer::quarantine::Quarantined;
+use birdsong_streamer::recent::Recent;
+use birdsong_streamer::send::send_all;
+use clap::Args;
+
+use crate::machine::{Disk, Folded, Machine, Memory, follow};
+use crate::{CountArgs, DataArgs, data, now_ms};
+
+/// Bytes of lines that travel together.
+const CHUNK_BYTES: usize = 512 << 10;
+/// At a chosen speed chunks are small, so that posts come one by one rather than in heaps.
+const PACED_CHUNK_BYTES: usize = 8 << 10;
+/// Posts remembered to find repeated ones: at least this many, at most twice.
+const RECENT_POSTS: usize = 1 << 20;
+/// Compressed frames that may wait for the fold in memory.
+const MEMORY_LOG_BYTES: usize = 32 << 20;
+/// Longest table that is printed whole.
+const TABLE_ROWS: usize = 60;
+/// Unreadable lines that are told one by one.
+const TOLD_UNREADABLE: usize = 5;
+
+#[derive(Debug, Args)]
+pub(crate) struct ReplayArgs {
+    /// Archives: X v2 stream lines, search pages or flattened posts, or v1.1 statuses, one JSON a line; .gz and .zst too; - is standard input
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    #[command(flatten)]
+    data: DataArgs,
+    #[command(flatten)]
+    count: CountArgs,
+    /// max, realtime (as fast as the posts were written), or a multiple of it such as 60x
+    #[arg(long, default_value = "max", value_parser = parse_speed)]
+    speed: Speed,
+    /// Keep nothing on disk
+    #[arg(long)]
+    memory: bool,
+    /// One JSON line for each window on stdout, and the ledger as one JSON line on stderr
+    #[arg(long)]
+    json: bool,
+    /// Stop at the first line that cannot be read, instead of putting it aside
+    #[arg(long)]
+    strict: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Speed {
+    Max,
+    Times(f64),
+}
+
+fn parse_speed(text: &str) -> Result<Speed, String> {
+    match text {
+        "max" => Ok(Speed::Max),
+        "realtime" => Ok(Speed::Times(1.0)),
+        _ => text
+            .strip_suffix('x')
+            .and_then(|times| times.parse().ok())
+            .filter(|times: &f64| times.is_finite() && *times > 0.0)
+            .map(Speed::Times)
+            .ok_or_else(|| format!("{text:?} is no speed; write max, realtime or a multiple such as 60x")),
+    }
+}
+
+pub(crate) fn replay(args: ReplayArgs) -> Result<ExitCode> {
+    for file in &args.files {
+        if file.as_os_str() != "-" && !file.is_file() {
+            bail!("{} is not a file that can be read", file.display());
+        }
+    }
+    let regions = data::load_regions(&args.count)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    if args.memory {
+        let size = args.count.window.unwrap_or(birdsong_domain::time::WindowSize::FIVE_MINUTES);
+        let rules = FoldRules { size, ..FoldRules::default() };
+        let machine = Memory::new(MEMORY_LOG_BYTES);
+        let plan = Plan { recent: Recent::new(RECENT_POSTS), key: data::random_key(), dir: None };
+        return through(&args, &regions, rules, &machine, &runtime, plan);
+    }
+    let dir = &args.data.data;
+    let _lock = data::lock(dir)?;
+    let key = data::author_key(dir)?;
+    let machine = Disk { log: Arc::new(SqliteLog::open(dir)?), store: Arc::new(SqliteStore::open(dir)?) };
+    let rules = runtime.block_on(data::fold_rules(&machine.store, args.count.window))?;
+    runtime.block_on(data::publish_regions(&machine.store, &regions))?;
+    // What an earlier run left in the log is folded first, so that our ledger counts our posts only;
+    // and what the log has is known, so that it is not counted again.
+    let earlier = Folded::default();
+    earlier.drain.store(true, Ordering::Release);
+    runtime.block_on(follow(&machine, rules, &earlier))?;
+    let mut recent = Recent::new(RECENT_POSTS);
+    runtime.block_on(learn_sent(&*machine.log, &mut recent))?;
+    through(&args, &regions, rules, &machine, &runtime, Plan { recent, key, dir: Some(dir) })
+}
+
+struct Plan<'a> {
+    recent: Recent,
+    key: AuthorKey,
+    dir: Option<&'a Path>,
+}
+
+async fn learn_sent<L: PostLog>(log: &L, recent: &mut Recent) -> Result<()> {
+    let mut from = ReadFrom::Oldest;
+    loop {
+        let records = log.read(SHARD, &from, 256).await?;
+        let Some(last) = records.last() else { return Ok(()) };
+        from = ReadFrom::After(last.sequence.clone());
+        for frame in records.iter().filter_map(|record| frame::decode(&record.bytes).ok()) {
+            frame.posts.iter().for_each(|post| {
+                recent.insert(PostId(post.i));
+            });
+        }
+    }
+}
+
+/// A chunk after parsing.
+struct Parsed {
+    batch: Batch,
+    /// Compressed bytes read so far.
+    read_bytes: u64,
+    /// Why the replay must stop here.
+    stop: Option<String>,
+}
+
+fn through<M: Machine>(
+    args: &ReplayArgs,
+    regions: &Regions,
+    rules: FoldRules,
+    machine: &M,
+    runtime: &tokio::runtime::Runtime,
+    plan: Plan<'_>,
+) -> Result<ExitCode> {
+    let started = Instant::now();
+    let run = data::run_id();
+    let lanes = Lanes::new(regions);
+    let origin = Origin { source: "replay".into(), run: run.clone(), live: false, connected_ms: now_ms() };
+    let mut cutter = Cutter::new(origin, CutRules::default(), rules.size, lanes.clone(), plan.recent);
+    let mut quarantine = data::Quarantine::new(plan.dir, &run);
+    let folded = Folded::default();
+    let is_stopped = AtomicBool::new(false);
+    let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+    let chunk_bytes = if args.speed == Speed::Max { CHUNK_BYTES } else { PACED_CHUNK_BYTES };
+    let bar = progress_bar(args)?;
+    let (chunk_out, chunk_in) = sync_channel::<(u64, Chunk)>(workers * 2);
+    let (batch_out, batch_in) = sync_channel::<(u64, Parsed)>(workers * 2);
+    let (frame_out, frame_in) = sync_channel::<Vec<CutFrame>>(8);
+    let chunk_in = Mutex::new(chunk_in);
+    let latest_ms = now_ms() + FUTURE_MS;
+
+    // Problems do not lose what came before them: everything read until then is folded.
+    let (read_errors, order, sending, folding) = std::thread::scope(|scope| {
+        let reading = scope.spawn(|| read(&args.files, chunk_bytes, chunk_out, &is_stopped));
+        for _ in 0..workers {
+            let (batch_out, chunk_in, lanes, is_stopped) = (batch_out.clone(), &chunk_in, &lanes, &is_stopped);
+            let key = plan.key;
+            scope.spawn(move || {
+                while let Some((number, chunk)) = next_chunk(chunk_in) {
+                    let parsed = parse(&chunk, regions, lanes, &key, latest_ms, args.strict);
+                    if parsed.stop.is_some() {
+                        is_stopped.store(true, Ordering::Relaxed);
+                    }
+                    if batch_out.send((number, parsed)).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        drop(batch_out);
+        let sending = scope.spawn(|| {
+            let done = send(machine, frame_in, runtime);
+            folded.drain.store(true, Ordering::Release);
+            done
+        });
+        let folding = scope.spawn(|| -> Result<()> {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(follow(machine, rules, &folded))
+        });
+        let order = order(batch_in, &mut cutter, &mut quarantine, args.speed, &bar, frame_out);
+        let join = "a thread of the replay crashed; this is a defect of birdsong";
+        let read_errors = reading.join().unwrap_or_else(|_| vec![join.to_owned()]);
+        let sending = sending.join().unwrap_or_else(|_| bail!(join));
+        let folding = folding.join().unwrap_or_else(|_| bail!(join));
+        (read_errors, order, sending, folding)
+    });
+    bar.finish_and_clear();
+    let told = order?;
+    sending?;
+    folding?;
+
+    let touched = cutter.touched();
+    let reports = runtime.block_on(reports(machine, rules, &touched))?;
+    let ledger = cutter.ledger();
+    if args.json {
+        let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+        for report in &reports {
+            serde_json::to_writer(&mut out, report)?;
+            std::io::Write::write_all(&mut out, b"\n")?;
+        }
+        std::io::Write::flush(&mut out)?;
+    } else {
+        print_table(&reports);
+    }
+    for line in &told.unreadable {
+        eprintln!("put aside: {}:{}: {}", line.origin, line.line, line.reason);
+    }
+    if ledger.quarantined > told.unreadable.len() as u64 {
+        eprintln!("put aside: {} more lines", ledger.quarantined - told.unreadable.len() as u64);
+    }
+    if let Some(path) = quarantine.path() {
+        eprintln!("the lines that could not be read are listed in {}", path.display());
+    }
+    let (aggregated, late) = (folded.aggregated.load(Ordering::Relaxed), folded.late.load(Ordering::Relaxed));
+    let is_balanced = ledger.balances() && ledger.sent == aggregated + late;
+    if args.json {
+        eprintln!("{}", ledger_json(&ledger, aggregated, late, is_balanced));
+    } else {
+        print_ledger(&ledger, aggregated, late, started.elapsed());
+    }
+    let problems: Vec<String> = told.stop.into_iter().chain(read_errors).collect();
+    if !problems.is_empty() {
+        bail!("{}; what was read before that is counted", problems.join("; "));
+    }
+    if !is_balanced {
+        bail!("the ledger does not balance; this is a defect of birdsong, please report it");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn progress_bar(args: &ReplayArgs) -> Result<indicatif::ProgressBar> {
+    if !std::io::stderr().is_terminal() {
+        return Ok(indicatif::ProgressBar::hidden());
+    }
+    let bar = match archive::total_bytes(&args.files) {
+        Some(total) => indicatif::ProgressBar::new(total).with_style(indicatif::ProgressStyle::with_template(
+            "{bar:32} {bytes}/{total_bytes}  {binary_bytes_per_sec}  {msg}  {eta} left",
+        )?),
+        None => indicatif::ProgressBar::new_spinner()
+            .with_style(indicatif::ProgressStyle::with_template("{spinner} {bytes}  {msg}")?),
+    };
+    Ok(bar)
+}
+
+/// Reads all files; says what went wrong with those that could not be read whole.
+fn read(files: &[PathBuf], chunk_bytes: usize, out: SyncSender<(u64, Chunk)>, is_stopped: &AtomicBool) -> Vec<String> {
+    let mut errors = vec![];
+    let mut number = 0;
+    for chunk in Chunks::open(files, chunk_bytes) {
+        if is_stopped.load(Ordering::Relaxed) {
+            break;
+        }
+        match chunk {
+            Ok(chunk) => {
+                if out.send((number, chunk)).is_err() {
+                    break;
+                }
+                number += 1;
+            }
+            Err(error) => errors.push(error.to_string()),
+        }
+    }
+    errors
+}
+
+fn next_chunk(chunks: &Mutex<Receiver<(u64, Chunk)>>) -> Option<(u64, Chunk)> {
+    chunks.lock().ok()?.recv().ok()
+}
+
+fn parse(chunk: &Chunk, regions: &Regions, lanes: &Lanes, key: &AuthorKey, latest_ms: i64, is_strict: bool) -> Parsed {
+    let mut batch = Batch::default();
+    for (n, line) in chunk.lines() {
+        let posts = |batch: &mut Batch| -> Vec<String> {
+            let mut wrong = vec![];
+            let read = archive::read_line(line, key, &mut |post| match post {
+                Ok(post) if post.time_ms > latest_ms => wrong.push("its time lies in the future".to_owned()),
+                Ok(post) => batch.add(regions, lanes, &post),
+                Err(error) => wrong.push(error.to_string()),
+            });
+            match read {
+                Ok(Line::Blank | Line::Posts) => (),
+                Ok(Line::Notice(_)) => batch.add_notice(),
+                Err(error) => wrong.push(error.to_string()),
+            }
+            wrong
+        };
+        for reason in posts(&mut batch) {
+            if is_strict {
+                let stop = Some(format!("{}:{n}: {reason}", chunk.file));
+                return Parsed { batch, read_bytes: chunk.read_bytes, stop };
+            }
+            batch.add_unreadable(Quarantined::new(&chunk.file, n, reason, line));
+        }
+    }
+    Parsed { batch, read_bytes: chunk.read_bytes, stop: None }
+}
+
+/// What the ordered half has to tell in the end.
+#[derive(Default)]
+struct Told {
+    unreadable: Vec<Quarantined>,
+    stop: Option<String>,
+}
+
+/// Puts batches back into the order of their lines and cuts frames.
+fn order(
+    batches: Receiver<(u64, Parsed)>,
+    cutter: &mut Cutter,
+    quarantine: &mut data::Quarantine,
+    speed: Speed,
+    bar: &indicatif::ProgressBar,
+    out: SyncSender<Vec<CutFrame>>,
+) -> Result<Told> {
+    let mut told = Told::default();
+    let mut waiting = BTreeMap::new();
+    let (mut next, mut frames) = (0, vec![]);
+    let mut pace: Option<(Instant, i64)> = None;
+    for (number, parsed) in batches {
+        waiting.insert(number, parsed);
+        while let Some(parsed) = waiting.remove(&next) {
+            next += 1;
+            if told.stop.is_some() {
+                continue;
+            }
+            if let (Speed::Times(times), Some(newest_ms)) = (speed, parsed.batch.newest_ms()) {
+                let (since, first_ms) = *pace.get_or_insert((Instant::now(), newest_ms));
+                let due = Duration::from_millis((newest_ms - first_ms).max(0) as u64).div_f64(times);
+                std::thread::sleep(due.saturating_sub(since.elapsed()));
+            }
+            let unreadable = parsed.batch.quarantined();
+            quarantine.keep(unreadable)?;
+            let room = TOLD_UNREADABLE - told.unreadable.len();
+            told.unreadable.extend(unreadable.iter().take(room).cloned());
+            cutter.take(&parsed.batch, now_ms(), &mut frames);
+            if speed != Speed::Max {
+                cutter.cut(now_ms(), &mut frames);
+            }
+            told.stop = parsed.stop;
+            bar.set_position(parsed.read_bytes);
+            bar.set_message(format!("{} posts", cutter.ledger().received));
+            if !frames.is_empty() && out.send(std::mem::take(&mut frames)).is_err() {
+                // The sender has an error to tell.
+                return Ok(told);
+            }
+        }
+    }
+    cutter.cut(now_ms(), &mut frames);
+    let _ = out.send(frames);
+    Ok(told)
+}
+
+fn send<M: Machine>(machine: &M, frames: Receiver<Vec<CutFrame>>, runtime: &tokio::runtime::Runtime) -> Result<()> {
+    for frames in frames {
+        let records = frames.iter().map(CutFrame::encode).collect::<Result<Vec<_>, _>>()?;
+        let pause = |wait: Duration| async move {
+            tokio::time::sleep(wait.mul_f64(rand::random::<f64>())).await;
+            true
+        };
+        runtime.block_on(send_all(&**machine.log(), records, pause)).map_err(|(error, left)| {
+            anyhow::Error::new(error).context(format!("{} frames could not be written to the log", left.len()))
+        })?;
+    }
+    Ok(())
+}
+
+/// The windows that this replay touched, by region, then start.
+async fn reports<M: Machine>(
+    machine: &M,
+    rules: FoldRules,
+    touched: &std::collections::BTreeSet<(String, i64)>,
+) -> Result<Vec<WindowReport>> {
+    let mut all = vec![];
+    let mut ranges = BTreeMap::<&str, (i64, i64)>::new();
+    for (region, window) in touched {
+        let range = ranges.entry(region).or_insert((*window, *window));
+        *range = (range.0.min(*window), range.1.max(*window));
+    }
+    for (region, (first, last)) in ranges {
+        let (from, to) = (WindowStart(first), WindowStart(last + rules.size.ms()));
+        let stored = stored_windows(&**machine.store(), region, from, to, rules, now_ms()).await;
+        let stored = stored.with_context(|| format!("the windows of {region} cannot be read"))?;
+        all.extend(stored.into_iter().filter(|report| {
+            let start = birdsong_domain::time::parse_rfc3339(&report.window_start).unwrap_or_default();
+            touched.contains(&(region.to_owned(), start))
+        }));
+    }
+    Ok(all)
+}
+
+fn print_table(reports: &[WindowReport]) {
+    let mut table = comfy_table::Table::new();
+    table.load_preset(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
+    table.set_header(["region", "window", "posts", "originals", "replies", "quotes", "reposts", "authors", "hashtags"]);
+    for report in reports.iter().take(TABLE_ROWS) {
+        let tags: Vec<_> = report.hashtags.iter().take(3).map(|tag| format!("#{} {}", tag.tag, tag.count)).collect();
+        let mut cells = vec![report.region.clone(), report.window_start.clone()];
+        let counts = [report.posts, report.originals, report.replies, report.quotes, report.reposts, report.authors];
+        cells.extend(counts.iter().map(u64::to_string));
+        cells.push(tags.join(", "));
+        table.add_row(cells);
+    }
+    println!("{table}");
+    if reports.len() > TABLE_ROWS {
+        println!("… and {} more windows; --json prints all of them", reports.len() - TABLE_ROWS);
+    }
+}
+
+fn ledger_json(ledger: &Ledger, aggregated: u64, late: u64, is_balanced: bool) -> serde_json::Value {
+    serde_json::json!({
+        "received": ledger.received,
+        "filtered": ledger.filtered,
+        "quarantined": ledger.quarantined,
+        "duplicates": ledger.duplicates,
+        "dropped": ledger.dropped,
+        "sent": ledger.sent,
+        "aggregated": aggregated,
+        "late": late,
+        "balanced": is_balanced,
+    })
+}
+
+fn print_ledger(ledger: &Ledger, aggregated: u64, late: u64, took: Duration) {
+    let per_second = ledger.received as f64 / took.as_secs_f64().max(1e-6);
+    println!(
+        "received {} = sent {} + filtered {} (no region) + quarantined {} + duplicates {} + dropped {}",
+        ledger.received, ledger.sent, ledger.filtered, ledger.quarantined, ledger.duplicates, ledger.dropped
+    );
+    println!("sent {} = aggregated {aggregated} + late {late}", ledger.sent);
+    println!("took {:.2} s, {per_second:.0} posts/s", took.as_secs_f64());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn speeds_are_read() {
+        assert_eq!(parse_speed("max"), Ok(Speed::Max));
+        assert_eq!(parse_speed("realtime"), Ok(Speed::Times(1.0)));
+        assert_eq!(parse_speed("2.5x"), Ok(Speed::Times(2.5)));
+        for bad in ["", "x", "0x", "-1x", "infx", "fast"] {
+            assert!(parse_speed(bad).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! `birdsong reprocess`.
+
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use birdsong_aggregator::reprocess::{Before, Change, Receipt};
+use birdsong_domain::time::{WindowStart, parse_rfc3339, rfc3339};
+use birdsong_embedded::{SqliteLog, SqliteStore};
+use clap::Args;
+
+use crate::{DataArgs, data, now_ms, parse_secs};
+
+#[derive(Debug, Args)]
+#[command(after_help = "It may run beside `birdsong run`. Run twice, the second receipt says that nothing changed.")]
+pub(crate) struct ReprocessArgs {
+    #[command(flatten)]
+    data: DataArgs,
+    /// How far back from now, such as 1h or 2d
+    #[arg(long, value_name = "TIME", value_parser = parse_secs, required_unless_present = "from")]
+    last: Option<u64>,
+    /// First time (RFC 3339), taken back to the start of its window
+    #[arg(long, value_name = "TIME", value_parser = parse_time, conflicts_with = "last")]
+    from: Option<i64>,
+    /// End (RFC 3339), taken on to the end of its window [default: now]
+    #[arg(long, value_name = "TIME", value_parser = parse_time, conflicts_with = "last")]
+    to: Option<i64>,
+    /// Only say what would change
+    #[arg(long)]
+    dry_run: bool,
+    /// The receipt as JSON lines
+    #[arg(long)]
+    json: bool,
+}
+
+fn parse_time(text: &str) -> Result<i64, String> {
+    parse_rfc3339(text).ok_or_else(|| format!("{text:?} is no time; write one such as 2026-05-23T05:40:00Z"))
+}
+
+pub(crate) fn reprocess(args: ReprocessArgs) -> Result<ExitCode> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work(args))
+}
+
+async fn work(args: ReprocessArgs) -> Result<ExitCode> {
+    let dir = &args.data.data;
+    if !dir.join("log.sqlite").exists() {
+        bail!(
+            "there is no log in {}: run `birdsong` or `birdsong replay` first, or name its folder with --data",
+            dir.display()
+        );
+    }
+    let (log, store) = (SqliteLog::open(dir)?, SqliteStore::open(dir)?);
+    let rules = data::fold_rules(&store, None).await?;
+    let now_ms = now_ms();
+    let from_ms = args.from.or(args.last.map(|secs| now_ms - secs as i64 * 1000)).context("give --last or --from")?;
+    let to_ms = args.to.unwrap_or(now_ms);
+    if to_ms <= from_ms {
+        bail!("--to {} is not after --from {}", rfc3339(to_ms), rfc3339(from_ms));
+    }
+    let from = rules.size.start_of(from_ms);
+    let to = WindowStart(rules.size.start_of(to_ms - 1).0 + rules.size.ms());
+    let bar = indicatif::ProgressBar::new_spinner();
+    bar.set_style(indicatif::ProgressStyle::with_template("{spinner} {msg}")?);
+    let receipt = birdsong_aggregator::reprocess::reprocess(&log, &store, rules, from..to, args.dry_run, |told| {
+        bar.set_message(format!("{} records read, up to {}", told.records, rfc3339(told.arrived_ms)));
+        bar.tick();
+    })
+    .await;
+    bar.finish_and_clear();
+    let receipt = receipt?;
+    if args.json {
+        print_json(&receipt)?;
+    } else {
+        print_table(&receipt, &args, from, to);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn before_text(before: Before) -> String {
+    match before {
+        Before::Missing => "missing".into(),
+        Before::Damaged => "damaged".into(),
+        Before::Posts(posts) => posts.to_string(),
+    }
+}
+
+fn change_text(change: Change) -> &'static str {
+    match change {
+        Change::None => "same",
+        Change::Changed => "changed",
+        Change::LeftToLive => "left to live aggregation",
+    }
+}
+
+fn print_json(receipt: &Receipt) -> Result<()> {
+    for entry in &receipt.entries {
+        let line = serde_json::json!({
+            "lane": entry.key.lane.to_string(),
+            "window_start": rfc3339(entry.key.window.0),
+            "before": before_text(entry.before),
+            "after": entry.after,
+            "change": change_text(entry.change),
+        });
+        println!("{line}");
+    }
+    let total = serde_json::json!({"windows": receipt.entries.len(), "changed": receipt.changed(), "unreadable": receipt.unreadable});
+    println!("{total}");
+    Ok(())
+}
+
+fn print_table(receipt: &Receipt, args: &ReprocessArgs, from: WindowStart, to: WindowStart) {
+    let changes: Vec<_> = receipt.entries.iter().filter(|entry| entry.change != Change::None).collect();
+    if !changes.is_empty() {
+        let mut table = comfy_table::Table::new();
+        table.load_preset(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
+        table.set_header(["window", "lane", "posts before", "posts after", ""]);
+        for entry in changes {
+            let mut cells = vec![rfc3339(entry.key.window.0), entry.key.lane.to_string()];
+            cells.extend([before_text(entry.before), entry.after.to_string(), change_text(entry.change).to_owned()]);
+            table.add_row(cells);
+        }
+        println!("{table}");
+    }
+    println!(
+        "{} to {}: {} windows folded again, {} {}",
+        rfc3339(from.0),
+        rfc3339(to.0),
+        receipt.entries.len(),
+        receipt.changed(),
+        if args.dry_run { "would change (dry run, nothing was stored)" } else { "changed" },
+    );
+    if receipt.unreadable > 0 {
+        println!("{} log records could not be read and were left out", receipt.unreadable);
+    }
+}
