@@ -31,7 +31,7 @@ const TICK: Duration = Duration::from_millis(200);
 /// Posts that the live stream remembers, to find repeated ones.
 const RECENT_POSTS: usize = 1 << 17;
 /// How long open connections may hold up the end.
-const GOODBYE: Duration = Duration::from_millis(500);
+const GOODBYE: Duration = Duration::from_millis(250);
 /// Where the demo continues, in the store's meta table.
 const RESUME_KEY: &str = "resume:demo";
 
@@ -67,7 +67,7 @@ pub(crate) fn run(args: RunArgs) -> Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let done = runtime.block_on(work(args));
     // Whatever still runs by now has had its time.
-    runtime.shutdown_timeout(Duration::from_millis(200));
+    runtime.shutdown_background();
     done
 }
 

@@ -65,7 +65,7 @@ pub enum FileError {
 /// Iterates over the chunks of files, one file after the other. After an error it goes on with the
 /// next file.
 pub struct Chunks {
-    paths: std::vec::IntoIter<PathBuf>,
+    paths: std::collections::VecDeque<PathBuf>,
     chunk_bytes: usize,
     read_bytes: Arc<AtomicU64>,
     open: Option<OpenFile>,
@@ -107,7 +107,7 @@ impl Chunks {
     #[must_use]
     pub fn open(paths: &[PathBuf], chunk_bytes: usize) -> Self {
         Self {
-            paths: paths.to_vec().into_iter(),
+            paths: paths.iter().cloned().collect(),
             chunk_bytes: chunk_bytes.max(1),
             read_bytes: Arc::default(),
             open: None,
@@ -149,7 +149,7 @@ impl Iterator for Chunks {
                     return Some(Err(FileError::Read { file: ended.name, line: ended.next_line - 1, source }));
                 }
             }
-            let path = self.paths.next()?;
+            let path = self.paths.pop_front()?;
             match self.open_file(&path) {
                 Ok(file) => self.open = Some(file),
                 Err(error) => return Some(Err(error)),
