@@ -1,0 +1,95 @@
+//! Golden cases of each archive format: one file per case, with the line and what it must become.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use birdsong_domain::post::AuthorKey;
+use birdsong_sources::archive::{Line, read_line};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+/// A short form of all that came of a line.
+fn read(line: &[u8]) -> Value {
+    let mut posts = vec![];
+    let result = read_line(line, &AuthorKey([1; 16]), &mut |post| {
+        posts.push(match post {
+            Ok(post) => json!({
+                "id": post.id.0.to_string(),
+                "time_ms": post.time_ms,
+                "kind": post.kind,
+                "lang": post.lang,
+                "hashtags": post.hashtags,
+                "mentions": post.mentions,
+                "hosts": post.hosts,
+                "text": post.text,
+                "point": post.point.map(|p| [p.lon, p.lat]),
+                "place": post.place.map(|p| [p.west, p.south, p.east, p.north]),
+                "rule_tags": post.rule_tags,
+            }),
+            Err(error) => json!({"error": error.to_string()}),
+        });
+    });
+    match result {
+        Ok(Line::Blank) => json!("blank"),
+        Ok(Line::Notice(notice)) => json!({"notice": notice}),
+        Ok(Line::Posts) => json!(posts),
+        Err(error) => json!({"error": error.to_string()}),
+    }
+}
+
+#[test]
+fn every_golden_line_becomes_what_its_file_says() {
+    let mut files: Vec<_> = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    files.sort();
+    assert!(files.len() >= 12, "{} cases", files.len());
+    for file in files {
+        let case: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+        // A line is given as JSON, or, when it is none, as text.
+        let line = case["text"].as_str().map_or_else(|| case["line"].to_string(), str::to_owned);
+        let (mut found, expect) = (read(line.as_bytes()), &case["expect"]);
+        // Files name only the fields that their case is about.
+        if let (Some(found), Some(expect)) = (found.as_array_mut(), expect.as_array()) {
+            assert_eq!(found.len(), expect.len(), "{}", file.display());
+            for (found, expect) in found.iter_mut().zip(expect) {
+                found.as_object_mut().unwrap().retain(|key, _| expect.get(key).is_some());
+            }
+        }
+        assert_eq!(&found, expect, "{}", file.display());
+    }
+}
+
+#[test]
+fn odd_lines_are_told_and_never_panic() {
+    let deep = format!("{{\"data\":{}", "[".repeat(200_000));
+    let nested = format!("{{\"id\":\"1\",\"text\":{}1{}}}", "{\"a\":".repeat(100_000), "}".repeat(100_000));
+    for line in [
+        &b"\xff\xfe\x00"[..],
+        b"{\"data\":{\"id\":\"1725000000000000000\",\"text\":\"\xff\"}}",
+        b"{\"data\":{\"id\":\"172500000000000",
+        b"[]",
+        b"null",
+        b"{}",
+        b"{\"data\":5}",
+        b"{\"data\":{\"id\":-1}}",
+        b"{\"data\":{\"id\":\"1\",\"id\":\"2\"}}",
+        b"{\"data\":{\"id\":\"1725000000000000000\",\"lang\":7}}",
+        deep.as_bytes(),
+        nested.as_bytes(),
+    ] {
+        let found = read(line);
+        let is_told = found.get("error").is_some() || found[0].get("error").is_some();
+        assert!(is_told, "{found} for {:?}", String::from_utf8_lossy(&line[..line.len().min(60)]));
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_the_reader_panic(bytes: Vec<u8>, cut in 0usize..200, at in 0usize..200, byte: u8) {
+        read(&bytes);
+        let mut line = br#"{"data":{"id":"1725000000000000000","text":"a \u00e9","entities":{"hashtags":[{"tag":"x"}]},"geo":{"coordinates":{"coordinates":[1.5,2.5]}},"referenced_tweets":[{"type":"retweeted","id":"1"}]},"includes":{"tweets":[{"id":"1"}]}}"#.to_vec();
+        line[at] = byte;
+        read(&line);
+        read(&line[..cut]);
+    }
+}
