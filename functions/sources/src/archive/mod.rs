@@ -15,6 +15,8 @@ pub use files::{Chunk, Chunks, FileError, total_bytes};
 /// Longest line that is read. A post with everything that the API can add stays below 1 MiB; a
 /// search page of 500 posts below 8 MiB.
 pub const MAX_LINE_BYTES: usize = 16 << 20;
+/// Deepest nesting that is read; posts have about ten levels.
+const MAX_DEPTH: usize = 500;
 
 /// What a line was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +43,9 @@ pub enum LineError {
         /// Where, from 0.
         at: usize,
     },
+    /// Nested more deeply than any post, which would exhaust the reader's stack.
+    #[error("nested more than {MAX_DEPTH} levels deep")]
+    TooDeep,
     /// JSON, but a field that is needed has another type than it should.
     #[error("a field has an unexpected type or occurs twice, at byte {at}")]
     Type {
@@ -56,6 +61,31 @@ pub enum LineError {
     /// A post without a time: its id is too old to hold one, and the date is missing or unreadable.
     #[error("the post has no time: neither its id nor created_at tells it")]
     NoTime,
+}
+
+/// Counting brackets is fast and settles nearly every line; only one with many is looked at closely.
+fn is_too_deep(line: &[u8]) -> bool {
+    let opening = line.iter().filter(|b| matches!(b, b'[' | b'{')).count();
+    if opening <= MAX_DEPTH {
+        return false;
+    }
+    let (mut depth, mut is_text, mut is_escaped) = (0usize, false, false);
+    for b in line {
+        match b {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if is_text => is_escaped = true,
+            b'"' => is_text = !is_text,
+            b'[' | b'{' if !is_text => {
+                depth += 1;
+                if depth > MAX_DEPTH {
+                    return true;
+                }
+            }
+            b']' | b'}' if !is_text => depth = depth.saturating_sub(1),
+            _ => (),
+        }
+    }
+    false
 }
 
 /// Reads one line and hands its posts to `each`. `key` hashes the authors.
@@ -79,6 +109,9 @@ pub fn read_line(
     }
     if line[0] != b'{' {
         return Err(LineError::Syntax { what: "a line begins with {", at: 0 });
+    }
+    if is_too_deep(line) {
+        return Err(LineError::TooDeep);
     }
     let outer: v2::Outer<'_> = json::read(line)?;
     if let Some(data) = &outer.data {
