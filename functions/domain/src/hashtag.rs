@@ -35,19 +35,12 @@ pub fn fold(text: &str) -> Cow<'_, str> {
     }
     // Most texts are in NFKC already, and stay so when folded: telling is far cheaper than doing it.
     let is_normal = is_nfkc_quick(text.chars()) == IsNormalized::Yes;
-    let mut folded: String = if is_normal {
-        text.chars().default_case_fold().collect()
-    } else {
-        text.nfkc().default_case_fold().collect()
-    };
+    let mut folded: String =
+        if is_normal { text.chars().default_case_fold().collect() } else { text.nfkc().default_case_fold().collect() };
     if is_nfkc_quick(folded.chars()) != IsNormalized::Yes {
         folded = folded.nfkc().collect();
     }
-    if is_normal && folded == text {
-        Cow::Borrowed(text)
-    } else {
-        Cow::Owned(folded)
-    }
+    if is_normal && folded == text { Cow::Borrowed(text) } else { Cow::Owned(folded) }
 }
 
 #[cfg(test)]

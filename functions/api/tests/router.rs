@@ -1,0 +1,220 @@
+//! The router over a store with known windows.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::{Request, StatusCode, header};
+use birdsong_api::{Api, SourceState, router};
+use birdsong_domain::frame::{Frame, FrameHeader, Lane, Ledger, STREAM, SlimPost};
+use birdsong_domain::ports::{Expected, PartialKey, WindowStore};
+use birdsong_domain::post::{Kind, Located};
+use birdsong_domain::region::Regions;
+use birdsong_domain::time::{WindowStart, rfc3339};
+use birdsong_domain::window::{Aggregate, FoldRules, Partial};
+use birdsong_testkit::MemoryStore;
+use http_body_util::BodyExt;
+use serde_json::{Value, json};
+use tower::ServiceExt;
+
+/// 2023-11-14T22:15:00Z, a window's start.
+const T: i64 = 1_700_000_100_000;
+const MIN: i64 = 60_000;
+const REGIONS: &str = "[[region]]\nid = \"a\"\nname = \"Aa\"\nlanguages = [\"en\"]\nhot_buckets = 2\n\
+                       [[region]]\nid = \"b\"\nlanguages = [\"fr\"]\n";
+
+async fn put(store: &MemoryStore, lane: Lane, window: i64, authors: std::ops::Range<u64>, cut_ms: i64, ledger: Ledger) {
+    let posts = authors
+        .map(|a| SlimPost {
+            i: u128::from(a),
+            t: window + 61_000,
+            a,
+            k: Kind::ALL[(a % 4) as usize],
+            l: Located::Text,
+            c: false,
+            g: "en".into(),
+            h: vec!["Tag".into()],
+            m: 0,
+            u: vec![],
+        })
+        .collect();
+    let header = FrameHeader {
+        lane: lane.clone(),
+        source: "test".into(),
+        run: "r".into(),
+        counter: 1,
+        cut_ms,
+        connected_ms: 0,
+        live: true,
+        ledger,
+    };
+    let mut aggregate = Aggregate::default();
+    aggregate.fold(FoldRules::default(), WindowStart(window), &Frame { header, posts });
+    let partial = Partial { generation: 1, fence: 1u64.into(), aggregate };
+    store.put(&PartialKey { lane, window: WindowStart(window) }, &partial, &Expected::Absent).await.unwrap();
+}
+
+/// Region `a`: 20 posts by 15 authors in two lanes of one window, 4 late ones two windows later;
+/// nobody looked in between.
+async fn app(now_ms: i64) -> axum::Router {
+    let store = MemoryStore::default();
+    put(&store, Lane::new("a", 0), T, 0..10, T + 70_000, Ledger::default()).await;
+    put(&store, Lane::new("a", 1), T, 5..15, T + 70_000, Ledger::default()).await;
+    put(&store, Lane::new("a", 0), T + 10 * MIN, 0..4, T + 30 * MIN, Ledger::default()).await;
+    let ledger = Ledger { received: 26, sent: 24, filtered: 1, quarantined: 1, ..Ledger::default() };
+    put(&store, Lane::new(STREAM, 0), T, 0..0, T + 70_000, ledger).await;
+    app_over(store, now_ms)
+}
+
+fn app_over(store: MemoryStore, now_ms: i64) -> axum::Router {
+    let source = SourceState {
+        source: "test".into(),
+        state: "connected".into(),
+        last_post: None,
+        connected_since: None,
+        reconnects: 0,
+    };
+    router(Api {
+        store: Arc::new(store),
+        regions: Arc::new(Regions::parse("test", REGIONS).unwrap().list().to_vec()),
+        rules: FoldRules::default(),
+        now_ms: Arc::new(move || now_ms),
+        sources: Arc::new(move || vec![source.clone()]),
+    })
+}
+
+async fn get(app: &axum::Router, path: &str) -> (StatusCode, axum::http::HeaderMap, Value) {
+    let answer = app.clone().oneshot(Request::get(path).body(Body::empty()).unwrap()).await.unwrap();
+    let (parts, body) = answer.into_parts();
+    let bytes = body.collect().await.unwrap().to_bytes();
+    (parts.status, parts.headers, serde_json::from_slice(&bytes).unwrap_or_default())
+}
+
+#[tokio::test]
+async fn lanes_are_merged_and_authors_united_not_added() {
+    let (status, _, body) = get(&app(T + 60 * MIN).await, "/api/windows").await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!((&body["region"], &body["name"]), (&json!("a"), &json!("Aa")));
+    let windows = body["windows"].as_array().unwrap();
+    assert_eq!(windows.len(), 288, "empty windows are listed");
+    assert_eq!(body["to"], rfc3339(T + 15 * MIN), "up to the newest data");
+    let [first, gap, late] = &windows[285..] else { panic!() };
+    assert_eq!((&first["posts"], &first["authors"]), (&json!(20), &json!(15)));
+    assert_eq!(first["per_minute"], json!([0, 20, 0, 0, 0]));
+    assert_eq!(first["hashtags"][0], json!({"tag": "Tag", "count": 20, "error": 0}));
+    assert_eq!((&first["lifecycle"], &first["completeness"]["quarantined"]), (&json!("final"), &json!(1)));
+    assert_eq!(first["completeness"]["complete"], false);
+    assert_eq!((&gap["posts"], &gap["completeness"]["frames"]), (&json!(0), &json!(0)));
+    assert_eq!((&late["lifecycle"], &late["completeness"]["late"]), (&json!("revised"), &json!(4)));
+    assert_eq!((&body["total"]["posts"], &body["total"]["authors"]), (&json!(24), &json!(15)));
+}
+
+#[tokio::test]
+async fn steps_merge_windows_and_keep_minutes_in_place() {
+    let query = format!("/api/windows?step=15m&from={}&to={}", rfc3339(T), rfc3339(T + 15 * MIN));
+    let (_, _, body) = get(&app(T + 60 * MIN).await, &query).await;
+    let windows = body["windows"].as_array().unwrap();
+    assert_eq!((windows.len(), &windows[0]["posts"]), (1, &json!(24)));
+    let mut minutes = vec![0; 15];
+    (minutes[1], minutes[11]) = (20, 4);
+    assert_eq!(windows[0]["per_minute"], json!(minutes));
+    assert_eq!(windows[0]["lifecycle"], "revised");
+}
+
+#[tokio::test]
+async fn an_open_window_is_provisional_and_the_future_is_not_shown() {
+    let query = format!("/api/windows?from={}&to={}", rfc3339(T - 5 * MIN), rfc3339(T + 20 * MIN));
+    let (_, _, body) = get(&app(T + 2 * MIN).await, &query).await;
+    let windows = body["windows"].as_array().unwrap();
+    assert_eq!((windows.len(), &windows[1]["lifecycle"]), (2, &json!("provisional")));
+}
+
+#[tokio::test]
+async fn a_bad_parameter_is_named() {
+    let app = app(T + 60 * MIN).await;
+    for (query, status, parameter) in [
+        ("region=nowhere", 404, "region"),
+        ("step=7m", 400, "step"),
+        ("step=2d", 400, "step"),
+        ("step=-5m", 400, "step"),
+        ("from=yesterday", 400, "from"),
+        ("from=2023-11-15T00:00:00Z&to=2023-11-14T00:00:00Z", 400, "to"),
+        ("from=2000-01-01T00:00:00Z&to=2023-11-14T00:00:00Z", 400, "step"),
+        ("form=2023-11-14T00:00:00Z", 400, "form"),
+        ("step=5m&step=5m", 400, "step"),
+        ("region=%ff", 400, "region"),
+    ] {
+        let (found, _, body) = get(&app, &format!("/api/windows?{query}")).await;
+        assert_eq!((found.as_u16(), &body["error"]["parameter"]), (status, &json!(parameter)), "{query}: {body}");
+        assert!(body["error"]["message"].as_str().unwrap().len() > 5);
+    }
+    let (status, _, body) = get(&app, "/api/nothing").await;
+    assert_eq!((status, &body["error"]["code"]), (StatusCode::NOT_FOUND, &json!("unknown_path")));
+    let post = app.clone().oneshot(Request::post("/api/status").body(Body::empty()).unwrap()).await.unwrap();
+    assert_eq!(post.status(), StatusCode::METHOD_NOT_ALLOWED);
+}
+
+#[tokio::test]
+async fn what_is_known_is_not_sent_again() {
+    let app = app(T + 60 * MIN).await;
+    let (_, headers, _) = get(&app, "/api/windows").await;
+    let tag = headers[header::ETAG].clone();
+    let again = Request::get("/api/windows").header(header::IF_NONE_MATCH, tag).body(Body::empty()).unwrap();
+    let answer = app.clone().oneshot(again).await.unwrap();
+    assert_eq!(answer.status(), StatusCode::NOT_MODIFIED);
+    assert!(answer.into_body().collect().await.unwrap().to_bytes().is_empty());
+}
+
+#[tokio::test]
+async fn the_status_tells_freshness_and_a_balanced_ledger() {
+    let (_, _, body) = get(&app(T + 60 * MIN).await, "/api/status").await;
+    let ledger = &body["ledger"];
+    let told = ["received", "sent", "aggregated", "late"].map(|name| ledger[name].as_u64().unwrap());
+    assert_eq!((told, &ledger["balanced"]), ([26, 24, 20, 4], &json!(true)));
+    assert_eq!(body["newest_post"], rfc3339(T + 10 * MIN + 61_000));
+    assert_eq!(body["freshness_secs"], 60 * 60 - 10 * 60 - 61);
+}
+
+#[tokio::test]
+async fn an_empty_store_answers_too() {
+    let app = app_over(MemoryStore::default(), T);
+    let (status, _, body) = get(&app, "/api/windows").await;
+    assert_eq!((status, &body["total"]["posts"]), (StatusCode::OK, &json!(0)));
+    let (status, _, body) = get(&app, "/api/status").await;
+    assert_eq!((status, &body["newest_post"]), (StatusCode::OK, &Value::Null));
+}
+
+#[tokio::test]
+async fn a_damaged_window_is_an_error_and_not_a_gap() {
+    let store = MemoryStore::default();
+    store.overwrite(PartialKey { lane: Lane::new("a", 0), window: WindowStart(T) }, 1, vec![1, 2, 3]);
+    let (status, _, body) = get(&app_over(store, T + MIN), "/api/windows").await;
+    assert_eq!((status, &body["error"]["code"]), (StatusCode::INTERNAL_SERVER_ERROR, &json!("store_error")));
+}
+
+#[tokio::test]
+async fn the_description_names_what_the_router_answers() {
+    let app = app(T + 60 * MIN).await;
+    let (_, _, description) = get(&app, "/api/openapi.json").await;
+    let resolve = |schema: &Value| -> Value {
+        let name = schema["$ref"].as_str().and_then(|name| name.rsplit('/').next());
+        name.map_or_else(|| schema.clone(), |name| description["components"]["schemas"][name].clone())
+    };
+    let keys = |value: &Value| {
+        let mut keys: Vec<_> = value.as_object().unwrap().keys().cloned().collect();
+        keys.sort();
+        keys
+    };
+    for (path, item) in description["paths"].as_object().unwrap() {
+        let (status, _, body) = get(&app, path).await;
+        assert_eq!(status, StatusCode::OK, "{path}");
+        let schema = resolve(&item["get"]["responses"]["200"]["content"]["application/json"]["schema"]);
+        if schema["properties"].is_object() {
+            assert_eq!(keys(&body), keys(&schema["properties"]), "{path}");
+        }
+        if path == "/api/windows" {
+            let window = resolve(&schema["properties"]["total"]);
+            assert_eq!(keys(&body["windows"][0]), keys(&window["properties"]));
+        }
+    }
+}
