@@ -1,0 +1,3 @@
+//! The Lambda function `aggregator`.
+
+fn main() {}

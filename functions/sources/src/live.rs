@@ -1,0 +1,81 @@
+//! What live sources have in common: where they hand on what they received, and how long they wait
+//! before they connect again.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use birdsong_domain::post::SourcePost;
+
+/// The clock, in milliseconds since 1970. Waiting is done by tokio's timers, so that a test can
+/// pause them and let this clock follow.
+pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
+
+/// Takes what a live source receives. The streamer implements it.
+///
+/// A source reads a chunk, calls [`post`](Intake::post), [`notice`](Intake::notice) or
+/// [`unreadable`](Intake::unreadable) for everything in it, then [`flush`](Intake::flush).
+pub trait Intake: Send {
+    /// A post.
+    fn post(&mut self, post: &SourcePost<'_>);
+
+    /// Something that is no post, such as a deletion.
+    fn notice(&mut self);
+
+    /// Something that could not be read, with the reason. It goes to quarantine without its words.
+    fn unreadable(&mut self, reason: String, bytes: &[u8]);
+
+    /// Hands on what was gathered since the last call. Waits when the streamer is behind, so that
+    /// the source reads no further.
+    ///
+    /// `resume` is where the source would begin again once everything up to here is in the log; the
+    /// streamer writes it down only then. `None` leaves the last one.
+    fn flush(&mut self, resume: Option<String>) -> impl Future<Output = ()> + Send;
+
+    /// Something about the connection changed.
+    fn change(&mut self, change: Change);
+}
+
+/// What a source tells of its connection.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    /// Connected; what is posted from now on is received.
+    Connected,
+    /// The connection ended or could not be made; the next try is in `retry_in`.
+    Waiting {
+        /// What happened, and what to do about it if anything can be done.
+        reason: String,
+        /// Time until the next try.
+        retry_in: Duration,
+    },
+    /// Posts between these times (milliseconds) may be missing and will not come any more.
+    Gap {
+        /// Last time before which nothing is missing.
+        from_ms: i64,
+        /// First time after which nothing is missing.
+        to_ms: i64,
+        /// Why.
+        reason: String,
+    },
+    /// Only this share of the posts is asked for from now on, to stay within the budget; 1 is all.
+    Sampling {
+        /// From 0 to 1.
+        share: f64,
+    },
+    /// Money spent at the source since the first of the month, in US dollars.
+    Spent {
+        /// US dollars.
+        dollars: f64,
+    },
+}
+
+/// Why a source ended by itself. Whatever a retry can mend is retried inside the source.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SourceError {
+    /// The source does not let us in; the text says what to do.
+    #[error("{0}")]
+    Refused(String),
+    /// The configuration cannot be used; the text says what to change.
+    #[error("{0}")]
+    Config(String),
+}
