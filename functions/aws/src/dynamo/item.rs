@@ -1,0 +1,192 @@
+//! The stored item of a partial.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::primitives::Blob;
+use aws_sdk_dynamodb::types::AttributeValue;
+use birdsong_domain::ports::{PartialKey, PortError, SequenceNumber};
+use birdsong_domain::post::Kind;
+use birdsong_domain::time::rfc3339;
+use birdsong_domain::window::Partial;
+
+use super::keys::{self, ItemKey};
+
+/// An item as DynamoDB has it.
+pub(super) type Attributes = HashMap<String, AttributeValue>;
+
+/// Attributes that a partial is read from.
+pub(super) const READ: &str = "sk, g, f, s";
+
+/// Longest sequence number that [`fence_text`] can hold; those of Kinesis have 56 digits.
+const MAX_DIGITS: usize = 999;
+
+/// A fence as text whose order is the order of the numbers: three digits of length, then the
+/// number. (DynamoDB's own numbers end at 38 digits.)
+pub(super) fn fence_text(fence: &SequenceNumber) -> Result<String, PortError> {
+    let digits = fence.as_str();
+    if digits.len() > MAX_DIGITS {
+        let reason = format!("a fence of {} digits, but {MAX_DIGITS} are the most", digits.len());
+        return Err(PortError::Refused { what: "DynamoDB window store", reason });
+    }
+    Ok(format!("{:03}:{digits}", digits.len()))
+}
+
+/// The parts of an item that conditions and comparisons look at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Core {
+    pub(super) generation: String,
+    pub(super) fence: String,
+    pub(super) state: Vec<u8>,
+}
+
+impl Core {
+    pub(super) fn of(partial: &Partial) -> Result<Self, PortError> {
+        Ok(Self {
+            generation: partial.generation.to_string(),
+            fence: fence_text(&partial.fence)?,
+            state: partial.encode().map_err(|e| PortError::Refused { what: "zstd", reason: e.to_string() })?,
+        })
+    }
+
+    /// `None` when an attribute is missing or of another type.
+    fn read(item: &Attributes) -> Option<Self> {
+        Some(Self {
+            generation: item.get("g")?.as_n().ok()?.clone(),
+            fence: item.get("f")?.as_s().ok()?.clone(),
+            state: item.get("s")?.as_b().ok()?.as_ref().to_vec(),
+        })
+    }
+
+    fn decode(&self) -> Result<Partial, String> {
+        let generation = self.generation.parse().map_err(|_| format!("{} is no generation", self.generation))?;
+        let partial = Partial::decode(generation, &self.state).map_err(|e| e.to_string())?;
+        // Puts compare the attribute; were it another than the state's, no put would ever hold.
+        if fence_text(&partial.fence).ok().as_ref() != Some(&self.fence) {
+            return Err(format!("the fence is {} in the state but {} beside it", partial.fence, self.fence));
+        }
+        Ok(partial)
+    }
+}
+
+/// What only one put writes, all its tries included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct PutId([u8; 8]);
+
+impl PutId {
+    pub(super) fn random() -> Self {
+        Self(rand::random())
+    }
+
+    /// Whether this put wrote the item.
+    pub(super) fn wrote(self, item: &Attributes) -> bool {
+        item.get("w").and_then(|id| id.as_b().ok()).is_some_and(|id| id.as_ref() == self.0)
+    }
+}
+
+/// The whole item: keys, generation, fence, state, who wrote it, and counters for people who look
+/// at the table.
+pub(super) fn write(
+    key: &ItemKey,
+    core: &Core,
+    id: PutId,
+    partial: &Partial,
+    now_ms: i64,
+    ttl: Option<i64>,
+) -> Attributes {
+    let text = |text: &str| AttributeValue::S(text.to_owned());
+    let number = |number: &dyn ToString| AttributeValue::N(number.to_string());
+    let mut item: Attributes = [
+        ("pk", text(&key.pk)),
+        ("sk", text(&key.sk)),
+        ("g", number(&core.generation)),
+        ("f", text(&core.fence)),
+        ("s", AttributeValue::B(Blob::new(core.state.as_slice()))),
+        ("w", AttributeValue::B(Blob::new(id.0))),
+        ("posts", number(&partial.aggregate.posts())),
+        ("updated", text(&rfc3339(now_ms))),
+    ]
+    .map(|(name, value)| (name.to_owned(), value))
+    .into();
+    for (kind, count) in Kind::ALL.iter().zip(partial.aggregate.kinds) {
+        let name = match kind {
+            Kind::Original => "originals",
+            Kind::Reply => "replies",
+            Kind::Quote => "quotes",
+            Kind::Repost => "reposts",
+        };
+        item.insert(name.to_owned(), number(&count));
+    }
+    if let Some(ttl) = ttl {
+        item.insert("ttl".to_owned(), number(&ttl));
+    }
+    item
+}
+
+/// Reads a partial from an item that has `sk` and the attributes of [`READ`].
+pub(super) fn read(table: &str, region: &str, pk: &str, item: &Attributes) -> Result<(PartialKey, Partial), PortError> {
+    let sk = item.get("sk").and_then(|sk| sk.as_s().ok()).map_or("", String::as_str);
+    let corrupt =
+        |reason: String| PortError::Corrupt { what: format!("DynamoDB table {table}, item {pk} / {sk}"), reason };
+    let key = keys::parse_sk(region, sk).ok_or_else(|| corrupt("the sort key is no window and bucket".to_owned()))?;
+    let core = Core::read(item).ok_or_else(|| corrupt("g (a number), f (text) or s (bytes) is missing".to_owned()))?;
+    Ok((key, core.decode().map_err(corrupt)?))
+}
+
+/// Size as DynamoDB bills it, about: names and values; a number takes a byte for two digits, and
+/// one more.
+pub(super) fn size_bytes(item: &Attributes) -> usize {
+    let value_bytes = |value: &AttributeValue| match value {
+        AttributeValue::S(text) => text.len(),
+        AttributeValue::N(digits) => digits.len().div_ceil(2) + 1,
+        AttributeValue::B(bytes) => bytes.as_ref().len(),
+        _ => 0,
+    };
+    item.iter().map(|(name, value)| name.len() + value_bytes(value)).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn number(digits: &str) -> SequenceNumber {
+        SequenceNumber::parse(digits).unwrap()
+    }
+
+    #[test]
+    fn fences_as_text_are_ordered_as_numbers() {
+        let ordered = ["0", "9", "10", "99", "100", &"9".repeat(38), &"1".repeat(56), &"9".repeat(100)];
+        let texts: Vec<_> = ordered.iter().map(|digits| fence_text(&number(digits)).unwrap()).collect();
+        assert!(texts.is_sorted(), "{texts:?}");
+        assert_eq!(texts[2], "002:10");
+        assert!(fence_text(&number(&"1".repeat(1000))).is_err());
+    }
+
+    #[test]
+    fn an_item_that_lost_an_attribute_or_has_another_fence_is_corrupt() {
+        let partial = birdsong_testkit::sample_partial(1, number("7"), 1);
+        let key = ItemKey { pk: "a#1970-01-01".into(), sk: "1970-01-01T00:00:00Z#00000".into() };
+        let whole = write(&key, &Core::of(&partial).unwrap(), PutId::random(), &partial, 0, Some(5));
+        let text = |text: &str| AttributeValue::S(text.into());
+        assert_eq!(read("t", "a", &key.pk, &whole).unwrap().0.window.0, 0);
+        let damages = [
+            ("g", None),
+            ("f", None),
+            ("s", None),
+            ("g", Some(text("1"))),
+            ("g", Some(AttributeValue::N("-1".into()))),
+            ("f", Some(text("001:8"))),
+            ("s", Some(AttributeValue::B(Blob::new([1, 2, 3])))),
+            ("sk", Some(text("1970-01-01T00:00:00Z"))),
+        ];
+        for (name, value) in damages {
+            let mut item = whole.clone();
+            match value.clone() {
+                Some(value) => item.insert(name.to_owned(), value),
+                None => item.remove(name),
+            };
+            let error = read("t", "a", &key.pk, &item).unwrap_err();
+            assert!(matches!(error, PortError::Corrupt { .. }), "{name} {value:?}: {error}");
+            assert!(error.to_string().contains("table t, item a#1970-01-01"), "{error}");
+        }
+    }
+}

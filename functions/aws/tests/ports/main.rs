@@ -1,0 +1,5 @@
+//! The ports on Kinesis and DynamoDB, against emulators in this process and injected faults.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod contract;
+mod emulators;
