@@ -2,4 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod contract;
+mod dynamo;
 mod emulators;
+mod faults;
+mod kinesis;
+mod pipeline;
