@@ -158,7 +158,7 @@ async fn a_day_that_was_listed_in_vain_hides_nothing() {
 #[tokio::test]
 async fn a_day_of_a_region_is_read_in_two_pages_and_an_item_has_4_kb_at_most() {
     let (store, client, faults) = faulty().await;
-    // Some 3,000 distinct authors and 150 hashtags in each window: among the largest partials.
+    // 2,380 posts of as many authors, 151 hashtags and 40 hosts in each window: among the large partials.
     let partial = sample_partial(1, birdsong_domain::ports::SequenceNumber::parse(FENCE).unwrap(), 99);
     for n in 0..288 {
         store.put(&key(WINDOW + n * 300_000), &partial, &Expected::Absent).await.unwrap();

@@ -34,7 +34,7 @@ fn frames() -> Vec<FrameRecord> {
                 a: a.wrapping_mul(0x9e37_79b9_7f4a_7c15),
                 k: Kind::ALL[(a % 4) as usize],
                 l: Located::Text,
-                c: a % 5 == 0,
+                c: a.is_multiple_of(5),
                 g: ["en", "fr", ""][(a % 3) as usize].into(),
                 h: vec![format!("T{}", a % 130)],
                 m: 1,
