@@ -115,77 +115,103 @@ pub async fn reprocess<L: PostLog, S: WindowStore>(
     dry_run: bool,
     mut progress: impl FnMut(Progress),
 ) -> Result<Receipt, ReprocessError> {
+    let start_ms = range.start.0 - FUTURE_MS;
+    let mut fold = LogFold { shards: vec![], folded: BTreeMap::new(), unreadable: 0, told: Progress::default() };
+    fold.read_on(log, rules, &range, start_ms, &mut progress).await?;
     let mut receipt = Receipt::default();
-    let mut told = Progress::default();
-    for shard in log.shards().await? {
-        let start_ms = range.start.0 - FUTURE_MS;
-        let since = log.complete_since(&shard).await?;
-        if since > start_ms {
-            let first = rules.size.start_of(since + FUTURE_MS + rules.size.ms() - 1);
-            return Err(ReprocessError::Gone { since: rfc3339(first.0) });
-        }
-        let mut shard = ShardFold {
-            shard,
-            next: ReadFrom::Time(start_ms),
-            read_to: 0u64.into(),
-            folded: BTreeMap::new(),
-            unreadable: 0,
-        };
-        shard.read_on(log, rules, &range, &mut told, &mut progress).await?;
-        let mut todo: Vec<PartialKey> = shard.folded.keys().cloned().collect();
-        for round in 0..ROUNDS {
-            let mut behind = Vec::new();
-            for key in todo {
-                let Some(folded) = shard.folded.get(&key) else { continue };
-                match settle(store, &key, folded, &shard.read_to, dry_run).await? {
-                    Some(entry) => receipt.entries.push(entry),
-                    None => behind.push(key),
-                }
-            }
-            todo = behind;
-            if todo.is_empty() {
-                break;
-            }
-            if round + 1 < ROUNDS {
-                shard.read_on(log, rules, &range, &mut told, &mut progress).await?;
-            }
-        }
+    let mut todo: Vec<PartialKey> = fold.folded.keys().cloned().collect();
+    for round in 0..ROUNDS {
+        let mut behind = Vec::new();
         for key in todo {
-            let after = shard.folded.get(&key).map_or(0, |(_, aggregate)| aggregate.posts());
-            receipt.entries.push(Entry { key, before: Before::Posts(after), after, change: Change::LeftToLive });
+            let Some(folded) = fold.folded.get(&key) else { continue };
+            match settle(store, &key, folded, &fold.shards[folded.shard].read_to, dry_run).await? {
+                Some(entry) => receipt.entries.push(entry),
+                None => behind.push(key),
+            }
         }
-        receipt.unreadable += shard.unreadable;
+        todo = behind;
+        if todo.is_empty() {
+            break;
+        }
+        if round + 1 < ROUNDS {
+            fold.read_on(log, rules, &range, start_ms, &mut progress).await?;
+        }
     }
+    for key in todo {
+        let after = fold.folded.get(&key).map_or(0, |folded| folded.aggregate.posts());
+        receipt.entries.push(Entry { key, before: Before::Posts(after), after, change: Change::LeftToLive });
+    }
+    receipt.unreadable = fold.unreadable;
     receipt.entries.sort_by(|a, b| a.key.cmp(&b.key));
     Ok(receipt)
 }
 
-/// One shard, folded from the log alone.
-struct ShardFold {
-    shard: String,
+/// All shards, folded from the log alone. A lane moves from a shard to its children when that is
+/// split or merged, so a window may have records in several.
+struct LogFold {
+    /// In the order of the log: parents before children.
+    shards: Vec<ShardPosition>,
+    folded: BTreeMap<PartialKey, Folded>,
+    unreadable: u64,
+    told: Progress,
+}
+
+struct ShardPosition {
+    name: String,
     next: ReadFrom,
     /// Last record read.
     read_to: SequenceNumber,
-    folded: BTreeMap<PartialKey, (SequenceNumber, Aggregate)>,
-    unreadable: u64,
 }
 
-impl ShardFold {
-    /// Reads to the end of the log.
+struct Folded {
+    fence: SequenceNumber,
+    aggregate: Aggregate,
+    /// Index of the shard that its last record came from.
+    shard: usize,
+}
+
+impl LogFold {
+    /// Reads every shard to its end, those that came up meanwhile, too.
     async fn read_on<L: PostLog>(
         &mut self,
         log: &L,
         rules: FoldRules,
         range: &std::ops::Range<WindowStart>,
-        told: &mut Progress,
+        start_ms: i64,
+        progress: &mut impl FnMut(Progress),
+    ) -> Result<(), ReprocessError> {
+        for name in log.shards().await? {
+            if self.shards.iter().any(|shard| shard.name == name) {
+                continue;
+            }
+            let since = log.complete_since(&name).await?;
+            if since > start_ms {
+                let first = rules.size.start_of(since + FUTURE_MS + rules.size.ms() - 1);
+                return Err(ReprocessError::Gone { since: rfc3339(first.0) });
+            }
+            self.shards.push(ShardPosition { name, next: ReadFrom::Time(start_ms), read_to: 0u64.into() });
+        }
+        for shard in 0..self.shards.len() {
+            self.read_shard(log, rules, range, shard, progress).await?;
+        }
+        Ok(())
+    }
+
+    async fn read_shard<L: PostLog>(
+        &mut self,
+        log: &L,
+        rules: FoldRules,
+        range: &std::ops::Range<WindowStart>,
+        number: usize,
         progress: &mut impl FnMut(Progress),
     ) -> Result<(), PortError> {
         loop {
-            let records = log.read(&self.shard, &self.next, PAGE).await?;
+            let shard = &mut self.shards[number];
+            let records = log.read(&shard.name, &shard.next, PAGE).await?;
             let Some(last) = records.last() else { return Ok(()) };
-            self.next = ReadFrom::After(last.sequence.clone());
-            self.read_to = last.sequence.clone();
-            *told = Progress { records: told.records + records.len() as u64, arrived_ms: last.arrived_ms };
+            shard.next = ReadFrom::After(last.sequence.clone());
+            shard.read_to = last.sequence.clone();
+            self.told = Progress { records: self.told.records + records.len() as u64, arrived_ms: last.arrived_ms };
             for record in &records {
                 let Ok(frame) = frame::decode(&record.bytes) else {
                     self.unreadable += 1;
@@ -193,13 +219,17 @@ impl ShardFold {
                 };
                 for window in touched(rules, &frame).into_iter().filter(|window| range.contains(window)) {
                     let key = PartialKey { lane: frame.header.lane.clone(), window };
-                    let entry = self.folded.entry(key);
-                    let (fence, aggregate) = entry.or_insert_with(|| (record.sequence.clone(), Aggregate::default()));
-                    aggregate.fold(rules, window, &frame);
-                    *fence = record.sequence.clone();
+                    let folded = self.folded.entry(key).or_insert_with(|| Folded {
+                        fence: record.sequence.clone(),
+                        aggregate: Aggregate::default(),
+                        shard: number,
+                    });
+                    folded.aggregate.fold(rules, window, &frame);
+                    folded.fence = record.sequence.clone();
+                    folded.shard = number;
                 }
             }
-            progress(*told);
+            progress(self.told);
         }
     }
 }
@@ -208,7 +238,7 @@ impl ShardFold {
 async fn settle<S: WindowStore>(
     store: &S,
     key: &PartialKey,
-    (fence, aggregate): &(SequenceNumber, Aggregate),
+    Folded { fence, aggregate, .. }: &Folded,
     read_to: &SequenceNumber,
     dry_run: bool,
 ) -> Result<Option<Entry>, PortError> {

@@ -175,3 +175,47 @@ fn a_log_that_does_not_reach_back_is_refused() {
     let result = run(reprocess(&log, &*store, FoldRules::default(), range, false, |_| ()));
     assert!(matches!(result, Err(ReprocessError::Gone { since }) if since == "1970-01-01T00:25:00Z"));
 }
+
+/// The same log after its shard was split: the lanes go on in the child.
+struct SplitLog {
+    log: ListLog,
+    last_of_parent: SequenceNumber,
+}
+
+impl PostLog for SplitLog {
+    async fn append(&self, _: &[FrameRecord]) -> Vec<Result<SequenceNumber, PortError>> {
+        vec![]
+    }
+
+    async fn shards(&self) -> Result<Vec<String>, PortError> {
+        Ok(vec!["parent".into(), "child".into()])
+    }
+
+    async fn complete_since(&self, shard: &str) -> Result<i64, PortError> {
+        self.log.complete_since(shard).await
+    }
+
+    async fn read(&self, shard: &str, from: &ReadFrom, limit: usize) -> Result<Vec<LogRecord>, PortError> {
+        let mut records = self.log.read(shard, from, usize::MAX).await?;
+        records.retain(|record| (record.sequence <= self.last_of_parent) == (shard == "parent"));
+        records.truncate(limit);
+        Ok(records)
+    }
+}
+
+#[test]
+fn a_window_that_spans_a_split_shard_is_whole() {
+    let log = log(0);
+    let store = folded(&log);
+    let expected = states(&store);
+    // In the middle of a window.
+    let log = SplitLog { log, last_of_parent: 333u64.into() };
+    let again = || run(reprocess(&log, &*store, FoldRules::default(), ALL, false, |_| ())).unwrap();
+    assert_eq!(again().changed(), 0);
+    for key in store.dump().into_keys() {
+        store.remove(&key);
+    }
+    assert_eq!(again().changed(), expected.len());
+    assert_eq!(states(&store), expected);
+    assert_eq!(again().changed(), 0);
+}

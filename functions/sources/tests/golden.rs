@@ -67,6 +67,9 @@ fn odd_lines_are_told_and_never_panic() {
         &b"\xff\xfe\x00"[..],
         b"{\"data\":{\"id\":\"1725000000000000000\",\"text\":\"\xff\"}}",
         b"{\"data\":{\"id\":\"172500000000000",
+        // Found by fuzzing: a page's parts were handed on as text before the line was known to be UTF-8.
+        b"{ \"data\":[ \"\xff\xff\" , {}]}",
+        b"{\"data\":{\"id\":\"1725000000000000000\"},\"includes\":{\"users\":[\"\xff\"]}}",
         b"[]",
         b"null",
         b"{}",

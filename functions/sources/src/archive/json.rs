@@ -8,12 +8,16 @@ use super::LineError;
 
 /// Reads a typed value; the library's messages quote the input and are left out.
 pub(super) fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, LineError> {
-    sonic_rs::from_slice(bytes).map_err(|error| {
+    // Checked here and not by the library: it hands parts of the line on before it has seen whether
+    // all of it is UTF-8.
+    let text = simdutf8::compat::from_utf8(bytes)
+        .map_err(|error| LineError::Syntax { what: "it is not UTF-8", at: error.valid_up_to() })?;
+    sonic_rs::from_str(text).map_err(|error| {
         let at = error.offset();
         if error.is_eof() {
             LineError::Syntax { what: "it ends too early", at }
         } else if error.is_syntax() {
-            LineError::Syntax { what: "something is out of place or not UTF-8", at }
+            LineError::Syntax { what: "something is out of place", at }
         } else {
             LineError::Type { at }
         }
