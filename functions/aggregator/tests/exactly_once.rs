@@ -120,3 +120,25 @@ fn a_damaged_window_is_an_error_and_is_not_overwritten() {
     assert!(run(aggregator.fold_batch(&[record(2, 0, &[(1000, 2)])])).is_err());
     assert_eq!(store.dump()[&key].1, [1, 2, 3]);
 }
+
+/// An append that timed out and did succeed is sent again: the log has its frames twice.
+#[test]
+fn frames_that_the_log_holds_twice_count_once() {
+    let posts = |n: u64| -> Vec<(i64, u64)> { (0..5).map(|i| ((n * 5 + i) as i64 * 1000, n * 5 + i)).collect() };
+    let frames: Vec<_> = (1..=20).map(|n| record(n, 0, &posts(n))).collect();
+    // The first half again, then two that changed places.
+    let order = (1..=10).chain(1..=10).chain([12, 11]).chain(13..=20);
+    let repeated: Vec<_> = order
+        .enumerate()
+        .map(|(at, n): (usize, usize)| LogRecord { sequence: (at as u64 + 1).into(), ..frames[n - 1].clone() })
+        .collect();
+    let counts = |log: &[LogRecord]| -> Vec<_> {
+        let stored = undisturbed(log).dump().into_iter();
+        let read = stored.map(|(key, (generation, bytes))| {
+            let aggregate = birdsong_domain::window::Partial::decode(generation, &bytes).unwrap().aggregate;
+            (key, aggregate.kinds, aggregate.primary, aggregate.frames, aggregate.mentions)
+        });
+        read.collect()
+    };
+    assert_eq!(counts(&repeated), counts(&frames));
+}

@@ -21,7 +21,8 @@
 //! # What may be twice in the log
 //!
 //! A request that timed out may have been carried out; sent again, by the SDK or by the caller, its
-//! frames are in the log twice, under two sequence numbers. Kinesis offers no way to tell.
+//! frames are in the log twice, under two sequence numbers. Kinesis offers no way to tell; the fold
+//! does: a frame's run and number are taken once (`birdsong_domain::seen`).
 
 mod lineage;
 mod requests;

@@ -222,13 +222,12 @@ impl Feed {
         let resume = self.resume_point().await?;
         let mut recent = Recent::new(RECENT_POSTS);
         self.learn_sent(&resume, &mut recent).await?;
-        let run = data::run_id();
         let earliest = started_ms.div_euclid(1000) - BACKFILL_SECS;
         let first = resume.second.max(earliest);
         self.show("backfill", started_ms, None);
 
         // The past is an archive: nothing of it is late, and it says nothing about lag.
-        let origin = Origin { source: demo::NAME.into(), run: run.clone(), live: false, connected_ms: started_ms };
+        let origin = Origin { source: demo::NAME.into(), run: data::run_id(), live: false, connected_ms: started_ms };
         let cutter =
             |origin, recent| Cutter::new(origin, CutRules::default(), self.rules.size, self.lanes.clone(), recent);
         let mut past = cutter(origin, recent);
@@ -254,7 +253,8 @@ impl Feed {
         }
 
         let connected_ms = now_ms();
-        let origin = Origin { source: demo::NAME.into(), run, live: true, connected_ms };
+        // A run of its own: its frames are numbered from 1 again.
+        let origin = Origin { source: demo::NAME.into(), run: data::run_id(), live: true, connected_ms };
         let mut live = cutter(origin, past.into_recent());
         while !self.is_stopping.load(Ordering::Acquire) {
             let now = now_ms();

@@ -116,9 +116,10 @@ pub struct FrameHeader {
     pub lane: Lane,
     /// The source's name, such as `demo` or `bluesky`.
     pub source: String,
-    /// The streamer run that cut the frame; a fresh id each start.
+    /// The streamer run that cut the frame; a fresh id each time that numbering begins.
     pub run: String,
-    /// Number of the frame within its run and lane, from 1. A repeated append has the same number.
+    /// Number of the frame within its run and lane, from 1. A repeated append has the same number,
+    /// and is folded once.
     pub counter: u64,
     /// When the frame was cut, by the streamer's clock; for archives the newest event time.
     pub cut_ms: i64,

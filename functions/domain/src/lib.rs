@@ -9,6 +9,7 @@ pub mod hashtag;
 pub mod ports;
 pub mod post;
 pub mod region;
+mod seen;
 pub mod time;
 pub mod topk;
 pub mod uniques;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use crate::frame::{Frame, Ledger, SlimPost};
 use crate::hashtag;
 use crate::ports::SequenceNumber;
+use crate::seen::SeenFrames;
 use crate::time::{WindowSize, WindowStart};
 use crate::topk::TopK;
 use crate::uniques::Uniques;
@@ -21,7 +22,7 @@ pub const OTHER_LANGUAGE: &str = "other";
 /// Where posts without a language are counted (BCP 47's code for undetermined).
 pub const NO_LANGUAGE: &str = "und";
 
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// What folding depends on besides the log. Two runs with the same rules give the same bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +74,8 @@ pub struct Aggregate {
     pub newest_ms: i64,
     /// What the streamer says of the lines that it received (lane `_stream` only).
     pub ledger: Ledger,
+    /// Frames taken, so that one that the log holds twice counts once.
+    seen: SeenFrames,
 }
 
 /// Lags between post and frame.
@@ -94,9 +97,13 @@ impl Aggregate {
     }
 
     /// Folds those posts of `frame` that lie in `window`, and, when the frame was cut in this
-    /// window, its heartbeat and ledger.
+    /// window, its heartbeat and ledger. A frame whose run and number were folded before changes
+    /// nothing.
     pub fn fold(&mut self, rules: FoldRules, window: WindowStart, frame: &Frame) {
         let header = &frame.header;
+        if !self.seen.take(&header.run, header.counter) {
+            return;
+        }
         let end_ms = window.0 + rules.size.ms();
         let is_late = header.live && header.cut_ms >= end_ms + rules.lateness_ms;
         if rules.size.start_of(header.cut_ms) == window {
@@ -205,6 +212,7 @@ impl Aggregate {
                 top.encode(out);
             }
         }
+        self.seen.encode(out);
     }
 
     fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
@@ -241,6 +249,7 @@ impl Aggregate {
         if reader.u8()? == 1 {
             aggregate.hosts = Some(TopK::decode(HOST_COUNTERS, reader)?);
         }
+        aggregate.seen = SeenFrames::decode(reader)?;
         Ok(aggregate)
     }
 }
@@ -312,7 +321,7 @@ impl Partial {
         }
         let mut reader = Reader::new(plain);
         if reader.u8()? != VERSION {
-            return Err(reader.error("version 1 of the stored window"));
+            return Err(reader.error("version 2 of the stored window"));
         }
         let fence = SequenceNumber::parse(reader.text()?).ok_or(reader.error("a sequence number"))?;
         let aggregate = Aggregate::decode(&mut reader)?;
@@ -328,12 +337,12 @@ mod tests {
     use crate::post::{Kind, Located};
     use proptest::prelude::*;
 
-    fn frame(cut_ms: i64, live: bool, posts: Vec<SlimPost>) -> Frame {
+    fn frame(counter: u64, cut_ms: i64, live: bool, posts: Vec<SlimPost>) -> Frame {
         let header = FrameHeader {
             lane: Lane::new("r", 0),
             source: "test".into(),
             run: "run".into(),
-            counter: 1,
+            counter,
             cut_ms,
             connected_ms: 0,
             live,
@@ -364,7 +373,7 @@ mod tests {
     #[test]
     fn a_frame_counts_in_each_window_that_its_posts_lie_in() {
         let rules = FoldRules::default();
-        let frame = frame(310_000, true, vec![post(299_999, 1), post(300_000, 2), post(305_000, 2)]);
+        let frame = frame(1, 310_000, true, vec![post(299_999, 1), post(300_000, 2), post(305_000, 2)]);
         assert_eq!(touched(rules, &frame), [WindowStart(0), WindowStart(300_000)]);
         let (mut first, mut second) = (Aggregate::default(), Aggregate::default());
         first.fold(rules, WindowStart(0), &frame);
@@ -383,7 +392,7 @@ mod tests {
         let posts = vec![post(1, 1)];
         for (cut, live, late) in [(419_999, true, 0), (420_000, true, 1), (9_420_000, false, 0)] {
             let mut aggregate = Aggregate::default();
-            aggregate.fold(rules, WindowStart(0), &frame(cut, live, posts.clone()));
+            aggregate.fold(rules, WindowStart(0), &frame(1, cut, live, posts.clone()));
             assert_eq!((aggregate.posts(), aggregate.late), (1, late), "cut at {cut}");
         }
     }
@@ -392,7 +401,7 @@ mod tests {
     fn a_typical_partial_is_at_most_four_kib() {
         let posts = (0..1500).map(|n| post(n * 199, (n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect();
         let mut aggregate = Aggregate::default();
-        aggregate.fold(FoldRules::default(), WindowStart(0), &frame(299_000, true, posts));
+        aggregate.fold(FoldRules::default(), WindowStart(0), &frame(1, 299_000, true, posts));
         let bytes = partial(aggregate).encode().unwrap();
         assert!(bytes.len() <= 4096, "{} bytes", bytes.len());
     }
@@ -400,7 +409,7 @@ mod tests {
     #[test]
     fn damaged_partials_are_errors() {
         let mut aggregate = Aggregate::default();
-        aggregate.fold(FoldRules::default(), WindowStart(0), &frame(1, true, vec![post(1, 1)]));
+        aggregate.fold(FoldRules::default(), WindowStart(0), &frame(1, 1, true, vec![post(1, 1)]));
         let bytes = partial(aggregate).encode().unwrap();
         assert!(Partial::decode(1, &bytes).is_ok());
         for cut in 0..bytes.len() {
@@ -423,8 +432,8 @@ mod tests {
         fn a_reload_between_frames_changes_no_byte(posts in prop::collection::vec((0i64..300_000, 0u64..700), 0..900), every in 1usize..60) {
             let rules = FoldRules::default();
             let (mut straight, mut reloaded) = (Aggregate::default(), Aggregate::default());
-            for chunk in posts.chunks(every) {
-                let frame = frame(299_999, true, chunk.iter().map(|(t, a)| post(*t, a * 7919)).collect());
+            for (n, chunk) in posts.chunks(every).enumerate() {
+                let frame = frame(n as u64 + 1, 299_999, true, chunk.iter().map(|(t, a)| post(*t, a * 7919)).collect());
                 straight.fold(rules, WindowStart(0), &frame);
                 reloaded.fold(rules, WindowStart(0), &frame);
                 reloaded = Partial::decode(1, &partial(reloaded).encode().unwrap()).unwrap().aggregate;

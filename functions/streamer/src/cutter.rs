@@ -35,7 +35,8 @@ impl Default for CutRules {
 pub struct Origin {
     /// Name of the source.
     pub source: String,
-    /// A fresh id of this run.
+    /// A fresh id of this cutter: its frames are numbered from 1, and the aggregator takes a number
+    /// of a run once.
     pub run: String,
     /// Whether the source is live, so that the time of a cut is real time.
     pub live: bool,
