@@ -6,6 +6,7 @@ mod config;
 mod dynamo;
 mod errors;
 mod kinesis;
+pub mod lambda;
 
 pub use config::sdk_config;
 pub use dynamo::DynamoStore;

@@ -1,3 +1,46 @@
-//! The Lambda function `aggregator`.
+//! The Lambda function `aggregator`. Environment: `BIRDSONG_TABLE`, `BIRDSONG_QUARANTINE_BUCKET`,
+//! `BIRDSONG_WINDOW_SECS` (300), `RUST_LOG`.
 
-fn main() {}
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, anyhow};
+use birdsong_aws::DynamoStore;
+use birdsong_aws::lambda::aggregator::Handler;
+use birdsong_aws::lambda::quarantine::BucketQuarantine;
+use birdsong_aws::lambda::{init_logs, required};
+use birdsong_domain::time::WindowSize;
+use birdsong_domain::window::FoldRules;
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use serde_json::value::RawValue;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<()> {
+    init_logs();
+    let table = required("BIRDSONG_TABLE", "the DynamoDB table of the windows")?;
+    let bucket = required("BIRDSONG_QUARANTINE_BUCKET", "the bucket for records that cannot be read")?;
+    let size = match std::env::var("BIRDSONG_WINDOW_SECS") {
+        Ok(text) => WindowSize::from_secs(text.parse().context("BIRDSONG_WINDOW_SECS is no number of seconds")?)?,
+        Err(_) => WindowSize::FIVE_MINUTES,
+    };
+    let config = birdsong_aws::sdk_config().await;
+    let store = Arc::new(DynamoStore::new(aws_sdk_dynamodb::Client::new(&config), table));
+    // Emulators serve buckets by path.
+    let s3 = aws_sdk_s3::config::Builder::from(&config).force_path_style(config.endpoint_url().is_some()).build();
+    let quarantine = BucketQuarantine::new(aws_sdk_s3::Client::from_conf(s3), bucket);
+    let rules = FoldRules { size, ..FoldRules::default() };
+    let handler = Handler::new(store.clone(), rules, quarantine);
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<Box<RawValue>>| {
+        let written = store.written_bytes();
+        let (answer, mut metrics) = handler.handle(event.payload.get(), now_ms()).await?;
+        metrics.item_bytes = store.written_bytes() - written;
+        println!("{}", metrics.line(now_ms()));
+        Ok::<_, Error>(answer)
+    }))
+    .await
+    .map_err(|error| anyhow!("the Lambda runtime ended: {error}"))
+}
+
+fn now_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
+}

@@ -1,0 +1,236 @@
+//! The function `aggregator`: a batch of one shard's records into stored windows.
+
+use std::sync::Arc;
+
+use birdsong_aggregator::{Aggregator, FoldError};
+use birdsong_domain::ports::{PortError, WindowStore};
+use birdsong_domain::window::FoldRules;
+use tokio::sync::Mutex;
+
+use super::event::{BatchResponse, KinesisEvent};
+use super::metrics::BatchMetrics;
+use super::quarantine::{Poison, Quarantine};
+
+/// Partials kept warm between invocations, about 20 KB each.
+const WARM_PARTIALS: usize = 256;
+
+/// The handler; one for as long as the function is warm.
+#[derive(Debug)]
+pub struct Handler<S, Q> {
+    aggregator: Mutex<Aggregator<S>>,
+    quarantine: Q,
+}
+
+/// Why an invocation failed as a whole.
+#[derive(Debug, thiserror::Error)]
+pub enum HandlerError {
+    /// The payload is no event of a Kinesis event source mapping.
+    #[error("the event is not one of a Kinesis event source mapping: {0}; is the function's trigger the post log?")]
+    Event(serde_json::Error),
+    /// A stored window is damaged (rule 4: our own corruption stops us, loudly).
+    #[error("{0}")]
+    Corrupt(PortError),
+}
+
+impl<S: WindowStore, Q: Quarantine> Handler<S, Q> {
+    /// A handler with a cold cache.
+    #[must_use]
+    pub fn new(store: Arc<S>, rules: FoldRules, quarantine: Q) -> Self {
+        Self { aggregator: Mutex::new(Aggregator::new(store, rules, WARM_PARTIALS)), quarantine }
+    }
+
+    /// Folds the batch of an event. The answer names the first record that has to come again, if any;
+    /// whatever was stored by then is skipped by its fence when it does.
+    ///
+    /// A record that is no frame goes to quarantine and is done with. When quarantine does not take
+    /// it, it has to come again: nothing is lost in silence.
+    ///
+    /// # Errors
+    /// When the event is none of ours, or a stored window is damaged.
+    pub async fn handle(&self, payload: &str, now_ms: i64) -> Result<(BatchResponse, BatchMetrics), HandlerError> {
+        let event: KinesisEvent<'_> = serde_json::from_str(payload).map_err(HandlerError::Event)?;
+        let mut metrics = BatchMetrics { records: event.records.len() as u64, ..BatchMetrics::default() };
+        let Some(first) = event.records.first() else { return Ok((BatchResponse::default(), metrics)) };
+        metrics.lag_ms = u64::try_from(now_ms - first.arrived_ms()).unwrap_or(0);
+        let mut records = Vec::with_capacity(event.records.len());
+        let mut poison = vec![];
+        for record in &event.records {
+            let aside = |reason: String| {
+                let number = &record.kinesis.sequence_number;
+                Poison::new(record.shard(), number, record.arrived_ms(), reason, &record.kinesis.data)
+            };
+            match record.log_record() {
+                Ok(record) => records.push(record),
+                Err(reason) => poison.push(aside(reason.to_owned())),
+            }
+        }
+        let outcome = match self.aggregator.lock().await.fold_batch(&records).await {
+            Ok(outcome) => outcome,
+            Err(FoldError::Store(error @ PortError::Corrupt { .. })) => return Err(HandlerError::Corrupt(error)),
+            Err(error) => {
+                tracing::warn!(%error, records = records.len(), "the batch has to come again");
+                return Ok((BatchResponse::again_from(&first.kinesis.sequence_number), metrics));
+            }
+        };
+        for (sequence, error) in &outcome.quarantined {
+            let found = event.records.iter().find(|record| record.kinesis.sequence_number == sequence.as_str());
+            let (shard, arrived_ms, data) =
+                found.map_or(("shard", now_ms, ""), |r| (r.shard(), r.arrived_ms(), &*r.kinesis.data));
+            poison.push(Poison::new(shard, sequence.as_str(), arrived_ms, error.to_string(), data));
+        }
+        metrics.posts = outcome.aggregated + outcome.late;
+        metrics.late = outcome.late;
+        metrics.conflicts = outcome.conflicts;
+        metrics.partials = outcome.stored;
+        for record in &poison {
+            if let Err(error) = self.quarantine.keep(record).await {
+                tracing::error!(%error, "a record that is no frame could not be put aside; the batch has to come again");
+                return Ok((BatchResponse::again_from(&first.kinesis.sequence_number), metrics));
+            }
+            tracing::error!(key = record.key(), reason = record.reason, "a record is no frame: put aside");
+            metrics.quarantined += 1;
+        }
+        Ok((BatchResponse::default(), metrics))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use birdsong_domain::frame::{self, FrameHeader, Lane, Ledger};
+    use birdsong_testkit::{Fault, MemoryStore};
+    use serde_json::json;
+    use std::sync::Mutex as SyncMutex;
+
+    #[derive(Default)]
+    struct Kept {
+        poison: SyncMutex<Vec<Poison>>,
+        is_away: bool,
+    }
+
+    impl Quarantine for Arc<Kept> {
+        async fn keep(&self, poison: &Poison) -> Result<(), PortError> {
+            if self.is_away {
+                return Err(PortError::Unavailable { what: "the bucket", reason: "away".into() });
+            }
+            self.poison.lock().unwrap().push(poison.clone());
+            Ok(())
+        }
+    }
+
+    fn frame(n: u64) -> Vec<u8> {
+        let header = FrameHeader {
+            lane: Lane::new("r", 0),
+            source: "test".into(),
+            run: "run".into(),
+            counter: n,
+            cut_ms: n as i64 * 1000,
+            connected_ms: 0,
+            live: true,
+            ledger: Ledger::default(),
+        };
+        let post = format!("{{\"i\":{n},\"t\":{},\"a\":{n},\"k\":\"original\",\"l\":\"all\"}}\n", n * 1000);
+        frame::encode(&header, post.as_bytes()).unwrap()
+    }
+
+    fn event(records: &[(u64, String)]) -> String {
+        let records: Vec<_> = records
+            .iter()
+            .map(|(n, data)| {
+                json!({
+                    "kinesis": {"sequenceNumber": n.to_string(), "data": data, "approximateArrivalTimestamp": 1.5},
+                    "eventID": format!("shardId-000000000000:{n}"),
+                })
+            })
+            .collect();
+        json!({"Records": records}).to_string()
+    }
+
+    fn good(numbers: std::ops::RangeInclusive<u64>) -> Vec<(u64, String)> {
+        numbers.map(|n| (n, base64_simd::STANDARD.encode_to_string(frame(n)))).collect()
+    }
+
+    fn handler(store: &Arc<MemoryStore>, kept: &Arc<Kept>) -> Handler<MemoryStore, Arc<Kept>> {
+        Handler::new(store.clone(), FoldRules::default(), kept.clone())
+    }
+
+    #[tokio::test]
+    async fn deliveries_in_any_cut_store_the_same_bytes() {
+        let kept = Arc::new(Kept::default());
+        let (whole, parts) = (Arc::new(MemoryStore::default()), Arc::new(MemoryStore::default()));
+        let (answer, metrics) = handler(&whole, &kept).handle(&event(&good(1..=9)), 4500).await.unwrap();
+        assert_eq!(answer, BatchResponse::default());
+        assert_eq!((metrics.records, metrics.posts, metrics.lag_ms), (9, 9, 3000));
+
+        parts.inject(vec![Fault::None, Fault::AnswerLost, Fault::Lost]);
+        let mut function = handler(&parts, &kept);
+        for range in [1..=3, 1..=5, 4..=7, 2..=9] {
+            let batch = event(&good(range.clone()));
+            // Lambda gives a failed batch again, to a warm function or to a new one.
+            while function.handle(&batch, 4500).await.unwrap().0 != BatchResponse::default() {
+                if range == (4..=7) {
+                    function = handler(&parts, &kept);
+                }
+            }
+        }
+        assert_eq!(parts.dump(), whole.dump());
+        assert!(kept.poison.lock().unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_store_that_is_away_brings_the_batch_again_from_its_first_record() {
+        let store = Arc::new(MemoryStore::default());
+        store.inject(vec![Fault::Lost]);
+        let function = handler(&store, &Arc::default());
+        let (answer, _) = function.handle(&event(&good(4..=6)), 0).await.unwrap();
+        assert_eq!(answer, BatchResponse::again_from("4"));
+        let (answer, metrics) = function.handle(&event(&good(4..=6)), 0).await.unwrap();
+        assert_eq!((answer, metrics.posts), (BatchResponse::default(), 3));
+    }
+
+    #[tokio::test]
+    async fn poison_is_put_aside_once_it_is_safe_and_the_rest_counts() {
+        let store = Arc::new(MemoryStore::default());
+        let mut records = good(1..=5);
+        records[1].1 = "not base64!".into();
+        records[3].1 = base64_simd::STANDARD.encode_to_string(b"no frame");
+        let away = Arc::new(Kept { is_away: true, ..Kept::default() });
+        let (answer, _) = handler(&store, &away).handle(&event(&records), 0).await.unwrap();
+        assert_eq!(answer, BatchResponse::again_from("1"));
+
+        let kept = Arc::new(Kept::default());
+        let (answer, metrics) = handler(&store, &kept).handle(&event(&records), 0).await.unwrap();
+        assert_eq!((answer, metrics.quarantined), (BatchResponse::default(), 2));
+        let poison = kept.poison.lock().unwrap();
+        assert_eq!(poison[0].key(), "quarantine/1970/01/01/shardId-000000000000-2.json");
+        assert_eq!((poison[0].data.as_str(), poison[0].reason.as_str()), ("not base64!", "its data is not base64"));
+        assert_eq!(poison[1].sequence_number, "4");
+        let posts: u64 = store
+            .dump()
+            .into_values()
+            .map(|(generation, bytes)| {
+                birdsong_domain::window::Partial::decode(generation, &bytes).unwrap().aggregate.posts()
+            })
+            .sum();
+        assert_eq!(posts, 3);
+    }
+
+    #[tokio::test]
+    async fn a_damaged_window_fails_loudly_and_stays() {
+        let store = Arc::new(MemoryStore::default());
+        handler(&store, &Arc::default()).handle(&event(&good(1..=2)), 0).await.unwrap();
+        let key = store.dump().into_keys().next().unwrap();
+        store.overwrite(key.clone(), 1, b"damaged".to_vec());
+        let answer = handler(&store, &Arc::default()).handle(&event(&good(3..=4)), 0).await;
+        assert!(matches!(answer, Err(HandlerError::Corrupt(_))));
+        assert_eq!(store.dump()[&key].1, b"damaged");
+    }
+
+    #[tokio::test]
+    async fn an_event_of_another_kind_says_so() {
+        let function = handler(&Arc::default(), &Arc::default());
+        let error = function.handle(r#"{"Records":[{"s3":{}}]}"#, 0).await.unwrap_err();
+        assert!(error.to_string().contains("Kinesis event source mapping"), "{error}");
+        assert_eq!(function.handle("{}", 0).await.unwrap().0, BatchResponse::default());
+    }
+}

@@ -1,0 +1,83 @@
+//! The function `api`: the router of `birdsong-api` behind API Gateway.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use birdsong_api::Api;
+use birdsong_domain::region::Region;
+use birdsong_domain::time::WindowSize;
+use birdsong_domain::window::FoldRules;
+use tokio::sync::Mutex;
+use tower::ServiceExt;
+
+use crate::DynamoStore;
+
+/// How long the catalogue of regions is taken as it was read.
+const CATALOGUE_FRESH: Duration = Duration::from_secs(60);
+
+/// The router, with the catalogue that the streamer published to the store.
+pub struct Service {
+    store: Arc<DynamoStore>,
+    now_ms: Arc<dyn Fn() -> i64 + Send + Sync>,
+    router: Mutex<Option<(Instant, Router)>>,
+}
+
+impl Service {
+    /// Over the table of `store`.
+    #[must_use]
+    pub fn new(store: Arc<DynamoStore>, now_ms: Arc<dyn Fn() -> i64 + Send + Sync>) -> Self {
+        Self { store, now_ms, router: Mutex::new(None) }
+    }
+
+    /// Answers one request. The API can be read from pages of any origin.
+    ///
+    /// # Errors
+    /// When the catalogue cannot be read.
+    pub async fn answer(&self, request: Request<Body>) -> Result<Response<Body>> {
+        let mut response = if request.method() == Method::OPTIONS {
+            preflight()
+        } else {
+            let Ok(response) = self.fresh_router().await?.oneshot(request).await;
+            response
+        };
+        response.headers_mut().insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+        Ok(response)
+    }
+
+    async fn fresh_router(&self) -> Result<Router> {
+        let mut kept = self.router.lock().await;
+        if let Some((_, router)) = kept.as_ref().filter(|(read, _)| read.elapsed() < CATALOGUE_FRESH) {
+            return Ok(router.clone());
+        }
+        let text = self.store.meta("regions").await?.unwrap_or_else(|| "[]".into());
+        let regions: Vec<Region> =
+            serde_json::from_str(&text).context("the store's catalogue of regions is damaged")?;
+        let size = match self.store.meta("window_secs").await? {
+            Some(text) => WindowSize::from_secs(text.parse().context("the store's window length is no number")?)?,
+            None => WindowSize::FIVE_MINUTES,
+        };
+        let api = Api {
+            store: self.store.clone(),
+            regions: Arc::new(regions),
+            rules: FoldRules { size, ..FoldRules::default() },
+            now_ms: self.now_ms.clone(),
+            sources: Arc::new(Vec::new),
+        };
+        let router = birdsong_api::router(api).layer(tower_http::compression::CompressionLayer::new());
+        Ok(kept.insert((Instant::now(), router)).1.clone())
+    }
+}
+
+fn preflight() -> Response<Body> {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    let headers = response.headers_mut();
+    headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, HEAD, OPTIONS"));
+    headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static("if-none-match"));
+    headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("3600"));
+    response
+}

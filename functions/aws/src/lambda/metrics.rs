@@ -1,0 +1,86 @@
+//! Metrics as CloudWatch reads them out of log lines (embedded metric format).
+
+use serde_json::{Value, json};
+
+/// What one invocation did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BatchMetrics {
+    /// Records in the event.
+    pub records: u64,
+    /// Posts folded, late ones among them.
+    pub posts: u64,
+    /// Posts that came when their window was final.
+    pub late: u64,
+    /// Conditional puts that somebody else's write made us repeat.
+    pub conflicts: u64,
+    /// Records put aside.
+    pub quarantined: u64,
+    /// Partials written.
+    pub partials: u64,
+    /// Bytes of the items written.
+    pub item_bytes: u64,
+    /// Age of the oldest record when its windows were stored, in milliseconds.
+    pub lag_ms: u64,
+}
+
+impl BatchMetrics {
+    /// The line, for standard output. `now_ms` is the time of the figures.
+    #[must_use]
+    pub fn line(&self, now_ms: i64) -> Value {
+        let metric = |name: &str, unit: &str| json!({"Name": name, "Unit": unit});
+        json!({
+            "_aws": {
+                "Timestamp": now_ms,
+                "CloudWatchMetrics": [{
+                    "Namespace": "Birdsong",
+                    "Dimensions": [["service"]],
+                    "Metrics": [
+                        metric("records", "Count"),
+                        metric("posts", "Count"),
+                        metric("late", "Count"),
+                        metric("conflicts", "Count"),
+                        metric("quarantined", "Count"),
+                        metric("partials", "Count"),
+                        metric("item_bytes", "Bytes"),
+                        metric("lag_ms", "Milliseconds"),
+                    ],
+                }],
+            },
+            "service": "aggregator",
+            "records": self.records,
+            "posts": self.posts,
+            "late": self.late,
+            "conflicts": self.conflicts,
+            "quarantined": self.quarantined,
+            "partials": self.partials,
+            "item_bytes": self.item_bytes,
+            "lag_ms": self.lag_ms,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The rules of the format: each metric and dimension that is named stands beside `_aws`, metrics as
+    /// numbers, dimensions as texts, at most 100 metrics and 30 dimensions.
+    #[test]
+    fn every_metric_that_is_named_has_a_value() {
+        let line = BatchMetrics { posts: 7, lag_ms: 12, ..BatchMetrics::default() }.line(1_700_000_000_000);
+        let directive = &line["_aws"]["CloudWatchMetrics"][0];
+        assert_eq!(line["_aws"]["Timestamp"], 1_700_000_000_000_i64);
+        assert_eq!(directive["Namespace"], "Birdsong");
+        let metrics = directive["Metrics"].as_array().unwrap();
+        assert!((1..=100).contains(&metrics.len()));
+        for metric in metrics {
+            let name = metric["Name"].as_str().unwrap();
+            assert!(line[name].is_u64(), "{name}");
+        }
+        for dimension in directive["Dimensions"][0].as_array().unwrap() {
+            assert!(line[dimension.as_str().unwrap()].is_string());
+        }
+        assert_eq!((line["posts"].as_u64(), line["lag_ms"].as_u64()), (Some(7), Some(12)));
+        assert!(!line.to_string().contains('\n'));
+    }
+}

@@ -1,0 +1,28 @@
+//! What the Lambda functions do; their binaries only read the environment and start.
+
+pub mod aggregator;
+pub mod api;
+pub mod event;
+pub mod metrics;
+pub mod quarantine;
+
+use anyhow::{Context, Result};
+
+/// Sets up logs as JSON lines on standard output; `RUST_LOG` chooses what is told.
+pub fn init_logs() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    tracing_subscriber::fmt().json().without_time().with_env_filter(filter).init();
+}
+
+/// A variable of the function's environment that must be set.
+///
+/// # Errors
+/// When it is missing or empty; the text says what it is for.
+pub fn required(name: &str, purpose: &str) -> Result<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty()).with_context(|| {
+        format!(
+            "the environment variable {name} is not set: it names {purpose}; set it in the function's configuration"
+        )
+    })
+}
