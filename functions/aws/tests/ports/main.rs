@@ -1,6 +1,7 @@
 //! The ports on Kinesis and DynamoDB, against emulators in this process and injected faults.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod bootstrap;
 mod contract;
 mod dynamo;
 mod emulators;
