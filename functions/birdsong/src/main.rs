@@ -1,5 +1,6 @@
 //! Reads the command line and starts. Holds no rule of the domain.
 
+mod cost;
 mod data;
 mod machine;
 mod regions;
@@ -43,6 +44,8 @@ enum Command {
     Reprocess(reprocess::ReprocessArgs),
     /// Work on the regions file
     Regions(regions::RegionsArgs),
+    /// Tell what a month on AWS would cost, from frames and items that it makes and measures
+    Cost(cost::CostArgs),
 }
 
 /// Options of every command that works with stored data.
@@ -103,6 +106,7 @@ fn main() -> ExitCode {
         Command::Replay(args) => replay::replay(args),
         Command::Reprocess(args) => reprocess::reprocess(args),
         Command::Regions(args) => regions::regions(args),
+        Command::Cost(args) => cost::cost(args),
     };
     done.unwrap_or_else(|error| {
         eprintln!("error: {error:#}");
