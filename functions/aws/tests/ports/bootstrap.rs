@@ -18,6 +18,9 @@ use tokio::sync::{Notify, mpsc};
 
 use crate::emulators::{NAME, create_table, dynamodb, dynamodb_client, plain_http};
 
+/// Paths and contents of what was put.
+type Bucket = Arc<Mutex<Vec<(String, Value)>>>;
+
 /// A window's start.
 const BEGIN: i64 = 1_700_000_100_000;
 
@@ -162,8 +165,8 @@ async fn events_go_in_at_one_function_and_come_out_at_the_other() {
     let regions = json!([{"id": "all", "name": "Everything", "boxes": [], "keywords": [], "languages": []}]);
     store.set_meta("regions", &regions.to_string()).await.unwrap();
 
-    let bucket: Arc<Mutex<Vec<(String, Value)>>> = Arc::default();
-    let keep = async |State(bucket): State<Arc<Mutex<Vec<(String, Value)>>>>, uri: Uri, body: String| {
+    let bucket = Bucket::default();
+    let keep = async |State(bucket): State<Bucket>, uri: Uri, body: String| {
         // The SDK may send the body in signed chunks; the object is the part between the braces.
         let object = body.find('{').zip(body.rfind('}')).map(|(from, to)| &body[from..=to]);
         let object = serde_json::from_str(object.unwrap_or_default()).unwrap_or_default();
