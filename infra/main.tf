@@ -1,0 +1,122 @@
+# sources -> streamer -> stream -> aggregator -> store -> api -> site
+# Each module has a Lambda function, a service, or a store, with the role that it needs and no more.
+
+data "aws_caller_identity" "current" {}
+
+locals {
+  account_id = data.aws_caller_identity.current.account_id
+  # Functions in an emulator call the emulator.
+  function_environment = merge(
+    { RUST_LOG = "info" },
+    local.is_emulated ? { AWS_ENDPOINT_URL = var.aws_endpoint } : {},
+  )
+}
+
+module "stream" {
+  source = "./modules/stream"
+
+  name            = var.name
+  mode            = var.stream_mode
+  shard_count     = var.shard_count
+  retention_hours = var.stream_retention_hours
+}
+
+module "store" {
+  source = "./modules/store"
+
+  name                = var.name
+  pitr                = var.pitr
+  deletion_protection = var.deletion_protection
+}
+
+module "aggregator" {
+  source = "./modules/aggregator"
+
+  name                 = var.name
+  account_id           = local.account_id
+  stream_arn           = module.stream.arn
+  table                = module.store.table
+  table_arn            = module.store.arn
+  zip                  = var.aggregator_zip
+  architecture         = var.architecture
+  memory_mb            = var.aggregator_memory_mb
+  batch_size           = var.aggregator_batch_size
+  batching_window_secs = var.aggregator_batching_window_secs
+  reserved_concurrency = var.reserved_concurrency
+  environment          = merge(local.function_environment, { BIRDSONG_WINDOW_SECS = tostring(var.window_secs) })
+  log_retention_days   = var.log_retention_days
+  deletion_protection  = var.deletion_protection
+}
+
+module "api" {
+  source = "./modules/api"
+
+  name                 = var.name
+  table                = module.store.table
+  table_arn            = module.store.arn
+  zip                  = var.api_zip
+  architecture         = var.architecture
+  reserved_concurrency = var.reserved_concurrency
+  rate                 = var.api_rate
+  burst                = var.api_burst
+  environment          = local.function_environment
+  log_retention_days   = var.log_retention_days
+}
+
+locals {
+  # Emulators serve REST APIs by path.
+  api_url = local.is_emulated ? "${var.aws_endpoint}/_aws/execute-api/${module.api.id}/${module.api.stage}" : module.api.url
+}
+
+module "site" {
+  source = "./modules/site"
+
+  name                = var.name
+  account_id          = local.account_id
+  dir                 = var.site_dir
+  enable_cdn          = var.enable_cdn
+  api_url             = local.api_url
+  api_domain          = module.api.domain
+  api_stage           = module.api.stage
+  deletion_protection = var.deletion_protection
+}
+
+module "streamer" {
+  source = "./modules/streamer"
+  count  = var.enable_streamer ? 1 : 0
+
+  name                  = var.name
+  account_id            = local.account_id
+  aws_region            = var.aws_region
+  stream                = module.stream.name
+  stream_arn            = module.stream.arn
+  table                 = module.store.table
+  table_arn             = module.store.arn
+  quarantine_bucket     = module.aggregator.quarantine_bucket
+  quarantine_bucket_arn = module.aggregator.quarantine_bucket_arn
+  post_source           = var.post_source
+  regions_toml          = file(var.regions_file)
+  window_secs           = var.window_secs
+  image                 = var.streamer_image
+  architecture          = var.architecture
+  log_retention_days    = var.log_retention_days
+  deletion_protection   = var.deletion_protection
+}
+
+module "observability" {
+  source = "./modules/observability"
+
+  name                 = var.name
+  account_id           = local.account_id
+  aws_region           = var.aws_region
+  stream               = module.stream.name
+  table                = module.store.table
+  aggregator           = module.aggregator.function
+  event_source_mapping = module.aggregator.event_source_mapping
+  api_function         = module.api.function
+  rest_api             = module.api.name
+  api_stage            = module.api.stage
+  email                = var.alarm_email
+  enable_budget        = var.enable_budget
+  budget_usd           = var.budget_usd
+}

@@ -1,0 +1,30 @@
+# The window store: one item per region, window and lane; paid per request, because the number of
+# writes follows the windows and not the posts.
+
+resource "aws_dynamodb_table" "this" {
+  #checkov:skip=CKV_AWS_119:The key that AWS owns encrypts at no cost; the table holds sums and sketches, no posts.
+  name                        = "${var.name}-windows"
+  billing_mode                = "PAY_PER_REQUEST"
+  hash_key                    = "pk"
+  range_key                   = "sk"
+  deletion_protection_enabled = var.deletion_protection
+
+  attribute {
+    name = "pk"
+    type = "S"
+  }
+
+  attribute {
+    name = "sk"
+    type = "S"
+  }
+
+  ttl {
+    attribute_name = "ttl"
+    enabled        = true
+  }
+
+  point_in_time_recovery {
+    enabled = var.pitr
+  }
+}

@@ -1,0 +1,14 @@
+# The post log. A record's partition key is its lane, so the order inside a lane is the log's.
+
+resource "aws_kinesis_stream" "this" {
+  #checkov:skip=CKV_AWS_185:The AWS managed key encrypts at no cost; readers are limited by their roles.
+  name             = "${var.name}-posts"
+  shard_count      = var.mode == "PROVISIONED" ? var.shard_count : null
+  retention_period = var.retention_hours
+  encryption_type  = "KMS"
+  kms_key_id       = "alias/aws/kinesis"
+
+  stream_mode_details {
+    stream_mode = var.mode
+  }
+}

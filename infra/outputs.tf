@@ -1,0 +1,73 @@
+output "site_url" {
+  description = "Where the dashboard is. On an emulator the host may need a mapping to its address."
+  value = (
+    !local.is_emulated ? "https://${module.site.domain}" :
+    var.enable_cdn ? replace(var.aws_endpoint, "/[^/:]+(:[0-9]+)?$/", "${split(".", module.site.domain)[0]}.cloudfront.localhost$1") :
+    replace(var.aws_endpoint, "/[^/:]+(:[0-9]+)?$/", "${module.site.bucket}.s3-website.localhost.localstack.cloud$1")
+  )
+}
+
+output "api_url" {
+  description = "Where the API is, without CloudFront; add /api/regions."
+  value       = local.api_url
+}
+
+output "stream" {
+  description = "Name of the Kinesis stream, which is the post log (BIRDSONG_STREAM)."
+  value       = module.stream.name
+}
+
+output "table" {
+  description = "Name of the DynamoDB table, which is the window store (BIRDSONG_TABLE)."
+  value       = module.store.table
+}
+
+output "quarantine_bucket" {
+  description = "Bucket of what could not be read, and of batches that were given up."
+  value       = module.aggregator.quarantine_bucket
+}
+
+output "site_bucket" {
+  description = "Bucket of the dashboard's files."
+  value       = module.site.bucket
+}
+
+output "aggregator_function" {
+  description = "Name of the Lambda function that folds posts into windows."
+  value       = module.aggregator.function
+}
+
+output "api_function" {
+  description = "Name of the Lambda function that answers the API."
+  value       = module.api.function
+}
+
+output "ecr_repository" {
+  description = "Address of the image repository of the streamer; null without a streamer."
+  value       = one(module.streamer[*].repository_url)
+}
+
+output "ecs_cluster" {
+  description = "Cluster of the streamer; null without a streamer."
+  value       = one(module.streamer[*].cluster)
+}
+
+output "author_key_secret" {
+  description = "Secret for the key of author hashes: 32 hex digits, put once and kept, because another key makes other hashes. Null without a streamer."
+  value       = one(module.streamer[*].author_key_secret)
+}
+
+output "x_token_secret" {
+  description = "Secret for the bearer token of X; null unless post_source is x."
+  value       = one(module.streamer[*].x_token_secret)
+}
+
+output "alarm_topic" {
+  description = "SNS topic that alarms and the budget tell."
+  value       = module.observability.topic_arn
+}
+
+output "dashboard" {
+  description = "Name of the CloudWatch dashboard."
+  value       = module.observability.dashboard
+}

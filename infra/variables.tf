@@ -1,0 +1,283 @@
+# Where, and under which name.
+
+variable "name" {
+  description = "Prefix of the names of all resources. Two deployments in one account need two names."
+  type        = string
+  default     = "birdsong"
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{0,18}[a-z0-9]$", var.name))
+    error_message = "name must be 2 to 20 small letters, digits and hyphens, with a letter first and no hyphen last."
+  }
+}
+
+variable "aws_region" {
+  description = "AWS region."
+  type        = string
+  default     = "us-east-1"
+  validation {
+    condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.aws_region))
+    error_message = "aws_region must be the name of a region, such as us-east-1."
+  }
+}
+
+variable "aws_endpoint" {
+  description = "URL of an emulator for all services; empty for AWS itself."
+  type        = string
+  default     = ""
+  validation {
+    condition     = can(regex("^(https?://[^/]+)?$", var.aws_endpoint))
+    error_message = "aws_endpoint must be empty or a URL without a path, such as http://127.0.0.1:4566."
+  }
+}
+
+variable "deletion_protection" {
+  description = "Refuse to delete the table, full buckets and used image repositories; keep deleted secrets for a week."
+  type        = bool
+  default     = true
+}
+
+variable "log_retention_days" {
+  description = "Days that CloudWatch keeps logs."
+  type        = number
+  default     = 30
+  validation {
+    condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400], var.log_retention_days)
+    error_message = "log_retention_days must be a number that CloudWatch knows: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365 or 400."
+  }
+}
+
+# What is watched.
+
+variable "post_source" {
+  description = "Source of the posts: demo, bluesky or x. x needs a bearer token in the secret NAME/x-bearer-token."
+  type        = string
+  default     = "bluesky"
+  validation {
+    condition     = contains(["demo", "bluesky", "x"], var.post_source)
+    error_message = "post_source must be demo, bluesky or x."
+  }
+}
+
+variable "regions_file" {
+  description = "Path of regions.toml."
+  type        = string
+  default     = "../regions.toml"
+  validation {
+    condition     = fileexists(var.regions_file)
+    error_message = "regions_file: there is no such file."
+  }
+}
+
+variable "window_secs" {
+  description = "Seconds of a window. A store holds windows of one size: another size needs another deployment."
+  type        = number
+  default     = 300
+  validation {
+    condition     = var.window_secs >= 60 && var.window_secs <= 3600 && 86400 % var.window_secs == 0
+    error_message = "window_secs must be 60 to 3600 and divide a day without rest."
+  }
+}
+
+# The post log.
+
+variable "stream_mode" {
+  description = "ON_DEMAND (shards follow the load), or PROVISIONED (shard_count shards; cheaper below about 1,000 records a second)."
+  type        = string
+  default     = "PROVISIONED"
+  validation {
+    condition     = contains(["ON_DEMAND", "PROVISIONED"], var.stream_mode)
+    error_message = "stream_mode must be ON_DEMAND or PROVISIONED."
+  }
+}
+
+variable "shard_count" {
+  description = "Shards of a PROVISIONED stream."
+  type        = number
+  default     = 1
+  validation {
+    condition     = var.shard_count >= 1 && var.shard_count <= 200 && floor(var.shard_count) == var.shard_count
+    error_message = "shard_count must be a whole number from 1 to 200."
+  }
+}
+
+variable "stream_retention_hours" {
+  description = "Hours that the log keeps records: how far back `birdsong reprocess` can go."
+  type        = number
+  default     = 168
+  validation {
+    condition     = var.stream_retention_hours >= 24 && var.stream_retention_hours <= 8760
+    error_message = "stream_retention_hours must be 24 to 8760."
+  }
+}
+
+# The window store.
+
+variable "pitr" {
+  description = "Point-in-time recovery of the table."
+  type        = bool
+  default     = true
+}
+
+# The functions.
+
+variable "architecture" {
+  description = "Processor of the functions and of the streamer: arm64 or x86_64."
+  type        = string
+  default     = "arm64"
+  validation {
+    condition     = contains(["arm64", "x86_64"], var.architecture)
+    error_message = "architecture must be arm64 or x86_64."
+  }
+}
+
+variable "aggregator_zip" {
+  description = "Zip with the aggregator's `bootstrap`."
+  type        = string
+  default     = "../target/lambda/aggregator/bootstrap.zip"
+  validation {
+    condition     = fileexists(var.aggregator_zip)
+    error_message = "aggregator_zip: there is no such file; cargo lambda build --release --output-format zip makes it."
+  }
+}
+
+variable "api_zip" {
+  description = "Zip with the api's `bootstrap`."
+  type        = string
+  default     = "../target/lambda/api/bootstrap.zip"
+  validation {
+    condition     = fileexists(var.api_zip)
+    error_message = "api_zip: there is no such file; cargo lambda build --release --output-format zip makes it."
+  }
+}
+
+variable "aggregator_memory_mb" {
+  description = "Memory of the aggregator in MB; its share of a processor grows with it."
+  type        = number
+  default     = 256
+  validation {
+    condition     = var.aggregator_memory_mb >= 128 && var.aggregator_memory_mb <= 10240
+    error_message = "aggregator_memory_mb must be 128 to 10240."
+  }
+}
+
+variable "aggregator_batch_size" {
+  description = "Most records of one invocation. A record has up to 25 KB, and Lambda takes 6 MB in base64."
+  type        = number
+  default     = 100
+  validation {
+    condition     = var.aggregator_batch_size >= 1 && var.aggregator_batch_size <= 10000
+    error_message = "aggregator_batch_size must be 1 to 10000."
+  }
+}
+
+variable "aggregator_batching_window_secs" {
+  description = "Seconds to wait for a full batch: more saves invocations and writes, and makes the dashboard later by as much."
+  type        = number
+  default     = 5
+  validation {
+    condition     = var.aggregator_batching_window_secs >= 0 && var.aggregator_batching_window_secs <= 300
+    error_message = "aggregator_batching_window_secs must be 0 to 300."
+  }
+}
+
+variable "reserved_concurrency" {
+  description = "Most invocations of each function at once; -1 for no limit of its own. A new account may not have enough to reserve."
+  type        = number
+  default     = -1
+  validation {
+    condition     = var.reserved_concurrency == -1 || var.reserved_concurrency >= 1
+    error_message = "reserved_concurrency must be -1 or at least 1: 0 would stop the functions."
+  }
+}
+
+variable "api_rate" {
+  description = "Requests a second that the API answers, for all callers together."
+  type        = number
+  default     = 50
+  validation {
+    condition     = var.api_rate >= 1 && var.api_rate <= 10000
+    error_message = "api_rate must be 1 to 10000."
+  }
+}
+
+variable "api_burst" {
+  description = "Requests that the API answers at once before api_rate counts."
+  type        = number
+  default     = 100
+  validation {
+    condition     = var.api_burst >= 1 && var.api_burst <= 5000
+    error_message = "api_burst must be 1 to 5000."
+  }
+}
+
+# The site.
+
+variable "site_dir" {
+  description = "Folder of the built dashboard."
+  type        = string
+  default     = "../frontend/dist"
+  validation {
+    condition     = fileexists("${var.site_dir}/index.html")
+    error_message = "site_dir has no index.html; npm run build in frontend/ makes it."
+  }
+}
+
+variable "enable_cdn" {
+  description = "CloudFront before site and API. Only an emulator goes without: it then serves the bucket as a website."
+  type        = bool
+  default     = true
+  validation {
+    condition     = var.enable_cdn || var.aws_endpoint != ""
+    error_message = "enable_cdn = false is for emulators: on AWS the bucket is private, and nobody could see the site."
+  }
+}
+
+# The streamer.
+
+variable "enable_streamer" {
+  description = "Run the streamer on Fargate, with its network and its image repository. Without it, run `birdsong stream --to kinesis` elsewhere."
+  type        = bool
+  default     = true
+}
+
+variable "streamer_image" {
+  description = "Image of the streamer, with a tag or digest. Empty before the first push to the repository: no task runs then."
+  type        = string
+  default     = ""
+  validation {
+    condition     = var.streamer_image == "" || can(regex("^[^\\s:]+(:[0-9]+/[^\\s:]+)?(:[\\w.-]+|@sha256:[0-9a-f]{64})$", var.streamer_image))
+    error_message = "streamer_image must end with a :tag or an @sha256: digest."
+  }
+  validation {
+    condition     = !endswith(var.streamer_image, ":latest")
+    error_message = "streamer_image must name one image, which :latest does not: give it a tag of its own."
+  }
+}
+
+# Telling people.
+
+variable "alarm_email" {
+  description = "Address for alarms and the budget (AWS sends a confirmation first); empty for none."
+  type        = string
+  default     = ""
+  validation {
+    condition     = var.alarm_email == "" || can(regex("^[^@\\s]+@[^@\\s]+$", var.alarm_email))
+    error_message = "alarm_email must be an e-mail address, or empty."
+  }
+}
+
+variable "enable_budget" {
+  description = "A monthly budget, of the whole account, that tells the alarm topic."
+  type        = bool
+  default     = true
+}
+
+variable "budget_usd" {
+  description = "US dollars of the monthly budget."
+  type        = number
+  default     = 40
+  validation {
+    condition     = var.budget_usd > 0
+    error_message = "budget_usd must be more than 0."
+  }
+}

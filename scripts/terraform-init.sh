@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# terraform init, also on a machine without the Terraform registry: providers then come from a local
+# mirror. Usage: scripts/terraform-init.sh [DIR [ARGUMENT OF terraform init]...]; DIR is infra.
+# TF_PLUGIN_DIR names the folder that holds registry.terraform.io/; else the usual places are searched.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+dir=${1:-infra}
+shift || true
+mirror=${TF_PLUGIN_DIR:-}
+if [ -z "$mirror" ]; then
+    found=$(find "$HOME/.terraform.d/plugins" /usr/share /usr/local/share /opt -maxdepth 3 \
+        -type d -name registry.terraform.io -print -quit 2>/dev/null || true)
+    [ -z "$found" ] || mirror=$(dirname "$found")
+fi
+
+args=(-input=false)
+if [ -n "$mirror" ]; then
+    echo "providers come from $mirror"
+    args+=(-plugin-dir="$mirror")
+fi
+exec terraform -chdir="$dir" init "${args[@]}" "$@"
