@@ -11,8 +11,9 @@ import threading
 import time
 import unittest
 from pathlib import Path
+from unittest import mock
 
-from process_executor.environment import MAX_OUTPUT_BYTES, Environment
+from process_executor.environment import MAX_OUTPUT_BYTES, Environment, _Output
 from process_executor.runtime_api import InitFailed, RuntimeGone
 
 SOON = 10
@@ -69,7 +70,7 @@ class EnvironmentTest(unittest.TestCase):
         for _ in range(SOON * 100):
             try:
                 state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-            except FileNotFoundError:
+            except (FileNotFoundError, ProcessLookupError):
                 return
             if state == "Z":  # dead; whoever adopted it has yet to notice
                 return
@@ -211,6 +212,7 @@ class EnvironmentTest(unittest.TestCase):
         for _ in range(10):  # often, since the next invocation races with the news of the death
             pid, _ = self.invoke(environment)
             os.kill(pid, signal.SIGKILL)
+            self.assert_ends(pid)
             again, is_error = self.invoke(environment)
             self.assertFalse(is_error, again)
             self.assertNotEqual(again, pid)
@@ -249,8 +251,13 @@ class EnvironmentTest(unittest.TestCase):
             runtime="#!/bin/bash\n",
         )
         pid, _ = self.invoke(environment)
+        process = environment._process
         os.kill(pid, signal.SIGKILL)
-        self.assert_ends(pid)
+        for _ in range(SOON * 100):  # until then the child may still take an invocation, and lose it
+            if process.is_gone():
+                break
+            time.sleep(0.01)
+        self.assertTrue(process.is_gone())
         again, is_error = self.invoke(environment)
         self.assertFalse(is_error, again)
         self.assertNotEqual(again, pid)
@@ -259,6 +266,15 @@ class EnvironmentTest(unittest.TestCase):
         environment = self.started('print("init", flush=True); serve(lambda event: print(event, flush=True))')
         outputs = [environment.invoke("id", str(n).encode()).output for n in range(50)]
         self.assertEqual(outputs, ["init\n0\n", *(f"{n}\n" for n in range(1, 50))])
+
+    def test_taking_the_output_does_not_depend_on_the_reader_being_fast(self):
+        read_end, write_end = os.pipe()
+        self.addCleanup(os.close, write_end)
+        with open(read_end, "rb") as pipe, mock.patch.object(_Output, "_follow"):
+            output = _Output()
+            output.follow(pipe)
+            os.write(write_end, b"just written")
+            self.assertEqual(output.take(), "just written")
 
     def test_last_words_before_a_crash(self):
         environment = self.started('serve(lambda event: os.write(2, b"sorry, no newline") and os._exit(1))')
