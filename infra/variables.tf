@@ -275,7 +275,7 @@ variable "enable_budget" {
 variable "budget_usd" {
   description = "US dollars of the monthly budget."
   type        = number
-  default     = 40
+  default     = 50
   validation {
     condition     = var.budget_usd > 0
     error_message = "budget_usd must be more than 0."

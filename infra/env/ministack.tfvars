@@ -1,0 +1,6 @@
+# MiniStack, which has it all but runs no tasks. Functions run on this machine.
+aws_endpoint        = "http://127.0.0.1:4599"
+architecture        = "x86_64"
+post_source         = "demo"
+deletion_protection = false
+log_retention_days  = 1

@@ -1,0 +1,147 @@
+# The function that folds records into windows, its trigger, and the bucket for what it could not take.
+
+locals {
+  function = "${var.name}-aggregator"
+}
+
+# quarantine/ (records that are no frames) and unreadable/ (lines of a source) are ours; aws/lambda/ is
+# written by the event source mapping: batches that were given up, with all their records.
+module "quarantine" {
+  source = "../bucket"
+
+  bucket              = "${var.name}-quarantine-${var.account_id}"
+  expire_days         = 30
+  deletion_protection = var.deletion_protection
+}
+
+resource "aws_cloudwatch_log_group" "this" {
+  #checkov:skip=CKV_AWS_158:CloudWatch encrypts logs with a key of its own; they hold counts, no posts.
+  #checkov:skip=CKV_AWS_338:Operational logs; a year of them helps nobody.
+  name              = "/aws/lambda/${local.function}"
+  retention_in_days = var.log_retention_days
+}
+
+resource "aws_iam_role" "this" {
+  name = local.function
+
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Action    = "sts:AssumeRole"
+      Principal = { Service = "lambda.amazonaws.com" }
+    }]
+  })
+}
+
+resource "aws_iam_role_policy" "this" {
+  name = "aggregator"
+  role = aws_iam_role.this.id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid    = "ReadLog"
+        Effect = "Allow"
+        # The set that the event source mapping asks for.
+        Action = [
+          "kinesis:DescribeStream",
+          "kinesis:DescribeStreamSummary",
+          "kinesis:GetRecords",
+          "kinesis:GetShardIterator",
+          "kinesis:ListShards",
+          "kinesis:SubscribeToShard",
+        ]
+        Resource = var.stream_arn
+      },
+      {
+        Sid      = "FoldWindows"
+        Effect   = "Allow"
+        Action   = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"]
+        Resource = var.table_arn
+      },
+      {
+        # The account is named because a deleted bucket's name is free for others.
+        Sid       = "PutAside"
+        Effect    = "Allow"
+        Action    = ["s3:ListBucket", "s3:PutObject"]
+        Resource  = [module.quarantine.arn, "${module.quarantine.arn}/*"]
+        Condition = { StringEquals = { "s3:ResourceAccount" = var.account_id } }
+      },
+      {
+        Sid      = "Log"
+        Effect   = "Allow"
+        Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+        Resource = "${aws_cloudwatch_log_group.this.arn}:*"
+      },
+    ]
+  })
+}
+
+# Terraform owns the code: it is deployed when the zip has changed.
+resource "aws_lambda_function" "this" {
+  #checkov:skip=CKV_AWS_115:The shards already limit how many run at once; reserving can fail in a new account.
+  #checkov:skip=CKV_AWS_116:The failure destination is on the event source mapping; nothing invokes it asynchronously.
+  #checkov:skip=CKV_AWS_117:It only talks to AWS services; a VPC would need endpoints or a NAT gateway.
+  #checkov:skip=CKV_AWS_173:The environment holds names, no secrets.
+  #checkov:skip=CKV_AWS_272:The zip comes from the same build that runs Terraform.
+  function_name                  = local.function
+  description                    = "Folds records of the post log into windows"
+  role                           = aws_iam_role.this.arn
+  runtime                        = "provided.al2023"
+  handler                        = "bootstrap"
+  architectures                  = [var.architecture]
+  filename                       = var.zip
+  source_code_hash               = filebase64sha256(var.zip)
+  memory_size                    = var.memory_mb
+  timeout                        = 60
+  reserved_concurrent_executions = var.reserved_concurrency
+
+  environment {
+    variables = merge(var.environment, {
+      BIRDSONG_TABLE             = var.table
+      BIRDSONG_QUARANTINE_BUCKET = module.quarantine.name
+    })
+  }
+
+  logging_config {
+    log_format = "JSON"
+    log_group  = aws_cloudwatch_log_group.this.name
+  }
+
+  # The trigger starts no trace, and sampling one invocation a second would cost more than the function.
+  tracing_config {
+    mode = "PassThrough"
+  }
+}
+
+resource "aws_lambda_event_source_mapping" "this" {
+  event_source_arn = var.stream_arn
+  function_name    = aws_lambda_function.this.arn
+  # A new mapping reads all that the log has: fences skip what was folded before, LATEST would lose
+  # what comes while the mapping is made.
+  starting_position                  = "TRIM_HORIZON"
+  batch_size                         = var.batch_size
+  maximum_batching_window_in_seconds = var.batching_window_secs
+  function_response_types            = ["ReportBatchItemFailures"]
+
+  # A batch that never succeeds blocks its shard; after these tries, which outlast a store that is away
+  # for an hour, it goes to the bucket, an alarm tells, and `birdsong reprocess` folds it from the log.
+  maximum_retry_attempts = 200
+  # The most there is: an older record would not be tried even once.
+  maximum_record_age_in_seconds  = 604800
+  bisect_batch_on_function_error = true
+
+  destination_config {
+    on_failure {
+      destination_arn = module.quarantine.arn
+    }
+  }
+
+  metrics_config {
+    metrics = ["EventCount"]
+  }
+
+  depends_on = [aws_iam_role_policy.this]
+}

@@ -1,0 +1,19 @@
+output "function" {
+  description = "Name of the function."
+  value       = aws_lambda_function.this.function_name
+}
+
+output "event_source_mapping" {
+  description = "UUID of the trigger."
+  value       = aws_lambda_event_source_mapping.this.uuid
+}
+
+output "quarantine_bucket" {
+  description = "Name of the bucket of what could not be read."
+  value       = module.quarantine.name
+}
+
+output "quarantine_bucket_arn" {
+  description = "ARN of the bucket of what could not be read."
+  value       = module.quarantine.arn
+}

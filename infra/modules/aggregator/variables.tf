@@ -1,0 +1,69 @@
+variable "name" {
+  description = "Prefix of names."
+  type        = string
+}
+
+variable "account_id" {
+  description = "Account that owns the quarantine bucket."
+  type        = string
+}
+
+variable "stream_arn" {
+  description = "Stream that is read."
+  type        = string
+}
+
+variable "table" {
+  description = "Name of the table of windows."
+  type        = string
+}
+
+variable "table_arn" {
+  description = "ARN of the table of windows."
+  type        = string
+}
+
+variable "zip" {
+  description = "Zip with the function's `bootstrap`."
+  type        = string
+}
+
+variable "architecture" {
+  description = "arm64 or x86_64."
+  type        = string
+}
+
+variable "memory_mb" {
+  description = "Memory in MB."
+  type        = number
+}
+
+variable "batch_size" {
+  description = "Most records of one invocation."
+  type        = number
+}
+
+variable "batching_window_secs" {
+  description = "Seconds to wait for a full batch."
+  type        = number
+}
+
+variable "reserved_concurrency" {
+  description = "Most invocations at once; -1 for no limit."
+  type        = number
+}
+
+variable "environment" {
+  description = "Environment besides table and bucket."
+  type        = map(string)
+}
+
+variable "log_retention_days" {
+  description = "Days that logs are kept."
+  type        = number
+}
+
+variable "deletion_protection" {
+  description = "Refuse to delete the quarantine bucket while there are objects in it."
+  type        = bool
+}

@@ -1,0 +1,186 @@
+# The function that answers, and the REST API before it. Paths, parameters and CORS are the function's,
+# so that they are the same on one machine; the REST API throttles.
+
+locals {
+  function = "${var.name}-api"
+}
+
+resource "aws_cloudwatch_log_group" "this" {
+  #checkov:skip=CKV_AWS_158:CloudWatch encrypts logs with a key of its own; they hold no posts and no addresses.
+  #checkov:skip=CKV_AWS_338:Operational logs; a year of them helps nobody.
+  name              = "/aws/lambda/${local.function}"
+  retention_in_days = var.log_retention_days
+}
+
+resource "aws_iam_role" "this" {
+  name = local.function
+
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Action    = "sts:AssumeRole"
+      Principal = { Service = "lambda.amazonaws.com" }
+    }]
+  })
+}
+
+resource "aws_iam_role_policy" "this" {
+  #checkov:skip=CKV_AWS_290:X-Ray's two actions know no resource; the others name theirs.
+  #checkov:skip=CKV_AWS_355:X-Ray's two actions know no resource; the others name theirs.
+  name = "api"
+  role = aws_iam_role.this.id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid      = "ReadWindows"
+        Effect   = "Allow"
+        Action   = ["dynamodb:GetItem", "dynamodb:Query"]
+        Resource = var.table_arn
+      },
+      {
+        Sid      = "Log"
+        Effect   = "Allow"
+        Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+        Resource = "${aws_cloudwatch_log_group.this.arn}:*"
+      },
+      {
+        Sid      = "Trace"
+        Effect   = "Allow"
+        Action   = ["xray:PutTelemetryRecords", "xray:PutTraceSegments"]
+        Resource = "*"
+      },
+    ]
+  })
+}
+
+# Terraform owns the code: it is deployed when the zip has changed.
+resource "aws_lambda_function" "this" {
+  #checkov:skip=CKV_AWS_115:The stage's throttle limits it; reserving can fail in a new account.
+  #checkov:skip=CKV_AWS_116:It is only invoked synchronously, so there is nothing to put aside.
+  #checkov:skip=CKV_AWS_117:It only talks to AWS services; a VPC would need endpoints or a NAT gateway.
+  #checkov:skip=CKV_AWS_173:The environment holds names, no secrets.
+  #checkov:skip=CKV_AWS_272:The zip comes from the same build that runs Terraform.
+  function_name                  = local.function
+  description                    = "Answers questions about windows"
+  role                           = aws_iam_role.this.arn
+  runtime                        = "provided.al2023"
+  handler                        = "bootstrap"
+  architectures                  = [var.architecture]
+  filename                       = var.zip
+  source_code_hash               = filebase64sha256(var.zip)
+  memory_size                    = 256
+  timeout                        = 15
+  reserved_concurrent_executions = var.reserved_concurrency
+
+  environment {
+    variables = merge(var.environment, {
+      BIRDSONG_TABLE                       = var.table
+      AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH = "true"
+    })
+  }
+
+  logging_config {
+    log_format = "JSON"
+    log_group  = aws_cloudwatch_log_group.this.name
+  }
+
+  tracing_config {
+    mode = "Active"
+  }
+
+  depends_on = [aws_iam_role_policy.this]
+}
+
+resource "aws_api_gateway_rest_api" "this" {
+  name        = local.function
+  description = "Birdsong: metrics of posts by region"
+  # Answers may be compressed.
+  binary_media_types = ["*/*"]
+
+  endpoint_configuration {
+    types = ["REGIONAL"]
+  }
+
+  lifecycle {
+    create_before_destroy = true
+  }
+}
+
+resource "aws_api_gateway_resource" "proxy" {
+  rest_api_id = aws_api_gateway_rest_api.this.id
+  parent_id   = aws_api_gateway_rest_api.this.root_resource_id
+  path_part   = "{proxy+}"
+}
+
+resource "aws_api_gateway_method" "proxy" {
+  #checkov:skip=CKV_AWS_59:A public API that only reads; the stage throttles it.
+  #checkov:skip=CKV2_AWS_53:The function validates every parameter and says what is wrong.
+  #checkov:skip=CKV2_AWS_70:A public API that only reads; the stage throttles it.
+  rest_api_id   = aws_api_gateway_rest_api.this.id
+  resource_id   = aws_api_gateway_resource.proxy.id
+  http_method   = "ANY"
+  authorization = "NONE"
+}
+
+resource "aws_api_gateway_integration" "proxy" {
+  rest_api_id             = aws_api_gateway_rest_api.this.id
+  resource_id             = aws_api_gateway_resource.proxy.id
+  http_method             = aws_api_gateway_method.proxy.http_method
+  type                    = "AWS_PROXY"
+  integration_http_method = "POST"
+  uri                     = aws_lambda_function.this.invoke_arn
+}
+
+resource "aws_lambda_permission" "api" {
+  statement_id  = "rest-api"
+  action        = "lambda:InvokeFunction"
+  function_name = aws_lambda_function.this.function_name
+  principal     = "apigateway.amazonaws.com"
+  source_arn    = "${aws_api_gateway_rest_api.this.execution_arn}/*/*"
+}
+
+resource "aws_api_gateway_deployment" "this" {
+  rest_api_id = aws_api_gateway_rest_api.this.id
+
+  # A deployment is a snapshot: whatever is in it has to be listed here.
+  triggers = {
+    definition = sha256(jsonencode([
+      aws_api_gateway_rest_api.this.binary_media_types,
+      aws_api_gateway_resource.proxy,
+      aws_api_gateway_method.proxy,
+      aws_api_gateway_integration.proxy,
+    ]))
+  }
+
+  lifecycle {
+    create_before_destroy = true
+  }
+}
+
+resource "aws_api_gateway_stage" "this" {
+  #checkov:skip=CKV_AWS_76:Access logs need one role for the whole account, and hold callers' addresses.
+  #checkov:skip=CKV_AWS_120:CloudFront caches, for as long as the function says.
+  #checkov:skip=CKV2_AWS_4:Execution logs need one role for the whole account; the function logs its errors.
+  #checkov:skip=CKV2_AWS_29:A web ACL costs more than all the rest of the API; the stage throttles.
+  #checkov:skip=CKV2_AWS_51:Callers are browsers of the public, without certificates.
+  rest_api_id          = aws_api_gateway_rest_api.this.id
+  deployment_id        = aws_api_gateway_deployment.this.id
+  stage_name           = "live"
+  xray_tracing_enabled = true
+}
+
+resource "aws_api_gateway_method_settings" "all" {
+  #checkov:skip=CKV_AWS_225:CloudFront caches, for as long as the function says.
+  #checkov:skip=CKV_AWS_308:There is no cache to encrypt.
+  rest_api_id = aws_api_gateway_rest_api.this.id
+  stage_name  = aws_api_gateway_stage.this.stage_name
+  method_path = "*/*"
+
+  settings {
+    throttling_rate_limit  = var.rate
+    throttling_burst_limit = var.burst
+  }
+}

@@ -1,0 +1,17 @@
+output "topic_arn" {
+  description = "Topic that alarms and the budget tell."
+  value       = aws_sns_topic.alarms.arn
+}
+
+output "dashboard" {
+  description = "Name of the dashboard."
+  value       = aws_cloudwatch_dashboard.this.dashboard_name
+}
+
+output "alarms" {
+  description = "Names of all alarms."
+  value = concat(
+    [for alarm in aws_cloudwatch_metric_alarm.above : alarm.alarm_name],
+    [aws_cloudwatch_metric_alarm.silent.alarm_name, aws_cloudwatch_metric_alarm.given_up.alarm_name],
+  )
+}

@@ -1,0 +1,64 @@
+variable "name" {
+  description = "Prefix of names."
+  type        = string
+}
+
+variable "account_id" {
+  description = "Account whose alarms may use the topic."
+  type        = string
+}
+
+variable "aws_region" {
+  description = "AWS region of the dashboard's metrics."
+  type        = string
+}
+
+variable "stream" {
+  description = "Name of the stream."
+  type        = string
+}
+
+variable "table" {
+  description = "Name of the table."
+  type        = string
+}
+
+variable "aggregator" {
+  description = "Name of the aggregator function."
+  type        = string
+}
+
+variable "event_source_mapping" {
+  description = "UUID of the aggregator's trigger."
+  type        = string
+}
+
+variable "api_function" {
+  description = "Name of the api function."
+  type        = string
+}
+
+variable "rest_api" {
+  description = "Name of the REST API."
+  type        = string
+}
+
+variable "api_stage" {
+  description = "Stage of the REST API."
+  type        = string
+}
+
+variable "email" {
+  description = "Address that is told; empty for none."
+  type        = string
+}
+
+variable "enable_budget" {
+  description = "Make the monthly budget."
+  type        = bool
+}
+
+variable "budget_usd" {
+  description = "US dollars of the monthly budget."
+  type        = number
+}

@@ -1,0 +1,152 @@
+resource "aws_cloudfront_origin_access_control" "this" {
+  count = var.enable_cdn ? 1 : 0
+
+  name                              = "${var.name}-site"
+  description                       = "Lets CloudFront read the private bucket"
+  origin_access_control_origin_type = "s3"
+  signing_behavior                  = "always"
+  signing_protocol                  = "sigv4"
+}
+
+# As long as the API says, and no longer.
+resource "aws_cloudfront_cache_policy" "api" {
+  count = var.enable_cdn ? 1 : 0
+
+  name        = "${var.name}-api"
+  comment     = "Birdsong API: keyed by path and query"
+  min_ttl     = 0
+  default_ttl = 0
+  max_ttl     = 3600
+
+  parameters_in_cache_key_and_forwarded_to_origin {
+    enable_accept_encoding_brotli = true
+    enable_accept_encoding_gzip   = true
+
+    query_strings_config {
+      query_string_behavior = "all"
+    }
+    # No headers: API Gateway refuses requests with the host of CloudFront.
+    headers_config {
+      header_behavior = "none"
+    }
+    cookies_config {
+      cookie_behavior = "none"
+    }
+  }
+}
+
+resource "aws_cloudfront_response_headers_policy" "this" {
+  count = var.enable_cdn ? 1 : 0
+
+  name    = "${var.name}-security"
+  comment = "Birdsong: everything from our own origin, nothing inline"
+
+  security_headers_config {
+    content_security_policy {
+      override = true
+      content_security_policy = join("; ", [
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self' data:",
+        "connect-src 'self'",
+        "font-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+      ])
+    }
+    strict_transport_security {
+      override                   = true
+      access_control_max_age_sec = 63072000
+      include_subdomains         = true
+    }
+    content_type_options {
+      override = true
+    }
+    frame_options {
+      override     = true
+      frame_option = "DENY"
+    }
+    referrer_policy {
+      override        = true
+      referrer_policy = "no-referrer"
+    }
+  }
+
+  custom_headers_config {
+    items {
+      header   = "Permissions-Policy"
+      value    = "geolocation=(), camera=(), microphone=()"
+      override = true
+    }
+  }
+}
+
+resource "aws_cloudfront_distribution" "this" {
+  #checkov:skip=CKV_AWS_68:A web ACL costs more than all the rest of the site; it only reads, and the API throttles.
+  #checkov:skip=CKV_AWS_86:Access logs hold visitors' addresses, which nobody here needs.
+  #checkov:skip=CKV_AWS_174:Without a domain of one's own the certificate is CloudFront's, which fixes the protocol.
+  #checkov:skip=CKV_AWS_310:There is one bucket and one API; a second of each would not make the data live longer.
+  #checkov:skip=CKV_AWS_374:The dashboard is for everybody.
+  #checkov:skip=CKV2_AWS_42:Without a domain of one's own the certificate is CloudFront's.
+  #checkov:skip=CKV2_AWS_47:A web ACL costs more than all the rest of the site, and nothing here runs Java.
+  count = var.enable_cdn ? 1 : 0
+
+  comment             = "Birdsong dashboard and API (${var.name})"
+  enabled             = true
+  is_ipv6_enabled     = true
+  http_version        = "http2and3"
+  price_class         = "PriceClass_100"
+  default_root_object = "index.html"
+
+  origin {
+    origin_id                = "site"
+    domain_name              = module.bucket.domain
+    origin_access_control_id = aws_cloudfront_origin_access_control.this[0].id
+  }
+
+  origin {
+    origin_id   = "api"
+    domain_name = var.api_domain
+    origin_path = "/${var.api_stage}"
+
+    custom_origin_config {
+      http_port              = 80
+      https_port             = 443
+      origin_protocol_policy = "https-only"
+      origin_ssl_protocols   = ["TLSv1.2"]
+    }
+  }
+
+  default_cache_behavior {
+    target_origin_id           = "site"
+    allowed_methods            = ["GET", "HEAD"]
+    cached_methods             = ["GET", "HEAD"]
+    viewer_protocol_policy     = "redirect-to-https"
+    compress                   = true
+    cache_policy_id            = "658327ea-f89d-4fab-a63d-7e88639e58f6" # AWS's CachingOptimized: follows Cache-Control
+    response_headers_policy_id = aws_cloudfront_response_headers_policy.this[0].id
+  }
+
+  ordered_cache_behavior {
+    path_pattern               = "/api/*"
+    target_origin_id           = "api"
+    allowed_methods            = ["GET", "HEAD", "OPTIONS"]
+    cached_methods             = ["GET", "HEAD"]
+    viewer_protocol_policy     = "redirect-to-https"
+    compress                   = true
+    cache_policy_id            = aws_cloudfront_cache_policy.api[0].id
+    response_headers_policy_id = aws_cloudfront_response_headers_policy.this[0].id
+  }
+
+  restrictions {
+    geo_restriction {
+      restriction_type = "none"
+    }
+  }
+
+  viewer_certificate {
+    cloudfront_default_certificate = true
+  }
+}

@@ -1,0 +1,39 @@
+variable "name" {
+  description = "Prefix of names."
+  type        = string
+}
+
+variable "account_id" {
+  description = "Account, which makes the bucket's name unique."
+  type        = string
+}
+
+variable "dir" {
+  description = "Folder of the built dashboard."
+  type        = string
+}
+
+variable "enable_cdn" {
+  description = "CloudFront before bucket and API; without it the bucket is a website (emulators only)."
+  type        = bool
+}
+
+variable "api_url" {
+  description = "URL of the API, for pages that are not served beside it."
+  type        = string
+}
+
+variable "api_domain" {
+  description = "Host of the API, for CloudFront."
+  type        = string
+}
+
+variable "api_stage" {
+  description = "Stage of the API, for CloudFront."
+  type        = string
+}
+
+variable "deletion_protection" {
+  description = "Refuse to delete the bucket while there are objects in it."
+  type        = bool
+}

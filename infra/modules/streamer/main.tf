@@ -1,0 +1,136 @@
+# One task that follows the source and appends frames to the post log.
+
+resource "aws_ecr_repository" "this" {
+  #checkov:skip=CKV_AWS_136:The registry encrypts with a key of its own; images hold no secrets.
+  name                 = "${var.name}-streamer"
+  image_tag_mutability = "IMMUTABLE"
+  force_delete         = !var.deletion_protection
+
+  image_scanning_configuration {
+    scan_on_push = true
+  }
+}
+
+resource "aws_ecr_lifecycle_policy" "this" {
+  repository = aws_ecr_repository.this.name
+
+  policy = jsonencode({
+    rules = [{
+      rulePriority = 1
+      description  = "Keep the last ten images"
+      selection    = { tagStatus = "any", countType = "imageCountMoreThan", countNumber = 10 }
+      action       = { type = "expire" }
+    }]
+  })
+}
+
+resource "aws_cloudwatch_log_group" "this" {
+  #checkov:skip=CKV_AWS_158:CloudWatch encrypts logs with a key of its own; they hold counts, no posts.
+  #checkov:skip=CKV_AWS_338:Operational logs; a year of them helps nobody.
+  name              = "/ecs/${var.name}-streamer"
+  retention_in_days = var.log_retention_days
+}
+
+resource "aws_ecs_cluster" "this" {
+  #checkov:skip=CKV_AWS_65:Container Insights costs more than the task's logs; alarms watch the stream.
+  name = var.name
+}
+
+locals {
+  environment = {
+    AWS_REGION                 = var.aws_region
+    BIRDSONG_DATA              = "/data"
+    BIRDSONG_HEALTH_PORT       = "8081"
+    BIRDSONG_LOG_FORMAT        = "json"
+    BIRDSONG_QUARANTINE_BUCKET = var.quarantine_bucket
+    BIRDSONG_SOURCE            = var.post_source
+    BIRDSONG_STREAM            = var.stream
+    BIRDSONG_TABLE             = var.table
+    BIRDSONG_WINDOW_SECS       = tostring(var.window_secs)
+  }
+}
+
+resource "aws_ecs_task_definition" "this" {
+  family                   = "${var.name}-streamer"
+  requires_compatibilities = ["FARGATE"]
+  network_mode             = "awsvpc"
+  cpu                      = 256
+  memory                   = 512
+  execution_role_arn       = aws_iam_role.execution.arn
+  task_role_arn            = aws_iam_role.task.arn
+
+  runtime_platform {
+    operating_system_family = "LINUX"
+    cpu_architecture        = upper(var.architecture)
+  }
+
+  # Frames wait here while the log is away. The disk is the task's: a new task starts with an empty one.
+  volume {
+    name = "data"
+  }
+
+  container_definitions = jsonencode([{
+    name                   = "streamer"
+    image                  = coalesce(var.image, "${aws_ecr_repository.this.repository_url}:none")
+    essential              = true
+    command                = ["stream", "--to", "kinesis"]
+    user                   = "65532:65532"
+    readonlyRootFilesystem = true
+    linuxParameters        = { capabilities = { drop = ["ALL"] } }
+    mountPoints            = [{ sourceVolume = "data", containerPath = "/data", readOnly = false }]
+    environment            = [for name, value in local.environment : { name = name, value = value }]
+    secrets = concat(
+      [{ name = "BIRDSONG_REGIONS_TOML", valueFrom = aws_ssm_parameter.regions.arn }],
+      [for name, arn in local.secrets : { name = name, valueFrom = arn }],
+    )
+    # A task reads the regions at its start: other regions make another task.
+    dockerLabels = { regions = sha256(var.regions_toml) }
+    healthCheck = {
+      command     = ["CMD", "/birdsong", "health"]
+      interval    = 30
+      timeout     = 5
+      retries     = 3
+      startPeriod = 60
+    }
+    # Time to send what waits.
+    stopTimeout = 60
+    logConfiguration = {
+      logDriver = "awslogs"
+      options = {
+        awslogs-group         = aws_cloudwatch_log_group.this.name
+        awslogs-region        = var.aws_region
+        awslogs-stream-prefix = "streamer"
+        # An outage of the logs must not stop the posts.
+        mode            = "non-blocking"
+        max-buffer-size = "4m"
+      }
+    }
+  }])
+}
+
+resource "aws_ecs_service" "this" {
+  #checkov:skip=CKV_AWS_333:The streamer calls the internet; a public address with no rule for calls from outside replaces a NAT gateway.
+  name            = "streamer"
+  cluster         = aws_ecs_cluster.this.id
+  task_definition = aws_ecs_task_definition.this.arn
+  launch_type     = "FARGATE"
+  propagate_tags  = "SERVICE"
+
+  # One follows the source: the old task stops before the new one starts.
+  desired_count                      = var.image == "" ? 0 : 1
+  deployment_minimum_healthy_percent = 0
+  deployment_maximum_percent         = 100
+
+  deployment_circuit_breaker {
+    enable   = true
+    rollback = true
+  }
+
+  network_configuration {
+    subnets          = aws_subnet.this[*].id
+    security_groups  = [aws_security_group.this.id]
+    assign_public_ip = true
+  }
+
+  depends_on = [aws_iam_role_policy.execution, aws_iam_role_policy.task, aws_route_table_association.this]
+}

@@ -1,0 +1,67 @@
+# The streamer needs the internet, and nobody needs the streamer: a public address with nothing open
+# costs a tenth of a NAT gateway.
+
+data "aws_availability_zones" "available" {
+  state = "available"
+}
+
+resource "aws_vpc" "this" {
+  #checkov:skip=CKV2_AWS_11:Flow logs of one task that only calls out would cost more than they tell.
+  cidr_block           = "10.20.0.0/24"
+  enable_dns_support   = true
+  enable_dns_hostnames = true
+  tags                 = { Name = var.name }
+}
+
+# Without rules, so that nothing uses it by accident.
+resource "aws_default_security_group" "this" {
+  vpc_id = aws_vpc.this.id
+}
+
+resource "aws_internet_gateway" "this" {
+  vpc_id = aws_vpc.this.id
+  tags   = { Name = var.name }
+}
+
+resource "aws_route_table" "this" {
+  vpc_id = aws_vpc.this.id
+  tags   = { Name = var.name }
+
+  route {
+    cidr_block = "0.0.0.0/0"
+    gateway_id = aws_internet_gateway.this.id
+  }
+}
+
+# Two zones, so that a task can start again while one zone is away.
+resource "aws_subnet" "this" {
+  count = 2
+
+  vpc_id                  = aws_vpc.this.id
+  cidr_block              = cidrsubnet(aws_vpc.this.cidr_block, 2, count.index)
+  availability_zone       = data.aws_availability_zones.available.names[count.index]
+  map_public_ip_on_launch = false
+  tags                    = { Name = "${var.name}-${count.index}" }
+}
+
+resource "aws_route_table_association" "this" {
+  count = 2
+
+  subnet_id      = aws_subnet.this[count.index].id
+  route_table_id = aws_route_table.this.id
+}
+
+resource "aws_security_group" "this" {
+  name        = "${var.name}-streamer"
+  description = "Streamer: calls out with HTTPS, takes no calls"
+  vpc_id      = aws_vpc.this.id
+  tags        = { Name = "${var.name}-streamer" }
+
+  egress {
+    description = "HTTPS: the source and AWS"
+    protocol    = "tcp"
+    from_port   = 443
+    to_port     = 443
+    cidr_blocks = ["0.0.0.0/0"]
+  }
+}

@@ -1,0 +1,102 @@
+locals {
+  trust = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Action    = "sts:AssumeRole"
+      Principal = { Service = "ecs-tasks.amazonaws.com" }
+      Condition = { StringEquals = { "aws:SourceAccount" = var.account_id } }
+    }]
+  })
+}
+
+# What ECS needs to start the task.
+resource "aws_iam_role" "execution" {
+  name               = "${var.name}-streamer-execution"
+  assume_role_policy = local.trust
+}
+
+resource "aws_iam_role_policy" "execution" {
+  #checkov:skip=CKV_AWS_355:ecr:GetAuthorizationToken knows no resource; the others name theirs.
+  name = "execution"
+  role = aws_iam_role.execution.id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid      = "SignInToRegistry"
+        Effect   = "Allow"
+        Action   = ["ecr:GetAuthorizationToken"]
+        Resource = "*"
+      },
+      {
+        Sid      = "PullImage"
+        Effect   = "Allow"
+        Action   = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+        Resource = aws_ecr_repository.this.arn
+      },
+      {
+        Sid      = "Log"
+        Effect   = "Allow"
+        Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+        Resource = "${aws_cloudwatch_log_group.this.arn}:*"
+      },
+      {
+        Sid      = "ReadRegions"
+        Effect   = "Allow"
+        Action   = ["ssm:GetParameters"]
+        Resource = aws_ssm_parameter.regions.arn
+      },
+      {
+        Sid      = "ReadSecrets"
+        Effect   = "Allow"
+        Action   = ["secretsmanager:GetSecretValue"]
+        Resource = values(local.secrets)
+      },
+    ]
+  })
+}
+
+# What the streamer itself may do.
+resource "aws_iam_role" "task" {
+  name               = "${var.name}-streamer"
+  assume_role_policy = local.trust
+}
+
+resource "aws_iam_role_policy" "task" {
+  name = "streamer"
+  role = aws_iam_role.task.id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid    = "AppendToLog"
+        Effect = "Allow"
+        # It reads the log's end at its start, to go on where the last task stopped.
+        Action = [
+          "kinesis:DescribeStreamSummary",
+          "kinesis:GetRecords",
+          "kinesis:GetShardIterator",
+          "kinesis:ListShards",
+          "kinesis:PutRecords",
+        ]
+        Resource = var.stream_arn
+      },
+      {
+        Sid      = "KeepSettings"
+        Effect   = "Allow"
+        Action   = ["dynamodb:GetItem", "dynamodb:PutItem"]
+        Resource = var.table_arn
+      },
+      {
+        Sid       = "PutAside"
+        Effect    = "Allow"
+        Action    = ["s3:PutObject"]
+        Resource  = "${var.quarantine_bucket_arn}/unreadable/*"
+        Condition = { StringEquals = { "s3:ResourceAccount" = var.account_id } }
+      },
+    ]
+  })
+}
