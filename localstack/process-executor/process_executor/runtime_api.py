@@ -3,6 +3,7 @@
 https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
 """
 
+import contextlib
 import json
 import queue
 import socket
@@ -156,7 +157,8 @@ class _Server(ThreadingHTTPServer):
 
     def stop(self) -> None:
         self._stopping = True
-        socket.create_connection(self.server_address).close()
+        with contextlib.suppress(ConnectionError):  # refused: it has stopped already, after a connection of another
+            socket.create_connection(self.server_address).close()
 
     def handle_error(self, request, client_address) -> None:
         pass  # The process hung up, for one because it was killed. Whoever waits for it learns so from its exit.
