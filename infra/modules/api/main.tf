@@ -149,9 +149,11 @@ resource "aws_api_gateway_deployment" "this" {
   triggers = {
     definition = sha256(jsonencode([
       aws_api_gateway_rest_api.this.binary_media_types,
-      aws_api_gateway_resource.proxy,
-      aws_api_gateway_method.proxy,
-      aws_api_gateway_integration.proxy,
+      aws_api_gateway_resource.proxy.id,
+      aws_api_gateway_method.proxy.id,
+      aws_api_gateway_method.proxy.authorization,
+      aws_api_gateway_integration.proxy.type,
+      aws_api_gateway_integration.proxy.uri,
     ]))
   }
 

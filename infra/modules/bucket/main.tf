@@ -48,9 +48,16 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
   depends_on = [aws_s3_bucket_versioning.this]
 
   rule {
-    id     = "old-versions"
+    id     = "tidy"
     status = "Enabled"
     filter {}
+
+    dynamic "expiration" {
+      for_each = var.expire_days == null ? [] : [var.expire_days]
+      content {
+        days = expiration.value
+      }
+    }
 
     noncurrent_version_expiration {
       noncurrent_days = 7
@@ -58,19 +65,6 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
 
     abort_incomplete_multipart_upload {
       days_after_initiation = 7
-    }
-  }
-
-  dynamic "rule" {
-    for_each = var.expire_days == null ? [] : [var.expire_days]
-    content {
-      id     = "expire"
-      status = "Enabled"
-      filter {}
-
-      expiration {
-        days = rule.value
-      }
     }
   }
 }

@@ -36,6 +36,7 @@ resource "aws_cloudfront_cache_policy" "api" {
 }
 
 resource "aws_cloudfront_response_headers_policy" "this" {
+  #checkov:skip=CKV_AWS_259:It is strict but not preloaded, which is a promise for a domain of one's own.
   count = var.enable_cdn ? 1 : 0
 
   name    = "${var.name}-security"

@@ -2,6 +2,7 @@
 # costs a tenth of a NAT gateway.
 
 data "aws_availability_zones" "available" {
+  #checkov:skip=CKV_AWS_394:A zone that AWS adds changes nothing: subnets keep the zones that they were made in.
   state = "available"
 }
 
@@ -42,6 +43,10 @@ resource "aws_subnet" "this" {
   availability_zone       = data.aws_availability_zones.available.names[count.index]
   map_public_ip_on_launch = false
   tags                    = { Name = "${var.name}-${count.index}" }
+
+  lifecycle {
+    ignore_changes = [availability_zone]
+  }
 }
 
 resource "aws_route_table_association" "this" {

@@ -1,0 +1,30 @@
+# env/local.tfvars, given with -var-file: nothing of what LocalStack lacks.
+
+mock_provider "aws" {
+  source = "./tests/mocks"
+}
+
+variables {
+  aggregator_zip = "tests/fixtures/function.zip"
+  api_zip        = "tests/fixtures/function.zip"
+  site_dir       = "tests/fixtures/site"
+}
+
+run "local" {
+  assert {
+    condition     = length(module.streamer) == 0 && output.ecr_repository == null
+    error_message = "LocalStack has no ECS and no ECR"
+  }
+  assert {
+    condition     = module.site.domain == null
+    error_message = "LocalStack has no CloudFront"
+  }
+  assert {
+    condition     = !var.enable_budget
+    error_message = "LocalStack has no budgets"
+  }
+  assert {
+    condition     = can(regex("^http://birdsong-site-[0-9]+\\.s3-website\\.localhost\\.localstack\\.cloud:[0-9]+$", output.site_url))
+    error_message = "LocalStack serves the bucket as a website, not ${output.site_url}"
+  }
+}

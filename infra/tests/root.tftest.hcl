@@ -1,0 +1,95 @@
+# The whole, as prod.tfvars has it, and rules of all files.
+
+mock_provider "aws" {
+  source = "./tests/mocks"
+}
+
+variables {
+  aggregator_zip = "tests/fixtures/function.zip"
+  api_zip        = "tests/fixtures/function.zip"
+  site_dir       = "tests/fixtures/site"
+}
+
+run "production" {
+  assert {
+    condition     = length(module.observability.alarms) == 10 && length(distinct(module.observability.alarms)) == 10
+    error_message = "there are 10 alarms"
+  }
+  assert {
+    condition     = output.site_url == "https://d1.cloudfront.net"
+    error_message = "the site is at CloudFront, not ${output.site_url}"
+  }
+  assert {
+    condition     = output.api_url == "https://abc123.execute-api.us-east-1.amazonaws.com/live"
+    error_message = "the API is at API Gateway, not ${output.api_url}"
+  }
+  assert {
+    condition     = output.ecr_repository != null && output.x_token_secret == null
+    error_message = "there is a streamer, for a source that needs no token"
+  }
+}
+
+run "x_has_a_secret_for_its_token" {
+  variables {
+    post_source = "x"
+  }
+  assert {
+    condition     = output.x_token_secret == "birdsong/x-bearer-token"
+    error_message = "the token of X has a secret"
+  }
+}
+
+run "an_emulator_serves_by_path" {
+  variables {
+    aws_endpoint = "http://127.0.0.1:4599"
+  }
+  assert {
+    condition     = startswith(output.api_url, "http://127.0.0.1:4599/_aws/execute-api/") && endswith(output.api_url, "/live")
+    error_message = "the API is at the emulator, not ${output.api_url}"
+  }
+  assert {
+    condition     = output.site_url == "http://d1.cloudfront.localhost:4599"
+    error_message = "the site is at the emulator, not ${output.site_url}"
+  }
+}
+
+run "no_nat_gateway" {
+  command = plan
+  assert {
+    condition     = alltrue([for f in fileset(path.root, "**/*.tf") : !strcontains(file("${path.root}/${f}"), "aws_nat_gateway")])
+    error_message = "a NAT gateway costs more than the rest: the streamer has a public address and no open port"
+  }
+}
+
+# The policies that policies.tftest.hcl reads are all there are.
+run "no_other_policies" {
+  command = plan
+  assert {
+    condition = tomap({
+      for f in fileset(path.root, "modules/**/*.tf") : f => length(regexall("resource \"aws_iam_[a-z_]*policy", file("${path.root}/${f}")))
+      if strcontains(file("${path.root}/${f}"), "resource \"aws_iam_role")
+      }) == tomap({
+      "modules/aggregator/main.tf" = 1
+      "modules/api/main.tf"        = 1
+      "modules/streamer/roles.tf"  = 2
+    })
+    error_message = "a role or a policy is new: add it to policies.tftest.hcl"
+  }
+  assert {
+    condition = alltrue([
+      for f in fileset(path.root, "**/*.tf") : !can(regex("aws_iam_(role_policy_attachment|policy_attachment|policy\"|user|group)|managed_policy_arns", file("${path.root}/${f}")))
+    ])
+    error_message = "roles have policies of their own, in their module, and nothing else"
+  }
+}
+
+run "logs_are_kept_for_a_time" {
+  command = plan
+  assert {
+    condition = alltrue([
+      for f in fileset(path.root, "**/*.tf") :
+      length(regexall("resource \"aws_cloudwatch_log_group\"", file("${path.root}/${f}"))) == length(regexall("retention_in_days = var.log_retention_days", file("${path.root}/${f}")))
+    ])
+    error_message = "every log group has a retention"
+  }
+}

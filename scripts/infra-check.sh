@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# All checks of infra/, without an account: format, types, tests with a mocked provider, checkov.
+# checkov is installed into .tools/ the first time; it needs CPython 3.9 or newer (PYTHON names one).
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+checkov_version=3.3.30
+checkov=.tools/checkov
+if ! "$checkov/bin/checkov" --version 2>/dev/null | grep -qxF "$checkov_version"; then
+    "${PYTHON:-python3}" -m venv --clear "$checkov"
+    "$checkov/bin/python" -m pip install --quiet --disable-pip-version-check "checkov==$checkov_version"
+fi
+
+scripts/terraform-init.sh infra -backend=false -no-color >/dev/null
+terraform -chdir=infra fmt -check -diff -recursive
+terraform -chdir=infra validate -no-color
+terraform -chdir=infra test -no-color
+scripts/terraform-init.sh infra -backend=false -no-color -test-directory=tests/env >/dev/null
+terraform -chdir=infra test -no-color -test-directory=tests/env -var-file=env/local.tfvars
+"$checkov/bin/checkov" --directory infra --framework terraform --skip-download --compact --quiet
