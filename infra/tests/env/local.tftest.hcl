@@ -24,7 +24,7 @@ run "local" {
     error_message = "LocalStack has no budgets"
   }
   assert {
-    condition     = can(regex("^http://birdsong-site-[0-9]+\\.s3-website\\.localhost\\.localstack\\.cloud:[0-9]+$", output.site_url))
+    condition     = can(regex("^http://[a-z0-9-]+\\.s3-website\\.localhost\\.localstack\\.cloud:[0-9]+$", output.site_url))
     error_message = "LocalStack serves the bucket as a website, not ${output.site_url}"
   }
 }
