@@ -39,6 +39,8 @@ listeners() { # address:port of every socket that the emulator and its helpers l
     [[ -z $ids ]] || ss -Hltunp | grep -E "pid=($ids)," | awk '{ print $5 }' || true
 }
 
+sockets_in_use() { ss -Hltun | awk '{ print $5 }'; }
+
 python() { # newest first; pyenv's shims exist even for versions that are not chosen, hence the try
     local candidate
     for candidate in python3.13 "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.13*/bin/python \
@@ -188,22 +190,19 @@ progress() { # one line that is written over, on a terminal alone
 
 beyond_loopback() { listeners | grep -vE '^(127\.|\[::1\]|\[::ffff:127\.)' | paste -sd ' ' || true; }
 
-kill_all() {
-    local main waited
-    # The emulator first: it ends its helpers itself, and would start again those that end before it.
-    if main=$(leader); then
-        kill "$main"
-        for ((waited = 0; waited < 100; waited++)); do
-            [[ -e /proc/$main/exe ]] || break
-            sleep 0.1
-        done
-    fi
-    for ((waited = 0; waited < 50; waited++)); do
-        [[ -n $(members) ]] || return 0
+kill_all() { # without asking: there is nothing to save
+    local attempt main sockets
+    sockets=$(listeners)
+    # The emulator first: it would start helpers again that end before it.
+    main=$(leader || true)
+    [[ -z $main ]] || kill -KILL "$main" 2>/dev/null || true
+    for ((attempt = 0; attempt < 100; attempt++)); do
         members | xargs -r kill -KILL 2>/dev/null || true
-        sleep 0.1
+        # A dying process loses its environment before its sockets, so wait for those too.
+        [[ -n $(members) ]] || { [[ -n $sockets ]] && sockets_in_use | grep -xF "$sockets" >/dev/null; } || return 0
+        sleep 0.05
     done
-    fail "$name: these processes do not end: $(members | paste -sd ' ')"
+    fail "$name: does not end: processes $(members | paste -sd ' '), sockets $(paste -sd ' ' <<<"$sockets")"
 }
 
 stop() {
