@@ -12,11 +12,11 @@ run: ## run everything on this machine; the dashboard is at http://localhost:808
 
 test: check frontend ## everything: format, lints, all tests
 	@cargo nextest --version >/dev/null 2>&1 || cargo install cargo-nextest --locked
-	cargo nextest run --workspace --locked
+	cargo nextest run --workspace --features birdsong/aws --locked
 
 check: ## format and lint
 	cargo fmt --all --check
-	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo clippy --workspace --all-targets --features birdsong/aws --locked -- -D warnings
 
 frontend: ## unit tests of the dashboard
 	cd frontend && { [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --no-audit --no-fund; }

@@ -79,6 +79,7 @@ export function readWindow(raw, nowMs, stepMs = 300_000) {
     authorsHigh: Math.max(authors, count(raw?.authors_high ?? authors)),
     perMinute: list(raw?.per_minute).map(count),
     dropped: count(completeness.dropped),
+    missedSecs: count(completeness.missed_secs),
     late: count(completeness.late),
   };
 }
@@ -319,6 +320,10 @@ export function sourceChips(status, nowMs) {
       last === null ? 'no post yet' : `last post ${formatDuration((nowMs - last) / 1000)} ago`,
       since !== null && `connected for ${formatDuration((nowMs - since) / 1000)}`,
       typeof source?.reconnects === 'number' && plural(source.reconnects, 'reconnect'),
+      source?.gaps > 0 && plural(source.gaps, 'gap'),
+      typeof source?.sampled === 'number' && `sampled at ${Math.round(source.sampled * 100)} %`,
+      typeof source?.spent_dollars === 'number' && `$${source.spent_dollars.toFixed(2)} spent this month`,
+      source?.reason,
     ].filter(Boolean);
     return { name: String(source?.source ?? 'source'), state: state.replace(/_/g, ' '), tone, details: details.join(' · ') };
   });
@@ -345,11 +350,19 @@ export function ledgerRows(status) {
 
 const stateWord = (w) => (w.gap === 'silent' ? 'no data' : w.gap === 'partial' ? 'incomplete' : w.unfinished ? 'unfinished' : w.lifecycle);
 
+function incompleteRemark(w) {
+  const why = [
+    w.dropped && `${plural(w.dropped, 'post')} dropped`,
+    w.missedSecs && `a source was away for ${formatDuration(w.missedSecs)}`,
+  ].filter(Boolean);
+  return ['Incomplete', why.join(', ')].filter(Boolean).join(': ');
+}
+
 /** Lines that say in a tooltip what is special about a window. */
 export function windowRemarks(w) {
   const remarks = [];
   if (w.gap === 'silent') remarks.push('No data came in this time');
-  if (w.gap === 'partial') remarks.push(`Incomplete${w.dropped ? `: ${plural(w.dropped, 'post')} dropped` : ''}`);
+  if (w.gap === 'partial') remarks.push(incompleteRemark(w));
   if (w.unfinished) remarks.push('Unfinished: still counting');
   if (w.lifecycle === 'revised') remarks.push('Revised by late posts');
   return remarks;

@@ -19,6 +19,8 @@ fn record(n: u64, lane: u16, posts: &[(i64, u64)]) -> LogRecord {
         counter: n,
         cut_ms: 400_000 + n as i64 * 20_000,
         connected_ms: 0,
+        cut: 1,
+        frames: 0,
         live: true,
         ledger: Ledger::default(),
     };

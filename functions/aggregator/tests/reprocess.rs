@@ -63,6 +63,8 @@ fn log(hidden: usize) -> ListLog {
                 counter: n,
                 cut_ms: t,
                 connected_ms: 0,
+                cut: 1,
+                frames: 0,
                 live: true,
                 ledger: Ledger::default(),
             };

@@ -16,7 +16,7 @@ use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::Response;
 use axum::routing::get;
 use birdsong_domain::frame::STREAM;
-use birdsong_domain::ports::WindowStore;
+use birdsong_domain::ports::{SourceState, WindowStore};
 use birdsong_domain::region::Region;
 use birdsong_domain::time::{WindowStart, rfc3339};
 use birdsong_domain::window::FoldRules;
@@ -42,21 +42,6 @@ pub struct Api<S> {
     pub now_ms: Arc<dyn Fn() -> i64 + Send + Sync>,
     /// State of each source.
     pub sources: Arc<dyn Fn() -> Vec<SourceState> + Send + Sync>,
-}
-
-/// How a source does.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct SourceState {
-    /// Name.
-    pub source: String,
-    /// Such as `connected`, `backfill` or `waiting`.
-    pub state: String,
-    /// Event time of its last post, RFC 3339.
-    pub last_post: Option<String>,
-    /// RFC 3339.
-    pub connected_since: Option<String>,
-    /// How often the connection was lost and made again.
-    pub reconnects: u64,
 }
 
 struct Shared<S> {

@@ -91,6 +91,8 @@ pub struct Completeness {
     pub duplicates: u64,
     /// Posts given up.
     pub dropped: u64,
+    /// Seconds in which a source was not listened to and whose posts will not come any more.
+    pub missed_secs: u64,
     /// Posts of this region that came after the window was final; they are counted.
     pub late: u64,
 }
@@ -200,7 +202,8 @@ impl Span {
             _ => Lifecycle::Final,
         };
         let was_watched = span.aggregate.frames + span.stream_frames > 0;
-        span.is_complete = was_watched && span.ledger.dropped == 0 && span.ledger.quarantined == 0;
+        span.is_complete =
+            was_watched && span.ledger.dropped == 0 && span.ledger.quarantined == 0 && span.ledger.missed_ms == 0;
         span
     }
 
@@ -275,6 +278,7 @@ impl Span {
                 quarantined: self.ledger.quarantined,
                 duplicates: self.ledger.duplicates,
                 dropped: self.ledger.dropped,
+                missed_secs: self.ledger.missed_ms.div_ceil(1000),
                 late: aggregate.late,
             },
         }

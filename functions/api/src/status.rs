@@ -9,7 +9,9 @@ use birdsong_domain::window::Lag;
 use serde::Serialize;
 
 use crate::report::{LagReport, lag};
-use crate::{Api, SourceState};
+use birdsong_domain::ports::SourceState;
+
+use crate::Api;
 
 /// The ledger covers this much time up to the newest window.
 const LEDGER_MS: i64 = 86_400_000;

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
-use birdsong_api::{Api, SourceState, router};
+use birdsong_api::{Api, router};
 use birdsong_domain::frame::{Frame, FrameHeader, Lane, Ledger, STREAM, SlimPost};
+use birdsong_domain::ports::SourceState;
 use birdsong_domain::ports::{Expected, PartialKey, WindowStore};
 use birdsong_domain::post::{Kind, Located};
 use birdsong_domain::region::Regions;
@@ -45,6 +46,8 @@ async fn put(store: &MemoryStore, lane: Lane, window: i64, authors: std::ops::Ra
         counter: 1,
         cut_ms,
         connected_ms: 0,
+        cut: 1,
+        frames: 0,
         live: true,
         ledger,
     };
@@ -67,13 +70,7 @@ async fn app(now_ms: i64) -> axum::Router {
 }
 
 fn app_over(store: MemoryStore, now_ms: i64) -> axum::Router {
-    let source = SourceState {
-        source: "test".into(),
-        state: "connected".into(),
-        last_post: None,
-        connected_since: None,
-        reconnects: 0,
-    };
+    let source = SourceState { source: "test".into(), state: "connected".into(), ..SourceState::default() };
     router(Api {
         store: Arc::new(store),
         regions: Arc::new(Regions::parse("test", REGIONS).unwrap().list().to_vec()),

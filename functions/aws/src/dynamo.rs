@@ -28,7 +28,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
-use birdsong_domain::ports::{Expected, PartialKey, PortError, PutOutcome, WindowStore};
+use birdsong_domain::ports::{Expected, PartialKey, PortError, PutOutcome, Settings, WindowStore};
 use birdsong_domain::time::WindowStart;
 use birdsong_domain::window::Partial;
 use futures_util::future::try_join_all;
@@ -89,30 +89,6 @@ impl DynamoStore {
     #[must_use]
     pub fn written_bytes(&self) -> u64 {
         self.written_bytes.load(Ordering::Relaxed)
-    }
-
-    /// A setting that belongs to what is stored, such as the catalogue of regions.
-    ///
-    /// # Errors
-    /// When the table cannot be read, or holds something else than text.
-    pub async fn meta(&self, key: &str) -> Result<Option<String>, PortError> {
-        let Some(item) = self.get(META, key, "v").await? else { return Ok(None) };
-        match item.get("v") {
-            Some(AttributeValue::S(value)) => Ok(Some(value.clone())),
-            _ => Err(PortError::Corrupt {
-                what: format!("DynamoDB table {}, item {META} / {key}", self.table),
-                reason: "v (text) is missing".to_owned(),
-            }),
-        }
-    }
-
-    /// Writes a setting; the last writer wins.
-    ///
-    /// # Errors
-    /// When the table cannot be written.
-    pub async fn set_meta(&self, key: &str, value: &str) -> Result<(), PortError> {
-        let item = [("pk", META), ("sk", key), ("v", value)].map(|(name, value)| (name.to_owned(), text(value)));
-        self.overwrite(item.into()).await
     }
 
     async fn overwrite(&self, item: Attributes) -> Result<(), PortError> {
@@ -228,6 +204,24 @@ fn found_instead<R>(error: &SdkError<PutItemError, R>) -> Option<Option<&Attribu
     match error.as_service_error()? {
         PutItemError::ConditionalCheckFailedException(failed) => Some(failed.item()),
         _ => None,
+    }
+}
+
+impl Settings for DynamoStore {
+    async fn setting(&self, key: &str) -> Result<Option<String>, PortError> {
+        let Some(item) = self.get(META, key, "v").await? else { return Ok(None) };
+        match item.get("v") {
+            Some(AttributeValue::S(value)) => Ok(Some(value.clone())),
+            _ => Err(PortError::Corrupt {
+                what: format!("DynamoDB table {}, item {META} / {key}", self.table),
+                reason: "v (text) is missing".to_owned(),
+            }),
+        }
+    }
+
+    async fn set_setting(&self, key: &str, value: &str) -> Result<(), PortError> {
+        let item = [("pk", META), ("sk", key), ("v", value)].map(|(name, value)| (name.to_owned(), text(value)));
+        self.overwrite(item.into()).await
     }
 }
 

@@ -5,17 +5,22 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use birdsong_domain::ports::{self, PortError, Settings};
 use birdsong_domain::post::AuthorKey;
 use birdsong_domain::region::{Region, Regions};
 use birdsong_domain::time::WindowSize;
 use birdsong_domain::window::FoldRules;
-use birdsong_embedded::SqliteStore;
+use birdsong_streamer::live::Aside;
 use birdsong_streamer::quarantine::Quarantined;
 
 use crate::CountArgs;
 
 const BUILT_IN_REGIONS: &str = include_str!("../../../regions.toml");
 const DEFAULT_REGIONS: &str = "regions.toml";
+/// Environment: the key in hex, for tasks that have no folder that stays.
+const AUTHOR_KEY: &str = "BIRDSONG_AUTHOR_KEY";
+/// Environment: content of a regions file, for tasks that have no file.
+const REGIONS_TOML: &str = "BIRDSONG_REGIONS_TOML";
 
 /// Held for as long as this process may write posts into the folder.
 #[derive(Debug)]
@@ -40,8 +45,13 @@ pub(crate) fn lock(dir: &Path) -> Result<WriterLock> {
     }
 }
 
-/// The key that author ids are hashed with: made once, then kept, readable by its owner only.
+/// The key that author ids are hashed with: from the environment, else made once, then kept in the
+/// folder, readable by its owner only.
 pub(crate) fn author_key(dir: &Path) -> Result<AuthorKey> {
+    if let Some(text) = std::env::var(AUTHOR_KEY).ok().filter(|text| !text.is_empty()) {
+        return parse_key(&text)
+            .with_context(|| format!("{AUTHOR_KEY} must hold 32 hex digits, such as `openssl rand -hex 16` makes"));
+    }
     let path = dir.join("author.key");
     match fs::read(&path) {
         Ok(bytes) => {
@@ -68,6 +78,12 @@ pub(crate) fn author_key(dir: &Path) -> Result<AuthorKey> {
     }
 }
 
+fn parse_key(text: &str) -> Option<AuthorKey> {
+    let text = text.trim();
+    let is_hex = text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit());
+    is_hex.then(|| u128::from_str_radix(text, 16).ok()).flatten().map(|key| AuthorKey(key.to_be_bytes()))
+}
+
 /// A key for this process alone.
 pub(crate) fn random_key() -> AuthorKey {
     AuthorKey(rand::random())
@@ -87,6 +103,11 @@ pub(crate) fn load_regions(args: &CountArgs) -> Result<Regions> {
         }
         return Ok(Regions::everything(name));
     }
+    if args.regions.is_none()
+        && let Some(text) = std::env::var(REGIONS_TOML).ok().filter(|text| !text.is_empty())
+    {
+        return Ok(Regions::parse(REGIONS_TOML, &text)?);
+    }
     let path = args.regions.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_REGIONS));
     match fs::read_to_string(&path) {
         Ok(text) => Ok(Regions::parse(&path.display().to_string(), &text)?),
@@ -98,21 +119,20 @@ pub(crate) fn load_regions(args: &CountArgs) -> Result<Regions> {
     }
 }
 
-/// The rules of the fold; a folder keeps the window length that it began with.
-pub(crate) async fn fold_rules(store: &SqliteStore, asked: Option<WindowSize>) -> Result<FoldRules> {
-    const KEY: &str = "window_secs";
-    let stored = store.meta(KEY).await?.and_then(|text| text.parse().ok());
+/// The rules of the fold; a store keeps the window length that it began with.
+pub(crate) async fn fold_rules<S: Settings>(settings: &S, asked: Option<WindowSize>) -> Result<FoldRules> {
+    let stored = settings.setting(ports::WINDOW_SECS).await?.and_then(|text| text.parse().ok());
     let stored = stored.map(WindowSize::from_secs).transpose()?;
     let size = match (stored, asked) {
         (Some(stored), Some(asked)) if stored != asked => bail!(
-            "this data folder holds windows of {} s, not {} s; leave --window out, or take another folder with --data",
+            "what is stored here are windows of {} s, not {} s; leave --window out, or take another folder or table",
             stored.secs(),
             asked.secs()
         ),
         (Some(stored), _) => stored,
         (None, asked) => {
             let size = asked.unwrap_or(WindowSize::FIVE_MINUTES);
-            store.set_meta(KEY, &size.secs().to_string()).await?;
+            settings.set_setting(ports::WINDOW_SECS, &size.secs().to_string()).await?;
             size
         }
     };
@@ -121,10 +141,9 @@ pub(crate) async fn fold_rules(store: &SqliteStore, asked: Option<WindowSize>) -
 
 /// Publishes regions to the store's catalogue, which the API serves: these first, then those that
 /// the store knows of from before.
-pub(crate) async fn publish_regions(store: &SqliteStore, regions: &Regions) -> Result<Vec<Region>> {
-    const KEY: &str = "regions";
+pub(crate) async fn publish_regions<S: Settings>(settings: &S, regions: &Regions) -> Result<Vec<Region>> {
     let mut all = regions.list().to_vec();
-    if let Some(text) = store.meta(KEY).await? {
+    if let Some(text) = settings.setting(ports::REGIONS).await? {
         let known: Vec<Region> = serde_json::from_str(&text).context("the store's catalogue of regions is damaged")?;
         for region in known {
             if all.iter().all(|ours| ours.id != region.id) {
@@ -132,7 +151,7 @@ pub(crate) async fn publish_regions(store: &SqliteStore, regions: &Regions) -> R
             }
         }
     }
-    store.set_meta(KEY, &serde_json::to_string(&all)?).await?;
+    settings.set_setting(ports::REGIONS, &serde_json::to_string(&all)?).await?;
     Ok(all)
 }
 
@@ -150,7 +169,7 @@ impl Quarantine {
     }
 
     /// Keeps lines; durable before the ledger that counts them is sent.
-    pub(crate) fn keep(&mut self, lines: &[Quarantined]) -> Result<()> {
+    pub(crate) fn keep_now(&mut self, lines: &[Quarantined]) -> std::io::Result<()> {
         let Some(path) = self.path.as_ref().filter(|_| !lines.is_empty()) else { return Ok(()) };
         let file = match &mut self.file {
             Some(file) => file,
@@ -158,21 +177,51 @@ impl Quarantine {
                 if let Some(parent) = path.parent() {
                     fs::create_dir_all(parent)?;
                 }
-                let opened = OpenOptions::new().create(true).append(true).open(path);
-                self.file.insert(opened.with_context(|| format!("{} cannot be written", path.display()))?)
+                self.file.insert(OpenOptions::new().create(true).append(true).open(path)?)
             }
         };
-        let mut text = Vec::new();
-        for line in lines {
-            serde_json::to_writer(&mut text, line)?;
-            text.push(b'\n');
-        }
-        file.write_all(&text)?;
-        Ok(file.sync_data()?)
+        file.write_all(&ndjson(lines))?;
+        file.sync_data()
     }
 
     /// Where they are, when there are any.
     pub(crate) fn path(&self) -> Option<&Path> {
         self.file.as_ref().and(self.path.as_deref())
+    }
+}
+
+impl Aside for Quarantine {
+    async fn keep(&mut self, lines: &[Quarantined]) -> Result<(), PortError> {
+        self.keep_now(lines).map_err(|error| {
+            let path = self.path.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
+            PortError::Unavailable { what: "the quarantine folder", reason: format!("{path}: {error}") }
+        })
+    }
+}
+
+/// One JSON line each.
+pub(crate) fn ndjson(lines: &[Quarantined]) -> Vec<u8> {
+    let mut text = Vec::new();
+    for line in lines {
+        // Texts and numbers always can be written.
+        let _ = serde_json::to_writer(&mut text, line);
+        text.push(b'\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_read_from_hex() {
+        assert_eq!(
+            parse_key("000102030405060708090A0b0c0d0e0f\n").map(|key| key.0),
+            Some(std::array::from_fn(|n| n as u8))
+        );
+        for bad in ["", "00", "+00102030405060708090a0b0c0d0e0f", "g00102030405060708090a0b0c0d0e0f"] {
+            assert!(parse_key(bad).is_none(), "{bad}");
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Reads the command line and starts. Holds no rule of the domain.
 
+mod cloud;
 mod cost;
 mod data;
 mod machine;
@@ -8,6 +9,7 @@ mod replay;
 mod reprocess;
 mod run;
 mod serve;
+mod stream;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -26,18 +28,35 @@ struct Cli {
     command: Option<Command>,
     #[command(flatten)]
     run: run::RunArgs,
+    /// How the log on stderr is written; BIRDSONG_LOG chooses what is told [such as warn or debug]
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text, env = "BIRDSONG_LOG_FORMAT")]
+    log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum LogFormat {
+    /// For people
+    Text,
+    /// One JSON object a line, and metrics for CloudWatch on stdout
+    Json,
 }
 
 const EXAMPLES: &str = "Examples:
   birdsong                                    run everything, then open http://localhost:8080
   birdsong replay tweets.ndjson.gz            count an archive by the regions of regions.toml
   birdsong replay --everything all --json -   count standard input as one region, one JSON line a window
+  birdsong stream --to kinesis --stream S --table T
+                                              send a live source to AWS (built with --features aws)
   birdsong reprocess --last 1h                fold the last hour of the log again and put right what differs";
 
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run everything on this machine (the default)
     Run(run::RunArgs),
+    /// Send live sources into the log, on this machine or on Kinesis
+    Stream(stream::StreamArgs),
+    /// Ask a streamer on this machine how it does
+    Health(stream::HealthArgs),
     /// Send archives of posts through the pipeline and print what was counted
     Replay(replay::ReplayArgs),
     /// Fold a part of the log again and put right what the store has otherwise
@@ -99,10 +118,16 @@ fn now_ms() -> i64 {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let filter = tracing_subscriber::EnvFilter::try_from_env("BIRDSONG_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,birdsong=info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,birdsong=info,birdsong_streamer=info"));
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    match cli.log_format {
+        LogFormat::Text => logs.init(),
+        LogFormat::Json => logs.json().flatten_event(true).init(),
+    }
     let done = match cli.command.unwrap_or(Command::Run(cli.run)) {
         Command::Run(args) => run::run(args),
+        Command::Stream(args) => stream::stream(args, cli.log_format),
+        Command::Health(args) => stream::ask_health(&args),
         Command::Replay(args) => replay::replay(args),
         Command::Reprocess(args) => reprocess::reprocess(args),
         Command::Regions(args) => regions::regions(args),

@@ -16,21 +16,23 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use birdsong_aggregator::reprocess::FUTURE_MS;
 use birdsong_api::report::{WindowReport, stored_windows};
-use birdsong_domain::frame::{self, Ledger};
-use birdsong_domain::ports::{PostLog, ReadFrom};
-use birdsong_domain::post::{AuthorKey, PostId};
+use birdsong_domain::frame::Ledger;
+use birdsong_domain::ports::PostLog;
+use birdsong_domain::post::AuthorKey;
 use birdsong_domain::region::Regions;
 use birdsong_domain::time::WindowStart;
 use birdsong_domain::window::FoldRules;
-use birdsong_embedded::{SHARD, SqliteLog, SqliteStore};
+use birdsong_embedded::{SqliteLog, SqliteStore};
 use birdsong_sources::archive::{self, Chunk, Chunks, Line};
 use birdsong_streamer::cutter::{CutFrame, CutRules, Cutter, Origin};
+use birdsong_streamer::live::learn_sent;
 use birdsong_streamer::prepare::{Batch, Lanes};
 use birdsong_streamer::quarantine::Quarantined;
 use birdsong_streamer::recent::Recent;
 use birdsong_streamer::send::send_all;
 use clap::Args;
 
+use crate::cloud::{CloudArgs, Target};
 use crate::machine::{Disk, Folded, Machine, Memory, follow};
 use crate::{CountArgs, DataArgs, data, now_ms};
 
@@ -52,6 +54,11 @@ pub(crate) struct ReplayArgs {
     /// Archives: X v2 stream lines, search pages or flattened posts, or v1.1 statuses, one JSON a line; .gz and .zst too; - is standard input
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
+    /// Where the posts go
+    #[arg(long, value_enum, default_value_t = Target::Embedded)]
+    to: Target,
+    #[command(flatten)]
+    cloud: CloudArgs,
     #[command(flatten)]
     data: DataArgs,
     #[command(flatten)]
@@ -60,7 +67,7 @@ pub(crate) struct ReplayArgs {
     #[arg(long, default_value = "max", value_parser = parse_speed)]
     speed: Speed,
     /// Keep nothing on disk
-    #[arg(long)]
+    #[arg(long, conflicts_with = "to")]
     memory: bool,
     /// One JSON line for each window on stdout, and the ledger as one JSON line on stderr
     #[arg(long)]
@@ -102,42 +109,45 @@ pub(crate) fn replay(args: ReplayArgs) -> Result<ExitCode> {
         let rules = FoldRules { size, ..FoldRules::default() };
         let machine = Memory::new(MEMORY_LOG_BYTES);
         let plan = Plan { recent: Recent::new(RECENT_POSTS), key: data::random_key(), dir: None };
-        return through(&args, &regions, rules, &machine, &runtime, plan);
+        return through(&args, &regions, rules, &*machine.log().clone(), Some(&machine), &runtime, plan);
     }
     let dir = &args.data.data;
     let _lock = data::lock(dir)?;
     let key = data::author_key(dir)?;
+    let mut recent = Recent::new(RECENT_POSTS);
+    if args.to == Target::Kinesis {
+        #[cfg(not(feature = "aws"))]
+        crate::cloud::missing()?;
+        #[cfg(feature = "aws")]
+        {
+            let (log, settings) = runtime.block_on(args.cloud.connect())?;
+            let rules = runtime.block_on(data::fold_rules(&settings, args.count.window))?;
+            runtime.block_on(data::publish_regions(&settings, &regions))?;
+            runtime.block_on(learn_sent(&log, None, &mut recent, |records| {
+                if records.is_multiple_of(1000) {
+                    eprintln!("reading what the stream has already: {records} records …");
+                }
+            }))?;
+            let plan = Plan { recent, key, dir: Some(dir) };
+            return through(&args, &regions, rules, &log, None::<&Disk>, &runtime, plan);
+        }
+    }
     let machine = Disk { log: Arc::new(SqliteLog::open(dir)?), store: Arc::new(SqliteStore::open(dir)?) };
-    let rules = runtime.block_on(data::fold_rules(&machine.store, args.count.window))?;
-    runtime.block_on(data::publish_regions(&machine.store, &regions))?;
+    let rules = runtime.block_on(data::fold_rules(&*machine.store, args.count.window))?;
+    runtime.block_on(data::publish_regions(&*machine.store, &regions))?;
     // What an earlier run left in the log is folded first, so that our ledger counts our posts only;
     // and what the log has is known, so that it is not counted again.
     let earlier = Folded::default();
     earlier.drain.store(true, Ordering::Release);
     runtime.block_on(follow(&machine, rules, &earlier))?;
-    let mut recent = Recent::new(RECENT_POSTS);
-    runtime.block_on(learn_sent(&*machine.log, &mut recent))?;
-    through(&args, &regions, rules, &machine, &runtime, Plan { recent, key, dir: Some(dir) })
+    runtime.block_on(learn_sent(&*machine.log, None, &mut recent, |_| ()))?;
+    through(&args, &regions, rules, &*machine.log, Some(&machine), &runtime, Plan { recent, key, dir: Some(dir) })
 }
 
 struct Plan<'a> {
     recent: Recent,
     key: AuthorKey,
     dir: Option<&'a Path>,
-}
-
-async fn learn_sent<L: PostLog>(log: &L, recent: &mut Recent) -> Result<()> {
-    let mut from = ReadFrom::Oldest;
-    loop {
-        let records = log.read(SHARD, &from, 256).await?;
-        let Some(last) = records.last() else { return Ok(()) };
-        from = ReadFrom::After(last.sequence.clone());
-        for frame in records.iter().filter_map(|record| frame::decode(&record.bytes).ok()) {
-            frame.posts.iter().for_each(|post| {
-                recent.insert(PostId(post.i));
-            });
-        }
-    }
 }
 
 /// A chunk after parsing.
@@ -149,11 +159,13 @@ struct Parsed {
     stop: Option<String>,
 }
 
-fn through<M: Machine>(
+/// Sends everything to `log`, and folds it on `machine` when there is one.
+fn through<L: PostLog, M: Machine>(
     args: &ReplayArgs,
     regions: &Regions,
     rules: FoldRules,
-    machine: &M,
+    log: &L,
+    machine: Option<&M>,
     runtime: &tokio::runtime::Runtime,
     plan: Plan<'_>,
 ) -> Result<ExitCode> {
@@ -194,11 +206,12 @@ fn through<M: Machine>(
         }
         drop(batch_out);
         let sending = scope.spawn(|| {
-            let done = send(machine, frame_in, runtime);
+            let done = send(log, frame_in, runtime);
             folded.drain.store(true, Ordering::Release);
             done
         });
         let folding = scope.spawn(|| -> Result<()> {
+            let Some(machine) = machine else { return Ok(()) };
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(follow(machine, rules, &folded))
         });
@@ -215,8 +228,11 @@ fn through<M: Machine>(
     folding?;
 
     let touched = cutter.touched();
-    let reports = runtime.block_on(reports(machine, rules, &touched))?;
     let ledger = cutter.ledger();
+    let reports = match machine {
+        Some(machine) => runtime.block_on(reports(machine, rules, &touched))?,
+        None => vec![],
+    };
     if args.json {
         let mut out = std::io::BufWriter::new(std::io::stdout().lock());
         for report in &reports {
@@ -224,7 +240,7 @@ fn through<M: Machine>(
             std::io::Write::write_all(&mut out, b"\n")?;
         }
         std::io::Write::flush(&mut out)?;
-    } else {
+    } else if machine.is_some() {
         print_table(&reports);
     }
     for line in &told.unreadable {
@@ -236,12 +252,12 @@ fn through<M: Machine>(
     if let Some(path) = quarantine.path() {
         eprintln!("the lines that could not be read are listed in {}", path.display());
     }
-    let (aggregated, late) = (folded.aggregated.load(Ordering::Relaxed), folded.late.load(Ordering::Relaxed));
-    let is_balanced = ledger.balances() && ledger.sent == aggregated + late;
+    let fold = machine.map(|_| (folded.aggregated.load(Ordering::Relaxed), folded.late.load(Ordering::Relaxed)));
+    let is_balanced = ledger.balances() && fold.is_none_or(|(aggregated, late)| ledger.sent == aggregated + late);
     if args.json {
-        eprintln!("{}", ledger_json(&ledger, aggregated, late, is_balanced));
+        eprintln!("{}", ledger_json(&ledger, fold, is_balanced));
     } else {
-        print_ledger(&ledger, aggregated, late, started.elapsed());
+        print_ledger(&ledger, fold, started.elapsed());
     }
     let problems: Vec<String> = told.stop.into_iter().chain(read_errors).collect();
     if !problems.is_empty() {
@@ -353,7 +369,7 @@ fn order(
                 std::thread::sleep(due.saturating_sub(since.elapsed()));
             }
             let unreadable = parsed.batch.quarantined();
-            quarantine.keep(unreadable)?;
+            quarantine.keep_now(unreadable).context("lines that cannot be read cannot be put aside")?;
             let room = TOLD_UNREADABLE - told.unreadable.len();
             told.unreadable.extend(unreadable.iter().take(room).cloned());
             cutter.take(&parsed.batch, now_ms(), &mut frames);
@@ -374,14 +390,14 @@ fn order(
     Ok(told)
 }
 
-fn send<M: Machine>(machine: &M, frames: Receiver<Vec<CutFrame>>, runtime: &tokio::runtime::Runtime) -> Result<()> {
+fn send<L: PostLog>(log: &L, frames: Receiver<Vec<CutFrame>>, runtime: &tokio::runtime::Runtime) -> Result<()> {
     for frames in frames {
         let records = frames.iter().map(CutFrame::encode).collect::<Result<Vec<_>, _>>()?;
         let pause = |wait: Duration| async move {
             tokio::time::sleep(wait.mul_f64(rand::random::<f64>())).await;
             true
         };
-        runtime.block_on(send_all(&**machine.log(), records, pause)).map_err(|(error, left)| {
+        runtime.block_on(send_all(log, records, pause)).map_err(|(error, left)| {
             anyhow::Error::new(error).context(format!("{} frames could not be written to the log", left.len()))
         })?;
     }
@@ -430,7 +446,7 @@ fn print_table(reports: &[WindowReport]) {
     }
 }
 
-fn ledger_json(ledger: &Ledger, aggregated: u64, late: u64, is_balanced: bool) -> serde_json::Value {
+fn ledger_json(ledger: &Ledger, fold: Option<(u64, u64)>, is_balanced: bool) -> serde_json::Value {
     serde_json::json!({
         "received": ledger.received,
         "filtered": ledger.filtered,
@@ -438,19 +454,22 @@ fn ledger_json(ledger: &Ledger, aggregated: u64, late: u64, is_balanced: bool) -
         "duplicates": ledger.duplicates,
         "dropped": ledger.dropped,
         "sent": ledger.sent,
-        "aggregated": aggregated,
-        "late": late,
+        "aggregated": fold.map(|(aggregated, _)| aggregated),
+        "late": fold.map(|(_, late)| late),
         "balanced": is_balanced,
     })
 }
 
-fn print_ledger(ledger: &Ledger, aggregated: u64, late: u64, took: Duration) {
+fn print_ledger(ledger: &Ledger, fold: Option<(u64, u64)>, took: Duration) {
     let per_second = ledger.received as f64 / took.as_secs_f64().max(1e-6);
     println!(
         "received {} = sent {} + filtered {} (no region) + quarantined {} + duplicates {} + dropped {}",
         ledger.received, ledger.sent, ledger.filtered, ledger.quarantined, ledger.duplicates, ledger.dropped
     );
-    println!("sent {} = aggregated {aggregated} + late {late}", ledger.sent);
+    match fold {
+        Some((aggregated, late)) => println!("sent {} = aggregated {aggregated} + late {late}", ledger.sent),
+        None => println!("the stream has all that was sent; its aggregator folds it now"),
+    }
     println!("took {:.2} s, {per_second:.0} posts/s", took.as_secs_f64());
 }
 

@@ -4,10 +4,12 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use birdsong_aggregator::reprocess::{Before, Change, Receipt};
+use birdsong_domain::ports::{PostLog, Settings, WindowStore};
 use birdsong_domain::time::{WindowStart, parse_rfc3339, rfc3339};
 use birdsong_embedded::{SqliteLog, SqliteStore};
 use clap::Args;
 
+use crate::cloud::CloudArgs;
 use crate::{DataArgs, data, now_ms, parse_secs};
 
 #[derive(Debug, Args)]
@@ -15,6 +17,8 @@ use crate::{DataArgs, data, now_ms, parse_secs};
 pub(crate) struct ReprocessArgs {
     #[command(flatten)]
     data: DataArgs,
+    #[command(flatten)]
+    cloud: CloudArgs,
     /// How far back from now, such as 1h or 2d
     #[arg(long, value_name = "TIME", value_parser = parse_secs, required_unless_present = "from")]
     last: Option<u64>,
@@ -41,15 +45,28 @@ pub(crate) fn reprocess(args: ReprocessArgs) -> Result<ExitCode> {
 }
 
 async fn work(args: ReprocessArgs) -> Result<ExitCode> {
+    if args.cloud.stream.is_some() {
+        #[cfg(not(feature = "aws"))]
+        crate::cloud::missing()?;
+        #[cfg(feature = "aws")]
+        {
+            let (log, store) = args.cloud.connect().await?;
+            return put_right(args, &log, &store).await;
+        }
+    }
     let dir = &args.data.data;
     if !dir.join("log.sqlite").exists() {
         bail!(
-            "there is no log in {}: run `birdsong` or `birdsong replay` first, or name its folder with --data",
+            "there is no log in {}: run `birdsong` or `birdsong replay` first, or name its folder with --data (on AWS, its --stream and --table)",
             dir.display()
         );
     }
     let (log, store) = (SqliteLog::open(dir)?, SqliteStore::open(dir)?);
-    let rules = data::fold_rules(&store, None).await?;
+    put_right(args, &log, &store).await
+}
+
+async fn put_right<L: PostLog, S: WindowStore + Settings>(args: ReprocessArgs, log: &L, store: &S) -> Result<ExitCode> {
+    let rules = data::fold_rules(store, None).await?;
     let now_ms = now_ms();
     let from_ms = args.from.or(args.last.map(|secs| now_ms - secs as i64 * 1000)).context("give --last or --from")?;
     let to_ms = args.to.unwrap_or(now_ms);
@@ -60,7 +77,7 @@ async fn work(args: ReprocessArgs) -> Result<ExitCode> {
     let to = WindowStart(rules.size.start_of(to_ms - 1).0 + rules.size.ms());
     let bar = indicatif::ProgressBar::new_spinner();
     bar.set_style(indicatif::ProgressStyle::with_template("{spinner} {msg}")?);
-    let receipt = birdsong_aggregator::reprocess::reprocess(&log, &store, rules, from..to, args.dry_run, |told| {
+    let receipt = birdsong_aggregator::reprocess::reprocess(log, store, rules, from..to, args.dry_run, |told| {
         bar.set_message(format!("{} records read, up to {}", told.records, rfc3339(told.arrived_ms)));
         bar.tick();
     })

@@ -46,6 +46,8 @@ fn header() -> FrameHeader {
         counter: 1,
         cut_ms: 1_700_000_300_000,
         connected_ms: 0,
+        cut: 1,
+        frames: 0,
         live: false,
         ledger: Ledger::default(),
     }

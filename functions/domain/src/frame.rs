@@ -83,6 +83,10 @@ pub struct Ledger {
     pub duplicates: u64,
     /// Posts given up because the log was away and the spool full.
     pub dropped: u64,
+    /// Milliseconds in which the source was not listened to and whose posts will not come any more;
+    /// no posts, so not part of the balance.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub missed_ms: u64,
 }
 
 impl Ledger {
@@ -94,6 +98,7 @@ impl Ledger {
         self.quarantined += other.quarantined;
         self.duplicates += other.duplicates;
         self.dropped += other.dropped;
+        self.missed_ms += other.missed_ms;
     }
 
     /// Whether every received post is accounted for.
@@ -127,6 +132,14 @@ pub struct FrameHeader {
     pub connected_ms: i64,
     /// Whether `cut_ms` is real time, so that posts can be late and lag can be told.
     pub live: bool,
+    /// Number of the cut within its run, from 1: the frames of a cut are sent together, the ledger's
+    /// last.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cut: u64,
+    /// How many frames the cut has beside this one; only on frames of [`STREAM`]. Who reads the log
+    /// knows by it whether a run that crashed got all of its last cut into the log.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub frames: u32,
     /// What happened since the run's last frame with a ledger; only on frames of [`STREAM`].
     #[serde(default, skip_serializing_if = "Ledger::is_empty")]
     pub ledger: Ledger,
@@ -167,8 +180,8 @@ fn is_first(copy: &bool) -> bool {
     !copy
 }
 
-fn is_zero(n: &u32) -> bool {
-    *n == 0
+fn is_zero<N: Default + PartialEq>(n: &N) -> bool {
+    *n == N::default()
 }
 
 /// Most hashtags and most link hosts of one post that are kept.
@@ -436,6 +449,8 @@ mod tests {
             counter: 7,
             cut_ms: 1_700_000_100_000,
             connected_ms: 1_700_000_000_000,
+            cut: 7,
+            frames: 0,
             live: true,
             ledger: Ledger { received: 3, sent: 2, filtered: 1, ..Ledger::default() },
         }

@@ -1,7 +1,9 @@
-//! The two ports that the outside implements: the post log and the window store.
+//! The ports that the outside implements: the post log, and the window store with its settings.
 
 use std::cmp::Ordering;
 use std::future::Future;
+
+use serde::{Deserialize, Serialize};
 
 use crate::frame::Lane;
 use crate::time::WindowStart;
@@ -204,6 +206,51 @@ pub trait WindowStore: Send + Sync {
 
     /// Start of the newest window of a region, if it has any.
     fn newest(&self, region: &str) -> impl Future<Output = Result<Option<WindowStart>, PortError>> + Send;
+}
+
+/// Short texts kept beside the windows, such as the catalogue of regions. The last writer wins.
+pub trait Settings: Send + Sync {
+    /// The text under a key.
+    fn setting(&self, key: &str) -> impl Future<Output = Result<Option<String>, PortError>> + Send;
+
+    /// Writes the text under a key.
+    fn set_setting(&self, key: &str, value: &str) -> impl Future<Output = Result<(), PortError>> + Send;
+}
+
+/// Setting: length of a window in seconds, as digits.
+pub const WINDOW_SECS: &str = "window_secs";
+/// Setting: the catalogue of regions, as a JSON list of [`crate::region::Region`].
+pub const REGIONS: &str = "regions";
+/// Setting: how the sources do, as a JSON list of [`SourceState`].
+pub const SOURCES: &str = "sources";
+
+/// How a source does.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SourceState {
+    /// Name.
+    pub source: String,
+    /// `starting`, `backfill`, `connected`, `waiting` or `stopped`.
+    pub state: String,
+    /// Why it waits or stopped, and what to do about it.
+    pub reason: Option<String>,
+    /// Event time of its last post, RFC 3339.
+    pub last_post: Option<String>,
+    /// RFC 3339.
+    pub connected_since: Option<String>,
+    /// How often the connection was lost and made again.
+    pub reconnects: u64,
+    /// How often posts may have been missed for good.
+    pub gaps: u64,
+    /// Share of the posts that is asked for, when not all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sampled: Option<f64>,
+    /// Money spent at the source since the first of the month, in US dollars.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub spent_dollars: Option<f64>,
+    /// When this was written, RFC 3339; it is older than a minute only when the streamer is gone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub told: Option<String>,
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ pub const OTHER_LANGUAGE: &str = "other";
 /// Where posts without a language are counted (BCP 47's code for undetermined).
 pub const NO_LANGUAGE: &str = "und";
 
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 
 /// What folding depends on besides the log. Two runs with the same rules give the same bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -190,10 +190,10 @@ impl Aggregate {
     }
 
     fn encode(&self, out: &mut Vec<u8>) {
-        let Ledger { received, sent, filtered, quarantined, duplicates, dropped } = self.ledger;
+        let Ledger { received, sent, filtered, quarantined, duplicates, dropped, missed_ms } = self.ledger;
         let counts = [self.mentions, self.frames, self.late, self.primary, self.primary_late];
         let lag = [self.lag.sum_ms, self.lag.max_ms, self.lag.count];
-        let ledger = [received, sent, filtered, quarantined, duplicates, dropped];
+        let ledger = [received, sent, filtered, quarantined, duplicates, dropped, missed_ms];
         for count in self.kinds.iter().chain(&self.located).chain(&counts).chain(&lag).chain(&ledger) {
             wire::put_u64(out, *count);
         }
@@ -233,6 +233,7 @@ impl Aggregate {
             quarantined: reader.u64()?,
             duplicates: reader.u64()?,
             dropped: reader.u64()?,
+            missed_ms: reader.u64()?,
         };
         aggregate.newest_ms = reader.i64()?;
         for _ in 0..reader.u64()? {
@@ -321,7 +322,7 @@ impl Partial {
         }
         let mut reader = Reader::new(plain);
         if reader.u8()? != VERSION {
-            return Err(reader.error("version 2 of the stored window"));
+            return Err(reader.error("version 3 of the stored window"));
         }
         let fence = SequenceNumber::parse(reader.text()?).ok_or(reader.error("a sequence number"))?;
         let aggregate = Aggregate::decode(&mut reader)?;
@@ -345,6 +346,8 @@ mod tests {
             counter,
             cut_ms,
             connected_ms: 0,
+            cut: 1,
+            frames: 0,
             live,
             ledger: Ledger { received: 1, filtered: 1, ..Ledger::default() },
         };

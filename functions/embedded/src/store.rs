@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use birdsong_domain::frame::Lane;
-use birdsong_domain::ports::{Expected, PartialKey, PortError, PutOutcome, SequenceNumber, WindowStore};
+use birdsong_domain::ports::{Expected, PartialKey, PortError, PutOutcome, SequenceNumber, Settings, WindowStore};
 use birdsong_domain::time::{WindowStart, rfc3339};
 use birdsong_domain::window::Partial;
 use rusqlite::{OptionalExtension, Row};
@@ -120,24 +120,6 @@ impl SqliteStore {
         self.execute(SQL, (shard.to_owned(), sequence.as_str().to_owned())).await.map(drop)
     }
 
-    /// A setting that belongs to what is stored, such as the length of its windows.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub async fn meta(&self, key: &str) -> Result<Option<String>, PortError> {
-        self.text("SELECT value FROM meta WHERE key = ?1", key).await
-    }
-
-    /// Writes a setting.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    pub async fn set_meta(&self, key: &str, value: &str) -> Result<(), PortError> {
-        const SQL: &str = "INSERT INTO meta (key, value) VALUES (?1, ?2)
-            ON CONFLICT (key) DO UPDATE SET value = excluded.value";
-        self.execute(SQL, (key.to_owned(), value.to_owned())).await.map(drop)
-    }
-
     /// Deletes a partial, damaged or not, and says whether there was one.
     ///
     /// # Errors
@@ -180,6 +162,18 @@ impl SqliteStore {
         params: P,
     ) -> Result<usize, PortError> {
         self.db.write(move |connection| Ok(connection.prepare_cached(sql)?.execute(params)?)).await
+    }
+}
+
+impl Settings for SqliteStore {
+    async fn setting(&self, key: &str) -> Result<Option<String>, PortError> {
+        self.text("SELECT value FROM meta WHERE key = ?1", key).await
+    }
+
+    async fn set_setting(&self, key: &str, value: &str) -> Result<(), PortError> {
+        const SQL: &str = "INSERT INTO meta (key, value) VALUES (?1, ?2)
+            ON CONFLICT (key) DO UPDATE SET value = excluded.value";
+        self.execute(SQL, (key.to_owned(), value.to_owned())).await.map(drop)
     }
 }
 

@@ -9,7 +9,8 @@ use std::time::Duration;
 use birdsong_aggregator::Aggregator;
 use birdsong_domain::frame::{self, FrameHeader, Lane, Ledger};
 use birdsong_domain::ports::{
-    Expected, FrameRecord, LogRecord, PartialKey, PortError, PostLog, PutOutcome, ReadFrom, SequenceNumber, WindowStore,
+    Expected, FrameRecord, LogRecord, PartialKey, PortError, PostLog, PutOutcome, ReadFrom, SequenceNumber, Settings,
+    WindowStore,
 };
 use birdsong_domain::time::WindowStart;
 use birdsong_domain::window::FoldRules;
@@ -157,8 +158,8 @@ async fn a_closed_file_is_whole_without_its_companions() {
     let (log, store) = (SqliteLog::open(dir.path()).unwrap(), SqliteStore::open(dir.path()).unwrap());
     append(&log, b"x").await;
     all(&log).await;
-    store.set_meta("a", "b").await.unwrap();
-    store.meta("a").await.unwrap();
+    store.set_setting("a", "b").await.unwrap();
+    store.setting("a").await.unwrap();
     drop((log, store));
     let mut names: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     names.sort();
@@ -172,16 +173,16 @@ async fn the_store_survives_a_restart() {
     let partial = sample_partial(1, 5u64.into(), 1);
     assert_eq!(store.put(&key(), &partial, &Expected::Absent).await.unwrap(), PutOutcome::Stored);
     store.set_checkpoint(SHARD, &number("5")).await.unwrap();
-    store.set_meta("window_secs", "300").await.unwrap();
-    store.set_meta("window_secs", "60").await.unwrap();
+    store.set_setting("window_secs", "300").await.unwrap();
+    store.set_setting("window_secs", "60").await.unwrap();
     drop(store);
     let store = SqliteStore::open(dir.path()).unwrap();
     let stored = store.load(&key()).await.unwrap().unwrap();
     assert_eq!(stored.encode().unwrap(), partial.encode().unwrap());
     assert_eq!(store.checkpoint(SHARD).await.unwrap(), Some(number("5")));
     assert_eq!(store.checkpoint("other").await.unwrap(), None);
-    assert_eq!(store.meta("window_secs").await.unwrap().as_deref(), Some("60"));
-    assert_eq!(store.meta("other").await.unwrap(), None);
+    assert_eq!(store.setting("window_secs").await.unwrap().as_deref(), Some("60"));
+    assert_eq!(store.setting("other").await.unwrap(), None);
     assert!(store.delete(&key()).await.unwrap());
     assert!(!store.delete(&key()).await.unwrap());
     assert!(store.load(&key()).await.unwrap().is_none());
@@ -243,6 +244,8 @@ fn heartbeat(n: u64) -> LogRecord {
         counter: n,
         cut_ms: 300_000,
         connected_ms: 0,
+        cut: 1,
+        frames: 0,
         live: true,
         ledger: Ledger::default(),
     };

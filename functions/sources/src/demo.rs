@@ -6,10 +6,13 @@
 //! now and then something happens somewhere.
 
 use std::f64::consts::TAU;
+use std::time::Duration;
 
 use birdsong_domain::post::{AuthorKey, GeoBox, Kind, Point, PostId, SourcePost};
 use birdsong_domain::region::{Region, Regions};
 use birdsong_domain::time::SNOWFLAKE_EPOCH_MS;
+
+use crate::live::{Change, Clock, Intake};
 
 /// Name of the source in frames and in the status.
 pub const NAME: &str = "demo";
@@ -23,6 +26,9 @@ const ELSEWHERE: f64 = 0.06;
 const TWICE: f64 = 0.004;
 /// A burst may begin in each slot of this many seconds.
 const BURST_SLOT_SECS: i64 = 1800;
+
+/// How often the live stream looks whether a second is over.
+const TICK: Duration = Duration::from_millis(200);
 
 const TAGS: &[&str] = &[
     "NowPlaying",
@@ -227,6 +233,20 @@ impl Demo {
     #[must_use]
     pub fn new(seed: u64, regions: &Regions, key: AuthorKey) -> Self {
         Self { seed, key, profiles: regions.list().iter().map(Profile::new).collect() }
+    }
+
+    /// Streams from `second` on for ever, each second when it is over.
+    pub async fn stream<I: Intake>(&self, mut second: i64, clock: &Clock, intake: &mut I) {
+        intake.change(Change::Connected);
+        loop {
+            let end = clock().div_euclid(1000);
+            if second < end {
+                (second..end).for_each(|second| self.second(second, &mut |post| intake.post(post)));
+                second = end;
+                intake.flush(Some(second.to_string())).await;
+            }
+            tokio::time::sleep(TICK).await;
+        }
     }
 
     /// Hands on every post of the second that begins at `second` (seconds since 1970), with event

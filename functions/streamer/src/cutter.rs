@@ -93,6 +93,9 @@ pub struct Cutter {
     oldest_wait_ms: Option<i64>,
     last_cut_ms: i64,
     ledger_counter: u64,
+    cut_counter: u64,
+    /// Whether somebody listens to the source: a heartbeat says so.
+    is_listening: bool,
 }
 
 impl Cutter {
@@ -114,6 +117,8 @@ impl Cutter {
             newest_ms: None,
             oldest_wait_ms: None,
             ledger_counter: 0,
+            cut_counter: 0,
+            is_listening: true,
         }
     }
 
@@ -137,8 +142,13 @@ impl Cutter {
                 continue;
             }
             self.unsent.sent += 1;
+            // A run that crashed may have got this post into some of its lanes.
+            let has = self.recent.take_partly(post.id);
             let mut is_full = false;
             for copy in copies {
+                if has.contains(&self.lanes.all()[copy.lane as usize]) {
+                    continue;
+                }
                 let buffer = &mut self.buffers[copy.lane as usize];
                 let newest_ms = if buffer.lines.is_empty() { post.time_ms } else { buffer.newest_ms.max(post.time_ms) };
                 buffer.newest_ms = newest_ms;
@@ -156,9 +166,53 @@ impl Cutter {
     /// Cuts when posts have waited long enough, or when a heartbeat is due.
     pub fn tick(&mut self, now_ms: i64, out: &mut Vec<CutFrame>) {
         let is_old = self.oldest_wait_ms.is_some_and(|since| now_ms - since >= self.rules.max_age_ms);
-        if self.origin.live && (is_old || now_ms - self.last_cut_ms >= self.rules.heartbeat_ms) {
+        let is_beat_due = self.is_listening && now_ms - self.last_cut_ms >= self.rules.heartbeat_ms;
+        if self.origin.live && (is_old || is_beat_due) {
             self.cut(now_ms, out);
         }
+    }
+
+    /// The source is connected since this time: heartbeats say that somebody listens.
+    pub fn connected(&mut self, since_ms: i64) {
+        self.origin.connected_ms = since_ms;
+        self.is_listening = true;
+    }
+
+    /// The source is not connected: no heartbeats until it is.
+    pub fn disconnected(&mut self) {
+        self.is_listening = false;
+    }
+
+    /// Posts of this time (milliseconds) were missed for good. Says so in each window of it, by a
+    /// ledger frame.
+    pub fn gap(&mut self, from_ms: i64, to_ms: i64, out: &mut Vec<CutFrame>) {
+        let mut at_ms = from_ms;
+        while at_ms < to_ms {
+            let window_end_ms = self.size.start_of(at_ms).0 + self.size.ms();
+            let end_ms = window_end_ms.min(to_ms);
+            self.ledger_counter += 1;
+            let header = FrameHeader {
+                lane: Lane::new(STREAM, 0),
+                source: self.origin.source.clone(),
+                run: self.origin.run.clone(),
+                counter: self.ledger_counter,
+                cut_ms: at_ms,
+                connected_ms: self.origin.connected_ms,
+                live: self.origin.live,
+                cut: 0,
+                frames: 0,
+                ledger: Ledger { missed_ms: (end_ms - at_ms) as u64, ..Ledger::default() },
+            };
+            self.total.add(&header.ledger);
+            out.push(CutFrame { header, lines: vec![] });
+            at_ms = end_ms;
+        }
+    }
+
+    /// Whether every post that was taken is cut.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        self.oldest_wait_ms.is_none()
     }
 
     /// Cuts whatever there is. A live source's frame is cut even when there was nothing: that is the
@@ -168,6 +222,8 @@ impl Cutter {
             return;
         }
         let archive_ms = self.newest_ms.unwrap_or(now_ms);
+        self.cut_counter += 1;
+        let cut_begin = out.len();
         let header = |lane: Lane, counter, cut_ms, ledger| FrameHeader {
             lane,
             source: self.origin.source.clone(),
@@ -176,6 +232,8 @@ impl Cutter {
             cut_ms: if self.origin.live { now_ms } else { cut_ms },
             connected_ms: self.origin.connected_ms,
             live: self.origin.live,
+            cut: self.cut_counter,
+            frames: 0,
             ledger,
         };
         for (lane, buffer) in self.lanes.all().iter().zip(&mut self.buffers) {
@@ -191,7 +249,9 @@ impl Cutter {
         }
         self.ledger_counter += 1;
         let lines = vec![];
-        let header = header(Lane::new(STREAM, 0), self.ledger_counter, archive_ms, self.unsent);
+        let frames = (out.len() - cut_begin) as u32;
+        let ledger_header = header(Lane::new(STREAM, 0), self.ledger_counter, archive_ms, self.unsent);
+        let header = FrameHeader { frames, ..ledger_header };
         out.push(CutFrame { header, lines });
         self.total.add(&self.unsent);
         self.unsent = Ledger::default();

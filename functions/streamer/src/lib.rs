@@ -2,9 +2,13 @@
 //!
 //! [`prepare`] is the costly half and works on any thread: it matches regions and writes the slim
 //! lines. [`cutter`] is the ordered half: it drops duplicates, gathers lanes and keeps the ledger.
-//! Neither reads a clock; both are told the time. [`send`] brings cut frames into the log.
+//! Neither reads a clock; both are told the time. [`live`] runs a source through them, with the
+//! [`outbox`] for frames that the log does not have yet; [`send`] brings an archive's frames into the
+//! log.
 
 pub mod cutter;
+pub mod live;
+pub mod outbox;
 pub mod prepare;
 pub mod quarantine;
 pub mod recent;

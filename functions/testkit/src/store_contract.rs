@@ -52,6 +52,8 @@ pub fn sample_partial(generation: u32, fence: SequenceNumber, seed: u64) -> Part
         counter: 1,
         cut_ms: 299_999,
         connected_ms: 0,
+        cut: 1,
+        frames: 0,
         live: true,
         ledger: Ledger { received: seed, filtered: seed, ..Ledger::default() },
     };

@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, anyhow};
-use birdsong_aws::DynamoStore;
 use birdsong_aws::lambda::aggregator::Handler;
-use birdsong_aws::lambda::quarantine::BucketQuarantine;
 use birdsong_aws::lambda::{init_logs, required};
+use birdsong_aws::{Bucket, DynamoStore};
 use birdsong_domain::time::WindowSize;
 use birdsong_domain::window::FoldRules;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
@@ -25,9 +24,7 @@ async fn main() -> Result<()> {
     };
     let config = birdsong_aws::sdk_config().await;
     let store = Arc::new(DynamoStore::new(aws_sdk_dynamodb::Client::new(&config), table));
-    // Emulators serve buckets by path.
-    let s3 = aws_sdk_s3::config::Builder::from(&config).force_path_style(config.endpoint_url().is_some()).build();
-    let quarantine = BucketQuarantine::new(aws_sdk_s3::Client::from_conf(s3), bucket);
+    let quarantine = Bucket::new(&config, bucket);
     let rules = FoldRules { size, ..FoldRules::default() };
     let handler = Handler::new(store.clone(), rules, quarantine);
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Box<RawValue>>| {

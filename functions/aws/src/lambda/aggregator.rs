@@ -126,6 +126,8 @@ mod tests {
             counter: n,
             cut_ms: n as i64 * 1000,
             connected_ms: 0,
+            cut: 1,
+            frames: 0,
             live: true,
             ledger: Ledger::default(),
         };

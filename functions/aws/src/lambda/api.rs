@@ -8,6 +8,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use birdsong_api::Api;
+use birdsong_domain::ports::{self, Settings, SourceState};
 use birdsong_domain::region::Region;
 use birdsong_domain::time::WindowSize;
 use birdsong_domain::window::FoldRules;
@@ -16,8 +17,8 @@ use tower::ServiceExt;
 
 use crate::DynamoStore;
 
-/// How long the catalogue of regions is taken as it was read.
-const CATALOGUE_FRESH: Duration = Duration::from_secs(60);
+/// How long the catalogue of regions and the states of the sources are taken as they were read.
+const CATALOGUE_FRESH: Duration = Duration::from_secs(15);
 
 /// The router, with the catalogue that the streamer published to the store.
 pub struct Service {
@@ -53,19 +54,23 @@ impl Service {
         if let Some((_, router)) = kept.as_ref().filter(|(read, _)| read.elapsed() < CATALOGUE_FRESH) {
             return Ok(router.clone());
         }
-        let text = self.store.meta("regions").await?.unwrap_or_else(|| "[]".into());
-        let regions: Vec<Region> =
-            serde_json::from_str(&text).context("the store's catalogue of regions is damaged")?;
-        let size = match self.store.meta("window_secs").await? {
+        let setting = |key| self.store.setting(key);
+        let (regions, secs, sources) =
+            tokio::try_join!(setting(ports::REGIONS), setting(ports::WINDOW_SECS), setting(ports::SOURCES))?;
+        let regions: Vec<Region> = serde_json::from_str(regions.as_deref().unwrap_or("[]"))
+            .context("the store's catalogue of regions is damaged")?;
+        let size = match secs {
             Some(text) => WindowSize::from_secs(text.parse().context("the store's window length is no number")?)?,
             None => WindowSize::FIVE_MINUTES,
         };
+        let sources: Vec<SourceState> = serde_json::from_str(sources.as_deref().unwrap_or("[]"))
+            .context("the store's list of sources is damaged")?;
         let api = Api {
             store: self.store.clone(),
             regions: Arc::new(regions),
             rules: FoldRules { size, ..FoldRules::default() },
             now_ms: self.now_ms.clone(),
-            sources: Arc::new(Vec::new),
+            sources: Arc::new(move || sources.clone()),
         };
         let router = birdsong_api::router(api).layer(tower_http::compression::CompressionLayer::new());
         Ok(kept.insert((Instant::now(), router)).1.clone())

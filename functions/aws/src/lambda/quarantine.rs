@@ -3,11 +3,11 @@
 
 use std::future::Future;
 
-use aws_sdk_s3::Client;
-use aws_sdk_s3::primitives::ByteStream;
 use birdsong_domain::ports::PortError;
 use birdsong_domain::time::rfc3339;
 use serde::Serialize;
+
+use crate::Bucket;
 
 /// A record put aside.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -52,31 +52,10 @@ pub trait Quarantine: Send + Sync {
     fn keep(&self, poison: &Poison) -> impl Future<Output = Result<(), PortError>> + Send;
 }
 
-/// The quarantine in a bucket.
-#[derive(Clone, Debug)]
-pub struct BucketQuarantine {
-    client: Client,
-    bucket: String,
-}
-
-impl BucketQuarantine {
-    /// Puts objects into `bucket`.
-    #[must_use]
-    pub fn new(client: Client, bucket: String) -> Self {
-        Self { client, bucket }
-    }
-}
-
-impl Quarantine for BucketQuarantine {
+impl Quarantine for Bucket {
     async fn keep(&self, poison: &Poison) -> Result<(), PortError> {
-        let what = "the quarantine bucket";
-        let body = serde_json::to_vec(poison).map_err(|e| PortError::Refused { what, reason: e.to_string() })?;
-        let put = self.client.put_object().bucket(&self.bucket).key(poison.key()).content_type("application/json");
-        match put.body(ByteStream::from(body)).send().await {
-            Ok(_) => Ok(()),
-            Err(error) => {
-                Err(PortError::Unavailable { what, reason: aws_sdk_s3::error::DisplayErrorContext(&error).to_string() })
-            }
-        }
+        let body = serde_json::to_vec(poison)
+            .map_err(|e| PortError::Refused { what: "the quarantine", reason: e.to_string() })?;
+        self.put(&poison.key(), "application/json", body).await
     }
 }

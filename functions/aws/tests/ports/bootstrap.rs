@@ -13,6 +13,7 @@ use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::routing::{get, post, put};
 use birdsong_aws::DynamoStore;
 use birdsong_domain::frame::{self, FrameHeader, Lane, Ledger};
+use birdsong_domain::ports::Settings;
 use serde_json::{Value, json};
 use tokio::sync::{Notify, mpsc};
 
@@ -130,6 +131,8 @@ fn a_frame(n: u64) -> Vec<u8> {
         counter: n,
         cut_ms: BEGIN + n as i64 * 1000,
         connected_ms: BEGIN,
+        cut: 1,
+        frames: 0,
         live: true,
         ledger: Ledger::default(),
     };
@@ -163,7 +166,7 @@ async fn events_go_in_at_one_function_and_come_out_at_the_other() {
     create_table(&client).await;
     let store = DynamoStore::new(client, NAME.into());
     let regions = json!([{"id": "all", "name": "Everything", "boxes": [], "keywords": [], "languages": []}]);
-    store.set_meta("regions", &regions.to_string()).await.unwrap();
+    store.set_setting("regions", &regions.to_string()).await.unwrap();
 
     let bucket = Bucket::default();
     let keep = async |State(bucket): State<Bucket>, uri: Uri, body: String| {

@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use birdsong_aws::DynamoStore;
 use birdsong_domain::frame::Lane;
-use birdsong_domain::ports::{Expected, PartialKey, PortError, PutOutcome, WindowStore};
+use birdsong_domain::ports::{Expected, PartialKey, PortError, PutOutcome, Settings, WindowStore};
 use birdsong_domain::time::WindowStart;
 use birdsong_testkit::sample_partial;
 
@@ -84,7 +84,7 @@ async fn calls_are_tried_again_when_that_may_help() {
             let call = async || match operation {
                 "GetItem" => store.load(&key(WINDOW)).await.map(drop),
                 "Query" => store.newest("a").await.map(drop),
-                _ => store.set_meta("x", "y").await,
+                _ => store.set_setting("x", "y").await,
             };
             faults.script(operation, std::iter::repeat_n(fault.clone(), 3));
             assert!(call().await.is_ok(), "{operation} {fault:?}");
@@ -198,12 +198,12 @@ async fn windows_expire_when_told_to() {
 #[tokio::test]
 async fn settings_come_back() {
     let store = emulators::store().await;
-    assert_eq!(store.meta("regions").await.unwrap(), None);
+    assert_eq!(store.setting("regions").await.unwrap(), None);
     for value in ["", "[{\"id\":\"montréal\"}]", &"x".repeat(300_000)] {
-        store.set_meta("regions", value).await.unwrap();
-        assert_eq!(store.meta("regions").await.unwrap().as_deref(), Some(value));
+        store.set_setting("regions", value).await.unwrap();
+        assert_eq!(store.setting("regions").await.unwrap().as_deref(), Some(value));
     }
-    assert_eq!(store.meta("other").await.unwrap(), None);
-    let error = store.set_meta("regions", &"x".repeat(500_000)).await.unwrap_err();
+    assert_eq!(store.setting("other").await.unwrap(), None);
+    let error = store.set_setting("regions", &"x".repeat(500_000)).await.unwrap_err();
     assert!(matches!(error, PortError::Refused { .. }), "{error}");
 }

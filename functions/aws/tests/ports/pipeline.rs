@@ -50,6 +50,8 @@ fn frames() -> Vec<FrameRecord> {
             counter: n as u64,
             cut_ms,
             connected_ms: BEGIN,
+            cut: 1,
+            frames: 0,
             live: true,
             ledger: Ledger { received: 3, ..Ledger::default() },
         };

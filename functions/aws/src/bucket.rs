@@ -1,0 +1,37 @@
+//! A bucket that things are put into.
+
+use aws_config::SdkConfig;
+use aws_sdk_s3::Client;
+use aws_sdk_s3::error::DisplayErrorContext;
+use aws_sdk_s3::primitives::ByteStream;
+use birdsong_domain::ports::PortError;
+
+/// A bucket of objects for people to look at.
+#[derive(Clone, Debug)]
+pub struct Bucket {
+    client: Client,
+    name: String,
+}
+
+impl Bucket {
+    /// The bucket of this name. Nothing is called before the first use.
+    #[must_use]
+    pub fn new(config: &SdkConfig, name: String) -> Self {
+        // Emulators serve buckets by path.
+        let is_path = config.endpoint_url().is_some();
+        let config = aws_sdk_s3::config::Builder::from(config).force_path_style(is_path).build();
+        Self { client: Client::from_conf(config), name }
+    }
+
+    /// Puts an object.
+    ///
+    /// # Errors
+    /// When the bucket does not take it.
+    pub async fn put(&self, key: &str, content_type: &str, bytes: Vec<u8>) -> Result<(), PortError> {
+        let put = self.client.put_object().bucket(&self.name).key(key).content_type(content_type);
+        put.body(ByteStream::from(bytes)).send().await.map(drop).map_err(|error| PortError::Unavailable {
+            what: "the quarantine bucket",
+            reason: DisplayErrorContext(&error).to_string(),
+        })
+    }
+}

@@ -1,0 +1,92 @@
+//! Kinesis and DynamoDB in place of the data folder's log and store, when built with `aws`.
+
+use clap::{Args, ValueEnum};
+
+/// Where frames go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Target {
+    /// The log in the data folder
+    Embedded,
+    /// A Kinesis stream (--stream), with its table (--table)
+    Kinesis,
+}
+
+/// Names on AWS. Credentials, region and endpoint come from the environment as everywhere
+/// (`AWS_PROFILE`, `AWS_REGION`, `AWS_ENDPOINT_URL` …).
+#[derive(Debug, Args)]
+pub(crate) struct CloudArgs {
+    /// Kinesis stream
+    #[arg(long, value_name = "NAME", env = "BIRDSONG_STREAM", requires = "table")]
+    pub(crate) stream: Option<String>,
+    /// DynamoDB table
+    #[arg(long, value_name = "NAME", env = "BIRDSONG_TABLE")]
+    pub(crate) table: Option<String>,
+    /// Bucket for what cannot be read from a live source [default: the data folder]
+    #[arg(long, value_name = "NAME", env = "BIRDSONG_QUARANTINE_BUCKET")]
+    quarantine_bucket: Option<String>,
+}
+
+#[cfg(not(feature = "aws"))]
+pub(crate) fn missing() -> anyhow::Result<()> {
+    anyhow::bail!("this birdsong was built without AWS: build it with `cargo build --release --features aws`")
+}
+
+#[cfg(feature = "aws")]
+mod connected {
+    use std::path::Path;
+
+    use anyhow::{Context, Result};
+    use birdsong_aws::{Bucket, DynamoStore, KinesisLog};
+    use birdsong_domain::ports::PortError;
+    use birdsong_domain::time::rfc3339;
+    use birdsong_streamer::live::Aside;
+    use birdsong_streamer::quarantine::Quarantined;
+
+    use super::CloudArgs;
+    use crate::{data, now_ms};
+
+    impl CloudArgs {
+        pub(crate) async fn connect(&self) -> Result<(KinesisLog, DynamoStore)> {
+            let name = |name: &Option<String>, option| {
+                name.clone()
+                    .with_context(|| format!("name the {option} with --{option}, as `terraform output` tells it"))
+            };
+            Ok(birdsong_aws::connect(name(&self.stream, "stream")?, name(&self.table, "table")?).await)
+        }
+
+        pub(crate) async fn aside(&self, dir: &Path, run: &str) -> CloudAside {
+            match &self.quarantine_bucket {
+                Some(bucket) => {
+                    let bucket = Bucket::new(&birdsong_aws::sdk_config().await, bucket.clone());
+                    CloudAside::Bucket { bucket, run: run.to_owned(), objects: 0 }
+                }
+                None => CloudAside::Folder(data::Quarantine::new(Some(dir), run)),
+            }
+        }
+    }
+
+    /// Where unreadable lines go.
+    pub(crate) enum CloudAside {
+        Folder(data::Quarantine),
+        /// One object for each batch that has any: `unreadable/YYYY/MM/DD/RUN-N.ndjson`.
+        Bucket {
+            bucket: Bucket,
+            run: String,
+            objects: u64,
+        },
+    }
+
+    impl Aside for CloudAside {
+        async fn keep(&mut self, lines: &[Quarantined]) -> Result<(), PortError> {
+            match self {
+                Self::Folder(folder) => folder.keep(lines).await,
+                Self::Bucket { bucket, run, objects } => {
+                    *objects += 1;
+                    let day = rfc3339(now_ms())[..10].replace('-', "/");
+                    let key = format!("unreadable/{day}/{run}-{objects:06}.ndjson");
+                    bucket.put(&key, "application/x-ndjson", data::ndjson(lines)).await
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,454 @@
+//! Live sources into the log, for `birdsong run` and `birdsong stream`.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use axum::http::StatusCode;
+use birdsong_domain::frame::Ledger;
+use birdsong_domain::ports::{self, PostLog, Settings};
+use birdsong_domain::post::AuthorKey;
+use birdsong_domain::region::Regions;
+use birdsong_domain::time::rfc3339;
+use birdsong_domain::window::FoldRules;
+use birdsong_embedded::{SqliteLog, SqliteStore};
+use birdsong_sources::demo::{self, Demo};
+use birdsong_sources::live::{Clock, Intake};
+use birdsong_streamer::cutter::{CutFrame, CutRules, Cutter, Origin};
+use birdsong_streamer::live::{self, Aside, Board, Ended, Pipe, Start};
+use birdsong_streamer::outbox::{Outbox, ResumePoint};
+use birdsong_streamer::prepare::{Batch, Lanes};
+use birdsong_streamer::recent::Recent;
+use birdsong_streamer::send::send_all;
+use clap::Args;
+use serde_json::json;
+use tokio::sync::watch;
+
+use crate::cloud::{CloudArgs, Target};
+use crate::{CountArgs, DataArgs, LogFormat, data, now_ms, parse_secs};
+
+/// Posts that a live stream remembers, to find repeated ones.
+const RECENT_POSTS: usize = 1 << 17;
+/// How long the log may take for the rest at the end; Fargate kills a task 60 s after it asked it to
+/// stop.
+const DRAIN: Duration = Duration::from_secs(20);
+/// How often the sources' states are written to the settings.
+const TELL_EVERY: Duration = Duration::from_secs(30);
+/// How often metrics are printed.
+const METRICS_EVERY: Duration = Duration::from_secs(60);
+/// A source that has not gone round for this long is stuck, which a restart mends.
+const STUCK_MS: i64 = 120_000;
+
+#[derive(Debug, Args)]
+#[command(after_help = STREAM_HELP)]
+pub(crate) struct StreamArgs {
+    /// Where frames go
+    #[arg(long, value_enum, default_value_t = Target::Embedded, env = "BIRDSONG_TO")]
+    to: Target,
+    #[command(flatten)]
+    cloud: CloudArgs,
+    #[command(flatten)]
+    data: DataArgs,
+    #[command(flatten)]
+    count: CountArgs,
+    #[command(flatten)]
+    source: SourceArgs,
+    /// Port of GET /healthz on loopback; 0 takes any free one, and without it there is none
+    #[arg(long, value_name = "PORT", env = "BIRDSONG_HEALTH_PORT")]
+    health_port: Option<u16>,
+}
+
+const STREAM_HELP: &str = "It only fills the log. On one machine, `birdsong run --source none` with the same --data
+folds and serves it; on AWS the functions do.
+
+A task's environment may hold all of it: BIRDSONG_TO, BIRDSONG_STREAM, BIRDSONG_TABLE,
+BIRDSONG_SOURCE, BIRDSONG_REGIONS_TOML (the file's content), BIRDSONG_AUTHOR_KEY (32 hex digits),
+BIRDSONG_QUARANTINE_BUCKET, BIRDSONG_HEALTH_PORT, BIRDSONG_LOG_FORMAT=json.";
+
+/// Where posts come from.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct SourceArgs {
+    /// Where posts come from: demo (made up) or none
+    #[arg(long, default_value = "demo", env = "BIRDSONG_SOURCE", value_parser = parse_source)]
+    pub(crate) source: Source,
+    /// Seed of the made-up stream
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub(crate) seed: u64,
+    /// How much of the past the made-up stream begins with
+    #[arg(long, default_value = "1d", value_name = "TIME", value_parser = parse_secs)]
+    pub(crate) backfill: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// A made-up stream: some of the past at once, then live.
+    Demo,
+    /// None: only serve what is stored, such as replayed archives.
+    None,
+}
+
+fn parse_source(text: &str) -> Result<Source, String> {
+    match text {
+        "demo" => Ok(Source::Demo),
+        "none" => Ok(Source::None),
+        _ => Err(format!("there is no source {text:?}; there are demo and none")),
+    }
+}
+
+/// What all sources of one process share.
+pub(crate) struct Streamer<L, S> {
+    pub(crate) regions: Arc<Regions>,
+    pub(crate) rules: FoldRules,
+    pub(crate) key: AuthorKey,
+    pub(crate) log: Arc<L>,
+    pub(crate) settings: Arc<S>,
+    /// Folder of frames that wait for the log.
+    pub(crate) spool: PathBuf,
+    pub(crate) board: Arc<Board>,
+    /// True when it is time to stop.
+    pub(crate) stop: watch::Receiver<bool>,
+}
+
+impl<L: PostLog + 'static, S: Settings + 'static> Streamer<L, S> {
+    /// Streams until told to stop, and sends what is left then.
+    pub(crate) async fn run<Q: Aside>(self, args: &SourceArgs, aside: Q) -> Result<Ended> {
+        let (demo, backfill) = match args.source {
+            Source::Demo => (Demo::new(args.seed, &self.regions, self.key), args.backfill),
+            Source::None => return Ok(Ended::default()),
+        };
+        let clock: Clock = Arc::new(now_ms);
+        let outbox = self.outbox(demo::NAME)?;
+        let mut start = live::start(&*self.log, &*self.settings, demo::NAME, &outbox, RECENT_POSTS, now_ms()).await?;
+        let second = start.point.resume.as_ref().and_then(|text| text.parse().ok()).unwrap_or(i64::MIN);
+        let second = second.max(now_ms().div_euclid(1000) - i64::try_from(backfill).unwrap_or(i64::MAX));
+        let second = self.backfill(&demo, second, &mut start.recent).await?;
+
+        let (mut feeder, inbox) = live::feeder(demo::NAME, &self.regions, &clock, &self.board);
+        let pipe = self.pipe(demo::NAME, outbox, start, aside, &clock);
+        let mut stop = self.stop.clone();
+        let feeding = async move {
+            tokio::select! {
+                _ = stop.wait_for(|stop| *stop) => (),
+                () = demo.stream(second, &clock, &mut feeder) => (),
+            }
+            // What was gathered and not handed on yet.
+            feeder.flush(None).await;
+        };
+        let (ended, ()) = tokio::join!(live::run(pipe, inbox), feeding);
+        Ok(ended?)
+    }
+
+    /// Frames that an earlier run could not send, and room for more.
+    fn outbox(&self, source: &str) -> Result<Outbox> {
+        let outbox = live::spool(&self.spool, source)
+            .with_context(|| format!("the spool folder {} cannot be used", self.spool.display()))?;
+        if !outbox.is_empty() {
+            tracing::info!(
+                source,
+                bytes = outbox.waiting_bytes(),
+                "frames of the last run wait in the spool, sending them"
+            );
+        }
+        Ok(outbox)
+    }
+
+    fn pipe<Q: Aside>(&self, source: &str, outbox: Outbox, start: Start, aside: Q, clock: &Clock) -> Pipe<L, S, Q> {
+        Pipe {
+            source: source.to_owned(),
+            run: data::run_id(),
+            regions: self.regions.clone(),
+            size: self.rules.size,
+            rules: CutRules::default(),
+            log: self.log.clone(),
+            settings: self.settings.clone(),
+            aside,
+            outbox,
+            start,
+            board: self.board.clone(),
+            clock: clock.clone(),
+            jitter: rand::random::<f64>,
+            drain: DRAIN,
+        }
+    }
+
+    /// Sends the demo's posts from `second` on until now, as an archive: nothing of it is late, and it
+    /// says nothing about lag. Gives the first second that is left.
+    async fn backfill(&self, demo: &Demo, first: i64, recent: &mut Recent) -> Result<i64> {
+        let origin = Origin { source: demo::NAME.into(), run: data::run_id(), live: false, connected_ms: now_ms() };
+        let lanes = Lanes::new(&self.regions);
+        let mut past = Cutter::new(
+            origin,
+            CutRules::default(),
+            self.rules.size,
+            lanes.clone(),
+            std::mem::replace(recent, Recent::new(1)),
+        );
+        self.board.tell(demo::NAME, |state| state.state = "backfill".into());
+        let (mut frames, mut second) = (vec![], first);
+        let mut now_second = now_ms().div_euclid(1000);
+        let window_secs = i64::from(self.rules.size.secs());
+        while second < now_second && !*self.stop.borrow() {
+            // One cut a window, so that each of them knows that it was looked at.
+            let end = ((second.div_euclid(window_secs) + 1) * window_secs).min(now_second);
+            let mut batch = Batch::default();
+            for second in second..end {
+                demo.second(second, &mut |post| batch.add(&self.regions, &lanes, post));
+            }
+            past.take(&batch, now_ms(), &mut frames);
+            past.cut(now_ms(), &mut frames);
+            second = end;
+            if frames.len() >= 64 || second >= now_second {
+                self.send(&mut frames).await?;
+                let point = ResumePoint { resume: Some(second.to_string()), at_ms: now_ms() };
+                live::save_resume(&*self.settings, demo::NAME, &point).await?;
+                tokio::task::yield_now().await;
+            }
+            now_second = now_ms().div_euclid(1000);
+        }
+        let made_up = past.ledger();
+        if made_up.sent > 0 {
+            tracing::info!("demo: filled {} posts since {}", made_up.sent, rfc3339(first * 1000));
+        }
+        *recent = past.into_recent();
+        Ok(second)
+    }
+
+    async fn send(&self, frames: &mut Vec<CutFrame>) -> Result<()> {
+        let records = frames.iter().map(CutFrame::encode).collect::<Result<Vec<_>, _>>()?;
+        frames.clear();
+        let pause = |wait: Duration| {
+            let full_jitter = wait.mul_f64(rand::random::<f64>());
+            tracing::warn!("the log did not take all frames, trying again");
+            let stop = self.stop.clone();
+            async move {
+                tokio::time::sleep(full_jitter).await;
+                !*stop.borrow()
+            }
+        };
+        send_all(&*self.log, records, pause).await.map_err(|(error, left)| {
+            anyhow::Error::new(error).context(format!("{} frames could not be written to the log", left.len()))
+        })
+    }
+}
+
+pub(crate) fn stream(args: StreamArgs, format: LogFormat) -> Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let done = runtime.block_on(work(args, format));
+    runtime.shutdown_background();
+    done
+}
+
+async fn work(args: StreamArgs, format: LogFormat) -> Result<ExitCode> {
+    let stop = stop_signal()?;
+    if args.source.source == Source::None {
+        bail!("--source none streams nothing; choose a source with --source");
+    }
+    let regions = Arc::new(data::load_regions(&args.count)?);
+    let dir = args.data.data.clone();
+    let lock = data::lock(&dir)?;
+    let key = data::author_key(&dir)?;
+    let spool = dir.join("spool");
+    let run = data::run_id();
+    match args.to {
+        Target::Embedded => {
+            let (log, store) = (Arc::new(SqliteLog::open(&dir)?), Arc::new(SqliteStore::open(&dir)?));
+            let aside = data::Quarantine::new(Some(&dir), &run);
+            through(args, format, stop, (log, store), aside, regions, key, spool).await?;
+        }
+        #[cfg(feature = "aws")]
+        Target::Kinesis => {
+            let (log, store) = args.cloud.connect().await?;
+            let aside = args.cloud.aside(&dir, &run).await;
+            through(args, format, stop, (Arc::new(log), Arc::new(store)), aside, regions, key, spool).await?;
+        }
+        #[cfg(not(feature = "aws"))]
+        Target::Kinesis => crate::cloud::missing()?,
+    }
+    drop(lock);
+    Ok(ExitCode::SUCCESS)
+}
+
+#[expect(clippy::too_many_arguments, reason = "called for two kinds of log, with what they have in common")]
+async fn through<L, S, Q>(
+    args: StreamArgs,
+    format: LogFormat,
+    stop: watch::Receiver<bool>,
+    (log, settings): (Arc<L>, Arc<S>),
+    aside: Q,
+    regions: Arc<Regions>,
+    key: AuthorKey,
+    spool: PathBuf,
+) -> Result<()>
+where
+    L: PostLog + 'static,
+    S: Settings + 'static,
+    Q: Aside,
+{
+    // What is wrong with names or rights shows here, before anything is read from a source.
+    log.shards().await.context("the log cannot be used")?;
+    let rules = data::fold_rules(&*settings, args.count.window).await?;
+    data::publish_regions(&*settings, &regions).await?;
+    let board = Arc::new(Board::default());
+    if let Some(port) = args.health_port {
+        let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
+        let listener =
+            tokio::net::TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
+        tracing::info!("health at http://{}/healthz", listener.local_addr()?);
+        let board = board.clone();
+        let router = axum::Router::new().route("/healthz", axum::routing::get(move || async move { health(&board) }));
+        tokio::spawn(axum::serve(listener, router).into_future());
+    }
+    let telling = tokio::spawn(tell(settings.clone(), board.clone(), format));
+    let to = match args.to {
+        Target::Embedded => args.data.data.display().to_string(),
+        Target::Kinesis => args.cloud.stream.clone().unwrap_or_default(),
+    };
+    tracing::info!(to, regions = regions.list().len(), window_secs = rules.size.secs(), "streaming");
+    let streamer = Streamer { regions, rules, key, log, settings: settings.clone(), spool, board: board.clone(), stop };
+    let ended = streamer.run(&args.source, aside).await;
+    telling.abort();
+    for standing in board.standings() {
+        board.tell(&standing.state.source, |state| {
+            state.state = "stopped".into();
+            state.connected_since = None;
+        });
+    }
+    if let Err(error) = tell_states(&*settings, &board).await {
+        tracing::warn!("the sources' states could not be written: {error}");
+    }
+    let ended = ended?;
+    let Ledger { received, sent, filtered, quarantined, duplicates, dropped, .. } = ended.ledger;
+    tracing::info!(
+        received,
+        sent,
+        filtered,
+        quarantined,
+        duplicates,
+        dropped,
+        spooled_bytes = ended.left_bytes,
+        "stopped"
+    );
+    Ok(())
+}
+
+/// 503 only for what a restart would mend: a source whose loop stands still. A log or a source that
+/// is away is not mended by a restart.
+fn health(board: &Board) -> (StatusCode, axum::Json<serde_json::Value>) {
+    let now_ms = now_ms();
+    let standings = board.standings();
+    let stuck: Vec<_> = standings
+        .iter()
+        .filter(|standing| standing.beat_ms > 0 && now_ms - standing.beat_ms > STUCK_MS)
+        .map(|standing| standing.state.source.clone())
+        .collect();
+    let status = if stuck.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let states: Vec<_> = standings.into_iter().map(|standing| standing.state).collect();
+    (status, axum::Json(json!({"ok": stuck.is_empty(), "stuck": stuck, "sources": states})))
+}
+
+async fn tell_states<S: Settings>(settings: &S, board: &Board) -> Result<()> {
+    let told = rfc3339(now_ms());
+    let mut states = board.states();
+    states.iter_mut().for_each(|state| state.told = Some(told.clone()));
+    Ok(settings.set_setting(ports::SOURCES, &serde_json::to_string(&states)?).await?)
+}
+
+/// Writes the states for the API, and metrics for CloudWatch, from time to time.
+async fn tell<S: Settings>(settings: Arc<S>, board: Arc<Board>, format: LogFormat) {
+    let mut before = Vec::<(String, Ledger)>::new();
+    let mut metrics = tokio::time::interval(METRICS_EVERY);
+    let mut states = tokio::time::interval(TELL_EVERY);
+    loop {
+        tokio::select! {
+            _ = states.tick() => if let Err(error) = tell_states(&*settings, &board).await {
+                tracing::warn!("the sources' states could not be written: {error}");
+            },
+            _ = metrics.tick() => for standing in board.standings() {
+                let source = &standing.state.source;
+                let last = before.iter().find(|(name, _)| name == source).map(|(_, ledger)| *ledger).unwrap_or_default();
+                if format == LogFormat::Json {
+                    println!("{}", metrics_line(&standing, last, now_ms()));
+                }
+                before.retain(|(name, _)| name != source);
+                before.push((source.clone(), standing.ledger));
+            },
+        }
+    }
+}
+
+/// What happened since `last`, in the embedded metric format that CloudWatch reads out of log lines.
+fn metrics_line(standing: &live::Standing, last: Ledger, now_ms: i64) -> serde_json::Value {
+    let metric = |name: &str, unit: &str| json!({"Name": name, "Unit": unit});
+    let names = ["received", "sent", "filtered", "unreadable", "duplicates", "dropped", "reconnects", "gaps"];
+    let metrics: Vec<_> =
+        names.iter().map(|name| metric(name, "Count")).chain([metric("waiting_bytes", "Bytes")]).collect();
+    let now = standing.ledger;
+    json!({
+        "_aws": {
+            "Timestamp": now_ms,
+            "CloudWatchMetrics": [{
+                "Namespace": "Birdsong", "Dimensions": [["service", "source"]], "Metrics": metrics,
+            }],
+        },
+        "service": "streamer",
+        "source": standing.state.source,
+        "received": now.received - last.received,
+        "sent": now.sent - last.sent,
+        "filtered": now.filtered - last.filtered,
+        "unreadable": now.quarantined - last.quarantined,
+        "duplicates": now.duplicates - last.duplicates,
+        "dropped": now.dropped - last.dropped,
+        "reconnects": standing.state.reconnects,
+        "gaps": standing.state.gaps,
+        "waiting_bytes": standing.waiting_bytes,
+    })
+}
+
+/// Becomes true at Ctrl-C or SIGTERM.
+pub(crate) fn stop_signal() -> Result<watch::Receiver<bool>> {
+    let (stop, stopped) = watch::channel(false);
+    #[cfg(unix)]
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+    #[cfg(unix)]
+    let mut interrupt = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::interrupt())?;
+    tokio::spawn(async move {
+        #[cfg(unix)]
+        tokio::select! {
+            _ = terminate.recv() => (),
+            _ = interrupt.recv() => (),
+        }
+        #[cfg(not(unix))]
+        let _ = tokio::signal::ctrl_c().await;
+        let _ = stop.send(true);
+    });
+    Ok(stopped)
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HealthArgs {
+    /// Port that `birdsong stream --health-port` listens on
+    #[arg(long, default_value_t = 8081, env = "BIRDSONG_HEALTH_PORT")]
+    port: u16,
+}
+
+/// Asks a streamer on this machine how it does: the health check of a container that has no shell.
+pub(crate) fn ask_health(args: &HealthArgs) -> Result<ExitCode> {
+    use std::io::{Read, Write};
+    let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), args.port);
+    let patience = Duration::from_secs(4);
+    let asked = || -> std::io::Result<String> {
+        let mut stream = std::net::TcpStream::connect_timeout(&address, patience)?;
+        stream.set_read_timeout(Some(patience))?;
+        stream.write_all(b"GET /healthz HTTP/1.0\r\nHost: localhost\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.take(1 << 20).read_to_string(&mut answer)?;
+        Ok(answer)
+    };
+    let answer = asked().with_context(|| format!("no streamer answers at http://{address}/healthz"))?;
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    println!("{body}");
+    Ok(if head.split(' ').nth(1) == Some("200") { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

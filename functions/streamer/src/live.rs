@@ -1,0 +1,544 @@
+//! One live source on its way into the log.
+//!
+//! The source hands batches to a [`Feeder`]; [`run`] cuts them into frames, keeps what the log does
+//! not have in the [outbox](crate::outbox), and writes the source's resume point down only when the
+//! log has everything before it. Started again, it learns from the log what was sent behind that
+//! point, so that what the source repeats counts as a duplicate.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use birdsong_domain::frame::{self, FrameError, Ledger};
+use birdsong_domain::ports::{FrameRecord, PortError, PostLog, ReadFrom, Settings, SourceState};
+use birdsong_domain::post::SourcePost;
+use birdsong_domain::region::Regions;
+use birdsong_domain::time::{WindowSize, rfc3339};
+use birdsong_sources::live::{Change, Clock, Intake};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use crate::cutter::{CutFrame, CutRules, Cutter, Origin};
+use crate::outbox::{Cut, Outbox, OutboxLimits, ResumePoint};
+use crate::prepare::{Batch, Lanes};
+use crate::quarantine::Quarantined;
+use crate::recent::{Learner, Recent};
+
+/// Batches between source and cutter; behind them the source waits.
+const INBOX: usize = 8;
+/// How often the cutter looks at the clock.
+const TICK: Duration = Duration::from_millis(100);
+/// First and longest wait before the log is tried again.
+const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+/// How often a resume point is written down at most.
+const RESUME_EVERY: Duration = Duration::from_secs(10);
+/// A source goes back by less than this after a restart, and the log's clock and ours differ by less
+/// than the rest of it; in milliseconds.
+const CLOCK_MARGIN_MS: i64 = 60_000;
+/// Records read at a time when learning what was sent.
+const PAGE: usize = 256;
+
+/// How all sources of a streamer do, for whoever asks.
+#[derive(Debug, Default)]
+pub struct Board(Mutex<Vec<Standing>>);
+
+/// How one source does.
+#[derive(Clone, Debug, Default)]
+pub struct Standing {
+    /// As the API tells it.
+    pub state: SourceState,
+    /// Since the start.
+    pub ledger: Ledger,
+    /// Bytes of frames that the log does not have yet.
+    pub waiting_bytes: u64,
+    /// When [`run`] last went round, in milliseconds; it does many times a second.
+    pub beat_ms: i64,
+}
+
+impl Board {
+    /// All sources, in the order in which they first told something.
+    #[must_use]
+    pub fn standings(&self) -> Vec<Standing> {
+        self.0.lock().map(|all| all.clone()).unwrap_or_default()
+    }
+
+    /// The states alone.
+    #[must_use]
+    pub fn states(&self) -> Vec<SourceState> {
+        self.standings().into_iter().map(|standing| standing.state).collect()
+    }
+
+    /// Changes what is told of `source`.
+    pub fn tell(&self, source: &str, change: impl FnOnce(&mut SourceState)) {
+        self.stand(source, |standing| change(&mut standing.state));
+    }
+
+    fn stand(&self, source: &str, change: impl FnOnce(&mut Standing)) {
+        let Ok(mut all) = self.0.lock() else { return };
+        let at = all.iter().position(|standing| standing.state.source == source).unwrap_or_else(|| {
+            let state = SourceState { source: source.into(), state: "starting".into(), ..SourceState::default() };
+            all.push(Standing { state, ..Standing::default() });
+            all.len() - 1
+        });
+        change(&mut all[at]);
+    }
+}
+
+/// What a source handed on.
+#[derive(Debug, Default)]
+pub struct Gathered {
+    batch: Batch,
+    resume: Option<String>,
+    /// Times in which posts may have been missed, in milliseconds.
+    gaps: Vec<(i64, i64)>,
+    /// Since when the source is connected, or `None` while it is not; when that changed.
+    connection: Option<Option<i64>>,
+}
+
+/// The end of the pipe that a source fills.
+pub struct Feeder {
+    source: Arc<str>,
+    regions: Arc<Regions>,
+    lanes: Lanes,
+    clock: Clock,
+    board: Arc<Board>,
+    gathered: Gathered,
+    unreadable: u64,
+    was_connected: bool,
+    out: mpsc::Sender<Gathered>,
+}
+
+/// A feeder for the source of this name, and what [`run`] takes from it.
+#[must_use]
+pub fn feeder(
+    source: &str,
+    regions: &Arc<Regions>,
+    clock: &Clock,
+    board: &Arc<Board>,
+) -> (Feeder, mpsc::Receiver<Gathered>) {
+    let (out, inbox) = mpsc::channel(INBOX);
+    board.tell(source, |_| ());
+    let feeder = Feeder {
+        source: source.into(),
+        regions: regions.clone(),
+        lanes: Lanes::new(regions),
+        clock: clock.clone(),
+        board: board.clone(),
+        gathered: Gathered::default(),
+        unreadable: 0,
+        was_connected: false,
+        out,
+    };
+    (feeder, inbox)
+}
+
+impl Intake for Feeder {
+    fn post(&mut self, post: &SourcePost<'_>) {
+        self.gathered.batch.add(&self.regions, &self.lanes, post);
+    }
+
+    fn notice(&mut self) {
+        self.gathered.batch.add_notice();
+    }
+
+    fn unreadable(&mut self, reason: String, bytes: &[u8]) {
+        self.unreadable += 1;
+        let line = Quarantined::new(&self.source, self.unreadable, reason, bytes);
+        self.gathered.batch.add_unreadable(line);
+    }
+
+    async fn flush(&mut self, resume: Option<String>) {
+        self.gathered.resume = resume;
+        let gathered = std::mem::take(&mut self.gathered);
+        if let Some(newest_ms) = gathered.batch.newest_ms() {
+            self.board.tell(&self.source, |state| state.last_post = Some(rfc3339(newest_ms)));
+        }
+        if self.out.send(gathered).await.is_err() {
+            // The runner is gone and says why.
+            std::future::pending::<()>().await;
+        }
+    }
+
+    fn change(&mut self, change: Change) {
+        let now_ms = (self.clock)();
+        let source = &*self.source;
+        match &change {
+            Change::Connected => {
+                tracing::info!(source, "connected");
+                self.gathered.connection = Some(Some(now_ms));
+            }
+            Change::Waiting { reason, retry_in } => {
+                tracing::warn!(source, retry_in_secs = retry_in.as_secs_f64(), "not connected: {reason}");
+                self.gathered.connection = Some(None);
+            }
+            Change::Gap { from_ms, to_ms, reason } => {
+                let (from, to) = (rfc3339(*from_ms), rfc3339(*to_ms));
+                tracing::warn!(source, from, to, "posts may be missing: {reason}");
+                self.gathered.gaps.push((*from_ms, *to_ms));
+            }
+            Change::Sampling { share } => tracing::warn!(source, share, "only a share of the posts is asked for"),
+            Change::Spent { .. } => (),
+        }
+        let is_reconnect = self.was_connected;
+        self.was_connected |= change == Change::Connected;
+        self.board.tell(source, |state| match change {
+            Change::Connected => {
+                state.state = "connected".into();
+                state.reason = None;
+                state.connected_since = Some(rfc3339(now_ms));
+                state.reconnects += u64::from(is_reconnect);
+            }
+            Change::Waiting { reason, .. } => {
+                state.state = "waiting".into();
+                state.reason = Some(reason);
+                state.connected_since = None;
+            }
+            Change::Gap { .. } => state.gaps += 1,
+            Change::Sampling { share } => state.sampled = (share < 1.0).then_some(share),
+            Change::Spent { dollars } => state.spent_dollars = Some(dollars),
+        });
+    }
+}
+
+/// Keeps lines that could not be read.
+pub trait Aside: Send {
+    /// Keeps lines; they are safe once it returns `Ok`, and only then the ledger tells of them.
+    fn keep(&mut self, lines: &[Quarantined]) -> impl Future<Output = Result<(), PortError>> + Send;
+}
+
+/// What [`run`] works with.
+pub struct Pipe<L, S, Q> {
+    /// Name of the source.
+    pub source: String,
+    /// A fresh id of this run.
+    pub run: String,
+    /// The regions of the feeder.
+    pub regions: Arc<Regions>,
+    /// Length of a window.
+    pub size: WindowSize,
+    /// When frames are cut.
+    pub rules: CutRules,
+    /// Where frames go.
+    pub log: Arc<L>,
+    /// Where resume points are kept.
+    pub settings: Arc<S>,
+    /// Where unreadable lines go.
+    pub aside: Q,
+    /// Frames that wait for the log.
+    pub outbox: Outbox,
+    /// From [`start`].
+    pub start: Start,
+    /// Told how it goes.
+    pub board: Arc<Board>,
+    /// Milliseconds since 1970.
+    pub clock: Clock,
+    /// A number from 0 to 1, anew at each call: spreads retries.
+    pub jitter: fn() -> f64,
+    /// How long the log may take for the rest once the source has ended.
+    pub drain: Duration,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ended {
+    /// Everything since the start.
+    pub ledger: Ledger,
+    /// Posts given up because the spool was full; the ledger in the log says so, too.
+    pub dropped: u64,
+    /// Bytes that wait in the spool for the next start. Without a spool folder they are lost.
+    pub left_bytes: u64,
+}
+
+/// Why a run ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// Frames could not be made.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// Unreadable lines could not be put aside.
+    #[error("lines that cannot be read cannot be put aside: {0}")]
+    Aside(PortError),
+}
+
+/// Where a source goes on, and what is known of the posts that it may repeat.
+#[derive(Debug)]
+pub struct Start {
+    /// Everything before this is in the log or waits in the outbox.
+    pub point: ResumePoint,
+    /// Posts sent since.
+    pub recent: Recent,
+}
+
+fn resume_key(source: &str) -> String {
+    format!("resume:{source}")
+}
+
+/// Finds out where a source goes on, and remembers at least `capacity` of the posts that the log and
+/// the outbox have received since.
+///
+/// # Errors
+/// When the settings cannot be read or written, or the log or the outbox's files not be read.
+pub async fn start<L: PostLog, S: Settings>(
+    log: &L,
+    settings: &S,
+    source: &str,
+    outbox: &Outbox,
+    capacity: usize,
+    now_ms: i64,
+) -> Result<Start, PortError> {
+    let key = resume_key(source);
+    let mut start = Start { point: ResumePoint { resume: None, at_ms: now_ms }, recent: Recent::new(capacity) };
+    match settings.setting(&key).await? {
+        Some(text) => {
+            let point: ResumePoint = serde_json::from_str(&text)
+                .map_err(|error| PortError::Corrupt { what: format!("setting {key}"), reason: error.to_string() })?;
+            let from_ms = point.at_ms.saturating_sub(CLOCK_MARGIN_MS);
+            learn_sent(log, Some(from_ms), &mut start.recent, |_| ()).await?;
+            start.point = point;
+        }
+        // When this run crashes before it has a resume point, the next one learns what it sent.
+        None => save_resume(settings, source, &start.point).await?,
+    }
+    let spooled = outbox
+        .learn(&mut start.recent)
+        .map_err(|error| PortError::Unavailable { what: "the spool folder", reason: error.to_string() })?;
+    start.point = spooled.unwrap_or(start.point);
+    Ok(start)
+}
+
+/// Writes down where a source goes on.
+///
+/// # Errors
+/// When the settings cannot be written.
+pub async fn save_resume<S: Settings>(settings: &S, source: &str, point: &ResumePoint) -> Result<(), PortError> {
+    let text = serde_json::to_string(point)
+        .map_err(|error| PortError::Corrupt { what: resume_key(source), reason: error.to_string() })?;
+    settings.set_setting(&resume_key(source), &text).await
+}
+
+/// Remembers the posts that the log received since `from_ms`, or all that it has. `told` hears how
+/// many records were read.
+///
+/// # Errors
+/// When the log cannot be read.
+pub async fn learn_sent<L: PostLog>(
+    log: &L,
+    from_ms: Option<i64>,
+    recent: &mut Recent,
+    told: impl Fn(u64),
+) -> Result<(), PortError> {
+    let (mut read, mut learner) = (0, Learner::default());
+    for shard in log.shards().await? {
+        let mut from = from_ms.map_or(ReadFrom::Oldest, ReadFrom::Time);
+        loop {
+            let records = log.read(&shard, &from, PAGE).await?;
+            let Some(last) = records.last() else { break };
+            from = ReadFrom::After(last.sequence.clone());
+            for frame in records.iter().filter_map(|record| frame::decode(&record.bytes).ok()) {
+                learner.read(frame, recent);
+            }
+            read += records.len() as u64;
+            told(read);
+        }
+    }
+    learner.finish(recent);
+    Ok(())
+}
+
+type Sending = Pin<Box<dyn Future<Output = (Vec<FrameRecord>, Option<PortError>)> + Send>>;
+
+/// Brings what the feeder hands on into the log, until the feeder is dropped and the rest is sent or
+/// `drain` is over.
+///
+/// A log that is away, or refuses, is tried again for as long as it takes: an operator can mend it,
+/// and until then frames wait in the outbox.
+///
+/// # Errors
+/// When frames cannot be made, or unreadable lines not be put aside.
+pub async fn run<L, S, Q>(pipe: Pipe<L, S, Q>, mut inbox: mpsc::Receiver<Gathered>) -> Result<Ended, RunError>
+where
+    L: PostLog + 'static,
+    S: Settings,
+    Q: Aside,
+{
+    let Pipe { source, log, settings, mut aside, outbox, board, clock, jitter, drain, .. } = pipe;
+    let origin = Origin { source: source.clone(), run: pipe.run, live: true, connected_ms: clock() };
+    let mut cutter = Cutter::new(origin, pipe.rules, pipe.size, Lanes::new(&pipe.regions), pipe.start.recent);
+    cutter.disconnected();
+    let mut hold =
+        Hold { outbox, frames: vec![], resume: None, at_ms: pipe.start.point.at_ms, new_since_ms: None, dropped: 0 };
+    let mut sending: Option<Sending> = None;
+    let (mut wait, mut retry_at) = (RETRY.0, Instant::now());
+    let mut points = ResumePoints { settings: &*settings, source: &source, newest: None, written: None };
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut end_by: Option<Instant> = None;
+    loop {
+        if sending.is_none()
+            && Instant::now() >= retry_at
+            && let Some(cut) = hold.outbox.front()
+        {
+            sending = Some(Box::pin(append(log.clone(), cut.records.clone())));
+        }
+        let (ledger, waiting_bytes, beat_ms) = (cutter.ledger(), hold.outbox.waiting_bytes(), clock());
+        board.stand(&source, |standing| {
+            (standing.ledger, standing.waiting_bytes, standing.beat_ms) = (ledger, waiting_bytes, beat_ms);
+        });
+        if let Some(by) = end_by
+            && (hold.outbox.is_empty() || Instant::now() >= by)
+        {
+            break;
+        }
+        tokio::select! {
+            gathered = inbox.recv(), if end_by.is_none() && hold.outbox.has_room() => {
+                let now_ms = clock();
+                match gathered {
+                    Some(gathered) => {
+                        let unreadable = gathered.batch.quarantined();
+                        if !unreadable.is_empty() {
+                            aside.keep(unreadable).await.map_err(RunError::Aside)?;
+                        }
+                        for (from_ms, to_ms) in gathered.gaps {
+                            cutter.gap(from_ms, to_ms, &mut hold.frames);
+                        }
+                        match gathered.connection {
+                            Some(Some(since_ms)) => cutter.connected(since_ms),
+                            Some(None) => cutter.disconnected(),
+                            None => (),
+                        }
+                        let sent = cutter.ledger().sent;
+                        cutter.take(&gathered.batch, now_ms, &mut hold.frames);
+                        if cutter.ledger().sent > sent {
+                            hold.got_new(now_ms);
+                        }
+                        hold.resume = gathered.resume.or(hold.resume.take());
+                    }
+                    None => {
+                        // Nothing is left to repeat what waits here.
+                        cutter.cut(now_ms, &mut hold.frames);
+                        end_by = Some(Instant::now() + drain);
+                    }
+                }
+                hold.keep(&cutter)?;
+            }
+            (left, error) = async { match sending.as_mut() {
+                Some(sending) => sending.await,
+                None => std::future::pending().await,
+            } } => {
+                sending = None;
+                match error {
+                    None => wait = RETRY.0,
+                    Some(error) => {
+                        tracing::warn!(
+                            source, waiting_bytes = hold.outbox.waiting_bytes(),
+                            "the log did not take all frames, trying again: {error}"
+                        );
+                        retry_at = Instant::now() + wait.mul_f64(jitter());
+                        wait = (wait * 2).min(RETRY.1);
+                    }
+                }
+                points.newest = hold.outbox.settle(left).or(points.newest.take());
+                points.write(false).await;
+            }
+            _ = ticks.tick() => {
+                cutter.tick(clock(), &mut hold.frames);
+                hold.keep(&cutter)?;
+                points.write(false).await;
+            }
+        }
+    }
+    // An append that is given up may have been carried out; its frames are sent again then, and the
+    // aggregator takes each of them once.
+    drop(sending);
+    points.write(true).await;
+    if let Err(error) = hold.outbox.park() {
+        tracing::error!(source, "frames that wait for the log cannot be written to the spool: {error}");
+    }
+    Ok(Ended { ledger: cutter.ledger(), dropped: hold.dropped, left_bytes: hold.outbox.waiting_bytes() })
+}
+
+/// Frames that are cut and what waits behind them.
+struct Hold {
+    outbox: Outbox,
+    frames: Vec<CutFrame>,
+    /// Newest resume point; it belongs to a cut only when nothing was left uncut.
+    resume: Option<String>,
+    /// For the next resume point, see there.
+    at_ms: i64,
+    /// When this run received its first new post.
+    new_since_ms: Option<i64>,
+    dropped: u64,
+}
+
+impl Hold {
+    /// Behind the first new posts of a run stand those that the source repeated, which the log may
+    /// have for much longer; a source that goes back by less than the margin does not reach them any
+    /// more once new posts have come for that long.
+    fn got_new(&mut self, now_ms: i64) {
+        if now_ms - *self.new_since_ms.get_or_insert(now_ms) >= CLOCK_MARGIN_MS {
+            self.at_ms = now_ms;
+        }
+    }
+
+    fn keep(&mut self, cutter: &Cutter) -> Result<(), FrameError> {
+        if self.frames.is_empty() {
+            return Ok(());
+        }
+        let records = self.frames.iter().map(CutFrame::encode).collect::<Result<_, _>>()?;
+        self.frames.clear();
+        let resume = if cutter.is_drained() { self.resume.take() } else { None };
+        let resume = resume.map(|resume| ResumePoint { resume: Some(resume), at_ms: self.at_ms });
+        match self.outbox.push(Cut { records, resume }) {
+            Ok(dropped) if dropped.posts > 0 => {
+                self.dropped += dropped.posts;
+                tracing::error!(
+                    posts = dropped.posts,
+                    "the log is away and the spool is full: the oldest posts are dropped"
+                );
+            }
+            Ok(_) => (),
+            Err(error) => tracing::error!("the spool cannot be written, frames wait in memory: {error}"),
+        }
+        Ok(())
+    }
+}
+
+async fn append<L: PostLog>(log: Arc<L>, records: Vec<FrameRecord>) -> (Vec<FrameRecord>, Option<PortError>) {
+    let outcomes = log.append(&records).await;
+    let (mut left, mut error) = (vec![], None);
+    for (record, outcome) in records.into_iter().zip(outcomes) {
+        if let Err(e) = outcome {
+            error = Some(e);
+            left.push(record);
+        }
+    }
+    (left, error)
+}
+
+struct ResumePoints<'a, S> {
+    settings: &'a S,
+    source: &'a str,
+    newest: Option<ResumePoint>,
+    written: Option<Instant>,
+}
+
+impl<S: Settings> ResumePoints<'_, S> {
+    async fn write(&mut self, at_once: bool) {
+        let is_due = at_once || self.written.is_none_or(|at| at.elapsed() >= RESUME_EVERY);
+        let Some(newest) = self.newest.as_ref().filter(|_| is_due) else { return };
+        self.written = Some(Instant::now());
+        match save_resume(self.settings, self.source, newest).await {
+            Ok(()) => self.newest = None,
+            Err(error) => tracing::warn!(source = self.source, "the resume point could not be written: {error}"),
+        }
+    }
+}
+
+/// The limits of [`OutboxLimits::default`], and files in a folder of the source's own below `dir`.
+///
+/// # Errors
+/// When the folder cannot be made or read.
+pub fn spool(dir: &std::path::Path, source: &str) -> std::io::Result<Outbox> {
+    let name: String = source.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    Outbox::open(Some(dir.join(name)), OutboxLimits::default())
+}

@@ -1,0 +1,504 @@
+//! Cuts on their way into the log, oldest first: in bounded memory, or all of them in bounded files.
+//!
+//! While the log is away the files grow; when they may grow no more, the oldest cut gives up its
+//! posts. Its ledger stays and says how many were dropped, so that their window shows as incomplete.
+
+use std::collections::VecDeque;
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use birdsong_domain::frame::{self, FrameError, Lane, STREAM};
+use birdsong_domain::ports::FrameRecord;
+use birdsong_domain::post::PostId;
+use serde::{Deserialize, Serialize};
+
+use crate::recent::Recent;
+
+/// How much may wait.
+#[derive(Clone, Copy, Debug)]
+pub struct OutboxLimits {
+    /// In memory, in bytes of encoded frames.
+    pub memory_bytes: usize,
+    /// In files, in bytes. Without a folder nothing waits in files.
+    pub spool_bytes: u64,
+}
+
+impl Default for OutboxLimits {
+    fn default() -> Self {
+        Self { memory_bytes: 8 << 20, spool_bytes: 1 << 30 }
+    }
+}
+
+/// Where a source would go on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResumePoint {
+    /// In the source's own words; `None` where it had nothing to say yet.
+    pub resume: Option<String>,
+    /// When the last new post before it was received, in milliseconds: what the source repeats did not
+    /// reach the log much before that.
+    pub at_ms: i64,
+}
+
+/// Encoded frames of one cut, and where its source would go on behind it.
+#[derive(Clone, Debug, Default)]
+pub struct Cut {
+    /// In the order of the log.
+    pub records: Vec<FrameRecord>,
+    /// Where the source goes on, when everything before that is in this cut or an earlier one.
+    pub resume: Option<ResumePoint>,
+}
+
+impl Cut {
+    fn bytes(&self) -> usize {
+        self.records.iter().map(|record| record.bytes.len() + 64).sum::<usize>() + 128
+    }
+}
+
+/// First line of a spool file; the frames follow, one behind the other.
+#[derive(Serialize, Deserialize)]
+struct FileHeader {
+    resume: Option<ResumePoint>,
+    /// Checksum of the frames' bytes.
+    crc: u32,
+    frames: Vec<(Lane, usize)>,
+}
+
+/// A cut that waits in a file.
+#[derive(Debug)]
+struct Spooled {
+    number: u64,
+    bytes: u64,
+    /// Whether its posts were given up already.
+    is_emptied: bool,
+}
+
+/// What was pushed out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Dropped {
+    /// Posts given up.
+    pub posts: u64,
+}
+
+/// The cuts that the log does not have yet, oldest first.
+#[derive(Debug)]
+pub struct Outbox {
+    limits: OutboxLimits,
+    dir: Option<PathBuf>,
+    /// Newer than everything in files. Whoever goes on from a file's resume point after a crash must
+    /// find all that is older in the log or in files, so once one cut is in a file, all are; only a
+    /// disk that takes nothing makes an exception.
+    memory: VecDeque<Cut>,
+    memory_bytes: usize,
+    spooled: VecDeque<Spooled>,
+    spooled_bytes: u64,
+    /// The oldest cut, when it is in a file and was looked at.
+    front: Option<(u64, Cut)>,
+    next_number: u64,
+}
+
+const SUFFIX: &str = "cut";
+
+impl Outbox {
+    /// An outbox that goes on with what an earlier one left in `dir`. Without a folder all waits in
+    /// memory, and [`has_room`](Self::has_room) says when to stop reading the source.
+    ///
+    /// # Errors
+    /// When the folder cannot be made or read.
+    pub fn open(dir: Option<PathBuf>, limits: OutboxLimits) -> io::Result<Self> {
+        let mut spooled = vec![];
+        if let Some(dir) = &dir {
+            fs::create_dir_all(dir)?;
+            for entry in fs::read_dir(dir)? {
+                let entry = entry?;
+                let path = entry.path();
+                let number = path.file_stem().and_then(|stem| stem.to_str()).and_then(|stem| stem.parse().ok());
+                if let (Some(number), Some(SUFFIX)) = (number, path.extension().and_then(|e| e.to_str())) {
+                    spooled.push(Spooled { number, bytes: entry.metadata()?.len(), is_emptied: false });
+                }
+            }
+        }
+        spooled.sort_by_key(|file| file.number);
+        Ok(Self {
+            limits,
+            dir,
+            memory: VecDeque::new(),
+            memory_bytes: 0,
+            spooled_bytes: spooled.iter().map(|file| file.bytes).sum(),
+            next_number: spooled.last().map_or(1, |file| file.number + 1),
+            spooled: spooled.into(),
+            front: None,
+        })
+    }
+
+    /// Whether another cut can be taken without giving anything up. Always so with a folder.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.dir.is_some() || self.memory_bytes < self.limits.memory_bytes
+    }
+
+    /// Remembers the posts that wait in files, and gives the newest resume point among them: all
+    /// that the source has before it is in the log or waits here.
+    ///
+    /// # Errors
+    /// When a file cannot be read for another reason than damage.
+    pub fn learn(&self, recent: &mut Recent) -> io::Result<Option<ResumePoint>> {
+        let mut newest = None;
+        for file in &self.spooled {
+            let cut = match read(&self.path(file.number)?) {
+                // `front` will tell of it.
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => continue,
+                cut => cut?,
+            };
+            for frame in cut.records.iter().filter_map(|record| frame::decode(&record.bytes).ok()) {
+                frame.posts.iter().for_each(|post| {
+                    recent.insert(PostId(post.i));
+                });
+            }
+            newest = cut.resume.or(newest);
+        }
+        Ok(newest)
+    }
+
+    /// Nothing waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.memory.is_empty() && self.spooled.is_empty()
+    }
+
+    /// Bytes that wait in memory and in files.
+    #[must_use]
+    pub fn waiting_bytes(&self) -> u64 {
+        self.memory_bytes as u64 + self.spooled_bytes
+    }
+
+    /// Takes a cut in behind all others.
+    ///
+    /// # Errors
+    /// When it cannot be written to a file; it is kept in memory then, so nothing is lost.
+    pub fn push(&mut self, cut: Cut) -> io::Result<Dropped> {
+        let fits = self.memory_bytes + cut.bytes() <= self.limits.memory_bytes;
+        let goes_to_file = self.dir.is_some() && (!fits || !self.spooled.is_empty());
+        self.remember(cut);
+        if !goes_to_file {
+            return Ok(Dropped::default());
+        }
+        self.park()?;
+        self.make_room()
+    }
+
+    fn remember(&mut self, cut: Cut) {
+        self.memory_bytes += cut.bytes();
+        self.memory.push_back(cut);
+    }
+
+    /// The oldest cut. A file that cannot be read is put aside as `.damaged` and passed over.
+    pub fn front(&mut self) -> Option<&Cut> {
+        while self.front.is_none() {
+            let Some(file) = self.spooled.front() else { return self.memory.front() };
+            let number = file.number;
+            match self.path(number).and_then(|path| read(&path)) {
+                Ok(cut) => self.front = Some((number, cut)),
+                Err(error) => {
+                    tracing::error!("the spooled cut {number} cannot be read and is put aside: {error}");
+                    if let Ok(path) = self.path(number) {
+                        let _ = fs::rename(&path, path.with_extension("damaged"));
+                    }
+                    self.forget_file();
+                }
+            }
+        }
+        self.front.as_ref().map(|(_, cut)| cut)
+    }
+
+    /// Says which frames of the oldest cut the log still does not have. Gives the cut's resume point
+    /// when it has all of them.
+    pub fn settle(&mut self, left: Vec<FrameRecord>) -> Option<ResumePoint> {
+        let Some((number, mut cut)) = self.front.take() else {
+            let mut cut = self.memory.pop_front()?;
+            self.memory_bytes -= cut.bytes();
+            cut.records = left;
+            if cut.records.is_empty() {
+                return cut.resume;
+            }
+            self.memory_bytes += cut.bytes();
+            self.memory.push_front(cut);
+            return None;
+        };
+        cut.records = left;
+        if !cut.records.is_empty() {
+            self.front = Some((number, cut));
+            return None;
+        }
+        if let Ok(path) = self.path(number)
+            && let Err(error) = fs::remove_file(&path)
+        {
+            // It would be sent once more at the next start, which the aggregator notices.
+            tracing::warn!("{} cannot be removed: {error}", path.display());
+        }
+        self.forget_file();
+        cut.resume
+    }
+
+    /// Writes all that waits in memory to files, for the next start. Without a folder it stays.
+    ///
+    /// # Errors
+    /// When a file cannot be written.
+    pub fn park(&mut self) -> io::Result<()> {
+        if self.dir.is_none() {
+            return Ok(());
+        }
+        while let Some(cut) = self.memory.front() {
+            let number = self.next_number;
+            let bytes = self.write(number, cut)?;
+            self.next_number += 1;
+            self.memory_bytes -= cut.bytes();
+            let is_oldest = self.spooled.is_empty();
+            self.spooled.push_back(Spooled { number, bytes, is_emptied: false });
+            self.spooled_bytes += bytes;
+            // It may be on its way to the log just now.
+            self.front = match self.memory.pop_front() {
+                Some(cut) if is_oldest => Some((number, cut)),
+                _ => self.front.take(),
+            };
+        }
+        Ok(())
+    }
+
+    /// Takes posts out of the oldest files until the limit is kept.
+    fn make_room(&mut self) -> io::Result<Dropped> {
+        let mut dropped = Dropped::default();
+        let read_number = self.front.as_ref().map(|(number, _)| *number);
+        for at in 0..self.spooled.len() {
+            if self.spooled_bytes <= self.limits.spool_bytes {
+                break;
+            }
+            let file = &self.spooled[at];
+            // What is just being sent is not touched.
+            if file.is_emptied || Some(file.number) == read_number {
+                continue;
+            }
+            let number = file.number;
+            let (posts, cut) = without_posts(read(&self.path(number)?)?).map_err(io::Error::other)?;
+            let bytes = self.write(number, &cut)?;
+            let file = &mut self.spooled[at];
+            self.spooled_bytes = self.spooled_bytes - file.bytes + bytes;
+            (file.bytes, file.is_emptied) = (bytes, true);
+            dropped.posts += posts;
+        }
+        Ok(dropped)
+    }
+
+    fn forget_file(&mut self) {
+        if let Some(file) = self.spooled.pop_front() {
+            self.spooled_bytes -= file.bytes;
+        }
+    }
+
+    fn path(&self, number: u64) -> io::Result<PathBuf> {
+        let dir = self.dir.as_ref().ok_or_else(|| io::Error::other("there is no spool folder"))?;
+        Ok(dir.join(format!("{number:020}.{SUFFIX}")))
+    }
+
+    fn write(&self, number: u64, cut: &Cut) -> io::Result<u64> {
+        let path = self.path(number)?;
+        let mut crc = crc32fast::Hasher::new();
+        cut.records.iter().for_each(|record| crc.update(&record.bytes));
+        let frames = cut.records.iter().map(|record| (record.lane.clone(), record.bytes.len())).collect();
+        let header = FileHeader { resume: cut.resume.clone(), crc: crc.finalize(), frames };
+        let mut bytes = serde_json::to_vec(&header)?;
+        bytes.push(b'\n');
+        cut.records.iter().for_each(|record| bytes.extend_from_slice(&record.bytes));
+        let unfinished = path.with_extension("part");
+        let mut file = fs::File::create(&unfinished)?;
+        file.write_all(&bytes)?;
+        file.sync_data()?;
+        fs::rename(&unfinished, &path)?;
+        Ok(bytes.len() as u64)
+    }
+}
+
+fn read(path: &Path) -> io::Result<Cut> {
+    let bytes = fs::read(path)?;
+    let wrong = |what: &str| io::Error::new(io::ErrorKind::InvalidData, format!("{}: {what}", path.display()));
+    let end = bytes.iter().position(|b| *b == b'\n').ok_or_else(|| wrong("has no header"))?;
+    let header: FileHeader = serde_json::from_slice(&bytes[..end])?;
+    let mut rest = &bytes[end + 1..];
+    if crc32fast::hash(rest) != header.crc {
+        return Err(wrong("its checksum is wrong"));
+    }
+    let mut records = Vec::with_capacity(header.frames.len());
+    for (lane, length) in header.frames {
+        let (frame, after) = rest.split_at_checked(length).ok_or_else(|| wrong("is too short"))?;
+        records.push(FrameRecord { lane, bytes: frame.to_vec() });
+        rest = after;
+    }
+    Ok(Cut { records, resume: header.resume })
+}
+
+/// The cut with nothing but its ledger, in which what was sent is dropped.
+fn without_posts(cut: Cut) -> Result<(u64, Cut), FrameError> {
+    let mut posts = 0;
+    let mut records = vec![];
+    for record in cut.records.into_iter().filter(|record| record.lane.region == STREAM) {
+        let mut header = frame::decode(&record.bytes)?.header;
+        posts += header.ledger.sent;
+        header.ledger.dropped += header.ledger.sent;
+        header.ledger.sent = 0;
+        records.push(FrameRecord { lane: record.lane, bytes: frame::encode(&header, b"")? });
+    }
+    Ok((posts, Cut { records, resume: cut.resume }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use birdsong_domain::frame::{FrameHeader, Ledger};
+    use birdsong_domain::post::{Kind, Located, SourcePost};
+
+    fn cut(number: u64, posts: u64) -> Cut {
+        let header = |lane: Lane, ledger| FrameHeader {
+            lane,
+            source: "test".into(),
+            run: "run".into(),
+            counter: number,
+            cut_ms: number as i64,
+            connected_ms: 0,
+            cut: 1,
+            frames: 0,
+            live: true,
+            ledger,
+        };
+        let ledger = Ledger { received: posts, sent: posts, ..Ledger::default() };
+        let frames =
+            [(Lane::new("oslo", 0), Ledger::default(), line(number)), (Lane::new(STREAM, 0), ledger, String::new())];
+        let record = |(lane, ledger, lines): (Lane, Ledger, String)| FrameRecord {
+            bytes: frame::encode(&header(lane.clone(), ledger), lines.as_bytes()).unwrap(),
+            lane,
+        };
+        Cut { records: frames.map(record).into(), resume: Some(point(number)) }
+    }
+
+    fn point(number: u64) -> ResumePoint {
+        ResumePoint { resume: Some(format!("after {number}")), at_ms: number as i64 }
+    }
+
+    /// A post's line that does not compress.
+    fn line(seed: u64) -> String {
+        let mut x = seed.wrapping_add(1);
+        let tag = (0..2000).map(|_| {
+            x = x.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            char::from(b'a' + (x >> 59) as u8 % 26)
+        });
+        let post = SourcePost {
+            id: PostId::x(seed),
+            time_ms: 0,
+            author: 1,
+            kind: Kind::Original,
+            lang: "en".into(),
+            hashtags: vec![tag.collect::<String>().into()],
+            mentions: 0,
+            hosts: vec![],
+            text: "".into(),
+            point: None,
+            place: None,
+            rule_tags: vec![],
+        };
+        let mut line = vec![];
+        frame::put_line(&mut line, &post, Located::All, false);
+        String::from_utf8(line).unwrap()
+    }
+
+    fn drain(outbox: &mut Outbox) -> Vec<ResumePoint> {
+        let mut all = vec![];
+        while outbox.front().is_some() {
+            all.extend(outbox.settle(vec![]));
+        }
+        all
+    }
+
+    fn numbers(range: std::ops::Range<u64>) -> Vec<ResumePoint> {
+        range.map(point).collect()
+    }
+
+    #[test]
+    fn cuts_leave_in_order_whatever_waits_in_files() {
+        let dir = tempfile::tempdir().unwrap();
+        let limits = OutboxLimits { memory_bytes: 8000, ..OutboxLimits::default() };
+        let mut outbox = Outbox::open(Some(dir.path().into()), limits).unwrap();
+        for n in 0..20 {
+            assert_eq!(outbox.push(cut(n, 1)).unwrap(), Dropped::default());
+        }
+        assert!(outbox.memory.is_empty() && outbox.spooled.len() == 20);
+        // One is sent in part, and a new one comes in between.
+        let left = outbox.front().unwrap().records[1..].to_vec();
+        assert_eq!(outbox.settle(left), None);
+        assert_eq!(outbox.front().unwrap().records.len(), 1);
+        outbox.push(cut(20, 1)).unwrap();
+        assert_eq!(drain(&mut outbox), numbers(0..21));
+        assert_eq!((outbox.waiting_bytes(), fs::read_dir(dir.path()).unwrap().count()), (0, 0));
+    }
+
+    #[test]
+    fn what_is_parked_comes_first_after_a_restart() {
+        let dir = tempfile::tempdir().unwrap();
+        let limits = OutboxLimits { memory_bytes: 8000, ..OutboxLimits::default() };
+        for (from, to) in [(0, 9), (9, 12)] {
+            let mut outbox = Outbox::open(Some(dir.path().into()), limits).unwrap();
+            (from..to).for_each(|n| assert_eq!(outbox.push(cut(n, 1)).unwrap().posts, 0));
+            outbox.park().unwrap();
+            assert!(outbox.memory.is_empty());
+        }
+        let mut outbox = Outbox::open(Some(dir.path().into()), limits).unwrap();
+        let mut recent = Recent::new(100);
+        assert_eq!(outbox.learn(&mut recent).unwrap(), Some(point(11)));
+        assert!((0..12).all(|n| !recent.insert(PostId::x(n))) && recent.insert(PostId::x(12)));
+        assert_eq!(drain(&mut outbox), numbers(0..12));
+    }
+
+    #[test]
+    fn a_full_spool_gives_up_the_oldest_posts_and_says_how_many() {
+        let dir = tempfile::tempdir().unwrap();
+        let limits = OutboxLimits { memory_bytes: 0, spool_bytes: 12_000 };
+        let mut outbox = Outbox::open(Some(dir.path().into()), limits).unwrap();
+        let dropped: u64 = (0..20).map(|n| outbox.push(cut(n, 10 + n)).unwrap().posts).sum();
+        assert!(outbox.spooled_bytes <= 12_000);
+        let (mut sum, mut whole) = (Ledger::default(), 0);
+        let mut order = vec![];
+        while let Some(cut) = outbox.front() {
+            whole += u64::from(cut.records.len() == 2);
+            for record in &cut.records {
+                sum.add(&frame::decode(&record.bytes).unwrap().header.ledger);
+            }
+            order.extend(outbox.settle(vec![]));
+        }
+        assert_eq!(order, numbers(0..20));
+        assert!(sum.balances());
+        assert_eq!((sum.received, sum.dropped), ((10..30).sum(), dropped));
+        assert!(dropped > 0 && whole >= 3, "{whole}");
+    }
+
+    #[test]
+    fn a_damaged_file_is_put_aside_and_the_rest_goes_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let limits = OutboxLimits { memory_bytes: 0, ..OutboxLimits::default() };
+        let mut outbox = Outbox::open(Some(dir.path().into()), limits).unwrap();
+        (0..4).for_each(|n| assert_eq!(outbox.push(cut(n, 1)).unwrap().posts, 0));
+        let damaged = outbox.path(outbox.spooled[1].number).unwrap();
+        let mut bytes = fs::read(&damaged).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        fs::write(&damaged, &bytes).unwrap();
+        assert_eq!(drain(&mut outbox), [point(0), point(2), point(3)]);
+        assert!(damaged.with_extension("damaged").exists());
+    }
+
+    #[test]
+    fn without_a_folder_the_source_has_to_wait() {
+        let limits = OutboxLimits { memory_bytes: 5000, ..OutboxLimits::default() };
+        let mut outbox = Outbox::open(None, limits).unwrap();
+        assert!(outbox.has_room());
+        (0..3).for_each(|n| assert_eq!(outbox.push(cut(n, 1)).unwrap().posts, 0));
+        assert!(!outbox.has_room());
+        assert_eq!(drain(&mut outbox), numbers(0..3));
+    }
+}
