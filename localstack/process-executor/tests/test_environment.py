@@ -18,8 +18,9 @@ from process_executor.runtime_api import InitFailed, RuntimeGone
 
 SOON = 10
 
-# What every bootstrap here begins with. `handle` stands for the function: it says what to do with one event.
-RUNTIME = f"#!{sys.executable}" + '''
+# What every bootstrap here begins with; `handle` stands for the function, it says what to do with one event.
+# The real path of Python, because a shebang takes no blanks and the folder of a venv may have some.
+RUNTIME = f"#!{os.path.realpath(sys.executable)}" + '''
 import http.client, json, os, signal, subprocess, sys, time
 api = http.client.HTTPConnection(os.environ["AWS_LAMBDA_RUNTIME_API"])
 def call(method, path, body=None, **options):
