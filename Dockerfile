@@ -1,0 +1,33 @@
+# The streamer (and everything else that `birdsong` does) in an image without a shell.
+#   docker buildx build --platform linux/arm64,linux/amd64 -t birdsong .
+# Rust is compiled on the builder's own platform for the target's, so that no emulation is needed.
+FROM --platform=$BUILDPLATFORM docker.io/library/rust:1.95-bookworm AS build
+ARG TARGETARCH
+RUN apt-get update && apt-get install -y --no-install-recommends cmake nodejs npm \
+        gcc-aarch64-linux-gnu libc6-dev-arm64-cross gcc-x86-64-linux-gnu libc6-dev-amd64-cross \
+    && rm -rf /var/lib/apt/lists/*
+ENV CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc \
+    CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_LINKER=x86_64-linux-gnu-gcc \
+    CC_aarch64_unknown_linux_gnu=aarch64-linux-gnu-gcc \
+    CC_x86_64_unknown_linux_gnu=x86_64-linux-gnu-gcc
+WORKDIR /source
+COPY . .
+RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,target=/source/target,sharing=locked \
+    case "$TARGETARCH" in \
+        arm64) target=aarch64-unknown-linux-gnu ;; \
+        amd64) target=x86_64-unknown-linux-gnu ;; \
+        *) echo "there is no build for $TARGETARCH; take linux/arm64 or linux/amd64" >&2; exit 1 ;; \
+    esac \
+    && rustup target add "$target" \
+    && cargo build --locked --release --target "$target" -p birdsong --features aws \
+    && mkdir -p /image/data \
+    && cp "target/$target/release/birdsong" /image/birdsong
+
+FROM gcr.io/distroless/cc-debian12:nonroot
+COPY --from=build /image/birdsong /birdsong
+# Fargate mounts the volume of the spool here; it must belong to the user.
+COPY --from=build --chown=65532:65532 /image/data /data
+VOLUME ["/data"]
+ENV BIRDSONG_DATA=/data
+USER 65532:65532
+ENTRYPOINT ["/birdsong"]

@@ -1,0 +1,58 @@
+// Processes of ours, and patience.
+
+import { execFile, spawn } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+
+const exec = promisify(execFile);
+
+/** Runs a program to its end; a failure tells what it said. */
+export async function run(program, args, env = {}) {
+  try {
+    const done = await exec(program, args, { env: { ...process.env, ...env }, maxBuffer: 256 << 20 });
+    return done.stdout;
+  } catch (error) {
+    throw new Error(`${program} ${args.join(' ')}: ${error.stderr || error.message}\n${error.stdout ?? ''}`);
+  }
+}
+
+/** Starts a program and resolves to what `pattern` finds first in what it says. */
+export async function start(program, args, pattern) {
+  const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+  let said = '';
+  const found = await new Promise((resolve, reject) => {
+    child.stderr.on('data', (bytes) => {
+      said += bytes;
+      const match = said.match(pattern);
+      if (match) resolve(match);
+    });
+    child.on('exit', (code) => reject(new Error(`${program} ended with ${code}: ${said}`)));
+  });
+  return { child, found };
+}
+
+/** Asks again and again until `ask` gives something true; the last error or answer is told. */
+export async function until(what, ask, seconds = 120) {
+  const end = Date.now() + seconds * 1000;
+  for (let last; ; await sleep(500)) {
+    try {
+      last = await ask();
+      if (last) return last;
+    } catch (error) {
+      last = error;
+    }
+    if (Date.now() > end) throw new Error(`${what} did not happen in ${seconds} s: ${last?.stack ?? last}`);
+  }
+}
+
+/** Process ids whose environment has this line. */
+export function processesWith(line) {
+  return readdirSync('/proc').filter((name) => /^\d+$/.test(name)).filter((pid) => {
+    try {
+      return readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0').includes(line);
+    } catch {
+      return false;
+    }
+  });
+}

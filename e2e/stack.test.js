@@ -1,0 +1,223 @@
+// The whole of it on an emulator, from apply to destroy. EMULATOR is localstack (default) or ministack.
+//
+// The same posts go through the embedded run and through Kinesis, the aggregator and DynamoDB; both
+// APIs must then tell the same, field by field, whatever happens on the way.
+
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import test, { after, before } from 'node:test';
+import { chromium } from 'playwright-core';
+
+import { Emulator, kinesisEvent } from './aws.js';
+import { processesWith, run, start, until } from './run.js';
+
+const root = path.resolve(import.meta.dirname, '..');
+process.chdir(root);
+const emulator = process.env.EMULATOR ?? 'localstack';
+const isLocalStack = emulator === 'localstack';
+const POSTS = 40_000;
+const local = (action) => run('scripts/local.sh', [action, emulator], { BIRDSONG_STREAMER: '0' });
+
+/** What may show in a second plan, because the emulator forgets it or tells it otherwise: see EMULATORS.md. */
+const KNOWN_DRIFT = {
+  localstack: [/\.aws_kinesis_stream\./, /\.aws_cloudwatch_metric_alarm\./],
+  ministack: [
+    /\.aws_kinesis_stream\./, /\.aws_cloudwatch_metric_alarm\./, /\.aws_lambda_event_source_mapping\./,
+    /\.aws_ecs_service\./, /\.aws_cloudfront_response_headers_policy\./,
+  ],
+}[emulator];
+
+const dir = mkdtempSync(path.join(tmpdir(), 'birdsong-e2e-'));
+const corpus = path.join(dir, 'posts.ndjson');
+let birdsong, outputs, aws, environment, expected;
+
+const value = (name) => outputs[name].value;
+
+async function get(base, address) {
+  const answer = await fetch(base + address);
+  const text = await answer.text();
+  assert.equal(answer.status, 200, `${base}${address}: ${text}`);
+  return JSON.parse(text);
+}
+
+/** Everything that an API tells of the corpus. */
+async function everything(base) {
+  const { regions } = await get(base, '/api/regions');
+  const told = {};
+  for (const region of regions) {
+    const { windows, ...rest } = await get(base, `/api/windows?region=${region.id}&from=${expected.from}&to=${expected.to}`);
+    told[region.id] = { rest, windows };
+  }
+  return { regions, told };
+}
+
+/** Without what a reprocess changes by intent: that it was one. */
+function withoutLifecycle(all) {
+  return JSON.parse(JSON.stringify(all, (key, field) => (key === 'lifecycle' ? undefined : field)));
+}
+
+const cloud = () => ['--stream', value('stream'), '--table', value('table'), '--data', path.join(dir, 'cloud')];
+
+async function reprocess() {
+  const args = ['reprocess', ...cloud(), '--from', expected.from, '--to', expected.to, '--json'];
+  const lines = (await run(birdsong, args, environment)).trim().split('\n').map((line) => JSON.parse(line));
+  return lines.at(-1);
+}
+
+/** What the embedded run serves from a data folder. */
+async function embedded(folder) {
+  const args = ['run', '--source', 'none', '--port', '0', '--data', path.join(dir, folder)];
+  const { child, found } = await start(birdsong, args, /http:\/\/localhost:\d+/);
+  try {
+    return await everything(found[0].replace('localhost', '127.0.0.1'));
+  } finally {
+    child.kill('SIGTERM');
+  }
+}
+
+before(async () => {
+  await local('up');
+  outputs = JSON.parse(await local('outputs'));
+  birdsong = path.join(root, `localstack/.run/stack-${emulator}/birdsong`);
+  const endpoint = new URL(value('api_url')).origin;
+  aws = new Emulator(endpoint);
+  environment = {
+    AWS_ACCESS_KEY_ID: 'test', AWS_SECRET_ACCESS_KEY: 'test', AWS_REGION: 'us-east-1', AWS_ENDPOINT_URL: endpoint,
+    BIRDSONG_AUTHOR_KEY: '000102030405060708090a0b0c0d0e0f',
+  };
+  const posts = await run('cargo', ['run', '--quiet', '--locked', '--example', 'corpus', '-p', 'birdsong-sources', '--', String(POSTS)]);
+  writeFileSync(corpus, `${posts}not a post\n`);
+
+  // What one machine tells of the posts, sent once, and sent twice.
+  const replays = [];
+  for (const times of [1, 2]) {
+    const data = path.join(dir, `embedded-${times}`);
+    for (let time = 0; time < times; time += 1) {
+      replays.push(await run(birdsong, ['replay', '--json', '--data', data, corpus], environment));
+    }
+  }
+  const windows = replays[0].trim().split('\n').map((line) => JSON.parse(line));
+  const edges = windows.flatMap((window) => [window.window_start, window.window_end]).sort();
+  expected = { from: edges[0], to: edges.at(-1) };
+  expected.once = await embedded('embedded-1');
+  expected.twice = await embedded('embedded-2');
+  const posts_counted = windows.reduce((sum, window) => sum + window.posts, 0);
+  assert.ok(windows.length > 8 && posts_counted >= POSTS * 0.9, `${windows.length} windows, ${posts_counted} posts`);
+});
+
+after(async () => {
+  await local('down');
+  rmSync(dir, { recursive: true, force: true });
+});
+
+test('posts sent through Kinesis make the same windows, though the aggregator is killed', async () => {
+  const sending = run(birdsong, ['replay', '--to', 'kinesis', '--json', ...cloud(), corpus], environment);
+  if (isLocalStack) {
+    const line = `AWS_LAMBDA_FUNCTION_NAME=${value('aggregator_function')}`;
+    const killed = await until('a running aggregator', () => processesWith(line).map((pid) => process.kill(pid, 'SIGKILL')).length);
+    assert.ok(killed >= 1);
+  }
+  await sending;
+  await until('the same windows', async () => {
+    assert.deepEqual(await everything(value('api_url')), expected.once);
+    return true;
+  }, 180);
+});
+
+test('sent again, no post is sent', async () => {
+  const args = ['replay', '--to', 'kinesis', ...cloud(), corpus];
+  assert.match(await run(birdsong, args, environment), new RegExp(`sent 0 .*duplicates ${POSTS} `));
+  await until('the ledger of the second time', async () => {
+    assert.deepEqual(await everything(value('api_url')), expected.twice);
+    return true;
+  });
+});
+
+test('a batch that is delivered twice changes nothing', async () => {
+  const records = (await aws.records(value('stream'))).slice(0, 40);
+  assert.ok(records.length > 4);
+  const event = kinesisEvent(records, 'arn:aws:kinesis:us-east-1:000000000000:stream/birdsong');
+  for (let times = 0; times < 2; times += 1) {
+    assert.deepEqual(await aws.invoke(value('aggregator_function'), event), { batchItemFailures: [] });
+  }
+  assert.deepEqual(await everything(value('api_url')), expected.twice);
+});
+
+test('a record that is no frame goes to quarantine and holds nothing up', async () => {
+  const before = await everything(value('api_url'));
+  const poison = Buffer.from('no frame').toString('base64');
+  await aws.kinesis('PutRecord', { StreamName: value('stream'), PartitionKey: 'paris#0', Data: poison });
+  const bucket = value('quarantine_bucket');
+  const keys = await until('the quarantined record', async () => {
+    const found = (await aws.keys(bucket)).filter((key) => key.startsWith('quarantine/'));
+    return found.length && found;
+  });
+  assert.equal(keys.length, 1);
+  assert.deepEqual(await everything(value('api_url')), before);
+});
+
+test('a reprocess finds nothing to change, puts right what was damaged, and then finds nothing again', async () => {
+  const before = await everything(value('api_url'));
+  assert.equal((await reprocess()).changed, 0);
+  assert.deepEqual(await everything(value('api_url')), before);
+
+  const { Items } = await aws.dynamodb('Scan', { TableName: value('table') });
+  const [window] = Items.filter((item) => item.s && !item.pk.S.startsWith('_'));
+  await aws.dynamodb('DeleteItem', { TableName: value('table'), Key: { pk: window.pk, sk: window.sk } });
+  assert.equal((await reprocess()).changed, 1);
+  assert.equal((await reprocess()).changed, 0);
+  await until('the API to tell the window again', async () => {
+    assert.deepEqual(withoutLifecycle(await everything(value('api_url'))), withoutLifecycle(before));
+    return true;
+  }, 20);
+});
+
+test('the page from the bucket draws the windows', { skip: !isLocalStack && 'MiniStack serves no website' }, async () => {
+  const site = new URL(value('site_url'));
+  const region = expected.once.regions[0].id;
+  const browser = await chromium.launch({
+    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    args: [
+      '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+      '--disable-component-update', '--disable-sync', `--host-resolver-rules=MAP ${site.hostname} 127.0.0.1`,
+    ],
+  });
+  try {
+    const page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
+    const problems = [];
+    page.on('pageerror', (error) => problems.push(String(error)));
+    const query = new URLSearchParams({ region, from: expected.from, to: expected.to });
+    await page.goto(`${site}?${query}`);
+    await page.waitForSelector('#main:not(.loading)', { timeout: 30_000 });
+    const posts = await page.textContent('#tile-posts');
+    await page.screenshot({ path: path.join(root, 'localstack/.run/page.png') });
+    assert.match(posts.replace(/\D+/g, ' '), /\d/, posts);
+    const drawn = await page.evaluate(() => {
+      const canvas = document.getElementById('chart-posts');
+      const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+      return data.some((byte, at) => at % 4 === 3 && byte > 0);
+    });
+    assert.ok(drawn, 'the chart is empty');
+    assert.deepEqual(problems, []);
+  } finally {
+    await browser.close();
+  }
+});
+
+test('a second plan has nothing but what the emulator is known to forget', async () => {
+  const { resource_changes: changes = [] } = JSON.parse(await local('plan'));
+  const others = changes
+    .filter(({ change }) => change.actions.some((action) => action !== 'no-op' && action !== 'read'))
+    .filter(({ address }) => !KNOWN_DRIFT.some((known) => known.test(address)));
+  assert.deepEqual(others.map(({ address, change }) => [address, change.actions]), []);
+});
+
+test('destroy leaves nothing', async () => {
+  await local('destroy');
+  assert.deepEqual((await aws.kinesis('ListStreams', {})).StreamNames, []);
+  assert.deepEqual((await aws.dynamodb('ListTables', {})).TableNames, []);
+  assert.deepEqual(await aws.functions(), []);
+  assert.deepEqual(await aws.buckets(), []);
+});

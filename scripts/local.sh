@@ -1,0 +1,113 @@
+#!/usr/bin/env bash
+# All of Birdsong's AWS parts on this machine, against an emulator, without Docker or an account.
+#   scripts/local.sh up|down|outputs [localstack|ministack]
+# `up` starts the emulator, applies infra/, starts the streamer and prints the addresses.
+# BIRDSONG_STREAMER=0 leaves the streamer out, BIRDSONG_EMULATOR_PORT chooses another port than 4566.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+usage="usage: scripts/local.sh up|down|outputs [localstack|ministack]"
+action=${1:?$usage}
+emulator=${2:-localstack}
+run=$PWD/localstack/.run/stack-$emulator
+case $emulator in
+localstack) settings=env/local.tfvars ;;
+ministack) settings=env/ministack.tfvars ;;
+*) echo "$usage" >&2 && exit 2 ;;
+esac
+
+say() { echo "local: $*" >&2; }
+
+# The emulator's own account, whatever the caller's environment says.
+unset AWS_PROFILE AWS_SESSION_TOKEN
+export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_REGION=us-east-1
+export AWS_EC2_METADATA_DISABLED=true TF_IN_AUTOMATION=1 TF_DATA_DIR=$run/terraform
+
+# Each run has its state beside it: an emulator forgets everything when it stops.
+tf() { terraform -chdir=infra "$@"; }
+endpoint=
+use_endpoint() { # ADDRESS
+    endpoint=$1
+    export AWS_ENDPOINT_URL=$endpoint
+    variables=(
+        -var-file="$settings" -var aws_endpoint="$endpoint" -var site_dir="$PWD/frontend/dist"
+        -var aggregator_zip="$run/aggregator.zip" -var api_zip="$run/api.zip"
+    )
+}
+[[ ! -f localstack/.run/$emulator/endpoint ]] || use_endpoint "$(cat "localstack/.run/$emulator/endpoint")"
+
+build() {
+    say "building the functions, the streamer and the dashboard"
+    cargo build --locked --quiet -p birdsong-aws -p birdsong --features birdsong/aws
+    local binaries name
+    binaries=$(cargo metadata --format-version 1 --no-deps --locked | python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')/debug
+    for name in aggregator api; do
+        [[ $run/$name.zip -nt $binaries/$name ]] || python3 scripts/zip-bootstrap.py "$binaries/$name" "$run/$name.zip"
+    done
+    ln -sfn "$binaries/birdsong" "$run/birdsong"
+    (cd frontend && { [[ node_modules/.package-lock.json -nt package-lock.json ]] || npm ci --silent --no-audit --no-fund; } &&
+        npm run --silent build -- --logLevel warn)
+}
+
+stop_streamer() {
+    local pid
+    pid=$(cat "$run/streamer.pid" 2>/dev/null || true)
+    if [[ -n $pid ]] && grep -qs birdsong "/proc/$pid/cmdline"; then
+        kill -TERM "$pid"
+        while kill -0 "$pid" 2>/dev/null; do sleep 0.1; done
+    fi
+    rm -f "$run/streamer.pid"
+}
+
+start_streamer() {
+    stop_streamer
+    "$run/birdsong" stream --to kinesis --stream "$(tf output -raw stream)" --table "$(tf output -raw table)" \
+        --data "$run/data" --source demo --backfill "${BIRDSONG_BACKFILL:-2h}" --health-port 8081 \
+        </dev/null >"$run/streamer.log" 2>&1 &
+    echo $! >"$run/streamer.pid"
+    sleep 1
+    kill -0 $! 2>/dev/null || { tail -n 20 "$run/streamer.log" >&2 && say "the streamer ended at once" && exit 1; }
+}
+
+case $action in
+up)
+    mkdir -p "$run"
+    build
+    use_endpoint "$(localstack/emulator.sh start "$emulator")"
+    # A state of an emulator that was stopped describes nothing.
+    if [[ ! -f $run/emulator.pid || $(cat "$run/emulator.pid") != "$(cat "localstack/.run/$emulator/pid")" ]]; then
+        rm -rf "$run/terraform.tfstate" "$run/terraform.tfstate.backup" "$run/data"
+        cp "localstack/.run/$emulator/pid" "$run/emulator.pid"
+    fi
+    say "applying infra/ (a minute or two)"
+    printf 'terraform {\n  backend "local" {}\n}\n' >infra/backend_override.tf
+    scripts/terraform-init.sh infra -no-color -reconfigure -backend-config="path=$run/terraform.tfstate" >"$run/init.log" ||
+        { cat "$run/init.log" >&2 && exit 1; }
+    tf apply -auto-approve -no-color "${variables[@]}" >"$run/apply.log" 2>&1 || { tail -n 40 "$run/apply.log" >&2 && exit 1; }
+    grep -E '^Apply complete' "$run/apply.log" >&2
+    [[ ${BIRDSONG_STREAMER:-1} == 0 ]] || start_streamer
+    echo "dashboard  $(tf output -raw site_url)"
+    echo "API        $(tf output -raw api_url)/api/status"
+    echo "stream     $(tf output -raw stream), table $(tf output -raw table), at $endpoint"
+    [[ ${BIRDSONG_STREAMER:-1} == 0 ]] || echo "streamer   http://127.0.0.1:8081/healthz, log in ${run#"$PWD/"}/streamer.log"
+    ;;
+plan)
+    tf plan -no-color -detailed-exitcode -out="$run/plan" "${variables[@]}" >"$run/plan.log" 2>&1 || [[ $? == 2 ]] ||
+        { tail -n 40 "$run/plan.log" >&2 && exit 1; }
+    tf show -json "$run/plan"
+    ;;
+outputs)
+    tf output -json
+    ;;
+destroy)
+    stop_streamer
+    tf destroy -auto-approve -no-color "${variables[@]}" >"$run/destroy.log" 2>&1 || { tail -n 40 "$run/destroy.log" >&2 && exit 1; }
+    grep -E '^Destroy complete' "$run/destroy.log" >&2
+    ;;
+down)
+    stop_streamer
+    localstack/emulator.sh stop "$emulator"
+    rm -rf "$run/terraform.tfstate" "$run/terraform.tfstate.backup" "$run/data" "$run/emulator.pid"
+    ;;
+*) echo "$usage" >&2 && exit 2 ;;
+esac
