@@ -2,7 +2,11 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 
-.PHONY: help run test check fmt bench frontend
+# Debug builds of everything, as the tests have them.
+BINARIES = $(or $(CARGO_TARGET_DIR),target)/debug
+EMULATOR ?= localstack
+
+.PHONY: help run test check rust frontend infra localstack e2e e2e-localstack e2e-ministack local-up local-down fmt bench
 
 help: ## list the commands
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -10,9 +14,37 @@ help: ## list the commands
 run: ## run everything on this machine; the dashboard is at http://localhost:8080
 	cargo run --locked
 
-test: check frontend ## everything: format, lints, all tests
-	@cargo nextest --version >/dev/null 2>&1 || cargo install cargo-nextest --locked
+# One after the other: each of them can use all of a small machine.
+test: ## everything: format, lints, all tests, and the whole of it on emulators
+	scripts/tools.sh
+	$(MAKE) check
+	$(MAKE) rust
+	$(MAKE) frontend
+	$(MAKE) infra
+	$(MAKE) localstack
+	$(MAKE) e2e
+
+rust: ## tests of the Rust code
 	cargo nextest run --workspace --features birdsong/aws --locked
+
+infra: ## checks of infra/: format, types, tests, checkov
+	scripts/infra-check.sh
+
+localstack: ## tests of what runs the emulators
+	localstack/test.sh
+
+e2e: e2e-localstack e2e-ministack ## apply, stream, break, reprocess, look, destroy: on both emulators
+
+e2e-localstack e2e-ministack:
+	cargo nextest run --workspace --features birdsong/aws --locked --no-run
+	cd e2e && { [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --no-audit --no-fund; }
+	EMULATOR=$(@:e2e-%=%) BIRDSONG_BINARIES=$(BINARIES) node --test --test-reporter=spec e2e/
+
+local-up: ## all AWS parts on this machine, with the demo's posts; EMULATOR=ministack for the other emulator
+	scripts/local.sh up $(EMULATOR)
+
+local-down: ## stop them
+	scripts/local.sh down $(EMULATOR)
 
 check: ## format and lint
 	cargo fmt --all --check

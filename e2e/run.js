@@ -1,7 +1,8 @@
 // Processes of ours, and patience.
 
 import { execFile, spawn } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 
@@ -18,8 +19,8 @@ export async function run(program, args, env = {}) {
 }
 
 /** Starts a program and resolves to what `pattern` finds first in what it says. */
-export async function start(program, args, pattern) {
-  const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+export async function start(program, args, pattern, env = {}) {
+  const child = spawn(program, args, { stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, ...env } });
   let said = '';
   const found = await new Promise((resolve, reject) => {
     child.stderr.on('data', (bytes) => {
@@ -44,6 +45,11 @@ export async function until(what, ask, seconds = 120) {
     }
     if (Date.now() > end) throw new Error(`${what} did not happen in ${seconds} s: ${last?.stack ?? last}`);
   }
+}
+
+/** Where a program is. */
+export function which(name) {
+  return process.env.PATH.split(path.delimiter).map((folder) => path.join(folder, name)).find(existsSync);
 }
 
 /** Process ids whose environment has this line. */

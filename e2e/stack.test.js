@@ -1,4 +1,5 @@
-// The whole of it on an emulator, from apply to destroy. EMULATOR is localstack (default) or ministack.
+// The whole of it on an emulator, from apply to destroy. EMULATOR is localstack (default) or ministack, and
+// BIRDSONG_BINARIES is the folder that `make e2e` built into.
 //
 // The same posts go through the embedded run and through Kinesis, the aggregator and DynamoDB; both
 // APIs must then tell the same, field by field, whatever happens on the way.
@@ -11,27 +12,29 @@ import test, { after, before } from 'node:test';
 import { chromium } from 'playwright-core';
 
 import { Emulator, kinesisEvent } from './aws.js';
-import { processesWith, run, start, until } from './run.js';
+import { processesWith, run, start, until, which } from './run.js';
 
 const root = path.resolve(import.meta.dirname, '..');
 process.chdir(root);
 const emulator = process.env.EMULATOR ?? 'localstack';
 const isLocalStack = emulator === 'localstack';
+const binaries = path.resolve(process.env.BIRDSONG_BINARIES ?? 'target/debug');
+const birdsong = path.join(binaries, 'birdsong');
 const POSTS = 40_000;
-const local = (action) => run('scripts/local.sh', [action, emulator], { BIRDSONG_STREAMER: '0' });
+const local = (action) => run('scripts/local.sh', [action, emulator], { BIRDSONG_STREAMER: '0', BIRDSONG_BINARIES: binaries });
 
 /** What may show in a second plan, because the emulator forgets it or tells it otherwise: see EMULATORS.md. */
 const KNOWN_DRIFT = {
   localstack: [/\.aws_kinesis_stream\./, /\.aws_cloudwatch_metric_alarm\./],
   ministack: [
     /\.aws_kinesis_stream\./, /\.aws_cloudwatch_metric_alarm\./, /\.aws_lambda_event_source_mapping\./,
-    /\.aws_ecs_service\./, /\.aws_cloudfront_response_headers_policy\./,
+    /\.aws_ecs_service\./, /\.aws_cloudfront_response_headers_policy\./, /\.aws_api_gateway_stage\./, /\.aws_security_group\./,
   ],
 }[emulator];
 
 const dir = mkdtempSync(path.join(tmpdir(), 'birdsong-e2e-'));
 const corpus = path.join(dir, 'posts.ndjson');
-let birdsong, outputs, aws, environment, expected;
+let outputs, aws, environment, expected;
 
 const value = (name) => outputs[name].value;
 
@@ -78,16 +81,17 @@ async function embedded(folder) {
 }
 
 before(async () => {
+  const told = await run('localstack/emulator.sh', ['status', emulator]).catch(() => null);
+  if (told) throw new Error(`${told.trim()}: these tests need it for themselves; make local-down EMULATOR=${emulator} stops it`);
   await local('up');
   outputs = JSON.parse(await local('outputs'));
-  birdsong = path.join(root, `localstack/.run/stack-${emulator}/birdsong`);
   const endpoint = new URL(value('api_url')).origin;
   aws = new Emulator(endpoint);
   environment = {
     AWS_ACCESS_KEY_ID: 'test', AWS_SECRET_ACCESS_KEY: 'test', AWS_REGION: 'us-east-1', AWS_ENDPOINT_URL: endpoint,
     BIRDSONG_AUTHOR_KEY: '000102030405060708090a0b0c0d0e0f',
   };
-  const posts = await run('cargo', ['run', '--quiet', '--locked', '--example', 'corpus', '-p', 'birdsong-sources', '--', String(POSTS)]);
+  const posts = await run(path.join(binaries, 'examples/corpus'), [String(POSTS)]);
   writeFileSync(corpus, `${posts}not a post\n`);
 
   // What one machine tells of the posts, sent once, and sent twice.
@@ -178,7 +182,7 @@ test('the page from the bucket draws the windows', { skip: !isLocalStack && 'Min
   const site = new URL(value('site_url'));
   const region = expected.once.regions[0].id;
   const browser = await chromium.launch({
-    executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
+    executablePath: process.env.CHROMIUM ?? ['chromium', 'google-chrome'].map(which).find(Boolean),
     args: [
       '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
       '--disable-component-update', '--disable-sync', `--host-resolver-rules=MAP ${site.hostname} 127.0.0.1`,
@@ -188,8 +192,7 @@ test('the page from the bucket draws the windows', { skip: !isLocalStack && 'Min
     const page = await browser.newPage({ viewport: { width: 1280, height: 900 } });
     const problems = [];
     page.on('pageerror', (error) => problems.push(String(error)));
-    const query = new URLSearchParams({ region, from: expected.from, to: expected.to });
-    await page.goto(`${site}?${query}`);
+    await page.goto(`${site}?${new URLSearchParams({ region })}`);
     await page.waitForSelector('#main:not(.loading)', { timeout: 30_000 });
     const posts = await page.textContent('#tile-posts');
     await page.screenshot({ path: path.join(root, 'localstack/.run/page.png') });
@@ -204,6 +207,32 @@ test('the page from the bucket draws the windows', { skip: !isLocalStack && 'Min
   } finally {
     await browser.close();
   }
+});
+
+test('a streamer sends live posts, says so, and drains when it is told to stop', async () => {
+  const args = ['stream', '--to', 'kinesis', ...cloud(), '--source', 'demo', '--backfill', '10m', '--health-port', '0'];
+  const { child, found } = await start(birdsong, args, /health at (http:\S+)/, environment);
+  const ended = new Promise((resolve) => child.on('exit', resolve));
+  try {
+    const source = await until('the streamer to be connected', async () => {
+      const health = await get(found[1], '');
+      return health.ok && health.sources.find(({ source, state }) => source === 'demo' && state === 'connected');
+    }, 60);
+    assert.ok(source.connected_since);
+    await until('live posts in the API', async () => {
+      const { sources, freshness_secs } = await get(value('api_url'), '/api/status');
+      return sources.some(({ source, state }) => source === 'demo' && state === 'connected') && freshness_secs < 60;
+    });
+  } finally {
+    child.kill('SIGTERM');
+  }
+  const patience = setTimeout(() => child.kill('SIGKILL'), 30_000);
+  assert.equal(await ended, 0, 'Fargate would have killed it');
+  clearTimeout(patience);
+  await until('the API to say that it stopped', async () => {
+    const { sources } = await get(value('api_url'), '/api/status');
+    return sources.some(({ source, state }) => source === 'demo' && state === 'stopped');
+  }, 60);
 });
 
 test('a second plan has nothing but what the emulator is known to forget', async () => {

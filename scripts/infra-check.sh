@@ -11,6 +11,7 @@ if ! "$checkov/bin/checkov" --version 2>/dev/null | grep -qxF "$checkov_version"
     "$checkov/bin/python" -m pip install --quiet --disable-pip-version-check "checkov==$checkov_version"
 fi
 
+[[ -f ${TF_CLI_CONFIG_FILE:-} ]] || unset TF_CLI_CONFIG_FILE
 scripts/terraform-init.sh infra -backend=false -no-color >/dev/null
 terraform -chdir=infra fmt -check -diff -recursive
 terraform -chdir=infra validate -no-color

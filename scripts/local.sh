@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # All of Birdsong's AWS parts on this machine, against an emulator, without Docker or an account.
-#   scripts/local.sh up|down|outputs [localstack|ministack]
-# `up` starts the emulator, applies infra/, starts the streamer and prints the addresses.
-# BIRDSONG_STREAMER=0 leaves the streamer out, BIRDSONG_EMULATOR_PORT chooses another port than 4566.
+#   scripts/local.sh up|down|outputs|plan|destroy [localstack|ministack]
+# `up` starts the emulator, applies infra/, starts the streamer and prints the addresses; `down` stops it all.
+# `outputs` and `plan` print JSON, and `destroy` takes down what was applied and leaves the emulator running.
+# BIRDSONG_STREAMER=0 leaves the streamer out, BIRDSONG_EMULATOR_PORT chooses another port than 4566, and
+# BIRDSONG_BINARIES names a folder with aggregator, api and birdsong built already.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-usage="usage: scripts/local.sh up|down|outputs [localstack|ministack]"
+usage="usage: scripts/local.sh up|down|outputs|plan|destroy [localstack|ministack]"
 action=${1:?$usage}
 emulator=${2:-localstack}
 run=$PWD/localstack/.run/stack-$emulator
@@ -22,25 +24,32 @@ say() { echo "local: $*" >&2; }
 unset AWS_PROFILE AWS_SESSION_TOKEN
 export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_REGION=us-east-1
 export AWS_EC2_METADATA_DISABLED=true TF_IN_AUTOMATION=1 TF_DATA_DIR=$run/terraform
+[[ -f ${TF_CLI_CONFIG_FILE:-} ]] || unset TF_CLI_CONFIG_FILE
 
-# Each run has its state beside it: an emulator forgets everything when it stops.
-tf() { terraform -chdir=infra "$@"; }
+# From a copy with its state beside it: an emulator forgets everything when it stops, and what infra/ itself was
+# initialized for, perhaps a real account, stays as it is.
+tf() { terraform -chdir="$run/infra" "$@"; }
 endpoint=
 use_endpoint() { # ADDRESS
     endpoint=$1
     export AWS_ENDPOINT_URL=$endpoint
     variables=(
         -var-file="$settings" -var aws_endpoint="$endpoint" -var site_dir="$PWD/frontend/dist"
+        -var regions_file="$PWD/regions.toml"
         -var aggregator_zip="$run/aggregator.zip" -var api_zip="$run/api.zip"
     )
 }
 [[ ! -f localstack/.run/$emulator/endpoint ]] || use_endpoint "$(cat "localstack/.run/$emulator/endpoint")"
 
 build() {
-    say "building the functions, the streamer and the dashboard"
-    cargo build --locked --quiet -p birdsong-aws -p birdsong --features birdsong/aws
-    local binaries name
-    binaries=$(cargo metadata --format-version 1 --no-deps --locked | python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')/debug
+    local binaries=${BIRDSONG_BINARIES:-} name
+    if [[ -z $binaries ]]; then
+        say "building the functions and the streamer"
+        cargo build --locked --quiet -p birdsong-aws -p birdsong --features birdsong/aws
+        binaries=$(cargo metadata --format-version 1 --no-deps --locked | python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')/debug
+    fi
+    binaries=$(cd "$binaries" && pwd)
+    say "packing the functions, building the dashboard"
     for name in aggregator api; do
         [[ $run/$name.zip -nt $binaries/$name ]] || python3 scripts/zip-bootstrap.py "$binaries/$name" "$run/$name.zip"
     done
@@ -69,6 +78,8 @@ start_streamer() {
     kill -0 $! 2>/dev/null || { tail -n 20 "$run/streamer.log" >&2 && say "the streamer ended at once" && exit 1; }
 }
 
+try_destroy() { tf destroy -auto-approve -no-color "${variables[@]}" >"$run/destroy.log" 2>&1; }
+
 case $action in
 up)
     mkdir -p "$run"
@@ -80,8 +91,12 @@ up)
         cp "localstack/.run/$emulator/pid" "$run/emulator.pid"
     fi
     say "applying infra/ (a minute or two)"
-    printf 'terraform {\n  backend "local" {}\n}\n' >infra/backend_override.tf
-    scripts/terraform-init.sh infra -no-color -reconfigure -backend-config="path=$run/terraform.tfstate" >"$run/init.log" ||
+    rm -rf "$run/infra"
+    mkdir "$run/infra"
+    cp -r infra/*.tf infra/modules infra/env "$run/infra"
+    rm -f "$run/infra/backend.tf"
+    printf 'terraform {\n  backend "local" {\n    path = "%s"\n  }\n}\n' "$run/terraform.tfstate" >"$run/infra/backend.tf"
+    scripts/terraform-init.sh "$run/infra" -no-color -reconfigure >"$run/init.log" 2>&1 ||
         { cat "$run/init.log" >&2 && exit 1; }
     tf apply -auto-approve -no-color "${variables[@]}" >"$run/apply.log" 2>&1 || { tail -n 40 "$run/apply.log" >&2 && exit 1; }
     grep -E '^Apply complete' "$run/apply.log" >&2
@@ -101,7 +116,8 @@ outputs)
     ;;
 destroy)
     stop_streamer
-    tf destroy -auto-approve -no-color "${variables[@]}" >"$run/destroy.log" 2>&1 || { tail -n 40 "$run/destroy.log" >&2 && exit 1; }
+    # LocalStack deletes a bucket's objects and breaks the answer off; asked again, it misses them (EMULATORS.md).
+    try_destroy || { grep -q 'NoSuchVersion: ' "$run/destroy.log" && try_destroy; } || { tail -n 40 "$run/destroy.log" >&2 && exit 1; }
     grep -E '^Destroy complete' "$run/destroy.log" >&2
     ;;
 down)

@@ -14,6 +14,9 @@ if [ -z "$mirror" ]; then
     [ -z "$found" ] || mirror=$(dirname "$found")
 fi
 
+# Terraform only warns of one that is missing, at every call.
+[ -f "${TF_CLI_CONFIG_FILE:-}" ] || unset TF_CLI_CONFIG_FILE
+
 args=(-input=false)
 if [ -n "$mirror" ]; then
     echo "providers come from $mirror"

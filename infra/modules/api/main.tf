@@ -97,8 +97,8 @@ resource "aws_lambda_function" "this" {
 resource "aws_api_gateway_rest_api" "this" {
   name        = local.function
   description = "Birdsong: metrics of posts by region"
-  # Answers may be compressed.
-  binary_media_types = ["*/*"]
+  # The gateway compresses answers of this many bytes or more for those who ask for it.
+  minimum_compression_size = "1024"
 
   endpoint_configuration {
     types = ["REGIONAL"]
@@ -148,7 +148,7 @@ resource "aws_api_gateway_deployment" "this" {
   # A deployment is a snapshot: whatever is in it has to be listed here.
   triggers = {
     definition = sha256(jsonencode([
-      aws_api_gateway_rest_api.this.binary_media_types,
+      aws_api_gateway_rest_api.this.minimum_compression_size,
       aws_api_gateway_resource.proxy.id,
       aws_api_gateway_method.proxy.id,
       aws_api_gateway_method.proxy.authorization,

@@ -72,8 +72,7 @@ impl Service {
             now_ms: self.now_ms.clone(),
             sources: Arc::new(move || sources.clone()),
         };
-        let router = birdsong_api::router(api).layer(tower_http::compression::CompressionLayer::new());
-        Ok(kept.insert((Instant::now(), router)).1.clone())
+        Ok(kept.insert((Instant::now(), birdsong_api::router(api))).1.clone())
     }
 }
 

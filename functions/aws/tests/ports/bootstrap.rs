@@ -203,14 +203,11 @@ async fn events_go_in_at_one_function_and_come_out_at_the_other() {
     let mut api = start(env!("CARGO_BIN_EXE_api"), &environment).await;
     let range = [("region", "all"), ("from", "2023-11-14T22:10:00Z"), ("to", "2023-11-14T22:30:00Z")];
     let answer = api.invoke(&request("GET", "/api/windows", &range)).await.unwrap();
-    assert_eq!((&answer["statusCode"], &answer["isBase64Encoded"]), (&json!(200), &json!(true)), "{answer}");
+    // Compression is the gateway's.
+    assert_eq!((&answer["statusCode"], &answer["isBase64Encoded"]), (&json!(200), &json!(false)), "{answer}");
     let header = |name: &str| answer["multiValueHeaders"][name][0].as_str().or(answer["headers"][name].as_str());
-    assert_eq!(header("content-encoding"), Some("gzip"));
     assert_eq!(header("access-control-allow-origin"), Some("*"));
-    let packed = base64_simd::STANDARD.decode_to_vec(answer["body"].as_str().unwrap()).unwrap();
-    let mut text = String::new();
-    std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(&packed[..]), &mut text).unwrap();
-    let windows: Value = serde_json::from_str(&text).unwrap();
+    let windows: Value = serde_json::from_str(answer["body"].as_str().unwrap()).unwrap();
     assert_eq!((&windows["total"]["posts"], &windows["total"]["reposts"]), (&json!(6), &json!(6)), "{windows}");
 
     let wrong = api.invoke(&request("GET", "/api/windows", &[("region", "nowhere")])).await.unwrap();

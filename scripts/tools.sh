@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Installs what the tests need beside Rust and Node.js and is missing: cargo-nextest, and, where that is Debian and we
+# are root, Chromium, Java and ss. Elsewhere it says what to install.
+set -euo pipefail
+
+cargo nextest --version >/dev/null 2>&1 || cargo install cargo-nextest --locked
+
+packages=()
+command -v chromium >/dev/null || command -v google-chrome >/dev/null || [[ -n ${CHROMIUM:-} ]] || packages+=(chromium)
+command -v java >/dev/null || packages+=(default-jre-headless)
+command -v ss >/dev/null || packages+=(iproute2)
+if ((${#packages[@]})); then
+    if command -v apt-get >/dev/null && [[ $(id -u) == 0 ]]; then
+        echo "installing ${packages[*]}" >&2
+        apt-get update -qq
+        DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "${packages[@]}" >/dev/null
+    else
+        echo "missing: ${packages[*]} (Debian's names). Install them, or set CHROMIUM to the path of a Chrome." >&2
+        exit 1
+    fi
+fi
+command -v terraform >/dev/null ||
+    { echo "missing: terraform 1.11 or newer, see https://developer.hashicorp.com/terraform/install" >&2 && exit 1; }
