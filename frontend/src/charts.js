@@ -27,7 +27,7 @@ const gapShade = {
     for (const { kind, start, end } of spans) {
       const left = Math.max(chartArea.left, scales.x.getPixelForValue(start));
       const right = Math.min(chartArea.right, scales.x.getPixelForValue(end));
-      ctx.fillStyle = kind === 'silent' ? palette.gap : palette.gapPartial;
+      ctx.fillStyle = palette.gaps[kind];
       if (right > left) ctx.fillRect(left, chartArea.top, right - left, chartArea.bottom - chartArea.top);
     }
     ctx.restore();

@@ -58,10 +58,11 @@ export function readWindow(raw, nowMs, stepMs = 300_000) {
   const unfinished = !future && raw?.lifecycle === 'provisional';
   const silent = completeness.frames === 0;
 
+  const flaws = list(completeness.flaws);
   let gap = null;
   if (!future && end <= nowMs) {
     if (silent) gap = 'silent';
-    else if (!unfinished && completeness.complete === false) gap = 'partial';
+    else if (!unfinished && completeness.complete === false) gap = flaws.length === 1 && flaws[0] === 'sampled' ? 'sampled' : 'partial';
   }
   return {
     start,
@@ -78,8 +79,12 @@ export function readWindow(raw, nowMs, stepMs = 300_000) {
     authorsLow: Math.min(authors, count(raw?.authors_low ?? authors)),
     authorsHigh: Math.max(authors, count(raw?.authors_high ?? authors)),
     perMinute: list(raw?.per_minute).map(count),
+    flaws,
     dropped: count(completeness.dropped),
+    quarantined: count(completeness.quarantined),
     missedSecs: count(completeness.missed_secs),
+    // The smallest share of its posts that a source was asked for; 1 is all.
+    share: typeof completeness.sampled === 'number' ? completeness.sampled : 1,
     late: count(completeness.late),
   };
 }
@@ -142,7 +147,7 @@ export function timeTicks(from, to, max) {
   return ticks;
 }
 
-/** Spans of time without (all) data, neighbours of one kind joined. */
+/** Spans of time without (all) data, by `gap`: silent, partial or sampled; neighbours of one kind joined. */
 export function gapSpans(windows) {
   const spans = [];
   for (const { gap, start, end } of windows) {
@@ -264,10 +269,12 @@ export function tiles({ answer, status, nowMs, rangeText = '' }) {
   const ended = windows.filter((w) => !w.future && w.end <= nowMs);
   const silent = ended.filter((w) => w.gap === 'silent').length;
   const partial = ended.filter((w) => w.gap === 'partial').length;
-  const whole = ended.length - silent - partial;
+  const sampled = ended.filter((w) => w.gap === 'sampled').length;
+  const whole = ended.length - silent - partial - sampled;
   const flaws = [
     silent && `${formatCount(silent)} without data`,
     partial && `${formatCount(partial)} incomplete`,
+    sampled && `${formatCount(sampled)} sampled`,
     total.dropped && `${plural(total.dropped, 'post')} dropped`,
   ].filter(Boolean);
 
@@ -302,7 +309,7 @@ export function tiles({ answer, status, nowMs, rangeText = '' }) {
       value: formatShare(whole, ended.length),
       note: ended.length === 0 ? 'no window has ended yet'
         : flaws.length ? flaws.join(', ') : `all ${plural(ended.length, 'window')} complete`,
-      tone: ended.length === 0 ? 'plain' : whole === ended.length && !total.dropped ? 'good' : whole / ended.length < 0.9 ? 'bad' : 'warn',
+      tone: ended.length === 0 ? 'plain' : whole === ended.length && !total.dropped ? 'good' : (whole + sampled) / ended.length < 0.9 ? 'bad' : 'warn',
     },
   ];
 }
@@ -311,8 +318,8 @@ export function tiles({ answer, status, nowMs, rangeText = '' }) {
 export function sourceChips(status, nowMs) {
   return list(status?.sources).map((source) => {
     const state = String(source?.state ?? 'unknown');
-    const tone = /disconnect|down|fail|error|stopp|refus|closed|dead|denied|unauthor/i.test(state) ? 'bad'
-      : /connecting|reconnect|retry|back(ing)?.?off|wait|stale|silent|idle|start|throttl|limit/i.test(state) ? 'warn'
+    const tone = /disconnect|down|fail|error|stopp|stale|refus|closed|dead|denied|unauthor/i.test(state) ? 'bad'
+      : /connecting|reconnect|retry|back(ing)?.?off|wait|silent|idle|start|throttl|limit/i.test(state) ? 'warn'
         : /connected|live|stream|ok|up|run|active|read/i.test(state) ? 'good' : 'plain';
     const last = parseTime(source?.last_post);
     const since = parseTime(source?.connected_since);
@@ -334,7 +341,7 @@ const LEDGER = [
   ['filtered', 'Filtered', 'in no region'],
   ['quarantined', 'Quarantined', 'could not be read'],
   ['duplicates', 'Duplicates', 'seen before'],
-  ['dropped', 'Dropped', 'lost for lack of room'],
+  ['dropped', 'Dropped', 'given up: the log was away and the spool full'],
   ['sent', 'Sent', 'handed to the aggregator'],
   ['aggregated', 'Aggregated', 'counted in windows'],
   ['late', 'Late', 'came after their window had closed'],
@@ -348,21 +355,31 @@ export function ledgerRows(status) {
     .map(([key, label, note]) => ({ key, label, note, value: formatCount(ledger[key]), flaw: /dropped|quarantined|late/.test(key) && ledger[key] > 0 }));
 }
 
-const stateWord = (w) => (w.gap === 'silent' ? 'no data' : w.gap === 'partial' ? 'incomplete' : w.unfinished ? 'unfinished' : w.lifecycle);
-
-function incompleteRemark(w) {
-  const why = [
-    w.dropped && `${plural(w.dropped, 'post')} dropped`,
-    w.missedSecs && `a source was away for ${formatDuration(w.missedSecs)}`,
+/** Why the counts of a window are too low. That it was sampled counts before it has ended, too. */
+function flawReasons(w) {
+  const partial = w.gap === 'partial';
+  return [
+    partial && w.flaws.includes('unwatched') && 'nobody listened all the time',
+    partial && w.missedSecs > 0 && `a source was away for ${formatDuration(w.missedSecs)}`,
+    partial && w.dropped > 0 && `${plural(w.dropped, 'post')} dropped: log away, spool full`,
+    partial && w.quarantined > 0 && `${plural(w.quarantined, 'line')} could not be read`,
+    !w.future && w.share < 1 && `only ${formatShare(w.share, 1)} of a source's posts were asked for`,
   ].filter(Boolean);
-  return ['Incomplete', why.join(', ')].filter(Boolean).join(': ');
+}
+
+const STATES = { silent: 'no data', partial: 'incomplete', sampled: 'sampled' };
+
+function stateText(w) {
+  const state = STATES[w.gap] ?? (w.unfinished ? 'unfinished' : w.lifecycle);
+  return [state, ...flawReasons(w)].join('; ');
 }
 
 /** Lines that say in a tooltip what is special about a window. */
 export function windowRemarks(w) {
   const remarks = [];
   if (w.gap === 'silent') remarks.push('No data came in this time');
-  if (w.gap === 'partial') remarks.push(incompleteRemark(w));
+  if (w.gap === 'partial') remarks.push('Incomplete');
+  remarks.push(...flawReasons(w).map((why) => why.charAt(0).toUpperCase() + why.slice(1)));
   if (w.unfinished) remarks.push('Unfinished: still counting');
   if (w.lifecycle === 'revised') remarks.push('Revised by late posts');
   return remarks;
@@ -373,7 +390,7 @@ export function postsTable(windows) {
   return {
     head: ['Window', 'Posts', ...KINDS.map((kind) => kind.label), 'State'],
     rows: windows.filter((w) => !w.future).reverse().map((w) => [
-      formatSpan(w.start, w.end), formatCount(w.posts), ...KINDS.map(({ key }) => formatCount(w.kinds[key])), stateWord(w),
+      formatSpan(w.start, w.end), formatCount(w.posts), ...KINDS.map(({ key }) => formatCount(w.kinds[key])), stateText(w),
     ]),
   };
 }
@@ -383,7 +400,7 @@ export function authorsTable(windows) {
   return {
     head: ['Window', 'Authors, about', 'At least', 'At most', 'State'],
     rows: windows.filter((w) => !w.future).reverse().map((w) => [
-      formatSpan(w.start, w.end), formatCount(w.authors), formatCount(w.authorsLow), formatCount(w.authorsHigh), stateWord(w),
+      formatSpan(w.start, w.end), formatCount(w.authors), formatCount(w.authorsLow), formatCount(w.authorsHigh), stateText(w),
     ]),
   };
 }
@@ -404,10 +421,13 @@ export function postsSummary(answer) {
   const seen = windows.filter((w) => !w.future);
   if (seen.length === 0) return 'Posts per window: no windows in this range.';
   const peak = seen.reduce((a, b) => (b.posts > a.posts ? b : a));
-  const gaps = gapSpans(windows).length;
+  const gaps = gapSpans(windows).filter((span) => span.kind !== 'sampled').length;
+  const sampled = seen.filter((w) => w.share < 1);
+  const least = Math.min(...sampled.map((w) => w.share));
   return `Posts per window by kind, ${formatDay(seen[0].start)} ${formatClock(seen[0].start)} to ${formatDay(seen.at(-1).end)} ${formatClock(seen.at(-1).end)}: `
     + `${plural(total.posts, 'post')}, most (${formatCount(peak.posts)}) in ${formatSpan(peak.start, peak.end)}`
-    + `${gaps ? `, ${plural(gaps, 'gap')}` : ''}. The numbers are in the table below.`;
+    + `${gaps ? `, ${plural(gaps, 'gap')}` : ''}`
+    + `${sampled.length ? `, ${plural(sampled.length, 'window')} sampled, at ${formatShare(least, 1)} at the lowest` : ''}. The numbers are in the table below.`;
 }
 
 /** One sentence on a bar chart. */

@@ -18,8 +18,7 @@ export function readPalette(element = document.documentElement) {
     border: get('border'),
     accent: get('accent'),
     band: get('band'),
-    gap: get('gap'),
-    gapPartial: get('gap-partial'),
+    gaps: { silent: get('gap'), partial: get('gap-partial'), sampled: get('gap-sampled') },
     kinds: { original: get('kind-original'), reply: get('kind-reply'), quote: get('kind-quote'), repost: get('kind-repost') },
     font: getComputedStyle(element.ownerDocument.body).fontFamily || 'system-ui, sans-serif',
   };

@@ -32,7 +32,7 @@ describe.each([['light', ':root'], ['dark', ":root[data-theme='dark']"]])('%s th
   });
 
   it('has marks and controls of at least 3 to 1', () => {
-    for (const mark of ['accent', 'control', 'focus', 'kind-original', 'kind-reply', 'kind-quote', 'kind-repost']) {
+    for (const mark of ['accent', 'control', 'focus', 'sampled', 'kind-original', 'kind-reply', 'kind-quote', 'kind-repost']) {
       expect(contrast(t[mark], t.surface), mark).toBeGreaterThanOrEqual(3);
     }
   });

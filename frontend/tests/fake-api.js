@@ -59,6 +59,8 @@ function makeWindow(region, start, step, now) {
   const perMinute = [];
   let frames = 0;
   let dropped = 0;
+  let asked = 1;
+  let unwatched = false;
   for (let at = start; at < end; at += 60_000) {
     const slot = Math.floor(at / (WINDOW_SECS * 1000));
     const day = Math.floor(at / 86_400_000);
@@ -68,24 +70,30 @@ function makeWindow(region, start, step, now) {
     const spike = chance('spike', region.id, slot) > 0.985 ? 2.2 : 1;
     const whole = at + 60_000 <= now;
     const part = whole ? 1 : Math.max(0, (now - at) / 60_000);
+    if (hour >= 20 && hour < 21.5) asked = Math.min(asked, 0.25);
+    unwatched ||= away;
     if (away || part === 0) {
       perMinute.push(0);
       continue;
     }
     if (at % (WINDOW_SECS * 1000) === 0) frames += 5;
     if (chance('drop', region.id, slot) > 0.994) dropped += 3;
-    perMinute.push(Math.round(region.rate * wave * spike * part * (0.75 + 0.5 * chance(region.id, at))));
+    perMinute.push(Math.round(region.rate * asked * wave * spike * part * (0.75 + 0.5 * chance(region.id, at))));
   }
   const posts = perMinute.reduce((a, b) => a + b, 0);
   const kinds = Object.fromEntries(Object.entries(KINDS).slice(1).map(([kind, part]) => [kind, Math.round(posts * part * (0.8 + 0.4 * chance(kind, start)))]));
   const originals = posts - Object.values(kinds).reduce((a, b) => a + b, 0);
   const authors = Math.round(posts ** 0.93);
+  const flaws = [unwatched && 'unwatched', dropped > 0 && 'dropped', asked < 1 && 'sampled'].filter(Boolean);
   const slack = Math.round(authors * (authors > 64 ? 0.04 : 0));
   return {
     region: region.id, window_start: iso(start), window_end: iso(end),
     lifecycle: end > now - 30_000 ? 'provisional' : chance('revised', start) > 0.97 ? 'revised' : 'final',
     posts, originals, ...kinds, authors, authors_low: authors - slack, authors_high: authors + slack, per_minute: perMinute, ...details(posts),
-    completeness: { complete: end <= now && dropped === 0 && frames > 0, frames, received: posts * 9, filtered: posts * 8, quarantined: 0, duplicates: 2, dropped, late: 0 },
+    completeness: {
+      complete: frames > 0 && flaws.length === 0, flaws, frames, received: posts * 9, filtered: posts * 8, quarantined: 0, duplicates: 2, dropped, missed_secs: 0,
+      sampled: asked, late: 0,
+    },
   };
 }
 
@@ -117,7 +125,7 @@ function status(now) {
     now: iso(now), newest_post: iso(newest), freshness_secs: Math.round((now - newest) / 1000), lag_ms: { mean: 1240, max: 5320 }, window_secs: WINDOW_SECS,
     sources: [
       { source: 'jetstream', state: 'connected', last_post: iso(newest), connected_since: iso(now - 9_400_000), reconnects: 1 },
-      { source: 'x-filtered', state: 'backing_off', last_post: iso(now - 620_000), connected_since: null, reconnects: 4 },
+      { source: 'x-filtered', state: 'waiting', reason: 'the log in was refused', last_post: iso(now - 620_000), connected_since: null, reconnects: 4, gaps: 1, sampled: 0.25, spent_dollars: 12.5 },
     ],
     ledger: { received: 4_812_433, filtered: 4_731_020, quarantined: 3, duplicates: 412, dropped: 9, sent: 80_989, aggregated: 80_981, late: 8 },
   }];

@@ -1,7 +1,7 @@
 // Tests of the pure shaping from API answers to what is shown.
 import { describe, expect, it } from 'vitest';
 import {
-  authorSeries, barsSummary, barsTable, freshnessTile, gapSpans, hashtagBars, hostBars, kindSeries, languageBars, ledgerRows,
+  authorSeries, authorsTable, barsSummary, barsTable, freshnessTile, gapSpans, hashtagBars, hostBars, kindSeries, languageBars, ledgerRows,
   locatedBars, parseTime, postsSummary, postsTable, rateNow, readAnswer, readWindow, sourceChips, tiles, timeTicks,
   windowQuery, windowRemarks,
 } from '../src/shape.js';
@@ -21,6 +21,7 @@ function window(index, changes = {}) {
 }
 
 const gone = { posts: 0, originals: 0, replies: 0, quotes: 0, reposts: 0, authors: 0, per_minute: [0, 0, 0, 0, 0], completeness: { complete: false, frames: 0 } };
+const sampled = { complete: false, flaws: ['sampled'], frames: 5, dropped: 0, sampled: 0.25 };
 const NOW = START + 22 * MINUTE;
 const answerOf = (windows, total = {}) => readAnswer({ region: 'r', name: 'R', window_secs: 300, step_secs: 300, windows, total }, NOW);
 
@@ -57,6 +58,9 @@ describe('readWindow', () => {
     expect(read(0, gone)).toMatchObject({ gap: 'silent', unfinished: false });
     expect(read(0, { ...gone, lifecycle: 'provisional' })).toMatchObject({ gap: 'silent', unfinished: false });
     expect(read(0, { completeness: { complete: false, frames: 4, dropped: 2 } })).toMatchObject({ gap: 'partial', dropped: 2 });
+    expect(read(0, { completeness: sampled })).toMatchObject({ gap: 'sampled', share: 0.25 });
+    expect(read(0, { completeness: { ...sampled, flaws: ['dropped', 'sampled'] } })).toMatchObject({ gap: 'partial', share: 0.25 });
+    expect(read(0, {})).toMatchObject({ gap: null, share: 1, flaws: [] });
     expect(read(3, { lifecycle: 'provisional', completeness: { complete: false, frames: 4 } })).toMatchObject({ gap: null, unfinished: true });
     expect(read(4, { ...gone, lifecycle: 'provisional' })).toMatchObject({ gap: null, unfinished: true, future: false });
     expect(read(5, { ...gone, lifecycle: 'provisional' })).toMatchObject({ gap: null, unfinished: false, future: true });
@@ -105,6 +109,9 @@ describe('series', () => {
     expect(gapSpans(windows)).toEqual([{ kind: 'silent', start: START + 5 * MINUTE, end: START + 15 * MINUTE }]);
     const mixed = answerOf([window(0, gone), window(1, { completeness: { complete: false, frames: 1 } }), window(3, gone)]).windows;
     expect(gapSpans(mixed).map((span) => span.kind)).toEqual(['silent', 'partial', 'silent']);
+    const shares = answerOf([window(0, { completeness: sampled }), window(1, { completeness: { ...sampled, sampled: 0.5 } }), window(2)]).windows;
+    expect(gapSpans(shares)).toEqual([{ kind: 'sampled', start: START, end: START + 10 * MINUTE }]);
+    expect(kindSeries(shares)[0].points[0].y).toBe(4);
   });
 });
 
@@ -182,6 +189,11 @@ describe('tiles', () => {
     expect(all.completeness).toMatchObject({ value: '33%', note: '1 without data, 1 incomplete, 3 posts dropped', tone: 'bad' });
   });
 
+  it('counts sampled windows apart, and warns of them', () => {
+    const all = read([window(0, { completeness: sampled }), window(1)]);
+    expect(all.completeness).toMatchObject({ value: '50%', note: '1 sampled', tone: 'warn' });
+  });
+
   it('has something to say when there is nothing', () => {
     const all = read([], {}, null);
     expect(all.posts.value).toBe('0');
@@ -205,7 +217,7 @@ describe('status', () => {
     const tone = (state) => sourceChips({ sources: [{ source: 's', state }] }, NOW)[0].tone;
     expect(['connected', 'live', 'streaming', 'running'].map(tone)).toEqual(Array(4).fill('good'));
     expect(['connecting', 'reconnecting', 'backing_off', 'backoff', 'waiting', 'silent'].map(tone)).toEqual(Array(6).fill('warn'));
-    expect(['disconnected', 'failed', 'down', 'stopped'].map(tone)).toEqual(Array(4).fill('bad'));
+    expect(['disconnected', 'failed', 'down', 'stopped', 'stale'].map(tone)).toEqual(Array(5).fill('bad'));
     expect(['finished', undefined].map(tone)).toEqual(['plain', 'plain']);
   });
 
@@ -213,6 +225,13 @@ describe('status', () => {
     const [chip] = sourceChips({ sources: [{ source: 's', state: 'backing_off', last_post: iso(NOW - 60_000), reconnects: 1 }] }, NOW);
     expect(chip).toMatchObject({ name: 's', state: 'backing off', details: 'last post 1 min ago · 1 reconnect' });
     expect(sourceChips(null, NOW)).toEqual([]);
+    const [all] = sourceChips({
+      sources: [{
+        source: 'x', state: 'stale', reason: 'the streamer has told nothing since then', last_post: iso(NOW - 60_000), connected_since: iso(NOW - 3_600_000),
+        reconnects: 2, gaps: 1, sampled: 0.25, spent_dollars: 12.5, told: iso(NOW - 120_000),
+      }],
+    }, NOW);
+    expect(all.details).toBe('last post 1 min ago · connected for 1 h · 2 reconnects · 1 gap · sampled at 25 % · $12.50 spent this month · the streamer has told nothing since then');
   });
 
   it('lists the ledger and marks its flaws', () => {
@@ -228,6 +247,12 @@ describe('tables and summaries', () => {
     expect(head).toHaveLength(7);
     expect(rows.map((row) => row.at(-1))).toEqual(['no data', 'final']);
     expect(rows[1].slice(1, 6)).toEqual(['10', '4', '3', '1', '2']);
+    const flawed = [{ completeness: sampled }, { completeness: { ...sampled, flaws: ['missed', 'sampled'], missed_secs: 60 } }, {}, { lifecycle: 'provisional', completeness: sampled }];
+    const states = (table) => table(answerOf(flawed.map((changes, i) => window(i, changes))).windows).rows.map((row) => row.at(-1));
+    const asked = "only 25% of a source's posts were asked for";
+    const wanted = [`unfinished; ${asked}`, 'final', `incomplete; a source was away for 1 min; ${asked}`, `sampled; ${asked}`];
+    expect(states(postsTable)).toEqual(wanted);
+    expect(states(authorsTable)).toEqual(wanted);
   });
 
   it('has error and share columns only where asked for', () => {
@@ -238,6 +263,8 @@ describe('tables and summaries', () => {
 
   it('says in a sentence what a chart shows', () => {
     expect(postsSummary(answerOf([window(0), window(1, gone), window(2, { posts: 30 })]))).toMatch(/40 posts, most \(30\) in .*, 1 gap\./);
+    expect(postsSummary(answerOf([window(0), window(1, { completeness: sampled })]))).toMatch(/, 1 window sampled, at 25% at the lowest\. The/);
+    expect(postsSummary(answerOf([window(0)]))).toMatch(/\d\. The numbers/);
     expect(postsSummary(answerOf([]))).toMatch(/no windows/);
     expect(barsSummary('Top hashtags', [{ label: '#a', value: 5 }])).toBe('Top hashtags: #a 5. The numbers are in the table below.');
     expect(barsSummary('Languages', [])).toBe('Languages: none in this range.');
@@ -245,7 +272,17 @@ describe('tables and summaries', () => {
 
   it('remarks on what is special about a window', () => {
     expect(windowRemarks(readWindow(window(0), NOW))).toEqual([]);
-    expect(windowRemarks(readWindow(window(0, { completeness: { complete: false, frames: 1, dropped: 1 } }), NOW))).toEqual(['Incomplete: 1 post dropped']);
+    expect(windowRemarks(readWindow(window(0, { completeness: { complete: false, frames: 1, dropped: 1 } }), NOW))).toEqual(['Incomplete', '1 post dropped: log away, spool full']);
+    const all = { complete: false, flaws: ['unwatched', 'missed', 'dropped', 'unreadable', 'sampled'], frames: 1, dropped: 2, missed_secs: 90, quarantined: 1, sampled: 0.5 };
+    expect(windowRemarks(readWindow(window(0, { completeness: all }), NOW))).toEqual([
+      'Incomplete', 'Nobody listened all the time', 'A source was away for 1 min', '2 posts dropped: log away, spool full',
+      '1 line could not be read', "Only 50% of a source's posts were asked for",
+    ]);
+    expect(windowRemarks(readWindow(window(0, { completeness: sampled }), NOW))).toEqual(["Only 25% of a source's posts were asked for"]);
+    expect(windowRemarks(readWindow(window(3, { lifecycle: 'provisional', completeness: sampled }), NOW))).toEqual([
+      "Only 25% of a source's posts were asked for", 'Unfinished: still counting',
+    ]);
+    expect(windowRemarks(readWindow(window(5, { completeness: sampled }), NOW))).toEqual([]);
     expect(windowRemarks(readWindow(window(0, { lifecycle: 'revised' }), NOW))).toEqual(['Revised by late posts']);
   });
 });

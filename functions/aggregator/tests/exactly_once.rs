@@ -22,7 +22,8 @@ fn record(n: u64, lane: u16, posts: &[(i64, u64)]) -> LogRecord {
         cut: 1,
         frames: 0,
         live: true,
-        ledger: Ledger::default(),
+        // Some say that their source was sampled.
+        ledger: Ledger { received: n, unasked_permille: [0, 750, 0, 300][(n % 4) as usize], ..Ledger::default() },
     };
     let mut lines = Vec::new();
     for (t, a) in posts {
@@ -138,7 +139,7 @@ fn frames_that_the_log_holds_twice_count_once() {
         let stored = undisturbed(log).dump().into_iter();
         let read = stored.map(|(key, (generation, bytes))| {
             let aggregate = birdsong_domain::window::Partial::decode(generation, &bytes).unwrap().aggregate;
-            (key, aggregate.kinds, aggregate.primary, aggregate.frames, aggregate.mentions)
+            (key, aggregate.kinds, aggregate.primary, aggregate.frames, aggregate.mentions, aggregate.ledger)
         });
         read.collect()
     };

@@ -74,11 +74,29 @@ pub struct LagReport {
     pub max: u64,
 }
 
+/// Why a window's counts may be too low.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Flaw {
+    /// Nobody looked, at least not in all of it: not even a heartbeat came.
+    Unwatched,
+    /// A source was not listened to for a while, and its posts of that time will not come any more.
+    Missed,
+    /// Posts were given up, since the log was away and the spool was full.
+    Dropped,
+    /// Lines could not be read; they are in quarantine.
+    Unreadable,
+    /// A source was asked for a share of its posts only, to stay within its budget.
+    Sampled,
+}
+
 /// How sure the counts are that nothing is missing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct Completeness {
-    /// Somebody looked all the time, and nothing was dropped or unreadable.
+    /// Somebody looked all the time, for all posts, and nothing was dropped or unreadable.
     pub complete: bool,
+    /// Why not, when not.
+    pub flaws: Vec<Flaw>,
     /// Frames that touched the window; none means that nobody looked.
     pub frames: u64,
     /// Posts that the streamer received in this time, of all regions.
@@ -89,10 +107,12 @@ pub struct Completeness {
     pub quarantined: u64,
     /// Posts seen before.
     pub duplicates: u64,
-    /// Posts given up.
+    /// Posts given up, since the log was away and the spool was full.
     pub dropped: u64,
     /// Seconds in which a source was not listened to and whose posts will not come any more.
     pub missed_secs: u64,
+    /// Smallest share of its posts that a source was asked for, from 0 to 1; 1 is all.
+    pub sampled: f64,
     /// Posts of this region that came after the window was final; they are counted.
     pub late: u64,
 }
@@ -160,7 +180,8 @@ pub(crate) struct Span {
     ledger: Ledger,
     stream_frames: u64,
     lifecycle: Lifecycle,
-    is_complete: bool,
+    /// Whether somebody looked in each of its windows.
+    is_watched: bool,
 }
 
 impl Span {
@@ -173,7 +194,7 @@ impl Span {
             ledger: Ledger::default(),
             stream_frames: 0,
             lifecycle: Lifecycle::Final,
-            is_complete: true,
+            is_watched: true,
         }
     }
 
@@ -201,9 +222,7 @@ impl Span {
             (_, true) => Lifecycle::Revised,
             _ => Lifecycle::Final,
         };
-        let was_watched = span.aggregate.frames + span.stream_frames > 0;
-        span.is_complete =
-            was_watched && span.ledger.dropped == 0 && span.ledger.quarantined == 0 && span.ledger.missed_ms == 0;
+        span.is_watched = span.aggregate.frames + span.stream_frames > 0;
         span
     }
 
@@ -213,7 +232,7 @@ impl Span {
         self.ledger.add(&part.ledger);
         self.stream_frames += part.stream_frames;
         self.lifecycle = self.lifecycle.min(part.lifecycle);
-        self.is_complete &= part.is_complete;
+        self.is_watched &= part.is_watched;
     }
 
     /// Gives each minute of the span its place, also where no window was stored.
@@ -229,11 +248,25 @@ impl Span {
         self.start_ms
     }
 
+    fn flaws(&self) -> Vec<Flaw> {
+        [
+            (!self.is_watched, Flaw::Unwatched),
+            (self.ledger.missed_ms > 0, Flaw::Missed),
+            (self.ledger.dropped > 0, Flaw::Dropped),
+            (self.ledger.quarantined > 0, Flaw::Unreadable),
+            (self.ledger.unasked_permille > 0, Flaw::Sampled),
+        ]
+        .into_iter()
+        .filter_map(|(has, flaw)| has.then_some(flaw))
+        .collect()
+    }
+
     pub(crate) fn report(&self, region: &str) -> WindowReport {
         let aggregate = &self.aggregate;
         let kind = |kind: Kind| aggregate.kinds[kind as usize];
         let located = |located: Located| aggregate.located[located as usize];
         let authors = aggregate.authors.estimate();
+        let flaws = self.flaws();
         let mut languages: Vec<_> = aggregate.languages.iter().map(|(lang, n)| (lang.to_string(), *n)).collect();
         languages.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
         WindowReport {
@@ -271,7 +304,8 @@ impl Span {
             },
             lag_ms: lag(aggregate.lag.sum_ms, aggregate.lag.max_ms, aggregate.lag.count),
             completeness: Completeness {
-                complete: self.is_complete,
+                complete: flaws.is_empty(),
+                flaws,
                 frames: aggregate.frames + self.stream_frames,
                 received: self.ledger.received,
                 filtered: self.ledger.filtered,
@@ -279,6 +313,7 @@ impl Span {
                 duplicates: self.ledger.duplicates,
                 dropped: self.ledger.dropped,
                 missed_secs: self.ledger.missed_ms.div_ceil(1000),
+                sampled: 1000u64.saturating_sub(self.ledger.unasked_permille) as f64 / 1000.0,
                 late: aggregate.late,
             },
         }

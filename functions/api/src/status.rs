@@ -3,20 +3,21 @@
 use std::sync::Mutex;
 
 use birdsong_domain::frame::{Ledger, STREAM};
-use birdsong_domain::ports::{PortError, WindowStore};
-use birdsong_domain::time::{WindowStart, rfc3339};
+use birdsong_domain::ports::{PortError, SourceState, WindowStore};
+use birdsong_domain::time::{WindowStart, parse_rfc3339, rfc3339};
 use birdsong_domain::window::Lag;
 use serde::Serialize;
 
-use crate::report::{LagReport, lag};
-use birdsong_domain::ports::SourceState;
-
 use crate::Api;
+use crate::report::{LagReport, lag};
 
 /// The ledger covers this much time up to the newest window.
 const LEDGER_MS: i64 = 86_400_000;
 /// Lag is told of this much.
 const LAG_MS: i64 = 3_600_000;
+/// A streamer that writes how its sources do does so every 30 seconds; one that has not for this long
+/// is gone, or its table is away.
+const STALE_MS: i64 = 90_000;
 /// Pages ask every few seconds, and reading a day of windows is not free.
 const REUSE_MS: i64 = 1000;
 
@@ -74,9 +75,21 @@ pub(crate) async fn status<S: WindowStore>(api: &Api<S>, cache: &Mutex<Option<Ca
         freshness_secs: cached.newest_ms.map(|newest_ms| (now_ms - newest_ms).max(0) / 1000),
         lag_ms: lag(cached.lag.sum_ms, cached.lag.max_ms, cached.lag.count),
         window_secs: api.rules.size.secs(),
-        sources: (api.sources)(),
+        sources: (api.sources)().into_iter().map(|source| now_or_stale(source, now_ms)).collect(),
         ledger: cached.ledger,
     })
+}
+
+/// What was told long ago is not how the source does now.
+fn now_or_stale(source: SourceState, now_ms: i64) -> SourceState {
+    let told_ms = source.told.as_deref().and_then(parse_rfc3339);
+    if source.state == "stopped" || told_ms.is_none_or(|told_ms| now_ms - told_ms < STALE_MS) {
+        return source;
+    }
+    let told = source.told.as_deref().unwrap_or_default();
+    let before = source.reason.as_ref().map_or_else(String::new, |reason| format!(" ({reason})"));
+    let reason = format!("the streamer has told nothing since {told}; it was {} then{before}", source.state);
+    SourceState { state: "stale".into(), reason: Some(reason), connected_since: None, ..source }
 }
 
 async fn read<S: WindowStore>(api: &Api<S>, now_ms: i64) -> Result<Cached, PortError> {

@@ -70,7 +70,22 @@ async fn app(now_ms: i64) -> axum::Router {
 }
 
 fn app_over(store: MemoryStore, now_ms: i64) -> axum::Router {
-    let source = SourceState { source: "test".into(), state: "connected".into(), ..SourceState::default() };
+    let source = SourceState {
+        source: "test".into(),
+        state: "connected".into(),
+        reason: None,
+        last_post: Some(rfc3339(T)),
+        connected_since: Some(rfc3339(T)),
+        reconnects: 2,
+        gaps: 1,
+        sampled: Some(0.25),
+        spent_dollars: Some(1.5),
+        told: Some(rfc3339(now_ms)),
+    };
+    app_of(store, now_ms, source)
+}
+
+fn app_of(store: MemoryStore, now_ms: i64, source: SourceState) -> axum::Router {
     router(Api {
         store: Arc::new(store),
         regions: Arc::new(Regions::parse("test", REGIONS).unwrap().list().to_vec()),
@@ -100,8 +115,12 @@ async fn lanes_are_merged_and_authors_united_not_added() {
     assert_eq!(first["per_minute"], json!([0, 20, 0, 0, 0]));
     assert_eq!(first["hashtags"][0], json!({"tag": "Tag", "count": 20, "error": 0}));
     assert_eq!((&first["lifecycle"], &first["completeness"]["quarantined"]), (&json!("final"), &json!(1)));
-    assert_eq!(first["completeness"]["complete"], false);
+    assert_eq!(
+        (&first["completeness"]["complete"], &first["completeness"]["flaws"]),
+        (&json!(false), &json!(["unreadable"]))
+    );
     assert_eq!((&gap["posts"], &gap["completeness"]["frames"]), (&json!(0), &json!(0)));
+    assert_eq!((&gap["completeness"]["flaws"], &gap["completeness"]["sampled"]), (&json!(["unwatched"]), &json!(1.0)));
     assert_eq!((&late["lifecycle"], &late["completeness"]["late"]), (&json!("revised"), &json!(4)));
     assert_eq!((&body["total"]["posts"], &body["total"]["authors"]), (&json!(24), &json!(15)));
 }
@@ -173,6 +192,41 @@ async fn the_status_tells_freshness_and_a_balanced_ledger() {
 }
 
 #[tokio::test]
+async fn the_status_tells_all_that_is_known_of_a_source_and_when_that_is_old() {
+    let told = |told: Option<i64>, state: &str| SourceState {
+        source: "x".into(),
+        state: state.into(),
+        reason: (state == "waiting").then(|| "too many connections".into()),
+        connected_since: Some(rfc3339(T - MIN)),
+        last_post: Some(rfc3339(T - 1000)),
+        reconnects: 3,
+        gaps: 1,
+        sampled: Some(0.25),
+        spent_dollars: Some(12.5),
+        told: told.map(rfc3339),
+    };
+    let of =
+        async |source| get(&app_of(MemoryStore::default(), T, source), "/api/status").await.2["sources"][0].clone();
+    let fresh = json!({
+        "source": "x", "state": "connected", "reason": null, "connected_since": rfc3339(T - MIN),
+        "last_post": rfc3339(T - 1000), "reconnects": 3, "gaps": 1, "sampled": 0.25, "spent_dollars": 12.5,
+        "told": rfc3339(T - 89_999),
+    });
+    assert_eq!(of(told(Some(T - 89_999), "connected")).await, fresh);
+    assert_eq!(of(told(None, "connected")).await["state"], "connected", "a source of this very process");
+    let mut stale = fresh;
+    stale["state"] = json!("stale");
+    stale["told"] = json!(rfc3339(T - 90_000));
+    stale["connected_since"] = Value::Null;
+    let nothing_since = format!("the streamer has told nothing since {}", rfc3339(T - 90_000));
+    stale["reason"] = json!(format!("{nothing_since}; it was connected then"));
+    assert_eq!(of(told(Some(T - 90_000), "connected")).await, stale);
+    let reason = of(told(Some(T - 90_000), "waiting")).await["reason"].clone();
+    assert_eq!(reason, json!(format!("{nothing_since}; it was waiting then (too many connections)")));
+    assert_eq!(of(told(Some(0), "stopped")).await["state"], "stopped", "which it told as its last word");
+}
+
+#[tokio::test]
 async fn an_empty_store_answers_too() {
     let app = app_over(MemoryStore::default(), T);
     let (status, _, body) = get(&app, "/api/windows").await;
@@ -212,6 +266,12 @@ async fn the_description_names_what_the_router_answers() {
         if path == "/api/windows" {
             let window = resolve(&schema["properties"]["total"]);
             assert_eq!(keys(&body["windows"][0]), keys(&window["properties"]));
+            let completeness = &window["properties"]["completeness"];
+            assert_eq!(keys(&body["windows"][0]["completeness"]), keys(&completeness["properties"]));
+        }
+        if path == "/api/status" {
+            let source = resolve(&schema["properties"]["sources"]["items"]);
+            assert_eq!(keys(&body["sources"][0]), keys(&source["properties"]));
         }
     }
 }

@@ -383,10 +383,20 @@ async fn tell<S: Settings>(settings: Arc<S>, board: Arc<Board>, format: LogForma
 fn metrics_line(standing: &live::Standing, last: Ledger, now_ms: i64) -> serde_json::Value {
     let metric = |name: &str, unit: &str| json!({"Name": name, "Unit": unit});
     let names = ["received", "sent", "filtered", "unreadable", "duplicates", "dropped", "reconnects", "gaps"];
-    let metrics: Vec<_> =
+    let mut metrics: Vec<_> =
         names.iter().map(|name| metric(name, "Count")).chain([metric("waiting_bytes", "Bytes")]).collect();
     let now = standing.ledger;
-    json!({
+    let state = &standing.state;
+    // What is not known is left out. Lag is below zero when the source's clock is ahead of ours.
+    let known = [
+        ("connected", "None", Some(json!(u8::from(state.state == "connected")))),
+        ("sampled", "None", Some(json!(state.sampled.unwrap_or(1.0)))),
+        ("lag_ms", "Milliseconds", standing.newest_ms.map(|newest_ms| json!(now_ms - newest_ms))),
+        ("spent_dollars", "None", state.spent_dollars.map(|dollars| json!(dollars))),
+    ];
+    let known: Vec<_> = known.into_iter().filter_map(|(name, unit, value)| Some((name, unit, value?))).collect();
+    metrics.extend(known.iter().map(|(name, unit, _)| metric(name, unit)));
+    let mut line = json!({
         "_aws": {
             "Timestamp": now_ms,
             "CloudWatchMetrics": [{
@@ -404,7 +414,11 @@ fn metrics_line(standing: &live::Standing, last: Ledger, now_ms: i64) -> serde_j
         "reconnects": standing.state.reconnects,
         "gaps": standing.state.gaps,
         "waiting_bytes": standing.waiting_bytes,
-    })
+    });
+    for (name, _, value) in known {
+        line[name] = value;
+    }
+    line
 }
 
 /// Becomes true at Ctrl-C or SIGTERM.
@@ -451,4 +465,41 @@ pub(crate) fn ask_health(args: &HealthArgs) -> Result<ExitCode> {
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
     println!("{body}");
     Ok(if head.split(' ').nth(1) == Some("200") { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use birdsong_domain::ports::SourceState;
+
+    #[test]
+    fn a_metrics_line_tells_what_happened_since_the_last_one_and_how_the_source_does() {
+        let ledger = Ledger { received: 30, sent: 20, dropped: 4, ..Ledger::default() };
+        let state = SourceState {
+            source: "x".into(),
+            state: "connected".into(),
+            sampled: Some(0.25),
+            spent_dollars: Some(7.5),
+            ..SourceState::default()
+        };
+        let mut standing = live::Standing { state, newest_ms: Some(10_250), ledger, ..live::Standing::default() };
+        let last = Ledger { received: 10, sent: 5, ..Ledger::default() };
+        let told = |standing: &live::Standing| {
+            let line = metrics_line(standing, last, 10_000);
+            let of_line = line["_aws"]["CloudWatchMetrics"][0]["Metrics"].as_array().unwrap().clone();
+            for metric in &of_line {
+                assert!(line[metric["Name"].as_str().unwrap()].is_number(), "{metric}");
+            }
+            (of_line.len(), line)
+        };
+        let (metrics, line) = told(&standing);
+        assert_eq!((&line["received"], &line["sent"], &line["dropped"]), (&json!(20), &json!(15), &json!(4)));
+        assert_eq!((&line["lag_ms"], &line["connected"]), (&json!(-250), &json!(1)), "clocks differ");
+        assert_eq!((&line["sampled"], &line["spent_dollars"]), (&json!(0.25), &json!(7.5)));
+        standing.state = SourceState { state: "waiting".into(), ..SourceState::default() };
+        standing.newest_ms = None;
+        let (fewer, line) = told(&standing);
+        assert_eq!((&line["connected"], &line["sampled"]), (&json!(0), &json!(1.0)));
+        assert_eq!((fewer, line.get("lag_ms"), line.get("spent_dollars")), (metrics - 2, None, None));
+    }
 }

@@ -87,10 +87,14 @@ pub struct Ledger {
     /// no posts, so not part of the balance.
     #[serde(skip_serializing_if = "is_zero")]
     pub missed_ms: u64,
+    /// Of 1000 posts of the source, those that it was not asked for, to stay within a budget; 0 when
+    /// all were. The largest of the time that the ledger covers, and no part of the balance.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub unasked_permille: u64,
 }
 
 impl Ledger {
-    /// Adds another ledger's counts.
+    /// Adds another ledger's counts. The order in which ledgers are added does not matter.
     pub fn add(&mut self, other: &Self) {
         self.received += other.received;
         self.sent += other.sent;
@@ -99,6 +103,7 @@ impl Ledger {
         self.duplicates += other.duplicates;
         self.dropped += other.dropped;
         self.missed_ms += other.missed_ms;
+        self.unasked_permille = self.unasked_permille.max(other.unasked_permille);
     }
 
     /// Whether every received post is accounted for.
@@ -533,6 +538,17 @@ mod tests {
     }
 
     #[test]
+    fn a_frame_says_that_its_source_was_sampled_and_others_have_the_bytes_that_they_always_had() {
+        let of = |unasked_permille| {
+            let ledger = Ledger { unasked_permille, ..header().ledger };
+            decode(&encode(&FrameHeader { ledger, ..header() }, b"").unwrap()).unwrap().header.ledger
+        };
+        assert_eq!((of(0).unasked_permille, of(750).unasked_permille), (0, 750));
+        assert!(!Ledger { unasked_permille: 1, ..Ledger::default() }.is_empty(), "a heartbeat says it, too");
+        assert!(!serde_json::to_string(&header()).unwrap().contains("unasked"));
+    }
+
+    #[test]
     fn lanes_are_written_region_hash_bucket() {
         assert_eq!(Lane::try_from("a#3".to_owned()), Ok(Lane::new("a", 3)));
         for bad in ["a", "#1", "a#x", "a#-1", ""] {
@@ -540,7 +556,34 @@ mod tests {
         }
     }
 
+    fn ledger() -> impl Strategy<Value = Ledger> {
+        (prop::array::uniform7(0u64..1 << 40), 0u64..=1000).prop_map(|(n, unasked_permille)| Ledger {
+            received: n[0],
+            sent: n[1],
+            filtered: n[2],
+            quarantined: n[3],
+            duplicates: n[4],
+            dropped: n[5],
+            missed_ms: n[6],
+            unasked_permille,
+        })
+    }
+
     proptest! {
+        #[test]
+        fn ledgers_add_up_to_the_same_in_any_order(a in ledger(), b in ledger(), c in ledger()) {
+            let sum = |ledgers: [Ledger; 3]| {
+                ledgers.iter().fold(Ledger::default(), |mut sum, ledger| {
+                    sum.add(ledger);
+                    sum
+                })
+            };
+            let mut bc = b;
+            bc.add(&c);
+            prop_assert_eq!(sum([a, b, c]), sum([c, a, b]));
+            prop_assert_eq!(sum([a, b, c]), sum([Ledger::default(), bc, a]));
+        }
+
         /// The short way reads what the general one reads, or leaves it to that.
         #[test]
         fn the_short_way_agrees_with_the_general_one(

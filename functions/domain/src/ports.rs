@@ -230,7 +230,8 @@ pub const SOURCES: &str = "sources";
 pub struct SourceState {
     /// Name.
     pub source: String,
-    /// `starting`, `backfill`, `connected`, `waiting` or `stopped`.
+    /// `starting`, `backfill`, `connected`, `waiting` or `stopped`; the API says `stale` when it was told
+    /// too long ago.
     pub state: String,
     /// Why it waits or stopped, and what to do about it.
     pub reason: Option<String>,
@@ -248,7 +249,7 @@ pub struct SourceState {
     /// Money spent at the source since the first of the month, in US dollars.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub spent_dollars: Option<f64>,
-    /// When this was written, RFC 3339; it is older than a minute only when the streamer is gone.
+    /// When this was written, RFC 3339; a streamer does so twice a minute.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub told: Option<String>,
 }

@@ -190,7 +190,8 @@ impl Aggregate {
     }
 
     fn encode(&self, out: &mut Vec<u8>) {
-        let Ledger { received, sent, filtered, quarantined, duplicates, dropped, missed_ms } = self.ledger;
+        let Ledger { received, sent, filtered, quarantined, duplicates, dropped, missed_ms, unasked_permille } =
+            self.ledger;
         let counts = [self.mentions, self.frames, self.late, self.primary, self.primary_late];
         let lag = [self.lag.sum_ms, self.lag.max_ms, self.lag.count];
         let ledger = [received, sent, filtered, quarantined, duplicates, dropped, missed_ms];
@@ -213,6 +214,10 @@ impl Aggregate {
             }
         }
         self.seen.encode(out);
+        // Only where it says something: other windows have the bytes that they had before there was it.
+        if unasked_permille > 0 {
+            wire::put_u64(out, unasked_permille);
+        }
     }
 
     fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
@@ -234,6 +239,7 @@ impl Aggregate {
             duplicates: reader.u64()?,
             dropped: reader.u64()?,
             missed_ms: reader.u64()?,
+            unasked_permille: 0,
         };
         aggregate.newest_ms = reader.i64()?;
         for _ in 0..reader.u64()? {
@@ -251,6 +257,13 @@ impl Aggregate {
             aggregate.hosts = Some(TopK::decode(HOST_COUNTERS, reader)?);
         }
         aggregate.seen = SeenFrames::decode(reader)?;
+        if !reader.rest().is_empty() {
+            let unasked_permille = reader.u64()?;
+            if unasked_permille == 0 {
+                return Err(reader.error("no trailing zero"));
+            }
+            aggregate.ledger.unasked_permille = unasked_permille;
+        }
         Ok(aggregate)
     }
 }
@@ -398,6 +411,32 @@ mod tests {
             aggregate.fold(rules, WindowStart(0), &frame(1, cut, live, posts.clone()));
             assert_eq!((aggregate.posts(), aggregate.late), (1, late), "cut at {cut}");
         }
+    }
+
+    #[test]
+    fn a_window_keeps_the_smallest_share_that_was_asked_for_and_one_that_was_not_sampled_its_bytes() {
+        let rules = FoldRules::default();
+        let plain = |shares: &[u64]| {
+            let mut aggregate = Aggregate::default();
+            for (n, share) in shares.iter().enumerate() {
+                let mut frame = frame(n as u64 + 1, 1, true, vec![post(1, 1)]);
+                frame.header.ledger.unasked_permille = *share;
+                aggregate.fold(rules, WindowStart(0), &frame);
+            }
+            let bytes = partial(aggregate).encode().unwrap();
+            let read = Partial::decode(1, &bytes).unwrap();
+            assert_eq!(read.encode().unwrap(), bytes);
+            let plain = zstd::bulk::decompress(&bytes, 1 << 20).unwrap();
+            (read.aggregate.ledger.unasked_permille, plain[..plain.len() - 4].to_vec())
+        };
+        let (never, before) = plain(&[0, 0, 0]);
+        let (worst, bytes) = plain(&[100, 750, 0]);
+        assert_eq!((never, worst), (0, 750));
+        assert_eq!(bytes, [&before[..], &[0xee, 0x05]].concat(), "750 behind the bytes of the same window in full");
+        // Zero is never written; whoever did would store two forms of one window.
+        let mut odd = [&before[..], &[0]].concat();
+        odd.extend(crc32fast::hash(&odd).to_le_bytes());
+        assert!(Partial::decode(1, &zstd::bulk::compress(&odd, 3).unwrap()).is_err());
     }
 
     #[test]

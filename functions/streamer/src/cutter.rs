@@ -96,6 +96,8 @@ pub struct Cutter {
     cut_counter: u64,
     /// Whether somebody listens to the source: a heartbeat says so.
     is_listening: bool,
+    /// Of 1000 posts of the source, those that it is not asked for.
+    unasked_permille: u64,
 }
 
 impl Cutter {
@@ -119,6 +121,7 @@ impl Cutter {
             ledger_counter: 0,
             cut_counter: 0,
             is_listening: true,
+            unasked_permille: 0,
         }
     }
 
@@ -190,23 +193,43 @@ impl Cutter {
         while at_ms < to_ms {
             let window_end_ms = self.size.start_of(at_ms).0 + self.size.ms();
             let end_ms = window_end_ms.min(to_ms);
-            self.ledger_counter += 1;
-            let header = FrameHeader {
-                lane: Lane::new(STREAM, 0),
-                source: self.origin.source.clone(),
-                run: self.origin.run.clone(),
-                counter: self.ledger_counter,
-                cut_ms: at_ms,
-                connected_ms: self.origin.connected_ms,
-                live: self.origin.live,
-                cut: 0,
-                frames: 0,
-                ledger: Ledger { missed_ms: (end_ms - at_ms) as u64, ..Ledger::default() },
-            };
-            self.total.add(&header.ledger);
-            out.push(CutFrame { header, lines: vec![] });
+            self.note(at_ms, Ledger { missed_ms: (end_ms - at_ms) as u64, ..Ledger::default() }, out);
             at_ms = end_ms;
         }
+    }
+
+    /// From this time (milliseconds) on the source is asked for this share of its posts only, from 0
+    /// to 1. Every ledger says so from now on, and one of its own in the window of the change, of
+    /// which the last ledger may be cut already or the next one not lie in it any more.
+    pub fn sampling(&mut self, share: f64, at_ms: i64, out: &mut Vec<CutFrame>) {
+        // A share of almost one is not all.
+        let least = u64::from(share < 1.0);
+        let unasked_permille = (1000 - ((share * 1000.0).round() as u64).min(1000)).max(least);
+        let most = self.unasked_permille.max(unasked_permille);
+        // Where nobody listens a frame would say that somebody did.
+        if unasked_permille != self.unasked_permille && (self.is_listening || !self.is_drained()) {
+            self.note(at_ms, Ledger { unasked_permille: most, ..Ledger::default() }, out);
+        }
+        self.unasked_permille = unasked_permille;
+    }
+
+    /// A frame that only tells the window of `at_ms` something.
+    fn note(&mut self, at_ms: i64, ledger: Ledger, out: &mut Vec<CutFrame>) {
+        self.ledger_counter += 1;
+        let header = FrameHeader {
+            lane: Lane::new(STREAM, 0),
+            source: self.origin.source.clone(),
+            run: self.origin.run.clone(),
+            counter: self.ledger_counter,
+            cut_ms: at_ms,
+            connected_ms: self.origin.connected_ms,
+            live: self.origin.live,
+            cut: 0,
+            frames: 0,
+            ledger,
+        };
+        self.total.add(&header.ledger);
+        out.push(CutFrame { header, lines: vec![] });
     }
 
     /// Whether every post that was taken is cut.
@@ -221,6 +244,7 @@ impl Cutter {
         if !self.origin.live && self.unsent.is_empty() {
             return;
         }
+        self.unsent.unasked_permille = self.unasked_permille;
         let archive_ms = self.newest_ms.unwrap_or(now_ms);
         self.cut_counter += 1;
         let cut_begin = out.len();
@@ -354,6 +378,60 @@ mod tests {
         cutter.tick(6000, &mut out);
         assert_eq!(out.len(), 2, "the lane's frame and the ledger's");
         assert_eq!(out[1].header().ledger, Ledger { received: 1, sent: 1, ..Ledger::default() });
+    }
+
+    /// Cut time in seconds and the share in permille that was not asked for, of each frame.
+    fn unasked(out: &[CutFrame]) -> Vec<(i64, u64)> {
+        out.iter().map(|frame| (frame.header.cut_ms / 1000, frame.header.ledger.unasked_permille)).collect()
+    }
+
+    #[test]
+    fn each_window_in_which_a_source_was_sampled_has_a_frame_that_says_so() {
+        let mut cutter = cutter(&regions(), true, 1000);
+        let mut out = vec![];
+        cutter.tick(295_000, &mut out);
+        cutter.sampling(0.25, 299_500, &mut out);
+        cutter.sampling(0.25, 299_900, &mut out);
+        for at_ms in (305_000..=595_000).step_by(10_000) {
+            cutter.tick(at_ms, &mut out);
+        }
+        cutter.sampling(0.5, 600_000, &mut out);
+        cutter.sampling(1.0, 604_999, &mut out);
+        cutter.tick(605_000, &mut out);
+        let all = unasked(&out);
+        assert_eq!(all[..3], [(295, 0), (299, 750), (305, 750)], "also the window whose last heartbeat had been cut");
+        assert_eq!(all[all.len() - 4..], [(595, 750), (600, 750), (604, 500), (605, 0)]);
+        let numbers: Vec<_> = out.iter().map(|frame| frame.header.counter).collect();
+        assert!(numbers.iter().copied().eq(1..=numbers.len() as u64), "{numbers:?}");
+        assert_eq!(cutter.ledger().unasked_permille, 750);
+    }
+
+    #[test]
+    fn a_share_is_told_in_permille_and_never_as_all_when_it_is_not() {
+        for (share, permille) in [(0.0, 1000), (0.001, 999), (0.29, 710), (0.9999, 1), (1.0, 0), (1.5, 0), (-1.0, 1000)]
+        {
+            let mut cutter = cutter(&regions(), true, 1000);
+            let mut out = vec![];
+            cutter.sampling(share, 0, &mut out);
+            cutter.tick(10_000, &mut out);
+            assert_eq!(out.last().unwrap().header.ledger.unasked_permille, permille, "{share}");
+        }
+    }
+
+    #[test]
+    fn a_share_that_changes_while_nobody_listens_is_told_by_the_next_frame_alone() {
+        let regions = regions();
+        let mut cutter = cutter(&regions, true, 1000);
+        let (mut out, mut batch) = (vec![], Batch::default());
+        cutter.sampling(0.5, 1000, &mut out);
+        batch.add(&regions, &Lanes::new(&regions), &post(1, "de"));
+        cutter.take(&batch, 12_000, &mut out);
+        cutter.disconnected();
+        cutter.sampling(1.0, 20_000, &mut out);
+        assert_eq!(unasked(&out), [(1, 500), (12, 500)], "a frame would say that somebody looked");
+        cutter.connected(25_000);
+        cutter.tick(25_000, &mut out);
+        assert_eq!(unasked(&out)[2..], [(25, 0)]);
     }
 
     proptest! {

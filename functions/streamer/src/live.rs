@@ -47,6 +47,8 @@ pub struct Board(Mutex<Vec<Standing>>);
 pub struct Standing {
     /// As the API tells it.
     pub state: SourceState,
+    /// Newest event time of its posts, in milliseconds.
+    pub newest_ms: Option<i64>,
     /// Since the start.
     pub ledger: Ledger,
     /// Bytes of frames that the log does not have yet.
@@ -91,6 +93,8 @@ pub struct Gathered {
     resume: Option<String>,
     /// Times in which posts may have been missed, in milliseconds.
     gaps: Vec<(i64, i64)>,
+    /// Shares of the posts that are asked for, and since when, in milliseconds.
+    shares: Vec<(f64, i64)>,
     /// Since when the source is connected, or `None` while it is not; when that changed.
     connection: Option<Option<i64>>,
 }
@@ -151,7 +155,11 @@ impl Intake for Feeder {
         self.gathered.resume = resume;
         let gathered = std::mem::take(&mut self.gathered);
         if let Some(newest_ms) = gathered.batch.newest_ms() {
-            self.board.tell(&self.source, |state| state.last_post = Some(rfc3339(newest_ms)));
+            self.board.stand(&self.source, |standing| {
+                let newest_ms = standing.newest_ms.map_or(newest_ms, |before| before.max(newest_ms));
+                standing.newest_ms = Some(newest_ms);
+                standing.state.last_post = Some(rfc3339(newest_ms));
+            });
         }
         if self.out.send(gathered).await.is_err() {
             // The runner is gone and says why.
@@ -176,7 +184,14 @@ impl Intake for Feeder {
                 tracing::warn!(source, from, to, "posts may be missing: {reason}");
                 self.gathered.gaps.push((*from_ms, *to_ms));
             }
-            Change::Sampling { share } => tracing::warn!(source, share, "only a share of the posts is asked for"),
+            Change::Sampling { share } => {
+                if *share < 1.0 {
+                    tracing::warn!(source, share, "only a share of the posts is asked for");
+                } else {
+                    tracing::info!(source, "all posts are asked for");
+                }
+                self.gathered.shares.push((*share, now_ms));
+            }
             Change::Spent { .. } => (),
         }
         let is_reconnect = self.was_connected;
@@ -400,6 +415,9 @@ where
                         }
                         for (from_ms, to_ms) in gathered.gaps {
                             cutter.gap(from_ms, to_ms, &mut hold.frames);
+                        }
+                        for (share, at_ms) in gathered.shares {
+                            cutter.sampling(share, at_ms, &mut hold.frames);
                         }
                         match gathered.connection {
                             Some(Some(since_ms)) => cutter.connected(since_ms),

@@ -1,0 +1,246 @@
+//! From a live source to the API, in simulated time: what is missing from a window shows in it with
+//! its reason, and a window in which nothing was posted is not one in which nobody looked.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::Request;
+use birdsong_aggregator::Aggregator;
+use birdsong_api::{Api, router};
+use birdsong_domain::ports::{FrameRecord, LogRecord, PortError, PostLog, ReadFrom, SequenceNumber, Settings};
+use birdsong_domain::post::{Kind, PostId, SourcePost};
+use birdsong_domain::region::Regions;
+use birdsong_domain::time::{WindowSize, rfc3339};
+use birdsong_domain::window::FoldRules;
+use birdsong_embedded::MemoryLog;
+use birdsong_sources::live::{Change, Clock, Intake};
+use birdsong_streamer::cutter::CutRules;
+use birdsong_streamer::live::{self, Aside, Board, Feeder, Pipe};
+use birdsong_streamer::outbox::{Outbox, OutboxLimits};
+use birdsong_streamer::quarantine::Quarantined;
+use birdsong_testkit::MemoryStore;
+use http_body_util::BodyExt;
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep, sleep_until};
+use tower::ServiceExt;
+
+/// Start of a window, and of a step of four.
+const START_MS: i64 = 1_700_000_400_000;
+const SECOND: Duration = Duration::from_secs(1);
+const WINDOW: Duration = Duration::from_secs(300);
+
+/// A log that can be away, and settings that nothing is kept of.
+struct Log {
+    records: MemoryLog,
+    is_away: AtomicBool,
+}
+
+impl PostLog for Log {
+    async fn append(&self, frames: &[FrameRecord]) -> Vec<Result<SequenceNumber, PortError>> {
+        if self.is_away.load(Ordering::Relaxed) {
+            let away = || PortError::Unavailable { what: "log", reason: "away".into() };
+            return frames.iter().map(|_| Err(away())).collect();
+        }
+        self.records.append(frames).await
+    }
+
+    async fn shards(&self) -> Result<Vec<String>, PortError> {
+        self.records.shards().await
+    }
+
+    async fn complete_since(&self, shard: &str) -> Result<i64, PortError> {
+        self.records.complete_since(shard).await
+    }
+
+    async fn read(&self, shard: &str, from: &ReadFrom, limit: usize) -> Result<Vec<LogRecord>, PortError> {
+        self.records.read(shard, from, limit).await
+    }
+}
+
+impl Settings for Log {
+    async fn setting(&self, _key: &str) -> Result<Option<String>, PortError> {
+        Ok(None)
+    }
+
+    async fn set_setting(&self, _key: &str, _value: &str) -> Result<(), PortError> {
+        Ok(())
+    }
+}
+
+struct Nowhere;
+
+impl Aside for Nowhere {
+    async fn keep(&mut self, _lines: &[Quarantined]) -> Result<(), PortError> {
+        Ok(())
+    }
+}
+
+/// A source that does as the test says.
+struct Source {
+    feeder: Feeder,
+    began: Instant,
+    clock: Clock,
+    next_id: u64,
+}
+
+impl Source {
+    /// Waits until so many seconds of a window have passed.
+    async fn until(&self, window: u32, second: u32) {
+        sleep_until(self.began + WINDOW * window + SECOND * second).await;
+    }
+
+    /// A post each second, for so long.
+    async fn posts(&mut self, seconds: u32) {
+        for _ in 0..seconds {
+            sleep(SECOND).await;
+            self.next_id += 1;
+            let post = SourcePost {
+                id: PostId::x(self.next_id),
+                time_ms: (self.clock)() - 100,
+                author: self.next_id,
+                kind: Kind::Original,
+                lang: "en".into(),
+                hashtags: vec![],
+                mentions: 0,
+                hosts: vec![],
+                text: "".into(),
+                point: None,
+                place: None,
+                rule_tags: vec![],
+            };
+            self.feeder.post(&post);
+            self.feeder.flush(None).await;
+        }
+    }
+
+    async fn tell(&mut self, change: Change) {
+        self.feeder.change(change);
+        self.feeder.flush(None).await;
+    }
+
+    async fn away(&mut self) {
+        self.tell(Change::Waiting { reason: "closed".into(), retry_in: SECOND }).await;
+    }
+}
+
+async fn get(app: &axum::Router, path: &str) -> Value {
+    let answer = app.clone().oneshot(Request::get(path).body(Body::empty()).unwrap()).await.unwrap();
+    serde_json::from_slice(&answer.into_body().collect().await.unwrap().to_bytes()).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_window_says_what_is_missing_and_why() {
+    let regions = Arc::new(Regions::parse("test", "[[region]]\nid = \"en\"\nlanguages = [\"en\"]\n").unwrap());
+    let began = Instant::now();
+    let clock: Clock = Arc::new(move || START_MS + began.elapsed().as_millis() as i64);
+    let log = Arc::new(Log { records: MemoryLog::new(1 << 30), is_away: AtomicBool::new(false) });
+    let spool = tempfile::tempdir().unwrap();
+    let limits = OutboxLimits { memory_bytes: 2000, spool_bytes: 90_000 };
+    let outbox = Outbox::open(Some(spool.path().into()), limits).unwrap();
+    let start = live::start(&*log, &*log, "test", &outbox, 10_000, START_MS).await.unwrap();
+    let (feeder, inbox) = live::feeder("test", &regions, &clock, &Arc::new(Board::default()));
+    let pipe = Pipe {
+        source: "test".into(),
+        run: "run".into(),
+        regions: regions.clone(),
+        size: WindowSize::FIVE_MINUTES,
+        rules: CutRules::default(),
+        log: log.clone(),
+        settings: log.clone(),
+        aside: Nowhere,
+        outbox,
+        start,
+        board: Arc::default(),
+        clock: clock.clone(),
+        jitter: || 0.5,
+        drain: Duration::from_secs(20),
+    };
+    let mut source = Source { feeder, began, clock: clock.clone(), next_id: 0 };
+    let feeding = async {
+        // 0: posts. 1: silence.
+        source.tell(Change::Connected).await;
+        source.posts(200).await;
+        // 2: the log is away for longer than the spool is large.
+        source.until(2, 0).await;
+        log.is_away.store(true, Ordering::Relaxed);
+        source.posts(280).await;
+        log.is_away.store(false, Ordering::Relaxed);
+        source.until(2, 295).await;
+        source.away().await;
+        // 3: nobody looks.
+        source.until(4, 5).await;
+        source.tell(Change::Connected).await;
+        // 4, 5: only a quarter is asked for, in parts of them.
+        source.until(4, 200).await;
+        source.tell(Change::Sampling { share: 0.25 }).await;
+        source.until(5, 100).await;
+        source.tell(Change::Sampling { share: 1.0 }).await;
+        source.posts(10).await;
+        // 6: away, without a way to get the posts of that time. 7: a line that cannot be read.
+        source.until(6, 10).await;
+        source.away().await;
+        let from_ms = clock();
+        source.until(6, 70).await;
+        source.tell(Change::Connected).await;
+        source.tell(Change::Gap { from_ms, to_ms: clock(), reason: "no backfill".into() }).await;
+        source.until(7, 10).await;
+        source.feeder.unreadable("half a line".into(), b"{");
+        source.posts(1).await;
+        source.until(8, 0).await;
+        drop(source);
+    };
+    let (ended, ()) = tokio::join!(live::run(pipe, inbox), feeding);
+    let ended = ended.unwrap();
+
+    let store = Arc::new(MemoryStore::default());
+    let records = log.records.take(usize::MAX);
+    let mut aggregator = Aggregator::new(store.clone(), FoldRules::default(), 64);
+    for batch in records.chunks(100) {
+        assert!(aggregator.fold_batch(batch).await.unwrap().quarantined.is_empty());
+    }
+    let end_ms = START_MS + 8 * WINDOW.as_millis() as i64;
+    let app = router(Api {
+        store,
+        regions: Arc::new(regions.list().to_vec()),
+        rules: FoldRules::default(),
+        now_ms: Arc::new(move || end_ms + 3_600_000),
+        sources: Arc::new(Vec::new),
+    });
+    let range = format!("from={}&to={}", rfc3339(START_MS), rfc3339(end_ms));
+    let answer = get(&app, &format!("/api/windows?step=5m&{range}")).await;
+    let windows = answer["windows"].as_array().unwrap();
+    let told: Vec<_> = windows.iter().map(|window| &window["completeness"]).collect();
+    let flaws: Vec<_> = told.iter().map(|told| told["flaws"].clone()).collect();
+    let wanted = [
+        json!([]),
+        json!([]),
+        json!(["dropped"]),
+        json!(["unwatched"]),
+        json!(["sampled"]),
+        json!(["sampled"]),
+        json!(["missed"]),
+        json!(["unreadable"]),
+    ];
+    assert_eq!(flaws, wanted);
+    assert!(told.iter().all(|told| told["complete"] == (told["flaws"] == json!([]))));
+    let numbers = |of: &dyn Fn(&Value) -> f64| -> Vec<f64> { windows.iter().map(of).collect() };
+    let dropped = ended.dropped as f64;
+    assert!(dropped > 0.0 && dropped < 280.0, "{dropped}");
+    assert_eq!(numbers(&|w| w["posts"].as_f64().unwrap()), [200.0, 0.0, 280.0 - dropped, 0.0, 0.0, 10.0, 0.0, 1.0]);
+    let of = |name: &str| numbers(&|w| w["completeness"][name].as_f64().unwrap());
+    assert_eq!(of("dropped"), [0.0, 0.0, dropped, 0.0, 0.0, 0.0, 0.0, 0.0]);
+    assert_eq!(of("missed_secs"), [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 60.0, 0.0]);
+    assert_eq!(of("sampled"), [1.0, 1.0, 1.0, 1.0, 0.25, 0.25, 1.0, 1.0]);
+    let frames = of("frames");
+    assert!(frames[1] >= 29.0 && frames[3] == 0.0, "silence beats, an outage does not: {frames:?}");
+
+    let step = get(&app, &format!("/api/windows?step=20m&{range}")).await["windows"].clone();
+    let of_steps = |name: &str| [0, 1].map(|n| step[n]["completeness"][name].clone());
+    assert_eq!(of_steps("flaws"), [json!(["unwatched", "dropped"]), json!(["missed", "unreadable", "sampled"])]);
+    assert_eq!(of_steps("sampled"), [json!(1.0), json!(0.25)], "the smallest share of a step");
+    let ledger = &get(&app, "/api/status").await["ledger"];
+    assert_eq!((&ledger["balanced"], ledger["dropped"].as_f64()), (&json!(true), Some(dropped)));
+}
