@@ -2,4 +2,5 @@
 
 pub mod archive;
 pub mod demo;
+pub mod http;
 pub mod live;
