@@ -4,3 +4,4 @@ pub mod archive;
 pub mod demo;
 pub mod http;
 pub mod live;
+pub mod x;
