@@ -2,4 +2,6 @@
 
 pub mod archive;
 pub mod demo;
+pub mod http;
 pub mod live;
+pub mod x;

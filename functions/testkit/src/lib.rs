@@ -1,5 +1,6 @@
-//! Fakes with fault injection, and the contract suites of the ports. For tests only.
+//! Fakes with fault injection, fake servers of the sources, and the contract suites of the ports.
 
+pub mod fake;
 mod log_contract;
 mod store_contract;
 

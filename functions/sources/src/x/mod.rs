@@ -1,0 +1,545 @@
+//! The filtered stream of the X API v2.
+//!
+//! One connection, kept up for ever: rules are set from the regions, lines are read by a task of
+//! their own, a silent connection is given up, and what X says about an error decides how long to
+//! wait (docs.x.com: "consuming streaming data", "handling disconnections"). What costs money is
+//! metered, see [`governor`].
+
+pub mod api;
+pub mod governor;
+pub mod rules;
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use birdsong_domain::post::AuthorKey;
+use birdsong_domain::region::Regions;
+use birdsong_domain::time::rfc3339;
+use bytes::Bytes;
+use futures_util::StreamExt;
+use serde::{Deserialize, Serialize};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use crate::archive::{self, Line};
+use crate::http::{Backoff, Body, Http, HttpError, Lines, Piece};
+use crate::live::{Change, Clock, Intake, SourceError};
+
+use api::{Api, Class, Diff, Failure, ReadToken, Token, Usage};
+use governor::{Budget, Governor, Spent, Verdict};
+
+/// Name of the source in frames and in the status.
+pub const NAME: &str = "x";
+/// Where the API is.
+pub const URL: &str = "https://api.x.com";
+/// X sends something every 20 s at least; half of that again is for the way.
+pub const STALL: Duration = Duration::from_secs(30);
+
+/// What each post is asked for with. Users are left out: they are personal data and cost extra.
+const FIELDS: &str = "tweet.fields=created_at,author_id,lang,entities,geo,public_metrics,referenced_tweets,conversation_id,in_reply_to_user_id,possibly_sensitive\
+     &expansions=geo.place_id,referenced_tweets.id\
+     &place.fields=country,country_code,full_name,geo,name,place_type";
+/// Bytes that are read from the socket and wait to be parsed. Beyond, the socket waits, and X cuts
+/// the connection some time after its own queue is full.
+const READ_AHEAD_BYTES: u32 = 8 << 20;
+/// X takes 50 connects in 15 minutes.
+const MAX_CONNECTS: (usize, Duration) = (45, Duration::from_secs(15 * 60));
+/// A connection that lived this long was a good one, and the waits begin anew.
+const HEALTHY: Duration = Duration::from_secs(60);
+/// Somebody else with the same token may change the rules.
+const RULES_EVERY: Duration = Duration::from_secs(15 * 60);
+const RULES_RETRY: Duration = Duration::from_secs(60);
+/// X takes 50 of these calls in 15 minutes.
+const USAGE_EVERY: Duration = Duration::from_secs(3600);
+/// How often a new resume point and what was spent are told.
+const TELL_EVERY: Duration = Duration::from_secs(1);
+/// A post is delivered within about this time (P99 of X's own pages), in milliseconds: what was
+/// posted just before the connection broke may be missing, too.
+const LATENCY_MS: i64 = 7000;
+/// Gaps are told for this much of the past; before it nobody was watching. In milliseconds.
+const LONGEST_GAP_MS: i64 = 86_400_000;
+/// Longest sleep without a look at the clock, which may be set meanwhile.
+const LOOK_AT_CLOCK: Duration = Duration::from_secs(60);
+
+/// How to read the stream.
+#[derive(Clone)]
+pub struct Options {
+    /// Such as [`URL`].
+    pub url: String,
+    /// The app's bearer token.
+    pub token: Token,
+    /// Reads the token again when X does not take it any more.
+    pub read_token: ReadToken,
+    /// Asks for a compressed stream; the HTTP client must be able to unpack it. X documents none.
+    pub gzip: bool,
+    /// Minutes of posts to have again after a reconnect, 1 to 5. Enterprise access only.
+    pub backfill_minutes: Option<u8>,
+    /// A connection on which nothing came for this long is given up.
+    pub stall: Duration,
+    /// What may be spent.
+    pub budget: Option<Budget>,
+    /// What a post costs, in US dollars.
+    pub dollars_a_post: f64,
+    /// A number from 0 to 1, anew at each call: spreads retries.
+    pub jitter: fn() -> f64,
+}
+
+/// Where the source goes on, kept by the streamer as text.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Resume {
+    /// Until when, in milliseconds, the stream was received.
+    last_ms: i64,
+    /// Share of the posts asked for.
+    percent: u8,
+    spent: Spent,
+}
+
+/// A client of the stream.
+pub struct X<H> {
+    api: Arc<Api<H>>,
+    regions: Arc<Regions>,
+    key: AuthorKey,
+    options: Options,
+    clock: Clock,
+}
+
+/// Why a connection is not there.
+enum Ended {
+    Failed(Failure),
+    /// The budget is used up until this time in milliseconds.
+    Paid(i64),
+}
+
+impl From<Failure> for Ended {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+/// What lives longer than a connection.
+struct Session {
+    governor: Governor,
+    /// Times of the last connects.
+    connects: VecDeque<Instant>,
+    network: Backoff,
+    closed: Backoff,
+    was_closed: bool,
+    server: Backoff,
+    occupied: Backoff,
+    /// Until when, in milliseconds, the stream was received.
+    last_ms: Option<i64>,
+    connected: Option<Instant>,
+    rules_due: Instant,
+    usage_due: Instant,
+    told: Option<Instant>,
+    /// Share that the intake was told of, in percent.
+    told_percent: u8,
+}
+
+/// What is done beside the stream.
+enum Done {
+    /// Rules for this share are set.
+    Rules(u8),
+    Usage(Usage),
+}
+
+type Errand = Pin<Box<dyn Future<Output = Result<Done, Failure>> + Send>>;
+
+impl<H: Http + 'static> X<H> {
+    /// A client that watches `regions`; `key` hashes the authors.
+    ///
+    /// # Errors
+    /// When no rules can be made of the regions.
+    pub fn new(
+        http: H,
+        regions: Arc<Regions>,
+        key: AuthorKey,
+        options: Options,
+        clock: Clock,
+    ) -> Result<Self, SourceError> {
+        rules::plan(&regions, 100).map_err(|error| SourceError::Config(error.to_string()))?;
+        let api = Arc::new(Api::new(http, &options.url, options.token.clone()));
+        Ok(Self { api, regions, key, options, clock })
+    }
+
+    /// Streams until something is wrong that only people can mend. `resume` is what the source gave to
+    /// [`Intake::flush`] in an earlier run.
+    pub async fn stream<I: Intake>(&self, resume: Option<&str>, intake: &mut I) -> SourceError {
+        let resume = resume.and_then(|text| serde_json::from_str::<Resume>(text).ok());
+        let mut session = self.session(resume.as_ref());
+        let now_ms = (self.clock)();
+        session.governor.look(now_ms);
+        if session.governor.percent() < 100 {
+            intake.change(Change::Sampling { share: f64::from(session.governor.percent()) / 100.0 });
+        }
+        loop {
+            let ended = self.once(&mut session, intake).await;
+            let now_ms = (self.clock)();
+            session.governor.connected(false, now_ms);
+            if session.connected.take().is_some_and(|since| since.elapsed() >= HEALTHY) {
+                session.is_healthy();
+            }
+            let (reason, wait) = match ended {
+                Ended::Paid(until_ms) => {
+                    let budget = session.governor.budget().map(|budget| budget.to_string()).unwrap_or_default();
+                    let reason = format!(
+                        "the budget of {budget} is used up until {}; a larger one is set with --x-budget",
+                        rfc3339(until_ms)
+                    );
+                    (reason, until(until_ms, now_ms))
+                }
+                Ended::Failed(failure) => {
+                    if failure.class == Class::Token {
+                        match (self.options.read_token)() {
+                            Ok(token) if self.api.change_token(token.clone()) => (),
+                            _ => return self.stopped(failure.reason, intake).await,
+                        }
+                    }
+                    match session.wait(&failure.class, (self.options.jitter)(), now_ms) {
+                        Some(wait) => (failure.reason, wait),
+                        None => return self.stopped(failure.reason, intake).await,
+                    }
+                }
+            };
+            let wait = wait.max(session.until_connect());
+            intake.change(Change::Waiting { reason, retry_in: wait });
+            intake.flush(session.last_ms.and_then(|_| session.resume())).await;
+            self.sleep(wait).await;
+        }
+    }
+
+    async fn stopped<I: Intake>(&self, reason: String, intake: &mut I) -> SourceError {
+        intake.flush(None).await;
+        SourceError::Refused(reason)
+    }
+
+    fn session(&self, resume: Option<&Resume>) -> Session {
+        let Options { budget, dollars_a_post, .. } = self.options;
+        let spent = resume.map(|resume| resume.spent).unwrap_or_default();
+        let percent = resume.map_or(100, |resume| resume.percent);
+        let governor = Governor::new(budget, dollars_a_post, spent, percent);
+        let secs = Duration::from_secs;
+        Session {
+            told_percent: governor.percent(),
+            governor,
+            connects: VecDeque::new(),
+            network: Backoff::linear(Duration::from_millis(250), secs(16)),
+            closed: Backoff::doubling(secs(5), secs(320)),
+            was_closed: false,
+            server: Backoff::doubling(secs(5), secs(320)),
+            occupied: Backoff::doubling(secs(60), secs(15 * 60)),
+            last_ms: resume.map(|resume| resume.last_ms),
+            connected: None,
+            rules_due: Instant::now(),
+            usage_due: Instant::now(),
+            told: None,
+        }
+    }
+
+    /// Sets the rules, connects, and reads until that ends.
+    async fn once<I: Intake>(&self, session: &mut Session, intake: &mut I) -> Ended {
+        match self.try_once(session, intake).await {
+            Ok(never) => match never {},
+            Err(ended) => ended,
+        }
+    }
+
+    async fn try_once<I: Intake>(
+        &self,
+        session: &mut Session,
+        intake: &mut I,
+    ) -> Result<std::convert::Infallible, Ended> {
+        let is_due = |due: Instant| Instant::now() >= due;
+        if self.options.budget.is_some() && is_due(session.usage_due) {
+            session.usage_due = Instant::now() + USAGE_EVERY;
+            // Without it our own count decides.
+            if let Ok(usage) = self.api.usage(&self.clock).await {
+                session.governor.reconcile(&usage, (self.clock)());
+            }
+        }
+        if let Verdict::PauseUntil(until_ms) = session.governor.look((self.clock)()) {
+            return Err(Ended::Paid(until_ms));
+        }
+        if is_due(session.rules_due) {
+            let percent = session.governor.percent();
+            self.errand_rules(percent).await?;
+            session.rules_are_set(percent, intake);
+        }
+        session.connects.push_back(Instant::now());
+        let query = match self.options.backfill_minutes.filter(|_| session.last_ms.is_some()) {
+            Some(minutes) => format!("{FIELDS}&backfill_minutes={minutes}"),
+            None => FIELDS.to_owned(),
+        };
+        let body = self.api.connect(&query, self.options.gzip, &self.clock).await?;
+        let mut reader = Reader::new(body, self.options.stall);
+        self.connected(session, intake).await;
+
+        let mut lines = Lines::default();
+        let mut errand: Option<Errand> = None;
+        loop {
+            if errand.is_none() {
+                if is_due(session.rules_due) {
+                    session.rules_due = Instant::now() + RULES_RETRY;
+                    errand = Some(Box::pin(self.errand_rules(session.governor.percent())));
+                } else if self.options.budget.is_some() && is_due(session.usage_due) {
+                    session.usage_due = Instant::now() + USAGE_EVERY;
+                    let (api, clock) = (self.api.clone(), self.clock.clone());
+                    errand = Some(Box::pin(async move { api.usage(&clock).await.map(Done::Usage) }));
+                }
+            }
+            tokio::select! {
+                chunk = reader.next() => {
+                    let ended = match chunk {
+                        Ok((chunk, _permit)) => self.read(&chunk, &mut lines, &mut session.governor, intake),
+                        Err(reason) => {
+                            if let Some(begun) = lines.end() {
+                                intake.unreadable("the connection ended within the line".into(), &begun);
+                            }
+                            Some(Failure::network(reason))
+                        }
+                    };
+                    let now_ms = (self.clock)();
+                    session.last_ms = session.last_ms.max(Some(now_ms));
+                    let verdict = session.governor.look(now_ms);
+                    if let Verdict::Sample(percent) = verdict {
+                        session.sample(percent, now_ms, intake);
+                    }
+                    let resume = session.tell(intake);
+                    intake.flush(resume).await;
+                    match (ended, verdict) {
+                        (Some(failure), _) => return Err(failure.into()),
+                        (None, Verdict::PauseUntil(until_ms)) => return Err(Ended::Paid(until_ms)),
+                        (None, _) => (),
+                    }
+                }
+                done = async { match errand.as_mut() {
+                    Some(errand) => errand.await,
+                    None => std::future::pending().await,
+                } } => {
+                    errand = None;
+                    match done {
+                        Ok(Done::Rules(percent)) => session.rules_are_set(percent, intake),
+                        Ok(Done::Usage(usage)) => session.governor.reconcile(&usage, (self.clock)()),
+                        // The stream itself meets these, too, and says more.
+                        Err(failure) if failure.class == Class::Refused => return Err(failure.into()),
+                        Err(_) => (),
+                    }
+                }
+            }
+        }
+    }
+
+    async fn connected<I: Intake>(&self, session: &mut Session, intake: &mut I) {
+        let now_ms = (self.clock)();
+        session.connected = Some(Instant::now());
+        session.governor.connected(true, now_ms);
+        intake.change(Change::Connected);
+        if let Some(last_ms) = session.last_ms {
+            let covered_ms = self.options.backfill_minutes.map_or(0, |minutes| i64::from(minutes) * 60_000);
+            let from_ms = (last_ms - LATENCY_MS).max(now_ms - LONGEST_GAP_MS);
+            if now_ms - last_ms > covered_ms && from_ms < now_ms {
+                let reason = "the stream was not connected, and X does not send again what was posted meanwhile";
+                intake.change(Change::Gap { from_ms, to_ms: now_ms, reason: reason.into() });
+            }
+        }
+        session.last_ms = session.last_ms.max(Some(now_ms));
+        intake.flush(session.resume()).await;
+    }
+
+    /// Hands on what a chunk holds. Gives what X says about the end of the stream.
+    fn read<I: Intake>(
+        &self,
+        chunk: &[u8],
+        lines: &mut Lines,
+        governor: &mut Governor,
+        intake: &mut I,
+    ) -> Option<Failure> {
+        let now_ms = (self.clock)();
+        let mut ended = None;
+        lines.take(chunk, |piece| {
+            let line = match piece {
+                Piece::Line(line) => line,
+                Piece::Oversize(head) => {
+                    intake.unreadable("the line is longer than 1 MiB".into(), head);
+                    return;
+                }
+            };
+            let read = archive::read_line(line, &self.key, &mut |post| match post {
+                Ok(post) => {
+                    governor.count(post.id, now_ms);
+                    intake.post(&post);
+                }
+                Err(error) => intake.unreadable(error.to_string(), line),
+            });
+            match read {
+                Ok(Line::Blank | Line::Posts) => (),
+                Ok(Line::Notice("errors" | "title")) => ended = Some(api::classify_line(line)),
+                Ok(Line::Notice(_)) => intake.notice(),
+                Err(error) => intake.unreadable(error.to_string(), line),
+            }
+        });
+        ended
+    }
+
+    /// Makes X have the rules for this share of the posts.
+    fn errand_rules(&self, percent: u8) -> impl Future<Output = Result<Done, Failure>> + Send + use<H> {
+        let (api, clock, regions) = (self.api.clone(), self.clock.clone(), self.regions.clone());
+        async move {
+            let wanted = rules::plan(&regions, percent)
+                .map_err(|error| Failure { class: Class::Refused, reason: error.to_string() })?;
+            let diff = Diff::new(api.rules(&clock).await?, &wanted.rules);
+            if !diff.is_empty() {
+                api.check(&diff, &clock).await?;
+                api.apply(&diff, &clock).await?;
+            }
+            Ok(Done::Rules(percent))
+        }
+    }
+
+    /// Sleeps by tokio's timers, but not on when the clock was set forward.
+    async fn sleep(&self, wait: Duration) {
+        let until_ms = (self.clock)().saturating_add(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX));
+        let end = Instant::now() + wait;
+        loop {
+            let left = end.saturating_duration_since(Instant::now()).min(until(until_ms, (self.clock)()));
+            if left.is_zero() {
+                return;
+            }
+            tokio::time::sleep(left.min(LOOK_AT_CLOCK)).await;
+        }
+    }
+}
+
+fn until(time_ms: i64, now_ms: i64) -> Duration {
+    Duration::from_millis(u64::try_from(time_ms.saturating_sub(now_ms)).unwrap_or(0))
+}
+
+impl Session {
+    fn is_healthy(&mut self) {
+        self.network.reset();
+        self.closed.reset();
+        self.was_closed = false;
+        self.server.reset();
+        self.occupied.reset();
+    }
+
+    /// How long to wait after a failure, or `None` when no wait helps.
+    fn wait(&mut self, class: &Class, jitter: f64, now_ms: i64) -> Option<Duration> {
+        let wait = match class {
+            Class::Network => self.network.wait(jitter),
+            Class::Closed | Class::Rules => {
+                if *class == Class::Rules {
+                    self.rules_due = Instant::now();
+                }
+                if std::mem::replace(&mut self.was_closed, true) { self.closed.wait(jitter) } else { Duration::ZERO }
+            }
+            Class::Server => self.server.wait(jitter),
+            Class::Occupied | Class::RateLimited(None) => self.occupied.wait(jitter),
+            Class::RateLimited(Some(at_ms)) => {
+                until(*at_ms, now_ms) + Duration::from_secs(1).mul_f64(1.0 + 4.0 * jitter)
+            }
+            Class::Slow => Duration::from_secs(15 * 60).mul_f64(1.0 + 0.25 * jitter),
+            // It was changed: at once, but not for ever.
+            Class::Token => self.network.wait(jitter),
+            Class::Refused => return None,
+        };
+        Some(wait)
+    }
+
+    /// How long until X takes another connect.
+    fn until_connect(&mut self) -> Duration {
+        let (most, within) = MAX_CONNECTS;
+        while self.connects.front().is_some_and(|at| at.elapsed() >= within) {
+            self.connects.pop_front();
+        }
+        if self.connects.len() < most {
+            return Duration::ZERO;
+        }
+        self.connects.front().map_or(Duration::ZERO, |at| within.saturating_sub(at.elapsed()))
+    }
+
+    /// Asks for another share. A smaller one is told before it holds, a larger one after.
+    fn sample<I: Intake>(&mut self, percent: u8, now_ms: i64, intake: &mut I) {
+        self.governor.sampled(percent, now_ms);
+        if percent < self.told_percent {
+            self.tell_share(percent, intake);
+        }
+        self.rules_due = Instant::now();
+    }
+
+    fn rules_are_set<I: Intake>(&mut self, percent: u8, intake: &mut I) {
+        // Another share may be wanted already.
+        if percent == self.governor.percent() {
+            self.rules_due = Instant::now() + RULES_EVERY;
+            if percent != self.told_percent {
+                self.tell_share(percent, intake);
+            }
+        }
+    }
+
+    fn tell_share<I: Intake>(&mut self, percent: u8, intake: &mut I) {
+        self.told_percent = percent;
+        intake.change(Change::Sampling { share: f64::from(percent) / 100.0 });
+    }
+
+    fn resume(&self) -> Option<String> {
+        let resume = Resume { last_ms: self.last_ms?, percent: self.governor.percent(), spent: self.governor.spent() };
+        serde_json::to_string(&resume).ok()
+    }
+
+    /// Tells what was spent, and gives a new resume point; both not too often.
+    fn tell<I: Intake>(&mut self, intake: &mut I) -> Option<String> {
+        if self.told.is_some_and(|at| at.elapsed() < TELL_EVERY) {
+            return None;
+        }
+        self.told = Some(Instant::now());
+        intake.change(Change::Spent { dollars: self.governor.dollars() });
+        self.resume()
+    }
+}
+
+/// Reads a body in a task of its own, as far ahead as [`READ_AHEAD_BYTES`] allow.
+struct Reader {
+    chunks: mpsc::UnboundedReceiver<Result<(Bytes, OwnedSemaphorePermit), String>>,
+    task: JoinHandle<()>,
+}
+
+impl Reader {
+    fn new(mut body: Body, stall: Duration) -> Self {
+        let (out, chunks) = mpsc::unbounded_channel();
+        let room = Arc::new(Semaphore::new(READ_AHEAD_BYTES as usize));
+        let task = tokio::spawn(async move {
+            loop {
+                let chunk = match tokio::time::timeout(stall, body.next()).await {
+                    Err(_) => Err(format!("nothing came for {} s, not even a keep-alive", stall.as_secs())),
+                    Ok(None) => Err("the connection was closed".into()),
+                    Ok(Some(Err(HttpError(reason)))) => Err(format!("the connection broke: {reason}")),
+                    Ok(Some(Ok(chunk))) => {
+                        let bytes = u32::try_from(chunk.len()).unwrap_or(u32::MAX).clamp(1, READ_AHEAD_BYTES);
+                        let Ok(permit) = room.clone().acquire_many_owned(bytes).await else { return };
+                        Ok((chunk, permit))
+                    }
+                };
+                let is_end = chunk.is_err();
+                if out.send(chunk).is_err() || is_end {
+                    return;
+                }
+            }
+        });
+        Self { chunks, task }
+    }
+
+    /// The next chunk, or why there is none.
+    async fn next(&mut self) -> Result<(Bytes, OwnedSemaphorePermit), String> {
+        self.chunks.recv().await.unwrap_or_else(|| Err("the reader of the connection crashed".into()))
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
