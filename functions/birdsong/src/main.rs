@@ -7,8 +7,10 @@ mod machine;
 mod regions;
 mod replay;
 mod reprocess;
+mod rules;
 mod run;
 mod serve;
+mod source;
 mod stream;
 
 use std::path::PathBuf;
@@ -63,6 +65,8 @@ enum Command {
     Reprocess(reprocess::ReprocessArgs),
     /// Work on the regions file
     Regions(regions::RegionsArgs),
+    /// Show or set what X is asked for
+    Rules(rules::RulesArgs),
     /// Tell what a month on AWS would cost, from frames and items that it makes and measures
     Cost(cost::CostArgs),
 }
@@ -85,7 +89,7 @@ struct CountArgs {
     #[arg(long, value_name = "NAME", conflicts_with = "regions")]
     everything: Option<String>,
     /// Length of a window, 1m to 1h; stays with the data folder once it is chosen [default: 5m]
-    #[arg(long, value_name = "TIME", value_parser = parse_window)]
+    #[arg(long, value_name = "TIME", value_parser = parse_window, env = "BIRDSONG_WINDOW")]
     window: Option<WindowSize>,
 }
 
@@ -131,6 +135,7 @@ fn main() -> ExitCode {
         Command::Replay(args) => replay::replay(args),
         Command::Reprocess(args) => reprocess::reprocess(args),
         Command::Regions(args) => regions::regions(args),
+        Command::Rules(args) => rules::rules(&args),
         Command::Cost(args) => cost::cost(args),
     };
     done.unwrap_or_else(|error| {

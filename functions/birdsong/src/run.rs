@@ -9,11 +9,13 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use birdsong_api::Api;
 use birdsong_embedded::{SqliteLog, SqliteStore};
+use birdsong_sources::live::Clock;
 use birdsong_streamer::live::Board;
 use clap::Args;
 
 use crate::machine::{Disk, Folded, follow};
-use crate::stream::{Source, SourceArgs, Streamer, stop_signal};
+use crate::source::SourceArgs;
+use crate::stream::{Streamer, stop_signal};
 use crate::{CountArgs, DataArgs, data, now_ms, serve};
 
 /// How often it is looked whether a part has ended by itself.
@@ -77,20 +79,20 @@ async fn work(args: RunArgs) -> Result<ExitCode> {
     };
     let (stop, stopping) = tokio::sync::watch::channel(false);
     let board = Arc::new(Board::default());
-    let streaming = (args.source.source != Source::None).then(|| {
+    let clock: Clock = Arc::new(now_ms);
+    let sources = args.source.sources(&regions, key, &clock)?;
+    let streaming = (!sources.is_empty()).then(|| {
         let streamer = Streamer {
             regions: regions.clone(),
             rules,
-            key,
             log,
             settings: store.clone(),
             spool: dir.join("spool"),
             board: board.clone(),
             stop: stopping,
         };
-        let aside = data::Quarantine::new(Some(dir), &data::run_id());
-        let source = args.source.clone();
-        tokio::spawn(async move { streamer.run(&source, aside).await })
+        let sources = sources.into_iter().map(|live| (live, data::Quarantine::new(Some(dir), &data::run_id())));
+        tokio::spawn(streamer.run(sources.collect()))
     });
 
     let api = Api {

@@ -10,7 +10,6 @@ use anyhow::{Context, Result, bail};
 use axum::http::StatusCode;
 use birdsong_domain::frame::Ledger;
 use birdsong_domain::ports::{self, PostLog, Settings};
-use birdsong_domain::post::AuthorKey;
 use birdsong_domain::region::Regions;
 use birdsong_domain::time::rfc3339;
 use birdsong_domain::window::FoldRules;
@@ -26,9 +25,11 @@ use birdsong_streamer::send::send_all;
 use clap::Args;
 use serde_json::json;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use crate::cloud::{CloudArgs, Target};
-use crate::{CountArgs, DataArgs, LogFormat, data, now_ms, parse_secs};
+use crate::source::{Live, SourceArgs};
+use crate::{CountArgs, DataArgs, LogFormat, data, now_ms};
 
 /// Posts that a live stream remembers, to find repeated ones.
 const RECENT_POSTS: usize = 1 << 17;
@@ -68,41 +69,10 @@ A task's environment may hold all of it: BIRDSONG_TO, BIRDSONG_STREAM, BIRDSONG_
 BIRDSONG_SOURCE, BIRDSONG_REGIONS_TOML (the file's content), BIRDSONG_AUTHOR_KEY (32 hex digits),
 BIRDSONG_QUARANTINE_BUCKET, BIRDSONG_HEALTH_PORT, BIRDSONG_LOG_FORMAT=json.";
 
-/// Where posts come from.
-#[derive(Clone, Debug, Args)]
-pub(crate) struct SourceArgs {
-    /// Where posts come from: demo (made up) or none
-    #[arg(long, default_value = "demo", env = "BIRDSONG_SOURCE", value_parser = parse_source)]
-    pub(crate) source: Source,
-    /// Seed of the made-up stream
-    #[arg(long, default_value_t = 1, value_name = "N")]
-    pub(crate) seed: u64,
-    /// How much of the past the made-up stream begins with
-    #[arg(long, default_value = "1d", value_name = "TIME", value_parser = parse_secs)]
-    pub(crate) backfill: u64,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Source {
-    /// A made-up stream: some of the past at once, then live.
-    Demo,
-    /// None: only serve what is stored, such as replayed archives.
-    None,
-}
-
-fn parse_source(text: &str) -> Result<Source, String> {
-    match text {
-        "demo" => Ok(Source::Demo),
-        "none" => Ok(Source::None),
-        _ => Err(format!("there is no source {text:?}; there are demo and none")),
-    }
-}
-
 /// What all sources of one process share.
 pub(crate) struct Streamer<L, S> {
     pub(crate) regions: Arc<Regions>,
     pub(crate) rules: FoldRules,
-    pub(crate) key: AuthorKey,
     pub(crate) log: Arc<L>,
     pub(crate) settings: Arc<S>,
     /// Folder of frames that wait for the log.
@@ -113,32 +83,88 @@ pub(crate) struct Streamer<L, S> {
 }
 
 impl<L: PostLog + 'static, S: Settings + 'static> Streamer<L, S> {
-    /// Streams until told to stop, and sends what is left then.
-    pub(crate) async fn run<Q: Aside>(self, args: &SourceArgs, aside: Q) -> Result<Ended> {
-        let (demo, backfill) = match args.source {
-            Source::Demo => (Demo::new(args.seed, &self.regions, self.key), args.backfill),
-            Source::None => return Ok(Ended::default()),
-        };
-        let clock: Clock = Arc::new(now_ms);
-        let outbox = self.outbox(demo::NAME)?;
-        let mut start = live::start(&*self.log, &*self.settings, demo::NAME, &outbox, RECENT_POSTS, now_ms()).await?;
-        let second = start.point.resume.as_ref().and_then(|text| text.parse().ok()).unwrap_or(i64::MIN);
-        let second = second.max(now_ms().div_euclid(1000) - i64::try_from(backfill).unwrap_or(i64::MAX));
-        let second = self.backfill(&demo, second, &mut start.recent).await?;
+    /// Streams from all sources at once until told to stop, and sends what is left then. Each comes with
+    /// the place for its unreadable lines.
+    ///
+    /// A source that ends or fails never stops the others, and is tried again only at the next start.
+    ///
+    /// # Errors
+    /// When none of them could go on, the failure of the last one. That a source refuses us is none: it
+    /// is told in the states.
+    pub(crate) async fn run<Q: Aside + 'static>(self, sources: Vec<(Live, Q)>) -> Result<Ended> {
+        let (streamer, count) = (Arc::new(self), sources.len());
+        let mut running = JoinSet::new();
+        for (source, aside) in sources {
+            let streamer = streamer.clone();
+            running.spawn(async move {
+                let name = source.name();
+                let ended = streamer.one(source, aside).await;
+                if let Err(error) = &ended {
+                    tracing::error!(source = name, "the source failed: {error:#}");
+                    streamer.board.tell(&name, |state| {
+                        state.state = "stopped".into();
+                        state.reason = Some(format!("{error:#}"));
+                        state.connected_since = None;
+                    });
+                }
+                ended
+            });
+        }
+        let (mut all, mut failures, mut last) = (Ended::default(), 0, None);
+        while let Some(ended) = running.join_next().await {
+            match ended.context("a source crashed").and_then(|ended| ended) {
+                Ok(ended) => {
+                    all.ledger.add(&ended.ledger);
+                    all.dropped += ended.dropped;
+                    all.left_bytes += ended.left_bytes;
+                }
+                Err(error) => {
+                    failures += 1;
+                    last = Some(error);
+                }
+            }
+        }
+        if let Some(error) = last.filter(|_| failures == count) {
+            return Err(error);
+        }
+        // Sources that refuse us are told of; what else this process does goes on.
+        let mut stop = streamer.stop.clone();
+        let _ = stop.wait_for(|stop| *stop).await;
+        Ok(all)
+    }
 
-        let (mut feeder, inbox) = live::feeder(demo::NAME, &self.regions, &clock, &self.board);
-        let pipe = self.pipe(demo::NAME, outbox, start, aside, &clock);
+    async fn one<Q: Aside>(&self, source: Live, aside: Q) -> Result<Ended> {
+        let clock: Clock = Arc::new(now_ms);
+        let name = source.name();
+        let outbox = self.outbox(&name)?;
+        let mut start = live::start(&*self.log, &*self.settings, &name, &outbox, RECENT_POSTS, now_ms()).await?;
+        let resume = start.point.resume.clone();
+        let mut second = 0;
+        if let Live::Demo(demo, backfill) = &source {
+            second = resume.as_ref().and_then(|text| text.parse().ok()).unwrap_or(i64::MIN);
+            second = second.max(now_ms().div_euclid(1000) - i64::try_from(*backfill).unwrap_or(i64::MAX));
+            second = self.backfill(demo, second, &mut start.recent).await?;
+        }
+
+        let (mut feeder, inbox) = live::feeder(&name, &self.regions, &clock, &self.board);
+        let pipe = self.pipe(&name, outbox, start, aside, &clock);
         let mut stop = self.stop.clone();
         let feeding = async move {
-            tokio::select! {
-                _ = stop.wait_for(|stop| *stop) => (),
-                () = demo.stream(second, &clock, &mut feeder) => (),
-            }
+            let refused = tokio::select! {
+                _ = stop.wait_for(|stop| *stop) => None,
+                error = source.stream(resume.as_deref(), second, &clock, &mut feeder) => Some(error),
+            };
             // What was gathered and not handed on yet.
             feeder.flush(None).await;
+            refused
         };
-        let (ended, ()) = tokio::join!(live::run(pipe, inbox), feeding);
-        Ok(ended?)
+        let (ended, refused) = tokio::join!(live::run(pipe, inbox), feeding);
+        let ended = ended?;
+        if let Some(error) = refused {
+            tracing::error!(source = name, "the source stopped: {error}");
+            self.board.refused(&name, error.to_string());
+        }
+        Ok(ended)
     }
 
     /// Frames that an earlier run could not send, and room for more.
@@ -243,7 +269,7 @@ pub(crate) fn stream(args: StreamArgs, format: LogFormat) -> Result<ExitCode> {
 
 async fn work(args: StreamArgs, format: LogFormat) -> Result<ExitCode> {
     let stop = stop_signal()?;
-    if args.source.source == Source::None {
+    if args.source.is_none() {
         bail!("--source none streams nothing; choose a source with --source");
     }
     let regions = Arc::new(data::load_regions(&args.count)?);
@@ -251,18 +277,22 @@ async fn work(args: StreamArgs, format: LogFormat) -> Result<ExitCode> {
     let lock = data::lock(&dir)?;
     let key = data::author_key(&dir)?;
     let spool = dir.join("spool");
-    let run = data::run_id();
+    let clock: Clock = Arc::new(now_ms);
+    let sources = args.source.sources(&regions, key, &clock)?;
     match args.to {
         Target::Embedded => {
             let (log, store) = (Arc::new(SqliteLog::open(&dir)?), Arc::new(SqliteStore::open(&dir)?));
-            let aside = data::Quarantine::new(Some(&dir), &run);
-            through(args, format, stop, (log, store), aside, regions, key, spool).await?;
+            let sources = sources.into_iter().map(|live| (live, data::Quarantine::new(Some(&dir), &data::run_id())));
+            through(args, format, stop, (log, store), sources.collect(), regions, spool).await?;
         }
         #[cfg(feature = "aws")]
         Target::Kinesis => {
             let (log, store) = args.cloud.connect().await?;
-            let aside = args.cloud.aside(&dir, &run).await;
-            through(args, format, stop, (Arc::new(log), Arc::new(store)), aside, regions, key, spool).await?;
+            let mut with_aside = vec![];
+            for live in sources {
+                with_aside.push((live, args.cloud.aside(&dir, &data::run_id()).await));
+            }
+            through(args, format, stop, (Arc::new(log), Arc::new(store)), with_aside, regions, spool).await?;
         }
         #[cfg(not(feature = "aws"))]
         Target::Kinesis => crate::cloud::missing()?,
@@ -271,21 +301,19 @@ async fn work(args: StreamArgs, format: LogFormat) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-#[expect(clippy::too_many_arguments, reason = "called for two kinds of log, with what they have in common")]
 async fn through<L, S, Q>(
     args: StreamArgs,
     format: LogFormat,
     stop: watch::Receiver<bool>,
     (log, settings): (Arc<L>, Arc<S>),
-    aside: Q,
+    sources: Vec<(Live, Q)>,
     regions: Arc<Regions>,
-    key: AuthorKey,
     spool: PathBuf,
 ) -> Result<()>
 where
     L: PostLog + 'static,
     S: Settings + 'static,
-    Q: Aside,
+    Q: Aside + 'static,
 {
     // What is wrong with names or rights shows here, before anything is read from a source.
     log.shards().await.context("the log cannot be used")?;
@@ -307,8 +335,8 @@ where
         Target::Kinesis => args.cloud.stream.clone().unwrap_or_default(),
     };
     tracing::info!(to, regions = regions.list().len(), window_secs = rules.size.secs(), "streaming");
-    let streamer = Streamer { regions, rules, key, log, settings: settings.clone(), spool, board: board.clone(), stop };
-    let ended = streamer.run(&args.source, aside).await;
+    let streamer = Streamer { regions, rules, log, settings: settings.clone(), spool, board: board.clone(), stop };
+    let ended = streamer.run(sources).await;
     telling.abort();
     for standing in board.standings() {
         board.tell(&standing.state.source, |state| {

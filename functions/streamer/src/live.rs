@@ -53,7 +53,7 @@ pub struct Standing {
     pub ledger: Ledger,
     /// Bytes of frames that the log does not have yet.
     pub waiting_bytes: u64,
-    /// When [`run`] last went round, in milliseconds; it does many times a second.
+    /// When [`run`] last went round, in milliseconds; it does many times a second. 0 before and after.
     pub beat_ms: i64,
 }
 
@@ -73,6 +73,15 @@ impl Board {
     /// Changes what is told of `source`.
     pub fn tell(&self, source: &str, change: impl FnOnce(&mut SourceState)) {
         self.stand(source, |standing| change(&mut standing.state));
+    }
+
+    /// A source does not let us in: it is over until the next start, and only people can mend that.
+    pub fn refused(&self, source: &str, reason: String) {
+        self.stand(source, |standing| {
+            standing.state.state = "stopped".into();
+            standing.state.reason = Some(reason);
+            standing.state.connected_since = None;
+        });
     }
 
     fn stand(&self, source: &str, change: impl FnOnce(&mut Standing)) {
@@ -472,6 +481,8 @@ where
     if let Err(error) = hold.outbox.park() {
         tracing::error!(source, "frames that wait for the log cannot be written to the spool: {error}");
     }
+    // Nothing goes round any more, and nothing is stuck.
+    board.stand(&source, |standing| standing.beat_ms = 0);
     Ok(Ended { ledger: cutter.ledger(), dropped: hold.dropped, left_bytes: hold.outbox.waiting_bytes() })
 }
 

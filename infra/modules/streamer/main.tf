@@ -46,7 +46,7 @@ locals {
     BIRDSONG_SOURCE            = var.post_source
     BIRDSONG_STREAM            = var.stream
     BIRDSONG_TABLE             = var.table
-    BIRDSONG_WINDOW_SECS       = tostring(var.window_secs)
+    BIRDSONG_WINDOW            = "${var.window_secs}s"
   }
 }
 

@@ -1,0 +1,93 @@
+//! `birdsong rules`: what X is asked for.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Result, anyhow};
+use birdsong_sources::live::Clock;
+use birdsong_sources::x::api::{Api, Diff, Failure};
+use birdsong_sources::x::rules::{self, MAX_RULE_CHARS, MAX_RULES, Rule};
+use clap::{Args, Subcommand};
+
+use crate::source::{XAccount, network, x_token};
+use crate::{CountArgs, data, now_ms};
+
+#[derive(Debug, Args)]
+pub(crate) struct RulesArgs {
+    #[command(subcommand)]
+    command: RulesCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum RulesCommand {
+    /// Show the rules that the regions make; needs no account
+    Show {
+        #[command(flatten)]
+        count: CountArgs,
+    },
+    /// Set these rules at X, after X has checked them: add what is missing, delete all others of the app
+    Sync {
+        #[command(flatten)]
+        count: CountArgs,
+        #[command(flatten)]
+        account: XAccount,
+        /// Only have X check them, and show what would change
+        #[arg(long)]
+        dry_run: bool,
+    },
+}
+
+pub(crate) fn rules(args: &RulesArgs) -> Result<ExitCode> {
+    match &args.command {
+        RulesCommand::Show { count } => show(&plan(count)?),
+        RulesCommand::Sync { count, account, dry_run } => {
+            let wanted = plan(count)?;
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+            runtime.block_on(sync(&wanted, account, *dry_run))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn plan(count: &CountArgs) -> Result<Vec<Rule>> {
+    let plan = rules::plan(&data::load_regions(count)?, 100).map_err(|error| anyhow!("{error}"))?;
+    for note in plan.notes {
+        eprintln!("note: {note}");
+    }
+    Ok(plan.rules)
+}
+
+fn show(rules: &[Rule]) {
+    let mut table = comfy_table::Table::new();
+    table.load_preset(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
+    table.set_content_arrangement(comfy_table::ContentArrangement::Dynamic).set_width(120);
+    table.set_header(["tag", "characters", "rule"]);
+    for rule in rules {
+        table.add_row([rule.tag.clone(), rule.value.chars().count().to_string(), rule.value.clone()]);
+    }
+    println!("{table}\n{} of {MAX_RULES} rules, of at most {MAX_RULE_CHARS} characters each.", rules.len());
+}
+
+async fn sync(wanted: &[Rule], account: &XAccount, dry_run: bool) -> Result<()> {
+    let api = Api::new(network(false)?, &account.x_url, x_token()?);
+    let clock: Clock = Arc::new(now_ms);
+    let failed = |failure: Failure| anyhow!("{}", failure.reason);
+    let diff = Diff::new(api.rules(&clock).await.map_err(failed)?, wanted);
+    for rule in &diff.delete {
+        println!("- {}  {}", rule.tag, rule.value);
+    }
+    for rule in &diff.add {
+        println!("+ {}  {}", rule.tag, rule.value);
+    }
+    if !diff.is_empty() {
+        api.check(&diff, &clock).await.map_err(failed)?;
+    }
+    let (adds, deletes, same) = (diff.add.len(), diff.delete.len(), diff.same);
+    if dry_run {
+        println!("X takes them: {adds} to add, {deletes} to delete, {same} stay. Nothing was changed.");
+        return Ok(());
+    }
+    api.apply(&diff, &clock).await.map_err(failed)?;
+    println!("{adds} added, {deletes} deleted, {same} stayed.");
+    Ok(())
+}

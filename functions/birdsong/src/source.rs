@@ -1,0 +1,202 @@
+//! Where posts come from: the options of each source, and how it is started.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, anyhow, bail};
+use birdsong_domain::post::AuthorKey;
+use birdsong_domain::region::Regions;
+use birdsong_sources::demo::{self, Demo};
+use birdsong_sources::http::Network;
+use birdsong_sources::live::{Clock, Intake, SourceError};
+use birdsong_sources::x::{self, X, api, governor};
+use clap::Args;
+
+use crate::parse_secs;
+
+/// Where posts come from.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct SourceArgs {
+    /// Where posts come from, several with commas: demo (made up), x, or none
+    #[arg(
+        long = "source",
+        value_name = "SOURCE",
+        value_delimiter = ',',
+        default_value = "demo",
+        env = "BIRDSONG_SOURCE",
+        long_help = SOURCES
+    )]
+    sources: Vec<Source>,
+    /// Seed of the made-up stream
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    seed: u64,
+    /// How much of the past the made-up stream begins with
+    #[arg(long, default_value = "1d", value_name = "TIME", value_parser = parse_secs)]
+    backfill: u64,
+    #[command(flatten)]
+    x: XArgs,
+}
+
+const SOURCES: &str = "Where posts come from; several with commas, or the option several times:
+  demo  made-up posts in your regions: some of the past at once, then live
+  x     the filtered stream of the X API v2; needs X_BEARER_TOKEN (or X_BEARER_TOKEN_FILE) in the
+        environment and costs money a post: set --x-budget
+  none  nothing: only serve what is stored, such as replayed archives";
+
+/// What the commands about X have in common.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct XAccount {
+    /// Address of the X API
+    #[arg(long, value_name = "URL", default_value = x::URL, env = "BIRDSONG_X_URL")]
+    pub(crate) x_url: String,
+}
+
+#[derive(Clone, Debug, Args)]
+struct XArgs {
+    #[command(flatten)]
+    account: XAccount,
+    /// What may be spent at X, such as 5/day or 100/month, in US dollars: less is asked for in time
+    #[arg(long, value_name = "DOLLARS/PERIOD", env = "BIRDSONG_X_BUDGET")]
+    x_budget: Option<governor::Budget>,
+    /// What X charges for a post, in US dollars
+    #[arg(long, value_name = "DOLLARS", default_value_t = governor::DOLLARS_A_POST, env = "BIRDSONG_X_PRICE")]
+    x_price: f64,
+    /// Minutes of posts to ask for again after a reconnect, 1 to 5; with enterprise access only
+    #[arg(long, value_name = "MINUTES", value_parser = clap::value_parser!(u8).range(1..=5))]
+    x_backfill_minutes: Option<u8>,
+    /// Ask X for a compressed stream, which may come with delay
+    #[arg(long)]
+    x_gzip: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Source {
+    Demo,
+    X,
+    None,
+}
+
+impl FromStr for Source {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "demo" => Ok(Self::Demo),
+            "x" => Ok(Self::X),
+            "none" => Ok(Self::None),
+            _ => Err(format!("there is no source {text:?}; there are demo, x and none")),
+        }
+    }
+}
+
+/// A source, ready to be read.
+pub(crate) enum Live {
+    /// With how many seconds of the past it begins.
+    Demo(Demo, u64),
+    X(X<Network>),
+}
+
+impl Live {
+    /// Name in frames and in the status.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Self::Demo(..) => demo::NAME.into(),
+            Self::X(_) => x::NAME.into(),
+        }
+    }
+
+    /// Streams until something is wrong that only people can mend.
+    pub(crate) async fn stream<I: Intake>(
+        &self,
+        resume: Option<&str>,
+        second: i64,
+        clock: &Clock,
+        intake: &mut I,
+    ) -> SourceError {
+        match self {
+            Self::Demo(demo, _) => {
+                demo.stream(second, clock, intake).await;
+                SourceError::Refused("the made-up stream ended".into())
+            }
+            Self::X(x) => x.stream(resume, intake).await,
+        }
+    }
+}
+
+impl SourceArgs {
+    /// Nothing is to be read.
+    pub(crate) fn is_none(&self) -> bool {
+        self.sources == [Source::None]
+    }
+
+    /// Makes the sources that were asked for.
+    pub(crate) fn sources(&self, regions: &Arc<Regions>, key: AuthorKey, clock: &Clock) -> Result<Vec<Live>> {
+        let mut lives: Vec<Live> = vec![];
+        if self.sources.len() > 1 && self.sources.contains(&Source::None) {
+            bail!("--source none cannot go with others");
+        }
+        for source in &self.sources {
+            let live = match source {
+                Source::Demo => Live::Demo(Demo::new(self.seed, regions, key), self.backfill),
+                Source::X => Live::X(self.x.client(regions, key, clock)?),
+                Source::None => continue,
+            };
+            if lives.iter().any(|other| other.name() == live.name()) {
+                bail!("--source names {} twice", live.name());
+            }
+            lives.push(live);
+        }
+        Ok(lives)
+    }
+}
+
+impl XArgs {
+    fn client(&self, regions: &Arc<Regions>, key: AuthorKey, clock: &Clock) -> Result<X<Network>> {
+        if !(self.x_price.is_finite() && self.x_price >= 0.0) {
+            bail!("--x-price must be a number of US dollars, not {}", self.x_price);
+        }
+        for note in x::rules::plan(regions, 100).map_err(|error| anyhow!("{error}"))?.notes {
+            tracing::warn!("{note}");
+        }
+        if self.x_budget.is_none() && self.account.x_url == x::URL {
+            tracing::warn!("X charges ${} a post and no budget is set: --x-budget 5/day sets one", self.x_price);
+        }
+        let options = x::Options {
+            url: self.account.x_url.clone(),
+            token: x_token()?,
+            read_token: Arc::new(|| x_token().map_err(|error| format!("{error:#}"))),
+            gzip: self.x_gzip,
+            backfill_minutes: self.x_backfill_minutes,
+            stall: x::STALL,
+            budget: self.x_budget,
+            dollars_a_post: self.x_price,
+            jitter: rand::random::<f64>,
+        };
+        Ok(X::new(network(self.x_gzip)?, regions.clone(), key, options, clock.clone())?)
+    }
+}
+
+pub(crate) fn network(gzip: bool) -> Result<Network> {
+    Network::new(gzip).context("HTTPS cannot be set up")
+}
+
+/// The bearer token of X, from the environment or a file.
+pub(crate) fn x_token() -> Result<api::Token> {
+    let text = secret("X_BEARER_TOKEN")?
+        .context("X wants a bearer token: set X_BEARER_TOKEN, or X_BEARER_TOKEN_FILE to a file that holds it")?;
+    api::Token::new(&text).map_err(|error| anyhow!("X_BEARER_TOKEN: {error}"))
+}
+
+/// The variable `name`, or the content of the file that `name`_FILE names.
+fn secret(name: &str) -> Result<Option<String>> {
+    if let Some(text) = std::env::var(name).ok().filter(|text| !text.is_empty()) {
+        return Ok(Some(text));
+    }
+    let variable = format!("{name}_FILE");
+    let Some(path) = std::env::var_os(&variable).filter(|path| !path.is_empty()).map(PathBuf::from) else {
+        return Ok(None);
+    };
+    let text = std::fs::read_to_string(&path).with_context(|| format!("{variable}: {} cannot be read", path.display()));
+    text.map(Some)
+}
