@@ -51,7 +51,8 @@ architecture=$(setting architecture arm64)
 endpoint=$(setting aws_endpoint "")
 has_streamer=$(setting enable_streamer true)
 AWS_REGION=$(setting aws_region us-east-1)
-export AWS_REGION AWS_PAGER="" TF_IN_AUTOMATION=1
+AWS_DEFAULT_REGION=$AWS_REGION # version 1 of the AWS CLI knows only this one
+export AWS_REGION AWS_DEFAULT_REGION AWS_PAGER="" TF_IN_AUTOMATION=1
 if [[ -n $endpoint ]]; then
     # An emulator: it has an account of its own, whoever asks.
     unset AWS_PROFILE AWS_SESSION_TOKEN
