@@ -1,10 +1,25 @@
 # The streamer (and everything else that `birdsong` does) in an image without a shell.
 #   docker buildx build --platform linux/arm64,linux/amd64 -t birdsong .
 # Rust is compiled on the builder's own platform for the target's, so that no emulation is needed.
+FROM --platform=$BUILDPLATFORM docker.io/library/node:22-bookworm-slim AS node
+
 FROM --platform=$BUILDPLATFORM docker.io/library/rust:1.95-bookworm AS build
+# Debian's own Node.js is too old for the dashboard's build.
+COPY --from=node /usr/local/bin/node /usr/local/bin/node
+COPY --from=node /usr/local/lib/node_modules /usr/local/lib/node_modules
+RUN ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm
+ARG BUILDARCH
 ARG TARGETARCH
-RUN apt-get update && apt-get install -y --no-install-recommends cmake nodejs npm \
-        gcc-aarch64-linux-gnu libc6-dev-arm64-cross gcc-x86-64-linux-gnu libc6-dev-amd64-cross \
+# Debian has no cross compiler for the machine's own architecture: there it is gcc itself.
+RUN case "$TARGETARCH" in \
+        arm64) compiler=gcc-aarch64-linux-gnu ;; \
+        amd64) compiler=gcc-x86-64-linux-gnu ;; \
+        *) echo "there is no build for $TARGETARCH; take linux/arm64 or linux/amd64" >&2; exit 1 ;; \
+    esac \
+    && apt-get update && apt-get install -y --no-install-recommends cmake \
+    && if [ "$TARGETARCH" != "$BUILDARCH" ]; then \
+        apt-get install -y --no-install-recommends "$compiler" "libc6-dev-$TARGETARCH-cross"; \
+    fi \
     && rm -rf /var/lib/apt/lists/*
 ENV CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc \
     CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_LINKER=x86_64-linux-gnu-gcc \
@@ -16,7 +31,6 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,targe
     case "$TARGETARCH" in \
         arm64) target=aarch64-unknown-linux-gnu ;; \
         amd64) target=x86_64-unknown-linux-gnu ;; \
-        *) echo "there is no build for $TARGETARCH; take linux/arm64 or linux/amd64" >&2; exit 1 ;; \
     esac \
     && rustup target add "$target" \
     && cargo build --locked --release --target "$target" -p birdsong --features aws \

@@ -6,7 +6,8 @@ SHELL := /bin/bash
 BINARIES = $(or $(CARGO_TARGET_DIR),target)/debug
 EMULATOR ?= localstack
 
-.PHONY: help run test check rust frontend infra localstack e2e e2e-localstack e2e-ministack local-up local-down fmt bench
+.PHONY: help run test check rust frontend infra localstack e2e e2e-localstack e2e-ministack local-up local-down fmt bench \
+	scripts-test build-functions deploy destroy
 
 help: ## list the commands
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -20,6 +21,7 @@ test: ## everything: format, lints, all tests, and the whole of it on emulators
 	$(MAKE) check
 	$(MAKE) rust
 	$(MAKE) frontend
+	$(MAKE) scripts-test
 	$(MAKE) infra
 	$(MAKE) localstack
 	$(MAKE) e2e
@@ -54,10 +56,25 @@ frontend: ## unit tests of the dashboard
 	cd frontend && { [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --no-audit --no-fund; }
 	cd frontend && npm test
 
-bench: ## speed of the hot paths, and of a whole replay in memory
+scripts-test: ## tests of the deployment's scripts, without an account
+	scripts/test_deploy.sh
+
+build-functions: ## the Lambda functions as zips (ARCHITECTURE=arm64 or x86_64)
+	scripts/build-functions.sh $(or $(ARCHITECTURE),arm64)
+
+deploy: ## to AWS: make deploy ENV=prod (docs/deploy.md)
+	scripts/deploy.sh deploy $(ENV)
+
+destroy: ## all that make deploy made: make destroy ENV=prod
+	scripts/deploy.sh destroy $(ENV)
+
+bench: ## speed of the hot paths, of a whole replay in memory, and of the functions' cold starts
 	cargo bench --workspace --locked
 	cargo run --release --locked --example corpus -p birdsong-sources -- 1000000 > target/corpus.ndjson
 	cargo run --release --locked -- replay --memory --everything all target/corpus.ndjson | tail -3
+	cargo build --release --locked --package birdsong-aws --bins
+	cargo build --release --locked --package birdsong-aws --example hello
+	cargo run --release --locked --package birdsong-aws --example cold_start
 
 fmt: ## format the code
 	cargo fmt --all

@@ -8,6 +8,7 @@ mod params;
 pub mod report;
 mod status;
 
+use std::borrow::Cow;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
@@ -122,7 +123,7 @@ async fn windows<S: WindowStore>(
     let api = &shared.api;
     let now_ms = (api.now_ms)();
     let query = WindowsQuery::parse(query.as_deref(), &api.regions, api.rules.size)?;
-    let newest = api.store.newest(&query.region.id).await?;
+    let newest = if query.is_closed() { None } else { api.store.newest(&query.region.id).await? };
     let range = query.range(newest, now_ms, api.rules.size)?;
     // Windows that have not begun are not listed.
     let open_end = api.rules.size.start_of(now_ms).0 + api.rules.size.ms();
@@ -154,11 +155,11 @@ async fn windows<S: WindowStore>(
 }
 
 /// Merges the windows of one step; its minutes stand where they belong.
-fn merge(group: &[Span], step_ms: i64) -> Span {
+fn merge(group: &[Span], step_ms: i64) -> Cow<'_, Span> {
     if let [only] = group
         && only.minutes().len() as i64 * 60_000 == step_ms
     {
-        return only.clone();
+        return Cow::Borrowed(only);
     }
     let start_ms = group.first().map_or(0, |first| first.start_ms().div_euclid(step_ms) * step_ms);
     let mut merged = Span::empty(start_ms, start_ms + step_ms);
@@ -171,5 +172,5 @@ fn merge(group: &[Span], step_ms: i64) -> Span {
         merged.add(span);
     }
     merged.lay_minutes(minutes);
-    merged
+    Cow::Owned(merged)
 }

@@ -88,6 +88,11 @@ impl<'a> WindowsQuery<'a> {
         Ok(parsed)
     }
 
+    /// Whether the range is told whole, so that nobody has to know the newest window.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.from_ms.is_some() && self.to_ms.is_some()
+    }
+
     /// The range asked for in milliseconds, on step boundaries; by default the day up to the newest
     /// data.
     pub(crate) fn range(

@@ -8,6 +8,7 @@ use birdsong_domain::post::{Kind, Located};
 use birdsong_domain::time::{WindowStart, rfc3339};
 use birdsong_domain::topk::{TopItem, TopK};
 use birdsong_domain::window::{Aggregate, FoldRules, Partial};
+use futures_util::future::try_join;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
@@ -201,22 +202,25 @@ impl Span {
     /// One window of a region: its lanes, and what the streamer says of that time.
     fn of_window(
         window: WindowStart,
-        lanes: &[(PartialKey, Partial)],
+        mut lanes: Vec<(PartialKey, Partial)>,
         stream: Option<&Aggregate>,
         rules: FoldRules,
         now_ms: i64,
     ) -> Self {
         let end_ms = window.0 + rules.size.ms();
         let mut span = Self::empty(window.0, end_ms);
-        match lanes {
-            [(_, only)] => span.aggregate = only.aggregate.clone(),
-            _ => lanes.iter().for_each(|(_, partial)| span.aggregate.merge(&partial.aggregate, true)),
+        let is_again = lanes.iter().any(|(_, partial)| partial.generation > 1);
+        match lanes.pop() {
+            Some((_, only)) if lanes.is_empty() => span.aggregate = only.aggregate,
+            last => {
+                lanes.iter().chain(&last).for_each(|(_, partial)| span.aggregate.merge(&partial.aggregate, true));
+            }
         }
         if let Some(stream) = stream {
             span.ledger = stream.ledger;
             span.stream_frames = stream.frames;
         }
-        let is_revised = span.aggregate.late > 0 || lanes.iter().any(|(_, partial)| partial.generation > 1);
+        let is_revised = span.aggregate.late > 0 || is_again;
         span.lifecycle = match (now_ms < end_ms + rules.lateness_ms, is_revised) {
             (true, _) => Lifecycle::Provisional,
             (_, true) => Lifecycle::Revised,
@@ -343,23 +347,23 @@ pub(crate) async fn spans<S: WindowStore>(
     now_ms: i64,
     and_empty: bool,
 ) -> Result<Vec<Span>, PortError> {
-    let partials = store.query(region, from, to).await?;
-    let stream = store.query(STREAM, from, to).await?;
+    let (partials, stream) = try_join(store.query(region, from, to), store.query(STREAM, from, to)).await?;
     let mut by_time = BTreeMap::<WindowStart, Aggregate>::new();
     for (key, partial) in stream {
         by_time.entry(key.window).or_default().merge(&partial.aggregate, true);
     }
-    let span = |window: WindowStart, lanes: &[(PartialKey, Partial)]| {
+    let span = |window: WindowStart, lanes: Vec<(PartialKey, Partial)>| {
         Span::of_window(window, lanes, by_time.get(&window), rules, now_ms)
     };
-    let mut groups = partials.chunk_by(|a, b| a.0.window == b.0.window).peekable();
-    if !and_empty {
-        return Ok(groups.map(|lanes| span(lanes[0].0.window, lanes)).collect());
-    }
+    let mut partials = partials.into_iter().peekable();
     let mut spans = vec![];
     let mut at = from;
     while at < to {
-        let lanes = groups.next_if(|lanes| lanes[0].0.window == at).unwrap_or(&[]);
+        if !and_empty {
+            let Some((key, _)) = partials.peek() else { break };
+            at = key.window;
+        }
+        let lanes = std::iter::from_fn(|| partials.next_if(|(key, _)| key.window == at)).collect();
         spans.push(span(at, lanes));
         at = WindowStart(at.0 + rules.size.ms());
     }

@@ -10,6 +10,7 @@ use std::borrow::Cow;
 use serde::{Deserialize, Serialize};
 
 use crate::post::{Kind, Located, SourcePost};
+use crate::unzstd;
 use crate::wire::{self, Reader};
 
 const MAGIC: [u8; 4] = *b"BSF1";
@@ -426,7 +427,7 @@ pub fn decode(record: &[u8]) -> Result<Frame, FrameError> {
     let mut reader = Reader::new(body);
     let length = reader.u64().ok().and_then(|n| usize::try_from(n).ok()).filter(|n| *n <= MAX_FRAME_BYTES);
     let length = length.ok_or(FrameError::Compression)?;
-    let plain = zstd::bulk::decompress(reader.rest(), length).map_err(|_| FrameError::Compression)?;
+    let plain = unzstd::decompress(reader.rest(), length).map_err(|_| FrameError::Compression)?;
     if plain.len() != length {
         return Err(FrameError::Compression);
     }

@@ -13,5 +13,6 @@ mod seen;
 pub mod time;
 pub mod topk;
 pub mod uniques;
+mod unzstd;
 pub mod window;
 pub mod wire;

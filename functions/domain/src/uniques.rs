@@ -22,6 +22,9 @@ pub enum Uniques {
     Exact(Vec<u64>),
     /// Too many to list.
     Sketch(Box<HllSketch>),
+    /// Sketches merged: each turn into a sketch again takes as long as twenty merges, so it waits until
+    /// all are merged.
+    Union(Box<HllUnion>),
 }
 
 /// An estimate with the bounds in which the truth lies with 95 % probability.
@@ -39,6 +42,12 @@ impl Default for Uniques {
     fn default() -> Self {
         Self::Exact(Vec::new())
     }
+}
+
+fn new_union(first: &HllSketch) -> HllUnion {
+    let mut union = HllUnion::new(LG_K).expect("2^11 registers are a legal size");
+    union.update(first);
+    union
 }
 
 fn new_sketch() -> HllSketch {
@@ -61,6 +70,7 @@ impl Uniques {
                 }
             }
             Self::Sketch(sketch) => sketch.update(author),
+            Self::Union(union) => union.update_value(author),
         }
     }
 
@@ -74,11 +84,12 @@ impl Uniques {
                 *self = Self::Sketch(Box::new(merged));
             }
             (Self::Sketch(ours), Self::Sketch(theirs)) => {
-                let mut union = HllUnion::new(LG_K).expect("2^11 registers are a legal size");
-                union.update(ours);
+                let mut union = new_union(ours);
                 union.update(theirs);
-                *self = Self::Sketch(Box::new(union.to_sketch(HllType::Hll6)));
+                *self = Self::Union(Box::new(union));
             }
+            (Self::Union(union), Self::Sketch(theirs)) => union.update(theirs),
+            (_, Self::Union(theirs)) => self.merge(&Self::Sketch(Box::new(theirs.to_sketch(HllType::Hll6)))),
         }
     }
 
@@ -95,6 +106,11 @@ impl Uniques {
                 low: sketch.lower_bound(NumStdDev::Two).floor() as u64,
                 high: sketch.upper_bound(NumStdDev::Two).ceil() as u64,
             },
+            Self::Union(union) => Estimate {
+                value: union.estimate().round() as u64,
+                low: union.lower_bound(NumStdDev::Two).floor() as u64,
+                high: union.upper_bound(NumStdDev::Two).ceil() as u64,
+            },
         }
     }
 
@@ -110,6 +126,7 @@ impl Uniques {
                 out.push(1);
                 wire::put_bytes(out, &sketch.serialize());
             }
+            Self::Union(union) => Self::Sketch(Box::new(union.to_sketch(HllType::Hll6))).encode(out),
         }
     }
 
@@ -188,6 +205,29 @@ mod tests {
         few.add(hash(1));
         few.merge(&a);
         assert!((13_800..16_200).contains(&few.estimate().value));
+    }
+
+    #[test]
+    fn many_merged_are_what_one_count_of_all_of_them_is() {
+        let part = |from: u64, to: u64| {
+            let mut part = Uniques::default();
+            (from..to).for_each(|n| part.add(hash(n)));
+            part
+        };
+        let (mut merged, mut whole) = (Uniques::default(), part(0, 30_500));
+        for n in 0..30 {
+            merged.merge(&part(n * 1000, n * 1000 + if n % 3 == 0 { 100 } else { 1500 }));
+            merged.merge(&part(n * 1000, (n + 1) * 1000));
+        }
+        // A union knows less of the order in which authors came, and is a little less sure.
+        whole.merge(&part(0, 1000));
+        assert_eq!(merged.estimate(), whole.estimate());
+        let mut other = part(29_000, 30_500);
+        other.merge(&merged);
+        merged.merge(&part(29_000, 30_500));
+        assert_eq!(other.estimate(), merged.estimate());
+        let bytes = encoded(&merged);
+        assert_eq!(encoded(&Uniques::decode(&mut Reader::new(&bytes)).unwrap()), bytes);
     }
 
     proptest! {

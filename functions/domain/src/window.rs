@@ -9,6 +9,7 @@ use crate::seen::SeenFrames;
 use crate::time::{WindowSize, WindowStart};
 use crate::topk::TopK;
 use crate::uniques::Uniques;
+use crate::unzstd;
 use crate::wire::{self, DecodeError, Reader};
 
 /// Hashtags with a counter in one partial.
@@ -325,7 +326,7 @@ impl Partial {
     /// When the bytes are damaged: our own corruption, to be reported and never skipped (rule 4).
     pub fn decode(generation: u32, bytes: &[u8]) -> Result<Self, DecodeError> {
         const LARGEST: usize = 1 << 20;
-        let plain = zstd::bulk::decompress(bytes, LARGEST)
+        let plain = unzstd::decompress(bytes, LARGEST)
             .map_err(|_| DecodeError { at: 0, what: "a zstd frame of at most 1 MiB" })?;
         let Some((plain, sum)) = plain.split_last_chunk::<4>() else {
             return Err(DecodeError { at: 0, what: "a checksum" });

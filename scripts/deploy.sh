@@ -1,0 +1,230 @@
+#!/usr/bin/env bash
+# Birdsong on AWS, from this checkout.
+#   scripts/deploy.sh deploy ENV     builds, plans, asks, applies, prints the addresses
+#   scripts/deploy.sh destroy ENV    asks, and removes it all
+# ENV names the settings, infra/env/ENV.tfvars, and the state, a Terraform workspace. In the environment:
+#   IMAGE=...        image of the streamer, with its tag, instead of one built here with docker
+#   AUTO_APPROVE=1   do not ask
+#   TF_VAR_...       any variable of infra/variables.tf that the settings do not have
+# Secrets go from standard input to Secrets Manager: they are in no argument, no log and no state.
+set -euo pipefail
+shopt -s inherit_errexit
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+say() { echo "${action:-deploy}: $*" >&2; }
+fail() { say "$*" && exit 1; }
+
+usage="usage: scripts/deploy.sh deploy|destroy ENV, with infra/env/ENV.tfvars"
+action=${1:-}
+env=${2:-}
+settings=infra/env/$env.tfvars
+[[ $action =~ ^(deploy|destroy)$ && -n $env ]] || { echo "$usage" >&2 && exit 2; }
+[[ -f $settings ]] || fail "there is no $settings; there are: $(cd infra/env && echo *.tfvars)"
+
+setting() { # NAME DEFAULT: from the settings, else the environment
+    local value variable=TF_VAR_$1
+    value=$(sed -nE "s/^[[:space:]]*$1[[:space:]]*=[[:space:]]*\"?([^\"#]*[^\"#[:space:]])\"?.*/\1/p" "$settings" | tail -n 1)
+    echo "${value:-${!variable:-$2}}"
+}
+
+need() { # COMMAND WHAT-TO-INSTALL
+    command -v "$1" >/dev/null || fail "$1 is missing: install $2"
+}
+
+is_older() { # VERSION LEAST
+    [[ $(printf '%s\n%s\n' "$1" "$2" | sort -V | head -n 1) != "$2" ]]
+}
+
+tf() { terraform -chdir=infra "$@"; }
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# ---- what has to be there -------------------------------------------------------------------------
+
+need terraform "Terraform 1.9 or newer, https://developer.hashicorp.com/terraform/install"
+version=$(terraform version | sed -n '1s/^Terraform v//p')
+! is_older "$version" 1.9.0 || fail "terraform is $version: install 1.9 or newer"
+need aws "the AWS CLI, https://aws.amazon.com/cli/"
+
+architecture=$(setting architecture arm64)
+endpoint=$(setting aws_endpoint "")
+has_streamer=$(setting enable_streamer true)
+AWS_REGION=$(setting aws_region us-east-1)
+AWS_DEFAULT_REGION=$AWS_REGION # version 1 of the AWS CLI knows only this one
+export AWS_REGION AWS_DEFAULT_REGION AWS_PAGER="" TF_IN_AUTOMATION=1
+if [[ -n $endpoint ]]; then
+    # An emulator: it has an account of its own, whoever asks.
+    unset AWS_PROFILE AWS_SESSION_TOKEN
+    export AWS_ENDPOINT_URL=$endpoint AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test
+elif [[ -n ${AWS_ENDPOINT_URL:-} ]]; then
+    fail "AWS_ENDPOINT_URL is set to $AWS_ENDPOINT_URL, but $env is on AWS: unset it"
+fi
+# Of scripts/local.sh: it would put the state of ENV into a file of this machine.
+[[ ! -f infra/backend.tf || ! -f infra/backend_override.tf ]] ||
+    fail "infra/backend_override.tf, left by the local stack, hides infra/backend.tf: delete it"
+
+if [[ $action == deploy ]]; then
+    need cargo "Rust, https://rustup.rs"
+    need npm "Node.js 20.19 or newer, https://nodejs.org"
+    need node "Node.js 20.19 or newer, https://nodejs.org"
+    node_version=$(node --version)
+    ! is_older "${node_version#v}" 20.19.0 || fail "node is $node_version: install Node.js 20.19 or newer"
+    if [[ $has_streamer == true ]]; then
+        need openssl "OpenSSL, which makes the key of author hashes"
+        if [[ -z ${IMAGE:-} ]]; then
+            docker buildx version >/dev/null 2>&1 || fail \
+                "docker buildx is missing: install Docker with buildx, or name an image with IMAGE=REPOSITORY:TAG, or set enable_streamer = false"
+            docker info >/dev/null 2>&1 || fail "the Docker daemon does not answer: start it, or name an image with IMAGE=REPOSITORY:TAG"
+        fi
+    fi
+fi
+account=$(aws sts get-caller-identity --query Account --output text 2>"$work/sts") ||
+    fail "no AWS credentials that work (aws sts get-caller-identity: $(tr '\n' ' ' <"$work/sts")): aws configure sso, or set AWS_PROFILE"
+say "$env: account $account, region $AWS_REGION, $architecture${endpoint:+, emulated at $endpoint}"
+
+init() {
+    [[ -f infra/backend.tf || -n $endpoint ]] ||
+        say "the state is a file of this machine below infra/terraform.tfstate.d/; a bucket is safer: see docs/deploy.md"
+    unset TF_WORKSPACE
+    scripts/terraform-init.sh infra -no-color >"$work/init.log" 2>&1 || { cat "$work/init.log" >&2 && exit 1; }
+    tf workspace select -or-create "$env" >"$work/init.log" 2>&1 || { cat "$work/init.log" >&2 && exit 1; }
+}
+
+# ---- deploy ----------------------------------------------------------------------------------------
+
+confirm() { # QUESTION WORD
+    [[ ${AUTO_APPROVE:-} != 1 ]] || return 0
+    local answer=
+    read -r -p "$1 Type $2 to go on: " answer || true
+    [[ $answer == "$2" ]] || fail "nothing was changed by this step"
+}
+
+apply() { # ARGUMENT OF terraform plan...: plans, shows what would change, asks, applies
+    local status=0
+    tf plan -input=false -no-color -detailed-exitcode -out="$work/plan" "$@" >"$work/plan.log" 2>&1 || status=$?
+    case $status in
+    0) say "nothing to change" && return ;;
+    2) ;;
+    *) cat "$work/plan.log" >&2 && fail "terraform plan failed" ;;
+    esac
+    grep -E '^  # .* (will|must) be |^Plan: |^Changes to Outputs' "$work/plan.log" >&2 || true
+    [[ ${AUTO_APPROVE:-} == 1 ]] || say "the whole plan is in $work/plan.log"
+    confirm "Apply this to $env in account $account?" yes
+    tf apply -input=false -no-color "$work/plan" >&2
+}
+
+apply_with() { # IMAGE
+    apply -var-file="env/$env.tfvars" -var=streamer_image="$1"
+    tf output -json >"$work/outputs.json"
+}
+
+output() { # NAME: nothing when there is no such output
+    node -p 'JSON.parse(fs.readFileSync(process.argv[1], "utf8"))[process.argv[2]]?.value ?? ""' "$work/outputs.json" "$1"
+}
+
+missing_secret() { # the first secret of the streamer that has no value; the values themselves are not read
+    local name secret versions
+    for name in author_key_secret x_token_secret; do
+        secret=$(output "$name")
+        [[ -n $secret ]] || continue
+        versions=$(aws secretsmanager list-secret-version-ids --secret-id "$secret" --query 'Versions[].VersionId' --output text)
+        [[ -n ${versions/None/} ]] || { echo "$secret" && return; }
+    done
+}
+
+no_secret() { # SECRET
+    fail "the secret $1 has no value, and the streamer cannot start without: put it there as docs/deploy.md says, then deploy again"
+}
+
+image_tag() { # the same sources have the same tag, committed or not; deleted files are none
+    git ls-files -z --cached --others --exclude-standard -- Dockerfile .dockerignore .cargo Cargo.toml Cargo.lock \
+        rust-toolchain.toml functions frontend regions.toml |
+        sort -z | { xargs -0 sha256sum 2>/dev/null || true; } | sha256sum | cut -c 1-16
+}
+
+push_image() { # REPOSITORY: prints the image
+    local repository=$1 registry=${1%%/*} tag platform=linux/arm64
+    [[ $architecture == arm64 ]] || platform=linux/amd64
+    tag=$(image_tag)-$architecture
+    if aws ecr describe-images --repository-name "${repository#*/}" --image-ids "imageTag=$tag" >/dev/null 2>&1; then
+        say "image $tag is in the repository already"
+    else
+        say "building and pushing image $tag (several minutes)"
+        aws ecr get-login-password | docker login --username AWS --password-stdin "$registry" >&2
+        docker buildx build --platform "$platform" --provenance=false --tag "$repository:$tag" --push . >&2
+        docker logout "$registry" >&2
+    fi
+    echo "$repository:$tag"
+}
+
+deploy() {
+    say "1/4 the functions"
+    scripts/build-functions.sh "$architecture"
+    say "2/4 the page"
+    (cd frontend && { [[ node_modules/.package-lock.json -nt package-lock.json ]] || npm ci --no-audit --no-fund; } && npm run build) >&2
+    say "3/4 the plan"
+    init
+    local image="" secret
+    tf output -json >"$work/outputs.json"
+    if [[ $has_streamer == true ]]; then
+        secret=$(missing_secret)
+        if [[ -z $(output ecr_repository) || -n $secret ]]; then
+            # The repository and the secrets have to be there before a task can start.
+            say "first all but the streamer's task, which needs an image and its secrets"
+            apply_with ""
+            secret=$(missing_secret)
+            if [[ -n $secret && $secret == "$(output author_key_secret)" ]]; then
+                # Once: another key would make other hashes of the same authors.
+                openssl rand -hex 16 | tr -d '\n' |
+                    aws secretsmanager put-secret-value --secret-id "$secret" --secret-string file:///dev/stdin >/dev/null
+                say "made a key of author hashes and put it into $secret"
+                secret=$(missing_secret)
+            fi
+            [[ -z $secret ]] || no_secret "$secret"
+        fi
+        image=${IMAGE:-$(push_image "$(output ecr_repository)")}
+    fi
+    apply_with "$image"
+    if [[ $has_streamer == true ]]; then
+        # Another source may have brought another secret along.
+        secret=$(missing_secret)
+        [[ -z $secret ]] || no_secret "$secret"
+    fi
+    say "4/4 done"
+    echo "dashboard  $(output site_url)"
+    echo "API        $(output api_url)/api/status"
+}
+
+# ---- destroy ---------------------------------------------------------------------------------------
+
+destroy() {
+    [[ $(setting deletion_protection true) == false ]] || fail \
+        "$env protects its windows: to delete them, set deletion_protection = false in $settings, and say destroy again"
+    init
+    local count resource
+    tf state list >"$work/resources" 2>"$work/state.log" || grep -q "No state file was found" "$work/state.log" ||
+        { cat "$work/state.log" >&2 && exit 1; }
+    count=$(grep -cvE '(^|\.)data\.' "$work/resources" || true)
+    ((count > 0)) || { say "$env has nothing to destroy" && return; }
+    say "$count resources of $env in account $account go for good: windows, posts in the log, quarantine, images, secrets"
+    confirm "This cannot be undone." "$env"
+    # Terraform wants files to be there that it does not read here.
+    local arguments=(-input=false -no-color -auto-approve "-var-file=env/$env.tfvars"
+        -var=aggregator_zip=versions.tf -var=api_zip=versions.tf -var=site_dir=../frontend)
+    # What was made with protection has to lose it first. A target, because nothing else is to change.
+    local unprotect=()
+    while read -r resource; do
+        case $resource in
+        *.aws_dynamodb_table.* | *.aws_s3_bucket.* | *.aws_ecr_repository.* | *.aws_secretsmanager_secret.*)
+            unprotect+=("-target=$resource")
+            ;;
+        esac
+    done <"$work/resources"
+    ((${#unprotect[@]} == 0)) || tf apply "${arguments[@]}" "${unprotect[@]}" >&2
+    tf destroy "${arguments[@]}" >&2
+    tf workspace select default >/dev/null
+    tf workspace delete "$env" >&2
+}
+
+"$action"

@@ -1,0 +1,321 @@
+#!/usr/bin/env bash
+# Tests of deploy.sh and build-functions.sh without an account: terraform, aws, docker, cargo and npm are
+# fakes that write down what they are told, and keep what an account would keep as files.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+root=$(mktemp -d)
+trap 'rm -rf "$root"' EXIT
+passed=0
+name=
+
+# ---- a checkout, and a PATH that has nothing but fakes and the common tools -------------------------
+
+checkout() { # a fresh account and a fresh checkout
+    rm -rf "${root:?}"/*
+    mkdir -p "$root"/{fakes,common,account} "$root"/tree/{scripts,infra/env,frontend/node_modules,functions}
+    account=$root/account log=$root/log tree=$root/tree
+    : >"$log"
+    cp scripts/deploy.sh scripts/build-functions.sh scripts/terraform-init.sh "$tree/scripts/"
+    cp infra/env/*.tfvars "$tree/infra/env/"
+    touch "$tree/frontend/package-lock.json" "$tree/Dockerfile"
+    touch -d '+1 minute' "$tree/frontend/node_modules/.package-lock.json"
+    echo "fn main() {}" >"$tree/functions/main.rs"
+    git -C "$tree" init --quiet
+    local tool
+    for tool in bash cat cmp cp cut dirname env find git grep head mkdir mktemp node openssl paste rm sed sha256sum sort tail touch tr wc xargs; do
+        ln -s "$(command -v $tool)" "$root/common/$tool"
+    done
+
+    fake terraform <<'FAKE'
+case "$*" in
+version) echo "Terraform v${TERRAFORM_VERSION:-1.11.4}" ;;
+*" output -json") cat "$ACCOUNT/outputs.json" 2>/dev/null || echo '{}' ;;
+*" state list")
+    [ -f "$ACCOUNT/applied" ] || { echo "No state file was found!" >&2 && exit 1; }
+    printf '%s\n' data.aws_caller_identity.current module.stream.aws_kinesis_stream.this \
+        module.store.aws_dynamodb_table.this 'module.streamer[0].aws_ecr_repository.this' ;;
+*" plan "*)
+    echo "  # module.store.aws_dynamodb_table.this will be created"
+    echo "      + attribute of no interest"
+    echo "Plan: 1 to add, 0 to change, 0 to destroy."
+    all=$*
+    echo "${all##*-var-file}" >"$ACCOUNT/plan"
+    [ ! -f "$ACCOUNT/plan_fails" ] || { echo "Error: no such thing" && exit 1; }
+    ! cmp -s "$ACCOUNT/plan" "$ACCOUNT/applied_variables" || exit 0
+    exit 2 ;;
+*" apply -input=false -no-color "*/plan)
+    touch "$ACCOUNT/applied"
+    cp "$ACCOUNT/plan" "$ACCOUNT/applied_variables"
+    cat >"$ACCOUNT/outputs.json" <<'JSON'
+{"ecr_repository": {"value": "1234.dkr.ecr.us-east-1.amazonaws.com/birdsong-streamer"},
+ "author_key_secret": {"value": "birdsong/author-key"},
+ "x_token_secret": {"value": null},
+ "site_url": {"value": "https://d1.cloudfront.net"}, "api_url": {"value": "https://abc.example/live"}}
+JSON
+    [ ! -f "$ACCOUNT/is_x" ] || sed -i 's/"value": null/"value": "birdsong\/x-bearer-token"/' "$ACCOUNT/outputs.json" ;;
+esac
+FAKE
+    fake aws <<'FAKE'
+case "$*" in
+"sts get-caller-identity"*) [ ! -f "$ACCOUNT/no_credentials" ] || { echo "Unable to locate credentials" >&2 && exit 253; }
+    echo 1234 ;;
+*list-secret-version-ids*) [ ! -f "$ACCOUNT/no_secrets" ] || { echo "AccessDenied" >&2 && exit 254; }
+    secret=$(echo "$*" | sed -E 's/.*--secret-id ([^ ]*).*/\1/' | tr / -)
+    [ ! -f "$ACCOUNT/secret-$secret" ] && echo None || echo 6f7d ;;
+*put-secret-value*) cat >"$ACCOUNT/secret-birdsong-author-key" ;;
+"ecr describe-images"*) all=$*
+    grep -qsF ":${all##*imageTag=} " "$ACCOUNT/images" ;;
+"ecr get-login-password") echo registry-password ;;
+esac
+FAKE
+    fake docker <<'FAKE'
+case "$*" in
+"buildx version") [ ! -f "$ACCOUNT/no_buildx" ] ;;
+info) ;;
+login*) [ "$(cat)" = registry-password ] ;;
+"buildx build"*) [ ! -f "$ACCOUNT/build_fails" ] || exit 1
+    echo "$*" >>"$ACCOUNT/images" ;;
+esac
+FAKE
+    fake cargo <<'FAKE'
+case "$*" in
+"lambda --version") echo "cargo-lambda 1.9.2 (x)" ;;
+"lambda build"*)
+    mkdir -p target/lambda/aggregator target/lambda/api
+    head -c "${ZIP_BYTES:-1000}" /dev/zero >target/lambda/aggregator/bootstrap.zip
+    cp target/lambda/aggregator/bootstrap.zip target/lambda/api/ ;;
+esac
+FAKE
+    fake rustup <<'FAKE'
+case "$*" in
+"target list --installed") echo x86_64-unknown-linux-gnu ;;
+esac
+FAKE
+    fake npm </dev/null
+}
+
+fake() { # COMMAND, its body on standard input
+    {
+        echo "#!$BASH"
+        echo "echo \"$1 \$*\" >>\"\$LOG\""
+        cat
+    } >"$root/fakes/$1"
+    chmod +x "$root/fakes/$1"
+}
+
+run() { # ANSWERS [NAME=VALUE...] deploy|destroy ENV: status, output and errors
+    local answers=$1
+    shift
+    status=0
+    : >"$log"
+    printf '%s' "$answers" | env -i HOME="$root" PATH="$root/fakes:$root/common" TMPDIR="$root" LOG="$log" ACCOUNT="$account" \
+        TF_PLUGIN_DIR="$root" "${@:1:$#-2}" "$BASH" "$tree/scripts/deploy.sh" "${@: -2}" >"$root/out" 2>"$root/err" || status=$?
+}
+
+# ---- checks ----------------------------------------------------------------------------------------
+
+test_that() {
+    name=$*
+    checkout
+}
+
+broken() {
+    echo "FAILED: $name: $*" >&2
+    echo "--- called" >&2 && cat "$log" >&2
+    echo "--- told" >&2 && cat "$root/out" "$root/err" >&2
+    exit 1
+}
+
+succeeds() {
+    [[ $status == 0 ]] || broken "it ended with $status"
+    passed=$((passed + 1))
+}
+
+fails_with() { # TEXT
+    [[ $status != 0 ]] || broken "it should have failed"
+    grep -qF -- "$1" "$root/err" || broken "it should have told: $1"
+    passed=$((passed + 1))
+}
+
+called() { # PATTERN...: in this order, whatever is between
+    local pattern line=0 found
+    for pattern in "$@"; do
+        found=$(tail -n "+$((line + 1))" "$log" | grep -nE -m 1 -- "$pattern" | cut -d : -f 1) || broken "not called, or too early: $pattern"
+        line=$((line + found))
+    done
+}
+
+not_called() { # PATTERN...
+    local pattern
+    for pattern in "$@"; do
+        ! grep -qE -- "$pattern" "$log" || broken "called: $pattern"
+    done
+}
+
+applied='terraform .* apply '
+
+# ---- what is missing is told before anything is built -----------------------------------------------
+
+test_that "each missing tool is named"
+for tool in terraform aws npm; do
+    mv "$root/fakes/$tool" "$root/"
+    run "" deploy prod
+    fails_with "$tool is missing: install"
+    not_called 'lambda build' "$applied"
+    mv "$root/$tool" "$root/fakes/"
+done
+rm "$root/common/node"
+run "" deploy prod
+fails_with "node is missing: install Node.js 20.19"
+
+test_that "an old terraform is refused"
+run "" TERRAFORM_VERSION=1.8.5 deploy prod
+fails_with "terraform is 1.8.5: install 1.9 or newer"
+run "" TERRAFORM_VERSION=1.10.0 deploy nowhere
+fails_with "there is no infra/env/nowhere.tfvars; there are: local.tfvars"
+
+test_that "without docker an image has to be named"
+touch "$account/no_buildx"
+run "" deploy prod
+fails_with "or name an image with IMAGE="
+not_called 'lambda build'
+run "" AUTO_APPROVE=1 IMAGE=ghcr.example/birdsong:1 deploy prod
+succeeds
+not_called '^docker'
+
+test_that "credentials that do not work are told with what aws said"
+touch "$account/no_credentials"
+run "" deploy prod
+fails_with "Unable to locate credentials"
+not_called 'lambda build'
+
+test_that "an emulator's address does not stand in for AWS"
+run "" AWS_ENDPOINT_URL=http://127.0.0.1:4566 deploy prod
+fails_with "AWS_ENDPOINT_URL is set"
+
+test_that "what the local stack left does not hide the state's bucket"
+touch "$tree/infra/backend.tf" "$tree/infra/backend_override.tf"
+run "" deploy prod
+fails_with "hides infra/backend.tf"
+
+# ---- deploy ----------------------------------------------------------------------------------------
+
+test_that "the first time goes in two steps, and secrets in between"
+run "" AUTO_APPROVE=1 deploy prod
+succeeds
+called 'rustup target add aarch64-unknown-linux-gnu' 'cargo lambda build --release --locked --package birdsong-aws --arm64 --output-format zip' \
+    'npm run build' 'terraform -chdir=infra init' 'terraform -chdir=infra workspace select -or-create prod' \
+    'terraform -chdir=infra plan .*-var-file=env/prod.tfvars -var=streamer_image=$' "$applied" \
+    'aws secretsmanager put-secret-value --secret-id birdsong/author-key --secret-string file:///dev/stdin' \
+    'docker login --username AWS --password-stdin 1234.dkr' \
+    'docker buildx build --platform linux/arm64 .*--tag 1234.dkr.ecr.us-east-1.amazonaws.com/birdsong-streamer:[0-9a-f]{16}-arm64 --push' \
+    'docker logout' 'plan .*-var=streamer_image=1234.dkr.*-arm64$' "$applied"
+key=$(cat "$account/secret-birdsong-author-key")
+[[ $key =~ ^[0-9a-f]{32}$ ]] || broken "the key is no 32 hex digits: $key"
+! grep -qF "$key" "$log" "$root/out" "$root/err" || broken "the key was told"
+grep -qxF "dashboard  https://d1.cloudfront.net" "$root/out" || broken "no address"
+grep -qF "# module.store.aws_dynamodb_table.this will be created" "$root/err" || broken "no summary"
+! grep -qF "of no interest" "$root/err" || broken "the summary is the whole plan"
+
+name="the second time changes nothing that is as it should be"
+run "" deploy prod
+succeeds
+not_called "$applied" 'put-secret-value' 'buildx build' 'docker login'
+[[ $(cat "$account/secret-birdsong-author-key") == "$key" ]] || broken "another key"
+
+name="changed sources are another image"
+echo "fn main() { changed() }" >"$tree/functions/main.rs"
+run $'yes\n' deploy prod
+succeeds
+called 'docker buildx build' 'plan .*-var=streamer_image=1234' "$applied"
+[[ $(grep -cE "$applied" "$log") == 1 ]] || broken "more than one step"
+
+test_that "nothing is applied without a yes"
+for answers in "" $'no\n' $'y\n'; do
+    run "$answers" deploy prod
+    fails_with "nothing was changed"
+    not_called "$applied" 'put-secret-value' 'buildx build'
+done
+run $'yes\nno\n' deploy prod
+fails_with "nothing was changed"
+[[ $(grep -cE "$applied" "$log") == 1 ]] || broken "the second step was applied, too"
+
+test_that "a plan or an image that fails ends it"
+touch "$account/plan_fails"
+run "" AUTO_APPROVE=1 deploy prod
+fails_with "Error: no such thing"
+not_called "$applied"
+rm "$account/plan_fails"
+touch "$account/build_fails"
+run "" AUTO_APPROVE=1 deploy prod
+[[ $status != 0 ]] || broken "it should have failed"
+[[ $(grep -cE "$applied" "$log") == 1 ]] || broken "applied without an image"
+
+test_that "a key is not made anew because nobody may ask for it"
+run "" AUTO_APPROVE=1 deploy prod
+key=$(cat "$account/secret-birdsong-author-key")
+touch "$account/no_secrets"
+run "" AUTO_APPROVE=1 deploy prod
+fails_with "AccessDenied"
+not_called 'put-secret-value' "$applied"
+
+test_that "X's token is asked for, and not made up"
+touch "$account/is_x"
+run "" AUTO_APPROVE=1 deploy prod
+fails_with "the secret birdsong/x-bearer-token has no value"
+not_called 'buildx build'
+touch "$account/secret-birdsong-x-bearer-token"
+run "" AUTO_APPROVE=1 deploy prod
+succeeds
+[[ $(grep -c "put-secret-value" "$log") == 0 ]] || broken "a second key"
+
+test_that "without a streamer there is no image"
+echo 'enable_streamer = false # none' >>"$tree/infra/env/prod.tfvars"
+run "" AUTO_APPROVE=1 deploy prod
+succeeds
+not_called '^docker' 'put-secret-value'
+[[ $(grep -cE "$applied" "$log") == 1 ]] || broken "more than one step"
+
+test_that "an emulator is asked with its own account"
+fake aws <<'FAKE'
+echo "$AWS_ENDPOINT_URL $AWS_ACCESS_KEY_ID ${AWS_PROFILE:-none}" >>"$LOG"
+echo 0000
+FAKE
+run "" AUTO_APPROVE=1 IMAGE=birdsong:1 AWS_PROFILE=mine deploy ministack
+succeeds
+called 'http://127.0.0.1:4599 test none' 'lambda build .*--x86-64'
+
+test_that "functions that grew too large are refused"
+run "" ZIP_BYTES=8000000 AUTO_APPROVE=1 deploy prod
+fails_with "larger than 8000000 bytes"
+not_called "$applied"
+
+# ---- destroy ---------------------------------------------------------------------------------------
+
+test_that "protected windows are not destroyed"
+run "" AUTO_APPROVE=1 deploy prod
+run $'prod\n' AUTO_APPROVE=1 destroy prod
+fails_with "set deletion_protection = false in infra/env/prod.tfvars"
+not_called "$applied" 'terraform .* destroy'
+
+name="the name has to be typed"
+echo 'deletion_protection = false' >>"$tree/infra/env/prod.tfvars"
+for answers in "" $'yes\n'; do
+    run "$answers" destroy prod
+    fails_with "nothing was changed"
+    not_called "$applied" 'terraform .* destroy'
+done
+run $'prod\n' destroy prod
+succeeds
+called 'apply .*-target=module.store.aws_dynamodb_table.this -target=module.streamer\[0\].aws_ecr_repository.this$' \
+    'terraform -chdir=infra destroy .*-auto-approve -var-file=env/prod.tfvars' 'workspace delete prod'
+not_called '-target=module\.stream\.' 'lambda build' '^docker'
+
+test_that "there may be nothing to destroy"
+echo 'deletion_protection = false' >>"$tree/infra/env/prod.tfvars"
+run "" AUTO_APPROVE=1 destroy prod
+succeeds
+not_called 'terraform .* destroy' "$applied"
+
+echo "$passed passed, 0 failed"
