@@ -5,3 +5,4 @@ pub mod bluesky;
 pub mod demo;
 pub mod http;
 pub mod live;
+pub mod mastodon;

@@ -4,4 +4,5 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod bluesky;
+mod mastodon;
 mod world;

@@ -231,7 +231,9 @@ impl Jetstream {
                 );
             }
             _ => {
-                return Some(json!({"did": did, "time_us": time_us, "kind": "sync", "sync": {"rev": "3n"}}).to_string());
+                return Some(
+                    json!({"did": did, "time_us": time_us, "kind": "sync", "sync": {"rev": "3n"}}).to_string(),
+                );
             }
         };
         let is_wanted = wanted.is_empty() || wanted.contains(&collection);

@@ -2,6 +2,7 @@
 
 pub mod bluesky;
 pub mod dice;
+pub mod mastodon;
 
 use axum::Router;
 use axum::body::Body as AxumBody;
