@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use aws_sdk_dynamodb::config::{BehaviorVersion, Credentials, Region};
 use birdsong_aws::DynamoStore;
-use birdsong_domain::frame::{self, Lane, Ledger, STREAM};
+use birdsong_domain::frame::{self, Lane, STREAM};
 use birdsong_domain::ports::{Expected, PartialKey, REGIONS, SequenceNumber, Settings, WindowStore};
 use birdsong_domain::time::{WindowStart, rfc3339};
 use birdsong_domain::window::{Aggregate, FoldRules, Partial};
@@ -219,11 +219,9 @@ fn fill(endpoint: &str) -> Result<u64> {
                 let bytes = posts::frame("montreal", n * 10 + part as u64 + 1, cut_ms, POSTS_OF_WINDOW / 10);
                 aggregate.fold(rules, window, &frame::decode(&bytes)?);
             }
-            let ledger = Aggregate {
-                frames: 300,
-                ledger: Ledger { received: 9000, ..Ledger::default() },
-                ..Aggregate::default()
-            };
+            let mut ledger = Aggregate::default();
+            ledger.frames = 300;
+            ledger.ledger.received = 9000;
             let fence = SequenceNumber::parse(&format!("4959033827149025660855969253836157109592157598{n:010}"));
             let fence = fence.context("a number")?;
             for (region, aggregate) in [("montreal", aggregate), (STREAM, ledger)] {
