@@ -1,5 +1,7 @@
 //! Fake servers of the sources, for tests and for people who develop.
 
+pub mod x;
+
 use axum::Router;
 use axum::body::Body as AxumBody;
 use birdsong_sources::http::{Body, Http, HttpError};
