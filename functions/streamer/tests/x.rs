@@ -93,8 +93,14 @@ impl Intake for Watched {
     }
 }
 
-/// Streams for `time` or until the source ends, then drains.
-async fn run(world: &Arc<World>, name: &str, client: &X<InProcess>, resume: Option<&str>, time: Duration) -> Run {
+/// Streams until `stop` is over or the source ends, then drains.
+async fn run(
+    world: &Arc<World>,
+    name: &str,
+    client: &X<InProcess>,
+    resume: Option<&str>,
+    stop: impl Future<Output = ()>,
+) -> Run {
     let board = Arc::new(Board::default());
     let (feeder, inbox) = live::feeder(x::NAME, &regions(), &world.clock(), &board);
     let outbox = Outbox::open(None, OutboxLimits::default()).unwrap();
@@ -122,7 +128,11 @@ async fn run(world: &Arc<World>, name: &str, client: &X<InProcess>, resume: Opti
     };
     let streaming = async move {
         let mut intake = Watched { feeder, told: vec![], resume: None };
-        let error = tokio::time::timeout(time, client.stream(resume, &mut intake)).await.ok();
+        let error = tokio::select! {
+            error = client.stream(resume, &mut intake) => Some(error),
+            () = stop => None,
+        };
+        intake.feeder.flush(None).await;
         (error, intake.told, intake.resume)
     };
     let (ended, (error, told, resume)) = tokio::join!(live::run(pipe, inbox), streaming);
@@ -130,7 +140,17 @@ async fn run(world: &Arc<World>, name: &str, client: &X<InProcess>, resume: Opti
     Run { error, ended: ended.unwrap(), aside, told, resume }
 }
 
-const HOUR: Duration = Duration::from_secs(3600);
+fn secs(secs: u64) -> tokio::time::Sleep {
+    tokio::time::sleep(Duration::from_secs(secs))
+}
+
+/// Until all of the script was given and some keep-alives came.
+async fn script_is_over(fake: &FakeX, parts: usize) {
+    while fake.delivered().parts < parts {
+        secs(30).await;
+    }
+    secs(90).await;
+}
 
 /// Every post that X delivered is in the log once, and nothing else is.
 fn is_in_log_once(world: &World, fake: &FakeX, what: &str) {
@@ -151,10 +171,35 @@ async fn posts_come_through() {
     let world = World::new(1, 0);
     let fake = fake(&world, vec![Connection::Stream(vec![Step::Posts(600)])], 1, 2.0);
     let client = client(&world, &fake, None);
-    let run = run(&world, "one", &client, None, HOUR).await;
+    let run = run(&world, "one", &client, None, secs(3600)).await;
     assert_eq!((run.error, run.aside), (None, 0));
     let delivered = fake.delivered();
     assert!((1000..1400).contains(&delivered.posts.len()) && delivered.streams == 1, "{delivered:?}");
     is_in_log_once(&world, &fake, "one");
     assert_eq!(run.ended.ledger.missed_ms, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_delivered_post_is_in_the_log_once_whatever_x_does() {
+    for seed in 0..40 {
+        let what = format!("seed {seed}");
+        let world = World::new(seed, 6);
+        world.away_until_ms.store(world.now_ms() + world.dice.below(900_000) as i64, Ordering::Relaxed);
+        let script = chaos(seed, 20);
+        let parts = script.len();
+        let fake = fake(&world, script, seed, 2.0);
+        let client = client(&world, &fake, None);
+        let run = run(&world, "one", &client, None, script_is_over(&fake, parts)).await;
+        assert_eq!(run.error, None, "{what}");
+        is_in_log_once(&world, &fake, &what);
+        let delivered = fake.delivered();
+        assert!(delivered.posts.len() > 500, "{what}");
+        assert_eq!(run.aside as u64, delivered.unreadable, "{what}");
+        let ledger = run.ended.ledger;
+        assert_eq!((ledger.quarantined, ledger.duplicates), (delivered.unreadable, delivered.repeated), "{what}");
+        assert_eq!(delivered.too_many_connects, 0, "{what}");
+        // Every time without a connection is told.
+        let gaps = run.told.iter().filter(|change| matches!(change, Change::Gap { .. })).count() as u64;
+        assert_eq!(gaps + 1, delivered.streams, "{what}");
+    }
 }

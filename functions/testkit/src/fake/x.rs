@@ -112,6 +112,8 @@ pub struct Options {
 pub struct Delivered {
     /// Posts handed to the client, each once, with the tag of its rule, in order.
     pub posts: Vec<(u64, String)>,
+    /// Posts that have to be paid for, by UTC day since 1970.
+    pub days: BTreeMap<i64, u64>,
     /// Times that a post was handed over again.
     pub repeated: u64,
     /// Lines that nobody can read.
@@ -246,7 +248,6 @@ impl FakeX {
             is_open: false,
             connects: VecDeque::new(),
             last: VecDeque::new(),
-            days: BTreeMap::new(),
             delivered: Delivered::default(),
         })))
     }
@@ -289,8 +290,6 @@ struct Server {
     connects: VecDeque<Instant>,
     /// Lines of the last posts.
     last: VecDeque<Line>,
-    /// Posts that were paid for, by day since 1970.
-    days: BTreeMap<i64, u64>,
     delivered: Delivered,
 }
 
@@ -391,7 +390,7 @@ impl Server {
     fn deliver(&mut self, lines: Vec<Line>) {
         let day = self.now_ms().div_euclid(86_400_000);
         for line in lines {
-            *self.days.entry(day).or_default() += 1;
+            *self.delivered.days.entry(day).or_default() += 1;
             self.delivered.posts.push((line.id, line.tag.clone()));
             self.last.push_back(line);
             if self.last.len() > 1000 {
@@ -593,8 +592,8 @@ async fn usage(State(fake): State<FakeX>, headers: HeaderMap) -> Response {
         return unauthorized();
     }
     let day = |(day, posts): (&i64, &u64)| json!({"date": rfc3339(day * 86_400_000), "usage": posts.to_string()});
-    let days: Vec<Value> = server.days.iter().map(day).collect();
-    let all: u64 = server.days.values().sum();
+    let days: Vec<Value> = server.delivered.days.iter().map(day).collect();
+    let all: u64 = server.delivered.days.values().sum();
     answer(
         200,
         json!({"data": {
