@@ -3,6 +3,7 @@
 pub mod bluesky;
 pub mod dice;
 pub mod mastodon;
+pub mod x;
 
 use axum::Router;
 use axum::body::Body as AxumBody;
