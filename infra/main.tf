@@ -95,6 +95,7 @@ module "streamer" {
   quarantine_bucket     = module.aggregator.quarantine_bucket
   quarantine_bucket_arn = module.aggregator.quarantine_bucket_arn
   post_source           = var.post_source
+  x_budget              = var.x_budget
   regions_toml          = file(var.regions_file)
   window_secs           = var.window_secs
   image                 = var.streamer_image

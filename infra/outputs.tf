@@ -58,7 +58,7 @@ output "author_key_secret" {
 }
 
 output "x_token_secret" {
-  description = "Secret for the bearer token of X; null unless post_source is x."
+  description = "Secret for the bearer token of X; null unless post_source has x."
   value       = one(module.streamer[*].x_token_secret)
 }
 

@@ -49,12 +49,22 @@ variable "log_retention_days" {
 # What is watched.
 
 variable "post_source" {
-  description = "Source of the posts: demo, bluesky or x. x needs a bearer token in the secret NAME/x-bearer-token."
+  description = "Sources of the posts, with commas: demo, bluesky, x. x needs a bearer token in the secret NAME/x-bearer-token."
   type        = string
   default     = "bluesky"
   validation {
-    condition     = contains(["demo", "bluesky", "x"], var.post_source)
-    error_message = "post_source must be demo, bluesky or x."
+    condition     = alltrue([for source in split(",", var.post_source) : contains(["demo", "bluesky", "x"], source)])
+    error_message = "post_source must be demo, bluesky or x, or several of them with commas and no spaces."
+  }
+}
+
+variable "x_budget" {
+  description = "What may be spent at X, such as 5/day or 100/month in US dollars; empty for no limit."
+  type        = string
+  default     = "5/day"
+  validation {
+    condition     = can(regex("^([0-9]+([.][0-9]+)?/(day|month))?$", var.x_budget))
+    error_message = "x_budget must be empty, or dollars by day or month such as 5/day or 100/month."
   }
 }
 

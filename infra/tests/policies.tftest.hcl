@@ -106,7 +106,8 @@ run "streamer" {
     table_arn             = "arn:aws:dynamodb:us-east-1:123456789012:table/windows"
     quarantine_bucket     = "quarantine"
     quarantine_bucket_arn = "arn:aws:s3:::quarantine"
-    post_source           = "x"
+    post_source           = "bluesky,x"
+    x_budget              = "5/day"
     regions_toml          = "# none"
     window_secs           = 300
     image                 = "registry.example/streamer:1"
@@ -165,6 +166,7 @@ run "no_image_no_task" {
     quarantine_bucket     = "quarantine"
     quarantine_bucket_arn = "arn:aws:s3:::quarantine"
     post_source           = "demo"
+    x_budget              = ""
     regions_toml          = "# none"
     window_secs           = 300
     image                 = ""

@@ -16,7 +16,8 @@ run "names_and_numbers" {
     name                            = "Birdsong_"
     aws_region                      = "Montréal"
     aws_endpoint                    = "127.0.0.1:4566"
-    post_source                     = "mastodon"
+    post_source                     = "bluesky,mastodon"
+    x_budget                        = "5"
     window_secs                     = 7000
     stream_mode                     = "on-demand"
     shard_count                     = 0.5
@@ -37,6 +38,7 @@ run "names_and_numbers" {
     var.aws_region,
     var.aws_endpoint,
     var.post_source,
+    var.x_budget,
     var.window_secs,
     var.stream_mode,
     var.shard_count,

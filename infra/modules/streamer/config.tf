@@ -28,7 +28,7 @@ resource "aws_secretsmanager_secret" "author_key" {
 resource "aws_secretsmanager_secret" "x_token" {
   #checkov:skip=CKV_AWS_149:The AWS managed key encrypts at no cost; readers are limited by their roles.
   #checkov:skip=CKV2_AWS_57:X gives the token; AWS cannot rotate it.
-  count = var.post_source == "x" ? 1 : 0
+  count = contains(split(",", var.post_source), "x") ? 1 : 0
 
   name                    = "${var.name}/x-bearer-token"
   description             = "Bearer token of the X API"

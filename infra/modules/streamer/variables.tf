@@ -44,12 +44,17 @@ variable "quarantine_bucket_arn" {
 }
 
 variable "post_source" {
-  description = "demo, bluesky or x."
+  description = "demo, bluesky or x, or several of them with commas."
   type        = string
 }
 
 variable "regions_toml" {
   description = "Text of regions.toml."
+  type        = string
+}
+
+variable "x_budget" {
+  description = "What may be spent at X, such as 5/day; empty for no limit."
   type        = string
 }
 
