@@ -3,21 +3,25 @@
 
 mod world;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use birdsong_aggregator::Aggregator;
 use birdsong_domain::frame::STREAM;
-use birdsong_domain::post::{AuthorKey, PostId};
+use birdsong_domain::ports::WindowStore;
+use birdsong_domain::post::{AuthorKey, Kind, PostId};
 use birdsong_domain::region::Regions;
-use birdsong_domain::time::WindowSize;
+use birdsong_domain::time::{WindowSize, WindowStart, snowflake_ms};
+use birdsong_domain::window::FoldRules;
 use birdsong_sources::live::{Change, Intake, SourceError};
 use birdsong_sources::x::api::Token;
 use birdsong_sources::x::{self, X};
 use birdsong_streamer::cutter::CutRules;
 use birdsong_streamer::live::{self, Board, Ended, Pipe};
 use birdsong_streamer::outbox::{Outbox, OutboxLimits};
+use birdsong_testkit::MemoryStore;
 use birdsong_testkit::fake::InProcess;
 use birdsong_testkit::fake::x::{Connection, FakeX, Options, Step, chaos, passing_errors, script};
 use world::{Lines, World, counted};
@@ -169,6 +173,35 @@ fn is_in_log_once(world: &World, fake: &FakeX, what: &str) {
     assert_eq!(ledger.sent, wanted.len() as u64, "{what}");
 }
 
+/// The windows made of the log count the delivered posts, as if nothing had ever failed.
+async fn windows_count_all(world: &World, fake: &FakeX, what: &str) {
+    let store = Arc::new(MemoryStore::default());
+    let mut aggregator = Aggregator::new(store.clone(), FoldRules::default(), 64);
+    let records = world.records.lock().unwrap().clone();
+    for batch in records.chunks(100) {
+        aggregator.fold_batch(batch).await.unwrap();
+    }
+    let mut wanted = BTreeMap::<_, (u64, u64)>::new();
+    for (id, tag) in fake.delivered().posts {
+        let is_repost = tag.starts_with("rt:");
+        let region = tag.trim_start_matches("rt:").split(':').next().unwrap().to_owned();
+        let window = WindowSize::FIVE_MINUTES.start_of(snowflake_ms(id).unwrap());
+        let counts = wanted.entry((region, window)).or_default();
+        *counts = (counts.0 + 1, counts.1 + u64::from(is_repost));
+    }
+    let repost = Kind::ALL.iter().position(|kind| *kind == Kind::Repost).unwrap();
+    let mut found = BTreeMap::<_, (u64, u64)>::new();
+    for region in ["bcn", "fr"] {
+        for (key, partial) in store.query(region, WindowStart(0), WindowStart(i64::MAX)).await.unwrap() {
+            let counts = (partial.aggregate.posts(), partial.aggregate.kinds[repost]);
+            if counts.0 > 0 {
+                found.insert((key.lane.region, key.window), counts);
+            }
+        }
+    }
+    assert_eq!(found, wanted, "{what}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn posts_come_through() {
     let world = World::new(1, 0);
@@ -195,6 +228,7 @@ async fn every_delivered_post_is_in_the_log_once_whatever_x_does() {
         let run = run(&world, "one", &client, None, script_is_over(&fake, parts)).await;
         assert_eq!(run.error, None, "{what}");
         is_in_log_once(&world, &fake, &what);
+        windows_count_all(&world, &fake, &what).await;
         let delivered = fake.delivered();
         assert!(delivered.posts.len() > 500, "{what}");
         assert_eq!(run.aside as u64, delivered.unreadable, "{what}");
