@@ -16,6 +16,8 @@ pub const DOLLARS_A_POST: f64 = 0.005;
 const STEPS: [u8; 7] = [100, 50, 25, 10, 5, 2, 1];
 /// How often the share is looked at.
 const LOOK_EVERY_MS: i64 = 10_000;
+/// The first look needs so many posts, or this time: one early post is no rate.
+const FIRST_LOOK: (u64, i64) = (10, 300_000);
 /// How quickly the rate that is reckoned with follows the one that is measured.
 const SMOOTHING_MS: f64 = 300_000.0;
 /// The share becomes larger no sooner than this after it changed, and only when that leaves a fifth
@@ -123,6 +125,7 @@ pub struct Governor {
     measured: Option<(i64, u64)>,
     /// Posts a second at the present share.
     rate: Option<f64>,
+    paused_until_ms: i64,
 }
 
 impl Governor {
@@ -140,6 +143,7 @@ impl Governor {
             order: VecDeque::new(),
             measured: None,
             rate: None,
+            paused_until_ms: i64::MIN,
         }
     }
 
@@ -221,8 +225,9 @@ impl Governor {
         };
         let all = budget.dollars / self.dollars_a_post;
         // A burst must not pass the budget before it shows in the smoothed rate.
-        let burst =
-            self.measured.map_or(0.0, |(since_ms, posts)| posts as f64 * 1000.0 / (now_ms - since_ms).max(1000) as f64);
+        let burst = self
+            .measured
+            .map_or(0.0, |(since_ms, posts)| posts as f64 / ((now_ms - since_ms) as f64 / 1000.0).max(BACK_SECS));
         let rate = self.rate.unwrap_or(0.0).max(burst);
         let kept_back = (all * BACK_SHARE).max(rate * BACK_SECS).min(all / 2.0);
         Some((all - kept_back - posts as f64, budget.period.around(now_ms.max(self.spent.at_ms)).1))
@@ -240,11 +245,16 @@ impl Governor {
         self.roll(now_ms);
         let Some((left, end_ms)) = self.left(now_ms) else { return Verdict::Keep };
         if left <= 0.0 {
-            return Verdict::PauseUntil(end_ms);
+            self.paused_until_ms = end_ms;
+        }
+        // What was kept back is not spent later.
+        if now_ms < self.paused_until_ms {
+            return Verdict::PauseUntil(self.paused_until_ms);
         }
         let Some((since_ms, posts)) = self.measured else { return Verdict::Keep };
         let past_ms = now_ms - since_ms;
-        if past_ms < LOOK_EVERY_MS {
+        let is_early = self.rate.is_none() && posts < FIRST_LOOK.0 && past_ms < FIRST_LOOK.1;
+        if past_ms < LOOK_EVERY_MS || is_early {
             return Verdict::Keep;
         }
         self.measured = Some((now_ms, 0));

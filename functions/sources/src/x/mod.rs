@@ -208,7 +208,9 @@ impl<H: Http + 'static> X<H> {
             };
             let wait = wait.max(session.until_connect());
             intake.change(Change::Waiting { reason, retry_in: wait });
-            intake.flush(session.last_ms.and_then(|_| session.resume())).await;
+            session.told = None;
+            let resume = session.tell(intake);
+            intake.flush(resume).await;
             self.sleep(wait).await;
         }
     }

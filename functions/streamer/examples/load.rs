@@ -1,0 +1,164 @@
+//! How many lines a second go from X's stream into a log: a fake X in a process of its own serves
+//! them over loopback as fast as they are taken, and the log only counts.
+//!
+//! `cargo run --release --example load -p birdsong-streamer -- [LINES]`
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use birdsong_domain::ports::{FrameRecord, LogRecord, PortError, PostLog, ReadFrom, SequenceNumber, Settings};
+use birdsong_domain::post::AuthorKey;
+use birdsong_domain::region::Regions;
+use birdsong_domain::time::WindowSize;
+use birdsong_sources::http::Network;
+use birdsong_sources::live::Clock;
+use birdsong_sources::x::api::Token;
+use birdsong_sources::x::{self, X};
+use birdsong_streamer::cutter::CutRules;
+use birdsong_streamer::live::{self, Aside, Board, Pipe};
+use birdsong_streamer::outbox::{Outbox, OutboxLimits};
+use birdsong_streamer::quarantine::Quarantined;
+use birdsong_testkit::fake::x::{Connection, Options, Step, router};
+
+type AnyError = Box<dyn std::error::Error>;
+
+#[derive(Default)]
+struct Counting {
+    frames: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl PostLog for Counting {
+    async fn append(&self, frames: &[FrameRecord]) -> Vec<Result<SequenceNumber, PortError>> {
+        let one = |frame: &FrameRecord| {
+            self.bytes.fetch_add(frame.bytes.len() as u64, Ordering::Relaxed);
+            Ok(SequenceNumber::from(self.frames.fetch_add(1, Ordering::Relaxed) + 1))
+        };
+        frames.iter().map(one).collect()
+    }
+
+    async fn shards(&self) -> Result<Vec<String>, PortError> {
+        Ok(vec![])
+    }
+
+    async fn complete_since(&self, _shard: &str) -> Result<i64, PortError> {
+        Ok(i64::MIN)
+    }
+
+    async fn read(&self, _shard: &str, _from: &ReadFrom, _limit: usize) -> Result<Vec<LogRecord>, PortError> {
+        Ok(vec![])
+    }
+}
+
+impl Settings for Counting {
+    async fn setting(&self, _key: &str) -> Result<Option<String>, PortError> {
+        Ok(None)
+    }
+
+    async fn set_setting(&self, _key: &str, _value: &str) -> Result<(), PortError> {
+        Ok(())
+    }
+}
+
+struct Nowhere;
+
+impl Aside for Nowhere {
+    async fn keep(&mut self, _lines: &[Quarantined]) -> Result<(), PortError> {
+        Ok(())
+    }
+}
+
+fn clock() -> Clock {
+    let since = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Arc::new(move || since().as_millis() as i64)
+}
+
+async fn serve(lines: u64) -> Result<(), AnyError> {
+    let script = vec![Connection::Stream(vec![Step::Burst(lines)])];
+    let options =
+        Options { token: "t".into(), script, posts_per_s: 1.0, seed: 1, has_new_names: false, clock: clock() };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
+    println!("{}", listener.local_addr()?);
+    Ok(axum::serve(listener, router(options)).await?)
+}
+
+async fn load(address: &str, lines: u64) -> Result<(), AnyError> {
+    let text = "[[region]]\nid = \"bcn\"\nboxes = [[2.05, 41.31, 2.23, 41.47]]\nkeywords = [\"sagrada\", \"#porta\"]\n\
+                [[region]]\nid = \"fr\"\nkeywords = [\"bonjour\"]\nlanguages = [\"fr\"]\n";
+    let regions = Arc::new(Regions::parse("load", text)?);
+    let token = Token::new("t")?;
+    let options = x::Options {
+        url: format!("http://{address}"),
+        token: token.clone(),
+        read_token: Arc::new(move || Ok(token.clone())),
+        gzip: false,
+        backfill_minutes: None,
+        stall: x::STALL,
+        budget: None,
+        dollars_a_post: 0.005,
+        jitter: || 0.5,
+    };
+    let client = X::new(Network::new(false)?, regions.clone(), AuthorKey([7; 16]), options, clock())?;
+    let (log, board) = (Arc::new(Counting::default()), Arc::new(Board::default()));
+    let outbox = Outbox::open(None, OutboxLimits::default())?;
+    let start = live::start(&*log, &*log, x::NAME, &outbox, 1_000_000, clock()()).await?;
+    let (mut feeder, inbox) = live::feeder(x::NAME, &regions, &clock(), &board);
+    let pipe = Pipe {
+        source: x::NAME.into(),
+        run: "load".into(),
+        regions,
+        size: WindowSize::FIVE_MINUTES,
+        rules: CutRules::default(),
+        log: log.clone(),
+        settings: log.clone(),
+        aside: Nowhere,
+        outbox,
+        start,
+        board: board.clone(),
+        clock: clock(),
+        jitter: || 0.5,
+        drain: Duration::from_secs(10),
+    };
+    let running = tokio::spawn(live::run(pipe, inbox));
+    let began = Instant::now();
+    let all_came = async {
+        while board.standings().first().is_none_or(|standing| standing.ledger.received < lines) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::select! {
+        error = client.stream(None, &mut feeder) => return Err(error.into()),
+        () = all_came => (),
+    }
+    let secs = began.elapsed().as_secs_f64();
+    drop(feeder);
+    let ledger = running.await??.ledger;
+    let (frames, bytes) = (log.frames.load(Ordering::Relaxed), log.bytes.load(Ordering::Relaxed));
+    let per_s = lines as f64 / secs;
+    println!("{lines} lines in {secs:.2} s: {per_s:.0} lines/s; {frames} frames, {bytes} bytes; {ledger:?}");
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    println!("{}", status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or("VmHWM: unknown"));
+    Ok(())
+}
+
+fn main() -> Result<(), AnyError> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    if let [command, lines] = args.as_slice()
+        && command == "serve"
+    {
+        return runtime.block_on(serve(lines.parse()?));
+    }
+    let lines: u64 = args.first().map_or(Ok(1_000_000), |lines| lines.parse())?;
+    let mut server =
+        Command::new(std::env::current_exe()?).args(["serve", &lines.to_string()]).stdout(Stdio::piped()).spawn()?;
+    let mut address = String::new();
+    BufReader::new(server.stdout.take().ok_or("no address")?).read_line(&mut address)?;
+    let loaded = runtime.block_on(load(address.trim(), lines));
+    server.kill()?;
+    server.wait()?;
+    loaded
+}
