@@ -60,9 +60,6 @@ if [[ -n $endpoint ]]; then
 elif [[ -n ${AWS_ENDPOINT_URL:-} ]]; then
     fail "AWS_ENDPOINT_URL is set to $AWS_ENDPOINT_URL, but $env is on AWS: unset it"
 fi
-# Of scripts/local.sh: it would put the state of ENV into a file of this machine.
-[[ ! -f infra/backend.tf || ! -f infra/backend_override.tf ]] ||
-    fail "infra/backend_override.tf, left by the local stack, hides infra/backend.tf: delete it"
 
 if [[ $action == deploy ]]; then
     need cargo "Rust, https://rustup.rs"

@@ -194,11 +194,6 @@ test_that "an emulator's address does not stand in for AWS"
 run "" AWS_ENDPOINT_URL=http://127.0.0.1:4566 deploy prod
 fails_with "AWS_ENDPOINT_URL is set"
 
-test_that "what the local stack left does not hide the state's bucket"
-touch "$tree/infra/backend.tf" "$tree/infra/backend_override.tf"
-run "" deploy prod
-fails_with "hides infra/backend.tf"
-
 # ---- deploy ----------------------------------------------------------------------------------------
 
 test_that "the first time goes in two steps, and secrets in between"
