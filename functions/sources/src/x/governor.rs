@@ -393,6 +393,24 @@ mod tests {
     }
 
     #[test]
+    fn one_early_post_narrows_nothing_and_a_burst_keeps_more_back() {
+        let mut governor = governor("5/day");
+        governor.count(PostId(1), NOON_MS);
+        assert_eq!(governor.look(NOON_MS + 10_000), Verdict::Keep);
+        for id in 2..=499 {
+            governor.count(PostId(id), NOON_MS + 10_000);
+        }
+        // 499 posts within 10 s: 5 s of that is less than what is left.
+        assert!(matches!(governor.look(NOON_MS + 10_000), Verdict::Sample(_)));
+        governor.connected(true, NOON_MS + 10_000);
+        for id in 500..=760 {
+            governor.count(PostId(id), NOON_MS + 11_000);
+        }
+        // 261 posts within a second, and 239 are left.
+        assert!(matches!(governor.look(NOON_MS + 11_000), Verdict::PauseUntil(_)));
+    }
+
+    #[test]
     fn a_quiet_stream_is_widened_again_but_not_at_once() {
         let mut governor = Governor::new(Some("100/day".parse().unwrap()), 0.005, Spent::default(), 10);
         governor.connected(true, NOON_MS);
