@@ -3,6 +3,7 @@
 mod cloud;
 mod cost;
 mod data;
+mod fake;
 mod machine;
 mod regions;
 mod replay;
@@ -67,6 +68,8 @@ enum Command {
     Regions(regions::RegionsArgs),
     /// Show or set what X is asked for
     Rules(rules::RulesArgs),
+    /// Play X, Bluesky or Mastodon with made-up posts, to try a source without an account
+    Fake(fake::FakeArgs),
     /// Tell what a month on AWS would cost, from frames and items that it makes and measures
     Cost(cost::CostArgs),
 }
@@ -136,6 +139,7 @@ fn main() -> ExitCode {
         Command::Reprocess(args) => reprocess::reprocess(args),
         Command::Regions(args) => regions::regions(args),
         Command::Rules(args) => rules::rules(&args),
+        Command::Fake(args) => fake::fake(&args),
         Command::Cost(args) => cost::cost(args),
     };
     done.unwrap_or_else(|error| {

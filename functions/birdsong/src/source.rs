@@ -7,9 +7,11 @@ use std::sync::Arc;
 use anyhow::{Context, Result, anyhow, bail};
 use birdsong_domain::post::AuthorKey;
 use birdsong_domain::region::Regions;
+use birdsong_sources::bluesky::{self, Bluesky, Tcp};
 use birdsong_sources::demo::{self, Demo};
 use birdsong_sources::http::Network;
 use birdsong_sources::live::{Clock, Intake, SourceError};
+use birdsong_sources::mastodon::{self, Mastodon};
 use birdsong_sources::x::{self, X, api, governor};
 use clap::Args;
 
@@ -18,7 +20,7 @@ use crate::parse_secs;
 /// Where posts come from.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct SourceArgs {
-    /// Where posts come from, several with commas: demo (made up), x, or none
+    /// Where posts come from, several with commas: demo (made up), bluesky, mastodon:HOST, x, or none
     #[arg(
         long = "source",
         value_name = "SOURCE",
@@ -34,15 +36,30 @@ pub(crate) struct SourceArgs {
     /// How much of the past the made-up stream begins with
     #[arg(long, default_value = "1d", value_name = "TIME", value_parser = parse_secs)]
     backfill: u64,
+    /// Jetstream hosts, several with commas [default: the four public ones]
+    #[arg(long, value_name = "URL", value_delimiter = ',', env = "BIRDSONG_BLUESKY_URL")]
+    bluesky_url: Vec<String>,
+    /// Jetstream's zstd dictionary: with it, messages come in less than half as many bytes
+    #[arg(long, value_name = "FILE")]
+    bluesky_dictionary: Option<PathBuf>,
+    /// Address of the Mastodon server, when it is not https://HOST
+    #[arg(long, value_name = "URL", env = "BIRDSONG_MASTODON_URL")]
+    mastodon_url: Option<String>,
+    /// What to ask Mastodon for: public, local, remote, or #hashtag
+    #[arg(long, value_name = "FEED", default_value = "public", value_parser = parse_feed)]
+    mastodon_feed: mastodon::Feed,
     #[command(flatten)]
     x: XArgs,
 }
 
 const SOURCES: &str = "Where posts come from; several with commas, or the option several times:
-  demo  made-up posts in your regions: some of the past at once, then live
-  x     the filtered stream of the X API v2; needs X_BEARER_TOKEN (or X_BEARER_TOKEN_FILE) in the
-        environment and costs money a post: set --x-budget
-  none  nothing: only serve what is stored, such as replayed archives";
+- demo: made-up posts in your regions, some of the past at once, then live
+- bluesky: all public posts of Bluesky by Jetstream; free, without account
+- mastodon:HOST: public posts that a Mastodon server knows; most want MASTODON_TOKEN in the environment
+- x: the filtered stream of the X API v2; wants X_BEARER_TOKEN and costs money a post, see --x-budget
+- none: nothing, only serve what is stored, such as replayed archives
+Tokens may stand in a file, too, which X_BEARER_TOKEN_FILE or MASTODON_TOKEN_FILE names.
+What each can do: docs/sources.md";
 
 /// What the commands about X have in common.
 #[derive(Clone, Debug, Args)]
@@ -73,6 +90,9 @@ struct XArgs {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Source {
     Demo,
+    Bluesky,
+    /// With the host.
+    Mastodon(String),
     X,
     None,
 }
@@ -83,9 +103,13 @@ impl FromStr for Source {
     fn from_str(text: &str) -> Result<Self, String> {
         match text {
             "demo" => Ok(Self::Demo),
+            "bluesky" => Ok(Self::Bluesky),
             "x" => Ok(Self::X),
             "none" => Ok(Self::None),
-            _ => Err(format!("there is no source {text:?}; there are demo, x and none")),
+            _ => match text.strip_prefix("mastodon:").filter(|host| !host.is_empty()) {
+                Some(host) => Ok(Self::Mastodon(host.into())),
+                None => Err(format!("there is no source {text:?}; there are demo, bluesky, mastodon:HOST, x and none")),
+            },
         }
     }
 }
@@ -94,6 +118,8 @@ impl FromStr for Source {
 pub(crate) enum Live {
     /// With how many seconds of the past it begins.
     Demo(Demo, u64),
+    Bluesky(Bluesky<Tcp>),
+    Mastodon(Mastodon<Network>),
     X(X<Network>),
 }
 
@@ -102,6 +128,8 @@ impl Live {
     pub(crate) fn name(&self) -> String {
         match self {
             Self::Demo(..) => demo::NAME.into(),
+            Self::Bluesky(_) => bluesky::NAME.into(),
+            Self::Mastodon(mastodon) => mastodon.name(),
             Self::X(_) => x::NAME.into(),
         }
     }
@@ -119,6 +147,8 @@ impl Live {
                 demo.stream(second, clock, intake).await;
                 SourceError::Refused("the made-up stream ended".into())
             }
+            Self::Bluesky(bluesky) => bluesky.run(resume, intake).await,
+            Self::Mastodon(mastodon) => mastodon.run(resume, intake).await,
             Self::X(x) => x.stream(resume, intake).await,
         }
     }
@@ -139,6 +169,8 @@ impl SourceArgs {
         for source in &self.sources {
             let live = match source {
                 Source::Demo => Live::Demo(Demo::new(self.seed, regions, key), self.backfill),
+                Source::Bluesky => Live::Bluesky(self.bluesky(key, clock)?),
+                Source::Mastodon(host) => Live::Mastodon(self.mastodon(host, key, clock)?),
                 Source::X => Live::X(self.x.client(regions, key, clock)?),
                 Source::None => continue,
             };
@@ -148,6 +180,38 @@ impl SourceArgs {
             lives.push(live);
         }
         Ok(lives)
+    }
+
+    fn bluesky(&self, key: AuthorKey, clock: &Clock) -> Result<Bluesky<Tcp>> {
+        let mut options = bluesky::Options::default();
+        if !self.bluesky_url.is_empty() {
+            options.hosts.clone_from(&self.bluesky_url);
+        }
+        if let Some(path) = &self.bluesky_dictionary {
+            let bytes =
+                std::fs::read(path).with_context(|| format!("the dictionary {} cannot be read", path.display()))?;
+            options.dictionary = Some(bytes);
+        }
+        Ok(Bluesky::new(options, Tcp, key, clock.clone(), rand::random::<f64>)?)
+    }
+
+    fn mastodon(&self, host: &str, key: AuthorKey, clock: &Clock) -> Result<Mastodon<Network>> {
+        let token = secret("MASTODON_TOKEN")?.map(|text| mastodon::Token::new(&text)).transpose()?;
+        let server = self.mastodon_url.clone().unwrap_or_else(|| format!("https://{host}"));
+        let options = mastodon::Options { server, feed: self.mastodon_feed.clone(), token };
+        Ok(Mastodon::new(options, network(false)?, key, clock.clone(), rand::random::<f64>)?)
+    }
+}
+
+fn parse_feed(text: &str) -> Result<mastodon::Feed, String> {
+    match text {
+        "public" => Ok(mastodon::Feed::Public),
+        "local" => Ok(mastodon::Feed::Local),
+        "remote" => Ok(mastodon::Feed::Remote),
+        _ => match text.strip_prefix('#').filter(|tag| !tag.is_empty()) {
+            Some(tag) => Ok(mastodon::Feed::Hashtag(tag.into())),
+            None => Err(format!("there is no feed {text:?}; there are public, local, remote and a #hashtag")),
+        },
     }
 }
 

@@ -7,7 +7,7 @@ use serde::de::{self, Deserialize, Deserializer, Visitor};
 use super::LineError;
 
 /// Reads a typed value; the library's messages quote the input and are left out.
-pub(super) fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, LineError> {
+pub(crate) fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, LineError> {
     // Checked here and not by the library: it hands parts of the line on before it has seen whether
     // all of it is UTF-8.
     let text = simdutf8::compat::from_utf8(bytes)
@@ -26,7 +26,7 @@ pub(super) fn read<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, LineErr
 
 /// A text, borrowed from the line unless it has escapes.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Text<'a>(pub(super) Cow<'a, str>);
+pub(crate) struct Text<'a>(pub(crate) Cow<'a, str>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -49,10 +49,10 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
 
 /// An id, which some writers give as a number.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Id<'a>(pub(super) Cow<'a, str>);
+pub(crate) struct Id<'a>(pub(crate) Cow<'a, str>);
 
 impl Id<'_> {
-    pub(super) fn number(&self) -> Option<u64> {
+    pub(crate) fn number(&self) -> Option<u64> {
         self.0.parse().ok()
     }
 }

@@ -4,7 +4,7 @@
 //! array), flattened v2 posts, v1.1 statuses, and notices that are no posts.
 
 mod files;
-mod json;
+pub(crate) mod json;
 mod v1;
 mod v2;
 
@@ -64,7 +64,7 @@ pub enum LineError {
 }
 
 /// Counting brackets is fast and settles nearly every line; only one with many is looked at closely.
-fn is_too_deep(line: &[u8]) -> bool {
+pub(crate) fn is_too_deep(line: &[u8]) -> bool {
     // `[` and `{` differ in one bit only. Sums of a byte each are what compilers turn into SIMD.
     let opening: usize =
         line.chunks(255).map(|chunk| usize::from(chunk.iter().map(|b| u8::from(b | 0x20 == b'{')).sum::<u8>())).sum();

@@ -220,8 +220,19 @@ impl Governor {
             Period::Month => self.spent.month_posts,
         };
         let all = budget.dollars / self.dollars_a_post;
-        let kept_back = (all * BACK_SHARE).max(self.rate.unwrap_or(0.0) * BACK_SECS).min(all / 2.0);
+        // A burst must not pass the budget before it shows in the smoothed rate.
+        let burst =
+            self.measured.map_or(0.0, |(since_ms, posts)| posts as f64 * 1000.0 / (now_ms - since_ms).max(1000) as f64);
+        let rate = self.rate.unwrap_or(0.0).max(burst);
+        let kept_back = (all * BACK_SHARE).max(rate * BACK_SECS).min(all / 2.0);
         Some((all - kept_back - posts as f64, budget.period.around(now_ms.max(self.spent.at_ms)).1))
+    }
+
+    /// How many posts may be read and not counted yet, so that the budget is not passed by them;
+    /// `None` without a budget.
+    #[must_use]
+    pub fn uncounted(&self) -> Option<f64> {
+        Some(self.budget?.dollars / self.dollars_a_post * BACK_SHARE / 2.0)
     }
 
     /// What to do now. Asked after each chunk.

@@ -20,7 +20,7 @@ use birdsong_domain::time::rfc3339;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -45,6 +45,8 @@ const FIELDS: &str = "tweet.fields=created_at,author_id,lang,entities,geo,public
 /// Bytes that are read from the socket and wait to be parsed. Beyond, the socket waits, and X cuts
 /// the connection some time after its own queue is full.
 const READ_AHEAD_BYTES: u32 = 8 << 20;
+/// No post with the fields above is shorter.
+const SHORTEST_POST_BYTES: f64 = 400.0;
 /// X takes 50 connects in 15 minutes.
 const MAX_CONNECTS: (usize, Duration) = (45, Duration::from_secs(15 * 60));
 /// A connection that lived this long was a good one, and the waits begin anew.
@@ -274,7 +276,11 @@ impl<H: Http + 'static> X<H> {
             None => FIELDS.to_owned(),
         };
         let body = self.api.connect(&query, self.options.gzip, &self.clock).await?;
-        let mut reader = Reader::new(body, self.options.stall);
+        // What is read is paid for, though it is counted only when it is parsed.
+        let ahead = session.governor.uncounted().map_or(READ_AHEAD_BYTES, |posts| {
+            (posts * SHORTEST_POST_BYTES).clamp(1.0, f64::from(READ_AHEAD_BYTES)) as u32
+        });
+        let mut reader = Reader::new(body, self.options.stall, ahead, self.clock.clone());
         self.connected(session, intake).await;
 
         let mut lines = Lines::default();
@@ -293,7 +299,10 @@ impl<H: Http + 'static> X<H> {
             tokio::select! {
                 chunk = reader.next() => {
                     let ended = match chunk {
-                        Ok((chunk, _permit)) => self.read(&chunk, &mut lines, &mut session.governor, intake),
+                        Ok(chunk) => {
+                            session.last_ms = session.last_ms.max(Some(chunk.at_ms));
+                            self.read(&chunk.bytes, &mut lines, &mut session.governor, intake)
+                        }
                         Err(reason) => {
                             if let Some(begun) = lines.end() {
                                 intake.unreadable("the connection ended within the line".into(), &begun);
@@ -302,7 +311,6 @@ impl<H: Http + 'static> X<H> {
                         }
                     };
                     let now_ms = (self.clock)();
-                    session.last_ms = session.last_ms.max(Some(now_ms));
                     let verdict = session.governor.look(now_ms);
                     if let Verdict::Sample(percent) = verdict {
                         session.sample(percent, now_ms, intake);
@@ -311,7 +319,10 @@ impl<H: Http + 'static> X<H> {
                     intake.flush(resume).await;
                     match (ended, verdict) {
                         (Some(failure), _) => return Err(failure.into()),
-                        (None, Verdict::PauseUntil(until_ms)) => return Err(Ended::Paid(until_ms)),
+                        (None, Verdict::PauseUntil(until_ms)) => {
+                            self.finish(reader, lines, session, intake).await;
+                            return Err(Ended::Paid(until_ms));
+                        }
                         (None, _) => (),
                     }
                 }
@@ -324,11 +335,24 @@ impl<H: Http + 'static> X<H> {
                         Ok(Done::Rules(percent)) => session.rules_are_set(percent, intake),
                         Ok(Done::Usage(usage)) => session.governor.reconcile(&usage, (self.clock)()),
                         // The stream itself meets these, too, and says more.
-                        Err(failure) if failure.class == Class::Refused => return Err(failure.into()),
+                        Err(failure) if failure.class == Class::Refused => {
+                            self.finish(reader, lines, session, intake).await;
+                            return Err(failure.into());
+                        }
                         Err(_) => (),
                     }
                 }
             }
+        }
+    }
+
+    /// Closes the stream and hands on what was read of it, which is paid for.
+    async fn finish<I: Intake>(&self, mut reader: Reader, mut lines: Lines, session: &mut Session, intake: &mut I) {
+        reader.stop.notify_one();
+        while let Some(Ok(chunk)) = reader.chunks.recv().await {
+            session.last_ms = session.last_ms.max(Some(chunk.at_ms));
+            self.read(&chunk.bytes, &mut lines, &mut session.governor, intake);
+            intake.flush(None).await;
         }
     }
 
@@ -340,7 +364,7 @@ impl<H: Http + 'static> X<H> {
         if let Some(last_ms) = session.last_ms {
             let covered_ms = self.options.backfill_minutes.map_or(0, |minutes| i64::from(minutes) * 60_000);
             let from_ms = (last_ms - LATENCY_MS).max(now_ms - LONGEST_GAP_MS);
-            if now_ms - last_ms > covered_ms && from_ms < now_ms {
+            if now_ms - from_ms > covered_ms {
                 let reason = "the stream was not connected, and X does not send again what was posted meanwhile";
                 intake.change(Change::Gap { from_ms, to_ms: now_ms, reason: reason.into() });
             }
@@ -501,26 +525,44 @@ impl Session {
     }
 }
 
-/// Reads a body in a task of its own, as far ahead as [`READ_AHEAD_BYTES`] allow.
+/// Reads a body in a task of its own, some bytes ahead.
 struct Reader {
-    chunks: mpsc::UnboundedReceiver<Result<(Bytes, OwnedSemaphorePermit), String>>,
+    chunks: mpsc::UnboundedReceiver<Result<Chunk, String>>,
+    /// Makes the task end after the chunk that it has.
+    stop: Arc<Notify>,
     task: JoinHandle<()>,
 }
 
+struct Chunk {
+    bytes: Bytes,
+    /// When it was received, in milliseconds.
+    at_ms: i64,
+    /// Given back when it was handed on.
+    _room: OwnedSemaphorePermit,
+}
+
 impl Reader {
-    fn new(mut body: Body, stall: Duration) -> Self {
+    fn new(mut body: Body, stall: Duration, ahead_bytes: u32, clock: Clock) -> Self {
         let (out, chunks) = mpsc::unbounded_channel();
-        let room = Arc::new(Semaphore::new(READ_AHEAD_BYTES as usize));
+        let room = Arc::new(Semaphore::new(ahead_bytes as usize));
+        let stop = Arc::new(Notify::new());
+        let stopped = stop.clone();
         let task = tokio::spawn(async move {
             loop {
-                let chunk = match tokio::time::timeout(stall, body.next()).await {
+                let next = tokio::select! {
+                    biased;
+                    () = stopped.notified() => return,
+                    next = tokio::time::timeout(stall, body.next()) => next,
+                };
+                let chunk = match next {
                     Err(_) => Err(format!("nothing came for {} s, not even a keep-alive", stall.as_secs())),
                     Ok(None) => Err("the connection was closed".into()),
                     Ok(Some(Err(HttpError(reason)))) => Err(format!("the connection broke: {reason}")),
-                    Ok(Some(Ok(chunk))) => {
-                        let bytes = u32::try_from(chunk.len()).unwrap_or(u32::MAX).clamp(1, READ_AHEAD_BYTES);
-                        let Ok(permit) = room.clone().acquire_many_owned(bytes).await else { return };
-                        Ok((chunk, permit))
+                    Ok(Some(Ok(bytes))) => {
+                        let at_ms = clock();
+                        let wanted = u32::try_from(bytes.len()).unwrap_or(u32::MAX).clamp(1, ahead_bytes);
+                        let Ok(_room) = room.clone().acquire_many_owned(wanted).await else { return };
+                        Ok(Chunk { bytes, at_ms, _room })
                     }
                 };
                 let is_end = chunk.is_err();
@@ -529,11 +571,11 @@ impl Reader {
                 }
             }
         });
-        Self { chunks, task }
+        Self { chunks, stop, task }
     }
 
     /// The next chunk, or why there is none.
-    async fn next(&mut self) -> Result<(Bytes, OwnedSemaphorePermit), String> {
+    async fn next(&mut self) -> Result<Chunk, String> {
         self.chunks.recv().await.unwrap_or_else(|| Err("the reader of the connection crashed".into()))
     }
 }

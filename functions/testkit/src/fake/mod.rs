@@ -1,5 +1,10 @@
 //! Fake servers of the sources, for tests and for people who develop.
 
+pub mod bluesky;
+pub mod dice;
+pub mod mastodon;
+pub mod x;
+
 use axum::Router;
 use axum::body::Body as AxumBody;
 use birdsong_sources::http::{Body, Http, HttpError};

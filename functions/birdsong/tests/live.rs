@@ -1,0 +1,188 @@
+//! The real binary with live sources against the made-up servers of `birdsong fake`.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+const TOKEN: &str = "made-up";
+const WRONG: &str = "AAAAsecretAAAA";
+
+/// A process that is killed at the end, and what it says.
+struct Running {
+    child: Child,
+    said: Arc<Mutex<String>>,
+}
+
+impl Running {
+    fn start(args: &[&str], environment: &[(&str, &str)]) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_birdsong"))
+            .args(args)
+            .envs(environment.iter().copied())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let said = Arc::new(Mutex::new(String::new()));
+        let hears = said.clone();
+        std::thread::spawn(move || {
+            lines.map_while(Result::ok).for_each(|line| *hears.lock().unwrap() += &(line + "\n"))
+        });
+        Self { child, said }
+    }
+
+    fn said(&self) -> String {
+        self.said.lock().unwrap().clone()
+    }
+
+    /// Waits until it has said `before` and a port number.
+    fn port_behind(&self, before: &str) -> String {
+        wait_until(&format!("{before:?} in {}", self.said()), || {
+            let said = self.said();
+            let (_, rest) = said.split_once(before)?;
+            let port: String = rest.chars().take_while(char::is_ascii_digit).collect();
+            (port.len() < rest.len()).then_some(port)
+        })
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn wait_until<T>(what: &str, mut is_there: impl FnMut() -> Option<T>) -> T {
+    let patience = Instant::now() + Duration::from_secs(60);
+    loop {
+        if let Some(found) = is_there() {
+            return found;
+        }
+        assert!(Instant::now() < patience, "{what} did not happen");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+fn fake(server: &str) -> (Running, String) {
+    let running = Running::start(&["fake", server, "--port", "0", "--rate", "40"], &[]);
+    let port = running.port_behind("127.0.0.1:");
+    (running, port)
+}
+
+fn run(data: &Path, sources: &str, more: &[&str], environment: &[(&str, &str)]) -> (Running, String) {
+    let regions = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../regions.toml");
+    let data = ["--data", data.to_str().unwrap(), "--backfill", "5m", "--port", "0"];
+    let args = [&["run", "--source", sources][..], &data, more].concat();
+    let args = if more.contains(&"--everything") {
+        args
+    } else {
+        [&args[..], &["--regions", regions.to_str().unwrap()]].concat()
+    };
+    let running = Running::start(&args, environment);
+    let port = running.port_behind("http://localhost:");
+    (running, port)
+}
+
+fn status(port: &str) -> Value {
+    let mut stream = TcpStream::connect(format!("127.0.0.1:{port}")).unwrap();
+    write!(stream, "GET /api/status HTTP/1.0\r\nHost: localhost\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    serde_json::from_str(answer.split_once("\r\n\r\n").unwrap().1).unwrap()
+}
+
+fn source(status: &Value, name: &str) -> Option<Value> {
+    let sources = status["sources"].as_array().unwrap();
+    sources.iter().find(|source| source["source"].as_str().unwrap().starts_with(name)).cloned()
+}
+
+/// Connected, with a post.
+fn streams(port: &str, name: &str) -> Option<Value> {
+    source(&status(port), name).filter(|source| source["state"] == "connected" && source["last_post"].is_string())
+}
+
+#[test]
+fn three_live_sources_at_once_are_counted_and_the_ledger_balances() {
+    let dir = tempfile::tempdir().unwrap();
+    let ((_x, x), (_bluesky, bluesky), (_mastodon, mastodon)) = (fake("x"), fake("bluesky"), fake("mastodon"));
+    let addresses = [
+        "--x-url",
+        &format!("http://127.0.0.1:{x}"),
+        "--bluesky-url",
+        &format!("ws://127.0.0.1:{bluesky}"),
+        "--mastodon-url",
+        &format!("http://127.0.0.1:{mastodon}"),
+        "--x-budget",
+        "5/day",
+    ];
+    let (running, port) = run(dir.path(), "x,bluesky,mastodon:localhost", &addresses, &[("X_BEARER_TOKEN", TOKEN)]);
+    for name in ["x", "bluesky", "mastodon:"] {
+        wait_until(&format!("a post of {name}: {}", running.said()), || streams(&port, name));
+    }
+    wait_until("spending", || source(&status(&port), "x")?["spent_dollars"].as_f64().filter(|dollars| *dollars > 0.0));
+    let ledger = wait_until("something counted", || {
+        let ledger = status(&port)["ledger"].clone();
+        (ledger["aggregated"].as_u64() > Some(10)).then_some(ledger)
+    });
+    assert_eq!(ledger["balanced"], true, "{ledger}");
+    assert!(!running.said().contains(TOKEN), "{}", running.said());
+}
+
+#[test]
+fn a_source_that_is_refused_says_what_to_do_and_stops_no_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_x, x) = fake("x");
+    let address = format!("http://127.0.0.1:{x}");
+    let (running, port) = run(dir.path(), "demo,x", &["--x-url", &address], &[("X_BEARER_TOKEN", WRONG)]);
+    let refused = wait_until("the refusal", || {
+        source(&status(&port), "x").filter(|source| source["state"] == "stopped" && source["reason"].is_string())
+    });
+    assert!(refused["reason"].as_str().unwrap().contains("token"), "{refused}");
+    wait_until("the demo to go on", || streams(&port, "demo"));
+    assert!(!running.said().contains(WRONG), "{}", running.said());
+    assert!(!status(&port).to_string().contains(WRONG));
+}
+
+#[test]
+fn x_without_a_token_says_what_to_set() {
+    let dir = tempfile::tempdir().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_birdsong"))
+        .args(["run", "--source", "x", "--port", "0", "--data"])
+        .arg(dir.path())
+        .env_remove("X_BEARER_TOKEN")
+        .env_remove("X_BEARER_TOKEN_FILE")
+        .output()
+        .unwrap();
+    assert!(!output.status.success());
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(told.contains("set X_BEARER_TOKEN"), "{told}");
+}
+
+#[test]
+fn the_rules_of_x_are_set_once() {
+    let (_x, x) = fake("x");
+    let sync = |more: &[&str]| {
+        let regions = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../regions.toml");
+        let output = Command::new(env!("CARGO_BIN_EXE_birdsong"))
+            .args(["rules", "sync", "--x-url", &format!("http://127.0.0.1:{x}"), "--regions"])
+            .arg(regions)
+            .args(more)
+            .env("X_BEARER_TOKEN", TOKEN)
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{told}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    assert!(sync(&["--dry-run"]).contains("Nothing was changed"));
+    let first = sync(&[]);
+    assert!(first.contains("+ paris:box") && first.contains("18 added, 0 deleted, 0 stayed"), "{first}");
+    let second = sync(&[]);
+    assert_eq!(second.trim(), "0 added, 0 deleted, 18 stayed.");
+}

@@ -1,0 +1,373 @@
+//! Golden cases of Jetstream messages: one file per case, with the message and what it must become.
+//! And the client against the fake server, in simulated time.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use birdsong_domain::post::{AuthorKey, PostId, SourcePost};
+use birdsong_sources::bluesky::{Bluesky, MAX_MESSAGE_BYTES, Options, Tcp, What, read_message};
+use birdsong_sources::live::{Change, Clock, Intake, SourceError};
+use birdsong_testkit::fake::bluesky::{InProcess, Jetstream, Script, Trouble};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep, timeout};
+
+const KEY: AuthorKey = AuthorKey([1; 16]);
+const START_MS: i64 = 1_700_000_000_000;
+
+/// A short form of all that came of a message.
+fn read(message: &[u8]) -> Value {
+    let mut found = json!(null);
+    let result = read_message(message, &KEY, &mut |post| {
+        found = json!({
+            "time_ms": post.time_ms,
+            "kind": post.kind,
+            "lang": post.lang,
+            "hashtags": post.hashtags,
+            "mentions": post.mentions,
+            "hosts": post.hosts,
+            "text": post.text,
+        });
+    });
+    match result.map(|event| event.what) {
+        Ok(What::Post) => json!({"post": found}),
+        Ok(What::Notice(notice)) => json!({"notice": notice}),
+        Err(error) => json!({"error": error.to_string()}),
+    }
+}
+
+#[test]
+fn every_golden_message_becomes_what_its_file_says() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden-bluesky");
+    let mut files: Vec<_> = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    assert!(files.len() >= 30, "{} cases", files.len());
+    for file in files {
+        let case: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+        let message = case["text"].as_str().map_or_else(|| case["message"].to_string(), str::to_owned);
+        let (mut found, expect) = (read(message.as_bytes()), &case["expect"]);
+        // Files name only the fields that their case is about, and the begin of an error.
+        if let (Some(found), Some(expect)) =
+            (found.get_mut("post").and_then(Value::as_object_mut), expect["post"].as_object())
+        {
+            found.retain(|key, _| expect.contains_key(key));
+        }
+        if let (Some(error), Some(begin)) = (found["error"].as_str(), expect["error"].as_str())
+            && error.starts_with(begin)
+        {
+            continue;
+        }
+        assert_eq!(&found, expect, "{}", file.display());
+    }
+}
+
+#[test]
+fn ids_are_of_the_repository_and_authors_are_hashed() {
+    let mut seen = vec![];
+    for collection in ["app.bsky.feed.post", "app.bsky.feed.repost"] {
+        let commit = json!({"operation": "create", "collection": collection, "rkey": "3mmiqfsnzbk25", "record": {}});
+        let message = json!({"did": "did:plc:a", "time_us": 1, "kind": "commit", "commit": commit}).to_string();
+        read_message(message.as_bytes(), &KEY, &mut |post| seen.push((post.id, post.author))).unwrap();
+    }
+    assert_eq!(seen[0], (PostId::text("bluesky", "did:plc:a/3mmiqfsnzbk25"), KEY.hash("bluesky", "did:plc:a")));
+    assert_eq!(seen[0].1, seen[1].1);
+    assert_ne!(seen[0].0, seen[1].0, "a repost may have the key of a post");
+}
+
+#[test]
+fn odd_messages_are_told_and_never_panic() {
+    let deep = format!("{{\"commit\":{}", "[".repeat(200_000));
+    let long = format!("{{\"did\":\"{}\"}}", "x".repeat(MAX_MESSAGE_BYTES));
+    for message in [&b"\xff"[..], b"", b"[]", b"null", b"{", b"{\"time_us\":\"1\"}", deep.as_bytes(), long.as_bytes()] {
+        assert!(
+            read(message).get("error").is_some(),
+            "{:?}",
+            String::from_utf8_lossy(&message[..message.len().min(40)])
+        );
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_the_reader_panic(bytes: Vec<u8>, cut in 0usize..300, at in 0usize..300, byte: u8) {
+        read(&bytes);
+        let mut message = br#"{"did":"did:plc:a","time_us":1,"kind":"commit","commit":{"operation":"create","collection":"app.bsky.feed.post","rkey":"3m","record":{"text":"a \u00e9","langs":["en"],"facets":[{"features":[{"$type":"app.bsky.richtext.facet#tag","tag":"x"}]}],"embed":{"record":{"uri":"at://d/app.bsky.feed.post/r"}},"tags":["y"]}}}"#.to_vec();
+        message[at] = byte;
+        read(&message);
+        read(&message[..cut]);
+    }
+}
+
+/// Keeps what a source hands on. One flush may take its time.
+#[derive(Clone)]
+struct Kept {
+    began: Instant,
+    slow_flush: Duration,
+    all: Arc<Mutex<All>>,
+}
+
+#[derive(Default, Debug)]
+struct All {
+    posts: Vec<(PostId, i64)>,
+    notices: u64,
+    unreadable: Vec<String>,
+    flushes: u64,
+    changes: Vec<(u64, Change)>,
+    resume: Option<String>,
+}
+
+impl Kept {
+    fn new(slow_flush: Duration) -> Self {
+        Self { began: Instant::now(), slow_flush, all: Arc::default() }
+    }
+
+    fn waits(&self) -> Vec<String> {
+        let all = self.all.lock().unwrap();
+        let reason = |change: &Change| match change {
+            Change::Waiting { reason, .. } => Some(reason.clone()),
+            _ => None,
+        };
+        all.changes.iter().filter_map(|(_, change)| reason(change)).collect()
+    }
+
+    fn gaps(&self) -> Vec<Change> {
+        let all = self.all.lock().unwrap();
+        all.changes.iter().map(|(_, change)| change).filter(|c| matches!(c, Change::Gap { .. })).cloned().collect()
+    }
+}
+
+impl Intake for Kept {
+    fn post(&mut self, post: &SourcePost<'_>) {
+        self.all.lock().unwrap().posts.push((post.id, post.time_ms));
+    }
+
+    fn notice(&mut self) {
+        self.all.lock().unwrap().notices += 1;
+    }
+
+    fn unreadable(&mut self, reason: String, _bytes: &[u8]) {
+        self.all.lock().unwrap().unreadable.push(reason);
+    }
+
+    async fn flush(&mut self, resume: Option<String>) {
+        let flushes = self.all.lock().unwrap().flushes;
+        if flushes == 20 {
+            sleep(self.slow_flush).await;
+        }
+        let mut all = self.all.lock().unwrap();
+        all.flushes += 1;
+        all.resume = resume.or(all.resume.take());
+    }
+
+    fn change(&mut self, change: Change) {
+        self.all.lock().unwrap().changes.push((self.began.elapsed().as_secs(), change));
+    }
+}
+
+fn clock() -> Clock {
+    let began = Instant::now();
+    Arc::new(move || START_MS + began.elapsed().as_millis() as i64)
+}
+
+fn options(hosts: &[&str]) -> Options {
+    Options { hosts: hosts.iter().map(|host| (*host).to_owned()).collect(), ..Options::default() }
+}
+
+/// Runs a client for a time against a fake server, from `resume` on.
+async fn run_for(script: Script, options: Options, time: Duration, resume: Option<i64>, kept: &Kept) -> Arc<Jetstream> {
+    let clock = clock();
+    let server = Jetstream::new(script, clock.clone());
+    let client = Bluesky::new(options, InProcess::new(&server, 0), KEY, clock, || 0.5).unwrap();
+    let resume = resume.map(|us| us.to_string());
+    let ended = timeout(time, client.run(resume.as_deref(), &mut kept.clone())).await;
+    assert!(ended.is_err(), "{ended:?}");
+    server
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+#[tokio::test(start_paused = true)]
+async fn every_event_is_read_once_and_the_resume_point_is_the_newest() {
+    let kept = Kept::new(Duration::ZERO);
+    let server =
+        run_for(Script::calm(1, START_MS, 50), options(&["ws://host0"]), 5 * MINUTE, Some(START_MS * 1000), &kept)
+            .await;
+    let all = kept.all.lock().unwrap();
+    let told = server.told();
+    assert_eq!(told.cursors, [Some(START_MS * 1000 - 5_000_000)], "rewound, as this may be another host");
+    assert!((9..=10).contains(&told.pongs), "{} pongs", told.pongs);
+    assert!(all.posts.len() as u64 + all.notices <= told.sent && told.sent > 12_000);
+    let newest_us: i64 = all.resume.as_ref().unwrap().parse().unwrap();
+    assert!((START_MS * 1000 + 299_000_000..START_MS * 1000 + 300_000_000).contains(&newest_us), "{newest_us}");
+    let mut ids: Vec<_> = all.posts.iter().map(|(id, _)| *id).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), all.posts.len());
+    assert_eq!(all.changes, [(0, Change::Connected)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_connection_and_a_quiet_one_are_told_apart() {
+    for (trouble, word) in [(Trouble::Silence, "not even a ping"), (Trouble::Quiet, "the host pings")] {
+        let kept = Kept::new(Duration::ZERO);
+        let script = Script { troubles: vec![trouble], ..Script::calm(3, START_MS, 20) };
+        run_for(script, options(&["ws://host0", "ws://host1"]), 60 * MINUTE, None, &kept).await;
+        let waits = kept.waits();
+        assert!(waits.len() > 5 && waits.iter().all(|reason| reason.contains(word)), "{waits:?}");
+        assert_eq!(kept.gaps(), []);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_fails_twice_in_a_row_makes_room_for_the_next() {
+    let kept = Kept::new(Duration::ZERO);
+    let hosts = ["ws://nobody", "ws://host0"];
+    let server = run_for(Script::calm(1, START_MS, 20), options(&hosts), MINUTE, None, &kept).await;
+    assert_eq!(server.told().cursors, [None], "a fresh start is from now on");
+    assert_eq!(kept.waits().len(), 2);
+    assert!(kept.waits()[0].starts_with("nobody: "), "{:?}", kept.waits());
+}
+
+#[tokio::test(start_paused = true)]
+async fn waits_double_to_half_a_minute() {
+    let kept = Kept::new(Duration::ZERO);
+    run_for(Script::calm(1, START_MS, 20), options(&["ws://nobody"]), 10 * MINUTE, None, &kept).await;
+    let all = kept.all.lock().unwrap();
+    let waits: Vec<_> = all
+        .changes
+        .iter()
+        .map(|(_, change)| match change {
+            Change::Waiting { retry_in, .. } => retry_in.as_millis(),
+            _ => 0,
+        })
+        .collect();
+    assert_eq!(waits[..3], [281, 562, 1125], "with half of the jitter of a quarter");
+    assert!(waits.iter().max() == Some(&33_750) && waits.len() < 40, "{waits:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_host_no_longer_has_is_told_as_a_gap() {
+    let kept = Kept::new(Duration::ZERO);
+    let hour_us = 3_600_000_000;
+    let script = Script { retention: 36 * 60 * MINUTE, ..Script::calm(1, START_MS - 48 * 3_600_000, 1) };
+    run_for(script, options(&["ws://host0"]), MINUTE, Some(START_MS * 1000 - 40 * hour_us), &kept).await;
+    let [Change::Gap { from_ms, to_ms, .. }] = kept.gaps()[..] else { panic!("{:?}", kept.gaps()) };
+    assert_eq!(from_ms, START_MS - 40 * 3_600_000);
+    assert!((0..10_000).contains(&(to_ms - (START_MS - 36 * 3_600_000))), "{to_ms}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cursor_is_never_in_the_future() {
+    let kept = Kept::new(Duration::ZERO);
+    let script = Script { skew_us: vec![3_600_000_000], troubles: vec![Trouble::Cut], ..Script::calm(1, START_MS, 20) };
+    let server = run_for(script, options(&["ws://host0"]), 10 * MINUTE, None, &kept).await;
+    let cursors = server.told().cursors;
+    assert!(cursors.len() > 5);
+    for cursor in cursors.into_iter().flatten() {
+        assert!(cursor <= START_MS * 1000 + 595_000_000, "{cursor}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_always_breaks_the_connection_is_passed_over_and_told() {
+    let kept = Kept::new(Duration::ZERO);
+    let script = Script { poison: Some(2000), ..Script::calm(1, START_MS, 20) };
+    let server = run_for(script, options(&["ws://host0"]), 10 * MINUTE, None, &kept).await;
+    let gaps = kept.gaps();
+    let all = kept.all.lock().unwrap();
+    assert_eq!(all.unreadable, ["a message is not UTF-8"], "once, not at each try");
+    let [Change::Gap { from_ms, to_ms, .. }] = gaps[..] else { panic!("{gaps:?}") };
+    let poison_ms = server.time_us(2000) / 1000;
+    assert!(from_ms <= poison_ms && poison_ms <= to_ms && to_ms - from_ms < 3000, "{from_ms} {poison_ms} {to_ms}");
+    assert!(all.posts.last().unwrap().1 > START_MS + 590_000, "and on it goes");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_log_does_not_cost_the_connection_until_the_room_is_used_up() {
+    let kept = Kept::new(3 * MINUTE);
+    let server = run_for(Script::calm(1, START_MS, 50), options(&["ws://host0"]), 30 * MINUTE, None, &kept).await;
+    assert_eq!((server.told().slow, server.told().cursors.len()), (0, 1));
+    assert!(server.told().pongs >= 59, "pings are answered meanwhile: {}", server.told().pongs);
+
+    // 8 MiB of messages are less than a quarter of an hour of 50 events a second.
+    let kept = Kept::new(30 * MINUTE);
+    let server = run_for(Script::calm(1, START_MS, 50), options(&["ws://host0"]), 60 * MINUTE, None, &kept).await;
+    let told = server.told();
+    assert_eq!((told.slow, told.cursors.len()), (1, 2), "the host drops a reader that takes nothing");
+    assert_eq!(kept.gaps(), [], "it goes on where the log is");
+    assert!(kept.all.lock().unwrap().posts.last().unwrap().1 > START_MS + 3_590_000, "and catches up");
+}
+
+#[tokio::test(start_paused = true)]
+async fn compressed_messages_are_read_with_the_dictionary_file() {
+    let calm = Script::calm(1, START_MS, 50);
+    let teacher = Jetstream::new(calm.clone(), clock());
+    let samples: Vec<_> = (0..5000).filter_map(|n| teacher.event(n, 0, &[])).collect();
+    let dictionary = zstd::dict::from_samples(&samples, 32 << 10).unwrap();
+    let other = zstd::dict::from_samples(&samples[1000..], 16 << 10).unwrap();
+    let script = Script { dictionary: Some(dictionary.clone()), troubles: vec![Trouble::TooLong], ..calm.clone() };
+
+    let (plain, packed) = (Kept::new(Duration::ZERO), Kept::new(Duration::ZERO));
+    run_for(calm.clone(), options(&["ws://host0"]), 5 * MINUTE, None, &plain).await;
+    let with = |bytes: &[u8]| Options { dictionary: Some(bytes.to_vec()), ..options(&["ws://host0"]) };
+    run_for(script.clone(), with(&dictionary), 5 * MINUTE, None, &packed).await;
+    assert_eq!(packed.all.lock().unwrap().posts, plain.all.lock().unwrap().posts);
+    assert!(plain.all.lock().unwrap().unreadable.is_empty());
+    let unreadable = packed.all.lock().unwrap().unreadable.clone();
+    assert!(!unreadable.is_empty() && unreadable.iter().all(|reason| reason.starts_with("zstd: ")), "{unreadable:?}");
+
+    let clock = clock();
+    let server = Jetstream::new(script, clock.clone());
+    let client = Bluesky::new(with(&other), InProcess::new(&server, 0), KEY, clock.clone(), || 0.5).unwrap();
+    let ended = timeout(MINUTE, client.run(None, &mut Kept::new(Duration::ZERO))).await.unwrap();
+    assert!(matches!(&ended, SourceError::Config(text) if text.contains("another dictionary")), "{ended:?}");
+
+    // A host that does not know the request says so with 400.
+    let server = Jetstream::new(calm, clock.clone());
+    let client = Bluesky::new(with(&dictionary), InProcess::new(&server, 0), KEY, clock, || 0.5).unwrap();
+    let ended = timeout(MINUTE, client.run(None, &mut Kept::new(Duration::ZERO))).await.unwrap();
+    assert!(matches!(&ended, SourceError::Config(text) if text.contains("does not compress")), "{ended:?}");
+}
+
+#[test]
+fn options_that_cannot_be_used_are_told() {
+    let fails = |options: Options| match Bluesky::new(options, Tcp, KEY, Arc::new(|| 0), || 0.0) {
+        Err(SourceError::Config(text)) => text,
+        _ => panic!("taken"),
+    };
+    assert!(fails(options(&["https://host"])).contains("wss://"));
+    assert!(fails(options(&[])).contains("no Jetstream host"));
+    assert!(fails(Options { collections: vec!["a&cursor=1".into()], ..Options::default() }).contains("no collection"));
+    assert!(fails(Options { collections: vec![], ..Options::default() }).contains("1 to 100"));
+    assert!(
+        fails(Options { dictionary: Some(b"words".to_vec()), ..Options::default() }).contains("no zstd dictionary")
+    );
+}
+
+/// The only test here with a socket and real time.
+#[tokio::test]
+async fn a_real_socket_works_as_well() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("ws://{}", listener.local_addr().unwrap());
+    let clock: Clock =
+        Arc::new(|| std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_millis() as i64);
+    let start_ms = clock() - 60_000;
+    let server = Jetstream::new(Script::calm(1, start_ms, 500), clock.clone());
+    let serving = tokio::spawn(server.clone().listen(listener));
+    let kept = Kept::new(Duration::ZERO);
+    let client = Bluesky::new(options(&[&address]), Tcp, KEY, clock, || 0.5).unwrap();
+    let resume = (start_ms * 1000).to_string();
+    let mut intake = kept.clone();
+    let enough = async {
+        while kept.all.lock().unwrap().posts.len() < 15_000 {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::select! {
+        ended = client.run(Some(&resume), &mut intake) => panic!("{ended}"),
+        done = timeout(MINUTE, enough) => done.expect("15,000 posts of the last minute within a minute"),
+    }
+    serving.abort();
+}

@@ -1,0 +1,622 @@
+//! A Jetstream server of the first wire that does what it is told, and goes wrong as it is told.
+//!
+//! What it sends follows from a seed alone, so two runs see the same events.
+
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use birdsong_domain::time::rfc3339;
+use birdsong_sources::bluesky::{Dial, POST, REPOST};
+use birdsong_sources::live::Clock;
+use futures_util::{FutureExt, SinkExt, StreamExt};
+use serde_json::{Value, json};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, DuplexStream, duplex};
+use tokio::net::TcpListener;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::handshake::server::{ErrorResponse, Request, Response};
+use tokio_tungstenite::tungstenite::http::StatusCode;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::{WebSocketStream, accept_hdr_async};
+
+use super::dice::Dice;
+
+/// How often the server pings.
+const PING_EVERY: Duration = Duration::from_secs(30);
+/// A reader that takes nothing for this long is dropped.
+const WRITE_DEADLINE: Duration = Duration::from_secs(5);
+/// Events between two looks at what the client says.
+const BATCH: usize = 128;
+/// Caps of the real server.
+const MAX_COLLECTIONS: usize = 100;
+
+/// What goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// Close 1001, then 503 for some seconds.
+    GoAway,
+    /// The connection breaks.
+    Cut,
+    /// It breaks within a frame.
+    HalfFrame,
+    /// A text frame that is not UTF-8.
+    BadUtf8,
+    /// Nothing for 10 to 100 s, not even pings.
+    Silence,
+    /// Only pings for 10 to 200 s.
+    Quiet,
+    /// A message that is no whole JSON.
+    Garbage,
+    /// A message of a megabyte.
+    Long,
+    /// A message of two, longer than anybody should take.
+    TooLong,
+    /// Up to 50 events once more.
+    Repeat,
+}
+
+impl Trouble {
+    /// Every kind.
+    pub const ALL: [Self; 10] = [
+        Self::GoAway,
+        Self::Cut,
+        Self::HalfFrame,
+        Self::BadUtf8,
+        Self::Silence,
+        Self::Quiet,
+        Self::Garbage,
+        Self::Long,
+        Self::TooLong,
+        Self::Repeat,
+    ];
+}
+
+/// What is sent, and what goes wrong.
+#[derive(Clone, Debug)]
+pub struct Script {
+    /// Of the events and of the troubles.
+    pub seed: u64,
+    /// Time of the first event, in milliseconds.
+    pub start_ms: i64,
+    /// Events a second.
+    pub per_sec: u32,
+    /// Number of the first event behind which there are only notices.
+    pub posts_until: Option<u64>,
+    /// Troubles to choose from; none is a calm server.
+    pub troubles: Vec<Trouble>,
+    /// Events between two troubles, on average.
+    pub every_events: u64,
+    /// No troubles from this time on, in milliseconds.
+    pub calm_from_ms: Option<i64>,
+    /// How long events are kept.
+    pub retention: Duration,
+    /// An event that is no UTF-8, each time it is sent.
+    pub poison: Option<u64>,
+    /// By how much the clock of each host is ahead, in microseconds.
+    pub skew_us: Vec<i64>,
+    /// For `compress=true`; without one it is refused.
+    pub dictionary: Option<Vec<u8>>,
+}
+
+impl Script {
+    /// A calm server whose first event is at `start_ms`.
+    #[must_use]
+    pub fn calm(seed: u64, start_ms: i64, per_sec: u32) -> Self {
+        Self {
+            seed,
+            start_ms,
+            per_sec,
+            posts_until: None,
+            troubles: vec![],
+            every_events: 500,
+            calm_from_ms: None,
+            retention: Duration::from_secs(36 * 3600),
+            poison: None,
+            skew_us: vec![],
+            dictionary: None,
+        }
+    }
+}
+
+/// What a server saw of its clients.
+#[derive(Clone, Debug, Default)]
+pub struct Told {
+    /// The cursor of each connection that asked for the stream.
+    pub cursors: Vec<Option<i64>>,
+    /// Answers to pings.
+    pub pongs: u64,
+    /// Clients dropped because they did not read.
+    pub slow: u64,
+    /// Messages sent.
+    pub sent: u64,
+    /// Until when each host refuses, in milliseconds.
+    down_until_ms: Vec<i64>,
+}
+
+/// The server; several hosts of it send the same events.
+pub struct Jetstream {
+    script: Script,
+    clock: Clock,
+    told: Mutex<Told>,
+}
+
+impl Jetstream {
+    /// A server that has the events up to `clock`.
+    #[must_use]
+    pub fn new(script: Script, clock: Clock) -> Arc<Self> {
+        Arc::new(Self { script, clock, told: Mutex::default() })
+    }
+
+    /// What it saw until now.
+    #[must_use]
+    pub fn told(&self) -> Told {
+        self.tell(|told| told.clone())
+    }
+
+    fn tell<T>(&self, change: impl FnOnce(&mut Told) -> T) -> T {
+        change(&mut self.told.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// When event `n` happened, in microseconds.
+    #[must_use]
+    pub fn time_us(&self, n: u64) -> i64 {
+        let gap_us = self.gap_us();
+        let within = Dice::of(&[self.script.seed, n, 1]).below(gap_us as u64) as i64;
+        self.script.start_ms * 1000 + n as i64 * gap_us + within
+    }
+
+    fn gap_us(&self) -> i64 {
+        (1_000_000 / i64::from(self.script.per_sec)).max(1)
+    }
+
+    /// Number of the first event at or behind this time.
+    #[must_use]
+    pub fn first_from(&self, time_us: i64) -> u64 {
+        let about = (time_us - self.script.start_ms * 1000) / self.gap_us() - 1;
+        let mut n = about.max(0) as u64;
+        while self.time_us(n) < time_us {
+            n += 1;
+        }
+        n
+    }
+
+    /// The JSON of event `n` as a host with this skew sends it, or `None` when it is not of the wanted
+    /// collections.
+    #[must_use]
+    pub fn event(&self, n: u64, skew_us: i64, wanted: &[String]) -> Option<String> {
+        let dice = &mut Dice::of(&[self.script.seed, n, 2]);
+        let is_over = self.script.posts_until.is_some_and(|end| n >= end);
+        let time_us = self.time_us(n) + skew_us;
+        let did = did(dice);
+        let now = rfc3339(time_us / 1000);
+        let roll = if is_over { 90 + dice.below(10) } else { dice.below(100) };
+        let rkey = format!("3m{n:011}");
+        let commit = |operation: &str, collection: &str, record: Option<Value>| {
+            let mut commit =
+                json!({"rev": format!("3n{n:011}"), "operation": operation, "collection": collection, "rkey": rkey});
+            if let Some(record) = record {
+                commit["record"] = record;
+                commit["cid"] = "bafyreinobody".into();
+            }
+            (collection.to_owned(), commit)
+        };
+        let (collection, commit) = match roll {
+            0..50 => commit("create", POST, Some(post(dice, time_us))),
+            50..65 => {
+                let subject =
+                    json!({"uri": format!("at://{}/{POST}/3maaaaaaaaa22", self::did(dice)), "cid": "bafyreinobody"});
+                commit(
+                    "create",
+                    REPOST,
+                    Some(json!({"$type": REPOST, "createdAt": wild_time(dice, time_us), "subject": subject})),
+                )
+            }
+            65..75 => commit("create", "app.bsky.feed.like", Some(json!({"$type": "app.bsky.feed.like", "text": 5}))),
+            75..82 => commit("delete", POST, None),
+            82..85 => commit("update", POST, Some(post(dice, time_us))),
+            85..90 => commit("delete", REPOST, None),
+            90..95 => {
+                let account =
+                    json!({"active": dice.percent(50), "did": did, "seq": n, "time": now, "status": "deactivated"});
+                return Some(
+                    json!({"did": did, "time_us": time_us, "kind": "account", "account": account}).to_string(),
+                );
+            }
+            95..99 => {
+                let identity = json!({"did": did, "handle": "walker.example", "seq": n, "time": now});
+                return Some(
+                    json!({"did": did, "time_us": time_us, "kind": "identity", "identity": identity}).to_string(),
+                );
+            }
+            _ => {
+                return Some(
+                    json!({"did": did, "time_us": time_us, "kind": "sync", "sync": {"rev": "3n"}}).to_string(),
+                );
+            }
+        };
+        let is_wanted = wanted.is_empty() || wanted.contains(&collection);
+        is_wanted.then(|| json!({"did": did, "time_us": time_us, "kind": "commit", "commit": commit}).to_string())
+    }
+
+    /// Takes connections for ever.
+    pub async fn listen(self: Arc<Self>, listener: TcpListener) {
+        while let Ok((stream, _)) = listener.accept().await {
+            let server = self.clone();
+            tokio::spawn(async move { server.serve(0, stream).await });
+        }
+    }
+
+    /// One connection to one of its hosts, from the upgrade to the end.
+    pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(&self, host: usize, stream: S) {
+        let now_ms = (self.clock)();
+        let is_down = self.tell(|told| told.down_until_ms.get(host).is_some_and(|until_ms| now_ms < *until_ms));
+        let mut query = Query::default();
+        #[allow(clippy::result_large_err, reason = "the library's signature")]
+        let upgrade = |request: &Request, answer: Response| -> Result<Response, ErrorResponse> {
+            let refuse = |status: StatusCode, text: &str| {
+                let mut answer = ErrorResponse::new(Some(text.to_owned()));
+                *answer.status_mut() = status;
+                Err(answer)
+            };
+            if is_down {
+                return refuse(StatusCode::SERVICE_UNAVAILABLE, "warming up");
+            }
+            if request.uri().path() != "/subscribe" {
+                return refuse(StatusCode::NOT_FOUND, "no such page");
+            }
+            match Query::parse(request.uri().query().unwrap_or_default()) {
+                Ok(parsed) if parsed.compress && self.script.dictionary.is_none() => {
+                    refuse(StatusCode::BAD_REQUEST, "this server does not compress")
+                }
+                Ok(parsed) => {
+                    query = parsed;
+                    Ok(answer)
+                }
+                Err(text) => refuse(StatusCode::BAD_REQUEST, text),
+            }
+        };
+        let Ok(ws) = accept_hdr_async(stream, upgrade).await else { return };
+        let number = self.tell(|told| {
+            told.cursors.push(query.cursor_us);
+            told.cursors.len() as u64
+        });
+        let skew_us = self.script.skew_us.get(host).copied().unwrap_or(0);
+        let dice = Dice::of(&[self.script.seed, number, 3]);
+        Connection { server: self, host, skew_us, query, ws, dice, until_trouble: 0 }.run().await;
+    }
+}
+
+#[derive(Debug, Default)]
+struct Query {
+    collections: Vec<String>,
+    cursor_us: Option<i64>,
+    compress: bool,
+}
+
+impl Query {
+    fn parse(text: &str) -> Result<Self, &'static str> {
+        let mut query = Self::default();
+        for (key, value) in text.split('&').filter_map(|pair| pair.split_once('=')) {
+            match key {
+                "wantedCollections" => query.collections.push(value.to_owned()),
+                "cursor" => query.cursor_us = Some(value.parse().map_err(|_| "invalid cursor")?),
+                "compress" => query.compress = value == "true",
+                _ => (),
+            }
+        }
+        if query.collections.len() > MAX_COLLECTIONS { Err("too many wanted collections") } else { Ok(query) }
+    }
+}
+
+struct Connection<'s, S> {
+    server: &'s Jetstream,
+    host: usize,
+    skew_us: i64,
+    query: Query,
+    ws: WebSocketStream<S>,
+    dice: Dice,
+    /// Events until something goes wrong.
+    until_trouble: u64,
+}
+
+/// The connection is over.
+struct Over;
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
+    async fn run(mut self) {
+        let _ = self.stream().await;
+    }
+
+    fn now_us(&self) -> i64 {
+        (self.server.clock)() * 1000
+    }
+
+    async fn stream(&mut self) -> Result<(), Over> {
+        let now_us = self.now_us();
+        let oldest_us = now_us - self.server.script.retention.as_micros() as i64;
+        // A cursor in the future means from now on.
+        let from_us = self.query.cursor_us.map(|us| us - self.skew_us).filter(|us| *us <= now_us).unwrap_or(now_us);
+        let mut next = self.server.first_from(from_us.max(oldest_us));
+        self.until_trouble = self.draw();
+        let mut ping_at = Instant::now() + PING_EVERY;
+        loop {
+            let mut sent = 0;
+            while sent < BATCH && self.server.time_us(next) <= self.now_us() {
+                if self.until_trouble == 0 {
+                    self.until_trouble = self.draw();
+                    self.go_wrong(&mut next).await?;
+                    continue;
+                }
+                self.until_trouble -= 1;
+                sent += 1;
+                self.event(next).await?;
+                next += 1;
+            }
+            self.flush().await?;
+            let until_next = Duration::from_micros((self.server.time_us(next) - self.now_us()).max(0) as u64);
+            // The clock counts milliseconds, as the timers do.
+            let wake_at = (Instant::now() + until_next + Duration::from_millis(1)).min(ping_at);
+            loop {
+                if Instant::now() >= ping_at {
+                    self.send(Message::Ping("are you there?".into())).await?;
+                    self.flush().await?;
+                    ping_at = Instant::now() + PING_EVERY;
+                }
+                let heard = if sent == BATCH {
+                    // More waits.
+                    match self.ws.next().now_or_never() {
+                        Some(heard) => heard,
+                        None => break,
+                    }
+                } else {
+                    tokio::select! {
+                        heard = self.ws.next() => heard,
+                        () = sleep_until(wake_at) => break,
+                    }
+                };
+                match heard {
+                    Some(Ok(Message::Pong(_))) => self.server.tell(|told| told.pongs += 1),
+                    Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(Over),
+                    Some(Ok(_)) => (),
+                }
+            }
+        }
+    }
+
+    fn draw(&mut self) -> u64 {
+        let script = &self.server.script;
+        let is_calm = script.calm_from_ms.is_some_and(|from_ms| (self.server.clock)() >= from_ms);
+        if script.troubles.is_empty() || is_calm { u64::MAX } else { 1 + self.dice.below(2 * script.every_events) }
+    }
+
+    async fn event(&mut self, n: u64) -> Result<(), Over> {
+        if self.server.script.poison == Some(n) {
+            return self.raw(b"\x81\x04{\xff\xfe}").await;
+        }
+        let Some(text) = self.server.event(n, self.skew_us, &self.query.collections) else { return Ok(()) };
+        self.text(text).await
+    }
+
+    async fn text(&mut self, text: String) -> Result<(), Over> {
+        self.server.tell(|told| told.sent += 1);
+        let message = match (&self.server.script.dictionary, self.query.compress) {
+            (Some(dictionary), true) => {
+                let mut zstd = zstd::bulk::Compressor::with_dictionary(3, dictionary).map_err(|_| Over)?;
+                Message::binary(zstd.compress(text.as_bytes()).map_err(|_| Over)?)
+            }
+            _ => Message::text(text),
+        };
+        self.send(message).await
+    }
+
+    async fn send(&mut self, message: Message) -> Result<(), Over> {
+        match timeout(WRITE_DEADLINE, self.ws.feed(message)).await {
+            Ok(done) => done.map_err(|_| Over),
+            Err(_) => self.slow(),
+        }
+    }
+
+    async fn flush(&mut self) -> Result<(), Over> {
+        match timeout(WRITE_DEADLINE, self.ws.flush()).await {
+            Ok(done) => done.map_err(|_| Over),
+            Err(_) => self.slow(),
+        }
+    }
+
+    fn slow(&self) -> Result<(), Over> {
+        self.server.tell(|told| told.slow += 1);
+        Err(Over)
+    }
+
+    /// Bytes past the websocket.
+    async fn raw(&mut self, bytes: &[u8]) -> Result<(), Over> {
+        self.flush().await?;
+        self.ws.get_mut().write_all(bytes).await.map_err(|_| Over)?;
+        self.ws.get_mut().flush().await.map_err(|_| Over)
+    }
+
+    async fn go_wrong(&mut self, next: &mut u64) -> Result<(), Over> {
+        let time_us = self.server.time_us(*next) + self.skew_us;
+        match *self.dice.pick(&self.server.script.troubles) {
+            Trouble::GoAway => {
+                let until_ms = (self.server.clock)() + self.dice.below(20_000) as i64;
+                self.server.tell(|told| {
+                    let hosts = told.down_until_ms.len().max(self.host + 1);
+                    told.down_until_ms.resize(hosts, i64::MIN);
+                    told.down_until_ms[self.host] = until_ms;
+                });
+                let close = CloseFrame { code: CloseCode::Away, reason: "server shutting down".into() };
+                let _ = timeout(WRITE_DEADLINE, self.ws.close(Some(close))).await;
+                Err(Over)
+            }
+            Trouble::Cut => {
+                self.flush().await?;
+                Err(Over)
+            }
+            Trouble::HalfFrame => {
+                self.raw(b"\x81\x7e\x01\x00{\"did\":\"did:plc:").await?;
+                Err(Over)
+            }
+            Trouble::BadUtf8 => self.raw(b"\x81\x04{\xff\xfe}").await,
+            Trouble::Silence => {
+                self.flush().await?;
+                sleep(Duration::from_secs(10 + self.dice.below(90))).await;
+                Ok(())
+            }
+            Trouble::Quiet => {
+                for _ in 0..1 + self.dice.below(20) {
+                    self.send(Message::Ping("".into())).await?;
+                    self.flush().await?;
+                    sleep(Duration::from_secs(10)).await;
+                }
+                Ok(())
+            }
+            Trouble::Garbage => {
+                let text = "{\"did\":\"did:plc:nobody\",\"time_us\":17000000000,\"kind\":\"commit\",\"commit\":{";
+                self.text(text.into()).await
+            }
+            Trouble::Long => self.text(notice(time_us, 1_000_000)).await,
+            Trouble::TooLong => self.text(notice(time_us, 2_000_000)).await,
+            Trouble::Repeat => {
+                *next = next.saturating_sub(self.dice.below(50));
+                Ok(())
+            }
+        }
+    }
+}
+
+/// A notice of this many bytes and some.
+fn notice(time_us: i64, bytes: usize) -> String {
+    json!({"did": "did:plc:nobody", "time_us": time_us, "kind": "identity", "identity": {"handle": "x".repeat(bytes)}})
+        .to_string()
+}
+
+fn did(dice: &mut Dice) -> String {
+    // Some write much, most little.
+    let (range, author) = (1 + dice.below(2000), dice.below(2000));
+    format!("did:plc:{:024}", author % range)
+}
+
+/// What an author's program says of the time: it may say anything.
+fn wild_time(dice: &mut Dice, time_us: i64) -> String {
+    match dice.below(10) {
+        0 => "1970-01-01T00:00:00Z".into(),
+        1 => "2097-12-31T23:59:59.999Z".into(),
+        2 => "yesterday".into(),
+        _ => rfc3339(time_us / 1000 - dice.below(3000) as i64),
+    }
+}
+
+const WORDS: &[&str] = &[
+    "harbour",
+    "sunrise",
+    "match",
+    "tonight",
+    "rain",
+    "tomorrow",
+    "Montréal",
+    "métro",
+    "bus",
+    "coffee",
+    "déjà vu",
+    "東京",
+    "🚀",
+    "train",
+    "concert",
+    "strike",
+    "goal",
+    "bridge",
+    "snow",
+    "Paris",
+];
+const TAGS: &[&str] = &["wx", "GoHabsGo", "Montréal", "photo", "東京", "news", "Jazz"];
+const HOSTS: &[&str] = &["news.example", "www.video.example", "bsky.app", "blog.example:8080"];
+
+fn post(dice: &mut Dice, time_us: i64) -> Value {
+    let words: Vec<_> = (0..3 + dice.below(8)).map(|_| *dice.pick(WORDS)).collect();
+    let text = words.join(" ");
+    let mut record = json!({"$type": POST, "text": text, "createdAt": wild_time(dice, time_us)});
+    match dice.below(6) {
+        0 => (),
+        1 => record["langs"] = json!([]),
+        2 => record["langs"] = json!(["fr-CA", "en"]),
+        3 => record["langs"] = json!(["fr"]),
+        _ => record["langs"] = json!(["en"]),
+    }
+    if dice.percent(40) {
+        let kind = |name: &str| format!("app.bsky.richtext.facet#{name}");
+        let tag = json!({"$type": kind("tag"), "tag": dice.pick(TAGS)});
+        let link = json!({"$type": kind("link"), "uri": format!("https://{}/a", dice.pick(HOSTS))});
+        let mention = json!({"$type": kind("mention"), "did": did(dice)});
+        let facet = |features: Vec<Value>| json!({"index": {"byteStart": 0, "byteEnd": 90_000}, "features": features});
+        record["facets"] = match dice.below(4) {
+            0 => json!([facet(vec![tag, link])]),
+            1 => json!([facet(vec![mention]), facet(vec![json!({"$type": kind("tag"), "tag": "$ABC"})])]),
+            2 => json!([facet(vec![]), facet(vec![json!({"$type": kind("new"), "tag": 5.5_f64.to_string()})])]),
+            _ => json!([facet(vec![tag]), facet(vec![link]), facet(vec![mention])]),
+        };
+    }
+    if dice.percent(10) {
+        record["tags"] = json!([dice.pick(TAGS), "harbour"]);
+    }
+    let about = |collection: &str| json!({"uri": format!("at://did:plc:nobody/{collection}/3maaaaaaaaa22"), "cid": "bafyreinobody"});
+    if dice.percent(35) {
+        record["reply"] = json!({"root": about(POST), "parent": about(POST)});
+    }
+    match dice.below(20) {
+        0 => record["embed"] = json!({"$type": "app.bsky.embed.record", "record": about(POST)}),
+        1 => record["embed"] = json!({"$type": "app.bsky.embed.record", "record": about("app.bsky.graph.list")}),
+        2 => {
+            record["embed"] = json!({"$type": "app.bsky.embed.recordWithMedia",
+                "record": {"$type": "app.bsky.embed.record", "record": about(POST)},
+                "media": {"$type": "app.bsky.embed.images", "images": [{"alt": "", "image": {"size": 1}}]}});
+        }
+        3 | 4 => {
+            let uri = format!("https://{}/b", dice.pick(HOSTS));
+            record["embed"] =
+                json!({"$type": "app.bsky.embed.external", "external": {"uri": uri, "title": "t", "description": ""}});
+        }
+        _ => (),
+    }
+    record
+}
+
+/// Connects a client to a server in this process, without sockets: `ws://host0` is its first host,
+/// `ws://host1` the next. Of a hundred connections, `refused_percent` fail.
+pub struct InProcess {
+    /// The server.
+    pub server: Arc<Jetstream>,
+    /// From 0 to 100.
+    pub refused_percent: u64,
+    /// Bytes between server and client.
+    pub buffer_bytes: usize,
+    dice: Mutex<Dice>,
+}
+
+impl InProcess {
+    /// With a buffer as a kernel has it.
+    #[must_use]
+    pub fn new(server: &Arc<Jetstream>, refused_percent: u64) -> Self {
+        let dice = Mutex::new(Dice::of(&[server.script.seed, 4]));
+        Self { server: server.clone(), refused_percent, buffer_bytes: 64 << 10, dice }
+    }
+}
+
+impl Dial for InProcess {
+    type Stream = DuplexStream;
+
+    async fn dial(&self, host: &str, _port: u16) -> io::Result<DuplexStream> {
+        sleep(Duration::from_millis(20)).await;
+        let is_refused = self.dice.lock().unwrap_or_else(PoisonError::into_inner).percent(self.refused_percent);
+        let number = host.strip_prefix("host").and_then(|number| number.parse().ok());
+        let Some(number) = number.filter(|_| !is_refused) else {
+            return Err(io::ErrorKind::ConnectionRefused.into());
+        };
+        let (ours, theirs) = duplex(self.buffer_bytes);
+        let server = self.server.clone();
+        tokio::spawn(async move { server.serve(number, theirs).await });
+        Ok(ours)
+    }
+}

@@ -1,0 +1,493 @@
+//! A Mastodon server that does what it is told, and goes wrong as it is told.
+//!
+//! What it sends follows from a seed alone, so two runs see the same statuses.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::fmt::Write;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use birdsong_domain::time::rfc3339;
+use birdsong_sources::live::Clock;
+use bytes::Bytes;
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep};
+
+use super::dice::Dice;
+
+/// How often the server sends a heartbeat.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+/// Most statuses on a page.
+const PAGE: usize = 40;
+/// Statuses of other servers arrive up to this late, under an id that tells when they were written.
+const LATEST_MS: i64 = 8_000;
+
+/// What goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// The connection breaks.
+    Cut,
+    /// It breaks within a line.
+    HalfLine,
+    /// The server ends the stream in good order.
+    End,
+    /// It breaks, and the next answers for some seconds are errors.
+    Down,
+    /// Nothing for 100 s, not even heartbeats; then it breaks.
+    Silence,
+    /// An update that is not UTF-8.
+    BadUtf8,
+    /// An update that is no whole JSON.
+    Garbage,
+    /// An event of nearly a megabyte.
+    Long,
+    /// An event of two.
+    TooLong,
+    /// Events of kinds that are not known, comments, and lines that end with `\r\n`.
+    Odd,
+}
+
+impl Trouble {
+    /// Every kind.
+    pub const ALL: [Self; 10] = [
+        Self::Cut,
+        Self::HalfLine,
+        Self::End,
+        Self::Down,
+        Self::Silence,
+        Self::BadUtf8,
+        Self::Garbage,
+        Self::Long,
+        Self::TooLong,
+        Self::Odd,
+    ];
+}
+
+/// What is sent, and what goes wrong.
+#[derive(Clone, Debug)]
+pub struct Script {
+    /// Of the statuses and of the troubles.
+    pub seed: u64,
+    /// Time of the first event, in milliseconds.
+    pub start_ms: i64,
+    /// Events a second.
+    pub per_sec: u32,
+    /// Number of the first event behind which there are only heartbeats.
+    pub until: Option<u64>,
+    /// The access token that it wants, if any.
+    pub token: Option<String>,
+    /// From when on the token is no longer good, in milliseconds.
+    pub revoked_from_ms: Option<i64>,
+    /// Troubles to choose from; none is a calm server.
+    pub troubles: Vec<Trouble>,
+    /// Events between two troubles, on average.
+    pub every_events: u64,
+    /// No troubles from this time on, in milliseconds.
+    pub calm_from_ms: Option<i64>,
+    /// What `/api/v2/instance` gives as the streaming address.
+    pub streaming: Option<String>,
+    /// Status of the timeline when it is not for us.
+    pub timeline_status: Option<u16>,
+}
+
+impl Script {
+    /// A calm server without a token whose first event is at `start_ms`.
+    #[must_use]
+    pub fn calm(seed: u64, start_ms: i64, per_sec: u32) -> Self {
+        Self {
+            seed,
+            start_ms,
+            per_sec,
+            until: None,
+            token: None,
+            revoked_from_ms: None,
+            troubles: vec![],
+            every_events: 100,
+            calm_from_ms: None,
+            streaming: None,
+            timeline_status: None,
+        }
+    }
+}
+
+/// What a server saw of its clients.
+#[derive(Clone, Debug, Default)]
+pub struct Told {
+    /// Streams opened.
+    pub streams: u64,
+    /// Pages of the timeline given.
+    pub pages: u64,
+    /// Paths asked for, with the number of requests.
+    pub paths: HashMap<String, u64>,
+    down_until_ms: i64,
+}
+
+/// One event of the stream.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// A new status.
+    Update(Value),
+    /// A status was changed.
+    Edit(Value),
+    /// A status is gone; often one that nobody here has seen.
+    Delete(String),
+}
+
+/// The server.
+pub struct Instance {
+    script: Script,
+    clock: Clock,
+    told: Mutex<Told>,
+}
+
+impl Instance {
+    /// A server that has the events up to `clock`.
+    #[must_use]
+    pub fn new(script: Script, clock: Clock) -> Arc<Self> {
+        Arc::new(Self { script, clock, told: Mutex::default() })
+    }
+
+    /// What it saw until now.
+    #[must_use]
+    pub fn told(&self) -> Told {
+        self.tell(|told| told.clone())
+    }
+
+    fn tell<T>(&self, change: impl FnOnce(&mut Told) -> T) -> T {
+        change(&mut self.told.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// When event `n` reaches this server, in milliseconds.
+    #[must_use]
+    pub fn time_ms(&self, n: u64) -> i64 {
+        let gap_ms = self.gap_ms();
+        self.script.start_ms + n as i64 * gap_ms + Dice::of(&[self.script.seed, n, 1]).below(gap_ms as u64) as i64
+    }
+
+    fn gap_ms(&self) -> i64 {
+        (1000 / i64::from(self.script.per_sec)).max(1)
+    }
+
+    /// Number of the first event at or behind this time.
+    #[must_use]
+    pub fn first_from(&self, time_ms: i64) -> u64 {
+        let mut n = ((time_ms - self.script.start_ms) / self.gap_ms() - 1).max(0) as u64;
+        while self.time_ms(n) < time_ms {
+            n += 1;
+        }
+        n
+    }
+
+    /// Event `n`; `None` when there are no more.
+    #[must_use]
+    pub fn event(&self, n: u64) -> Option<Event> {
+        if self.script.until.is_some_and(|until| n >= until) {
+            return None;
+        }
+        let dice = &mut Dice::of(&[self.script.seed, n, 2]);
+        let roll = dice.below(100);
+        let status = self.status(n, dice);
+        Some(match roll {
+            0..75 => Event::Update(status),
+            75..85 => Event::Edit(status),
+            _ => Event::Delete(format!("{}", n << 20)),
+        })
+    }
+
+    /// The time inside the id of status `n`.
+    fn id_ms(&self, n: u64) -> i64 {
+        let dice = &mut Dice::of(&[self.script.seed, n, 5]);
+        let late_ms = if dice.percent(30) { dice.below(LATEST_MS as u64) as i64 } else { 0 };
+        self.time_ms(n) - late_ms
+    }
+
+    fn id(&self, n: u64) -> String {
+        ((self.id_ms(n) as u64) << 16 | (n & 0xffff)).to_string()
+    }
+
+    fn status(&self, n: u64, dice: &mut Dice) -> Value {
+        let author = dice.below(500);
+        let host = ["here.example", "remote.example", "other.example"][(author % 3) as usize];
+        let created = match dice.below(20) {
+            0 => "1999-01-01T00:00:00.000Z".into(),
+            1 => "2091-01-01T00:00:00.000Z".into(),
+            _ => rfc3339(self.time_ms(n)),
+        };
+        let mut content = String::from("<p>");
+        for _ in 0..3 + dice.below(6) {
+            let _ = write!(content, "{} ", dice.pick(&WORDS));
+        }
+        let mut tags = vec![];
+        if dice.percent(40) {
+            let tag = *dice.pick(&TAGS);
+            let _ = write!(
+                content,
+                "<a href=\"https://{host}/tags/{tag}\" class=\"mention hashtag\" rel=\"tag\">#<span>{tag}</span></a>"
+            );
+            tags.push(json!({"name": tag, "url": format!("https://{host}/tags/{tag}")}));
+        }
+        if dice.percent(20) {
+            content.push_str("<br /><a href=\"https://www.news.example/a?b=1&amp;c=2\" rel=\"nofollow\">news</a>");
+        }
+        content.push_str("</p>");
+        let quote = match dice.below(20) {
+            0 => json!({"state": "accepted", "quoted_status": {"id": "1", "content": "<p>words</p>"}}),
+            1 => json!({"state": "revoked", "quoted_status": null}),
+            _ => Value::Null,
+        };
+        let language = *dice.pick(&[Some("en"), Some("fr"), Some("fr-CA"), Some("ja"), None]);
+        json!({
+            "id": self.id(n), "uri": format!("https://{host}/users/u{author}/statuses/{n}"),
+            "url": format!("https://{host}/@u{author}/{n}"), "created_at": created, "edited_at": null,
+            "in_reply_to_id": if dice.percent(20) { Value::from("1") } else { Value::Null },
+            "in_reply_to_account_id": null, "visibility": "public", "sensitive": false,
+            "spoiler_text": if dice.percent(5) { "métro" } else { "" }, "language": language, "content": content,
+            "reblog": null, "quote": quote,
+            "account": {"id": author.to_string(), "username": format!("u{author}"), "acct": format!("u{author}@{host}"),
+                "url": format!("https://{host}/@u{author}"), "bot": false, "noindex": author.is_multiple_of(50)},
+            "mentions": if dice.percent(20) { json!([{"id": "5", "acct": "p@other.example"}]) } else { json!([]) },
+            "tags": tags, "media_attachments": [], "emojis": [],
+            "card": if dice.percent(10) { json!({"url": "https://video.example/v", "title": "t"}) } else { Value::Null },
+            "poll": null, "replies_count": 0, "reblogs_count": 0, "favourites_count": 0, "quotes_count": 0
+        })
+    }
+
+    /// Its routes: stream, timeline and instance.
+    pub fn router(self: &Arc<Self>) -> Router {
+        Router::new()
+            .route("/api/v2/instance", get(instance))
+            .route("/api/v1/streaming/public", get(stream))
+            .route("/api/v1/streaming/public/local", get(stream))
+            .route("/api/v1/streaming/public/remote", get(stream))
+            .route("/api/v1/streaming/hashtag", get(stream))
+            .route("/api/v1/streaming/{other}", get(|| async { error(400, "Unknown channel requested") }))
+            .route("/api/v1/timelines/public", get(timeline))
+            .route("/api/v1/timelines/tag/{tag}", get(timeline))
+            .with_state(self.clone())
+    }
+
+    /// Takes connections for ever.
+    ///
+    /// # Errors
+    /// When the listener fails.
+    pub async fn listen(self: Arc<Self>, listener: tokio::net::TcpListener) -> io::Result<()> {
+        axum::serve(listener, self.router()).await
+    }
+
+    /// Whether a request may not be answered, and how.
+    fn refusal(&self, path: &str, headers: &HeaderMap) -> Option<Response> {
+        let now_ms = (self.clock)();
+        let (down_until_ms, requests) = self.tell(|told| {
+            let requests = told.paths.entry(path.to_owned()).or_default();
+            *requests += 1;
+            (told.down_until_ms, *requests)
+        });
+        if now_ms < down_until_ms {
+            let status = *Dice::of(&[self.script.seed, requests, 6]).pick(&[429, 500, 502, 503]);
+            return Some(error(status, "not now"));
+        }
+        let wanted = self.script.token.as_ref().map(|token| format!("Bearer {token}"));
+        let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        let is_revoked = self.script.revoked_from_ms.is_some_and(|from_ms| now_ms >= from_ms);
+        (wanted.is_some() && (given != wanted.as_deref() || is_revoked)).then(|| error(401, "Invalid access token"))
+    }
+
+    fn draw(&self, dice: &mut Dice) -> u64 {
+        let is_calm = self.script.calm_from_ms.is_some_and(|from_ms| (self.clock)() >= from_ms);
+        if self.script.troubles.is_empty() || is_calm { u64::MAX } else { 1 + dice.below(2 * self.script.every_events) }
+    }
+
+    /// Writes the stream until the client is gone or something goes wrong.
+    async fn write(&self, out: &Out, number: u64) -> Result<(), Over> {
+        let dice = &mut Dice::of(&[self.script.seed, number, 3]);
+        let mut next = self.first_from((self.clock)());
+        let mut until_trouble = self.draw(dice);
+        out.text(":)\n").await?;
+        let mut beat_at = Instant::now() + HEARTBEAT;
+        loop {
+            let now_ms = (self.clock)();
+            if self.script.revoked_from_ms.is_some_and(|from_ms| now_ms >= from_ms) {
+                return Ok(());
+            }
+            while self.time_ms(next) <= now_ms {
+                if until_trouble == 0 {
+                    until_trouble = self.draw(dice);
+                    self.go_wrong(out, dice).await?;
+                    continue;
+                }
+                until_trouble -= 1;
+                match self.event(next) {
+                    Some(Event::Update(status)) => out.event("update", &status.to_string()).await?,
+                    Some(Event::Edit(status)) => out.event("status.update", &status.to_string()).await?,
+                    Some(Event::Delete(id)) => out.event("delete", &id).await?,
+                    None => (),
+                }
+                next += 1;
+            }
+            if Instant::now() >= beat_at {
+                out.text(":thump\n").await?;
+                beat_at += HEARTBEAT;
+            }
+            let wait = Duration::from_millis((self.time_ms(next) - (self.clock)()).max(1) as u64);
+            tokio::select! {
+                () = sleep(wait.min(beat_at.saturating_duration_since(Instant::now()))) => (),
+                () = out.0.closed() => return Err(Over),
+            }
+        }
+    }
+
+    async fn go_wrong(&self, out: &Out, dice: &mut Dice) -> Result<(), Over> {
+        match *dice.pick(&self.script.troubles) {
+            Trouble::Cut => out.cut().await,
+            Trouble::HalfLine => {
+                out.text("event: update\ndata: {\"id\":\"1\",\"uri\":\"https://rem").await?;
+                out.cut().await
+            }
+            Trouble::End => Err(Over),
+            Trouble::Down => {
+                let until_ms = (self.clock)() + 1000 + dice.below(20_000) as i64;
+                self.tell(|told| told.down_until_ms = until_ms);
+                out.cut().await
+            }
+            Trouble::Silence => {
+                tokio::select! {
+                    () = sleep(Duration::from_secs(100)) => (),
+                    () = out.0.closed() => (),
+                }
+                out.cut().await
+            }
+            Trouble::BadUtf8 => out.bytes(b"event: update\ndata: {\"id\":\"1\",\"uri\":\"\xff\xfe\"}\n\n").await,
+            Trouble::Garbage => out.event("update", "{\"id\":\"1\",\"uri\":\"https://x").await,
+            Trouble::Long => out.event("announcement", &json!({"content": "x".repeat(1_000_000)}).to_string()).await,
+            Trouble::TooLong => out.event("update", &json!({"content": "x".repeat(2_000_000)}).to_string()).await,
+            Trouble::Odd => {
+                out.text(":\n\n\n: a comment\r\nevent: new.kind\r\ndata: 1\r\ndata: 2\r\n\r\nretry: 5\n\n").await
+            }
+        }
+    }
+}
+
+/// The stream is over.
+struct Over;
+
+/// The body of an answer.
+struct Out(mpsc::Sender<io::Result<Bytes>>);
+
+impl Out {
+    async fn bytes(&self, bytes: &'static [u8]) -> Result<(), Over> {
+        self.0.send(Ok(Bytes::from_static(bytes))).await.map_err(|_| Over)
+    }
+
+    async fn text(&self, text: &'static str) -> Result<(), Over> {
+        self.bytes(text.as_bytes()).await
+    }
+
+    /// In two chunks, cut somewhere.
+    async fn event(&self, name: &str, data: &str) -> Result<(), Over> {
+        let mut bytes = Bytes::from(format!("event: {name}\ndata: {data}\n\n"));
+        let rest = bytes.split_off(bytes.len() * 2 / 3);
+        self.0.send(Ok(bytes)).await.map_err(|_| Over)?;
+        self.0.send(Ok(rest)).await.map_err(|_| Over)
+    }
+
+    async fn cut(&self) -> Result<(), Over> {
+        let _ = self.0.send(Err(io::ErrorKind::ConnectionReset.into())).await;
+        Err(Over)
+    }
+}
+
+fn error(status: u16, text: &str) -> Response {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    (status, axum::Json(json!({"error": text}))).into_response()
+}
+
+async fn instance(State(server): State<Arc<Instance>>) -> Response {
+    let urls = server.script.streaming.as_ref().map_or(json!({}), |streaming| json!({"streaming": streaming}));
+    axum::Json(json!({"domain": "here.example", "configuration": {"urls": urls}})).into_response()
+}
+
+async fn stream(State(server): State<Arc<Instance>>, uri: axum::http::Uri, headers: HeaderMap) -> Response {
+    if let Some(refusal) = server.refusal(uri.path(), &headers) {
+        return refusal;
+    }
+    let number = server.tell(|told| {
+        told.streams += 1;
+        told.streams
+    });
+    let (out, mut chunks) = mpsc::channel(64);
+    tokio::spawn(async move {
+        let _ = server.write(&Out(out), number).await;
+    });
+    let body = Body::from_stream(futures_util::stream::poll_fn(move |context| chunks.poll_recv(context)));
+    ([(header::CONTENT_TYPE, "text/event-stream")], body).into_response()
+}
+
+async fn timeline(
+    State(server): State<Arc<Instance>>,
+    Query(query): Query<HashMap<String, String>>,
+    uri: axum::http::Uri,
+    headers: HeaderMap,
+) -> Result<Response, Infallible> {
+    if let Some(refusal) = server.refusal(uri.path(), &headers) {
+        return Ok(refusal);
+    }
+    if let Some(status) = server.script.timeline_status {
+        return Ok(error(status, "This method requires an authenticated user"));
+    }
+    server.tell(|told| told.pages += 1);
+    let min_id: u64 = query.get("min_id").and_then(|id| id.parse().ok()).unwrap_or(0);
+    let limit = query.get("limit").and_then(|limit| limit.parse().ok()).unwrap_or(20).min(PAGE);
+    let now_ms = (server.clock)();
+    let mut found = vec![];
+    // What arrives within the longest delay of the last one may still come before it.
+    let mut full_at_ms = None;
+    for n in server.first_from((min_id >> 16) as i64).. {
+        let time_ms = server.time_ms(n);
+        if time_ms > now_ms || full_at_ms.is_some_and(|full_at_ms| time_ms > full_at_ms + LATEST_MS) {
+            break;
+        }
+        match server.event(n) {
+            Some(Event::Update(status)) => {
+                let id: u64 = server.id(n).parse().unwrap_or(0);
+                if id > min_id {
+                    found.push((id, status));
+                    if found.len() == limit {
+                        full_at_ms = Some(time_ms);
+                    }
+                }
+            }
+            Some(_) => (),
+            None => break,
+        }
+    }
+    found.sort_by_key(|(id, _)| *id);
+    let page: Vec<_> = found.into_iter().take(limit).rev().map(|(_, status)| status).collect();
+    Ok(axum::Json(page).into_response())
+}
+
+const WORDS: [&str; 14] = [
+    "harbour",
+    "sunrise",
+    "match",
+    "tonight",
+    "rain &amp; snow",
+    "Montréal",
+    "métro",
+    "coffee",
+    "déjà vu",
+    "東京",
+    "🚀",
+    "train",
+    "strike",
+    "bridge",
+];
+const TAGS: [&str; 6] = ["wx", "gohabsgo", "montréal", "photo", "東京", "jazz"];
