@@ -68,10 +68,11 @@ deploy: ## to AWS: make deploy ENV=prod (docs/deploy.md)
 destroy: ## all that make deploy made: make destroy ENV=prod
 	scripts/deploy.sh destroy $(ENV)
 
-bench: ## speed of the hot paths, of a whole replay in memory, and of the functions' cold starts
+bench: ## speed of the hot paths, of a replay in memory, of the X client, and of the functions' cold starts
 	cargo bench --workspace --locked
 	cargo run --release --locked --example corpus -p birdsong-sources -- 1000000 > target/corpus.ndjson
 	cargo run --release --locked -- replay --memory --everything all target/corpus.ndjson | tail -3
+	cargo run --release --locked --example load -p birdsong-streamer -- 1000000
 	cargo build --release --locked --package birdsong-aws --bins
 	cargo build --release --locked --package birdsong-aws --example hello
 	cargo run --release --locked --package birdsong-aws --example cold_start
