@@ -106,9 +106,12 @@ impl TopK {
     /// Takes in another sketch; its error adds to ours.
     pub fn merge(&mut self, other: &Self) {
         self.error += other.error;
-        // In key order, so that merging is the same whatever order a hash map walks in.
-        for (key, theirs) in sorted(&other.counters) {
-            let ours = self.counters.entry(key.into()).or_default();
+        // Each item by itself, so the order in which the hash map walks does not show.
+        for (key, theirs) in &other.counters {
+            let Some(ours) = self.counters.get_mut(key) else {
+                self.counters.insert(key.clone(), theirs.clone());
+                continue;
+            };
             ours.count += theirs.count;
             for (written, times) in &theirs.forms {
                 ours.saw(key, written, *times);
@@ -172,7 +175,9 @@ impl TopK {
     pub fn decode(capacity: usize, reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let mut sketch = Self::new(capacity);
         sketch.error = reader.u64()?;
-        for _ in 0..reader.u64()? {
+        let items = reader.u64()?;
+        sketch.counters.reserve(usize::try_from(items).unwrap_or(usize::MAX).min(sketch.capacity));
+        for _ in 0..items {
             let key = reader.text()?;
             let count = reader.u64()?;
             let mut forms = Vec::new();
