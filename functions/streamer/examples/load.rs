@@ -71,6 +71,9 @@ impl Aside for Nowhere {
     }
 }
 
+/// As many as `birdsong stream` remembers.
+const REMEMBERED_POSTS: usize = 1 << 17;
+
 fn clock() -> Clock {
     let since = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Arc::new(move || since().as_millis() as i64)
@@ -104,7 +107,7 @@ async fn load(address: &str, lines: u64) -> Result<(), AnyError> {
     let client = X::new(Network::new(false)?, regions.clone(), AuthorKey([7; 16]), options, clock())?;
     let (log, board) = (Arc::new(Counting::default()), Arc::new(Board::default()));
     let outbox = Outbox::open(None, OutboxLimits::default())?;
-    let start = live::start(&*log, &*log, x::NAME, &outbox, 1_000_000, clock()()).await?;
+    let start = live::start(&*log, &*log, x::NAME, &outbox, REMEMBERED_POSTS, clock()()).await?;
     let (mut feeder, inbox) = live::feeder(x::NAME, &regions, &clock(), &board);
     let pipe = Pipe {
         source: x::NAME.into(),
