@@ -116,8 +116,15 @@ outputs)
     ;;
 destroy)
     stop_streamer
-    # LocalStack deletes a bucket's objects and breaks the answer off; asked again, it misses them (EMULATORS.md).
-    try_destroy || { grep -q 'NoSuchVersion: ' "$run/destroy.log" && try_destroy; } || { tail -n 40 "$run/destroy.log" >&2 && exit 1; }
+    # LocalStack deletes what is in a bucket, is asked again, and misses it then (EMULATORS.md): once for a bucket's
+    # versions, once for its delete markers.
+    for attempt in 1 2 3 4; do
+        ! try_destroy || break
+        if ((attempt == 4)) || ! grep -q 'NoSuchVersion: ' "$run/destroy.log"; then
+            tail -n 40 "$run/destroy.log" >&2
+            exit 1
+        fi
+    done
     grep -E '^Destroy complete' "$run/destroy.log" >&2
     ;;
 down)
