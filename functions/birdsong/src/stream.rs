@@ -101,11 +101,7 @@ impl<L: PostLog + 'static, S: Settings + 'static> Streamer<L, S> {
                 let ended = streamer.one(source, aside).await;
                 if let Err(error) = &ended {
                     tracing::error!(source = name, "the source failed: {error:#}");
-                    streamer.board.tell(&name, |state| {
-                        state.state = "stopped".into();
-                        state.reason = Some(format!("{error:#}"));
-                        state.connected_since = None;
-                    });
+                    streamer.board.stopped(&name, format!("{error:#}"));
                 }
                 ended
             });
@@ -162,7 +158,7 @@ impl<L: PostLog + 'static, S: Settings + 'static> Streamer<L, S> {
         let ended = ended?;
         if let Some(error) = refused {
             tracing::error!(source = name, "the source stopped: {error}");
-            self.board.refused(&name, error.to_string());
+            self.board.stopped(&name, error.to_string());
         }
         Ok(ended)
     }

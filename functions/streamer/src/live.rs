@@ -75,8 +75,8 @@ impl Board {
         self.stand(source, |standing| change(&mut standing.state));
     }
 
-    /// A source does not let us in: it is over until the next start, and only people can mend that.
-    pub fn refused(&self, source: &str, reason: String) {
+    /// A source is over until the next start: it does not let us in, or it failed.
+    pub fn stopped(&self, source: &str, reason: String) {
         self.stand(source, |standing| {
             standing.state.state = "stopped".into();
             standing.state.reason = Some(reason);
