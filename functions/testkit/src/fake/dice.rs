@@ -29,6 +29,11 @@ impl Dice {
         self.draw() % end.max(1)
     }
 
+    /// From 0 up to and without 1.
+    pub fn share(&mut self) -> f64 {
+        self.below(1 << 32) as f64 / (1u64 << 32) as f64
+    }
+
     /// Yes in `n` of a hundred cases.
     pub fn percent(&mut self, n: u64) -> bool {
         self.below(100) < n

@@ -1,0 +1,502 @@
+//! A fake of the X API v2: rules, the filtered stream with all its troubles, and the usage.
+//!
+//! Each connection follows the next part of a script; what is random comes from a seed. Posts are
+//! invented, made to fit the rules that are set, and, as at X, a rule with a box never matches a
+//! repost.
+
+mod rules;
+mod scripts;
+mod stream;
+
+use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use birdsong_domain::time::rfc3339;
+use birdsong_sources::live::Clock;
+use birdsong_sources::x::rules::MAX_RULES;
+use bytes::Bytes;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::dice::Dice;
+use rules::SetRule;
+
+pub use scripts::{DISCONNECTS, chaos, passing_errors, script};
+
+/// First millisecond of the platform's ids.
+const EPOCH_MS: i64 = 1_288_834_974_657;
+/// X sends something at least this often.
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
+/// X counts calls in this time.
+const LIMIT_WITHIN: Duration = Duration::from_secs(15 * 60);
+/// The longest backfill.
+const BACKFILL: Duration = Duration::from_secs(5 * 60);
+
+/// One thing that a connection does.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    /// Posts at [`Options::posts_per_s`] for so many seconds.
+    Posts(u64),
+    /// So many posts as fast as they are taken.
+    Burst(u64),
+    /// Keep-alives only, for so many seconds.
+    KeepAlives(u64),
+    /// Not a byte for so many seconds.
+    Silence(u64),
+    /// The first half of a line, then the connection is closed.
+    HalfLine,
+    /// A post that comes in two chunks, cut within a character.
+    SplitCharacter,
+    /// A line that is not UTF-8.
+    BadUtf8,
+    /// A line of more than 1 MiB.
+    LongLine,
+    /// The last so many posts again.
+    Repeat(usize),
+    /// Clocks of the posts are off by so many milliseconds more from here on.
+    ClockJump(i64),
+    /// A line of errors with this `disconnect_type`, then the connection is closed.
+    Errors(&'static str),
+    /// The connection is closed.
+    Close,
+    /// The connection breaks.
+    Break,
+}
+
+/// What one connect gets.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Connection {
+    /// The stream: these steps, then keep-alives for ever.
+    Stream(Vec<Step>),
+    /// This status with this body.
+    Answer(u16, String),
+    /// 429 until so many seconds from now, as the headers say.
+    RateLimited(i64),
+}
+
+/// How the server behaves.
+#[derive(Clone)]
+pub struct Options {
+    /// The only bearer token that is taken.
+    pub token: String,
+    /// What the connections get, in turn. The last one is what every later one gets; none at all
+    /// is a stream of keep-alives.
+    pub script: Vec<Connection>,
+    /// Posts a second, before sampling.
+    pub posts_per_s: f64,
+    /// Decides everything random.
+    pub seed: u64,
+    /// Spells the fields as X does since August 2026.
+    pub has_new_names: bool,
+    /// Times of posts, in milliseconds since 1970.
+    pub clock: Clock,
+}
+
+/// What kind of account and of day it is. The default is a self-serve account at a server that waits
+/// for a client that does not read.
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// Enterprise access: `backfill_minutes` is taken, and posts are made while nobody is connected,
+    /// too.
+    pub has_backfill: bool,
+    /// The stream is compressed for a client that takes gzip.
+    pub gzip: bool,
+    /// Bytes of posts that wait for a client which does not read. Beyond, the connection is cut and
+    /// they are dropped. With `None` no posts are made meanwhile.
+    pub queue_bytes: Option<usize>,
+    /// Longest time without a byte.
+    pub keep_alive: Duration,
+    /// Rules on one page at most.
+    pub rules_a_page: usize,
+    /// For how long a connection whose client is gone counts as open.
+    pub held: Duration,
+}
+
+impl Default for Account {
+    fn default() -> Self {
+        Self {
+            has_backfill: false,
+            gzip: false,
+            queue_bytes: None,
+            keep_alive: KEEP_ALIVE,
+            rules_a_page: MAX_RULES,
+            held: Duration::ZERO,
+        }
+    }
+}
+
+/// What the server did so far.
+#[derive(Clone, Debug, Default)]
+pub struct Delivered {
+    /// Posts handed to the client, each once, with the tag of its rule, in order.
+    pub posts: Vec<(u64, String)>,
+    /// Posts that were made and that nobody got, with the tag of their rule: dropped with the queue of
+    /// a slow reader, or made while nobody was connected. A backfill takes them out again.
+    pub missed: BTreeMap<u64, String>,
+    /// Posts that have to be paid for, by UTC day since 1970.
+    pub days: BTreeMap<i64, u64>,
+    /// Times that a post was handed over again.
+    pub repeated: u64,
+    /// Lines that nobody can read.
+    pub unreadable: u64,
+    /// Connects that became a stream.
+    pub streams: u64,
+    /// All connects, refused ones included.
+    pub connects: u64,
+    /// Connects beyond what X allows in 15 minutes.
+    pub too_many_connects: u64,
+    /// Other calls beyond what X allows in 15 minutes.
+    pub too_many_calls: u64,
+    /// Pages of rules that were listed.
+    pub pages: u64,
+    /// Parts of the script that were begun.
+    pub parts: usize,
+}
+
+/// The server alone, for whoever does not ask what it did.
+pub fn router(options: Options) -> Router {
+    FakeX::new(options).router()
+}
+
+/// The server.
+#[derive(Clone)]
+pub struct FakeX(Arc<Mutex<Server>>);
+
+impl FakeX {
+    /// A server that was never asked, with the default account.
+    #[must_use]
+    pub fn new(options: Options) -> Self {
+        Self::with(options, Account::default())
+    }
+
+    /// A server that was never asked.
+    #[must_use]
+    pub fn with(options: Options, account: Account) -> Self {
+        let dice = Dice::of(&[options.seed]);
+        Self(Arc::new(Mutex::new(Server {
+            options,
+            account,
+            dice,
+            rules: vec![],
+            next_rule: 2_050_000_000_000_000_001,
+            made: 0,
+            shift_ms: 0,
+            is_open: false,
+            held_until: Instant::now(),
+            left: None,
+            limits: Limits {
+                connects: Limit::new(50),
+                lists: Limit::new(450),
+                changes: Limit::new(100),
+                usages: Limit::new(50),
+            },
+            last: VecDeque::new(),
+            recent: VecDeque::new(),
+            got: HashSet::new(),
+            delivered: Delivered::default(),
+        })))
+    }
+
+    /// Answers the API's addresses.
+    pub fn router(&self) -> Router {
+        Router::new()
+            .route("/2/tweets/search/stream", get(stream::connect))
+            .route("/2/tweets/search/stream/rules", get(rules::list).post(rules::change))
+            .route("/2/tweets/search/stream/rules/counts", get(rules::counts))
+            .route("/2/usage/tweets", get(usage))
+            .with_state(self.clone())
+    }
+
+    /// What it did so far.
+    #[must_use]
+    pub fn delivered(&self) -> Delivered {
+        self.server().delivered.clone()
+    }
+
+    /// Values and tags of the rules that are set.
+    #[must_use]
+    pub fn rules(&self) -> Vec<(String, String)> {
+        self.server().rules.iter().map(|rule| (rule.value.clone(), rule.tag.clone())).collect()
+    }
+
+    fn server(&self) -> MutexGuard<'_, Server> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+struct Server {
+    options: Options,
+    account: Account,
+    dice: Dice,
+    rules: Vec<SetRule>,
+    next_rule: u64,
+    /// Posts made so far.
+    made: u64,
+    shift_ms: i64,
+    is_open: bool,
+    /// Until when a connection that is gone counts as open.
+    held_until: Instant,
+    /// When the next post would have come as the last connection ended.
+    left: Option<Instant>,
+    limits: Limits,
+    /// Lines of the last posts that were delivered.
+    last: VecDeque<Line>,
+    /// Posts of the last minutes, delivered or not, and which were; only with backfill.
+    recent: VecDeque<(Instant, Line)>,
+    got: HashSet<u64>,
+    delivered: Delivered,
+}
+
+struct Limits {
+    connects: Limit,
+    lists: Limit,
+    changes: Limit,
+    usages: Limit,
+}
+
+/// So many calls in 15 minutes.
+struct Limit {
+    most: usize,
+    calls: VecDeque<Instant>,
+}
+
+impl Limit {
+    fn new(most: usize) -> Self {
+        Self { most, calls: VecDeque::new() }
+    }
+
+    /// Counts a call; `false` when it is one too many.
+    fn take(&mut self) -> bool {
+        while self.calls.front().is_some_and(|at| at.elapsed() >= LIMIT_WITHIN) {
+            self.calls.pop_front();
+        }
+        let is_free = self.calls.len() < self.most;
+        if is_free {
+            self.calls.push_back(Instant::now());
+        }
+        is_free
+    }
+
+    /// Adds the headers that tell of it.
+    fn mark(&self, mut answer: Response, now_ms: i64) -> Response {
+        let waits = self.calls.front().map_or(LIMIT_WITHIN, |at| LIMIT_WITHIN.saturating_sub(at.elapsed()));
+        let left = self.most.saturating_sub(self.calls.len()) as i64;
+        mark(&mut answer, self.most as i64, left, now_ms + waits.as_millis() as i64);
+        answer
+    }
+
+    fn refuse(&self, now_ms: i64) -> Response {
+        self.mark(too_many_requests(), now_ms)
+    }
+}
+
+#[derive(Clone)]
+struct Line {
+    id: u64,
+    tag: String,
+    bytes: Bytes,
+}
+
+impl Server {
+    fn is_let_in(&self, headers: &HeaderMap) -> bool {
+        let wanted = format!("Bearer {}", self.options.token);
+        headers.get(header::AUTHORIZATION).is_some_and(|value| value.as_bytes() == wanted.as_bytes())
+    }
+
+    fn now_ms(&self) -> i64 {
+        (self.options.clock)()
+    }
+
+    /// A post of this moment for one of the rules, or none when that rule takes only a share.
+    fn post(&mut self, at: Instant) -> Option<Line> {
+        if self.rules.is_empty() {
+            return None;
+        }
+        let chosen = self.dice.below(self.rules.len() as u64) as usize;
+        if self.dice.below(100) >= self.rules[chosen].sample {
+            return None;
+        }
+        let rule = &self.rules[chosen];
+        self.made += 1;
+        let time_ms = (self.options.clock)() - at.elapsed().as_millis() as i64 + self.shift_ms;
+        let id = (((time_ms - EPOCH_MS) as u64) << 22) | (self.made & 0x3f_ffff);
+        let (referenced, included, edits) = if self.options.has_new_names {
+            ("referenced_posts", "posts", "edit_history_post_ids")
+        } else {
+            ("referenced_tweets", "tweets", "edit_history_tweet_ids")
+        };
+        let time = rfc3339(time_ms - time_ms.rem_euclid(1000));
+        let author = 1_200_000_000_000_000_000 + self.dice.below(5000);
+        let word = match rule.words.len() as u64 {
+            0 => String::new(),
+            words => rule.words[self.dice.below(words) as usize].clone(),
+        };
+        let text = format!("Día {} 東京 {word} #wx{}", self.made, self.made % 7).replace('"', "");
+        let mut more = String::new();
+        let mut includes = String::new();
+        if !rule.boxes.is_empty() {
+            let [west, south, east, north] = rule.boxes[self.dice.below(rule.boxes.len() as u64) as usize];
+            let (lon, lat) = (west + (east - west) * self.dice.share(), south + (north - south) * self.dice.share());
+            more = format!(r#","geo":{{"coordinates":{{"type":"Point","coordinates":[{lon:.5},{lat:.5}]}}}}"#);
+        } else if rule.tag.starts_with("rt:") {
+            let original = id - (1 << 32);
+            more = format!(r#","{referenced}":[{{"type":"retweeted","id":"{original}"}}]"#);
+            includes = format!(
+                r#","includes":{{"{included}":[{{"id":"{original}","text":"{text}","created_at":"{time}","author_id":"7","lang":"{}"}}]}}"#,
+                rule.lang
+            );
+        } else if self.dice.below(4) == 0 {
+            more = format!(r#","{referenced}":[{{"type":"quoted","id":"{}"}}]"#, id - (1 << 33));
+        }
+        let line = format!(
+            concat!(
+                r#"{{"data":{{"id":"{id}","text":"{text}","created_at":"{time}","author_id":"{author}","#,
+                r#""conversation_id":"{id}","lang":"{lang}","possibly_sensitive":false,"{edits}":["{id}"],"#,
+                r#""entities":{{"hashtags":[{{"start":0,"end":4,"tag":"wx{tag_no}"}}]}}{more},"#,
+                r#""public_metrics":{{"reply_count":0,"like_count":0,"quote_count":0}}}}{includes},"#,
+                r#""matching_rules":[{{"id":"{rule_id}","tag":"{tag}"}}]}}"#,
+                "\r\n"
+            ),
+            id = id,
+            text = text,
+            time = time,
+            author = author,
+            lang = rule.lang,
+            edits = edits,
+            tag_no = self.made % 7,
+            more = more,
+            includes = includes,
+            rule_id = rule.id,
+            tag = rule.tag,
+        );
+        let line = Line { id, tag: rule.tag.clone(), bytes: line.into() };
+        if self.account.has_backfill {
+            while self.recent.front().is_some_and(|(made, _)| at.saturating_duration_since(*made) > BACKFILL) {
+                self.recent.pop_front();
+            }
+            self.recent.push_back((at, line.clone()));
+        }
+        Some(line)
+    }
+
+    /// Time from one post to the next.
+    fn gap(&mut self) -> Duration {
+        Duration::from_secs_f64((0.5 + self.dice.share()) / self.options.posts_per_s.max(1e-6))
+    }
+
+    /// Makes what was posted while nobody was connected. Gives when the next post comes.
+    fn catch_up(&mut self) -> Instant {
+        let now = Instant::now();
+        let Some(mut due) = self.left.take().filter(|_| self.account.has_backfill) else { return now };
+        while due <= now {
+            let post = self.post(due);
+            self.miss(post);
+            due += self.gap();
+        }
+        due
+    }
+
+    /// Nobody gets these posts.
+    fn miss(&mut self, lines: impl IntoIterator<Item = Line>) {
+        let got = &self.got;
+        self.delivered
+            .missed
+            .extend(lines.into_iter().filter(|line| !got.contains(&line.id)).map(|line| (line.id, line.tag)));
+    }
+
+    /// These posts are on their way to the client.
+    fn deliver(&mut self, lines: Vec<Line>) {
+        let day = self.now_ms().div_euclid(86_400_000);
+        for line in lines {
+            if self.account.has_backfill && !self.got.insert(line.id) {
+                self.delivered.repeated += 1;
+                continue;
+            }
+            self.delivered.missed.remove(&line.id);
+            *self.delivered.days.entry(day).or_default() += 1;
+            self.delivered.posts.push((line.id, line.tag.clone()));
+            self.last.push_back(line);
+            if self.last.len() > 1000 {
+                self.last.pop_front();
+            }
+        }
+    }
+}
+
+fn problem(title: &str, kind: &str, detail: &str, more: &[(&str, &str)]) -> String {
+    let kind = if kind.is_empty() { "about:blank".to_owned() } else { format!("https://api.x.com/2/problems/{kind}") };
+    let mut problem = json!({"title": title, "detail": detail, "type": kind});
+    for (key, value) in more {
+        problem[*key] = Value::from(*value);
+    }
+    problem.to_string()
+}
+
+/// The parameter of a request cannot be used.
+fn wrong_parameter(name: &str, value: &str, message: &str) -> Response {
+    let mut said: Value = serde_json::from_str(&problem(
+        "Invalid Request",
+        "invalid-request",
+        "One or more parameters to your request was invalid.",
+        &[],
+    ))
+    .unwrap_or_default();
+    said["errors"] = json!([{"parameters": {name: [value]}, "message": message}]);
+    answer(400, said.to_string())
+}
+
+fn too_many_connections() -> String {
+    let detail = "This stream is currently at the maximum allowed connection limit.";
+    problem("ConnectionException", "streaming-connection", detail, &[("connection_issue", "TooManyConnections")])
+}
+
+fn answer(status: u16, body: String) -> Response {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    (status, [(header::CONTENT_TYPE, "application/json; charset=utf-8")], body).into_response()
+}
+
+fn unauthorized() -> Response {
+    answer(401, json!({"title":"Unauthorized","status":401,"detail":"Unauthorized","type":"about:blank"}).to_string())
+}
+
+async fn usage(State(fake): State<FakeX>, headers: HeaderMap) -> Response {
+    let mut server = fake.server();
+    if !server.is_let_in(&headers) {
+        return unauthorized();
+    }
+    let now_ms = server.now_ms();
+    if !server.limits.usages.take() {
+        server.delivered.too_many_calls += 1;
+        return server.limits.usages.refuse(now_ms);
+    }
+    let day = |(day, posts): (&i64, &u64)| json!({"date": rfc3339(day * 86_400_000), "usage": posts.to_string()});
+    let days: Vec<Value> = server.delivered.days.iter().map(day).collect();
+    let all: u64 = server.delivered.days.values().sum();
+    let said = json!({"data": {
+        "cap_reset_day": 1, "project_cap": "3000000", "project_id": "1", "project_usage": all.to_string(),
+        "daily_project_usage": {"project_id": "1", "usage": days},
+    }});
+    server.limits.usages.mark(answer(200, said.to_string()), now_ms)
+}
+
+fn too_many_requests() -> Response {
+    answer(
+        429,
+        json!({"title":"Too Many Requests","status":429,"detail":"Too Many Requests","type":"about:blank"}).to_string(),
+    )
+}
+
+/// Tells of a limit on calls. It is reset at a full second.
+fn mark(answer: &mut Response, most: i64, left: i64, reset_ms: i64) {
+    for (name, value) in [("limit", most), ("remaining", left), ("reset", reset_ms.div_euclid(1000) + 1)] {
+        if let Ok(name) = header::HeaderName::try_from(format!("x-rate-limit-{name}")) {
+            answer.headers_mut().insert(name, value.into());
+        }
+    }
+}
