@@ -113,6 +113,8 @@ enum Ended {
     Failed(Failure),
     /// The budget is used up until this time in milliseconds.
     Paid(i64),
+    /// We were told to stop.
+    Stopped,
 }
 
 impl From<Failure> for Ended {
@@ -167,9 +169,18 @@ impl<H: Http + 'static> X<H> {
         Ok(Self { api, regions, key, options, clock })
     }
 
-    /// Streams until something is wrong that only people can mend. `resume` is what the source gave to
-    /// [`Intake::flush`] in an earlier run.
-    pub async fn stream<I: Intake>(&self, resume: Option<&str>, intake: &mut I) -> SourceError {
+    /// Streams until something is wrong that only people can mend, or until `stop`, when there is no
+    /// error. `resume` is what the source gave to [`Intake::flush`] in an earlier run.
+    ///
+    /// X sends nothing again. To stop by dropping this future would lose what was read ahead, so that
+    /// `stop` closes the connection and hands that on.
+    pub async fn stream<I: Intake>(
+        &self,
+        resume: Option<&str>,
+        intake: &mut I,
+        stop: impl Future<Output = ()> + Send,
+    ) -> Option<SourceError> {
+        let mut stop = std::pin::pin!(stop);
         let resume = resume.and_then(|text| serde_json::from_str::<Resume>(text).ok());
         let mut session = self.session(resume.as_ref());
         let now_ms = (self.clock)();
@@ -178,13 +189,19 @@ impl<H: Http + 'static> X<H> {
             intake.change(Change::Sampling { share: f64::from(session.governor.percent()) / 100.0 });
         }
         loop {
-            let ended = self.once(&mut session, intake).await;
+            let ended = self.once(&mut session, intake, stop.as_mut()).await;
             let now_ms = (self.clock)();
             session.governor.connected(false, now_ms);
             if session.connected.take().is_some_and(|since| since.elapsed() >= HEALTHY) {
                 session.is_healthy();
             }
             let (reason, wait) = match ended {
+                Ended::Stopped => {
+                    session.told = None;
+                    let resume = session.tell(intake);
+                    intake.flush(resume).await;
+                    return None;
+                }
                 Ended::Paid(until_ms) => {
                     let budget = session.governor.budget().map(|budget| budget.to_string()).unwrap_or_default();
                     let reason = format!(
@@ -197,12 +214,12 @@ impl<H: Http + 'static> X<H> {
                     if failure.class == Class::Token {
                         match (self.options.read_token)() {
                             Ok(token) if self.api.change_token(token.clone()) => (),
-                            _ => return self.stopped(failure.reason, intake).await,
+                            _ => return Some(self.refused(failure.reason, intake).await),
                         }
                     }
                     match session.wait(&failure.class, (self.options.jitter)(), now_ms) {
                         Some(wait) => (failure.reason, wait),
-                        None => return self.stopped(failure.reason, intake).await,
+                        None => return Some(self.refused(failure.reason, intake).await),
                     }
                 }
             };
@@ -211,11 +228,14 @@ impl<H: Http + 'static> X<H> {
             session.told = None;
             let resume = session.tell(intake);
             intake.flush(resume).await;
-            self.sleep(wait).await;
+            tokio::select! {
+                () = self.sleep(wait) => (),
+                () = stop.as_mut() => return None,
+            }
         }
     }
 
-    async fn stopped<I: Intake>(&self, reason: String, intake: &mut I) -> SourceError {
+    async fn refused<I: Intake>(&self, reason: String, intake: &mut I) -> SourceError {
         intake.flush(None).await;
         SourceError::Refused(reason)
     }
@@ -244,19 +264,30 @@ impl<H: Http + 'static> X<H> {
     }
 
     /// Sets the rules, connects, and reads until that ends.
-    async fn once<I: Intake>(&self, session: &mut Session, intake: &mut I) -> Ended {
-        match self.try_once(session, intake).await {
-            Ok(never) => match never {},
-            Err(ended) => ended,
-        }
-    }
-
-    async fn try_once<I: Intake>(
+    async fn once<I: Intake>(
         &self,
         session: &mut Session,
         intake: &mut I,
-    ) -> Result<std::convert::Infallible, Ended> {
-        let is_due = |due: Instant| Instant::now() >= due;
+        mut stop: Pin<&mut impl Future<Output = ()>>,
+    ) -> Ended {
+        let opened = tokio::select! {
+            opened = self.open(session, intake) => opened,
+            () = stop.as_mut() => return Ended::Stopped,
+        };
+        let mut reader = match opened {
+            Ok(reader) => reader,
+            Err(ended) => return ended,
+        };
+        self.connected(session, intake).await;
+
+        let mut lines = Lines::default();
+        let ended = self.read_on(&mut reader, &mut lines, session, intake, stop).await;
+        self.finish(reader, lines, session, intake).await;
+        ended
+    }
+
+    /// Sets the rules and connects.
+    async fn open<I: Intake>(&self, session: &mut Session, intake: &mut I) -> Result<Reader, Ended> {
         if self.options.budget.is_some() && is_due(session.usage_due) {
             session.usage_due = Instant::now() + USAGE_EVERY;
             // Without it our own count decides.
@@ -282,10 +313,18 @@ impl<H: Http + 'static> X<H> {
         let ahead = session.governor.uncounted().map_or(READ_AHEAD_BYTES, |posts| {
             (posts * SHORTEST_POST_BYTES).clamp(1.0, f64::from(READ_AHEAD_BYTES)) as u32
         });
-        let mut reader = Reader::new(body, self.options.stall, ahead, self.clock.clone());
-        self.connected(session, intake).await;
+        Ok(Reader::new(body, self.options.stall, ahead, self.clock.clone()))
+    }
 
-        let mut lines = Lines::default();
+    /// Hands on what the reader gives, and keeps rules and usage up to date beside it, until that ends.
+    async fn read_on<I: Intake>(
+        &self,
+        reader: &mut Reader,
+        lines: &mut Lines,
+        session: &mut Session,
+        intake: &mut I,
+        mut stop: Pin<&mut impl Future<Output = ()>>,
+    ) -> Ended {
         let mut errand: Option<Errand> = None;
         loop {
             if errand.is_none() {
@@ -299,11 +338,12 @@ impl<H: Http + 'static> X<H> {
                 }
             }
             tokio::select! {
+                () = stop.as_mut() => return Ended::Stopped,
                 chunk = reader.next() => {
                     let ended = match chunk {
                         Ok(chunk) => {
                             session.last_ms = session.last_ms.max(Some(chunk.at_ms));
-                            self.read(&chunk.bytes, &mut lines, &mut session.governor, intake)
+                            self.read(&chunk.bytes, lines, &mut session.governor, intake)
                         }
                         Err(reason) => {
                             if let Some(begun) = lines.end() {
@@ -320,11 +360,8 @@ impl<H: Http + 'static> X<H> {
                     let resume = session.tell(intake);
                     intake.flush(resume).await;
                     match (ended, verdict) {
-                        (Some(failure), _) => return Err(failure.into()),
-                        (None, Verdict::PauseUntil(until_ms)) => {
-                            self.finish(reader, lines, session, intake).await;
-                            return Err(Ended::Paid(until_ms));
-                        }
+                        (Some(failure), _) => return failure.into(),
+                        (None, Verdict::PauseUntil(until_ms)) => return Ended::Paid(until_ms),
                         (None, _) => (),
                     }
                 }
@@ -337,10 +374,7 @@ impl<H: Http + 'static> X<H> {
                         Ok(Done::Rules(percent)) => session.rules_are_set(percent, intake),
                         Ok(Done::Usage(usage)) => session.governor.reconcile(&usage, (self.clock)()),
                         // The stream itself meets these, too, and says more.
-                        Err(failure) if failure.class == Class::Refused => {
-                            self.finish(reader, lines, session, intake).await;
-                            return Err(failure.into());
-                        }
+                        Err(failure) if failure.class == Class::Refused => return failure.into(),
                         Err(_) => (),
                     }
                 }
@@ -437,6 +471,10 @@ impl<H: Http + 'static> X<H> {
             tokio::time::sleep(left.min(LOOK_AT_CLOCK)).await;
         }
     }
+}
+
+fn is_due(due: Instant) -> bool {
+    Instant::now() >= due
 }
 
 fn until(time_ms: i64, now_ms: i64) -> Duration {
