@@ -63,6 +63,8 @@ const TELL_EVERY: Duration = Duration::from_secs(1);
 const LATENCY_MS: i64 = 7000;
 /// Gaps are told for this much of the past; before it nobody was watching. In milliseconds.
 const LONGEST_GAP_MS: i64 = 86_400_000;
+/// A used-up budget is looked at again after this time: the clock may have been wrong.
+const LOOK_AT_BUDGET: Duration = Duration::from_secs(3600);
 /// Longest sleep without a look at the clock, which may be set meanwhile.
 const LOOK_AT_CLOCK: Duration = Duration::from_secs(60);
 
@@ -198,7 +200,7 @@ impl<H: Http + 'static> X<H> {
             let (reason, wait) = match ended {
                 Ended::Stopped => {
                     session.told = None;
-                    let resume = session.tell(intake);
+                    let resume = session.tell(now_ms, intake);
                     intake.flush(resume).await;
                     return None;
                 }
@@ -208,7 +210,7 @@ impl<H: Http + 'static> X<H> {
                         "the budget of {budget} is used up until {}; a larger one is set with --x-budget",
                         rfc3339(until_ms)
                     );
-                    (reason, until(until_ms, now_ms))
+                    (reason, until(until_ms, now_ms).min(LOOK_AT_BUDGET))
                 }
                 Ended::Failed(failure) => {
                     if failure.class == Class::Token {
@@ -226,7 +228,7 @@ impl<H: Http + 'static> X<H> {
             let wait = wait.max(session.until_connect());
             intake.change(Change::Waiting { reason, retry_in: wait });
             session.told = None;
-            let resume = session.tell(intake);
+            let resume = session.tell(now_ms, intake);
             intake.flush(resume).await;
             tokio::select! {
                 () = self.sleep(wait) => (),
@@ -242,7 +244,7 @@ impl<H: Http + 'static> X<H> {
 
     fn session(&self, resume: Option<&Resume>) -> Session {
         let Options { budget, dollars_a_post, .. } = self.options;
-        let spent = resume.map(|resume| resume.spent).unwrap_or_default();
+        let spent = resume.map(|resume| resume.spent.clone()).unwrap_or_default();
         let percent = resume.map_or(100, |resume| resume.percent);
         let governor = Governor::new(budget, dollars_a_post, spent, percent);
         let secs = Duration::from_secs;
@@ -357,7 +359,7 @@ impl<H: Http + 'static> X<H> {
                     if let Verdict::Sample(percent) = verdict {
                         session.sample(percent, now_ms, intake);
                     }
-                    let resume = session.tell(intake);
+                    let resume = session.tell(now_ms, intake);
                     intake.flush(resume).await;
                     match (ended, verdict) {
                         (Some(failure), _) => return failure.into(),
@@ -550,17 +552,18 @@ impl Session {
     }
 
     fn resume(&self) -> Option<String> {
-        let resume = Resume { last_ms: self.last_ms?, percent: self.governor.percent(), spent: self.governor.spent() };
+        let resume =
+            Resume { last_ms: self.last_ms?, percent: self.governor.percent(), spent: self.governor.spent().clone() };
         serde_json::to_string(&resume).ok()
     }
 
     /// Tells what was spent, and gives a new resume point; both not too often.
-    fn tell<I: Intake>(&mut self, intake: &mut I) -> Option<String> {
+    fn tell<I: Intake>(&mut self, now_ms: i64, intake: &mut I) -> Option<String> {
         if self.told.is_some_and(|at| at.elapsed() < TELL_EVERY) {
             return None;
         }
         self.told = Some(Instant::now());
-        intake.change(Change::Spent { dollars: self.governor.dollars() });
+        intake.change(Change::Spent { dollars: self.governor.dollars(now_ms) });
         self.resume()
     }
 }
