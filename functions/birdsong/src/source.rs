@@ -134,23 +134,33 @@ impl Live {
         }
     }
 
-    /// Streams until something is wrong that only people can mend.
+    /// Streams until something is wrong that only people can mend, or until `stop`, when there is no
+    /// error.
     pub(crate) async fn stream<I: Intake>(
         &self,
         resume: Option<&str>,
         second: i64,
         clock: &Clock,
         intake: &mut I,
-    ) -> SourceError {
+        stop: impl Future<Output = ()> + Send,
+    ) -> Option<SourceError> {
         match self {
             Self::Demo(demo, _) => {
-                demo.stream(second, clock, intake).await;
-                SourceError::Refused("the made-up stream ended".into())
+                unless(stop, demo.stream(second, clock, intake)).await;
+                None
             }
-            Self::Bluesky(bluesky) => bluesky.run(resume, intake).await,
-            Self::Mastodon(mastodon) => mastodon.run(resume, intake).await,
-            Self::X(x) => x.stream(resume, intake).await,
+            Self::Bluesky(bluesky) => unless(stop, bluesky.run(resume, intake)).await,
+            Self::Mastodon(mastodon) => unless(stop, mastodon.run(resume, intake)).await,
+            Self::X(x) => x.stream(resume, intake, stop).await,
         }
+    }
+}
+
+/// Drops `work` at `stop`: what its source has not handed on yet comes again at the next start.
+async fn unless<T>(stop: impl Future<Output = ()>, work: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        () = stop => None,
+        done = work => Some(done),
     }
 }
 

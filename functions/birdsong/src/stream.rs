@@ -146,16 +146,15 @@ impl<L: PostLog + 'static, S: Settings + 'static> Streamer<L, S> {
         let pipe = self.pipe(&name, outbox, start, aside, &clock);
         let mut stop = self.stop.clone();
         let feeding = async move {
-            let refused = tokio::select! {
-                _ = stop.wait_for(|stop| *stop) => None,
-                error = source.stream(resume.as_deref(), second, &clock, &mut feeder) => Some(error),
-            };
+            let stopped = async { _ = stop.wait_for(|stop| *stop).await };
+            let refused = source.stream(resume.as_deref(), second, &clock, &mut feeder, stopped).await;
             // What was gathered and not handed on yet.
             feeder.flush(None).await;
-            refused
+            drop(feeder);
+            Ok(refused)
         };
-        let (ended, refused) = tokio::join!(live::run(pipe, inbox), feeding);
-        let ended = ended?;
+        // A feeder whose runner has failed waits for ever.
+        let (ended, refused) = tokio::try_join!(live::run(pipe, inbox), feeding)?;
         if let Some(error) = refused {
             tracing::error!(source = name, "the source stopped: {error}");
             self.board.stopped(&name, error.to_string());

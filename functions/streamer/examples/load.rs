@@ -133,7 +133,7 @@ async fn load(address: &str, lines: u64) -> Result<(), AnyError> {
         }
     };
     tokio::select! {
-        error = client.stream(None, &mut feeder) => return Err(error.into()),
+        Some(error) = client.stream(None, &mut feeder, std::future::pending()) => return Err(error.into()),
         () = all_came => (),
     }
     let secs = began.elapsed().as_secs_f64();

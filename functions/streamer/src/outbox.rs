@@ -8,7 +8,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use birdsong_domain::frame::{self, FrameError, Lane, STREAM};
+use birdsong_domain::frame::{self, FrameError, FrameHeader, Lane, STREAM};
 use birdsong_domain::ports::FrameRecord;
 use birdsong_domain::post::PostId;
 use serde::{Deserialize, Serialize};
@@ -199,13 +199,7 @@ impl Outbox {
             let number = file.number;
             match self.path(number).and_then(|path| read(&path)) {
                 Ok(cut) => self.front = Some((number, cut)),
-                Err(error) => {
-                    tracing::error!("the spooled cut {number} cannot be read and is put aside: {error}");
-                    if let Ok(path) = self.path(number) {
-                        let _ = fs::rename(&path, path.with_extension("damaged"));
-                    }
-                    self.forget_file();
-                }
+                Err(error) => self.put_aside(0, &error),
             }
         }
         self.front.as_ref().map(|(_, cut)| cut)
@@ -236,7 +230,7 @@ impl Outbox {
             // It would be sent once more at the next start, which the aggregator notices.
             tracing::warn!("{} cannot be removed: {error}", path.display());
         }
-        self.forget_file();
+        self.forget_file(0);
         cut.resume
     }
 
@@ -269,28 +263,65 @@ impl Outbox {
     fn make_room(&mut self) -> io::Result<Dropped> {
         let mut dropped = Dropped::default();
         let read_number = self.front.as_ref().map(|(number, _)| *number);
-        for at in 0..self.spooled.len() {
-            if self.spooled_bytes <= self.limits.spool_bytes {
-                break;
-            }
+        let mut at = 0;
+        while at < self.spooled.len() && self.spooled_bytes > self.limits.spool_bytes {
             let file = &self.spooled[at];
             // What is just being sent is not touched.
             if file.is_emptied || Some(file.number) == read_number {
+                at += 1;
                 continue;
             }
             let number = file.number;
-            let (posts, cut) = without_posts(read(&self.path(number)?)?).map_err(io::Error::other)?;
+            let cut = match read(&self.path(number)?) {
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                    self.put_aside(at, &error);
+                    continue;
+                }
+                cut => cut?,
+            };
+            let (posts, cut) = without_posts(cut).map_err(io::Error::other)?;
+            // A file for each cut would fill the disk all the same, only slower.
+            let older = self.emptied_before(at, read_number)?;
+            let joined = older.and_then(|(path, older)| Some((Some(path), join(&older, &cut)?)));
+            let (gone, cut) = joined.unwrap_or((None, cut));
             let bytes = self.write(number, &cut)?;
             let file = &mut self.spooled[at];
             self.spooled_bytes = self.spooled_bytes - file.bytes + bytes;
             (file.bytes, file.is_emptied) = (bytes, true);
             dropped.posts += posts;
+            match gone {
+                Some(path) => {
+                    // Should this fail, some posts are told as dropped twice.
+                    fs::remove_file(path)?;
+                    self.forget_file(at - 1);
+                }
+                None => at += 1,
+            }
         }
         Ok(dropped)
     }
 
-    fn forget_file(&mut self) {
-        if let Some(file) = self.spooled.pop_front() {
+    /// The file in front of `at` and what it holds, when its posts were given up, too.
+    fn emptied_before(&self, at: usize, read_number: Option<u64>) -> io::Result<Option<(PathBuf, Cut)>> {
+        let older = at.checked_sub(1).map(|at| &self.spooled[at]);
+        let Some(older) = older.filter(|older| older.is_emptied && Some(older.number) != read_number) else {
+            return Ok(None);
+        };
+        let path = self.path(older.number)?;
+        Ok(read(&path).ok().map(|cut| (path, cut)))
+    }
+
+    fn put_aside(&mut self, at: usize, error: &io::Error) {
+        let number = self.spooled[at].number;
+        tracing::error!("the spooled cut {number} cannot be read and is put aside: {error}");
+        if let Ok(path) = self.path(number) {
+            let _ = fs::rename(&path, path.with_extension("damaged"));
+        }
+        self.forget_file(at);
+    }
+
+    fn forget_file(&mut self, at: usize) {
+        if let Some(file) = self.spooled.remove(at) {
             self.spooled_bytes -= file.bytes;
         }
     }
@@ -322,7 +353,7 @@ fn read(path: &Path) -> io::Result<Cut> {
     let bytes = fs::read(path)?;
     let wrong = |what: &str| io::Error::new(io::ErrorKind::InvalidData, format!("{}: {what}", path.display()));
     let end = bytes.iter().position(|b| *b == b'\n').ok_or_else(|| wrong("has no header"))?;
-    let header: FileHeader = serde_json::from_slice(&bytes[..end])?;
+    let header: FileHeader = serde_json::from_slice(&bytes[..end]).map_err(|error| wrong(&error.to_string()))?;
     let mut rest = &bytes[end + 1..];
     if crc32fast::hash(rest) != header.crc {
         return Err(wrong("its checksum is wrong"));
@@ -350,10 +381,28 @@ fn without_posts(cut: Cut) -> Result<(u64, Cut), FrameError> {
     Ok((posts, Cut { records, resume: cut.resume }))
 }
 
+/// Both cuts in one, when each is one ledger of the same run and minute, and so of the same window.
+fn join(older: &Cut, newer: &Cut) -> Option<Cut> {
+    let ledger_of = |cut: &Cut| match &cut.records[..] {
+        [record] => frame::decode(&record.bytes).ok().map(|frame| (record.lane.clone(), frame.header)),
+        _ => None,
+    };
+    let ((_, older), (lane, mut header)) = (ledger_of(older)?, ledger_of(newer)?);
+    let key = |header: &FrameHeader| (header.run.clone(), header.cut_ms.div_euclid(60_000), header.connected_ms);
+    if key(&older) != key(&header) {
+        return None;
+    }
+    header.ledger.add(&older.ledger);
+    let record = FrameRecord { lane, bytes: frame::encode(&header, b"").ok()? };
+    Some(Cut { records: vec![record], resume: newer.resume.clone() })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use birdsong_domain::frame::{FrameHeader, Ledger};
+    use std::collections::BTreeMap;
+
+    use birdsong_domain::frame::Ledger;
     use birdsong_domain::post::{Kind, Located, SourcePost};
 
     fn cut(number: u64, posts: u64) -> Cut {
@@ -362,7 +411,7 @@ mod tests {
             source: "test".into(),
             run: "run".into(),
             counter: number,
-            cut_ms: number as i64,
+            cut_ms: number as i64 * 10_000,
             connected_ms: 0,
             cut: 1,
             frames: 0,
@@ -456,26 +505,79 @@ mod tests {
         assert_eq!(drain(&mut outbox), numbers(0..12));
     }
 
+    /// Sends all that waits: the sum of its ledgers, by minute, and the resume points.
+    fn sent_all(outbox: &mut Outbox) -> (BTreeMap<i64, Ledger>, Vec<ResumePoint>) {
+        let (mut minutes, mut order) = (BTreeMap::<_, Ledger>::new(), vec![]);
+        while let Some(cut) = outbox.front() {
+            for record in &cut.records {
+                let header = frame::decode(&record.bytes).unwrap().header;
+                minutes.entry(header.cut_ms / 60_000).or_default().add(&header.ledger);
+            }
+            order.extend(outbox.settle(vec![]));
+        }
+        (minutes, order)
+    }
+
     #[test]
     fn a_full_spool_gives_up_the_oldest_posts_and_says_how_many() {
         let dir = tempfile::tempdir().unwrap();
         let limits = OutboxLimits { memory_bytes: 0, spool_bytes: 12_000 };
         let mut outbox = Outbox::open(Some(dir.path().into()), limits).unwrap();
-        let dropped: u64 = (0..20).map(|n| outbox.push(cut(n, 10 + n)).unwrap().posts).sum();
-        assert!(outbox.spooled_bytes <= 12_000);
-        let (mut sum, mut whole) = (Ledger::default(), 0);
-        let mut order = vec![];
-        while let Some(cut) = outbox.front() {
-            whole += u64::from(cut.records.len() == 2);
-            for record in &cut.records {
-                sum.add(&frame::decode(&record.bytes).unwrap().header.ledger);
-            }
-            order.extend(outbox.settle(vec![]));
+        let dropped: u64 = (0..30).map(|n| outbox.push(cut(n, 10 + n)).unwrap().posts).sum();
+        assert!(outbox.spooled_bytes <= 12_000 && dropped > 0);
+        // The oldest is on its way already.
+        let newest = outbox.spooled.iter().filter(|file| !file.is_emptied).count() as u64 - 1;
+        assert!(newest >= 2, "{newest}");
+        let (minutes, order) = sent_all(&mut outbox);
+        for (minute, sum) in &minutes {
+            let cuts = *minute as u64 * 6..*minute as u64 * 6 + 6;
+            assert_eq!(sum.received, cuts.clone().map(|n| 10 + n).sum::<u64>(), "{minute}");
+            assert_eq!(
+                sum.dropped,
+                cuts.filter(|n| *n > 0 && n + newest < 30).map(|n| 10 + n).sum::<u64>(),
+                "{minute}"
+            );
+            assert!(sum.balances());
         }
-        assert_eq!(order, numbers(0..20));
-        assert!(sum.balances());
-        assert_eq!((sum.received, sum.dropped), ((10..30).sum(), dropped));
-        assert!(dropped > 0 && whole >= 3, "{whole}");
+        assert_eq!((minutes.len(), minutes.values().map(|sum| sum.dropped).sum::<u64>()), (5, dropped));
+        // Those of one minute leave as one.
+        assert!(order.is_sorted_by_key(|point| point.at_ms) && order.last() == Some(&point(29)), "{order:?}");
+    }
+
+    #[test]
+    fn a_spool_that_stays_full_keeps_a_file_a_minute() {
+        let dir = tempfile::tempdir().unwrap();
+        let limits = OutboxLimits { memory_bytes: 0, spool_bytes: 12_000 };
+        let mut outbox = Outbox::open(Some(dir.path().into()), limits).unwrap();
+        let mut dropped = 0;
+        for n in 0..120 {
+            // The log comes and goes.
+            if n % 17 == 0 {
+                outbox.front();
+            }
+            dropped += outbox.push(cut(n, 1)).unwrap().posts;
+        }
+        let emptied = outbox.spooled.iter().filter(|file| file.is_emptied).count();
+        assert!((19..40).contains(&emptied), "{emptied}");
+        let bytes: u64 = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len()).sum();
+        assert_eq!((outbox.waiting_bytes(), fs::read_dir(dir.path()).unwrap().count()), (bytes, outbox.spooled.len()));
+        let (minutes, _) = sent_all(&mut outbox);
+        let sum = |count: fn(&Ledger) -> u64| minutes.values().map(count).sum::<u64>();
+        assert_eq!((sum(|ledger| ledger.received), sum(|ledger| ledger.dropped)), (120, dropped));
+        assert!(minutes.values().all(|ledger| ledger.received == 6), "{minutes:?}");
+    }
+
+    #[test]
+    fn a_damaged_file_does_not_keep_a_full_spool_from_making_room() {
+        let dir = tempfile::tempdir().unwrap();
+        let limits = OutboxLimits { memory_bytes: 0, spool_bytes: 12_000 };
+        let mut outbox = Outbox::open(Some(dir.path().into()), limits).unwrap();
+        (0..2).for_each(|n| _ = outbox.push(cut(n, 1)).unwrap());
+        let damaged = outbox.path(outbox.spooled[1].number).unwrap();
+        // Half a header is no end of a file.
+        fs::write(&damaged, b"{\n").unwrap();
+        (2..30).for_each(|n| _ = outbox.push(cut(n, 1)).unwrap());
+        assert!(outbox.spooled_bytes <= 12_000 && damaged.with_extension("damaged").exists());
     }
 
     #[test]

@@ -106,7 +106,7 @@ async fn run(
     name: &str,
     client: &X<InProcess>,
     resume: Option<&str>,
-    stop: impl Future<Output = ()>,
+    stop: impl Future<Output = ()> + Send,
 ) -> Run {
     let board = Arc::new(Board::default());
     let (feeder, inbox) = live::feeder(x::NAME, &regions(), &world.clock(), &board);
@@ -135,10 +135,7 @@ async fn run(
     };
     let streaming = async move {
         let mut intake = Watched { feeder, told: vec![], resume: None };
-        let error = tokio::select! {
-            error = client.stream(resume, &mut intake) => Some(error),
-            () = stop => None,
-        };
+        let error = client.stream(resume, &mut intake, stop).await;
         intake.feeder.flush(None).await;
         (error, intake.told, intake.resume)
     };
@@ -238,6 +235,27 @@ async fn every_delivered_post_is_in_the_log_once_whatever_x_does() {
         // Every time without a connection is told.
         let gaps = run.told.iter().filter(|change| matches!(change, Change::Gap { .. })).count() as u64;
         assert_eq!(gaps + 1, delivered.streams, "{what}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_read_ahead_is_handed_on_at_a_stop() {
+    for seed in 0..20 {
+        let world = World::new(seed, 0);
+        let fake = fake(&world, vec![Connection::Stream(vec![Step::Burst(20_000), Step::Posts(60)])], seed, 2.0);
+        let client = client(&world, &fake, None);
+        // Nothing is idle, so that time stands still and the log takes nothing until then.
+        let many = 1000 + world.dice.below(15_000) as usize;
+        let stop = async {
+            while fake.delivered().posts.len() < many {
+                tokio::task::yield_now().await;
+            }
+        };
+        let run = run(&world, "one", &client, None, stop).await;
+        assert_eq!((run.error, run.aside), (None, 0), "seed {seed}");
+        is_in_log_once(&world, &fake, &format!("seed {seed}"));
+        let resume: serde_json::Value = serde_json::from_str(&run.resume.unwrap()).unwrap();
+        assert!(resume["last_ms"].as_i64().unwrap() >= world.now_ms() - 1000, "seed {seed}: {resume}");
     }
 }
 

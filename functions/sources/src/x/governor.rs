@@ -1,7 +1,7 @@
 //! Keeps spending within a budget: by asking for a smaller share of the posts in time, and by
 //! closing the stream before the money is gone.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::str::FromStr;
 
 use birdsong_domain::post::PostId;
@@ -30,6 +30,8 @@ const BACK_SECS: f64 = 5.0;
 const BACK_SHARE: f64 = 0.02;
 /// X charges a post once a UTC day however often it delivers it; repetitions come soon or never.
 const REMEMBERED_POSTS: usize = 1 << 16;
+/// A month, and room for days of a clock that was wrong.
+const REMEMBERED_DAYS: usize = 62;
 const DAY_MS: i64 = 86_400_000;
 
 /// US dollars a day or a month (UTC).
@@ -89,15 +91,26 @@ impl Period {
     }
 }
 
-/// What was spent, as it is kept over a restart.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Spent {
-    /// A time in the day and month that this is of, in milliseconds.
-    pub at_ms: i64,
-    /// Posts of that UTC day.
-    pub day_posts: u64,
-    /// Posts of that month.
-    pub month_posts: u64,
+/// What was spent, as it is kept over a restart: posts by UTC day since 1970.
+///
+/// A clock that is set wrong for a while spends of another day, and finds this one again after that.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Spent(BTreeMap<i64, u64>);
+
+impl Spent {
+    /// Posts of a period, given by its begin and end in milliseconds.
+    fn posts(&self, (begin_ms, end_ms): (i64, i64)) -> u64 {
+        self.0.range(begin_ms.div_euclid(DAY_MS)..end_ms.div_euclid(DAY_MS)).map(|(_, posts)| posts).sum()
+    }
+
+    /// Of a day.
+    fn of(&mut self, day: i64) -> &mut u64 {
+        while self.0.len() >= REMEMBERED_DAYS && !self.0.contains_key(&day) {
+            self.0.pop_first();
+        }
+        self.0.entry(day).or_default()
+    }
 }
 
 /// What to do about the money.
@@ -125,7 +138,8 @@ pub struct Governor {
     measured: Option<(i64, u64)>,
     /// Posts a second at the present share.
     rate: Option<f64>,
-    paused_until_ms: i64,
+    /// The period whose budget is used up, in milliseconds.
+    used_up: Option<(i64, i64)>,
 }
 
 impl Governor {
@@ -143,7 +157,7 @@ impl Governor {
             order: VecDeque::new(),
             measured: None,
             rate: None,
-            paused_until_ms: i64::MIN,
+            used_up: None,
         }
     }
 
@@ -158,45 +172,31 @@ impl Governor {
         {
             self.known.remove(&oldest);
         }
-        self.roll(now_ms);
-        self.spent.day_posts += 1;
-        self.spent.month_posts += 1;
+        *self.spent.of(now_ms.div_euclid(DAY_MS)) += 1;
         if let Some((_, posts)) = &mut self.measured {
             *posts += 1;
         }
     }
 
-    /// A new day or month begins with nothing spent. A clock that goes back begins none.
-    fn roll(&mut self, now_ms: i64) {
-        if now_ms.div_euclid(DAY_MS) > self.spent.at_ms.div_euclid(DAY_MS) {
-            if Period::Month.around(now_ms).0 > self.spent.at_ms {
-                self.spent.month_posts = 0;
-            }
-            self.spent.day_posts = 0;
-        }
-        self.spent.at_ms = self.spent.at_ms.max(now_ms);
-    }
-
-    /// Takes in what X says was used: never less than what was counted here.
+    /// Takes in what X says was used in the month around `now_ms`: never less than what was counted here.
     pub fn reconcile(&mut self, usage: &Usage, now_ms: i64) {
-        self.roll(now_ms);
-        let today = self.spent.at_ms.div_euclid(DAY_MS);
-        let first = Period::Month.around(self.spent.at_ms).0.div_euclid(DAY_MS);
-        let sum = |from: i64| usage.days.iter().filter(|(day, _)| (from..=today).contains(day)).map(|(_, n)| n).sum();
-        self.spent.day_posts = self.spent.day_posts.max(sum(today));
-        self.spent.month_posts = self.spent.month_posts.max(sum(first)).max(self.spent.day_posts);
+        let (first, today) = (Period::Month.around(now_ms).0.div_euclid(DAY_MS), now_ms.div_euclid(DAY_MS));
+        for (day, posts) in usage.days.iter().filter(|(day, _)| (first..=today).contains(day)) {
+            let counted = self.spent.of(*day);
+            *counted = (*counted).max(*posts);
+        }
     }
 
     /// What was spent, for the next start.
     #[must_use]
-    pub fn spent(&self) -> Spent {
-        self.spent
+    pub fn spent(&self) -> &Spent {
+        &self.spent
     }
 
     /// US dollars since the first of the month.
     #[must_use]
-    pub fn dollars(&self) -> f64 {
-        self.spent.month_posts as f64 * self.dollars_a_post
+    pub fn dollars(&self, now_ms: i64) -> f64 {
+        self.spent.posts(Period::Month.around(now_ms)) as f64 * self.dollars_a_post
     }
 
     /// Share of the posts that is asked for, in percent.
@@ -216,13 +216,11 @@ impl Governor {
         self.measured = is_connected.then_some((now_ms, 0));
     }
 
-    /// Posts that the budget still pays for, and how long they have to last in milliseconds.
-    fn left(&self, now_ms: i64) -> Option<(f64, i64)> {
+    /// Posts that the budget still pays for, and the period that they have to last for, in milliseconds.
+    fn left(&self, now_ms: i64) -> Option<(f64, (i64, i64))> {
         let budget = self.budget?;
-        let posts = match budget.period {
-            Period::Day => self.spent.day_posts,
-            Period::Month => self.spent.month_posts,
-        };
+        let period = budget.period.around(now_ms);
+        let posts = self.spent.posts(period);
         let all = budget.dollars / self.dollars_a_post;
         // A burst must not pass the budget before it shows in the smoothed rate.
         let burst = self
@@ -230,7 +228,7 @@ impl Governor {
             .map_or(0.0, |(since_ms, posts)| posts as f64 / ((now_ms - since_ms) as f64 / 1000.0).max(BACK_SECS));
         let rate = self.rate.unwrap_or(0.0).max(burst);
         let kept_back = (all * BACK_SHARE).max(rate * BACK_SECS).min(all / 2.0);
-        Some((all - kept_back - posts as f64, budget.period.around(now_ms.max(self.spent.at_ms)).1))
+        Some((all - kept_back - posts as f64, period))
     }
 
     /// How many posts may be read and not counted yet, so that the budget is not passed by them;
@@ -242,14 +240,17 @@ impl Governor {
 
     /// What to do now. Asked after each chunk.
     pub fn look(&mut self, now_ms: i64) -> Verdict {
-        self.roll(now_ms);
-        let Some((left, end_ms)) = self.left(now_ms) else { return Verdict::Keep };
+        // A clock that was set back measures anew.
+        self.measured = self.measured.map(|(since_ms, posts)| (since_ms.min(now_ms), posts));
+        self.changed_ms = self.changed_ms.min(now_ms);
+        let Some((left, period)) = self.left(now_ms) else { return Verdict::Keep };
         if left <= 0.0 {
-            self.paused_until_ms = end_ms;
+            self.used_up = Some(period);
         }
+        let (_, end_ms) = period;
         // What was kept back is not spent later.
-        if now_ms < self.paused_until_ms {
-            return Verdict::PauseUntil(self.paused_until_ms);
+        if self.used_up == Some(period) {
+            return Verdict::PauseUntil(end_ms);
         }
         let Some((since_ms, posts)) = self.measured else { return Verdict::Keep };
         let past_ms = now_ms - since_ms;
@@ -347,7 +348,7 @@ mod tests {
         let decided = run(&mut governor, NOON_MS, 12 * 3600, 1.0);
         assert_eq!(decided[0], (10, Verdict::Sample(25)), "{decided:?}");
         assert!(decided.iter().all(|(_, verdict)| matches!(verdict, Verdict::Sample(_))), "{decided:?}");
-        let posts = governor.spent().day_posts;
+        let posts = posts(&governor, Period::Day, NOON_MS);
         assert!((10_000..20_000).contains(&posts), "{posts} posts");
         assert!(decided.len() < 12, "{decided:?}");
     }
@@ -358,26 +359,59 @@ mod tests {
         let decided = run(&mut governor, NOON_MS, 3600, 250.0);
         let midnight_ms = NOON_MS + DAY_MS / 2;
         assert_eq!(decided.last().unwrap().1, Verdict::PauseUntil(midnight_ms));
-        assert!(governor.spent().day_posts <= 1000, "{:?}", governor.spent());
+        assert!(posts(&governor, Period::Day, NOON_MS) <= 1000, "{:?}", governor.spent());
         governor.connected(false, NOON_MS);
         assert_eq!(governor.look(midnight_ms - 1), Verdict::PauseUntil(midnight_ms));
         assert_eq!(governor.look(midnight_ms), Verdict::Keep);
     }
 
+    fn posts(governor: &Governor, period: Period, now_ms: i64) -> u64 {
+        governor.spent().posts(period.around(now_ms))
+    }
+
     #[test]
-    fn a_post_is_paid_for_once_and_a_clock_that_goes_back_gives_no_money_back() {
+    fn a_post_is_paid_for_once_and_of_its_day_and_month() {
         let mut governor = governor("5/day");
         for _ in 0..3 {
             governor.count(PostId(7), NOON_MS);
         }
-        assert_eq!(governor.spent().day_posts, 1);
-        governor.count(PostId(8), NOON_MS - DAY_MS);
-        governor.count(PostId(9), NOON_MS);
-        assert_eq!((governor.spent().day_posts, governor.spent().month_posts), (3, 3));
-        governor.count(PostId(10), NOON_MS + DAY_MS);
-        assert_eq!((governor.spent().day_posts, governor.spent().month_posts), (1, 4));
-        governor.count(PostId(11), NOON_MS + 20 * DAY_MS);
-        assert_eq!((governor.spent().day_posts, governor.dollars()), (1, 0.005));
+        governor.count(PostId(8), NOON_MS + DAY_MS);
+        governor.count(PostId(9), NOON_MS + 20 * DAY_MS);
+        let day = |days: i64| posts(&governor, Period::Day, NOON_MS + days * DAY_MS);
+        assert_eq!([day(0), day(1), day(2), day(20)], [1, 1, 0, 1]);
+        assert_eq!(posts(&governor, Period::Month, NOON_MS), 2);
+        assert!(
+            (governor.dollars(NOON_MS) - 0.01).abs() < 1e-9
+                && (governor.dollars(NOON_MS + 9 * DAY_MS) - 0.005).abs() < 1e-9
+        );
+    }
+
+    #[test]
+    fn a_clock_that_was_wrong_for_a_while_gives_no_money_back_and_ends_no_later_day() {
+        let mut governor = governor("5/day");
+        (0..900).for_each(|id| governor.count(PostId(id), NOON_MS));
+        for (far, id) in [(400, 2000), (-400, 4000)] {
+            let wrong_ms = NOON_MS + far * DAY_MS;
+            (id..id + 990).for_each(|id| governor.count(PostId(id), wrong_ms));
+            assert!(matches!(governor.look(wrong_ms), Verdict::PauseUntil(_)));
+            governor.connected(true, NOON_MS);
+            assert!(!matches!(governor.look(NOON_MS), Verdict::PauseUntil(_)), "{far}");
+            assert_eq!(posts(&governor, Period::Day, NOON_MS), 900, "{far}");
+        }
+        governor.count(PostId(9000), NOON_MS);
+        (9000..9090).for_each(|id| governor.count(PostId(id), NOON_MS));
+        assert_eq!(governor.look(NOON_MS), Verdict::PauseUntil(NOON_MS + DAY_MS / 2));
+    }
+
+    #[test]
+    fn what_is_kept_of_the_past_is_bounded_and_reads_back() {
+        let mut governor = governor("5/day");
+        (0..200).for_each(|day| governor.count(PostId(day as u128), NOON_MS + day * DAY_MS));
+        let spent = governor.spent();
+        assert_eq!(spent.0.len(), REMEMBERED_DAYS);
+        assert_eq!(posts(&governor, Period::Day, NOON_MS + 199 * DAY_MS), 1);
+        let text = serde_json::to_string(spent).unwrap();
+        assert_eq!(serde_json::from_str::<Spent>(&text).unwrap(), *spent);
     }
 
     #[test]
@@ -386,10 +420,11 @@ mod tests {
         governor.count(PostId(1), NOON_MS);
         let today = NOON_MS.div_euclid(DAY_MS);
         governor.reconcile(&Usage { days: vec![(today, 990), (today - 1, 10), (today - 40, 9999)] }, NOON_MS);
-        assert_eq!((governor.spent().day_posts, governor.spent().month_posts), (990, 1000));
+        let both = |governor: &Governor| [Period::Day, Period::Month].map(|period| posts(governor, period, NOON_MS));
+        assert_eq!(both(&governor), [990, 1000]);
         assert!(matches!(governor.look(NOON_MS), Verdict::PauseUntil(_)));
         governor.reconcile(&Usage::default(), NOON_MS);
-        assert_eq!(governor.spent().day_posts, 990);
+        assert_eq!(both(&governor), [990, 1000]);
     }
 
     #[test]

@@ -63,6 +63,8 @@ const TELL_EVERY: Duration = Duration::from_secs(1);
 const LATENCY_MS: i64 = 7000;
 /// Gaps are told for this much of the past; before it nobody was watching. In milliseconds.
 const LONGEST_GAP_MS: i64 = 86_400_000;
+/// A used-up budget is looked at again after this time: the clock may have been wrong.
+const LOOK_AT_BUDGET: Duration = Duration::from_secs(3600);
 /// Longest sleep without a look at the clock, which may be set meanwhile.
 const LOOK_AT_CLOCK: Duration = Duration::from_secs(60);
 
@@ -113,6 +115,8 @@ enum Ended {
     Failed(Failure),
     /// The budget is used up until this time in milliseconds.
     Paid(i64),
+    /// We were told to stop.
+    Stopped,
 }
 
 impl From<Failure> for Ended {
@@ -167,9 +171,18 @@ impl<H: Http + 'static> X<H> {
         Ok(Self { api, regions, key, options, clock })
     }
 
-    /// Streams until something is wrong that only people can mend. `resume` is what the source gave to
-    /// [`Intake::flush`] in an earlier run.
-    pub async fn stream<I: Intake>(&self, resume: Option<&str>, intake: &mut I) -> SourceError {
+    /// Streams until something is wrong that only people can mend, or until `stop`, when there is no
+    /// error. `resume` is what the source gave to [`Intake::flush`] in an earlier run.
+    ///
+    /// X sends nothing again. To stop by dropping this future would lose what was read ahead, so that
+    /// `stop` closes the connection and hands that on.
+    pub async fn stream<I: Intake>(
+        &self,
+        resume: Option<&str>,
+        intake: &mut I,
+        stop: impl Future<Output = ()> + Send,
+    ) -> Option<SourceError> {
+        let mut stop = std::pin::pin!(stop);
         let resume = resume.and_then(|text| serde_json::from_str::<Resume>(text).ok());
         let mut session = self.session(resume.as_ref());
         let now_ms = (self.clock)();
@@ -178,51 +191,60 @@ impl<H: Http + 'static> X<H> {
             intake.change(Change::Sampling { share: f64::from(session.governor.percent()) / 100.0 });
         }
         loop {
-            let ended = self.once(&mut session, intake).await;
+            let ended = self.once(&mut session, intake, stop.as_mut()).await;
             let now_ms = (self.clock)();
             session.governor.connected(false, now_ms);
             if session.connected.take().is_some_and(|since| since.elapsed() >= HEALTHY) {
                 session.is_healthy();
             }
             let (reason, wait) = match ended {
+                Ended::Stopped => {
+                    session.told = None;
+                    let resume = session.tell(now_ms, intake);
+                    intake.flush(resume).await;
+                    return None;
+                }
                 Ended::Paid(until_ms) => {
                     let budget = session.governor.budget().map(|budget| budget.to_string()).unwrap_or_default();
                     let reason = format!(
                         "the budget of {budget} is used up until {}; a larger one is set with --x-budget",
                         rfc3339(until_ms)
                     );
-                    (reason, until(until_ms, now_ms))
+                    (reason, until(until_ms, now_ms).min(LOOK_AT_BUDGET))
                 }
                 Ended::Failed(failure) => {
                     if failure.class == Class::Token {
                         match (self.options.read_token)() {
                             Ok(token) if self.api.change_token(token.clone()) => (),
-                            _ => return self.stopped(failure.reason, intake).await,
+                            _ => return Some(self.refused(failure.reason, intake).await),
                         }
                     }
                     match session.wait(&failure.class, (self.options.jitter)(), now_ms) {
                         Some(wait) => (failure.reason, wait),
-                        None => return self.stopped(failure.reason, intake).await,
+                        None => return Some(self.refused(failure.reason, intake).await),
                     }
                 }
             };
             let wait = wait.max(session.until_connect());
             intake.change(Change::Waiting { reason, retry_in: wait });
             session.told = None;
-            let resume = session.tell(intake);
+            let resume = session.tell(now_ms, intake);
             intake.flush(resume).await;
-            self.sleep(wait).await;
+            tokio::select! {
+                () = self.sleep(wait) => (),
+                () = stop.as_mut() => return None,
+            }
         }
     }
 
-    async fn stopped<I: Intake>(&self, reason: String, intake: &mut I) -> SourceError {
+    async fn refused<I: Intake>(&self, reason: String, intake: &mut I) -> SourceError {
         intake.flush(None).await;
         SourceError::Refused(reason)
     }
 
     fn session(&self, resume: Option<&Resume>) -> Session {
         let Options { budget, dollars_a_post, .. } = self.options;
-        let spent = resume.map(|resume| resume.spent).unwrap_or_default();
+        let spent = resume.map(|resume| resume.spent.clone()).unwrap_or_default();
         let percent = resume.map_or(100, |resume| resume.percent);
         let governor = Governor::new(budget, dollars_a_post, spent, percent);
         let secs = Duration::from_secs;
@@ -244,19 +266,30 @@ impl<H: Http + 'static> X<H> {
     }
 
     /// Sets the rules, connects, and reads until that ends.
-    async fn once<I: Intake>(&self, session: &mut Session, intake: &mut I) -> Ended {
-        match self.try_once(session, intake).await {
-            Ok(never) => match never {},
-            Err(ended) => ended,
-        }
-    }
-
-    async fn try_once<I: Intake>(
+    async fn once<I: Intake>(
         &self,
         session: &mut Session,
         intake: &mut I,
-    ) -> Result<std::convert::Infallible, Ended> {
-        let is_due = |due: Instant| Instant::now() >= due;
+        mut stop: Pin<&mut impl Future<Output = ()>>,
+    ) -> Ended {
+        let opened = tokio::select! {
+            opened = self.open(session, intake) => opened,
+            () = stop.as_mut() => return Ended::Stopped,
+        };
+        let mut reader = match opened {
+            Ok(reader) => reader,
+            Err(ended) => return ended,
+        };
+        self.connected(session, intake).await;
+
+        let mut lines = Lines::default();
+        let ended = self.read_on(&mut reader, &mut lines, session, intake, stop).await;
+        self.finish(reader, lines, session, intake).await;
+        ended
+    }
+
+    /// Sets the rules and connects.
+    async fn open<I: Intake>(&self, session: &mut Session, intake: &mut I) -> Result<Reader, Ended> {
         if self.options.budget.is_some() && is_due(session.usage_due) {
             session.usage_due = Instant::now() + USAGE_EVERY;
             // Without it our own count decides.
@@ -282,10 +315,18 @@ impl<H: Http + 'static> X<H> {
         let ahead = session.governor.uncounted().map_or(READ_AHEAD_BYTES, |posts| {
             (posts * SHORTEST_POST_BYTES).clamp(1.0, f64::from(READ_AHEAD_BYTES)) as u32
         });
-        let mut reader = Reader::new(body, self.options.stall, ahead, self.clock.clone());
-        self.connected(session, intake).await;
+        Ok(Reader::new(body, self.options.stall, ahead, self.clock.clone()))
+    }
 
-        let mut lines = Lines::default();
+    /// Hands on what the reader gives, and keeps rules and usage up to date beside it, until that ends.
+    async fn read_on<I: Intake>(
+        &self,
+        reader: &mut Reader,
+        lines: &mut Lines,
+        session: &mut Session,
+        intake: &mut I,
+        mut stop: Pin<&mut impl Future<Output = ()>>,
+    ) -> Ended {
         let mut errand: Option<Errand> = None;
         loop {
             if errand.is_none() {
@@ -299,11 +340,12 @@ impl<H: Http + 'static> X<H> {
                 }
             }
             tokio::select! {
+                () = stop.as_mut() => return Ended::Stopped,
                 chunk = reader.next() => {
                     let ended = match chunk {
                         Ok(chunk) => {
                             session.last_ms = session.last_ms.max(Some(chunk.at_ms));
-                            self.read(&chunk.bytes, &mut lines, &mut session.governor, intake)
+                            self.read(&chunk.bytes, lines, &mut session.governor, intake)
                         }
                         Err(reason) => {
                             if let Some(begun) = lines.end() {
@@ -317,14 +359,11 @@ impl<H: Http + 'static> X<H> {
                     if let Verdict::Sample(percent) = verdict {
                         session.sample(percent, now_ms, intake);
                     }
-                    let resume = session.tell(intake);
+                    let resume = session.tell(now_ms, intake);
                     intake.flush(resume).await;
                     match (ended, verdict) {
-                        (Some(failure), _) => return Err(failure.into()),
-                        (None, Verdict::PauseUntil(until_ms)) => {
-                            self.finish(reader, lines, session, intake).await;
-                            return Err(Ended::Paid(until_ms));
-                        }
+                        (Some(failure), _) => return failure.into(),
+                        (None, Verdict::PauseUntil(until_ms)) => return Ended::Paid(until_ms),
                         (None, _) => (),
                     }
                 }
@@ -337,10 +376,7 @@ impl<H: Http + 'static> X<H> {
                         Ok(Done::Rules(percent)) => session.rules_are_set(percent, intake),
                         Ok(Done::Usage(usage)) => session.governor.reconcile(&usage, (self.clock)()),
                         // The stream itself meets these, too, and says more.
-                        Err(failure) if failure.class == Class::Refused => {
-                            self.finish(reader, lines, session, intake).await;
-                            return Err(failure.into());
-                        }
+                        Err(failure) if failure.class == Class::Refused => return failure.into(),
                         Err(_) => (),
                     }
                 }
@@ -439,6 +475,10 @@ impl<H: Http + 'static> X<H> {
     }
 }
 
+fn is_due(due: Instant) -> bool {
+    Instant::now() >= due
+}
+
 fn until(time_ms: i64, now_ms: i64) -> Duration {
     Duration::from_millis(u64::try_from(time_ms.saturating_sub(now_ms)).unwrap_or(0))
 }
@@ -512,17 +552,18 @@ impl Session {
     }
 
     fn resume(&self) -> Option<String> {
-        let resume = Resume { last_ms: self.last_ms?, percent: self.governor.percent(), spent: self.governor.spent() };
+        let resume =
+            Resume { last_ms: self.last_ms?, percent: self.governor.percent(), spent: self.governor.spent().clone() };
         serde_json::to_string(&resume).ok()
     }
 
     /// Tells what was spent, and gives a new resume point; both not too often.
-    fn tell<I: Intake>(&mut self, intake: &mut I) -> Option<String> {
+    fn tell<I: Intake>(&mut self, now_ms: i64, intake: &mut I) -> Option<String> {
         if self.told.is_some_and(|at| at.elapsed() < TELL_EVERY) {
             return None;
         }
         self.told = Some(Instant::now());
-        intake.change(Change::Spent { dollars: self.governor.dollars() });
+        intake.change(Change::Spent { dollars: self.governor.dollars(now_ms) });
         self.resume()
     }
 }
