@@ -1,6 +1,8 @@
 //! Calls of the X API v2, and what its errors ask for.
 
+use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -19,6 +21,10 @@ use super::rules::{MAX_RULES, Rule};
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// Longest answer that is read; 1,000 rules of 1,024 characters are about 4 MB.
 const MAX_ANSWER_BYTES: usize = 16 << 20;
+/// X limits calls by 15 minutes; one more for clocks that differ. In milliseconds.
+const LONGEST_LIMIT_MS: i64 = 16 * 60_000;
+/// Most pages of rules: more than the largest account has.
+const MAX_PAGES: usize = 100;
 /// Rules changed by one call.
 const RULES_A_CALL: usize = 100;
 
@@ -156,10 +162,10 @@ pub fn classify(status: StatusCode, headers: &HeaderMap, body: &[u8], now_ms: i6
         429 => {
             let number = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()?.parse::<i64>().ok());
             let reset = number("x-rate-limit-reset").map(|secs| secs.saturating_mul(1000));
-            // A limit that is not used up tells nothing about the wait, nor does a time long past or far
-            // ahead.
+            // A limit that is not used up tells nothing about the wait, nor does a time past or farther
+            // ahead than X limits calls, as it is when our own clock is wrong.
             let is_told = number("x-rate-limit-remaining").is_none_or(|left| left == 0);
-            let reset = reset.filter(|at| is_told && (now_ms..now_ms + 86_400_000).contains(at));
+            let reset = reset.filter(|at| is_told && (now_ms..now_ms + LONGEST_LIMIT_MS).contains(at));
             let until = reset.map(|at| format!(" until {}", rfc3339(at))).unwrap_or_default();
             Failure::new(Class::RateLimited(reset), format!("too many calls to X, waiting{until} ({said})"))
         }
@@ -274,12 +280,19 @@ pub struct Api<H> {
     http: H,
     base: String,
     token: Mutex<Token>,
+    /// It was told that the usage cannot be read.
+    has_warned: AtomicBool,
 }
 
 impl<H: Http> Api<H> {
     /// `base` is such as `https://api.x.com`.
     pub fn new(http: H, base: &str, token: Token) -> Self {
-        Self { http, base: base.trim_end_matches('/').to_owned(), token: Mutex::new(token) }
+        Self {
+            http,
+            base: base.trim_end_matches('/').to_owned(),
+            token: Mutex::new(token),
+            has_warned: AtomicBool::new(false),
+        }
     }
 
     /// Takes another token; `false` when it is the one that is used already.
@@ -323,7 +336,12 @@ impl<H: Http> Api<H> {
         let (head, body) = answer.into_parts();
         // Without its body the status still says what to do.
         let body = tokio::time::timeout(ANSWER_TIMEOUT, read_all(body, 1 << 16)).await;
-        Err(classify(head.status, &head.headers, &body.ok().and_then(Result::ok).unwrap_or_default(), clock()))
+        let mut failure =
+            classify(head.status, &head.headers, &body.ok().and_then(Result::ok).unwrap_or_default(), clock());
+        if head.status == StatusCode::BAD_REQUEST && path.contains("backfill_minutes") {
+            failure.reason += "; only enterprise access has a backfill: leave off --x-backfill-minutes";
+        }
+        Err(failure)
     }
 
     async fn call(&self, method: Method, path: &str, body: Option<&Value>, clock: &Clock) -> Result<Value, Failure> {
@@ -347,7 +365,7 @@ impl<H: Http> Api<H> {
     pub async fn rules(&self, clock: &Clock) -> Result<Vec<SetRule>, Failure> {
         let mut rules = vec![];
         let mut path = format!("{RULES}?max_results={MAX_RULES}");
-        loop {
+        for _ in 0..MAX_PAGES {
             let mut page = self.call(Method::GET, &path, None, clock).await?;
             // Without any rule there is no `data`.
             if let Some(data) = page.get_mut("data").map(Value::take) {
@@ -356,13 +374,10 @@ impl<H: Http> Api<H> {
                 rules.extend(more);
             }
             let next = page.get("meta").and_then(|meta| meta.get("next_token")).and_then(Value::as_str);
-            match next {
-                Some(next) if next.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_') => {
-                    path = format!("{RULES}?max_results={MAX_RULES}&pagination_token={next}");
-                }
-                _ => return Ok(rules),
-            }
+            let Some(next) = next.filter(|next| !next.is_empty()) else { return Ok(rules) };
+            path = format!("{RULES}?max_results={MAX_RULES}&pagination_token={}", escaped(next));
         }
+        Err(Failure::new(Class::Server, "the list of rules at X does not end"))
     }
 
     /// Has the rules that would be added checked by X, without setting them.
@@ -428,18 +443,62 @@ impl<H: Http> Api<H> {
     /// # Errors
     /// When the call fails.
     pub async fn usage(&self, clock: &Clock) -> Result<Usage, Failure> {
-        let path = "/2/usage/tweets?days=31&usage.fields=daily_project_usage,project_usage,project_cap";
+        let path = "/2/usage/tweets?days=31&usage.fields=daily_project_usage,daily_client_app_usage";
         let answer = self.call(Method::GET, path, None, clock).await?;
-        let list = answer.pointer("/data/daily_project_usage/usage").and_then(Value::as_array);
-        let day = |entry: &Value| {
-            let date = entry.get("date")?.as_str()?.get(..10)?;
-            let ms = birdsong_domain::time::parse_rfc3339(&format!("{date}T00:00:00Z"))?;
-            let usage = entry.get("usage")?;
-            let posts = usage.as_u64().or_else(|| usage.as_str()?.parse().ok())?;
-            Some((ms.div_euclid(86_400_000), posts))
-        };
-        Ok(Usage { days: list.into_iter().flatten().filter_map(day).collect() })
+        let days = usage_days(&answer);
+        if days.is_none() && !self.has_warned.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                "X tells what was used in a shape that is not known, so that the budget goes by what is counted here alone; \
+                 posts read with the same project elsewhere do not show"
+            );
+        }
+        Ok(Usage { days: days.unwrap_or_default() })
     }
+}
+
+/// Posts by day, days since 1970, from an answer in any of the shapes that X documents; `None` when it
+/// has none of them.
+fn usage_days(answer: &Value) -> Option<Vec<(i64, u64)>> {
+    let data = answer.get("data")?;
+    let mut days = BTreeMap::<i64, u64>::new();
+    let mut add = |entry: &Value| -> Option<()> {
+        let date = entry.get("date")?.as_str()?.get(..10)?;
+        let ms = birdsong_domain::time::parse_rfc3339(&format!("{date}T00:00:00Z"))?;
+        // A number, or one for each app.
+        let usage = entry.get("usage")?;
+        let posts = match usage.as_array() {
+            Some(apps) => apps.iter().map(|app| number(app.get("tweets_consumed").or(app.get("usage"))?)).sum(),
+            None => number(usage),
+        }?;
+        let sum = days.entry(ms.div_euclid(86_400_000)).or_default();
+        *sum = sum.saturating_add(posts);
+        Some(())
+    };
+    // An object with a list in it by the specification, a list by the introduction; by app, where that
+    // is all that was told.
+    let project = data.get("daily_project_usage");
+    if let Some(list) = project.and_then(|project| project.get("usage").unwrap_or(project).as_array()) {
+        list.iter().try_for_each(&mut add)?;
+    } else {
+        for app in data.get("daily_client_app_usage")?.as_array()? {
+            app.get("usage")?.as_array()?.iter().try_for_each(&mut add)?;
+        }
+    }
+    Some(days.into_iter().collect())
+}
+
+/// A number, or one in a text.
+fn number(value: &Value) -> Option<u64> {
+    value.as_u64().or_else(|| value.as_str()?.parse().ok())
+}
+
+/// As it can stand in a query.
+fn escaped(text: &str) -> String {
+    let one = |b: u8| match b {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(b).to_string(),
+        b => format!("%{b:02X}"),
+    };
+    text.bytes().map(one).collect()
 }
 
 const RULES: &str = "/2/tweets/search/stream/rules";
@@ -515,7 +574,45 @@ mod tests {
         assert_eq!(reset("0", secs + 60), Class::RateLimited(Some(NOW_MS + 60_000)));
         assert_eq!(reset("39999", secs + 60), Class::RateLimited(None));
         assert_eq!(reset("0", secs - 60), Class::RateLimited(None));
+        assert_eq!(reset("0", secs + 23 * 3600), Class::RateLimited(None), "our clock is behind");
         assert_eq!(reset("0", i64::MAX), Class::RateLimited(None));
+    }
+
+    #[test]
+    fn the_usage_is_read_in_each_shape_that_is_documented() {
+        let day = 20_596; // 2026-05-23
+        for (data, wanted) in [
+            (
+                json!({"daily_project_usage": {"project_id": "1", "usage": [{"date": "2026-05-23T00:00:00.000Z", "usage": "7"}]}}),
+                Some(7),
+            ),
+            (
+                json!({"daily_project_usage": {"usage": [{"date": "2026-05-23", "usage": 7}]}, "daily_client_app_usage": [{"usage": [{"date": "2026-05-23", "usage": 9}]}]}),
+                Some(7),
+            ),
+            (
+                json!({"daily_project_usage": [{"date": "2026-05-23", "usage": [{"app_id": "1", "tweets_consumed": 3}, {"app_id": "2", "tweets_consumed": 4}]}]}),
+                Some(7),
+            ),
+            (json!({"daily_project_usage": [{"date": "2026-05-23", "usage": "7"}]}), Some(7)),
+            (
+                json!({"daily_client_app_usage": [{"client_app_id": "1", "usage": [{"date": "2026-05-23", "usage": "3"}]}, {"usage": [{"date": "2026-05-23", "usage": "4"}]}]}),
+                Some(7),
+            ),
+            (json!({"daily_project_usage": {"usage": [{"day": "2026-05-23", "posts": "7"}]}}), None),
+            (json!({"daily_project_usage": {"usage": [{"date": "yesterday", "usage": "7"}]}}), None),
+            (json!({"project_usage": "43435", "project_cap": "3000000"}), None),
+        ] {
+            assert_eq!(usage_days(&json!({"data": data})), wanted.map(|posts| vec![(day, posts)]), "{data}");
+        }
+        assert_eq!(usage_days(&json!({"data": {"daily_project_usage": {"usage": []}}})), Some(vec![]));
+        assert_eq!(usage_days(&json!([])), None);
+    }
+
+    #[test]
+    fn a_token_of_a_page_is_escaped() {
+        assert_eq!(escaped("aZ09-_.~"), "aZ09-_.~");
+        assert_eq!(escaped("b+/=&é"), "b%2B%2F%3D%26%C3%A9");
     }
 
     #[test]

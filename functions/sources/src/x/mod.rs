@@ -61,6 +61,9 @@ const TELL_EVERY: Duration = Duration::from_secs(1);
 /// A post is delivered within about this time (P99 of X's own pages), in milliseconds: what was
 /// posted just before the connection broke may be missing, too.
 const LATENCY_MS: i64 = 7000;
+/// A reader that stood still for this long, or that waited for bytes for this long, tells whether it
+/// keeps up.
+const STANDSTILL: Duration = Duration::from_secs(1);
 /// Gaps are told for this much of the past; before it nobody was watching. In milliseconds.
 const LONGEST_GAP_MS: i64 = 86_400_000;
 /// A used-up budget is looked at again after this time: the clock may have been wrong.
@@ -79,7 +82,7 @@ pub struct Options {
     pub read_token: ReadToken,
     /// Asks for a compressed stream; the HTTP client must be able to unpack it. X documents none.
     pub gzip: bool,
-    /// Minutes of posts to have again after a reconnect, 1 to 5. Enterprise access only.
+    /// Minutes of posts to have again at each connect, 1 to 5. Enterprise access only.
     pub backfill_minutes: Option<u8>,
     /// A connection on which nothing came for this long is given up.
     pub stall: Duration,
@@ -135,14 +138,34 @@ struct Session {
     was_closed: bool,
     server: Backoff,
     occupied: Backoff,
-    /// Until when, in milliseconds, the stream was received.
-    last_ms: Option<i64>,
+    /// Until when the stream was received.
+    last: Option<Last>,
     connected: Option<Instant>,
     rules_due: Instant,
     usage_due: Instant,
     told: Option<Instant>,
     /// Share that the intake was told of, in percent.
     told_percent: u8,
+}
+
+/// A time until which the stream was received.
+#[derive(Clone, Copy)]
+struct Last {
+    /// In milliseconds, by a clock that may have been set since.
+    time_ms: i64,
+    /// By a timer that is never set; none for an earlier run.
+    at: Option<Instant>,
+}
+
+/// What came on one connection.
+#[derive(Default)]
+struct Incoming {
+    lines: Lines,
+    /// The reader stood still, and has not caught up with X since. What X holds back for it is lost
+    /// when X gives it up.
+    is_behind: bool,
+    /// Time of the newest post, in milliseconds.
+    newest_ms: i64,
 }
 
 /// What is done beside the stream.
@@ -197,6 +220,8 @@ impl<H: Http + 'static> X<H> {
             if session.connected.take().is_some_and(|since| since.elapsed() >= HEALTHY) {
                 session.is_healthy();
             }
+            // Only a wait for a day to end is a matter of the clock.
+            let is_by_clock = matches!(ended, Ended::Paid(_));
             let (reason, wait) = match ended {
                 Ended::Stopped => {
                     session.told = None;
@@ -225,13 +250,14 @@ impl<H: Http + 'static> X<H> {
                     }
                 }
             };
-            let wait = wait.max(session.until_connect());
+            let least = session.until_connect();
+            let wait = wait.max(least);
             intake.change(Change::Waiting { reason, retry_in: wait });
             session.told = None;
             let resume = session.tell(now_ms, intake);
             intake.flush(resume).await;
             tokio::select! {
-                () = self.sleep(wait) => (),
+                () = self.sleep(wait, if is_by_clock { least } else { wait }) => (),
                 () = stop.as_mut() => return None,
             }
         }
@@ -257,7 +283,7 @@ impl<H: Http + 'static> X<H> {
             was_closed: false,
             server: Backoff::doubling(secs(5), secs(320)),
             occupied: Backoff::doubling(secs(60), secs(15 * 60)),
-            last_ms: resume.map(|resume| resume.last_ms),
+            last: resume.map(|resume| Last { time_ms: resume.last_ms, at: None }),
             connected: None,
             rules_due: Instant::now(),
             usage_due: Instant::now(),
@@ -282,9 +308,9 @@ impl<H: Http + 'static> X<H> {
         };
         self.connected(session, intake).await;
 
-        let mut lines = Lines::default();
-        let ended = self.read_on(&mut reader, &mut lines, session, intake, stop).await;
-        self.finish(reader, lines, session, intake).await;
+        let mut incoming = Incoming::default();
+        let ended = self.read_on(&mut reader, &mut incoming, session, intake, stop).await;
+        self.finish(reader, incoming, session, intake).await;
         ended
     }
 
@@ -306,7 +332,8 @@ impl<H: Http + 'static> X<H> {
             session.rules_are_set(percent, intake);
         }
         session.connects.push_back(Instant::now());
-        let query = match self.options.backfill_minutes.filter(|_| session.last_ms.is_some()) {
+        // From the first connect on, so that an account without it is told at the start, not days later.
+        let query = match self.options.backfill_minutes {
             Some(minutes) => format!("{FIELDS}&backfill_minutes={minutes}"),
             None => FIELDS.to_owned(),
         };
@@ -322,7 +349,7 @@ impl<H: Http + 'static> X<H> {
     async fn read_on<I: Intake>(
         &self,
         reader: &mut Reader,
-        lines: &mut Lines,
+        incoming: &mut Incoming,
         session: &mut Session,
         intake: &mut I,
         mut stop: Pin<&mut impl Future<Output = ()>>,
@@ -343,12 +370,9 @@ impl<H: Http + 'static> X<H> {
                 () = stop.as_mut() => return Ended::Stopped,
                 chunk = reader.next() => {
                     let ended = match chunk {
-                        Ok(chunk) => {
-                            session.last_ms = session.last_ms.max(Some(chunk.at_ms));
-                            self.read(&chunk.bytes, lines, &mut session.governor, intake)
-                        }
+                        Ok(chunk) => self.read(&chunk, incoming, session, intake),
                         Err(reason) => {
-                            if let Some(begun) = lines.end() {
+                            if let Some(begun) = incoming.lines.end() {
                                 intake.unreadable("the connection ended within the line".into(), &begun);
                             }
                             Some(Failure::network(reason))
@@ -385,11 +409,16 @@ impl<H: Http + 'static> X<H> {
     }
 
     /// Closes the stream and hands on what was read of it, which is paid for.
-    async fn finish<I: Intake>(&self, mut reader: Reader, mut lines: Lines, session: &mut Session, intake: &mut I) {
+    async fn finish<I: Intake>(
+        &self,
+        mut reader: Reader,
+        mut incoming: Incoming,
+        session: &mut Session,
+        intake: &mut I,
+    ) {
         reader.stop.notify_one();
         while let Some(Ok(chunk)) = reader.chunks.recv().await {
-            session.last_ms = session.last_ms.max(Some(chunk.at_ms));
-            self.read(&chunk.bytes, &mut lines, &mut session.governor, intake);
+            self.read(&chunk, &mut incoming, session, intake);
             intake.flush(None).await;
         }
     }
@@ -399,29 +428,36 @@ impl<H: Http + 'static> X<H> {
         session.connected = Some(Instant::now());
         session.governor.connected(true, now_ms);
         intake.change(Change::Connected);
-        if let Some(last_ms) = session.last_ms {
+        if let Some(last) = session.last {
             let covered_ms = self.options.backfill_minutes.map_or(0, |minutes| i64::from(minutes) * 60_000);
+            // The clock may have been set: in this run a timer knows, too, how long it was.
+            let away = last.at.map_or(Duration::ZERO, |at| at.elapsed());
+            let last_ms = last.time_ms.min(now_ms - i64::try_from(away.as_millis()).unwrap_or(0));
             let from_ms = (last_ms - LATENCY_MS).max(now_ms - LONGEST_GAP_MS);
             if now_ms - from_ms > covered_ms {
                 let reason = "the stream was not connected, and X does not send again what was posted meanwhile";
-                intake.change(Change::Gap { from_ms, to_ms: now_ms, reason: reason.into() });
+                // What X sends again is taken to begin a little later than asked for.
+                let to_ms = if covered_ms > 0 { now_ms - covered_ms + LATENCY_MS } else { now_ms };
+                intake.change(Change::Gap { from_ms, to_ms, reason: reason.into() });
             }
         }
-        session.last_ms = session.last_ms.max(Some(now_ms));
+        session.received(now_ms, Instant::now());
         intake.flush(session.resume()).await;
     }
 
     /// Hands on what a chunk holds. Gives what X says about the end of the stream.
     fn read<I: Intake>(
         &self,
-        chunk: &[u8],
-        lines: &mut Lines,
-        governor: &mut Governor,
+        chunk: &Chunk,
+        incoming: &mut Incoming,
+        session: &mut Session,
         intake: &mut I,
     ) -> Option<Failure> {
         let now_ms = (self.clock)();
         let mut ended = None;
-        lines.take(chunk, |piece| {
+        let Incoming { lines, is_behind, newest_ms } = incoming;
+        let governor = &mut session.governor;
+        lines.take(&chunk.bytes, |piece| {
             let line = match piece {
                 Piece::Line(line) => line,
                 Piece::Oversize(head) => {
@@ -432,6 +468,7 @@ impl<H: Http + 'static> X<H> {
             let read = archive::read_line(line, &self.key, &mut |post| match post {
                 Ok(post) => {
                     governor.count(post.id, now_ms);
+                    *newest_ms = post.time_ms.max(*newest_ms);
                     intake.post(&post);
                 }
                 Err(error) => intake.unreadable(error.to_string(), line),
@@ -443,6 +480,13 @@ impl<H: Http + 'static> X<H> {
                 Err(error) => intake.unreadable(error.to_string(), line),
             }
         });
+        *is_behind |= chunk.stood_still >= STANDSTILL;
+        if chunk.waited >= STANDSTILL || *newest_ms >= chunk.at_ms - LATENCY_MS {
+            *is_behind = false;
+        }
+        if !*is_behind {
+            session.received(chunk.at_ms, chunk.at);
+        }
         ended
     }
 
@@ -461,10 +505,12 @@ impl<H: Http + 'static> X<H> {
         }
     }
 
-    /// Sleeps by tokio's timers, but not on when the clock was set forward.
-    async fn sleep(&self, wait: Duration) {
+    /// Sleeps by tokio's timers; after `least` no longer than until the clock, which may be set, says
+    /// that the time has come.
+    async fn sleep(&self, wait: Duration, least: Duration) {
         let until_ms = (self.clock)().saturating_add(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX));
         let end = Instant::now() + wait;
+        tokio::time::sleep(least).await;
         loop {
             let left = end.saturating_duration_since(Instant::now()).min(until(until_ms, (self.clock)()));
             if left.is_zero() {
@@ -484,6 +530,11 @@ fn until(time_ms: i64, now_ms: i64) -> Duration {
 }
 
 impl Session {
+    /// The stream was received until then. The clock may have gone back since the last call.
+    fn received(&mut self, time_ms: i64, at: Instant) {
+        self.last = Some(Last { time_ms, at: Some(at) });
+    }
+
     fn is_healthy(&mut self) {
         self.network.reset();
         self.closed.reset();
@@ -552,8 +603,11 @@ impl Session {
     }
 
     fn resume(&self) -> Option<String> {
-        let resume =
-            Resume { last_ms: self.last_ms?, percent: self.governor.percent(), spent: self.governor.spent().clone() };
+        let resume = Resume {
+            last_ms: self.last?.time_ms,
+            percent: self.governor.percent(),
+            spent: self.governor.spent().clone(),
+        };
         serde_json::to_string(&resume).ok()
     }
 
@@ -580,6 +634,11 @@ struct Chunk {
     bytes: Bytes,
     /// When it was received, in milliseconds.
     at_ms: i64,
+    at: Instant,
+    /// How long it was waited for.
+    waited: Duration,
+    /// How long nothing was read before that, for want of room.
+    stood_still: Duration,
     /// Given back when it was handed on.
     _room: OwnedSemaphorePermit,
 }
@@ -591,7 +650,9 @@ impl Reader {
         let stop = Arc::new(Notify::new());
         let stopped = stop.clone();
         let task = tokio::spawn(async move {
+            let mut stood_still = Duration::ZERO;
             loop {
+                let began = Instant::now();
                 let next = tokio::select! {
                     biased;
                     () = stopped.notified() => return,
@@ -602,10 +663,11 @@ impl Reader {
                     Ok(None) => Err("the connection was closed".into()),
                     Ok(Some(Err(HttpError(reason)))) => Err(format!("the connection broke: {reason}")),
                     Ok(Some(Ok(bytes))) => {
-                        let at_ms = clock();
+                        let (at_ms, at) = (clock(), Instant::now());
                         let wanted = u32::try_from(bytes.len()).unwrap_or(u32::MAX).clamp(1, ahead_bytes);
                         let Ok(_room) = room.clone().acquire_many_owned(wanted).await else { return };
-                        Ok(Chunk { bytes, at_ms, _room })
+                        let stood_still = std::mem::replace(&mut stood_still, at.elapsed());
+                        Ok(Chunk { bytes, at_ms, at, waited: at - began, stood_still, _room })
                     }
                 };
                 let is_end = chunk.is_err();

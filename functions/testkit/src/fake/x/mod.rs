@@ -51,6 +51,8 @@ pub enum Step {
     Silence(u64),
     /// The first half of a line, then the connection is closed.
     HalfLine,
+    /// The first half of a line, then the connection breaks.
+    BrokenLine,
     /// A post that comes in two chunks, cut within a character.
     SplitCharacter,
     /// A line that is not UTF-8.
@@ -223,6 +225,12 @@ impl FakeX {
     #[must_use]
     pub fn rules(&self) -> Vec<(String, String)> {
         self.server().rules.iter().map(|rule| (rule.value.clone(), rule.tag.clone())).collect()
+    }
+
+    /// A stream is open.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.server().is_open
     }
 
     fn server(&self) -> MutexGuard<'_, Server> {

@@ -87,7 +87,8 @@ pub fn chaos(seed: u64, connections: usize) -> Vec<Connection> {
                 _ => Step::Posts(1 + dice.below(300)),
             });
         }
-        steps.push(match dice.below(6) {
+        steps.push(match dice.below(7) {
+            6 => Step::BrokenLine,
             0 => Step::Silence(40 + dice.below(600)),
             1 => Step::HalfLine,
             2 => Step::Break,

@@ -144,6 +144,8 @@ struct Chunk {
     posts: Vec<Line>,
     /// Waits in the queue of the server.
     is_queued: bool,
+    /// Begins within a line.
+    is_rest: bool,
     repeated: u64,
     unreadable: u64,
     /// The connection ends after this.
@@ -189,6 +191,8 @@ impl Open {
             match self.chunks.pop_front().and_then(|chunk| chunk.end) {
                 Some(end) => {
                     self.has_ended = true;
+                    // What was sent is on its way by then.
+                    tokio::time::sleep(Duration::from_millis(20)).await;
                     return (end == End::Break).then(|| Err(io::Error::other("connection reset")));
                 }
                 None => self.step().await,
@@ -242,11 +246,8 @@ impl Open {
                 tokio::time::sleep_until(self.ends(secs)).await;
                 self.done();
             }
-            Step::HalfLine => {
-                self.done();
-                let bytes = Bytes::from_static(b"{\"data\":{\"id\":\"2058060636507602944\",\"te");
-                self.chunks.push_back(Chunk { bytes, unreadable: 1, end: Some(End::Close), ..Chunk::default() });
-            }
+            Step::HalfLine => self.half_line(End::Close),
+            Step::BrokenLine => self.half_line(End::Break),
             Step::SplitCharacter => {
                 self.done();
                 let post = self.fake.server().post(Instant::now());
@@ -291,6 +292,12 @@ impl Open {
             Step::Close => self.chunks.push_back(Chunk { end: Some(End::Close), ..Chunk::default() }),
             Step::Break => self.chunks.push_back(Chunk { end: Some(End::Break), ..Chunk::default() }),
         }
+    }
+
+    fn half_line(&mut self, end: End) {
+        self.done();
+        let bytes = Bytes::from_static(b"{\"data\":{\"id\":\"2058060636507602944\",\"te");
+        self.chunks.push_back(Chunk { bytes, unreadable: 1, end: Some(end), ..Chunk::default() });
     }
 
     fn keep_alive(&mut self) {
@@ -341,7 +348,10 @@ impl Open {
         if queued > room {
             self.is_cut = true;
             self.steps.clear();
+            // A line that is on its way comes whole.
+            let rest = self.chunks.pop_front_if(|chunk| chunk.is_rest);
             self.fake.server().miss(self.chunks.drain(..).flat_map(|chunk| chunk.posts));
+            self.chunks.extend(rest);
             self.errors("SlowReader");
         }
     }
@@ -370,10 +380,11 @@ impl Open {
             first.extend(second.pop_front());
         }
         let head = all.split_to(cut);
+        let is_rest = !head.is_empty();
         if !head.is_empty() {
             self.chunks.push_back(Chunk { bytes: head, posts: first, is_queued, ..Chunk::default() });
         }
-        self.chunks.push_back(Chunk { bytes: all, posts: second.into(), is_queued, ..Chunk::default() });
+        self.chunks.push_back(Chunk { bytes: all, posts: second.into(), is_queued, is_rest, ..Chunk::default() });
     }
 
     fn ends(&mut self, secs: u64) -> Instant {

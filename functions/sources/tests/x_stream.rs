@@ -1,0 +1,552 @@
+//! The client of X against a fake of it: what a connection may do, a clock that is set, real sockets.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use birdsong_domain::post::{AuthorKey, Kind, PostId, SourcePost};
+use birdsong_domain::region::Regions;
+use birdsong_domain::time::snowflake_ms;
+use birdsong_sources::http::{Body, Http, Network};
+use birdsong_sources::live::{Change, Clock, Intake, SourceError};
+use birdsong_sources::x::api::Token;
+use birdsong_sources::x::{self, X};
+use birdsong_testkit::fake::InProcess;
+use birdsong_testkit::fake::dice::Dice;
+use birdsong_testkit::fake::x::{Account, Connection, FakeX, Options, Step, chaos};
+use bytes::Bytes;
+use futures_util::StreamExt;
+use tokio::time::Instant;
+
+const TOKEN: &str = "AAAAsecret";
+/// 2026-05-23T05:41:07Z
+const START_MS: i64 = 1_779_514_867_000;
+const MINUTE_MS: i64 = 60_000;
+const DAY_MS: i64 = 86_400_000;
+
+/// The true time, which X has, and by how much the client's clock is wrong.
+struct Time {
+    began: Instant,
+    off_ms: AtomicI64,
+}
+
+impl Time {
+    fn new() -> Arc<Self> {
+        Arc::new(Self { began: Instant::now(), off_ms: AtomicI64::new(0) })
+    }
+
+    fn true_ms(&self) -> i64 {
+        START_MS + self.began.elapsed().as_millis() as i64
+    }
+
+    fn of_x(self: &Arc<Self>) -> Clock {
+        let time = self.clone();
+        Arc::new(move || time.true_ms())
+    }
+
+    fn of_client(self: &Arc<Self>) -> Clock {
+        let time = self.clone();
+        Arc::new(move || time.true_ms() + time.off_ms.load(Ordering::Relaxed))
+    }
+
+    fn set_off(&self, ms: i64) {
+        self.off_ms.store(ms, Ordering::Relaxed);
+    }
+}
+
+#[derive(Default)]
+struct Told {
+    posts: Vec<u128>,
+    reposts: usize,
+    unreadable: Vec<String>,
+    /// With the true time.
+    changes: Vec<(i64, Change)>,
+}
+
+impl Told {
+    fn gaps(&self) -> Vec<(i64, i64)> {
+        let gap = |change: &Change| match change {
+            Change::Gap { from_ms, to_ms, .. } => Some((*from_ms, *to_ms)),
+            _ => None,
+        };
+        self.changes.iter().filter_map(|(_, change)| gap(change)).collect()
+    }
+
+    /// What was waited for, with the seconds.
+    fn waits(&self) -> Vec<(String, u64)> {
+        let wait = |change: &Change| match change {
+            Change::Waiting { reason, retry_in } => Some((reason.clone(), retry_in.as_secs())),
+            _ => None,
+        };
+        self.changes.iter().filter_map(|(_, change)| wait(change)).collect()
+    }
+
+    /// True times of the connects.
+    fn connects(&self) -> Vec<i64> {
+        self.changes.iter().filter(|(_, change)| *change == Change::Connected).map(|(at_ms, _)| *at_ms).collect()
+    }
+}
+
+/// Takes everything, and stands still until a time if told so.
+#[derive(Clone)]
+struct Sink {
+    time: Arc<Time>,
+    told: Arc<Mutex<Told>>,
+    shut_until: Arc<Mutex<Instant>>,
+}
+
+impl Sink {
+    fn new(time: &Arc<Time>) -> Self {
+        Self { time: time.clone(), told: Arc::default(), shut_until: Arc::new(Mutex::new(Instant::now())) }
+    }
+
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().unwrap()
+    }
+}
+
+impl Intake for Sink {
+    fn post(&mut self, post: &SourcePost<'_>) {
+        let mut told = self.told();
+        told.posts.push(post.id.0);
+        told.reposts += usize::from(post.kind == Kind::Repost);
+    }
+
+    fn notice(&mut self) {}
+
+    fn unreadable(&mut self, reason: String, _bytes: &[u8]) {
+        self.told().unreadable.push(reason);
+    }
+
+    async fn flush(&mut self, _resume: Option<String>) {
+        let until = *self.shut_until.lock().unwrap();
+        tokio::time::sleep_until(until).await;
+    }
+
+    fn change(&mut self, change: Change) {
+        let at_ms = self.time.true_ms();
+        self.told().changes.push((at_ms, change));
+    }
+}
+
+fn regions() -> Arc<Regions> {
+    let text = "[[region]]\nid = \"bcn\"\nboxes = [[2.05, 41.31, 2.23, 41.47]]\nkeywords = [\"sagrada\", \"#porta\"]\n\
+                [[region]]\nid = \"fr\"\nkeywords = [\"bonjour\"]\nlanguages = [\"fr\"]\n";
+    Arc::new(Regions::parse("test", text).unwrap())
+}
+
+fn fake(time: &Arc<Time>, script: Vec<Connection>, seed: u64, posts_per_s: f64, account: Account) -> FakeX {
+    let has_new_names = seed % 2 == 1;
+    let options = Options { token: TOKEN.into(), script, posts_per_s, seed, has_new_names, clock: time.of_x() };
+    FakeX::with(options, account)
+}
+
+fn options() -> x::Options {
+    x::Options {
+        url: "http://x.example".into(),
+        token: Token::new(TOKEN).unwrap(),
+        read_token: Arc::new(|| Token::new(TOKEN).map_err(str::to_owned)),
+        gzip: false,
+        backfill_minutes: None,
+        stall: x::STALL,
+        budget: None,
+        dollars_a_post: 0.005,
+        jitter: || 0.5,
+    }
+}
+
+/// Streams until `stop` is over or the source ends.
+async fn run<H: Http + 'static>(
+    http: H,
+    options: x::Options,
+    sink: &Sink,
+    stop: impl Future<Output = ()> + Send,
+) -> Option<SourceError> {
+    let client = X::new(http, regions(), AuthorKey([7; 16]), options, sink.time.of_client()).unwrap();
+    client.stream(None, &mut sink.clone(), stop).await
+}
+
+async fn run_here(fake: &FakeX, options: x::Options, sink: &Sink, secs: u64) -> Option<SourceError> {
+    run(InProcess(fake.router()), options, sink, tokio::time::sleep(Duration::from_secs(secs))).await
+}
+
+fn posts(secs: u64, more: &[Step]) -> Connection {
+    Connection::Stream([&[Step::Posts(secs)], more].concat())
+}
+
+fn trouble(times: usize) -> Vec<Connection> {
+    vec![Connection::Answer(503, String::new()); times]
+}
+
+/// Each delivered post was handed on, and each that nobody got lies within a gap that was told.
+fn nothing_is_lost_untold(fake: &FakeX, sink: &Sink, what: &str) {
+    let (delivered, told) = (fake.delivered(), sink.told());
+    let wanted: BTreeSet<_> = delivered.posts.iter().map(|(id, _)| PostId::x(*id).0).collect();
+    let found: BTreeSet<_> = told.posts.iter().copied().collect();
+    assert!(wanted == found, "{what}: {} posts lost, of {}", wanted.difference(&found).count(), wanted.len());
+    let gaps = told.gaps();
+    for id in delivered.missed.keys() {
+        let at_ms = snowflake_ms(*id).unwrap();
+        let is_told = gaps.iter().any(|(from_ms, to_ms)| (*from_ms..*to_ms).contains(&at_ms));
+        assert!(is_told, "{what}: a post at {} s is missed, gaps {gaps:?}", (at_ms - START_MS) / 1000);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_backfill_only_what_is_too_old_for_it_is_lost_and_told() {
+    for seed in 0..12 {
+        let what = format!("seed {seed}");
+        let (time, account) = (Time::new(), Account { has_backfill: true, ..Account::default() });
+        // 503 is waited for 5 s, then 10 s, and so on: 17 s, then 354 s or more.
+        let is_long = seed >= 6;
+        let mut script = vec![posts(100 + seed, &[Step::Close])];
+        script.extend(trouble(if is_long { 6 } else { 2 }));
+        script.push(posts(u64::MAX, &[]));
+        let (fake, sink) = (fake(&time, script, seed, 2.0, account), Sink::new(&time));
+        let options = x::Options { backfill_minutes: Some(1), ..options() };
+        assert_eq!(run_here(&fake, options, &sink, 900).await, None, "{what}");
+        nothing_is_lost_untold(&fake, &sink, &what);
+        let delivered = fake.delivered();
+        assert_eq!(delivered.streams, 2, "{what}");
+        assert_eq!(delivered.repeated > 0, !is_long, "{what}: the last minute comes again");
+        let (gaps, missed) = (sink.told().gaps(), delivered.missed.len());
+        assert_eq!(
+            (gaps.len(), missed > 400),
+            if is_long { (1, true) } else { (0, false) },
+            "{what}: {gaps:?} {missed}"
+        );
+        assert!(is_long || missed == 0, "{what}: {missed}");
+        if let Some((from_ms, to_ms)) = gaps.first() {
+            let connected_ms = sink.told().connects()[1];
+            assert!((connected_ms - 60_000..connected_ms - 45_000).contains(to_ms), "{what}");
+            assert!((80_000..100_000 + 1000 * seed as i64).contains(&(from_ms - START_MS)), "{what}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_without_backfill_is_told_at_the_first_connect() {
+    let time = Time::new();
+    let fake = fake(&time, vec![posts(u64::MAX, &[])], 1, 1.0, Account::default());
+    let sink = Sink::new(&time);
+    let options = x::Options { backfill_minutes: Some(2), ..options() };
+    let error = run_here(&fake, options, &sink, 900).await.unwrap().to_string();
+    assert!(error.contains("leave off --x-backfill-minutes") && error.contains("not available"), "{error}");
+    assert_eq!((fake.delivered().streams, fake.delivered().connects), (0, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_x_drops_for_a_slow_reader_lies_within_a_gap() {
+    for seed in 0..3 {
+        let what = format!("seed {seed}");
+        let account = Account { queue_bytes: Some(1 << 20), ..Account::default() };
+        let time = Time::new();
+        let fake = fake(&time, vec![posts(u64::MAX, &[])], seed, 250.0, account);
+        let sink = Sink::new(&time);
+        *sink.shut_until.lock().unwrap() = Instant::now() + Duration::from_secs(60);
+        // A minute fits into what is read ahead, five do not.
+        let shut = sink.clone();
+        let again = async {
+            tokio::time::sleep(Duration::from_secs(120)).await;
+            *shut.shut_until.lock().unwrap() = Instant::now() + Duration::from_secs(300);
+            tokio::time::sleep(Duration::from_secs(330)).await;
+        };
+        assert_eq!(run(InProcess(fake.router()), options(), &sink, again).await, None, "{what}");
+        nothing_is_lost_untold(&fake, &sink, &what);
+        let (waits, missed) = (sink.told().waits(), fake.delivered().missed.len());
+        assert!(waits.len() == 1 && waits[0].0.contains("because we read too slowly"), "{what}: {waits:?}");
+        assert!(missed > 1000, "{what}: {missed} posts dropped");
+        let gaps = sink.told().gaps();
+        let (from_ms, to_ms) = gaps[0];
+        assert!(gaps.len() == 1 && to_ms - from_ms < 300_000, "{what}: {gaps:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_place_that_x_still_holds_for_a_connection_that_is_gone_is_waited_for() {
+    let time = Time::new();
+    let account = Account { held: Duration::from_secs(300), ..Account::default() };
+    // It falls silent, so that the client gives it up and X does not know.
+    let script = vec![posts(60, &[Step::Silence(u64::MAX)]), posts(u64::MAX, &[])];
+    let (fake, sink) = (fake(&time, script, 1, 1.0, account), Sink::new(&time));
+    assert_eq!(run_here(&fake, options(), &sink, 900).await, None);
+    let waits = sink.told().waits();
+    let secs: Vec<_> = waits.iter().map(|(_, secs)| *secs).collect();
+    assert_eq!(secs, [0, 67, 135, 270], "{waits:?}");
+    assert!(waits[1..].iter().all(|(reason, _)| reason.starts_with("another connection")), "{waits:?}");
+    assert_eq!((fake.delivered().streams, fake.delivered().connects, sink.told().gaps().len()), (2, 5, 1));
+    nothing_is_lost_untold(&fake, &sink, "held");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_set_now_and_then_ends_nothing_and_hides_nothing() {
+    for seed in 0..24 {
+        let what = format!("seed {seed}");
+        let mut dice = Dice::of(&[seed, 99]);
+        let time = Time::new();
+        let script = chaos(seed, 20);
+        let parts = script.len();
+        let (fake, sink) = (fake(&time, script, seed, 2.0, Account::default()), Sink::new(&time));
+        let (clock, mut latest_ms) = (time.clone(), 0);
+        let latest = &mut latest_ms;
+        let server = fake.clone();
+        // Half of the times it is right again.
+        let jumps = async move {
+            while server.delivered().parts < parts {
+                tokio::time::sleep(Duration::from_secs(1 + dice.below(120))).await;
+                let sign = if dice.percent(50) { 1 } else { -1 };
+                let off_ms = match dice.below(6) {
+                    0 => sign * DAY_MS,
+                    1 => sign * dice.below(DAY_MS as u64) as i64,
+                    2 => sign * dice.below(20) as i64 * MINUTE_MS,
+                    _ => 0,
+                };
+                *latest = (*latest).max(clock.of_client()());
+                clock.set_off(off_ms);
+            }
+            tokio::time::sleep(Duration::from_secs(90)).await;
+            *latest = (*latest).max(clock.of_client()());
+        };
+        let mut options = options();
+        if seed % 3 == 0 {
+            options.budget = Some("100/day".parse().unwrap());
+        }
+        // The waits of X alone are two hours at most.
+        let running = run(InProcess(fake.router()), options, &sink, jumps);
+        let error = tokio::time::timeout(Duration::from_secs(8 * 3600), running).await;
+        assert_eq!(error.unwrap_or_else(|_| panic!("{what}: the script did not end")), None, "{what}");
+        let (delivered, told) = (fake.delivered(), sink.told());
+        let wanted: BTreeSet<_> = delivered.posts.iter().map(|(id, _)| PostId::x(*id).0).collect();
+        assert!(wanted == told.posts.iter().copied().collect(), "{what}");
+        assert_eq!(delivered.too_many_connects, 0, "{what}");
+        let gaps = told.gaps();
+        assert_eq!(gaps.len() as u64 + 1, delivered.streams, "{what}: every time without a connection is told");
+        for (from_ms, to_ms) in gaps {
+            let is_sane = from_ms < to_ms && to_ms - from_ms <= DAY_MS && to_ms <= latest_ms;
+            assert!(is_sane, "{what}: {from_ms} {to_ms} {latest_ms}");
+        }
+        assert!(told.waits().iter().all(|(_, secs)| *secs <= 3600), "{what}: {:?}", told.waits());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_goes_back_leaves_the_whole_gap() {
+    // When the clock is a day off, and when it is right again: within the connection, or after it.
+    for (off_ms, from, to) in [(DAY_MS, 10, 40), (DAY_MS, 10, 65), (-DAY_MS, 10, 40), (5 * MINUTE_MS, 50, 65)] {
+        let what = format!("off by {off_ms} ms from {from} s to {to} s");
+        let time = Time::new();
+        let mut script = vec![posts(60, &[Step::Close])];
+        script.extend(trouble(3));
+        script.push(posts(u64::MAX, &[]));
+        let (fake, sink) = (fake(&time, script, 1, 1.0, Account::default()), Sink::new(&time));
+        let clock = time.clone();
+        let jumps = async move {
+            tokio::time::sleep(Duration::from_secs(from)).await;
+            clock.set_off(off_ms);
+            tokio::time::sleep(Duration::from_secs(to - from)).await;
+            clock.set_off(0);
+            tokio::time::sleep(Duration::from_secs(200)).await;
+        };
+        assert_eq!(run(InProcess(fake.router()), options(), &sink, jumps).await, None, "{what}");
+        let gaps = sink.told().gaps();
+        let connected_ms = sink.told().connects()[1];
+        let (from_ms, to_ms) = gaps[0];
+        assert_eq!((gaps.len(), to_ms), (1, connected_ms), "{what}");
+        assert!((START_MS + 50_000..START_MS + 60_000).contains(&from_ms), "{what}: {}", from_ms - START_MS);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_set_forward_ends_no_wait_that_x_asked_for() {
+    let time = Time::new();
+    let script = vec![Connection::RateLimited(600), posts(u64::MAX, &[])];
+    let (fake, sink) = (fake(&time, script, 1, 1.0, Account::default()), Sink::new(&time));
+    let clock = time.clone();
+    let jumps = async move {
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        clock.set_off(DAY_MS);
+        tokio::time::sleep(Duration::from_secs(700)).await;
+    };
+    assert_eq!(run(InProcess(fake.router()), options(), &sink, jumps).await, None);
+    let connected = sink.told().connects()[0] - START_MS;
+    assert!((600_000..620_000).contains(&connected), "{connected}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_behind_makes_no_wait_of_hours() {
+    for behind_ms in [20 * MINUTE_MS, 23 * 60 * MINUTE_MS] {
+        let time = Time::new();
+        time.set_off(-behind_ms);
+        let script = vec![Connection::RateLimited(600), posts(u64::MAX, &[])];
+        let (fake, sink) = (fake(&time, script, 1, 1.0, Account::default()), Sink::new(&time));
+        assert_eq!(run_here(&fake, options(), &sink, 1000).await, None);
+        assert_eq!((sink.told().waits()[0].1, fake.delivered().streams), (67, 1));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_set_gives_no_budget_back() {
+    // $5 are 1,000 posts. Another day that the clock was in, wrongly, has a budget of its own.
+    for (jumps_ms, days) in [
+        ([10 * MINUTE_MS, -10 * MINUTE_MS, 0, 5 * MINUTE_MS], 1),
+        ([-DAY_MS, 0, -DAY_MS, 0], 2),
+        ([DAY_MS, 0, DAY_MS, 0], 2),
+    ] {
+        let what = format!("{jumps_ms:?}");
+        let time = Time::new();
+        let fake = fake(&time, vec![posts(u64::MAX, &[])], 1, 5.0, Account::default());
+        let (sink, clock) = (Sink::new(&time), time.clone());
+        let jumps = async move {
+            for off_ms in jumps_ms.into_iter().chain(jumps_ms) {
+                tokio::time::sleep(Duration::from_secs(400)).await;
+                clock.set_off(off_ms);
+            }
+            tokio::time::sleep(Duration::from_secs(4 * 3600)).await;
+        };
+        let options = x::Options { budget: Some("5/day".parse().unwrap()), ..options() };
+        assert_eq!(run(InProcess(fake.router()), options, &sink, jumps).await, None, "{what}");
+        let posts = fake.delivered().posts.len();
+        assert!((400..=1000 * days).contains(&posts), "{what}: {posts} posts");
+        nothing_is_lost_untold(&fake, &sink, &what);
+    }
+}
+
+/// The fake on a socket; gives its address.
+async fn listen(fake: &FakeX) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(axum::serve(listener, fake.router()).into_future());
+    format!("http://{address}")
+}
+
+/// Until that many posts were handed on and nothing more came for a moment.
+async fn all_posts(sink: Sink, posts: usize) {
+    let patience = Instant::now() + Duration::from_secs(30);
+    while sink.told().posts.len() < posts && Instant::now() < patience {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn over_a_socket_bad_lines_and_broken_ones_cost_nothing_else() {
+    let mut reposts = vec![];
+    // The same seed parity is the same spelling: old, new.
+    for seed in [2, 3] {
+        let what = format!("seed {seed}");
+        let time = Time::new();
+        let script = vec![
+            Connection::Stream(vec![
+                Step::Burst(300),
+                Step::SplitCharacter,
+                Step::BadUtf8,
+                Step::LongLine,
+                Step::Burst(300),
+                Step::HalfLine,
+            ]),
+            Connection::Stream(vec![Step::Burst(100), Step::BrokenLine]),
+            Connection::Stream(vec![Step::Burst(300)]),
+        ];
+        let (fake, sink) = (fake(&time, script, seed, 1.0, Account::default()), Sink::new(&time));
+        let options = x::Options { url: listen(&fake).await, ..options() };
+        let error = run(Network::new(false).unwrap(), options, &sink, all_posts(sink.clone(), 1001)).await;
+        assert_eq!(error, None, "{what}");
+        nothing_is_lost_untold(&fake, &sink, &what);
+        let told = sink.told();
+        let reasons = &told.unreadable;
+        assert_eq!((told.posts.len(), reasons.len(), fake.delivered().unreadable), (1001, 4, 4), "{what}: {reasons:?}");
+        for wanted in ["longer than 1 MiB", "within the line"] {
+            assert!(reasons.iter().any(|reason| reason.contains(wanted)), "{what}: {reasons:?}");
+        }
+        let waits = told.waits();
+        assert_eq!((waits.len(), told.gaps().len()), (2, 2), "{what}: {waits:?}");
+        assert!(waits[0].0.contains("closed") && waits[1].0.contains("broke"), "{what}: {waits:?}");
+        assert!(!format!("{reasons:?} {:?}", told.changes).contains("secret"), "{what}");
+        reposts.push(told.reposts);
+    }
+    assert!(reposts.iter().all(|reposts| (250..550).contains(reposts)), "{reposts:?}");
+}
+
+/// Opens the stream by hand; rules must be set.
+async fn open(network: &Network, url: &str, encoding: Option<&str>) -> Body {
+    let mut request = http::Request::builder()
+        .uri(format!("{url}/2/tweets/search/stream"))
+        .header("authorization", format!("Bearer {TOKEN}"));
+    if let Some(encoding) = encoding {
+        request = request.header("accept-encoding", encoding);
+    }
+    let answer = network.send(request.body(Bytes::new()).unwrap()).await.unwrap();
+    assert_eq!(answer.status(), http::StatusCode::OK);
+    answer.into_body()
+}
+
+async fn set_rule(network: &Network, url: &str) {
+    let request = http::Request::builder()
+        .method("POST")
+        .uri(format!("{url}/2/tweets/search/stream/rules"))
+        .header("authorization", format!("Bearer {TOKEN}"))
+        .body(Bytes::from_static(br#"{"add":[{"value":"cat","tag":"cat:text"}]}"#))
+        .unwrap();
+    assert_eq!(network.send(request).await.unwrap().status(), http::StatusCode::CREATED);
+}
+
+#[tokio::test]
+async fn a_compressed_stream_comes_without_waiting_for_more() {
+    let account = Account { gzip: true, keep_alive: Duration::from_millis(50), ..Account::default() };
+    let time = Time::new();
+    let script = vec![Connection::Stream(vec![Step::Burst(100)])];
+    let by_hand = fake(&time, script.clone(), 1, 1.0, account.clone());
+    let url = listen(&by_hand).await;
+    let (plain, zipped) = (Network::new(false).unwrap(), Network::new(true).unwrap());
+    set_rule(&plain, &url).await;
+    // Only who asks for it has it compressed.
+    for (encoding, is_zipped) in [("gzip", true), ("identity", false)] {
+        let mut body = open(&plain, &url, Some(encoding)).await;
+        let first = body.next().await.unwrap().unwrap();
+        assert_eq!(first.starts_with(&[0x1f, 0x8b]), is_zipped, "{encoding}");
+        drop(body);
+        while by_hand.is_open() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+    let reading = async {
+        let mut body = open(&zipped, &url, None).await;
+        let (mut lines, mut last) = (0, Bytes::new());
+        while lines < 103 {
+            last = body.next().await.unwrap().unwrap();
+            lines += last.iter().filter(|b| **b == b'\n').count();
+        }
+        last
+    };
+    let last = tokio::time::timeout(Duration::from_secs(20), reading).await.unwrap();
+    assert_eq!(last, "\r\n", "each keep-alive comes by itself");
+
+    // The client takes keep-alives for a sign of life, and has all posts. Nine of them fit into its stall.
+    let fake = fake(&time, script, 1, 1.0, account);
+    let sink = Sink::new(&time);
+    let stall = Duration::from_millis(500);
+    let options = x::Options { url: listen(&fake).await, gzip: true, stall, ..options() };
+    let error = run(zipped, options, &sink, tokio::time::sleep(Duration::from_millis(1500))).await;
+    assert_eq!((error, sink.told().waits()), (None, vec![]));
+    assert_eq!((sink.told().posts.len(), fake.delivered().streams), (100, 1));
+    nothing_is_lost_untold(&fake, &sink, "gzip");
+}
+
+#[tokio::test]
+async fn an_end_of_a_compressed_stream_is_an_end() {
+    let time = Time::new();
+    let account = Account { gzip: true, ..Account::default() };
+    let script = vec![
+        Connection::Stream(vec![Step::Burst(50), Step::Close]),
+        Connection::Stream(vec![Step::Burst(50), Step::BrokenLine]),
+        Connection::Stream(vec![Step::Burst(50)]),
+    ];
+    let (fake, sink) = (fake(&time, script, 1, 1.0, account), Sink::new(&time));
+    let options = x::Options { url: listen(&fake).await, gzip: true, ..options() };
+    let error = run(Network::new(true).unwrap(), options, &sink, all_posts(sink.clone(), 150)).await;
+    let told = sink.told();
+    assert_eq!((error, told.waits().len(), told.unreadable.len()), (None, 2, 1));
+    drop(told);
+    nothing_is_lost_untold(&fake, &sink, "gzip");
+}
