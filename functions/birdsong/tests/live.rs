@@ -70,7 +70,11 @@ fn wait_until<T>(what: &str, mut is_there: impl FnMut() -> Option<T>) -> T {
 }
 
 fn fake(server: &str) -> (Running, String) {
-    let running = Running::start(&["fake", server, "--port", "0", "--rate", "40"], &[]);
+    fake_with(server, &[])
+}
+
+fn fake_with(server: &str, more: &[&str]) -> (Running, String) {
+    let running = Running::start(&[&["fake", server, "--port", "0", "--rate", "40"], more].concat(), &[]);
     let port = running.port_behind("127.0.0.1:");
     (running, port)
 }
@@ -185,4 +189,54 @@ fn the_rules_of_x_are_set_once() {
     assert!(first.contains("+ paris:box") && first.contains("18 added, 0 deleted, 0 stayed"), "{first}");
     let second = sync(&[]);
     assert_eq!(second.trim(), "0 added, 0 deleted, 18 stayed.");
+}
+
+#[test]
+fn the_made_up_x_has_more_than_it_does_normally() {
+    // Compressed, with the new names, and with a backfill.
+    let dir = tempfile::tempdir().unwrap();
+    let (made, x) = fake_with("x", &["--new-names", "--enterprise", "--gzip"]);
+    wait_until("the options", || made.said().contains("--x-backfill-minutes 5 --x-gzip").then_some(()));
+    let address = format!("http://127.0.0.1:{x}");
+    let options = ["--x-url", &address, "--x-gzip", "--x-backfill-minutes", "5"];
+    let (running, port) = run(dir.path(), "x", &options, &[("X_BEARER_TOKEN", TOKEN)]);
+    wait_until(&format!("a post: {}", running.said()), || streams(&port, "x"));
+
+    // Without enterprise access it says what to leave off.
+    let dir = tempfile::tempdir().unwrap();
+    let (_x, x) = fake_with("x", &["--script", "keep-alives"]);
+    let address = format!("http://127.0.0.1:{x}");
+    let with =
+        |more: &[&str]| run(dir.path(), "x", &[&["--x-url", &*address], more].concat(), &[("X_BEARER_TOKEN", TOKEN)]);
+    let (running, port) = with(&["--x-backfill-minutes", "5"]);
+    let stopped =
+        wait_until("the refusal", || source(&status(&port), "x").filter(|source| source["state"] == "stopped"));
+    assert!(stopped["reason"].as_str().unwrap().contains("leave off --x-backfill-minutes"), "{stopped}");
+    drop(running);
+    let (_running, port) = with(&[]);
+    let connected =
+        wait_until("a connection", || source(&status(&port), "x").filter(|source| source["state"] == "connected"));
+    assert!(connected["last_post"].is_null(), "{connected}");
+}
+
+#[test]
+fn each_script_of_a_made_up_server_starts_or_says_which_there_are() {
+    for script in ["normal", "trouble", "silence", "keep-alives", "errors"] {
+        for server in ["x", "bluesky", "mastodon"] {
+            let running = Running::start(&["fake", server, "--port", "0", "--script", script], &[]);
+            if (server, script) == ("mastodon", "keep-alives") {
+                let wanted = "mastodon has no script keep-alives; it has normal, trouble, silence, errors";
+                wait_until("the list", || running.said().contains(wanted).then_some(()));
+            } else {
+                running.port_behind("listens at 127.0.0.1:");
+            }
+        }
+    }
+    let help = Command::new(env!("CARGO_BIN_EXE_birdsong")).args(["fake", "--help"]).output().unwrap();
+    let help = String::from_utf8_lossy(&help.stdout).into_owned();
+    for line in ["- keep-alives: A sign of life", "- errors:", "- silence:", "--enterprise", "--new-names"] {
+        assert!(help.contains(line), "{line} in {help}");
+    }
+    let running = Running::start(&["fake", "bluesky", "--port", "0", "--gzip"], &[]);
+    wait_until("what it is of", || running.said().contains("are of x, not of bluesky").then_some(()));
 }
