@@ -63,6 +63,8 @@ struct Told {
     unreadable: Vec<String>,
     /// With the true time.
     changes: Vec<(i64, Change)>,
+    /// Where the source would go on.
+    resume: Option<String>,
 }
 
 impl Told {
@@ -120,7 +122,10 @@ impl Intake for Sink {
         self.told().unreadable.push(reason);
     }
 
-    async fn flush(&mut self, _resume: Option<String>) {
+    async fn flush(&mut self, resume: Option<String>) {
+        if resume.is_some() {
+            self.told().resume = resume;
+        }
         let until = *self.shut_until.lock().unwrap();
         tokio::time::sleep_until(until).await;
     }
@@ -165,7 +170,8 @@ async fn run<H: Http + 'static>(
     stop: impl Future<Output = ()> + Send,
 ) -> Option<SourceError> {
     let client = X::new(http, regions(), AuthorKey([7; 16]), options, sink.time.of_client()).unwrap();
-    client.stream(None, &mut sink.clone(), stop).await
+    let resume = sink.told().resume.clone();
+    client.stream(resume.as_deref(), &mut sink.clone(), stop).await
 }
 
 async fn run_here(fake: &FakeX, options: x::Options, sink: &Sink, secs: u64) -> Option<SourceError> {
@@ -265,6 +271,42 @@ async fn what_x_drops_for_a_slow_reader_lies_within_a_gap() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_x_drops_for_a_slow_reader_comes_again_with_backfill() {
+    let account = Account { queue_bytes: Some(1 << 20), has_backfill: true, ..Account::default() };
+    let time = Time::new();
+    let (fake, sink) = (fake(&time, vec![posts(u64::MAX, &[])], 1, 250.0, account), Sink::new(&time));
+    *sink.shut_until.lock().unwrap() = Instant::now() + Duration::from_secs(150);
+    let options = x::Options { backfill_minutes: Some(5), ..options() };
+    assert_eq!(run_here(&fake, options, &sink, 200).await, None);
+    nothing_is_lost_untold(&fake, &sink, "backfill");
+    assert!(sink.told().waits()[0].0.contains("because we read too slowly"));
+    assert!(fake.delivered().missed.is_empty() && sink.told().gaps().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_has_caught_up_leaves_no_long_gap() {
+    for off_s in [0, 20, -20] {
+        let what = format!("off by {off_s} s");
+        let time = Time::new();
+        time.set_off(off_s * 1000);
+        let account = Account { queue_bytes: Some(64 << 20), ..Account::default() };
+        let script = vec![posts(400, &[Step::Close]), posts(u64::MAX, &[])];
+        let (fake, sink) = (fake(&time, script, 1, 250.0, account), Sink::new(&time));
+        let shut = sink.clone();
+        let once = async {
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            *shut.shut_until.lock().unwrap() = Instant::now() + Duration::from_secs(100);
+            tokio::time::sleep(Duration::from_secs(400)).await;
+        };
+        assert_eq!(run(InProcess(fake.router()), options(), &sink, once).await, None, "{what}");
+        nothing_is_lost_untold(&fake, &sink, &what);
+        let gaps = sink.told().gaps();
+        let longest = Duration::from_secs(8 + off_s.unsigned_abs());
+        assert!(gaps.len() == 1 && gaps[0].1 - gaps[0].0 <= longest.as_millis() as i64, "{what}: {gaps:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_place_that_x_still_holds_for_a_connection_that_is_gone_is_waited_for() {
     let time = Time::new();
     let account = Account { held: Duration::from_secs(300), ..Account::default() };
@@ -355,6 +397,25 @@ async fn a_clock_that_goes_back_leaves_the_whole_gap() {
         let (from_ms, to_ms) = gaps[0];
         assert_eq!((gaps.len(), to_ms), (1, connected_ms), "{what}");
         assert!((START_MS + 50_000..START_MS + 60_000).contains(&from_ms), "{what}: {}", from_ms - START_MS);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_was_wrong_in_an_earlier_run_hides_no_gap() {
+    // Ahead, it tells only what is sure; behind, at most a day.
+    for (off_ms, longest_ms) in [(DAY_MS, 8000), (-20 * DAY_MS, DAY_MS)] {
+        let time = Time::new();
+        let fake = fake(&time, vec![posts(u64::MAX, &[])], 1, 1.0, Account::default());
+        let sink = Sink::new(&time);
+        time.set_off(off_ms);
+        assert_eq!(run_here(&fake, options(), &sink, 60).await, None);
+        time.set_off(0);
+        assert_eq!(run_here(&fake, options(), &sink, 60).await, None);
+        let gaps = sink.told().gaps();
+        let connects = sink.told().connects();
+        let (from_ms, to_ms) = gaps[0];
+        assert_eq!((gaps.len(), to_ms), (1, connects[1]), "{off_ms}");
+        assert!((7000..=longest_ms).contains(&(to_ms - from_ms)), "{off_ms}: {}", to_ms - from_ms);
     }
 }
 

@@ -161,8 +161,8 @@ struct Last {
 #[derive(Default)]
 struct Incoming {
     lines: Lines,
-    /// The reader stood still, and has not caught up with X since. What X holds back for it is lost
-    /// when X gives it up.
+    /// The reader stood still, and has not had to wait for X since. What X holds back for it is lost when
+    /// X gives it up, so that only what the posts themselves tell is sure.
     is_behind: bool,
     /// Time of the newest post, in milliseconds.
     newest_ms: i64,
@@ -481,11 +481,15 @@ impl<H: Http + 'static> X<H> {
             }
         });
         *is_behind |= chunk.stood_still >= STANDSTILL;
-        if chunk.waited >= STANDSTILL || *newest_ms >= chunk.at_ms - LATENCY_MS {
+        if chunk.waited >= STANDSTILL {
             *is_behind = false;
         }
         if !*is_behind {
             session.received(chunk.at_ms, chunk.at);
+        } else if session.last.is_none_or(|last| last.time_ms < *newest_ms) {
+            // X sends roughly in the order of time.
+            let late = Duration::from_millis(u64::try_from(chunk.at_ms - *newest_ms).unwrap_or(0));
+            session.received(*newest_ms, chunk.at.checked_sub(late).unwrap_or(chunk.at));
         }
         ended
     }
