@@ -94,6 +94,8 @@ impl<L: PostLog + 'static, S: Settings + 'static> Streamer<L, S> {
     pub(crate) async fn run<Q: Aside + 'static>(self, sources: Vec<(Live, Q)>) -> Result<Ended> {
         let (streamer, count) = (Arc::new(self), sources.len());
         let mut running = JoinSet::new();
+        // In the order in which they were asked for.
+        sources.iter().for_each(|(source, _)| streamer.board.tell(&source.name(), |_| ()));
         for (source, aside) in sources {
             let streamer = streamer.clone();
             running.spawn(async move {
