@@ -73,7 +73,7 @@ resource "aws_ecs_task_definition" "this" {
     name                   = "streamer"
     image                  = coalesce(var.image, "${aws_ecr_repository.this.repository_url}:none")
     essential              = true
-    command                = ["stream", "--to", "kinesis"]
+    command                = concat(["stream", "--to", "kinesis"], local.has_mastodon ? ["--mastodon-feed", var.mastodon_feed] : [])
     user                   = "65532:65532"
     readonlyRootFilesystem = true
     linuxParameters        = { capabilities = { drop = ["ALL"] } }
