@@ -94,6 +94,7 @@ module "streamer" {
   table_arn             = module.store.arn
   quarantine_bucket     = module.aggregator.quarantine_bucket
   quarantine_bucket_arn = module.aggregator.quarantine_bucket_arn
+  reader                = module.aggregator.event_source_mapping
   post_source           = var.post_source
   mastodon_needs_token  = var.mastodon_needs_token
   mastodon_feed         = var.mastodon_feed

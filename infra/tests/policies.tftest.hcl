@@ -110,6 +110,7 @@ run "streamer" {
     mastodon_needs_token  = true
     mastodon_feed         = "local"
     x_budget              = "5/day"
+    reader                = "trigger"
     regions_toml          = "# none"
     window_secs           = 300
     image                 = "registry.example/streamer:1"
@@ -180,6 +181,7 @@ run "no_image_no_task" {
     mastodon_needs_token  = true
     mastodon_feed         = "public"
     x_budget              = ""
+    reader                = "trigger"
     regions_toml          = "# none"
     window_secs           = 300
     image                 = ""

@@ -132,5 +132,6 @@ resource "aws_ecs_service" "this" {
     assign_public_ip = true
   }
 
-  depends_on = [aws_iam_role_policy.execution, aws_iam_role_policy.task, aws_route_table_association.this]
+  # The reader is deployed first: an older one would fold this version's frames without what it does not know of.
+  depends_on = [aws_iam_role_policy.execution, aws_iam_role_policy.task, aws_route_table_association.this, var.reader]
 }

@@ -58,6 +58,11 @@ variable "mastodon_feed" {
   type        = string
 }
 
+variable "reader" {
+  description = "What reads the log: any value that is known once the newest version of it is deployed."
+  type        = string
+}
+
 variable "regions_toml" {
   description = "Text of regions.toml."
   type        = string
