@@ -312,9 +312,9 @@ variable "enable_budget" {
 }
 
 variable "budget_usd" {
-  description = "US dollars of the monthly budget."
+  description = "US dollars of the monthly budget; birdsong cost tells what a month is likely to cost, and 80 % of this is told."
   type        = number
-  default     = 50
+  default     = 60
   validation {
     condition     = var.budget_usd > 0
     error_message = "budget_usd must be more than 0."
