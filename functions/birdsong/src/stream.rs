@@ -365,14 +365,14 @@ where
         tracing::warn!("the sources' states could not be written: {error}");
     }
     let ended = ended?;
-    let Ledger { received, sent, filtered, quarantined, duplicates, dropped, .. } = ended.ledger;
+    let Ledger { received, sent, filtered, quarantined, duplicates, .. } = ended.ledger;
     tracing::info!(
         received,
         sent,
         filtered,
         quarantined,
         duplicates,
-        dropped,
+        dropped = ended.dropped,
         spooled_bytes = ended.left_bytes,
         "stopped"
     );

@@ -51,7 +51,7 @@ pub struct Standing {
     pub state: SourceState,
     /// Newest event time of its posts, in milliseconds.
     pub newest_ms: Option<i64>,
-    /// Since the start.
+    /// Since the start. What a full spool gave up counts as dropped, and as sent before that.
     pub ledger: Ledger,
     /// Bytes of frames that the log does not have yet.
     pub waiting_bytes: u64,
@@ -397,7 +397,8 @@ where
         {
             sending = Some(Box::pin(append(log.clone(), cut.records.clone())));
         }
-        let (ledger, waiting_bytes, beat_ms) = (cutter.ledger(), hold.outbox.waiting_bytes(), clock());
+        let (mut ledger, waiting_bytes, beat_ms) = (cutter.ledger(), hold.outbox.waiting_bytes(), clock());
+        ledger.dropped += hold.dropped;
         board.stand(&source, |standing| {
             (standing.ledger, standing.waiting_bytes, standing.beat_ms) = (ledger, waiting_bytes, beat_ms);
         });
