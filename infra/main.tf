@@ -94,7 +94,10 @@ module "streamer" {
   table_arn             = module.store.arn
   quarantine_bucket     = module.aggregator.quarantine_bucket
   quarantine_bucket_arn = module.aggregator.quarantine_bucket_arn
+  reader                = module.aggregator.event_source_mapping
   post_source           = var.post_source
+  mastodon_needs_token  = var.mastodon_needs_token
+  mastodon_feed         = var.mastodon_feed
   x_budget              = var.x_budget
   regions_toml          = file(var.regions_file)
   window_secs           = var.window_secs
@@ -117,6 +120,8 @@ module "observability" {
   api_function         = module.api.function
   rest_api             = module.api.name
   api_stage            = module.api.stage
+  sources              = var.enable_streamer ? split(",", var.post_source) : []
+  x_budget             = var.x_budget
   email                = var.alarm_email
   enable_budget        = var.enable_budget
   budget_usd           = var.budget_usd

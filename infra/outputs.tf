@@ -62,6 +62,11 @@ output "x_token_secret" {
   value       = one(module.streamer[*].x_token_secret)
 }
 
+output "mastodon_token_secret" {
+  description = "Secret for the token of Mastodon; null unless post_source has a Mastodon server that needs one."
+  value       = one(module.streamer[*].mastodon_token_secret)
+}
+
 output "alarm_topic" {
   description = "SNS topic that alarms and the budget tell."
   value       = module.observability.topic_arn

@@ -49,12 +49,41 @@ variable "log_retention_days" {
 # What is watched.
 
 variable "post_source" {
-  description = "Sources of the posts, with commas: demo, bluesky, x. x needs a bearer token in the secret NAME/x-bearer-token."
+  description = "Sources of the posts, with commas: demo, bluesky, x, mastodon:HOST. x needs a bearer token in the secret NAME/x-bearer-token, Mastodon mostly one in NAME/mastodon-token."
   type        = string
   default     = "bluesky"
   validation {
-    condition     = alltrue([for source in split(",", var.post_source) : contains(["demo", "bluesky", "x"], source)])
-    error_message = "post_source must be demo, bluesky or x, or several of them with commas and no spaces."
+    # No port: the streamer may call 443 only.
+    condition = length(var.post_source) <= 300 && alltrue([
+      for source in split(",", var.post_source) :
+      can(regex("^(demo|bluesky|x|mastodon:([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?[.])+[a-z]([a-z0-9-]{0,61}[a-z0-9]))$", source))
+    ])
+    error_message = "post_source must be demo, bluesky, x or mastodon:HOST, or several of them with commas and no spaces; HOST is a name in small letters, such as mastodon.example, without port."
+  }
+  validation {
+    condition     = length(distinct(split(",", var.post_source))) == length(split(",", var.post_source))
+    error_message = "post_source names a source twice."
+  }
+  validation {
+    # Each would need a token of its own, and there is one secret.
+    condition     = length([for source in split(",", var.post_source) : source if startswith(source, "mastodon:")]) <= 1
+    error_message = "post_source may name one Mastodon server: for another one, make another deployment."
+  }
+}
+
+variable "mastodon_needs_token" {
+  description = "The Mastodon server wants a user's token, as most do. A task does not start before the secret has it, so say false for a server that gives its stream to everybody."
+  type        = bool
+  default     = true
+}
+
+variable "mastodon_feed" {
+  description = "What to ask the Mastodon server for: public, local, remote, or a #hashtag."
+  type        = string
+  default     = "public"
+  validation {
+    condition     = can(regex("^(public|local|remote|#[^#\\s]+)$", var.mastodon_feed))
+    error_message = "mastodon_feed must be public, local, remote, or a hashtag with # before it."
   }
 }
 
@@ -283,9 +312,9 @@ variable "enable_budget" {
 }
 
 variable "budget_usd" {
-  description = "US dollars of the monthly budget."
+  description = "US dollars of the monthly budget; birdsong cost tells what a month is likely to cost, and 80 % of this is told."
   type        = number
-  default     = 50
+  default     = 60
   validation {
     condition     = var.budget_usd > 0
     error_message = "budget_usd must be more than 0."

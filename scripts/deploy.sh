@@ -122,7 +122,7 @@ output() { # NAME: nothing when there is no such output
 
 missing_secret() { # the first secret of the streamer that has no value; the values themselves are not read
     local name secret versions
-    for name in author_key_secret x_token_secret; do
+    for name in author_key_secret x_token_secret mastodon_token_secret; do
         secret=$(output "$name")
         [[ -n $secret ]] || continue
         versions=$(aws secretsmanager list-secret-version-ids --secret-id "$secret" --query 'Versions[].VersionId' --output text)

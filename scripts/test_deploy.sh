@@ -51,9 +51,11 @@ version) echo "Terraform v${TERRAFORM_VERSION:-1.11.4}" ;;
 {"ecr_repository": {"value": "1234.dkr.ecr.us-east-1.amazonaws.com/birdsong-streamer"},
  "author_key_secret": {"value": "birdsong/author-key"},
  "x_token_secret": {"value": null},
+ "mastodon_token_secret": {"value": ""},
  "site_url": {"value": "https://d1.cloudfront.net"}, "api_url": {"value": "https://abc.example/live"}}
 JSON
-    [ ! -f "$ACCOUNT/is_x" ] || sed -i 's/"value": null/"value": "birdsong\/x-bearer-token"/' "$ACCOUNT/outputs.json" ;;
+    [ ! -f "$ACCOUNT/is_x" ] || sed -i 's/"value": null/"value": "birdsong\/x-bearer-token"/' "$ACCOUNT/outputs.json"
+    [ ! -f "$ACCOUNT/is_mastodon" ] || sed -i 's/"value": ""/"value": "birdsong\/mastodon-token"/' "$ACCOUNT/outputs.json" ;;
 esac
 FAKE
     fake aws <<'FAKE'
@@ -261,6 +263,18 @@ run "" AUTO_APPROVE=1 deploy prod
 fails_with "the secret birdsong/x-bearer-token has no value"
 not_called 'buildx build'
 touch "$account/secret-birdsong-x-bearer-token"
+run "" AUTO_APPROVE=1 deploy prod
+succeeds
+[[ $(grep -c "put-secret-value" "$log") == 0 ]] || broken "a second key"
+
+test_that "Mastodon's token is asked for, too, when the source comes later"
+run "" AUTO_APPROVE=1 deploy prod
+succeeds
+touch "$account/is_mastodon"
+rm "$account/applied_variables"
+run "" AUTO_APPROVE=1 deploy prod
+fails_with "the secret birdsong/mastodon-token has no value"
+touch "$account/secret-birdsong-mastodon-token"
 run "" AUTO_APPROVE=1 deploy prod
 succeeds
 [[ $(grep -c "put-secret-value" "$log") == 0 ]] || broken "a second key"

@@ -5,12 +5,12 @@ import { createCharts } from './charts.js';
 import { formatAgo, formatClockSeconds, plural } from './format.js';
 import {
   KINDS, authorSeries, authorsTable, barsSummary, barsTable, freshnessTile, hashtagBars, hostBars, kindSeries,
-  languageBars, ledgerRows, locatedBars, parseTime, postsSummary, postsTable, readAnswer, sourceChips, tiles,
+  languageBars, ledgerRows, locatedBars, parseTime, postsSummary, postsTable, readAnswer, sourceChips, sourcesTable, tiles,
   windowQuery,
 } from './shape.js';
 import { initTheme, readPalette } from './theme.js';
 import { RANGES, rangeById, readUrl, writeUrl } from './url-state.js';
-import { el, renderBanner, renderChips, renderLedger, renderPanel, renderRanges, renderRegions, renderTable, renderTile, setText } from './view.js';
+import { el, renderBanner, renderChips, renderLedger, renderPanel, renderRanges, renderRegions, renderSources, renderTable, renderTile, setText } from './view.js';
 
 const STATUS_EVERY_MS = 5_000;
 const WINDOWS_EVERY_MS = 60_000;
@@ -75,6 +75,7 @@ export function startApp({ win = window, fetchImpl = win.fetch.bind(win), makeCh
     state.clockSkewMs = now === null ? 0 : now - Date.now();
     state.status = status;
     renderChips(doc, sourceChips(status, serverNow()));
+    renderSources(doc, sourcesTable(status, serverNow()));
     renderLedger(doc, ledgerRows(status));
   }
 

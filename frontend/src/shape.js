@@ -328,12 +328,38 @@ export function sourceChips(status, nowMs) {
       since !== null && `connected for ${formatDuration((nowMs - since) / 1000)}`,
       typeof source?.reconnects === 'number' && plural(source.reconnects, 'reconnect'),
       source?.gaps > 0 && plural(source.gaps, 'gap'),
-      typeof source?.sampled === 'number' && `sampled at ${Math.round(source.sampled * 100)} %`,
-      typeof source?.spent_dollars === 'number' && `$${source.spent_dollars.toFixed(2)} spent this month`,
+      sampledText(source) && `sampled at ${sampledText(source)}`,
+      spentText(source) && `${spentText(source)} spent this month`,
       source?.reason,
     ].filter(Boolean);
-    return { name: String(source?.source ?? 'source'), state: state.replace(/_/g, ' '), tone, details: details.join(' · ') };
+    const short = [sampledText(source), spentText(source)].filter(Boolean).join(' · ');
+    return { name: String(source?.source ?? 'source'), state: state.replace(/_/g, ' '), tone, short, details: details.join(' · ') };
   });
+}
+
+const sampledText = (source) => typeof source?.sampled === 'number' && `${Math.round(source.sampled * 100)} %`;
+const spentText = (source) => typeof source?.spent_dollars === 'number' && `$${source.spent_dollars.toFixed(2)}`;
+
+/** What is known of each source, for who wants to know more than its chip tells. */
+export function sourcesTable(status, nowMs) {
+  const ago = (text) => {
+    const ms = parseTime(text);
+    return ms === null ? '–' : formatDuration((nowMs - ms) / 1000);
+  };
+  return {
+    head: ['Source', 'State', 'Connected for', 'Last post, age', 'Reconnects', 'Gaps', 'Asked for', 'Spent this month', 'Why'],
+    rows: list(status?.sources).map((source) => [
+      String(source?.source ?? 'source'),
+      String(source?.state ?? 'unknown').replace(/_/g, ' '),
+      ago(source?.connected_since),
+      ago(source?.last_post),
+      formatCount(source?.reconnects),
+      formatCount(source?.gaps),
+      sampledText(source) || 'all posts',
+      spentText(source) || '–',
+      String(source?.reason ?? '–'),
+    ]),
+  };
 }
 
 const LEDGER = [

@@ -30,6 +30,7 @@ export function renderChips(doc, chips) {
     el(doc, 'span', { class: 'dot', 'aria-hidden': 'true' }),
     el(doc, 'span', { class: 'chip-name' }, chip.name),
     el(doc, 'span', { class: 'chip-state' }, chip.state),
+    ...(chip.short ? [el(doc, 'span', { class: 'chip-short', 'aria-hidden': 'true' }, chip.short)] : []),
     el(doc, 'span', { class: 'visually-hidden' }, `, ${chip.details}`),
   ));
   holder.replaceChildren(...(nodes.length ? nodes : [el(doc, 'li', { class: 'chip', 'data-tone': 'plain' }, 'no source')]));
@@ -66,6 +67,11 @@ export function renderTable(doc, holder, caption, { head, rows }) {
   holder.replaceChildren(el(
     doc, 'table', {}, el(doc, 'caption', { class: 'visually-hidden' }, caption), el(doc, 'thead', {}, headRow), el(doc, 'tbody', {}, ...body),
   ));
+}
+
+export function renderSources(doc, table) {
+  doc.getElementById('sources-box').hidden = table.rows.length === 0;
+  renderTable(doc, doc.getElementById('sources-table'), 'Sources', table);
 }
 
 export function renderLedger(doc, rows) {

@@ -88,6 +88,8 @@ describe('first load', () => {
     expect(text('tile-posts')).toBe('Posts 12in the last 24 hours');
     expect(text('tile-authors')).toContain('≈ 9about 8 to 10');
     expect(text('sources')).toContain('jetstreamconnected');
+    expect(document.querySelectorAll('#sources-table tbody tr')).toHaveLength(1);
+    expect(document.getElementById('sources-box').hidden).toBe(false);
     expect(text('updated')).toBe('Updated just now');
     expect(charts.draw.mock.calls.map(([name]) => name)).toEqual(['posts', 'authors', 'hashtags', 'languages']);
     expect(document.getElementById('main').classList.contains('loading')).toBe(false);

@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import {
   authorSeries, authorsTable, barsSummary, barsTable, freshnessTile, gapSpans, hashtagBars, hostBars, kindSeries, languageBars, ledgerRows,
-  locatedBars, parseTime, postsSummary, postsTable, rateNow, readAnswer, readWindow, sourceChips, tiles, timeTicks,
+  locatedBars, parseTime, postsSummary, postsTable, rateNow, readAnswer, readWindow, sourceChips, sourcesTable, tiles, timeTicks,
   windowQuery, windowRemarks,
 } from '../src/shape.js';
 import { rangeById } from '../src/url-state.js';
@@ -231,7 +231,25 @@ describe('status', () => {
         reconnects: 2, gaps: 1, sampled: 0.25, spent_dollars: 12.5, told: iso(NOW - 120_000),
       }],
     }, NOW);
+    expect([chip.short, all.short]).toEqual(['', '25 % · $12.50']);
     expect(all.details).toBe('last post 1 min ago · connected for 1 h · 2 reconnects · 1 gap · sampled at 25 % · $12.50 spent this month · the streamer has told nothing since then');
+  });
+
+  it('holds a row a source', () => {
+    const { head, rows } = sourcesTable({
+      sources: [
+        { source: 'x', state: 'waiting', reason: 'another connection', last_post: iso(NOW - 60_000), connected_since: null, reconnects: 1200, gaps: 1, sampled: 0.25, spent_dollars: 12.5 },
+        { source: 'bluesky', state: 'connected', connected_since: iso(NOW - 3_600_000), reconnects: 0, gaps: 0 },
+        {},
+      ],
+    }, NOW);
+    expect(rows).toEqual([
+      ['x', 'waiting', '–', '1 min', '1,200', '1', '25 %', '$12.50', 'another connection'],
+      ['bluesky', 'connected', '1 h', '–', '0', '0', 'all posts', '–', '–'],
+      ['source', 'unknown', '–', '–', '–', '–', 'all posts', '–', '–'],
+    ]);
+    expect(rows.every((row) => row.length === head.length)).toBe(true);
+    expect(sourcesTable(null, NOW).rows).toEqual([]);
   });
 
   it('lists the ledger and marks its flaws', () => {

@@ -106,8 +106,11 @@ run "streamer" {
     table_arn             = "arn:aws:dynamodb:us-east-1:123456789012:table/windows"
     quarantine_bucket     = "quarantine"
     quarantine_bucket_arn = "arn:aws:s3:::quarantine"
-    post_source           = "bluesky,x"
+    post_source           = "bluesky,x,mastodon:mastodon.example"
+    mastodon_needs_token  = true
+    mastodon_feed         = "local"
     x_budget              = "5/day"
+    reader                = "trigger"
     regions_toml          = "# none"
     window_secs           = 300
     image                 = "registry.example/streamer:1"
@@ -142,8 +145,17 @@ run "streamer" {
     error_message = "one task follows the source, also during a deployment"
   }
   assert {
-    condition     = sort([for s in jsondecode(aws_ecs_task_definition.this.container_definitions)[0].secrets : s.name]) == tolist(["BIRDSONG_AUTHOR_KEY", "BIRDSONG_REGIONS_TOML", "X_BEARER_TOKEN"])
+    condition     = sort([for s in jsondecode(aws_ecs_task_definition.this.container_definitions)[0].secrets : s.name]) == tolist(["BIRDSONG_AUTHOR_KEY", "BIRDSONG_REGIONS_TOML", "MASTODON_TOKEN", "X_BEARER_TOKEN"])
     error_message = "keys and tokens come as secrets"
+  }
+  assert {
+    # All of them have one ARN here.
+    condition     = [for s in jsondecode(aws_iam_role_policy.execution.policy).Statement : length(s.Resource) if s.Sid == "ReadSecrets"] == [3]
+    error_message = "ECS may read each secret of the task"
+  }
+  assert {
+    condition     = jsondecode(aws_ecs_task_definition.this.container_definitions)[0].command == ["stream", "--to", "kinesis", "--mastodon-feed", "local"]
+    error_message = "Mastodon is asked for its feed"
   }
   assert {
     condition     = jsondecode(aws_ecs_task_definition.this.container_definitions)[0].readonlyRootFilesystem && jsondecode(aws_ecs_task_definition.this.container_definitions)[0].user != "0"
@@ -166,7 +178,10 @@ run "no_image_no_task" {
     quarantine_bucket     = "quarantine"
     quarantine_bucket_arn = "arn:aws:s3:::quarantine"
     post_source           = "demo"
+    mastodon_needs_token  = true
+    mastodon_feed         = "public"
     x_budget              = ""
+    reader                = "trigger"
     regions_toml          = "# none"
     window_secs           = 300
     image                 = ""
@@ -177,6 +192,10 @@ run "no_image_no_task" {
   assert {
     condition     = aws_ecs_service.this.desired_count == 0
     error_message = "there is no image to run"
+  }
+  assert {
+    condition     = jsondecode(aws_ecs_task_definition.this.container_definitions)[0].command == ["stream", "--to", "kinesis"]
+    error_message = "there is no Mastodon to ask"
   }
 }
 

@@ -12,8 +12,8 @@ variables {
 
 run "production" {
   assert {
-    condition     = length(module.observability.alarms) == 10 && length(distinct(module.observability.alarms)) == 10
-    error_message = "there are 10 alarms"
+    condition     = length(module.observability.alarms) == 12 && length(distinct(module.observability.alarms)) == 12
+    error_message = "there are 10 alarms, and 2 for a source"
   }
   assert {
     condition     = output.site_url == "https://d1.cloudfront.net"
@@ -24,7 +24,7 @@ run "production" {
     error_message = "the API is at API Gateway, not ${output.api_url}"
   }
   assert {
-    condition     = output.ecr_repository != null && output.x_token_secret == null
+    condition     = output.ecr_repository != null && output.x_token_secret == null && output.mastodon_token_secret == null
     error_message = "there is a streamer, for a source that needs no token"
   }
 }
@@ -36,6 +36,31 @@ run "x_has_a_secret_for_its_token" {
   assert {
     condition     = output.x_token_secret == "birdsong/x-bearer-token"
     error_message = "the token of X has a secret"
+  }
+}
+
+run "mastodon_has_a_secret_for_its_token" {
+  variables {
+    post_source = "bluesky,mastodon:mastodon.example"
+  }
+  assert {
+    condition     = output.mastodon_token_secret == "birdsong/mastodon-token" && output.x_token_secret == null
+    error_message = "the token of Mastodon has a secret"
+  }
+  assert {
+    condition     = length(module.observability.alarms) == 14 && contains(module.observability.alarms, "birdsong-mastodon-mastodon.example-not-connected")
+    error_message = "each source has alarms"
+  }
+}
+
+run "a_server_that_wants_no_token_has_no_secret" {
+  variables {
+    post_source          = "mastodon:mastodon.example"
+    mastodon_needs_token = false
+  }
+  assert {
+    condition     = output.mastodon_token_secret == null
+    error_message = "an empty secret would keep the task from starting"
   }
 }
 

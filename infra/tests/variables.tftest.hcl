@@ -17,6 +17,7 @@ run "names_and_numbers" {
     aws_region                      = "Montréal"
     aws_endpoint                    = "127.0.0.1:4566"
     post_source                     = "bluesky,mastodon"
+    mastodon_feed                   = "home"
     x_budget                        = "5"
     window_secs                     = 7000
     stream_mode                     = "on-demand"
@@ -38,6 +39,7 @@ run "names_and_numbers" {
     var.aws_region,
     var.aws_endpoint,
     var.post_source,
+    var.mastodon_feed,
     var.x_budget,
     var.window_secs,
     var.stream_mode,
@@ -54,6 +56,61 @@ run "names_and_numbers" {
     var.alarm_email,
     var.budget_usd,
   ]
+}
+
+run "sources_are_named_once" {
+  command = plan
+  variables {
+    post_source = "x,bluesky,x"
+  }
+  expect_failures = [var.post_source]
+}
+
+run "one_mastodon_server_has_the_token" {
+  command = plan
+  variables {
+    post_source = "mastodon:one.example,mastodon:two.example"
+  }
+  expect_failures = [var.post_source]
+}
+
+run "the_host_of_mastodon_is_a_name" {
+  command = plan
+  variables {
+    post_source = "mastodon:xn--80ak6aa92e.social-1.example"
+  }
+}
+
+run "a_port_is_no_host" {
+  command = plan
+  variables {
+    post_source = "mastodon:mastodon.example:8443"
+  }
+  expect_failures = [var.post_source]
+}
+
+run "an_address_is_no_host" {
+  command = plan
+  variables {
+    post_source = "mastodon:https://mastodon.example"
+  }
+  expect_failures = [var.post_source]
+}
+
+run "capital_letters_are_no_host" {
+  command = plan
+  variables {
+    post_source = "mastodon:Mastodon.example"
+  }
+  expect_failures = [var.post_source]
+}
+
+run "numbers_are_no_host" {
+  command = plan
+  variables {
+    post_source = "mastodon:169.254.169.254"
+  }
+  expect_failures = [var.post_source]
 }
 
 run "a_site_on_aws_needs_the_cdn" {

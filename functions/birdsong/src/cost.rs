@@ -26,6 +26,8 @@ const SIMULATED_SECS: i64 = 600;
 const BEGIN_SECS: i64 = 1_700_000_100;
 const MONTH_HOURS: f64 = 730.0;
 const MONTH_SECS: f64 = MONTH_HOURS * 3600.0;
+const GIB: f64 = (1u64 << 30) as f64;
+const DAY_SECS: u64 = 86_400;
 
 /// List prices in US dollars, us-east-1, November 2026.
 mod price {
@@ -33,6 +35,10 @@ mod price {
     pub(super) const SHARD_HOUR: f64 = 0.015;
     /// A million PUT units of 25 KB.
     pub(super) const PUT_UNITS: f64 = 0.014;
+    /// On top of a shard's hour when records are kept for more than a day.
+    pub(super) const LONGER_SHARD_HOUR: f64 = 0.020;
+    /// And for each GB of those that are kept for more than a week, a month.
+    pub(super) const LONGER_GB: f64 = 0.023;
     /// A million invocations.
     pub(super) const INVOCATIONS: f64 = 0.20;
     /// A GB-second on arm64.
@@ -46,18 +52,34 @@ mod price {
     pub(super) const GB_HOUR: f64 = 0.00356;
     /// A public IPv4 address, an hour.
     pub(super) const IPV4_HOUR: f64 = 0.005;
+    /// A secret, a metric of our own, a metric that an alarm looks at, a dashboard: a month each.
+    pub(super) const SECRET: f64 = 0.40;
+    pub(super) const METRIC: f64 = 0.30;
+    pub(super) const ALARM: f64 = 0.10;
+    pub(super) const DASHBOARD: f64 = 3.00;
+    /// A GB of logs.
+    pub(super) const LOGS_GB: f64 = 0.50;
 }
 
-/// What an item has besides its state: keys, counters, expiry. Measured by the test `two_pages` of
-/// `functions/aws`.
+/// What an item has besides its state: keys, counters, expiry. Measured by the test of `functions/aws` that reads
+/// a day in two pages.
 const ITEM_OVERHEAD_BYTES: u64 = 205;
 /// Taken for the time of an invocation, since nothing here can measure it: so much by itself, and so
 /// much for each put.
 const INVOCATION_MS: f64 = 10.0;
 const PUT_MS: f64 = 6.0;
+/// Taken for what an invocation leaves in the logs: Lambda's start and report, and our metrics. What the streamer
+/// writes each minute is about as long.
+const LOG_BYTES: f64 = 1000.0;
 const LAMBDA_GB: f64 = 0.25;
 const STREAMER_VCPU: f64 = 0.25;
 const STREAMER_GB: f64 = 0.5;
+/// What the streamer writes into the table for a source: its state twice a minute, its place six times.
+const SETTINGS_A_MINUTE: f64 = 8.0;
+/// Metrics of the aggregator, and of a source that costs nothing itself (X has one more).
+const METRICS: f64 = 8.0 + 12.0;
+/// Ten alarms of `infra/`, one of which looks at three metrics, and two of a source.
+const ALARM_METRICS: f64 = 12.0 + 2.0;
 
 #[derive(Debug, Args)]
 pub(crate) struct CostArgs {
@@ -69,6 +91,9 @@ pub(crate) struct CostArgs {
     /// The event source mapping's batching window: longer means fewer writes and later charts
     #[arg(long, default_value = "5s", value_parser = parse_secs, value_name = "TIME")]
     batching: u64,
+    /// How long the log keeps records: more than a day costs more (stream_retention_hours of infra/)
+    #[arg(long, default_value = "7d", value_parser = parse_secs, value_name = "TIME")]
+    retention: u64,
 }
 
 pub(crate) fn cost(args: CostArgs) -> Result<ExitCode> {
@@ -79,6 +104,9 @@ pub(crate) fn cost(args: CostArgs) -> Result<ExitCode> {
     }
     if !(1..=300).contains(&args.batching) {
         bail!("--batching goes from 1s to 300s, as Lambda's batching window does");
+    }
+    if !(DAY_SECS..=365 * DAY_SECS).contains(&args.retention) {
+        bail!("--retention goes from 1d to 365d, as Kinesis has it");
     }
     let mut table = comfy_table::Table::new();
     table.load_preset(comfy_table::presets::ASCII_MARKDOWN);
@@ -91,13 +119,14 @@ pub(crate) fn cost(args: CostArgs) -> Result<ExitCode> {
         "Kinesis $",
         "Lambda $",
         "DynamoDB $",
+        "CloudWatch $",
         "a month $",
         "a million posts $",
     ]);
     for rate in args.rates {
         eprintln!("birdsong: simulating {SIMULATED_SECS} s of {rate} posts a second …");
         let measured = simulate(rate, &regions, rules, args.batching)?;
-        let month = Month::of(&measured);
+        let month = Month::of(&measured, args.retention);
         let posts = f64::from(rate) * MONTH_SECS / 1e6;
         let mut row = vec![
             rate.to_string(),
@@ -105,16 +134,18 @@ pub(crate) fn cost(args: CostArgs) -> Result<ExitCode> {
             (measured.item_bytes / measured.puts.max(1)).to_string(),
             format!("{:.1}", measured.puts as f64 / SIMULATED_SECS as f64),
         ];
-        let dollars = [month.streamer, month.kinesis, month.lambda, month.dynamodb, month.total()];
+        let dollars = [month.streamer, month.kinesis, month.lambda, month.dynamodb, month.cloudwatch, month.total()];
         row.extend(dollars.map(|dollars| format!("{dollars:.2}")));
         row.push(format!("{:.3}", month.total() / posts));
         table.add_row(row);
     }
     println!("{table}");
     println!(
-        "\nList prices of us-east-1, without free tiers, taxes, API requests, logs and what the source itself charges.\n\
-         Frames, items and writes are measured on made-up posts; the Lambda's time is assumed\n\
-         ({INVOCATION_MS} ms and {PUT_MS} ms a write at {LAMBDA_GB} GB)."
+        "\nList prices of us-east-1 for what infra/ makes, with one source, and a log of provisioned shards that keeps\n\
+         records for {} h. Without free tiers, taxes, API requests, storage and what the source itself charges.\n\
+         Frames, items and writes are measured on made-up posts; the Lambda's time and its logs are assumed\n\
+         ({INVOCATION_MS} ms and {PUT_MS} ms a write at {LAMBDA_GB} GB, {LOG_BYTES} bytes).",
+        args.retention.div_ceil(3600)
     );
     Ok(ExitCode::SUCCESS)
 }
@@ -234,10 +265,11 @@ struct Month {
     kinesis: f64,
     lambda: f64,
     dynamodb: f64,
+    cloudwatch: f64,
 }
 
 impl Month {
-    fn of(measured: &Measured) -> Self {
+    fn of(measured: &Measured, retention_secs: u64) -> Self {
         let times = MONTH_SECS / SIMULATED_SECS as f64;
         let millions = |n: u64| n as f64 * times / 1e6;
         let per_sec = |n: u64| n as f64 / SIMULATED_SECS as f64;
@@ -245,18 +277,29 @@ impl Month {
         let shards = (per_sec(measured.records) / 1000.0).ceil().max((per_sec(measured.record_bytes) / 1e6).ceil());
         let lambda_secs =
             (measured.invocations as f64 * INVOCATION_MS + measured.puts as f64 * PUT_MS) / 1000.0 * times;
+        let longer = if retention_secs > DAY_SECS { price::LONGER_SHARD_HOUR } else { 0.0 };
+        let old_gib = per_sec(measured.record_bytes) * retention_secs.saturating_sub(7 * DAY_SECS) as f64 / GIB;
+        let minutes = MONTH_HOURS * 60.0;
+        let log_gib = (measured.invocations as f64 * times + minutes) * LOG_BYTES / GIB;
         Self {
             streamer: (STREAMER_VCPU * price::VCPU_HOUR + STREAMER_GB * price::GB_HOUR + price::IPV4_HOUR)
-                * MONTH_HOURS,
-            kinesis: shards * price::SHARD_HOUR * MONTH_HOURS + millions(measured.put_units) * price::PUT_UNITS,
+                * MONTH_HOURS
+                + price::SECRET,
+            kinesis: shards * (price::SHARD_HOUR + longer) * MONTH_HOURS
+                + millions(measured.put_units) * price::PUT_UNITS
+                + old_gib * price::LONGER_GB,
             lambda: millions(measured.invocations) * price::INVOCATIONS + lambda_secs * LAMBDA_GB * price::GB_SEC,
-            dynamodb: millions(measured.write_units) * price::WRITE_UNITS
+            dynamodb: (millions(measured.write_units) + SETTINGS_A_MINUTE * minutes / 1e6) * price::WRITE_UNITS
                 + millions(measured.loads) * price::READ_UNITS,
+            cloudwatch: METRICS * price::METRIC
+                + ALARM_METRICS * price::ALARM
+                + price::DASHBOARD
+                + log_gib * price::LOGS_GB,
         }
     }
 
     fn total(&self) -> f64 {
-        self.streamer + self.kinesis + self.lambda + self.dynamodb
+        self.streamer + self.kinesis + self.lambda + self.dynamodb + self.cloudwatch
     }
 }
 
@@ -278,15 +321,35 @@ mod tests {
             write_units: 4 * secs,
             loads: 0,
         };
-        let month = Month::of(&measured);
+        let month = Month::of(&measured, DAY_SECS);
         // 730 h have 2.628 million seconds.
         let near = |found: f64, expected: f64| (found - expected).abs() < 0.01;
-        assert!(near(month.streamer, 10.86), "{month:?}");
+        assert!(near(month.streamer, 10.86 + 0.40), "{month:?}");
         assert!(near(month.kinesis, 10.95 + 2.628 * 0.014), "{month:?}");
         assert!(near(month.lambda, 2.628 * 0.2 + 2_628_000.0 * 0.022 * 0.25 * 0.000_013_333_4), "{month:?}");
-        assert!(near(month.dynamodb, 4.0 * 2.628 * 0.625), "{month:?}");
+        assert!(near(month.dynamodb, 4.0 * 2.628 * 0.625 + 8.0 * 0.0438 * 0.625), "{month:?}");
+        // 2,628,000 invocations and 43,800 minutes leave 2.49 GiB of logs.
+        assert!(near(month.cloudwatch, 20.0 * 0.30 + 14.0 * 0.10 + 3.0 + 2.488 * 0.50), "{month:?}");
+        let parts = [month.streamer, month.kinesis, month.lambda, month.dynamodb, month.cloudwatch];
+        assert!(near(month.total(), parts.iter().sum()), "{month:?}");
         let two = Measured { records: 1001 * secs, ..measured };
-        assert!(near(Month::of(&two).kinesis, 2.0 * 10.95 + 2.628 * 0.014), "a shard takes 1,000 records a second");
+        let kinesis = Month::of(&two, DAY_SECS).kinesis;
+        assert!(near(kinesis, 2.0 * 10.95 + 2.628 * 0.014), "a shard takes 1,000 records a second");
+    }
+
+    #[test]
+    fn records_that_are_kept_for_more_than_a_day_cost_by_the_shard_and_after_a_week_by_their_bytes() {
+        let secs = SIMULATED_SECS as u64;
+        // 1 MB a second is one shard, a little more two.
+        let one = Measured { records: secs, record_bytes: 1_000_000 * secs, ..Measured::default() };
+        let two = Measured { record_bytes: 1_000_001 * secs, ..one };
+        let more = |measured, secs| Month::of(measured, secs).kinesis - Month::of(measured, DAY_SECS).kinesis;
+        let near = |found: f64, expected: f64| (found - expected).abs() < 0.01;
+        assert!(near(more(&one, DAY_SECS + 3600), 14.60), "{}", more(&one, DAY_SECS + 3600));
+        assert!(near(more(&one, 7 * DAY_SECS), 14.60), "{}", more(&one, 7 * DAY_SECS));
+        assert!(near(more(&two, 7 * DAY_SECS), 29.20), "{}", more(&two, 7 * DAY_SECS));
+        // A day of 1 MB a second has 80.47 GiB.
+        assert!(near(more(&one, 8 * DAY_SECS), 14.60 + 80.466 * 0.023), "{}", more(&one, 8 * DAY_SECS));
     }
 
     #[test]

@@ -36,6 +36,8 @@ const RECENT_POSTS: usize = 1 << 17;
 /// How long the log may take for the rest at the end; Fargate kills a task 60 s after it asked it to
 /// stop.
 const DRAIN: Duration = Duration::from_secs(20);
+/// First and longest wait before a source is started again that could not be.
+const START_RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 /// How often the sources' states are written to the settings.
 const TELL_EVERY: Duration = Duration::from_secs(30);
 /// How often metrics are printed.
@@ -94,6 +96,8 @@ impl<L: PostLog + 'static, S: Settings + 'static> Streamer<L, S> {
     pub(crate) async fn run<Q: Aside + 'static>(self, sources: Vec<(Live, Q)>) -> Result<Ended> {
         let (streamer, count) = (Arc::new(self), sources.len());
         let mut running = JoinSet::new();
+        // In the order in which they were asked for.
+        sources.iter().for_each(|(source, _)| streamer.board.tell(&source.name(), |_| ()));
         for (source, aside) in sources {
             let streamer = streamer.clone();
             running.spawn(async move {
@@ -133,7 +137,7 @@ impl<L: PostLog + 'static, S: Settings + 'static> Streamer<L, S> {
         let clock: Clock = Arc::new(now_ms);
         let name = source.name();
         let outbox = self.outbox(&name)?;
-        let mut start = live::start(&*self.log, &*self.settings, &name, &outbox, RECENT_POSTS, now_ms()).await?;
+        let Some(mut start) = self.start(&name, &outbox).await? else { return Ok(Ended::default()) };
         let resume = start.point.resume.clone();
         let mut second = 0;
         if let Live::Demo(demo, backfill) = &source {
@@ -160,6 +164,24 @@ impl<L: PostLog + 'static, S: Settings + 'static> Streamer<L, S> {
             self.board.stopped(&name, error.to_string());
         }
         Ok(ended)
+    }
+
+    /// Where a source goes on, as soon as log and settings can tell; `None` when told to stop before.
+    async fn start(&self, source: &str, outbox: &Outbox) -> Result<Option<Start>> {
+        let (mut wait, mut stop) = (START_RETRY.0, self.stop.clone());
+        loop {
+            let error = match live::start(&*self.log, &*self.settings, source, outbox, RECENT_POSTS, now_ms()).await {
+                Ok(start) => return Ok(Some(start)),
+                Err(error) if error.is_retryable() => error,
+                Err(error) => return Err(error.into()),
+            };
+            tracing::warn!(source, "cannot start yet, trying again: {error}");
+            self.board.tell(source, |state| state.reason = Some(error.to_string()));
+            tokio::select! {
+                () = tokio::time::sleep(wait.mul_f64(rand::random::<f64>())) => wait = (wait * 2).min(START_RETRY.1),
+                _ = stop.wait_for(|stop| *stop) => return Ok(None),
+            }
+        }
     }
 
     /// Frames that an earlier run could not send, and room for more.
@@ -343,14 +365,14 @@ where
         tracing::warn!("the sources' states could not be written: {error}");
     }
     let ended = ended?;
-    let Ledger { received, sent, filtered, quarantined, duplicates, dropped, .. } = ended.ledger;
+    let Ledger { received, sent, filtered, quarantined, duplicates, .. } = ended.ledger;
     tracing::info!(
         received,
         sent,
         filtered,
         quarantined,
         duplicates,
-        dropped,
+        dropped = ended.dropped,
         spooled_bytes = ended.left_bytes,
         "stopped"
     );
@@ -492,8 +514,52 @@ pub(crate) fn ask_health(args: &HealthArgs) -> Result<ExitCode> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use birdsong_domain::ports::{PortError, SourceState};
+    use birdsong_embedded::MemoryLog;
+
     use super::*;
-    use birdsong_domain::ports::SourceState;
+
+    /// Settings that are away for so many calls.
+    struct Away(AtomicU32);
+
+    impl Settings for Away {
+        async fn setting(&self, _key: &str) -> Result<Option<String>, PortError> {
+            match self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)) {
+                Ok(_) => Err(PortError::Unavailable { what: "the table", reason: "throttled".into() }),
+                Err(_) => Ok(None),
+            }
+        }
+
+        async fn set_setting(&self, _key: &str, _value: &str) -> Result<(), PortError> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_source_starts_as_soon_as_log_and_settings_answer() {
+        let folder = tempfile::tempdir().unwrap();
+        let (stop, stopped) = watch::channel(false);
+        let streamer = Streamer {
+            regions: Arc::new(Regions::everything("all")),
+            rules: FoldRules::default(),
+            log: Arc::new(MemoryLog::new(1 << 20)),
+            settings: Arc::new(Away(AtomicU32::new(20))),
+            spool: folder.path().into(),
+            board: Arc::new(Board::default()),
+            stop: stopped,
+        };
+        let outbox = streamer.outbox("test").unwrap();
+        assert!(streamer.start("test", &outbox).await.unwrap().is_some());
+        assert!(streamer.board.states()[0].reason.as_ref().is_some_and(|reason| reason.contains("throttled")));
+        streamer.settings.0.store(u32::MAX, Ordering::Relaxed);
+        let (start, _) = tokio::join!(streamer.start("test", &outbox), async {
+            tokio::time::sleep(Duration::from_secs(3600)).await;
+            stop.send(true)
+        });
+        assert!(start.unwrap().is_none());
+    }
 
     #[test]
     fn a_metrics_line_tells_what_happened_since_the_last_one_and_how_the_source_does() {

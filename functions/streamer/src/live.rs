@@ -30,6 +30,8 @@ const INBOX: usize = 8;
 const TICK: Duration = Duration::from_millis(100);
 /// First and longest wait before the log is tried again.
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+/// How often unreadable lines are tried to be put aside: 6 s at most.
+const ASIDE_TRIES: u32 = 7;
 /// How often a resume point is written down at most.
 const RESUME_EVERY: Duration = Duration::from_secs(10);
 /// A source goes back by less than this after a restart, and the log's clock and ours differ by less
@@ -49,7 +51,7 @@ pub struct Standing {
     pub state: SourceState,
     /// Newest event time of its posts, in milliseconds.
     pub newest_ms: Option<i64>,
-    /// Since the start.
+    /// Since the start. What a full spool gave up counts as dropped, and as sent before that.
     pub ledger: Ledger,
     /// Bytes of frames that the log does not have yet.
     pub waiting_bytes: u64,
@@ -226,7 +228,7 @@ impl Intake for Feeder {
 
 /// Keeps lines that could not be read.
 pub trait Aside: Send {
-    /// Keeps lines; they are safe once it returns `Ok`, and only then the ledger tells of them.
+    /// Keeps lines; they are safe once it returns `Ok`.
     fn keep(&mut self, lines: &[Quarantined]) -> impl Future<Output = Result<(), PortError>> + Send;
 }
 
@@ -271,17 +273,6 @@ pub struct Ended {
     pub dropped: u64,
     /// Bytes that wait in the spool for the next start. Without a spool folder they are lost.
     pub left_bytes: u64,
-}
-
-/// Why a run ended early.
-#[derive(Debug, thiserror::Error)]
-pub enum RunError {
-    /// Frames could not be made.
-    #[error(transparent)]
-    Frame(#[from] FrameError),
-    /// Unreadable lines could not be put aside.
-    #[error("lines that cannot be read cannot be put aside: {0}")]
-    Aside(PortError),
 }
 
 /// Where a source goes on, and what is known of the posts that it may repeat.
@@ -375,17 +366,19 @@ type Sending = Pin<Box<dyn Future<Output = (Vec<FrameRecord>, Option<PortError>)
 /// `drain` is over.
 ///
 /// A log that is away, or refuses, is tried again for as long as it takes: an operator can mend it,
-/// and until then frames wait in the outbox.
+/// and until then frames wait in the outbox. Unreadable lines that cannot be put aside go into the
+/// program's own log.
 ///
 /// # Errors
-/// When frames cannot be made, or unreadable lines not be put aside.
-pub async fn run<L, S, Q>(pipe: Pipe<L, S, Q>, mut inbox: mpsc::Receiver<Gathered>) -> Result<Ended, RunError>
+/// When frames cannot be made.
+pub async fn run<L, S, Q>(pipe: Pipe<L, S, Q>, mut inbox: mpsc::Receiver<Gathered>) -> Result<Ended, FrameError>
 where
     L: PostLog + 'static,
     S: Settings,
     Q: Aside,
 {
-    let Pipe { source, log, settings, mut aside, outbox, board, clock, jitter, drain, .. } = pipe;
+    let Pipe { source, log, settings, aside, outbox, board, clock, jitter, drain, .. } = pipe;
+    let mut keeper = Keeper { aside, is_away: false };
     let origin = Origin { source: source.clone(), run: pipe.run, live: true, connected_ms: clock() };
     let mut cutter = Cutter::new(origin, pipe.rules, pipe.size, Lanes::new(&pipe.regions), pipe.start.recent);
     cutter.disconnected();
@@ -404,7 +397,8 @@ where
         {
             sending = Some(Box::pin(append(log.clone(), cut.records.clone())));
         }
-        let (ledger, waiting_bytes, beat_ms) = (cutter.ledger(), hold.outbox.waiting_bytes(), clock());
+        let (mut ledger, waiting_bytes, beat_ms) = (cutter.ledger(), hold.outbox.waiting_bytes(), clock());
+        ledger.dropped += hold.dropped;
         board.stand(&source, |standing| {
             (standing.ledger, standing.waiting_bytes, standing.beat_ms) = (ledger, waiting_bytes, beat_ms);
         });
@@ -420,7 +414,7 @@ where
                     Some(gathered) => {
                         let unreadable = gathered.batch.quarantined();
                         if !unreadable.is_empty() {
-                            aside.keep(unreadable).await.map_err(RunError::Aside)?;
+                            keeper.keep(&source, unreadable, jitter).await;
                         }
                         for (from_ms, to_ms) in gathered.gaps {
                             cutter.gap(from_ms, to_ms, &mut hold.frames);
@@ -484,6 +478,40 @@ where
     // Nothing goes round any more, and nothing is stuck.
     board.stand(&source, |standing| standing.beat_ms = 0);
     Ok(Ended { ledger: cutter.ledger(), dropped: hold.dropped, left_bytes: hold.outbox.waiting_bytes() })
+}
+
+/// Puts unreadable lines aside.
+struct Keeper<Q> {
+    aside: Q,
+    /// It took nothing the last time.
+    is_away: bool,
+}
+
+impl<Q: Aside> Keeper<Q> {
+    /// Lines that cannot be put aside after some tries are told one by one; what is in order must not
+    /// wait for them for ever.
+    async fn keep(&mut self, source: &str, lines: &[Quarantined], jitter: fn() -> f64) {
+        let mut wait = RETRY.0;
+        let mut tries_left = if self.is_away { 1 } else { ASIDE_TRIES };
+        loop {
+            tries_left -= 1;
+            let Err(error) = self.aside.keep(lines).await else {
+                self.is_away = false;
+                return;
+            };
+            if tries_left == 0 {
+                self.is_away = true;
+                tracing::error!(source, "unreadable lines cannot be put aside, they are told here: {error}");
+                for Quarantined { line, reason, size_bytes, shape, .. } in lines {
+                    tracing::error!(source, line, size_bytes, shape, "unreadable: {reason}");
+                }
+                return;
+            }
+            tracing::warn!(source, "unreadable lines cannot be put aside, trying again: {error}");
+            tokio::time::sleep(wait.mul_f64(jitter())).await;
+            wait = (wait * 2).min(RETRY.1);
+        }
+    }
 }
 
 /// Frames that are cut and what waits behind them.
@@ -570,4 +598,47 @@ impl<S: Settings> ResumePoints<'_, S> {
 pub fn spool(dir: &std::path::Path, source: &str) -> std::io::Result<Outbox> {
     let name: String = source.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
     Outbox::open(Some(dir.join(name)), OutboxLimits::default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Takes nothing for so many tries.
+    struct Away {
+        tries_left: u32,
+        kept: usize,
+        tries: u32,
+    }
+
+    impl Aside for Away {
+        async fn keep(&mut self, lines: &[Quarantined]) -> Result<(), PortError> {
+            self.tries += 1;
+            if self.tries_left > 0 {
+                self.tries_left -= 1;
+                return Err(PortError::Unavailable { what: "the bucket", reason: "away".into() });
+            }
+            self.kept += lines.len();
+            Ok(())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_quarantine_that_is_away_holds_nothing_up_for_long() {
+        let lines = [Quarantined::new(&"test".into(), 1, "half a line".into(), b"{")];
+        let mut keeper = Keeper { aside: Away { tries_left: 3, kept: 0, tries: 0 }, is_away: false };
+        keeper.keep("test", &lines, || 1.0).await;
+        assert_eq!((keeper.aside.kept, keeper.aside.tries, keeper.is_away), (1, 4, false));
+        // It is given up after some seconds, then tried once for each batch until it is back.
+        keeper.aside.tries_left = ASIDE_TRIES + 2;
+        let began = Instant::now();
+        keeper.keep("test", &lines, || 1.0).await;
+        assert!((5..8).contains(&began.elapsed().as_secs()) && keeper.is_away);
+        for (tries, kept) in [(1, 1), (1, 1), (1, 2)] {
+            let before = (keeper.aside.tries, Instant::now());
+            keeper.keep("test", &lines, || 1.0).await;
+            assert_eq!((keeper.aside.tries - before.0, before.1.elapsed()), (tries, Duration::ZERO));
+            assert_eq!((keeper.aside.kept, keeper.is_away), (kept, kept == 1));
+        }
+    }
 }

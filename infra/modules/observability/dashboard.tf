@@ -1,4 +1,37 @@
 locals {
+  # One line a source in each graph: title, statistic, names of the metrics, and the axis where it is known.
+  graphs_of_sources = [
+    ["Sources: connected (1) or not (0)", "Minimum", ["connected"], { left = { min = 0, max = 1 } }],
+    ["Sources: how old the newest post is, ms", "Maximum", ["lag_ms"], {}],
+    ["Sources: received, sent and filtered", "Sum", ["received", "sent", "filtered"], {}],
+    ["Sources: dropped, unreadable and repeated", "Sum", ["dropped", "unreadable", "duplicates"], {}],
+    ["Sources: share of the posts that is asked for", "Minimum", ["sampled"], { left = { min = 0, max = 1 } }],
+    ["Sources: bytes that wait for the log", "Maximum", ["waiting_bytes"], { left = { min = 0 } }],
+    ["Sources: reconnects and gaps since the streamer's start", "Maximum", ["reconnects", "gaps"], { left = { min = 0 } }],
+  ]
+
+  # What is spent counts from the first of the month, so a budget by day grows with the days.
+  budget     = split("/", var.x_budget)
+  allowed_by = { day = "${local.budget[0]} * DAY(spent)", month = "TIME_SERIES(${local.budget[0]})" }
+  spent      = ["Birdsong", "spent_dollars", "service", "streamer", "source", "x", { id = "spent", label = "spent" }]
+  allowed = [
+    for period, expression in local.allowed_by : [{ expression = expression, id = "allowed", label = "allowed until now" }]
+    if endswith(var.x_budget, "/${period}")
+  ]
+
+  source_graphs = concat(
+    [for graph in local.graphs_of_sources : [
+      graph[0], graph[1],
+      [for pair in setproduct(var.sources, graph[2]) : [
+        "Birdsong", pair[1], "service", "streamer", "source", pair[0], { label = "${pair[0]} ${pair[1]}" }
+      ]],
+      graph[3],
+    ] if length(var.sources) > 0],
+    [for source in var.sources : [
+      "Spent at X since the first of the month, US dollars", "Maximum", concat([local.spent], local.allowed), { left = { min = 0 } },
+    ] if source == "x"],
+  )
+
   # Title, statistic and metrics (namespace, metric, dimension, value …) of each graph.
   graphs = [
     ["Records and posts", "Sum", [
@@ -43,7 +76,7 @@ resource "aws_cloudwatch_dashboard" "this" {
   dashboard_name = var.name
 
   dashboard_body = jsonencode({
-    widgets = [for n, graph in local.graphs : {
+    widgets = [for n, graph in concat(local.source_graphs, local.graphs) : {
       type   = "metric"
       x      = n % 2 * 12
       y      = floor(n / 2) * 6
@@ -53,6 +86,7 @@ resource "aws_cloudwatch_dashboard" "this" {
         title   = graph[0]
         stat    = graph[1]
         metrics = graph[2]
+        yAxis   = try(graph[3], {})
         period  = 60
         region  = var.aws_region
         view    = "timeSeries"

@@ -110,6 +110,44 @@ resource "aws_cloudwatch_metric_alarm" "above" {
   ok_actions          = [aws_sns_topic.alarms.arn]
 }
 
+# Without word from the streamer the state stays as it was: streamer-silent tells of that, and a new task is
+# no proof that the source is there again.
+resource "aws_cloudwatch_metric_alarm" "not_connected" {
+  for_each = toset(var.sources)
+
+  alarm_name          = "${var.name}-${replace(each.key, ":", "-")}-not-connected"
+  alarm_description   = "${each.key} was not connected for 15 minutes: /api/status tells why, and what to do about it"
+  namespace           = "Birdsong"
+  metric_name         = "connected"
+  dimensions          = { service = "streamer", source = each.key }
+  statistic           = "Maximum"
+  comparison_operator = "LessThanThreshold"
+  threshold           = 1
+  period              = 300
+  evaluation_periods  = 3
+  treat_missing_data  = "ignore"
+  alarm_actions       = [aws_sns_topic.alarms.arn]
+  ok_actions          = [aws_sns_topic.alarms.arn]
+}
+
+resource "aws_cloudwatch_metric_alarm" "dropped" {
+  for_each = toset(var.sources)
+
+  alarm_name          = "${var.name}-${replace(each.key, ":", "-")}-dropped"
+  alarm_description   = "Posts of ${each.key} are lost: the log was away for longer than the streamer's disk can hold what comes"
+  namespace           = "Birdsong"
+  metric_name         = "dropped"
+  dimensions          = { service = "streamer", source = each.key }
+  statistic           = "Sum"
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = 0
+  period              = 300
+  evaluation_periods  = 1
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = [aws_sns_topic.alarms.arn]
+  ok_actions          = [aws_sns_topic.alarms.arn]
+}
+
 # The streamer sends a heartbeat when there are no posts, so silence is an outage.
 resource "aws_cloudwatch_metric_alarm" "silent" {
   alarm_name          = "${var.name}-streamer-silent"

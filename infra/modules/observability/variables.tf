@@ -48,6 +48,16 @@ variable "api_stage" {
   type        = string
 }
 
+variable "sources" {
+  description = "Names of the streamer's sources, as its metrics have them; empty when it runs elsewhere, where nobody gathers its metrics."
+  type        = list(string)
+}
+
+variable "x_budget" {
+  description = "What may be spent at X, such as 5/day or 100/month; empty for no limit."
+  type        = string
+}
+
 variable "email" {
   description = "Address that is told; empty for none."
   type        = string

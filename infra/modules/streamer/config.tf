@@ -35,11 +35,23 @@ resource "aws_secretsmanager_secret" "x_token" {
   recovery_window_in_days = var.deletion_protection ? 7 : 0
 }
 
+resource "aws_secretsmanager_secret" "mastodon_token" {
+  #checkov:skip=CKV_AWS_149:The AWS managed key encrypts at no cost; readers are limited by their roles.
+  #checkov:skip=CKV2_AWS_57:The Mastodon server gives the token; AWS cannot rotate it.
+  count = local.has_mastodon && var.mastodon_needs_token ? 1 : 0
+
+  name                    = "${var.name}/mastodon-token"
+  description             = "Token of a user of the Mastodon server"
+  recovery_window_in_days = var.deletion_protection ? 7 : 0
+}
+
 locals {
+  has_mastodon = strcontains(var.post_source, "mastodon:")
   secrets = merge(
     {
       BIRDSONG_AUTHOR_KEY = aws_secretsmanager_secret.author_key.arn
     },
     { for secret in aws_secretsmanager_secret.x_token : "X_BEARER_TOKEN" => secret.arn },
+    { for secret in aws_secretsmanager_secret.mastodon_token : "MASTODON_TOKEN" => secret.arn },
   )
 }

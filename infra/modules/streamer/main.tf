@@ -73,7 +73,7 @@ resource "aws_ecs_task_definition" "this" {
     name                   = "streamer"
     image                  = coalesce(var.image, "${aws_ecr_repository.this.repository_url}:none")
     essential              = true
-    command                = ["stream", "--to", "kinesis"]
+    command                = concat(["stream", "--to", "kinesis"], local.has_mastodon ? ["--mastodon-feed", var.mastodon_feed] : [])
     user                   = "65532:65532"
     readonlyRootFilesystem = true
     linuxParameters        = { capabilities = { drop = ["ALL"] } }
@@ -132,5 +132,6 @@ resource "aws_ecs_service" "this" {
     assign_public_ip = true
   }
 
-  depends_on = [aws_iam_role_policy.execution, aws_iam_role_policy.task, aws_route_table_association.this]
+  # The reader is deployed first: an older one would fold this version's frames without what it does not know of.
+  depends_on = [aws_iam_role_policy.execution, aws_iam_role_policy.task, aws_route_table_association.this, var.reader]
 }

@@ -17,3 +17,8 @@ output "x_token_secret" {
   description = "Name of the secret for X's bearer token; null for other sources."
   value       = one(aws_secretsmanager_secret.x_token[*].name)
 }
+
+output "mastodon_token_secret" {
+  description = "Name of the secret for Mastodon's token; null where none is needed."
+  value       = one(aws_secretsmanager_secret.mastodon_token[*].name)
+}

@@ -44,7 +44,22 @@ variable "quarantine_bucket_arn" {
 }
 
 variable "post_source" {
-  description = "demo, bluesky or x, or several of them with commas."
+  description = "demo, bluesky, x or mastodon:HOST, or several of them with commas."
+  type        = string
+}
+
+variable "mastodon_needs_token" {
+  description = "The Mastodon server wants a token."
+  type        = bool
+}
+
+variable "mastodon_feed" {
+  description = "public, local, remote, or a #hashtag."
+  type        = string
+}
+
+variable "reader" {
+  description = "What reads the log: any value that is known once the newest version of it is deployed."
   type        = string
 }
 

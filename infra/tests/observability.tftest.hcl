@@ -1,0 +1,131 @@
+# Alarms and graphs of the streamer's sources.
+
+mock_provider "aws" {
+  source = "./tests/mocks"
+}
+
+variables {
+  name                 = "test"
+  account_id           = "123456789012"
+  aws_region           = "us-east-1"
+  stream               = "posts"
+  table                = "windows"
+  aggregator           = "aggregator"
+  event_source_mapping = "trigger"
+  api_function         = "api"
+  rest_api             = "api"
+  api_stage            = "live"
+  sources              = ["x", "mastodon:mastodon.example"]
+  x_budget             = "5/day"
+  email                = ""
+  enable_budget        = false
+  budget_usd           = 50
+}
+
+run "sources" {
+  module {
+    source = "./modules/observability"
+  }
+  assert {
+    condition = alltrue([
+      for source in var.sources :
+      aws_cloudwatch_metric_alarm.not_connected[source].dimensions == tomap({ service = "streamer", source = source })
+      && aws_cloudwatch_metric_alarm.dropped[source].dimensions == tomap({ service = "streamer", source = source })
+    ])
+    error_message = "the dimensions are those of the streamer's metrics"
+  }
+  assert {
+    condition = alltrue([
+      for alarm in aws_cloudwatch_metric_alarm.not_connected :
+      alarm.period * alarm.evaluation_periods == 900 && alarm.statistic == "Maximum" && alarm.threshold == 1
+      && alarm.comparison_operator == "LessThanThreshold"
+    ])
+    error_message = "15 minutes without any connection are an alarm, a reconnect is none"
+  }
+  assert {
+    condition     = alltrue([for alarm in aws_cloudwatch_metric_alarm.not_connected : alarm.treat_missing_data == "ignore"])
+    error_message = "a streamer that is away says nothing about its sources: they are as they were"
+  }
+  assert {
+    condition = alltrue([
+      for alarm in aws_cloudwatch_metric_alarm.dropped :
+      alarm.statistic == "Sum" && alarm.threshold == 0 && alarm.treat_missing_data == "notBreaching"
+    ])
+    error_message = "one lost post is an alarm"
+  }
+  assert {
+    # What `metrics_line` in functions/birdsong/src/stream.rs writes, but for spent_dollars, which X alone has.
+    condition = alltrue([
+      for source in var.sources : sort(flatten([
+        for widget in jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets : [
+          for metric in widget.properties.metrics : metric[1]
+          if try(slice(metric, 2, 6), []) == ["service", "streamer", "source", source] && try(metric[1], "") != "spent_dollars"
+        ]
+        ])) == tolist(sort([
+        "received", "sent", "filtered", "unreadable", "duplicates", "dropped", "reconnects", "gaps", "waiting_bytes",
+        "connected", "sampled", "lag_ms",
+      ]))
+    ])
+    error_message = "each metric of a source is drawn once"
+  }
+  assert {
+    condition = flatten([
+      for widget in jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets :
+      [for metric in widget.properties.metrics : try(metric[0].expression, metric[1])] if startswith(widget.properties.title, "Spent at X")
+    ]) == ["spent_dollars", "5 * DAY(spent)"]
+    error_message = "spending is drawn beside the budget of the days so far"
+  }
+}
+
+run "a_budget_by_month" {
+  module {
+    source = "./modules/observability"
+  }
+  variables {
+    x_budget = "100/month"
+  }
+  assert {
+    condition     = strcontains(aws_cloudwatch_dashboard.this.dashboard_body, "TIME_SERIES(100)") && !strcontains(aws_cloudwatch_dashboard.this.dashboard_body, "DAY(")
+    error_message = "a month has one budget"
+  }
+}
+
+run "no_budget" {
+  module {
+    source = "./modules/observability"
+  }
+  variables {
+    x_budget = ""
+  }
+  assert {
+    condition     = strcontains(aws_cloudwatch_dashboard.this.dashboard_body, "spent_dollars") && !strcontains(aws_cloudwatch_dashboard.this.dashboard_body, "expression")
+    error_message = "without a budget only spending is drawn"
+  }
+}
+
+run "widgets_stand_side_by_side" {
+  module {
+    source = "./modules/observability"
+  }
+  assert {
+    condition = (
+      length(distinct([for widget in jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets : [widget.x, widget.y]]))
+      == length(jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets)
+    )
+    error_message = "a widget covers another one"
+  }
+}
+
+# It may run elsewhere, where nobody gathers its metrics.
+run "no_streamer" {
+  module {
+    source = "./modules/observability"
+  }
+  variables {
+    sources = []
+  }
+  assert {
+    condition     = length(output.alarms) == 10 && !strcontains(aws_cloudwatch_dashboard.this.dashboard_body, "streamer")
+    error_message = "without a streamer there is nothing to tell of its sources"
+  }
+}
