@@ -79,7 +79,7 @@ struct XArgs {
     /// What X charges for a post, in US dollars
     #[arg(long, value_name = "DOLLARS", default_value_t = governor::DOLLARS_A_POST, env = "BIRDSONG_X_PRICE")]
     x_price: f64,
-    /// Minutes of posts to ask for again after a reconnect, 1 to 5; with enterprise access only
+    /// Minutes of posts to ask for again at each connect, 1 to 5; with enterprise access only
     #[arg(long, value_name = "MINUTES", value_parser = clap::value_parser!(u8).range(1..=5))]
     x_backfill_minutes: Option<u8>,
     /// Ask X for a compressed stream, which may come with delay
