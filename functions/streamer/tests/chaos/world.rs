@@ -268,7 +268,7 @@ pub(crate) async fn lives(
     client: impl AsyncFn(Option<String>, &mut Feeder) -> SourceError,
 ) -> Ended {
     let spool = tempfile::tempdir().unwrap();
-    let limits = OutboxLimits { memory_bytes: 100_000, ..OutboxLimits::default() };
+    let limits = OutboxLimits { memory_bytes: 20_000, ..OutboxLimits::default() };
     let life = Life { spool: Some(spool.path()), limits, drain: Duration::from_secs(600), ..Life::calm(source) };
     let stop_after = async |time, resume, feeder: &mut Feeder| {
         let ended = timeout(time, client(resume, feeder)).await;
@@ -276,6 +276,7 @@ pub(crate) async fn lives(
     };
     for _ in 0..crashes {
         let time = Duration::from_secs(1 + world.below(time.as_secs() / crashes));
+        world.away_for_ms(if world.below(3) == 0 { world.below(180_000) } else { 0 });
         let crash_after = (world.below(3) > 0).then_some(time);
         Life { crash_after, ..life }.live(world, async |resume, feeder| stop_after(time, resume, feeder).await).await;
     }
