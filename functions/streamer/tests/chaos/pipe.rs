@@ -46,7 +46,7 @@ async fn feed(world: &Arc<World>, feeder: &mut Feeder, from: u64, to: u64) {
             feeder.post(&post(id, world.now_ms()));
         }
         next = end;
-        if world.below(3) == 0 {
+        if world.below(8) == 0 {
             // Cut at once, while posts may still wait.
             let (from_ms, to_ms) = (world.now_ms() - 10, world.now_ms());
             feeder.change(Change::Gap { from_ms, to_ms, reason: "no backfill".into() });

@@ -123,7 +123,7 @@ impl PostLog for World {
         let trouble = if self.is_bad() { self.below(4) } else { u64::MAX };
         if matches!(trouble, 1 | 2) {
             // A time-out, yet not so long that the log cannot keep up.
-            sleep(Duration::from_secs(self.below(10))).await;
+            sleep(Duration::from_millis(self.below(4000))).await;
         }
         frames
             .iter()
