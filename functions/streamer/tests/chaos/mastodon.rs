@@ -132,7 +132,8 @@ async fn hours_of_trouble_give_the_windows_of_a_calm_day_when_servers_tell_true_
 
 #[tokio::test(start_paused = true)]
 async fn crashes_and_restarts_lose_nothing_and_count_nothing_twice() {
-    for seed in 10..13 {
+    // 18 crashes where a resume point was once too young, behind a long silence.
+    for seed in [10, 11, 12, 18] {
         let what = format!("seed {seed}");
         let (posts, _) = undisturbed(script(seed, 1)).await;
         let (world, server, _) = whole(seed, troubled(seed, 1), 20, 12).await;
