@@ -10,7 +10,7 @@ use axum::body::Body;
 use axum::http::Request;
 use birdsong_aggregator::Aggregator;
 use birdsong_api::{Api, router};
-use birdsong_domain::ports::{FrameRecord, LogRecord, PortError, PostLog, ReadFrom, SequenceNumber, Settings};
+use birdsong_domain::ports::{FrameRecord, LogRecord, PortError, PostLog, ReadFrom, SequenceNumber};
 use birdsong_domain::post::{Kind, PostId, SourcePost};
 use birdsong_domain::region::Regions;
 use birdsong_domain::time::{WindowSize, rfc3339};
@@ -21,7 +21,7 @@ use birdsong_streamer::cutter::CutRules;
 use birdsong_streamer::live::{self, Aside, Board, Feeder, Pipe};
 use birdsong_streamer::outbox::{Outbox, OutboxLimits};
 use birdsong_streamer::quarantine::Quarantined;
-use birdsong_testkit::MemoryStore;
+use birdsong_testkit::{MemoryStore, NoSettings};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, sleep_until};
@@ -32,7 +32,7 @@ const START_MS: i64 = 1_700_000_400_000;
 const SECOND: Duration = Duration::from_secs(1);
 const WINDOW: Duration = Duration::from_secs(300);
 
-/// A log that can be away, and settings that nothing is kept of.
+/// A log that can be away.
 struct Log {
     records: MemoryLog,
     is_away: AtomicBool,
@@ -57,16 +57,6 @@ impl PostLog for Log {
 
     async fn read(&self, shard: &str, from: &ReadFrom, limit: usize) -> Result<Vec<LogRecord>, PortError> {
         self.records.read(shard, from, limit).await
-    }
-}
-
-impl Settings for Log {
-    async fn setting(&self, _key: &str) -> Result<Option<String>, PortError> {
-        Ok(None)
-    }
-
-    async fn set_setting(&self, _key: &str, _value: &str) -> Result<(), PortError> {
-        Ok(())
     }
 }
 
@@ -140,7 +130,7 @@ async fn each_window_says_what_is_missing_and_why() {
     let spool = tempfile::tempdir().unwrap();
     let limits = OutboxLimits { memory_bytes: 2000, spool_bytes: 90_000 };
     let outbox = Outbox::open(Some(spool.path().into()), limits).unwrap();
-    let start = live::start(&*log, &*log, "test", &outbox, 10_000, START_MS).await.unwrap();
+    let start = live::start(&*log, &NoSettings, "test", &outbox, 10_000, START_MS).await.unwrap();
     let (feeder, inbox) = live::feeder("test", &regions, &clock, &Arc::new(Board::default()));
     let pipe = Pipe {
         source: "test".into(),
@@ -149,7 +139,7 @@ async fn each_window_says_what_is_missing_and_why() {
         size: WindowSize::FIVE_MINUTES,
         rules: CutRules::default(),
         log: log.clone(),
-        settings: log.clone(),
+        settings: Arc::new(NoSettings),
         aside: Nowhere,
         outbox,
         start,

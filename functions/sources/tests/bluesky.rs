@@ -2,34 +2,28 @@
 //! And the client against the fake server, in simulated time.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::path::Path;
-use std::sync::{Arc, Mutex};
+mod kept;
+mod shown;
+
+use std::sync::Arc;
 use std::time::Duration;
 
-use birdsong_domain::post::{AuthorKey, PostId, SourcePost};
+use birdsong_domain::post::{AuthorKey, PostId};
 use birdsong_sources::bluesky::{Bluesky, MAX_MESSAGE_BYTES, Options, Tcp, What, read_message};
-use birdsong_sources::live::{Change, Clock, Intake, SourceError};
+use birdsong_sources::live::{Change, Clock, SourceError};
 use birdsong_testkit::fake::bluesky::{InProcess, Jetstream, Script, Trouble};
+use kept::{Kept, MINUTE, START_MS, clock};
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 
 const KEY: AuthorKey = AuthorKey([1; 16]);
-const START_MS: i64 = 1_700_000_000_000;
 
 /// A short form of all that came of a message.
 fn read(message: &[u8]) -> Value {
     let mut found = json!(null);
     let result = read_message(message, &KEY, &mut |post| {
-        found = json!({
-            "time_ms": post.time_ms,
-            "kind": post.kind,
-            "lang": post.lang,
-            "hashtags": post.hashtags,
-            "mentions": post.mentions,
-            "hosts": post.hosts,
-            "text": post.text,
-        });
+        found = shown::post(post);
     });
     match result.map(|event| event.what) {
         Ok(What::Post) => json!({"post": found}),
@@ -40,27 +34,7 @@ fn read(message: &[u8]) -> Value {
 
 #[test]
 fn every_golden_message_becomes_what_its_file_says() {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden-bluesky");
-    let mut files: Vec<_> = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.sort();
-    assert!(files.len() >= 30, "{} cases", files.len());
-    for file in files {
-        let case: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
-        let message = case["text"].as_str().map_or_else(|| case["message"].to_string(), str::to_owned);
-        let (mut found, expect) = (read(message.as_bytes()), &case["expect"]);
-        // Files name only the fields that their case is about, and the begin of an error.
-        if let (Some(found), Some(expect)) =
-            (found.get_mut("post").and_then(Value::as_object_mut), expect["post"].as_object())
-        {
-            found.retain(|key, _| expect.contains_key(key));
-        }
-        if let (Some(error), Some(begin)) = (found["error"].as_str(), expect["error"].as_str())
-            && error.starts_with(begin)
-        {
-            continue;
-        }
-        assert_eq!(&found, expect, "{}", file.display());
-    }
+    shown::check_events("golden-bluesky", 30, |case| read(shown::given(case, "message").as_bytes()));
 }
 
 #[test]
@@ -100,77 +74,6 @@ proptest! {
     }
 }
 
-/// Keeps what a source hands on. One flush may take its time.
-#[derive(Clone)]
-struct Kept {
-    began: Instant,
-    slow_flush: Duration,
-    all: Arc<Mutex<All>>,
-}
-
-#[derive(Default, Debug)]
-struct All {
-    posts: Vec<(PostId, i64)>,
-    notices: u64,
-    unreadable: Vec<String>,
-    flushes: u64,
-    changes: Vec<(u64, Change)>,
-    resume: Option<String>,
-}
-
-impl Kept {
-    fn new(slow_flush: Duration) -> Self {
-        Self { began: Instant::now(), slow_flush, all: Arc::default() }
-    }
-
-    fn waits(&self) -> Vec<String> {
-        let all = self.all.lock().unwrap();
-        let reason = |change: &Change| match change {
-            Change::Waiting { reason, .. } => Some(reason.clone()),
-            _ => None,
-        };
-        all.changes.iter().filter_map(|(_, change)| reason(change)).collect()
-    }
-
-    fn gaps(&self) -> Vec<Change> {
-        let all = self.all.lock().unwrap();
-        all.changes.iter().map(|(_, change)| change).filter(|c| matches!(c, Change::Gap { .. })).cloned().collect()
-    }
-}
-
-impl Intake for Kept {
-    fn post(&mut self, post: &SourcePost<'_>) {
-        self.all.lock().unwrap().posts.push((post.id, post.time_ms));
-    }
-
-    fn notice(&mut self) {
-        self.all.lock().unwrap().notices += 1;
-    }
-
-    fn unreadable(&mut self, reason: String, _bytes: &[u8]) {
-        self.all.lock().unwrap().unreadable.push(reason);
-    }
-
-    async fn flush(&mut self, resume: Option<String>) {
-        let flushes = self.all.lock().unwrap().flushes;
-        if flushes == 20 {
-            sleep(self.slow_flush).await;
-        }
-        let mut all = self.all.lock().unwrap();
-        all.flushes += 1;
-        all.resume = resume.or(all.resume.take());
-    }
-
-    fn change(&mut self, change: Change) {
-        self.all.lock().unwrap().changes.push((self.began.elapsed().as_secs(), change));
-    }
-}
-
-fn clock() -> Clock {
-    let began = Instant::now();
-    Arc::new(move || START_MS + began.elapsed().as_millis() as i64)
-}
-
 fn options(hosts: &[&str]) -> Options {
     Options { hosts: hosts.iter().map(|host| (*host).to_owned()).collect(), ..Options::default() }
 }
@@ -186,24 +89,20 @@ async fn run_for(script: Script, options: Options, time: Duration, resume: Optio
     server
 }
 
-const MINUTE: Duration = Duration::from_secs(60);
-
 #[tokio::test(start_paused = true)]
 async fn every_event_is_read_once_and_the_resume_point_is_the_newest() {
     let kept = Kept::new(Duration::ZERO);
     let server =
         run_for(Script::calm(1, START_MS, 50), options(&["ws://host0"]), 5 * MINUTE, Some(START_MS * 1000), &kept)
             .await;
-    let all = kept.all.lock().unwrap();
+    let ids = kept.ids();
+    let all = kept.all();
     let told = server.told();
     assert_eq!(told.cursors, [Some(START_MS * 1000 - 5_000_000)], "rewound, as this may be another host");
     assert!((9..=10).contains(&told.pongs), "{} pongs", told.pongs);
     assert!(all.posts.len() as u64 + all.notices <= told.sent && told.sent > 12_000);
     let newest_us: i64 = all.resume.as_ref().unwrap().parse().unwrap();
     assert!((START_MS * 1000 + 299_000_000..START_MS * 1000 + 300_000_000).contains(&newest_us), "{newest_us}");
-    let mut ids: Vec<_> = all.posts.iter().map(|(id, _)| *id).collect();
-    ids.sort_unstable();
-    ids.dedup();
     assert_eq!(ids.len(), all.posts.len());
     assert_eq!(all.changes, [(0, Change::Connected)]);
 }
@@ -234,7 +133,7 @@ async fn a_host_that_fails_twice_in_a_row_makes_room_for_the_next() {
 async fn waits_double_to_half_a_minute() {
     let kept = Kept::new(Duration::ZERO);
     run_for(Script::calm(1, START_MS, 20), options(&["ws://nobody"]), 10 * MINUTE, None, &kept).await;
-    let all = kept.all.lock().unwrap();
+    let all = kept.all();
     let waits: Vec<_> = all
         .changes
         .iter()
@@ -276,7 +175,7 @@ async fn a_message_that_always_breaks_the_connection_is_passed_over_and_told() {
     let script = Script { poison: Some(2000), ..Script::calm(1, START_MS, 20) };
     let server = run_for(script, options(&["ws://host0"]), 10 * MINUTE, None, &kept).await;
     let gaps = kept.gaps();
-    let all = kept.all.lock().unwrap();
+    let all = kept.all();
     assert_eq!(all.unreadable, ["a message is not UTF-8"], "once, not at each try");
     let [Change::Gap { from_ms, to_ms, .. }] = gaps[..] else { panic!("{gaps:?}") };
     let poison_ms = server.time_us(2000) / 1000;
@@ -297,7 +196,7 @@ async fn a_slow_log_does_not_cost_the_connection_until_the_room_is_used_up() {
     let told = server.told();
     assert_eq!((told.slow, told.cursors.len()), (1, 2), "the host drops a reader that takes nothing");
     assert_eq!(kept.gaps(), [], "it goes on where the log is");
-    assert!(kept.all.lock().unwrap().posts.last().unwrap().1 > START_MS + 3_590_000, "and catches up");
+    assert!(kept.all().posts.last().unwrap().1 > START_MS + 3_590_000, "and catches up");
 }
 
 #[tokio::test(start_paused = true)]
@@ -313,9 +212,9 @@ async fn compressed_messages_are_read_with_the_dictionary_file() {
     run_for(calm.clone(), options(&["ws://host0"]), 5 * MINUTE, None, &plain).await;
     let with = |bytes: &[u8]| Options { dictionary: Some(bytes.to_vec()), ..options(&["ws://host0"]) };
     run_for(script.clone(), with(&dictionary), 5 * MINUTE, None, &packed).await;
-    assert_eq!(packed.all.lock().unwrap().posts, plain.all.lock().unwrap().posts);
-    assert!(plain.all.lock().unwrap().unreadable.is_empty());
-    let unreadable = packed.all.lock().unwrap().unreadable.clone();
+    assert_eq!(packed.all().posts, plain.all().posts);
+    assert!(plain.all().unreadable.is_empty());
+    let unreadable = packed.all().unreadable.clone();
     assert!(!unreadable.is_empty() && unreadable.iter().all(|reason| reason.starts_with("zstd: ")), "{unreadable:?}");
 
     let clock = clock();
@@ -361,7 +260,7 @@ async fn a_real_socket_works_as_well() {
     let resume = (start_ms * 1000).to_string();
     let mut intake = kept.clone();
     let enough = async {
-        while kept.all.lock().unwrap().posts.len() < 15_000 {
+        while kept.all().posts.len() < 15_000 {
             sleep(Duration::from_millis(5)).await;
         }
     };

@@ -1,6 +1,8 @@
 //! Golden cases of each archive format: one file per case, with the line and what it must become.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod shown;
+
 use birdsong_domain::post::AuthorKey;
 use birdsong_sources::archive::{Line, read_line};
 use proptest::prelude::*;
@@ -11,19 +13,7 @@ fn read(line: &[u8]) -> Value {
     let mut posts = vec![];
     let result = read_line(line, &AuthorKey([1; 16]), &mut |post| {
         posts.push(match post {
-            Ok(post) => json!({
-                "id": post.id.0.to_string(),
-                "time_ms": post.time_ms,
-                "kind": post.kind,
-                "lang": post.lang,
-                "hashtags": post.hashtags,
-                "mentions": post.mentions,
-                "hosts": post.hosts,
-                "text": post.text,
-                "point": post.point.map(|p| [p.lon, p.lat]),
-                "place": post.place.map(|p| [p.west, p.south, p.east, p.north]),
-                "rule_tags": post.rule_tags,
-            }),
+            Ok(post) => shown::post(&post),
             Err(error) => json!({"error": error.to_string()}),
         });
     });
@@ -37,22 +27,14 @@ fn read(line: &[u8]) -> Value {
 
 #[test]
 fn every_golden_line_becomes_what_its_file_says() {
-    let mut files: Vec<_> = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
-    files.sort();
-    assert!(files.len() >= 12, "{} cases", files.len());
-    for file in files {
-        let case: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
-        // A line is given as JSON, or, when it is none, as text.
-        let line = case["text"].as_str().map_or_else(|| case["line"].to_string(), str::to_owned);
-        let (mut found, expect) = (read(line.as_bytes()), &case["expect"]);
-        // Files name only the fields that their case is about.
+    let cases = shown::cases("golden");
+    assert!(cases.len() >= 12, "{} cases", cases.len());
+    for (file, case) in cases {
+        let (mut found, expect) = (read(shown::given(&case, "line").as_bytes()), &case["expect"]);
         if let (Some(found), Some(expect)) = (found.as_array_mut(), expect.as_array()) {
             assert_eq!(found.len(), expect.len(), "{}", file.display());
             for (found, expect) in found.iter_mut().zip(expect) {
-                found.as_object_mut().unwrap().retain(|key, _| expect.get(key).is_some());
+                shown::keep_named(found, expect);
             }
         }
         assert_eq!(&found, expect, "{}", file.display());

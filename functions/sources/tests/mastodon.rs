@@ -2,37 +2,30 @@
 //! And the client against the fake server, in simulated time.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::path::Path;
+mod kept;
+mod shown;
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use birdsong_domain::post::{AuthorKey, PostId, SourcePost};
 use birdsong_sources::http::Network;
-use birdsong_sources::live::{Change, Clock, Intake, SourceError};
+use birdsong_sources::live::{Change, Clock, SourceError};
 use birdsong_sources::mastodon::{Feed, Mastodon, Options, Seen, Token, read_status};
 use birdsong_testkit::fake::InProcess;
 use birdsong_testkit::fake::mastodon::{Instance, Script, Trouble};
+use kept::{Kept, MINUTE, START_MS, clock};
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 
 const KEY: AuthorKey = AuthorKey([1; 16]);
-const START_MS: i64 = 1_700_000_000_000;
 const SEEN_MS: i64 = 1_779_514_900_000;
-const MINUTE: Duration = Duration::from_secs(60);
 
 fn read(json: &[u8], seen: Seen) -> Value {
     let mut found = json!(null);
     let result = read_status(json, seen, &KEY, &mut |post| {
-        found = json!({
-            "time_ms": post.time_ms,
-            "kind": post.kind,
-            "lang": post.lang,
-            "hashtags": post.hashtags,
-            "mentions": post.mentions,
-            "hosts": post.hosts,
-            "text": post.text,
-        });
+        found = shown::post(post);
     });
     match result {
         Ok(read) if read.is_post => json!({"post": found}),
@@ -43,31 +36,13 @@ fn read(json: &[u8], seen: Seen) -> Value {
 
 #[test]
 fn every_golden_status_becomes_what_its_file_says() {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden-mastodon");
-    let mut files: Vec<_> = std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.sort();
-    assert!(files.len() >= 20, "{} cases", files.len());
-    for file in files {
-        let case: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
-        let status = case["text"].as_str().map_or_else(|| case["status"].to_string(), str::to_owned);
+    shown::check_events("golden-mastodon", 20, |case| {
         let seen = match (case["seen"][0].as_i64(), case["seen"][1].as_i64()) {
             (Some(from_ms), Some(to_ms)) => Seen::Between(from_ms, to_ms),
             _ => Seen::Live(SEEN_MS),
         };
-        let (mut found, expect) = (read(status.as_bytes(), seen), &case["expect"]);
-        // Files name only the fields that their case is about, and the begin of an error.
-        if let (Some(found), Some(expect)) =
-            (found.get_mut("post").and_then(Value::as_object_mut), expect["post"].as_object())
-        {
-            found.retain(|key, _| expect.contains_key(key));
-        }
-        if let (Some(error), Some(begin)) = (found["error"].as_str(), expect["error"].as_str())
-            && error.starts_with(begin)
-        {
-            continue;
-        }
-        assert_eq!(&found, expect, "{}", file.display());
-    }
+        read(shown::given(case, "status").as_bytes(), seen)
+    });
 }
 
 #[test]
@@ -95,78 +70,6 @@ proptest! {
     }
 }
 
-/// Keeps what a source hands on.
-#[derive(Clone)]
-struct Kept(Instant, Arc<Mutex<All>>);
-
-#[derive(Default, Debug)]
-struct All {
-    posts: Vec<(PostId, i64)>,
-    notices: u64,
-    unreadable: Vec<String>,
-    changes: Vec<(u64, Change)>,
-    resume: Option<String>,
-}
-
-impl Kept {
-    fn new() -> Self {
-        Self(Instant::now(), Arc::default())
-    }
-
-    fn all(&self) -> std::sync::MutexGuard<'_, All> {
-        self.1.lock().unwrap()
-    }
-
-    fn ids(&self) -> Vec<PostId> {
-        let mut ids: Vec<_> = self.all().posts.iter().map(|(id, _)| *id).collect();
-        ids.sort_unstable();
-        ids.dedup();
-        ids
-    }
-
-    fn waits(&self) -> Vec<String> {
-        let reason = |change: &Change| match change {
-            Change::Waiting { reason, .. } => Some(reason.clone()),
-            _ => None,
-        };
-        self.all().changes.iter().filter_map(|(_, change)| reason(change)).collect()
-    }
-
-    fn gaps(&self) -> Vec<Change> {
-        let changes = self.all().changes.iter().map(|(_, change)| change.clone()).collect::<Vec<_>>();
-        changes.into_iter().filter(|change| matches!(change, Change::Gap { .. })).collect()
-    }
-}
-
-impl Intake for Kept {
-    fn post(&mut self, post: &SourcePost<'_>) {
-        self.all().posts.push((post.id, post.time_ms));
-    }
-
-    fn notice(&mut self) {
-        self.all().notices += 1;
-    }
-
-    fn unreadable(&mut self, reason: String, _bytes: &[u8]) {
-        self.all().unreadable.push(reason);
-    }
-
-    async fn flush(&mut self, resume: Option<String>) {
-        let mut all = self.all();
-        all.resume = resume.or(all.resume.take());
-    }
-
-    fn change(&mut self, change: Change) {
-        let second = self.0.elapsed().as_secs();
-        self.all().changes.push((second, change));
-    }
-}
-
-fn clock() -> Clock {
-    let began = Instant::now();
-    Arc::new(move || START_MS + began.elapsed().as_millis() as i64)
-}
-
 fn options(token: Option<&str>) -> Options {
     let token = token.map(|token| Token::new(token).unwrap());
     Options { server: "http://here.example/".into(), feed: Feed::Public, token }
@@ -189,7 +92,7 @@ async fn run_for(
 
 #[tokio::test(start_paused = true)]
 async fn updates_are_posts_and_all_else_is_told_as_notices() {
-    let kept = Kept::new();
+    let kept = Kept::new(Duration::ZERO);
     let (server, ended) = run_for(Script::calm(1, START_MS, 10), options(None), 10 * MINUTE, None, &kept).await;
     assert_eq!(ended, None);
     let events = server.first_from(START_MS + 599_900);
@@ -210,12 +113,12 @@ async fn updates_are_posts_and_all_else_is_told_as_notices() {
 
 #[tokio::test(start_paused = true)]
 async fn heartbeats_alone_are_life_and_silence_is_not() {
-    let kept = Kept::new();
+    let kept = Kept::new(Duration::ZERO);
     let quiet = Script { until: Some(0), ..Script::calm(1, START_MS, 10) };
     run_for(quiet, options(None), 60 * MINUTE, None, &kept).await;
     assert_eq!(kept.all().changes, [(0, Change::Connected)]);
 
-    let kept = Kept::new();
+    let kept = Kept::new(Duration::ZERO);
     let script = Script { troubles: vec![Trouble::Silence], ..Script::calm(1, START_MS, 2) };
     run_for(script, options(None), 60 * MINUTE, None, &kept).await;
     let waits = kept.waits();
@@ -225,7 +128,7 @@ async fn heartbeats_alone_are_life_and_silence_is_not() {
 
 #[tokio::test(start_paused = true)]
 async fn what_came_while_nobody_listened_is_read_from_the_timeline() {
-    let kept = Kept::new();
+    let kept = Kept::new(Duration::ZERO);
     let script = Script::calm(1, START_MS - 600_000, 4);
     let (id, from_ms) = ((START_MS - 400_000) << 16, START_MS - 380_000);
     let resume = format!("{id} {from_ms}");
@@ -244,7 +147,7 @@ async fn what_came_while_nobody_listened_is_read_from_the_timeline() {
 async fn a_gap_too_long_for_the_timeline_and_a_closed_timeline_are_told() {
     let day_ms = 86_400_000;
     let resume = format!("{} {}", (START_MS - day_ms) << 16, START_MS - day_ms);
-    let kept = Kept::new();
+    let kept = Kept::new(Duration::ZERO);
     let script = Script::calm(1, START_MS - day_ms, 2);
     let (server, _) = run_for(script.clone(), options(None), 2 * MINUTE, Some(&resume), &kept).await;
     assert_eq!(server.told().pages, 50, "and no more");
@@ -254,7 +157,7 @@ async fn a_gap_too_long_for_the_timeline_and_a_closed_timeline_are_told() {
     assert_eq!(to_ms, START_MS);
     assert!(kept.all().posts.last().unwrap().1 > START_MS + 110_000, "and on it goes");
 
-    let kept = Kept::new();
+    let kept = Kept::new(Duration::ZERO);
     let script = Script { timeline_status: Some(422), ..script };
     run_for(script, options(None), 2 * MINUTE, Some(&resume), &kept).await;
     let gaps = kept.gaps();
@@ -264,7 +167,7 @@ async fn a_gap_too_long_for_the_timeline_and_a_closed_timeline_are_told() {
 
 #[tokio::test(start_paused = true)]
 async fn a_lost_stretch_is_told_once_and_the_next_one_begins_where_it_ended() {
-    let kept = Kept::new();
+    let kept = Kept::new(Duration::ZERO);
     let resume = format!("{} {}", (START_MS - 600_000) << 16, START_MS - 600_000);
     let script = Script {
         timeline_status: Some(403),
@@ -287,13 +190,13 @@ async fn a_lost_stretch_is_told_once_and_the_next_one_begins_where_it_ended() {
 async fn tokens_that_are_missing_wrong_or_revoked_stop_the_source_and_show_nowhere() {
     let script = Script { token: Some("SECRETgood".into()), ..Script::calm(1, START_MS, 5) };
     for token in [None, Some("SECRETbad")] {
-        let kept = Kept::new();
+        let kept = Kept::new(Duration::ZERO);
         let (_, ended) = run_for(script.clone(), options(token), MINUTE, None, &kept).await;
         let Some(SourceError::Refused(text)) = ended else { panic!("{ended:?}") };
         assert!(text.contains("MASTODON_TOKEN") && text.contains("read:statuses"), "{text}");
         assert!(!format!("{text} {:?}", kept.all()).contains("SECRET"));
     }
-    let kept = Kept::new();
+    let kept = Kept::new(Duration::ZERO);
     let script = Script { revoked_from_ms: Some(START_MS + 300_000), ..script };
     let (_, ended) = run_for(script, options(Some("SECRETgood")), 10 * MINUTE, None, &kept).await;
     assert!(matches!(ended, Some(SourceError::Refused(_))), "{ended:?}");
@@ -303,7 +206,7 @@ async fn tokens_that_are_missing_wrong_or_revoked_stop_the_source_and_show_nowhe
 
 #[tokio::test(start_paused = true)]
 async fn a_server_that_is_down_is_tried_again_with_growing_waits() {
-    let kept = Kept::new();
+    let kept = Kept::new(Duration::ZERO);
     let script = Script { troubles: vec![Trouble::Down], every_events: 300, ..Script::calm(1, START_MS, 5) };
     let (_, ended) = run_for(script, options(None), 30 * MINUTE, None, &kept).await;
     assert_eq!(ended, None);
@@ -341,7 +244,7 @@ async fn the_stream_may_be_at_another_host_but_not_at_a_less_safe_one() {
         ));
         let options = Options { server: server.into(), ..options(None) };
         let client = Mastodon::new(options, InProcess(router), KEY, clock, || 0.5).unwrap();
-        let _ = timeout(MINUTE, client.run(None, &mut Kept::new())).await;
+        let _ = timeout(MINUTE, client.run(None, &mut Kept::new(Duration::ZERO))).await;
         let hosts = hosts.lock().unwrap();
         assert_eq!(hosts[1].strip_suffix("/api/v1/streaming/public"), asked, "{hosts:?}");
     }
@@ -357,7 +260,7 @@ async fn each_feed_asks_for_its_own_stream_and_timeline() {
     ] {
         let options = Options { feed, ..options(None) };
         let script = Script::calm(1, START_MS - 60_000, 5);
-        let (server, _) = run_for(script, options, MINUTE, Some(&resume), &Kept::new()).await;
+        let (server, _) = run_for(script, options, MINUTE, Some(&resume), &Kept::new(Duration::ZERO)).await;
         let paths = server.told().paths;
         assert!(paths.contains_key(stream) && paths.contains_key(timeline), "{paths:?}");
     }
@@ -380,7 +283,7 @@ async fn a_real_socket_works_as_well() {
     let script = Script { token: Some("good".into()), ..Script::calm(1, start_ms, 100) };
     let server = Instance::new(script, clock.clone());
     let serving = tokio::spawn(server.clone().listen(listener));
-    let kept = Kept::new();
+    let kept = Kept::new(Duration::ZERO);
     let options = Options { server: address, ..options(Some("good")) };
     let client = Mastodon::new(options, Network::new(false).unwrap(), KEY, clock, || 0.5).unwrap();
     let resume = format!("{} {start_ms}", start_ms << 16);

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use birdsong_domain::ports::{FrameRecord, LogRecord, PortError, PostLog, ReadFrom, SequenceNumber, Settings};
+use birdsong_domain::ports::{FrameRecord, LogRecord, PortError, PostLog, ReadFrom, SequenceNumber};
 use birdsong_domain::post::AuthorKey;
 use birdsong_domain::region::Regions;
 use birdsong_domain::time::WindowSize;
@@ -21,6 +21,7 @@ use birdsong_streamer::cutter::CutRules;
 use birdsong_streamer::live::{self, Aside, Board, Pipe};
 use birdsong_streamer::outbox::{Outbox, OutboxLimits};
 use birdsong_streamer::quarantine::Quarantined;
+use birdsong_testkit::NoSettings;
 use birdsong_testkit::fake::x::{Connection, Options, Step, router};
 
 type AnyError = Box<dyn std::error::Error>;
@@ -50,16 +51,6 @@ impl PostLog for Counting {
 
     async fn read(&self, _shard: &str, _from: &ReadFrom, _limit: usize) -> Result<Vec<LogRecord>, PortError> {
         Ok(vec![])
-    }
-}
-
-impl Settings for Counting {
-    async fn setting(&self, _key: &str) -> Result<Option<String>, PortError> {
-        Ok(None)
-    }
-
-    async fn set_setting(&self, _key: &str, _value: &str) -> Result<(), PortError> {
-        Ok(())
     }
 }
 
@@ -107,7 +98,7 @@ async fn load(address: &str, lines: u64) -> Result<(), AnyError> {
     let client = X::new(Network::new(false)?, regions.clone(), AuthorKey([7; 16]), options, clock())?;
     let (log, board) = (Arc::new(Counting::default()), Arc::new(Board::default()));
     let outbox = Outbox::open(None, OutboxLimits::default())?;
-    let start = live::start(&*log, &*log, x::NAME, &outbox, REMEMBERED_POSTS, clock()()).await?;
+    let start = live::start(&*log, &NoSettings, x::NAME, &outbox, REMEMBERED_POSTS, clock()()).await?;
     let (mut feeder, inbox) = live::feeder(x::NAME, &regions, &clock(), &board);
     let pipe = Pipe {
         source: x::NAME.into(),
@@ -116,7 +107,7 @@ async fn load(address: &str, lines: u64) -> Result<(), AnyError> {
         size: WindowSize::FIVE_MINUTES,
         rules: CutRules::default(),
         log: log.clone(),
-        settings: log.clone(),
+        settings: Arc::new(NoSettings),
         aside: Nowhere,
         outbox,
         start,

@@ -382,8 +382,7 @@ where
     let origin = Origin { source: source.clone(), run: pipe.run, live: true, connected_ms: clock() };
     let mut cutter = Cutter::new(origin, pipe.rules, pipe.size, Lanes::new(&pipe.regions), pipe.start.recent);
     cutter.disconnected();
-    let mut hold =
-        Hold { outbox, frames: vec![], resume: None, at_ms: pipe.start.point.at_ms, new_since_ms: None, dropped: 0 };
+    let mut hold = Hold::new(outbox, pipe.start.point);
     let mut sending: Option<Sending> = None;
     let (mut wait, mut retry_at) = (RETRY.0, Instant::now());
     let mut points = ResumePoints { settings: &*settings, source: &source, newest: None, written: None };
@@ -432,7 +431,7 @@ where
                         if cutter.ledger().sent > sent {
                             hold.got_new(now_ms);
                         }
-                        hold.resume = gathered.resume.or(hold.resume.take());
+                        hold.got_resume(gathered.resume, now_ms);
                     }
                     None => {
                         // Nothing is left to repeat what waits here.
@@ -520,6 +519,8 @@ struct Hold {
     frames: Vec<CutFrame>,
     /// Newest resume point; it belongs to a cut only when nothing was left uncut.
     resume: Option<String>,
+    /// What the source said last of where it would go on, and when it said so first.
+    place: (Option<String>, i64),
     /// For the next resume point, see there.
     at_ms: i64,
     /// When this run received its first new post.
@@ -528,6 +529,19 @@ struct Hold {
 }
 
 impl Hold {
+    fn new(outbox: Outbox, point: ResumePoint) -> Self {
+        let ResumePoint { resume, at_ms } = point;
+        Self { outbox, frames: vec![], resume: None, place: (resume, at_ms), at_ms, new_since_ms: None, dropped: 0 }
+    }
+
+    fn got_resume(&mut self, resume: Option<String>, now_ms: i64) {
+        let Some(resume) = resume else { return };
+        if self.place.0.as_ref() != Some(&resume) {
+            self.place = (Some(resume.clone()), now_ms);
+        }
+        self.resume = Some(resume);
+    }
+
     /// Behind the first new posts of a run stand those that the source repeated, which the log may
     /// have for much longer; a source that goes back by less than the margin does not reach them any
     /// more once new posts have come for that long.
@@ -544,7 +558,9 @@ impl Hold {
         let records = self.frames.iter().map(CutFrame::encode).collect::<Result<_, _>>()?;
         self.frames.clear();
         let resume = if cutter.is_drained() { self.resume.take() } else { None };
-        let resume = resume.map(|resume| ResumePoint { resume: Some(resume), at_ms: self.at_ms });
+        // A source that stays at one place repeats what came since it said so first.
+        let at_ms = self.at_ms.min(self.place.1);
+        let resume = resume.map(|resume| ResumePoint { resume: Some(resume), at_ms });
         match self.outbox.push(Cut { records, resume }) {
             Ok(dropped) if dropped.posts > 0 => {
                 self.dropped += dropped.posts;

@@ -10,7 +10,7 @@ pub use store_contract::{sample_partial, window_store_contract};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-use birdsong_domain::ports::{Expected, PartialKey, PortError, PutOutcome, WindowStore};
+use birdsong_domain::ports::{Expected, PartialKey, PortError, PutOutcome, Settings, WindowStore};
 use birdsong_domain::time::WindowStart;
 use birdsong_domain::window::Partial;
 
@@ -129,5 +129,19 @@ impl WindowStore for MemoryStore {
     async fn newest(&self, region: &str) -> Result<Option<WindowStart>, PortError> {
         let items = self.items.lock().map_err(poisoned)?;
         Ok(items.keys().filter(|key| key.lane.region == region).map(|key| key.window).max())
+    }
+}
+
+/// Settings of which nothing is kept.
+#[derive(Clone, Copy, Debug)]
+pub struct NoSettings;
+
+impl Settings for NoSettings {
+    async fn setting(&self, _key: &str) -> Result<Option<String>, PortError> {
+        Ok(None)
+    }
+
+    async fn set_setting(&self, _key: &str, _value: &str) -> Result<(), PortError> {
+        Ok(())
     }
 }

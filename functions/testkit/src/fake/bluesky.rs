@@ -3,7 +3,7 @@
 //! What it sends follows from a seed alone, so two runs see the same events.
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use birdsong_domain::time::rfc3339;
@@ -22,6 +22,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async};
 
 use super::dice::Dice;
+use super::{Kept, Pace, is_at, until_trouble};
 
 /// How often the server pings.
 const PING_EVERY: Duration = Duration::from_secs(30);
@@ -138,48 +139,36 @@ pub struct Told {
 /// The server; several hosts of it send the same events.
 pub struct Jetstream {
     script: Script,
+    /// In microseconds.
+    pace: Pace,
     clock: Clock,
-    told: Mutex<Told>,
+    told: Kept<Told>,
 }
 
 impl Jetstream {
     /// A server that has the events up to `clock`.
     #[must_use]
     pub fn new(script: Script, clock: Clock) -> Arc<Self> {
-        Arc::new(Self { script, clock, told: Mutex::default() })
+        let pace = Pace::new(script.seed, script.start_ms * 1000, 1_000_000 / i64::from(script.per_sec));
+        Arc::new(Self { script, pace, clock, told: Kept::default() })
     }
 
     /// What it saw until now.
     #[must_use]
     pub fn told(&self) -> Told {
-        self.tell(|told| told.clone())
-    }
-
-    fn tell<T>(&self, change: impl FnOnce(&mut Told) -> T) -> T {
-        change(&mut self.told.lock().unwrap_or_else(PoisonError::into_inner))
+        self.told.with(|told| told.clone())
     }
 
     /// When event `n` happened, in microseconds.
     #[must_use]
     pub fn time_us(&self, n: u64) -> i64 {
-        let gap_us = self.gap_us();
-        let within = Dice::of(&[self.script.seed, n, 1]).below(gap_us as u64) as i64;
-        self.script.start_ms * 1000 + n as i64 * gap_us + within
-    }
-
-    fn gap_us(&self) -> i64 {
-        (1_000_000 / i64::from(self.script.per_sec)).max(1)
+        self.pace.time(n)
     }
 
     /// Number of the first event at or behind this time.
     #[must_use]
     pub fn first_from(&self, time_us: i64) -> u64 {
-        let about = (time_us - self.script.start_ms * 1000) / self.gap_us() - 1;
-        let mut n = about.max(0) as u64;
-        while self.time_us(n) < time_us {
-            n += 1;
-        }
-        n
+        self.pace.first_from(time_us)
     }
 
     /// The JSON of event `n` as a host with this skew sends it, or `None` when it is not of the wanted
@@ -251,7 +240,7 @@ impl Jetstream {
     /// One connection to one of its hosts, from the upgrade to the end.
     pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(&self, host: usize, stream: S) {
         let now_ms = (self.clock)();
-        let is_down = self.tell(|told| told.down_until_ms.get(host).is_some_and(|until_ms| now_ms < *until_ms));
+        let is_down = self.told.with(|told| told.down_until_ms.get(host).is_some_and(|until_ms| now_ms < *until_ms));
         let mut query = Query::default();
         #[allow(clippy::result_large_err, reason = "the library's signature")]
         let upgrade = |request: &Request, answer: Response| -> Result<Response, ErrorResponse> {
@@ -278,7 +267,7 @@ impl Jetstream {
             }
         };
         let Ok(ws) = accept_hdr_async(stream, upgrade).await else { return };
-        let number = self.tell(|told| {
+        let number = self.told.with(|told| {
             told.cursors.push(query.cursor_us);
             told.cursors.len() as u64
         });
@@ -377,7 +366,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                     }
                 };
                 match heard {
-                    Some(Ok(Message::Pong(_))) => self.server.tell(|told| told.pongs += 1),
+                    Some(Ok(Message::Pong(_))) => self.server.told.with(|told| told.pongs += 1),
                     Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(Over),
                     Some(Ok(_)) => (),
                 }
@@ -387,8 +376,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
 
     fn draw(&mut self) -> u64 {
         let script = &self.server.script;
-        let is_calm = script.calm_from_ms.is_some_and(|from_ms| (self.server.clock)() >= from_ms);
-        if script.troubles.is_empty() || is_calm { u64::MAX } else { 1 + self.dice.below(2 * script.every_events) }
+        let is_calm = script.troubles.is_empty() || is_at(script.calm_from_ms, (self.server.clock)());
+        until_trouble(&mut self.dice, is_calm, script.every_events)
     }
 
     async fn event(&mut self, n: u64) -> Result<(), Over> {
@@ -400,7 +389,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
     }
 
     async fn text(&mut self, text: String) -> Result<(), Over> {
-        self.server.tell(|told| told.sent += 1);
+        self.server.told.with(|told| told.sent += 1);
         let message = match (&self.server.script.dictionary, self.query.compress) {
             (Some(dictionary), true) => {
                 let mut zstd = zstd::bulk::Compressor::with_dictionary(3, dictionary).map_err(|_| Over)?;
@@ -426,7 +415,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
     }
 
     fn slow(&self) -> Result<(), Over> {
-        self.server.tell(|told| told.slow += 1);
+        self.server.told.with(|told| told.slow += 1);
         Err(Over)
     }
 
@@ -442,7 +431,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         match *self.dice.pick(&self.server.script.troubles) {
             Trouble::GoAway => {
                 let until_ms = (self.server.clock)() + self.dice.below(20_000) as i64;
-                self.server.tell(|told| {
+                self.server.told.with(|told| {
                     let hosts = told.down_until_ms.len().max(self.host + 1);
                     told.down_until_ms.resize(hosts, i64::MIN);
                     told.down_until_ms[self.host] = until_ms;
@@ -531,8 +520,13 @@ const WORDS: &[&str] = &[
     "snow",
     "Paris",
 ];
-const TAGS: &[&str] = &["wx", "GoHabsGo", "Montréal", "photo", "東京", "news", "Jazz"];
+const TAGS: &[&str] = &["wx", "GoHabsGo", "gohabsgo", "GOHABSGO", "Montréal", "photo", "東京", "news", "Jazz"];
 const HOSTS: &[&str] = &["news.example", "www.video.example", "bsky.app", "blog.example:8080"];
+
+/// A few that many link to, and many that few do.
+fn host(dice: &mut Dice) -> String {
+    if dice.percent(50) { (*dice.pick(HOSTS)).into() } else { format!("site{}.example", dice.below(500)) }
+}
 
 fn post(dice: &mut Dice, time_us: i64) -> Value {
     let words: Vec<_> = (0..3 + dice.below(8)).map(|_| *dice.pick(WORDS)).collect();
@@ -548,7 +542,7 @@ fn post(dice: &mut Dice, time_us: i64) -> Value {
     if dice.percent(40) {
         let kind = |name: &str| format!("app.bsky.richtext.facet#{name}");
         let tag = json!({"$type": kind("tag"), "tag": dice.pick(TAGS)});
-        let link = json!({"$type": kind("link"), "uri": format!("https://{}/a", dice.pick(HOSTS))});
+        let link = json!({"$type": kind("link"), "uri": format!("https://{}/a", host(dice))});
         let mention = json!({"$type": kind("mention"), "did": did(dice)});
         let facet = |features: Vec<Value>| json!({"index": {"byteStart": 0, "byteEnd": 90_000}, "features": features});
         record["facets"] = match dice.below(4) {
@@ -574,7 +568,7 @@ fn post(dice: &mut Dice, time_us: i64) -> Value {
                 "media": {"$type": "app.bsky.embed.images", "images": [{"alt": "", "image": {"size": 1}}]}});
         }
         3 | 4 => {
-            let uri = format!("https://{}/b", dice.pick(HOSTS));
+            let uri = format!("https://{}/b", host(dice));
             record["embed"] =
                 json!({"$type": "app.bsky.embed.external", "external": {"uri": uri, "title": "t", "description": ""}});
         }
@@ -592,14 +586,14 @@ pub struct InProcess {
     pub refused_percent: u64,
     /// Bytes between server and client.
     pub buffer_bytes: usize,
-    dice: Mutex<Dice>,
+    dice: Kept<Dice>,
 }
 
 impl InProcess {
     /// With a buffer as a kernel has it.
     #[must_use]
     pub fn new(server: &Arc<Jetstream>, refused_percent: u64) -> Self {
-        let dice = Mutex::new(Dice::of(&[server.script.seed, 4]));
+        let dice = Kept::new(Dice::of(&[server.script.seed, 4]));
         Self { server: server.clone(), refused_percent, buffer_bytes: 64 << 10, dice }
     }
 }
@@ -609,7 +603,7 @@ impl Dial for InProcess {
 
     async fn dial(&self, host: &str, _port: u16) -> io::Result<DuplexStream> {
         sleep(Duration::from_millis(20)).await;
-        let is_refused = self.dice.lock().unwrap_or_else(PoisonError::into_inner).percent(self.refused_percent);
+        let is_refused = self.dice.with(|dice| dice.percent(self.refused_percent));
         let number = host.strip_prefix("host").and_then(|number| number.parse().ok());
         let Some(number) = number.filter(|_| !is_refused) else {
             return Err(io::ErrorKind::ConnectionRefused.into());

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 use std::fmt::Write;
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -23,6 +23,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
 use super::dice::Dice;
+use super::{Kept, Pace, is_at, until_trouble};
 
 /// How often the server sends a heartbeat.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -97,6 +98,9 @@ pub struct Script {
     pub streaming: Option<String>,
     /// Status of the timeline when it is not for us.
     pub timeline_status: Option<u16>,
+    /// The authors' servers tell true times, so that a status has the same time whether it is seen as
+    /// it comes or later in the timeline.
+    pub is_honest: bool,
 }
 
 impl Script {
@@ -115,6 +119,7 @@ impl Script {
             calm_from_ms: None,
             streaming: None,
             timeline_status: None,
+            is_honest: false,
         }
     }
 }
@@ -145,46 +150,36 @@ pub enum Event {
 /// The server.
 pub struct Instance {
     script: Script,
+    /// In milliseconds.
+    pace: Pace,
     clock: Clock,
-    told: Mutex<Told>,
+    told: Kept<Told>,
 }
 
 impl Instance {
     /// A server that has the events up to `clock`.
     #[must_use]
     pub fn new(script: Script, clock: Clock) -> Arc<Self> {
-        Arc::new(Self { script, clock, told: Mutex::default() })
+        let pace = Pace::new(script.seed, script.start_ms, 1000 / i64::from(script.per_sec));
+        Arc::new(Self { script, pace, clock, told: Kept::default() })
     }
 
     /// What it saw until now.
     #[must_use]
     pub fn told(&self) -> Told {
-        self.tell(|told| told.clone())
-    }
-
-    fn tell<T>(&self, change: impl FnOnce(&mut Told) -> T) -> T {
-        change(&mut self.told.lock().unwrap_or_else(PoisonError::into_inner))
+        self.told.with(|told| told.clone())
     }
 
     /// When event `n` reaches this server, in milliseconds.
     #[must_use]
     pub fn time_ms(&self, n: u64) -> i64 {
-        let gap_ms = self.gap_ms();
-        self.script.start_ms + n as i64 * gap_ms + Dice::of(&[self.script.seed, n, 1]).below(gap_ms as u64) as i64
-    }
-
-    fn gap_ms(&self) -> i64 {
-        (1000 / i64::from(self.script.per_sec)).max(1)
+        self.pace.time(n)
     }
 
     /// Number of the first event at or behind this time.
     #[must_use]
     pub fn first_from(&self, time_ms: i64) -> u64 {
-        let mut n = ((time_ms - self.script.start_ms) / self.gap_ms() - 1).max(0) as u64;
-        while self.time_ms(n) < time_ms {
-            n += 1;
-        }
-        n
+        self.pace.first_from(time_ms)
     }
 
     /// Event `n`; `None` when there are no more.
@@ -218,6 +213,7 @@ impl Instance {
         let author = dice.below(500);
         let host = ["here.example", "remote.example", "other.example"][(author % 3) as usize];
         let created = match dice.below(20) {
+            _ if self.script.is_honest => rfc3339(self.time_ms(n)),
             0 => "1999-01-01T00:00:00.000Z".into(),
             1 => "2091-01-01T00:00:00.000Z".into(),
             _ => rfc3339(self.time_ms(n)),
@@ -286,7 +282,7 @@ impl Instance {
     /// Whether a request may not be answered, and how.
     fn refusal(&self, path: &str, headers: &HeaderMap) -> Option<Response> {
         let now_ms = (self.clock)();
-        let (down_until_ms, requests) = self.tell(|told| {
+        let (down_until_ms, requests) = self.told.with(|told| {
             let requests = told.paths.entry(path.to_owned()).or_default();
             *requests += 1;
             (told.down_until_ms, *requests)
@@ -297,13 +293,13 @@ impl Instance {
         }
         let wanted = self.script.token.as_ref().map(|token| format!("Bearer {token}"));
         let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let is_revoked = self.script.revoked_from_ms.is_some_and(|from_ms| now_ms >= from_ms);
+        let is_revoked = is_at(self.script.revoked_from_ms, now_ms);
         (wanted.is_some() && (given != wanted.as_deref() || is_revoked)).then(|| error(401, "Invalid access token"))
     }
 
     fn draw(&self, dice: &mut Dice) -> u64 {
-        let is_calm = self.script.calm_from_ms.is_some_and(|from_ms| (self.clock)() >= from_ms);
-        if self.script.troubles.is_empty() || is_calm { u64::MAX } else { 1 + dice.below(2 * self.script.every_events) }
+        let is_calm = self.script.troubles.is_empty() || is_at(self.script.calm_from_ms, (self.clock)());
+        until_trouble(dice, is_calm, self.script.every_events)
     }
 
     /// Writes the stream until the client is gone or something goes wrong.
@@ -315,7 +311,7 @@ impl Instance {
         let mut beat_at = Instant::now() + HEARTBEAT;
         loop {
             let now_ms = (self.clock)();
-            if self.script.revoked_from_ms.is_some_and(|from_ms| now_ms >= from_ms) {
+            if is_at(self.script.revoked_from_ms, now_ms) {
                 return Ok(());
             }
             while self.time_ms(next) <= now_ms {
@@ -355,7 +351,7 @@ impl Instance {
             Trouble::End => Err(Over),
             Trouble::Down => {
                 let until_ms = (self.clock)() + 1000 + dice.below(20_000) as i64;
-                self.tell(|told| told.down_until_ms = until_ms);
+                self.told.with(|told| told.down_until_ms = until_ms);
                 out.cut().await
             }
             Trouble::Silence => {
@@ -419,7 +415,7 @@ async fn stream(State(server): State<Arc<Instance>>, uri: axum::http::Uri, heade
     if let Some(refusal) = server.refusal(uri.path(), &headers) {
         return refusal;
     }
-    let number = server.tell(|told| {
+    let number = server.told.with(|told| {
         told.streams += 1;
         told.streams
     });
@@ -443,7 +439,7 @@ async fn timeline(
     if let Some(status) = server.script.timeline_status {
         return Ok(error(status, "This method requires an authenticated user"));
     }
-    server.tell(|told| told.pages += 1);
+    server.told.with(|told| told.pages += 1);
     let min_id: u64 = query.get("min_id").and_then(|id| id.parse().ok()).unwrap_or(0);
     let limit = query.get("limit").and_then(|limit| limit.parse().ok()).unwrap_or(20).min(PAGE);
     let now_ms = (server.clock)();

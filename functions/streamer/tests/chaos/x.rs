@@ -1,38 +1,31 @@
 //! The client of X against a fake of it, through the feeder into a log that fails, in simulated time.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
-
-mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use birdsong_aggregator::Aggregator;
-use birdsong_domain::frame::STREAM;
-use birdsong_domain::ports::WindowStore;
+use axum::body::Bytes;
+use axum::http::{Request, Response, StatusCode};
 use birdsong_domain::post::{AuthorKey, Kind, PostId};
-use birdsong_domain::region::Regions;
-use birdsong_domain::time::{WindowSize, WindowStart, snowflake_ms};
-use birdsong_domain::window::FoldRules;
-use birdsong_sources::live::{Change, Intake, SourceError};
+use birdsong_domain::time::{WindowSize, snowflake_ms};
+use birdsong_sources::http::{Body, Http, HttpError};
+use birdsong_sources::live::{Change, Clock, Intake, SourceError};
 use birdsong_sources::x::api::Token;
 use birdsong_sources::x::{self, X};
-use birdsong_streamer::cutter::CutRules;
-use birdsong_streamer::live::{self, Board, Ended, Pipe};
-use birdsong_streamer::outbox::{Outbox, OutboxLimits};
-use birdsong_testkit::MemoryStore;
+use birdsong_streamer::live::{Ended, Feeder};
 use birdsong_testkit::fake::InProcess;
 use birdsong_testkit::fake::x::{Connection, FakeX, Options, Step, chaos, passing_errors, script};
-use world::{Lines, World, counted};
+use futures_util::{StreamExt, stream};
+use tokio::time::sleep;
+
+use super::windows::{Order, Windows};
+use super::world::{Life, World};
 
 const TOKEN: &str = "AAAAsecret";
 
-fn regions() -> Arc<Regions> {
-    let text = "[[region]]\nid = \"bcn\"\nboxes = [[2.05, 41.31, 2.23, 41.47]]\nkeywords = [\"sagrada\", \"#porta\"]\n\
-                [[region]]\nid = \"fr\"\nkeywords = [\"bonjour\"]\nlanguages = [\"fr\"]\n";
-    Arc::new(Regions::parse("test", text).unwrap())
-}
+const REGIONS: &str = "[[region]]\nid = \"bcn\"\nboxes = [[2.05, 41.31, 2.23, 41.47]]\n\
+    keywords = [\"sagrada\", \"#porta\"]\nhot_buckets = 2\n\
+    [[region]]\nid = \"fr\"\nkeywords = [\"bonjour\"]\nlanguages = [\"fr\"]\n";
 
 fn fake(world: &Arc<World>, script: Vec<Connection>, seed: u64, posts_per_s: f64) -> FakeX {
     let has_new_names = seed % 2 == 1;
@@ -54,29 +47,31 @@ fn options(budget: Option<&str>) -> x::Options {
 }
 
 fn client(world: &Arc<World>, fake: &FakeX, budget: Option<&str>) -> X<InProcess> {
-    X::new(InProcess(fake.router()), regions(), AuthorKey([7; 16]), options(budget), world.clock()).unwrap()
+    client_over(InProcess(fake.router()), world, options(budget))
+}
+
+fn client_over<H: Http + 'static>(http: H, world: &Arc<World>, options: x::Options) -> X<H> {
+    X::new(http, world.regions.clone(), AuthorKey([7; 16]), options, world.clock()).unwrap()
 }
 
 /// What one run of the streamer came to.
-struct Run {
+pub(crate) struct Run {
     /// Why the source ended, unless it was stopped.
-    error: Option<SourceError>,
-    ended: Ended,
-    /// Lines put aside.
-    aside: usize,
+    pub(crate) error: Option<SourceError>,
+    pub(crate) ended: Ended,
     told: Vec<Change>,
     /// Where the source would go on.
     resume: Option<String>,
 }
 
 /// Hands everything on and notes what was told.
-struct Watched {
-    feeder: live::Feeder,
+struct Watched<'a> {
+    feeder: &'a mut Feeder,
     told: Vec<Change>,
     resume: Option<String>,
 }
 
-impl Intake for Watched {
+impl Intake for Watched<'_> {
     fn post(&mut self, post: &birdsong_domain::post::SourcePost<'_>) {
         self.feeder.post(post);
     }
@@ -101,51 +96,23 @@ impl Intake for Watched {
 }
 
 /// Streams until `stop` is over or the source ends, then drains.
-async fn run(
+async fn run<H: Http + 'static>(
     world: &Arc<World>,
-    name: &str,
-    client: &X<InProcess>,
+    client: &X<H>,
     resume: Option<&str>,
     stop: impl Future<Output = ()> + Send,
 ) -> Run {
-    let board = Arc::new(Board::default());
-    let (feeder, inbox) = live::feeder(x::NAME, &regions(), &world.clock(), &board);
-    let outbox = Outbox::open(None, OutboxLimits::default()).unwrap();
-    let start = loop {
-        if let Ok(start) = live::start(&**world, &**world, x::NAME, &outbox, 100_000, world.now_ms()).await {
-            break start;
-        }
-    };
-    let aside = Lines::default();
-    let pipe = Pipe {
-        source: x::NAME.into(),
-        run: name.into(),
-        regions: regions(),
-        size: WindowSize::FIVE_MINUTES,
-        rules: CutRules::default(),
-        log: world.clone(),
-        settings: world.clone(),
-        aside: aside.clone(),
-        outbox,
-        start,
-        board,
-        clock: world.clock(),
-        jitter: || 0.5,
-        drain: Duration::from_secs(3600),
-    };
-    let streaming = async move {
+    let lived = Life::calm(x::NAME).live(world, async |_, feeder| {
         let mut intake = Watched { feeder, told: vec![], resume: None };
         let error = client.stream(resume, &mut intake, stop).await;
-        intake.feeder.flush(None).await;
         (error, intake.told, intake.resume)
-    };
-    let (ended, (error, told, resume)) = tokio::join!(live::run(pipe, inbox), streaming);
-    let aside = aside.0.lock().unwrap().len();
-    Run { error, ended: ended.unwrap(), aside, told, resume }
+    });
+    let (ended, (error, told, resume)) = lived.await.unwrap();
+    Run { error, ended, told, resume }
 }
 
 fn secs(secs: u64) -> tokio::time::Sleep {
-    tokio::time::sleep(Duration::from_secs(secs))
+    sleep(Duration::from_secs(secs))
 }
 
 /// Until all of the script was given and some keep-alives came.
@@ -158,26 +125,20 @@ async fn script_is_over(fake: &FakeX, parts: usize) {
 
 /// Every post that X delivered is in the log once, and nothing else is.
 fn is_in_log_once(world: &World, fake: &FakeX, what: &str) {
-    let (counts, ledger) = counted(world);
+    let (posts, ledger) = world.counted();
     let delivered = fake.delivered();
     let wanted: BTreeSet<_> = delivered.posts.iter().map(|(id, _)| PostId::x(*id).0).collect();
     assert_eq!(wanted.len(), delivered.posts.len(), "{what}: the fake made an id twice");
-    let found: BTreeSet<_> = counts.keys().filter(|(region, _)| region != STREAM).map(|(_, id)| *id).collect();
+    let found: BTreeSet<_> = posts.keys().map(|(_, id)| *id).collect();
     let (lost, more) = (wanted.difference(&found).count(), found.difference(&wanted).count());
     assert_eq!((lost, more), (0, 0), "{what}: posts lost and invented, of {}", wanted.len());
-    assert!(counts.values().all(|n| *n == 1), "{what}: a post stands twice in a lane");
+    assert!(posts.values().all(|posts| posts.len() == 1), "{what}: a post stands twice in a lane");
     assert!(ledger.balances(), "{what}: {ledger:?}");
     assert_eq!(ledger.sent, wanted.len() as u64, "{what}");
 }
 
-/// The windows made of the log count the delivered posts, as if nothing had ever failed.
-async fn windows_count_all(world: &World, fake: &FakeX, what: &str) {
-    let store = Arc::new(MemoryStore::default());
-    let mut aggregator = Aggregator::new(store.clone(), FoldRules::default(), 64);
-    let records = world.records.lock().unwrap().clone();
-    for batch in records.chunks(100) {
-        aggregator.fold_batch(batch).await.unwrap();
-    }
+/// The windows count the delivered posts, as the fake says it made them.
+fn windows_count_all(windows: &Windows, fake: &FakeX, what: &str) {
     let mut wanted = BTreeMap::<_, (u64, u64)>::new();
     for (id, tag) in fake.delivered().posts {
         let is_repost = tag.starts_with("rt:");
@@ -188,24 +149,125 @@ async fn windows_count_all(world: &World, fake: &FakeX, what: &str) {
     }
     let repost = Kind::ALL.iter().position(|kind| *kind == Kind::Repost).unwrap();
     let mut found = BTreeMap::<_, (u64, u64)>::new();
-    for region in ["bcn", "fr"] {
-        for (key, partial) in store.query(region, WindowStart(0), WindowStart(i64::MAX)).await.unwrap() {
-            let counts = (partial.aggregate.posts(), partial.aggregate.kinds[repost]);
-            if counts.0 > 0 {
-                found.insert((key.lane.region, key.window), counts);
-            }
-        }
+    for (key, aggregate) in windows.all() {
+        let counts = found.entry((key.lane.region.clone(), key.window)).or_default();
+        *counts = (counts.0 + aggregate.posts(), counts.1 + aggregate.kinds[repost]);
     }
     assert_eq!(found, wanted, "{what}");
 }
 
+const STREAM_PATH: &str = "/2/tweets/search/stream";
+
+/// Keeps what comes over the streams, one text a connection.
+struct Recorder {
+    http: InProcess,
+    kept: Arc<Mutex<Vec<Vec<u8>>>>,
+}
+
+impl Http for Recorder {
+    async fn send(&self, request: Request<Bytes>) -> Result<Response<Body>, HttpError> {
+        let is_stream = request.uri().path() == STREAM_PATH;
+        let answer = self.http.send(request).await?;
+        if !is_stream || answer.status() != StatusCode::OK {
+            return Ok(answer);
+        }
+        let kept = self.kept.clone();
+        kept.lock().unwrap().push(vec![]);
+        Ok(answer.map(|body| {
+            let keep = move |chunk: &Result<Bytes, HttpError>| {
+                if let (Ok(chunk), Some(last)) = (chunk, kept.lock().unwrap().last_mut()) {
+                    last.extend_from_slice(chunk);
+                }
+            };
+            Box::pin(body.inspect(keep)) as Body
+        }))
+    }
+}
+
+/// The lines of the delivered posts, each once, in the order in which they came.
+fn delivered_lines(kept: &[Vec<u8>], fake: &FakeX) -> Vec<(i64, Bytes)> {
+    let mut wanted: BTreeSet<_> = fake.delivered().posts.into_iter().map(|(id, _)| id).collect();
+    let mut lines = vec![];
+    for line in kept.iter().flat_map(|connection| connection.split_inclusive(|b| *b == b'\n')) {
+        let read = serde_json::from_slice::<serde_json::Value>(line).ok();
+        let id = read.and_then(|line| line["data"]["id"].as_str()?.parse().ok());
+        if let Some(id) = id.filter(|id| wanted.remove(id)) {
+            lines.push((snowflake_ms(id).unwrap(), Bytes::copy_from_slice(line)));
+        }
+    }
+    assert!(wanted.is_empty(), "{} posts were delivered and did not come", wanted.len());
+    lines
+}
+
+/// X on a calm day: one connection that gives these lines, each when its post was written.
+struct Calm {
+    http: InProcess,
+    lines: Arc<[(i64, Bytes)]>,
+    clock: Clock,
+}
+
+impl Http for Calm {
+    async fn send(&self, request: Request<Bytes>) -> Result<Response<Body>, HttpError> {
+        if request.uri().path() != STREAM_PATH {
+            return self.http.send(request).await;
+        }
+        let (lines, clock) = (self.lines.clone(), self.clock.clone());
+        let chunks = stream::unfold(0, move |next| {
+            let (lines, clock) = (lines.clone(), clock.clone());
+            async move {
+                let keep_alive_ms = 10_000;
+                let due_in_ms = lines.get(next).map_or(i64::MAX, |(time_ms, _)| time_ms - clock());
+                sleep(Duration::from_millis(due_in_ms.clamp(0, keep_alive_ms) as u64)).await;
+                Some(if due_in_ms > keep_alive_ms {
+                    (Ok(Bytes::from_static(b"\r\n")), next)
+                } else {
+                    (Ok(lines[next].1.clone()), next + 1)
+                })
+            }
+        });
+        Ok(Response::new(Box::pin(chunks) as Body))
+    }
+}
+
+/// One life until the script is over or X refuses. Gives the lines of the delivered posts with their
+/// times, too.
+pub(crate) async fn live_through(
+    world: &Arc<World>,
+    script: Vec<Connection>,
+    seed: u64,
+) -> (FakeX, Run, Vec<(i64, Bytes)>) {
+    let parts = script.len();
+    let fake = fake(world, script, seed, 2.0);
+    let kept = Arc::default();
+    let http = Recorder { http: InProcess(fake.router()), kept: Arc::clone(&kept) };
+    let client = client_over(http, world, options(None));
+    let run = run(world, &client, None, script_is_over(&fake, parts)).await;
+    let lines = delivered_lines(&kept.lock().unwrap(), &fake);
+    (fake, run, lines)
+}
+
+/// The windows of a day on which the same posts came from a calm X into a calm log.
+pub(crate) async fn undisturbed(seed: u64, regions: &str, lines: Vec<(i64, Bytes)>) -> Windows {
+    let world = World::new(seed, 0, regions);
+    // As it was asked to, the fake takes the rules and nothing else.
+    let rules = fake(&world, vec![], seed, 1.0);
+    let (posts, last_ms) = (lines.len() as u64, lines.iter().map(|(time_ms, _)| *time_ms).max().unwrap_or(0));
+    let http = Calm { http: InProcess(rules.router()), lines: lines.into(), clock: world.clock() };
+    let time = Duration::from_millis((last_ms - world.now_ms()).max(0) as u64 + 60_000);
+    let run = run(&world, &client_over(http, &world, options(None)), None, sleep(time)).await;
+    assert_eq!((run.error, rules.delivered().connects), (None, 0));
+    let (_, ledger) = world.counted();
+    assert_eq!((ledger.received, ledger.sent, run.ended.ledger), (posts, posts, ledger), "nothing disturbs");
+    Windows::of(&world).await
+}
+
 #[tokio::test(start_paused = true)]
 async fn posts_come_through() {
-    let world = World::new(1, 0);
+    let world = World::new(1, 0, REGIONS);
     let fake = fake(&world, vec![Connection::Stream(vec![Step::Posts(600)])], 1, 2.0);
     let client = client(&world, &fake, None);
-    let run = run(&world, "one", &client, None, secs(3600)).await;
-    assert_eq!((run.error, run.aside), (None, 0));
+    let run = run(&world, &client, None, secs(3600)).await;
+    assert_eq!((run.error, world.aside.0.lock().unwrap().len()), (None, 0));
     let delivered = fake.delivered();
     assert!((1000..1400).contains(&delivered.posts.len()) && delivered.streams == 1, "{delivered:?}");
     is_in_log_once(&world, &fake, "one");
@@ -213,22 +275,21 @@ async fn posts_come_through() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn every_delivered_post_is_in_the_log_once_whatever_x_does() {
+async fn every_delivered_post_is_in_the_log_once_and_in_the_windows_of_a_calm_day_whatever_x_does() {
     for seed in 0..24 {
         let what = format!("seed {seed}");
-        let world = World::new(seed, 6);
-        world.away_until_ms.store(world.now_ms() + world.dice.below(900_000) as i64, Ordering::Relaxed);
-        let script = chaos(seed, 20);
-        let parts = script.len();
-        let fake = fake(&world, script, seed, 2.0);
-        let client = client(&world, &fake, None);
-        let run = run(&world, "one", &client, None, script_is_over(&fake, parts)).await;
+        let world = World::new(seed, 6, REGIONS);
+        world.away_for_ms(world.below(900_000));
+        let (fake, run, lines) = live_through(&world, chaos(seed, 20), seed).await;
         assert_eq!(run.error, None, "{what}");
         is_in_log_once(&world, &fake, &what);
-        windows_count_all(&world, &fake, &what).await;
+        let expected = undisturbed(seed, REGIONS, lines).await;
+        let found = Windows::of(&world).await;
+        found.assert_same(&what, &expected, Order::Kept);
+        windows_count_all(&found, &fake, &what);
         let delivered = fake.delivered();
         assert!(delivered.posts.len() > 500, "{what}");
-        assert_eq!(run.aside as u64, delivered.unreadable, "{what}");
+        assert_eq!(world.aside.0.lock().unwrap().len() as u64, delivered.unreadable, "{what}");
         let ledger = run.ended.ledger;
         assert_eq!((ledger.quarantined, ledger.duplicates), (delivered.unreadable, delivered.repeated), "{what}");
         assert_eq!(delivered.too_many_connects, 0, "{what}");
@@ -241,18 +302,18 @@ async fn every_delivered_post_is_in_the_log_once_whatever_x_does() {
 #[tokio::test(start_paused = true)]
 async fn what_was_read_ahead_is_handed_on_at_a_stop() {
     for seed in 0..20 {
-        let world = World::new(seed, 0);
+        let world = World::new(seed, 0, REGIONS);
         let fake = fake(&world, vec![Connection::Stream(vec![Step::Burst(20_000), Step::Posts(60)])], seed, 2.0);
         let client = client(&world, &fake, None);
         // Nothing is idle, so that time stands still and the log takes nothing until then.
-        let many = 1000 + world.dice.below(15_000) as usize;
+        let many = 1000 + world.below(15_000) as usize;
         let stop = async {
             while fake.delivered().posts.len() < many {
                 tokio::task::yield_now().await;
             }
         };
-        let run = run(&world, "one", &client, None, stop).await;
-        assert_eq!((run.error, run.aside), (None, 0), "seed {seed}");
+        let run = run(&world, &client, None, stop).await;
+        assert_eq!((run.error, world.aside.0.lock().unwrap().len()), (None, 0), "seed {seed}");
         is_in_log_once(&world, &fake, &format!("seed {seed}"));
         let resume: serde_json::Value = serde_json::from_str(&run.resume.unwrap()).unwrap();
         assert!(resume["last_ms"].as_i64().unwrap() >= world.now_ms() - 1000, "seed {seed}: {resume}");
@@ -276,7 +337,7 @@ fn few_posts(last: Step) -> Connection {
 
 #[tokio::test(start_paused = true)]
 async fn what_passes_is_waited_for_as_long_as_x_wants() {
-    let world = World::new(1, 0);
+    let world = World::new(1, 0, REGIONS);
     let script = passing_errors();
     // Each is answered twice, so that the second wait shows, too.
     let mut script: Vec<_> = script.into_iter().flat_map(|answer| [answer.clone(), answer]).collect();
@@ -284,7 +345,7 @@ async fn what_passes_is_waited_for_as_long_as_x_wants() {
     let parts = script.len();
     let fake = fake(&world, script, 1, 1.0);
     let client = client(&world, &fake, None);
-    let run = run(&world, "one", &client, None, script_is_over(&fake, parts)).await;
+    let run = run(&world, &client, None, script_is_over(&fake, parts)).await;
     assert_eq!(run.error, None);
     let found = waits(&run);
     let wanted = [
@@ -321,10 +382,10 @@ async fn what_people_have_to_mend_ends_with_a_sentence_without_the_token() {
         (answer(404, "<html>"), "X knows no such address"),
         (answer(400, "{}"), "X does not accept the request"),
     ] {
-        let world = World::new(1, 0);
+        let world = World::new(1, 0, REGIONS);
         let fake = fake(&world, script, 1, 1.0);
         let client = client(&world, &fake, None);
-        let run = run(&world, "one", &client, None, secs(24 * 3600)).await;
+        let run = run(&world, &client, None, secs(24 * 3600)).await;
         let Some(SourceError::Refused(reason)) = &run.error else { panic!("{begin}: {:?}", run.error) };
         assert!(reason.starts_with(begin), "{reason}");
         assert!(!format!("{reason} {:?}", run.told).contains("secret"), "{reason}");
@@ -336,26 +397,26 @@ async fn what_people_have_to_mend_ends_with_a_sentence_without_the_token() {
 
 #[tokio::test(start_paused = true)]
 async fn a_token_that_was_changed_is_read_again() {
-    let world = World::new(1, 0);
+    let world = World::new(1, 0, REGIONS);
     let fake = fake(&world, vec![few_posts(Step::KeepAlives(1))], 1, 1.0);
     let mut options = options(None);
     options.token = Token::new("oldsecret").unwrap();
-    let client = X::new(InProcess(fake.router()), regions(), AuthorKey([7; 16]), options, world.clock()).unwrap();
-    let run = run(&world, "one", &client, None, secs(60)).await;
+    let client = client_over(InProcess(fake.router()), &world, options);
+    let run = run(&world, &client, None, secs(60)).await;
     assert_eq!((run.error, fake.delivered().streams), (None, 1));
     assert!(!format!("{:?}", run.told).contains("secret"));
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_second_streamer_waits_for_the_first_to_end() {
-    let world = World::new(1, 0);
+    let world = World::new(1, 0, REGIONS);
     let fake = fake(&world, script("normal", 1).unwrap(), 1, 1.0);
     let clients = [client(&world, &fake, None), client(&world, &fake, None)];
     let second = async {
         secs(10).await;
-        run(&world, "two", &clients[1], None, secs(900)).await
+        run(&world, &clients[1], None, secs(900)).await
     };
-    let (first, second) = tokio::join!(run(&world, "one", &clients[0], None, secs(300)), second);
+    let (first, second) = tokio::join!(run(&world, &clients[0], None, secs(300)), second);
     assert_eq!((first.error, &second.error), (None, &None));
     assert!(waits(&second).iter().all(|(reason, _)| reason.starts_with("another connection")), "{:?}", waits(&second));
     assert_eq!((waits(&second).len(), fake.delivered().streams), (3, 2));
@@ -365,10 +426,10 @@ async fn a_second_streamer_waits_for_the_first_to_end() {
 #[tokio::test(start_paused = true)]
 async fn a_connection_that_dies_at_once_does_not_use_up_the_connects() {
     for last in [Step::Close, Step::Break, Step::Errors("ForceDisconnect"), Step::HalfLine] {
-        let world = World::new(1, 0);
+        let world = World::new(1, 0, REGIONS);
         let fake = fake(&world, vec![Connection::Stream(vec![last.clone()])], 1, 1.0);
         let client = client(&world, &fake, None);
-        let run = run(&world, "one", &client, None, secs(2 * 3600)).await;
+        let run = run(&world, &client, None, secs(2 * 3600)).await;
         let delivered = fake.delivered();
         assert_eq!((run.error, delivered.too_many_connects), (None, 0), "{last:?}");
         assert!(delivered.connects > 20, "{last:?}: {}", delivered.connects);
@@ -377,12 +438,12 @@ async fn a_connection_that_dies_at_once_does_not_use_up_the_connects() {
 
 #[tokio::test(start_paused = true)]
 async fn a_silent_connection_is_given_up_and_the_gap_begins_with_the_silence() {
-    let world = World::new(1, 0);
+    let world = World::new(1, 0, REGIONS);
     let script = vec![few_posts(Step::Silence(3600)), Connection::Stream(vec![])];
     let fake = fake(&world, script, 1, 1.0);
     let client = client(&world, &fake, None);
     let began_ms = world.now_ms();
-    let run = run(&world, "one", &client, None, secs(600)).await;
+    let run = run(&world, &client, None, secs(600)).await;
     assert_eq!(waits(&run), [("nothing came for 30 s, not even a keep-alive", 0)]);
     let gap = run.told.iter().find_map(|change| match change {
         Change::Gap { from_ms, to_ms, .. } => Some(((from_ms - began_ms) / 1000, (to_ms - began_ms) / 1000)),
@@ -397,13 +458,13 @@ async fn a_budget_is_never_passed_and_what_was_spent_outlives_a_restart() {
     // $5 are 1,000 posts; it is less than two hours to midnight.
     for (seed, posts_per_s) in [(1, 0.005), (2, 0.3), (3, 5.0), (4, 250.0)] {
         let what = format!("{posts_per_s} posts/s");
-        let world = World::new(seed, 0);
+        let world = World::new(seed, 0, REGIONS);
         let normal = |seed| fake(&world, script("normal", seed).unwrap(), seed, posts_per_s);
         let (first, second) = (normal(seed), normal(seed + 100));
-        let before = run(&world, "one", &client(&world, &first, Some("5/day")), None, secs(1800)).await;
+        let before = run(&world, &client(&world, &first, Some("5/day")), None, secs(1800)).await;
         // The other server knows nothing of what was read before.
         let resume = before.resume.clone().unwrap();
-        let after = run(&world, "two", &client(&world, &second, Some("5/day")), Some(&resume), secs(3 * 3600)).await;
+        let after = run(&world, &client(&world, &second, Some("5/day")), Some(&resume), secs(3 * 3600)).await;
         assert_eq!((&before.error, &after.error), (&None, &None), "{what}");
         let mut days = first.delivered().days;
         for (day, posts) in second.delivered().days {
@@ -424,8 +485,8 @@ async fn a_budget_is_never_passed_and_what_was_spent_outlives_a_restart() {
         });
         let delivered: u64 = days.values().sum();
         assert!((spent.unwrap() - delivered as f64 * 0.005).abs() < 0.1, "{what}: {spent:?} {delivered}");
-        let (counts, ledger) = counted(&world);
-        let ids: BTreeSet<_> = counts.keys().map(|(_, id)| *id).collect();
+        let (posts, ledger) = world.counted();
+        let ids: BTreeSet<_> = posts.keys().map(|(_, id)| *id).collect();
         assert_eq!((ids.len() as u64, ledger.sent), (delivered, delivered), "{what}");
         assert!(ledger.balances(), "{what}: {ledger:?}");
     }
@@ -434,11 +495,11 @@ async fn a_budget_is_never_passed_and_what_was_spent_outlives_a_restart() {
 #[tokio::test(start_paused = true)]
 async fn a_burst_does_not_pass_a_budget_while_the_log_is_away() {
     for seed in 0..10 {
-        let world = World::new(seed, 0);
-        world.away_until_ms.store(world.now_ms() + 600_000, Ordering::Relaxed);
+        let world = World::new(seed, 0, REGIONS);
+        world.away_for_ms(600_000);
         let script = vec![Connection::Stream(vec![Step::Posts(5), Step::Burst(20_000)])];
         let fake = fake(&world, script, seed, 1.0);
-        let run = run(&world, "one", &client(&world, &fake, Some("5/day")), None, secs(3600)).await;
+        let run = run(&world, &client(&world, &fake, Some("5/day")), None, secs(3600)).await;
         let posts = fake.delivered().posts.len();
         assert!((400..=1000).contains(&posts), "seed {seed}: {posts} posts");
         assert!(waits(&run).iter().any(|(reason, _)| reason.starts_with("the budget of $5/day is used up")));

@@ -1,0 +1,120 @@
+//! The client of Bluesky against a fake of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use birdsong_domain::frame::SlimPost;
+use birdsong_domain::post::AuthorKey;
+use birdsong_domain::uniques::Uniques;
+use birdsong_domain::window::Aggregate;
+use birdsong_sources::bluesky::{Bluesky, NAME, Options};
+use birdsong_sources::live::SourceError;
+use birdsong_streamer::live::{Ended, Feeder};
+use birdsong_testkit::fake::bluesky::{InProcess, Jetstream, Script, Trouble};
+
+use super::windows::{Order, Windows};
+use super::world::{Counted, START_MS, World, assert_same_posts, lives};
+
+const PER_SEC: u32 = 4;
+/// Regions for posts without places; one of them has its posts in two lanes.
+pub(crate) const REGIONS: &str = "[[region]]\nid = \"west\"\nlanguages = [\"fr\", \"en\"]\n\
+    [[region]]\nid = \"montreal\"\nkeywords = [\"montréal\", \"métro\", \"#GoHabsGo\"]\nhot_buckets = 2\n\
+    [[region]]\nid = \"tokyo\"\nkeywords = [\"東京\", \"#東京\"]\n";
+
+pub(crate) fn script(seed: u64, hours: u32) -> Script {
+    let events = u64::from(hours * 3600 * PER_SEC);
+    Script { posts_until: Some(events), ..Script::calm(seed, START_MS, PER_SEC) }
+}
+
+pub(crate) fn troubled(seed: u64, hours: u32) -> Script {
+    let calm_from_ms = Some(START_MS + i64::from(hours) * 3_600_000);
+    Script { troubles: Trouble::ALL.to_vec(), every_events: 400, calm_from_ms, ..script(seed, hours) }
+}
+
+/// A client of a streamer that starts.
+async fn stream(
+    world: &Arc<World>,
+    server: &Arc<Jetstream>,
+    resume: Option<String>,
+    feeder: &mut Feeder,
+) -> SourceError {
+    let hosts = ["ws://host0", "ws://host1", "ws://host2"].map(str::to_owned).to_vec();
+    let options = Options { hosts, ..Options::default() };
+    let client = Bluesky::new(options, InProcess::new(server, 5), AuthorKey([1; 16]), world.clock(), || 0.5).unwrap();
+    // From the first event on, so that all runs have the same to read.
+    let resume = resume.unwrap_or_else(|| (START_MS * 1000).to_string());
+    client.run(Some(&resume), feeder).await
+}
+
+/// One life after the other until all is read.
+pub(crate) async fn live_through(world: &Arc<World>, script: Script, crashes: u64) -> (Arc<Jetstream>, Ended) {
+    let time = Duration::from_secs(script.posts_until.unwrap() / u64::from(PER_SEC));
+    let server = Jetstream::new(script, world.clock());
+    let client = async |resume, feeder: &mut Feeder| stream(world, &server, resume, feeder).await;
+    let ended = lives(world, NAME, time, crashes, client).await;
+    (server, ended)
+}
+
+async fn whole(seed: u64, script: Script, trouble: u64, crashes: u64) -> (Arc<World>, Arc<Jetstream>, Ended) {
+    let world = World::new(seed, trouble, REGIONS);
+    let (server, ended) = live_through(&world, script, crashes).await;
+    (world, server, ended)
+}
+
+async fn undisturbed(seed: u64, hours: u32) -> (Counted, Windows) {
+    let (world, server, ended) = whole(seed, script(seed, hours), 0, 0).await;
+    let (posts, ledger) = world.counted();
+    assert_eq!(server.told().cursors.len(), 1, "nothing disturbs");
+    assert!(ledger.balances() && ledger == ended.ledger && ledger.quarantined == 0, "{ledger:?}");
+    assert!(posts.len() > 4000 * hours as usize / 2, "{} posts", posts.len());
+    let windows = Windows::of(&world).await;
+    // Else the order of the posts would not show.
+    let is_sketched = |(_, aggregate): (_, &Aggregate)| matches!(aggregate.authors, Uniques::Sketch(_));
+    let is_purged = |(_, aggregate): (_, &Aggregate)| aggregate.hosts.as_ref().is_some_and(|hosts| hosts.error() > 0);
+    assert!(windows.all().any(is_sketched) && windows.all().any(is_purged));
+    (posts, windows)
+}
+
+#[tokio::test(start_paused = true)]
+async fn hours_of_trouble_give_the_windows_of_a_calm_day_and_the_ledger_balances() {
+    for seed in 0..3 {
+        let what = format!("seed {seed}");
+        let (posts, windows) = undisturbed(seed, 2).await;
+        let (world, server, ended) = whole(seed, troubled(seed, 2), 20, 0).await;
+        let (found, ledger) = world.counted();
+        assert_same_posts(&what, &found, &posts, SlimPost::clone);
+        Windows::of(&world).await.assert_same(&what, &windows, Order::Kept);
+        assert!(ledger.balances(), "{what}: {ledger:?}");
+        assert_eq!(ledger, ended.ledger, "{what}");
+        assert!(ledger.duplicates > 0 && ledger.quarantined > 0, "{what}: {ledger:?}");
+        assert!(server.told().cursors.len() > 20, "{what}: {} connections", server.told().cursors.len());
+        let state = &world.board.states()[0];
+        assert_eq!(state.gaps, 0, "{what}");
+        assert!(state.reconnects > 20, "{what}: {state:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn crashes_and_restarts_lose_nothing_and_count_nothing_twice() {
+    for seed in 10..13 {
+        let what = format!("seed {seed}");
+        let (posts, windows) = undisturbed(seed, 1).await;
+        let (world, ..) = whole(seed, troubled(seed, 1), 20, 12).await;
+        assert_same_posts(&what, &world.counted().0, &posts, SlimPost::clone);
+        Windows::of(&world).await.assert_same(&what, &windows, Order::Kept);
+        assert_eq!(world.board.states()[0].gaps, 0, "{what}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn hosts_whose_clocks_differ_take_over_from_each_other() {
+    for seed in 20..21 {
+        let (posts, _) = undisturbed(seed, 1).await;
+        let skew_us = vec![0, 900_000, -1_300_000];
+        let (world, server, _) = whole(seed, Script { skew_us, ..troubled(seed, 1) }, 0, 0).await;
+        assert!(server.told().cursors.len() > 10);
+        // The same posts once each, though a second or so earlier or later.
+        let rest = |post: &SlimPost| SlimPost { t: 0, ..post.clone() };
+        assert_same_posts(&format!("seed {seed}"), &world.counted().0, &posts, rest);
+    }
+}

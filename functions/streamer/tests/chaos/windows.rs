@@ -1,0 +1,135 @@
+//! The windows that the aggregator makes of a log, and what of them two runs share.
+//!
+//! A window of a disturbed run equals that of an undisturbed one byte for byte in its stored form, but
+//! for what tells of the log and the connection and not of the posts:
+//!
+//! - generation, fence, and the numbers of the frames taken: places in the log;
+//! - `frames`: how often the log was written to, and whether somebody listened;
+//! - `lag.sum_ms` and `lag.max_ms`, `late` and `primary_late`: how long posts were on their way. `lag.count`
+//!   is the same;
+//! - windows of a region without posts: a frame counts in the window in which it was cut, too;
+//! - the windows of [`STREAM`]: the ledger. It has no posts; its sum must be that of the frames, so that
+//!   a test can ask whether it balances.
+//!
+//! What hangs on the order of posts is compared, too, as each lane keeps the order of its source: which
+//! counters the top hashtags and hosts keep when there are too many, their spellings by first sight, and
+//! the estimate of the authors. Only where a source itself changes the order ([`Order::Free`]) the
+//! authors are compared without the estimate that the sketch goes on with as they come; the registers
+//! must be the same, and the hashtags and hosts must have been few enough to be counted exactly.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use birdsong_aggregator::Aggregator;
+use birdsong_domain::frame::{self, Ledger, STREAM};
+use birdsong_domain::ports::{LogRecord, PartialKey};
+use birdsong_domain::topk::TopK;
+use birdsong_domain::window::{Aggregate, FoldRules, Partial};
+use birdsong_testkit::MemoryStore;
+
+use super::world::World;
+
+/// Whether a source gives posts in one order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Order {
+    /// Always the same.
+    Kept,
+    /// What it missed comes in another order than it would have come in.
+    Free,
+}
+
+/// The windows with posts, without what may differ.
+pub(crate) struct Windows(BTreeMap<PartialKey, Aggregate>);
+
+impl Windows {
+    /// Of all that the log has.
+    pub(crate) async fn of(world: &World) -> Self {
+        let records = world.records.lock().unwrap().clone();
+        let (windows, ledger) = fold(&records).await;
+        assert_eq!(ledger, world.counted().1, "the ledgers of the windows are those of the frames");
+        Self(windows)
+    }
+
+    /// Of the frames of one source.
+    pub(crate) async fn of_source(world: &World, source: &str) -> Self {
+        let mut records = world.records.lock().unwrap().clone();
+        records.retain(|record| frame::decode(&record.bytes).unwrap().header.source == source);
+        Self(fold(&records).await.0)
+    }
+
+    /// What was counted, by lane and window.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&PartialKey, &Aggregate)> {
+        self.0.iter()
+    }
+
+    /// Panics with the first window that is not the same.
+    pub(crate) fn assert_same(&self, what: &str, expected: &Self, order: Order) {
+        assert!(!expected.0.is_empty(), "{what}: no windows");
+        for (key, expected) in &expected.0 {
+            let Some(found) = self.0.get(key) else { panic!("{what}: no window {key:?} of {}", told(expected)) };
+            let is_same = stored(found, order) == stored(expected, order);
+            assert!(is_same, "{what}: {key:?}\n   found {}\nexpected {}", told(found), told(expected));
+        }
+        let more: Vec<_> = self.0.keys().filter(|key| !expected.0.contains_key(*key)).take(3).collect();
+        assert!(more.is_empty(), "{what}: {more:?} should not be there");
+    }
+}
+
+/// The windows with posts, and the sum of all ledgers.
+async fn fold(records: &[LogRecord]) -> (BTreeMap<PartialKey, Aggregate>, Ledger) {
+    let store = Arc::new(MemoryStore::default());
+    let mut aggregator = Aggregator::new(store.clone(), FoldRules::default(), 16);
+    for batch in records.chunks(250) {
+        let outcome = aggregator.fold_batch(batch).await.unwrap();
+        assert!(outcome.quarantined.is_empty(), "{outcome:?}");
+    }
+    let (mut windows, mut ledger) = (BTreeMap::new(), Ledger::default());
+    for (key, (generation, state)) in store.dump() {
+        let aggregate = Partial::decode(generation, &state).unwrap().aggregate;
+        ledger.add(&aggregate.ledger);
+        if aggregate.posts() > 0 {
+            assert_ne!(key.lane.region, STREAM, "a ledger counts no posts");
+            windows.insert(key, shared(&aggregate));
+        } else if key.lane.region != STREAM {
+            let mut nothing = Aggregate::default();
+            nothing.per_minute.resize(aggregate.per_minute.len(), 0);
+            assert_eq!(stored(&shared(&aggregate), Order::Kept), stored(&nothing, Order::Kept), "{key:?}");
+        }
+    }
+    (windows, ledger)
+}
+
+/// Without what may differ.
+fn shared(aggregate: &Aggregate) -> Aggregate {
+    let mut shared = Aggregate::default();
+    // Takes all but the numbers of the frames.
+    shared.merge(aggregate, true);
+    shared.frames = 0;
+    (shared.lag.sum_ms, shared.lag.max_ms) = (0, 0);
+    (shared.late, shared.primary_late) = (0, 0);
+    shared
+}
+
+fn stored(shared: &Aggregate, order: Order) -> Vec<u8> {
+    let mut aggregate = shared.clone();
+    if order == Order::Free {
+        // A union has the registers of its parts and an estimate of them alone.
+        aggregate.authors.merge(&shared.authors);
+        let is_exact =
+            [&aggregate.hashtags, &aggregate.hosts].iter().all(|top| top.as_ref().is_none_or(|top| top.error() == 0));
+        assert!(is_exact, "counted exactly");
+    }
+    Partial { generation: 0, fence: 0u64.into(), aggregate }.encode().unwrap()
+}
+
+fn told(aggregate: &Aggregate) -> String {
+    let Aggregate { kinds, per_minute, languages, mentions, located, primary, newest_ms, lag, ledger, .. } = aggregate;
+    let authors = aggregate.authors.estimate();
+    let top = |top: &Option<TopK>| top.as_ref().map(|top| top.top(usize::MAX));
+    let (hashtags, hosts) = (top(&aggregate.hashtags), top(&aggregate.hosts));
+    format!(
+        "kinds {kinds:?}, minutes {per_minute:?}, languages {languages:?}, authors {authors:?}, {mentions} mentions, \
+         located {located:?}, {primary} primary, newest {newest_ms}, {lag:?}, {ledger:?}, hashtags {hashtags:?}, \
+         hosts {hosts:?}"
+    )
+}
