@@ -151,6 +151,11 @@ fn a_source_that_is_refused_says_what_to_do_and_stops_no_other() {
     wait_until("the demo to go on", || streams(&port, "demo"));
     assert!(!running.said().contains(WRONG), "{}", running.said());
     assert!(!status(&port).to_string().contains(WRONG));
+    assert!(
+        running.said().contains("Z ERROR the source stopped: "),
+        "a log in a file has no colors: {}",
+        running.said()
+    );
 }
 
 #[test]

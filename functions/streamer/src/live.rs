@@ -187,7 +187,8 @@ impl Intake for Feeder {
                 self.gathered.connection = Some(Some(now_ms));
             }
             Change::Waiting { reason, retry_in } => {
-                tracing::warn!(source, retry_in_secs = retry_in.as_secs_f64(), "not connected: {reason}");
+                let retry_in_secs = (retry_in.as_secs_f64() * 10.0).round() / 10.0;
+                tracing::warn!(source, retry_in_secs, "not connected: {reason}");
                 self.gathered.connection = Some(None);
             }
             Change::Gap { from_ms, to_ms, reason } => {

@@ -26,7 +26,7 @@ use tokio_tungstenite::tungstenite::Error;
 use zstd::bulk::Decompressor;
 use zstd::zstd_safe::{get_dict_id_from_dict, get_dict_id_from_frame};
 
-use crate::http::Backoff;
+use crate::http::{Backoff, printable};
 use crate::live::{Change, Clock, Intake, SourceError};
 use dial::Host;
 use inbox::{End, Inbox, Packed};
@@ -452,9 +452,4 @@ impl End {
             error => Self::Lost(printable(&error.to_string())),
         }
     }
-}
-
-/// The begin of a server's text without what would spoil a log line.
-fn printable(text: &str) -> String {
-    text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect()
 }

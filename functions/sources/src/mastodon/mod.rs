@@ -22,7 +22,7 @@ use sonic_rs::LazyValue;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::archive::json;
-use crate::http::{Backoff, Body, Http, Lines, Piece, read_all};
+use crate::http::{Backoff, Body, Http, Lines, Piece, printable, read_all};
 use crate::live::{Change, Clock, Intake, SourceError};
 use status::is_newer;
 
@@ -249,8 +249,7 @@ impl<H: Http> Mastodon<H> {
     /// Why the stream was refused, and whether it will be again.
     async fn refused(&self, status: StatusCode, body: Body) -> End {
         let body = timeout(ANSWER_TIMEOUT, read_all(body, 4096)).await.ok().and_then(Result::ok).unwrap_or_default();
-        let said: String =
-            String::from_utf8_lossy(&body).chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect();
+        let said = printable(&String::from_utf8_lossy(&body));
         match status {
             StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => End::Stop(SourceError::Refused(format!(
                 "{} does not let us read its stream ({status}). Log in there, make an application with the scope \
@@ -262,7 +261,7 @@ impl<H: Http> Mastodon<H> {
             StatusCode::BAD_REQUEST => {
                 End::Stop(SourceError::Config(format!("{} does not take the request: {said}", self.host)))
             }
-            _ => End::Retry(format!("status {status} {}", said.trim())),
+            _ => End::Retry(format!("status {status} {said}")),
         }
     }
 
@@ -418,7 +417,7 @@ impl<H: Http> Mastodon<H> {
             };
             let chunk = match chunk {
                 Some(Ok(chunk)) => chunk,
-                Some(Err(error)) => return End::Retry(error.to_string()),
+                Some(Err(error)) => return End::Retry(format!("the connection broke: {error}")),
                 None => return End::Retry("the server ended the stream".into()),
             };
             let (now_ms, mut events) = ((self.clock)(), 0);

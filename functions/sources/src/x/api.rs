@@ -12,7 +12,7 @@ use http::{HeaderMap, Method, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::http::{Body, Http, HttpError, read_all};
+use crate::http::{Body, Http, HttpError, printable, read_all};
 use crate::live::Clock;
 
 use super::rules::{MAX_RULES, Rule};
@@ -115,8 +115,7 @@ impl Problem {
         let value = value.get("errors").and_then(|errors| errors.get(0)).unwrap_or(value);
         let text = |keys: &[&str]| -> String {
             let found = keys.iter().find_map(|key| value.get(key).and_then(Value::as_str));
-            // Enough to say what it is, whatever somebody put in between us and X.
-            found.unwrap_or_default().chars().take(300).collect()
+            printable(found.unwrap_or_default())
         };
         let kind = text(&["type"]);
         Self {
@@ -130,8 +129,9 @@ impl Problem {
 
     /// In one line for people.
     fn said(&self) -> String {
-        let parts = [&self.title, &self.issue, &self.detail];
-        let parts: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).map(String::as_str).collect();
+        let mut parts = vec![&*self.title, &self.issue, &self.detail];
+        parts.retain(|part| !part.is_empty());
+        parts.dedup();
         if parts.is_empty() { "no reason given".into() } else { parts.join(", ") }
     }
 }
@@ -423,7 +423,7 @@ impl<H: Http> Api<H> {
                     continue;
                 }
                 let details = error.get("details").and_then(Value::as_array);
-                let details: Vec<_> = details.into_iter().flatten().filter_map(Value::as_str).collect();
+                let details: Vec<_> = details.into_iter().flatten().filter_map(Value::as_str).map(printable).collect();
                 let why = if details.is_empty() { Problem::of(error).said() } else { details.join("; ") };
                 problems.push(format!("{value:?}: {why}"));
             }
@@ -539,6 +539,15 @@ mod tests {
         ] {
             assert_eq!(class(status, &body), wanted, "{status} {body}");
         }
+    }
+
+    #[test]
+    fn what_x_says_is_one_line_and_is_said_once() {
+        let said = |body: &str| Problem::of(&serde_json::from_str(body).unwrap()).said();
+        assert_eq!(said(r#"{"title":"Too Many Requests","detail":"Too Many Requests"}"#), "Too Many Requests");
+        assert_eq!(said(r#"{"title":"Invalid","detail":" a\nb\u001b[2J "}"#), "Invalid, a b [2J");
+        assert_eq!(said(&format!(r#"{{"title":"{}"}}"#, "é".repeat(999))).chars().count(), 300);
+        assert_eq!(said("{}"), "no reason given");
     }
 
     #[test]

@@ -375,7 +375,7 @@ async fn what_people_have_to_mend_ends_with_a_sentence_without_the_token() {
     let unauthorized = r#"{"title":"Unauthorized","status":401,"detail":"Unauthorized","type":"about:blank"}"#;
     let forbidden = r#"{"title":"Client Forbidden","reason":"client-not-enrolled","type":"https://api.x.com/2/problems/client-forbidden"}"#;
     for (script, begin) in [
-        (answer(401, unauthorized), "X does not take the bearer token (Unauthorized, Unauthorized): put "),
+        (answer(401, unauthorized), "X does not take the bearer token (Unauthorized): put "),
         (script("errors", 1).unwrap(), "X wants to be paid first (CreditsDepleted"),
         (answer(402, ""), "X wants to be paid first (no reason given)"),
         (answer(403, forbidden), "X does not let this app use the filtered stream (Client Forbidden"),
