@@ -6,7 +6,7 @@ SHELL := /bin/bash
 BINARIES = $(or $(CARGO_TARGET_DIR),target)/debug
 EMULATOR ?= localstack
 
-.PHONY: help run test check rust frontend infra localstack e2e e2e-localstack e2e-ministack local-up local-down fmt bench \
+.PHONY: help run test check rust chaos frontend infra localstack e2e e2e-localstack e2e-ministack local-up local-down fmt bench \
 	scripts-test build-functions deploy destroy
 
 help: ## list the commands
@@ -28,6 +28,9 @@ test: ## everything: format, lints, all tests, and the whole of it on emulators
 
 rust: ## tests of the Rust code
 	cargo nextest run --workspace --features birdsong/aws --locked
+
+chaos: ## hours of trouble for the live sources with other seeds: make chaos SEEDS=1000..1100
+	BIRDSONG_SEEDS=$(or $(SEEDS),1000..1020) cargo nextest run --package birdsong-streamer --test chaos --locked --no-fail-fast
 
 infra: ## checks of infra/: format, types, tests, checkov
 	scripts/infra-check.sh

@@ -13,7 +13,7 @@ use birdsong_streamer::live::{Ended, Feeder};
 use birdsong_testkit::fake::bluesky::{InProcess, Jetstream, Script, Trouble};
 
 use super::windows::{Order, Windows};
-use super::world::{Counted, START_MS, World, assert_same_posts, lives};
+use super::world::{Counted, START_MS, World, assert_same_posts, lives, seeds};
 
 const PER_SEC: u32 = 4;
 /// Regions for posts without places; one of them has its posts in two lanes.
@@ -77,7 +77,7 @@ async fn undisturbed(seed: u64, hours: u32) -> (Counted, Windows) {
 
 #[tokio::test(start_paused = true)]
 async fn hours_of_trouble_give_the_windows_of_a_calm_day_and_the_ledger_balances() {
-    for seed in 0..3 {
+    for seed in seeds(0..3) {
         let what = format!("seed {seed}");
         let (posts, windows) = undisturbed(seed, 2).await;
         let (world, server, ended) = whole(seed, troubled(seed, 2), 20, 0).await;
@@ -96,7 +96,7 @@ async fn hours_of_trouble_give_the_windows_of_a_calm_day_and_the_ledger_balances
 
 #[tokio::test(start_paused = true)]
 async fn crashes_and_restarts_lose_nothing_and_count_nothing_twice() {
-    for seed in 10..13 {
+    for seed in seeds(10..13) {
         let what = format!("seed {seed}");
         let (posts, windows) = undisturbed(seed, 1).await;
         let (world, ..) = whole(seed, troubled(seed, 1), 20, 12).await;
@@ -108,7 +108,7 @@ async fn crashes_and_restarts_lose_nothing_and_count_nothing_twice() {
 
 #[tokio::test(start_paused = true)]
 async fn hosts_whose_clocks_differ_take_over_from_each_other() {
-    for seed in 20..21 {
+    for seed in seeds(20..21) {
         let (posts, _) = undisturbed(seed, 1).await;
         let skew_us = vec![0, 900_000, -1_300_000];
         let (world, server, _) = whole(seed, Script { skew_us, ..troubled(seed, 1) }, 0, 0).await;

@@ -15,7 +15,7 @@ use birdsong_testkit::fake::mastodon::{Event, Instance, Script, Trouble};
 
 use super::bluesky::REGIONS;
 use super::windows::{Order, Windows};
-use super::world::{Counted, START_MS, World, assert_same_posts, lives};
+use super::world::{Counted, START_MS, World, assert_same_posts, lives, seeds};
 
 pub(crate) const NAME: &str = "mastodon:here.example";
 const PER_SEC: u32 = 3;
@@ -105,7 +105,7 @@ pub(crate) fn honest(script: Script) -> Script {
 
 #[tokio::test(start_paused = true)]
 async fn hours_of_trouble_give_the_posts_of_a_calm_day_and_the_ledger_balances() {
-    for seed in 0..3 {
+    for seed in seeds(0..3) {
         let what = format!("seed {seed}");
         let (posts, _) = undisturbed(script(seed, 2)).await;
         let (world, server, ended) = whole(seed, troubled(seed, 2), 20, 0).await;
@@ -121,7 +121,7 @@ async fn hours_of_trouble_give_the_posts_of_a_calm_day_and_the_ledger_balances()
 
 #[tokio::test(start_paused = true)]
 async fn hours_of_trouble_give_the_windows_of_a_calm_day_when_servers_tell_true_times() {
-    for seed in 0..2 {
+    for seed in seeds(0..2) {
         let what = format!("seed {seed}");
         let (_, windows) = undisturbed(honest(script(seed, 2))).await;
         let (world, server, _) = whole(seed, honest(troubled(seed, 2)), 20, 0).await;
@@ -133,7 +133,7 @@ async fn hours_of_trouble_give_the_windows_of_a_calm_day_when_servers_tell_true_
 #[tokio::test(start_paused = true)]
 async fn crashes_and_restarts_lose_nothing_and_count_nothing_twice() {
     // 18 crashes where a resume point was once too young, behind a long silence.
-    for seed in [10, 11, 12, 18] {
+    for seed in seeds([10, 11, 12, 18]) {
         let what = format!("seed {seed}");
         let (posts, _) = undisturbed(script(seed, 1)).await;
         let (world, server, _) = whole(seed, troubled(seed, 1), 20, 12).await;
@@ -144,7 +144,7 @@ async fn crashes_and_restarts_lose_nothing_and_count_nothing_twice() {
 
 #[tokio::test(start_paused = true)]
 async fn crashes_and_restarts_give_the_windows_of_a_calm_day_when_servers_tell_true_times() {
-    for seed in 10..12 {
+    for seed in seeds(10..12) {
         let (_, windows) = undisturbed(honest(script(seed, 1))).await;
         let (world, ..) = whole(seed, honest(troubled(seed, 1)), 20, 12).await;
         Windows::of(&world).await.assert_same(&format!("seed {seed}"), &windows, Order::Free);

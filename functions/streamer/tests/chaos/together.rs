@@ -8,12 +8,12 @@ use birdsong_sources::{bluesky as jetstream, x as filtered};
 use birdsong_testkit::fake::x::{Connection, chaos};
 
 use super::windows::{Order, Windows};
-use super::world::World;
+use super::world::{World, seeds};
 use super::{bluesky, mastodon, x};
 
 #[tokio::test(start_paused = true)]
 async fn one_refuses_one_has_trouble_and_crashes_and_the_windows_of_each_are_those_that_it_has_alone() {
-    for seed in 0..2 {
+    for seed in seeds(0..2) {
         let what = format!("seed {seed}");
         let alone = |trouble| World::new(seed, trouble, bluesky::REGIONS);
         let world = alone(20);

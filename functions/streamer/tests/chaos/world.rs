@@ -22,6 +22,13 @@ use tokio::time::{Instant, sleep, timeout};
 /// When every world begins, in milliseconds since 1970.
 pub(crate) const START_MS: i64 = 1_700_000_000_000;
 
+/// The seeds that a test tries: these of `BIRDSONG_SEEDS`, such as `1000..1100`, or else its own.
+pub(crate) fn seeds(own: impl IntoIterator<Item = u64>) -> Vec<u64> {
+    let Ok(wanted) = std::env::var("BIRDSONG_SEEDS") else { return own.into_iter().collect() };
+    let range = wanted.split_once("..").and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
+    range.unwrap_or_else(|| panic!("BIRDSONG_SEEDS={wanted}: give a range such as 1000..1100")).collect()
+}
+
 /// A log in memory that fails as told, the settings beside it, and the time.
 pub(crate) struct World {
     pub(crate) regions: Arc<Regions>,

@@ -19,7 +19,7 @@ use futures_util::{StreamExt, stream};
 use tokio::time::sleep;
 
 use super::windows::{Order, Windows};
-use super::world::{Life, World};
+use super::world::{Life, World, seeds};
 
 const TOKEN: &str = "AAAAsecret";
 
@@ -276,7 +276,7 @@ async fn posts_come_through() {
 
 #[tokio::test(start_paused = true)]
 async fn every_delivered_post_is_in_the_log_once_and_in_the_windows_of_a_calm_day_whatever_x_does() {
-    for seed in 0..24 {
+    for seed in seeds(0..24) {
         let what = format!("seed {seed}");
         let world = World::new(seed, 6, REGIONS);
         world.away_for_ms(world.below(900_000));
@@ -301,7 +301,7 @@ async fn every_delivered_post_is_in_the_log_once_and_in_the_windows_of_a_calm_da
 
 #[tokio::test(start_paused = true)]
 async fn what_was_read_ahead_is_handed_on_at_a_stop() {
-    for seed in 0..20 {
+    for seed in seeds(0..20) {
         let world = World::new(seed, 0, REGIONS);
         let fake = fake(&world, vec![Connection::Stream(vec![Step::Burst(20_000), Step::Posts(60)])], seed, 2.0);
         let client = client(&world, &fake, None);
@@ -494,7 +494,7 @@ async fn a_budget_is_never_passed_and_what_was_spent_outlives_a_restart() {
 
 #[tokio::test(start_paused = true)]
 async fn a_burst_does_not_pass_a_budget_while_the_log_is_away() {
-    for seed in 0..10 {
+    for seed in seeds(0..10) {
         let world = World::new(seed, 0, REGIONS);
         world.away_for_ms(600_000);
         let script = vec![Connection::Stream(vec![Step::Posts(5), Step::Burst(20_000)])];
