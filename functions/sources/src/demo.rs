@@ -12,7 +12,7 @@ use birdsong_domain::post::{AuthorKey, GeoBox, Kind, Point, PostId, SourcePost};
 use birdsong_domain::region::{Region, Regions};
 use birdsong_domain::time::SNOWFLAKE_EPOCH_MS;
 
-use crate::live::{Change, Clock, Intake};
+use crate::live::{Change, Clock, Intake, Resume};
 
 /// Name of the source in frames and in the status.
 pub const NAME: &str = "demo";
@@ -243,7 +243,7 @@ impl Demo {
             if second < end {
                 (second..end).for_each(|second| self.second(second, &mut |post| intake.post(post)));
                 second = end;
-                intake.flush(Some(second.to_string())).await;
+                intake.flush(Some(Resume { place: second.to_string(), since_ms: second * 1000 })).await;
             }
             tokio::time::sleep(TICK).await;
         }

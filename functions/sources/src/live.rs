@@ -30,10 +30,20 @@ pub trait Intake: Send {
     ///
     /// `resume` is where the source would begin again once everything up to here is in the log; the
     /// streamer writes it down only then. `None` leaves the last one.
-    fn flush(&mut self, resume: Option<String>) -> impl Future<Output = ()> + Send;
+    fn flush(&mut self, resume: Option<Resume>) -> impl Future<Output = ()> + Send;
 
     /// Something about the connection changed.
     fn change(&mut self, change: Change);
+}
+
+/// Where a source would begin again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resume {
+    /// In the source's own words.
+    pub place: String,
+    /// Nothing that the source would give again from there was received before this time, in
+    /// milliseconds; the streamer looks in the log for what was sent since, so that it counts once.
+    pub since_ms: i64,
 }
 
 /// What a source tells of its connection.

@@ -101,10 +101,28 @@ async fn every_event_is_read_once_and_the_resume_point_is_the_newest() {
     assert_eq!(told.cursors, [Some(START_MS * 1000 - 5_000_000)], "rewound, as this may be another host");
     assert!((9..=10).contains(&told.pongs), "{} pongs", told.pongs);
     assert!(all.posts.len() as u64 + all.notices <= told.sent && told.sent > 12_000);
-    let newest_us: i64 = all.resume.as_ref().unwrap().parse().unwrap();
+    let newest_us: i64 = all.resume.as_ref().unwrap().place.parse().unwrap();
     assert!((START_MS * 1000 + 299_000_000..START_MS * 1000 + 300_000_000).contains(&newest_us), "{newest_us}");
     assert_eq!(ids.len(), all.posts.len());
     assert_eq!(all.changes, [(0, Change::Connected)]);
+}
+
+/// As a small machine without a battery starts.
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_behind_has_nothing_read_again() {
+    let kept = Kept::new(Duration::ZERO);
+    let (clock, day_ms) = (clock(), 86_400_000);
+    let server = Jetstream::new(Script::calm(1, START_MS - day_ms, 50), clock.clone());
+    let behind: Clock = Arc::new(move || clock() - day_ms);
+    let client = Bluesky::new(options(&["ws://host0"]), InProcess::new(&server, 0), KEY, behind, || 0.5).unwrap();
+    let resume_us = (START_MS - 20_000) * 1000;
+    let ended = timeout(MINUTE, client.run(Some(&resume_us.to_string()), &mut kept.clone())).await;
+    assert!(ended.is_err(), "{ended:?}");
+    assert_eq!(server.told().cursors, [Some(resume_us - 5_000_000)]);
+    let resume = kept.all().resume.clone().unwrap();
+    assert_eq!(resume.place, resume_us.to_string(), "no place of a clock that is wrong");
+    // What comes again was put into the log by the same clock.
+    assert!((START_MS - day_ms - 5000..START_MS - day_ms + 60_000).contains(&resume.since_ms), "{resume:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -10,7 +10,7 @@ use birdsong_domain::post::{AuthorKey, Kind, PostId, SourcePost};
 use birdsong_domain::region::Regions;
 use birdsong_domain::time::snowflake_ms;
 use birdsong_sources::http::{Body, Http, Network};
-use birdsong_sources::live::{Change, Clock, Intake, SourceError};
+use birdsong_sources::live::{Change, Clock, Intake, Resume, SourceError};
 use birdsong_sources::x::api::Token;
 use birdsong_sources::x::{self, X};
 use birdsong_testkit::fake::InProcess;
@@ -64,7 +64,7 @@ struct Told {
     /// With the true time.
     changes: Vec<(i64, Change)>,
     /// Where the source would go on.
-    resume: Option<String>,
+    resume: Option<Resume>,
 }
 
 impl Told {
@@ -122,7 +122,7 @@ impl Intake for Sink {
         self.told().unreadable.push(reason);
     }
 
-    async fn flush(&mut self, resume: Option<String>) {
+    async fn flush(&mut self, resume: Option<Resume>) {
         if resume.is_some() {
             self.told().resume = resume;
         }
@@ -171,7 +171,7 @@ async fn run<H: Http + 'static>(
 ) -> Option<SourceError> {
     let client = X::new(http, regions(), AuthorKey([7; 16]), options, sink.time.of_client()).unwrap();
     let resume = sink.told().resume.clone();
-    client.stream(resume.as_deref(), &mut sink.clone(), stop).await
+    client.stream(resume.as_ref().map(|resume| &*resume.place), &mut sink.clone(), stop).await
 }
 
 async fn run_here(fake: &FakeX, options: x::Options, sink: &Sink, secs: u64) -> Option<SourceError> {

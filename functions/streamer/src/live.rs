@@ -14,7 +14,7 @@ use birdsong_domain::ports::{FrameRecord, PortError, PostLog, ReadFrom, Settings
 use birdsong_domain::post::SourcePost;
 use birdsong_domain::region::Regions;
 use birdsong_domain::time::{WindowSize, rfc3339};
-use birdsong_sources::live::{Change, Clock, Intake};
+use birdsong_sources::live::{Change, Clock, Intake, Resume};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -34,8 +34,7 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_
 const ASIDE_TRIES: u32 = 7;
 /// How often a resume point is written down at most.
 const RESUME_EVERY: Duration = Duration::from_secs(10);
-/// A source goes back by less than this after a restart, and the log's clock and ours differ by less
-/// than the rest of it; in milliseconds.
+/// The log's clock, ours and the source's differ by less than this, in milliseconds.
 const CLOCK_MARGIN_MS: i64 = 60_000;
 /// Records read at a time when learning what was sent.
 const PAGE: usize = 256;
@@ -101,7 +100,7 @@ impl Board {
 #[derive(Debug, Default)]
 pub struct Gathered {
     batch: Batch,
-    resume: Option<String>,
+    resume: Option<Resume>,
     /// Times in which posts may have been missed, in milliseconds.
     gaps: Vec<(i64, i64)>,
     /// Shares of the posts that are asked for, and since when, in milliseconds.
@@ -162,7 +161,7 @@ impl Intake for Feeder {
         self.gathered.batch.add_unreadable(line);
     }
 
-    async fn flush(&mut self, resume: Option<String>) {
+    async fn flush(&mut self, resume: Option<Resume>) {
         self.gathered.resume = resume;
         let gathered = std::mem::take(&mut self.gathered);
         if let Some(newest_ms) = gathered.batch.newest_ms() {
@@ -383,7 +382,7 @@ where
     let origin = Origin { source: source.clone(), run: pipe.run, live: true, connected_ms: clock() };
     let mut cutter = Cutter::new(origin, pipe.rules, pipe.size, Lanes::new(&pipe.regions), pipe.start.recent);
     cutter.disconnected();
-    let mut hold = Hold::new(outbox, pipe.start.point);
+    let mut hold = Hold { outbox, frames: vec![], resume: None, dropped: 0 };
     let mut sending: Option<Sending> = None;
     let (mut wait, mut retry_at) = (RETRY.0, Instant::now());
     let mut points = ResumePoints { settings: &*settings, source: &source, newest: None, written: None };
@@ -427,12 +426,8 @@ where
                             Some(None) => cutter.disconnected(),
                             None => (),
                         }
-                        let sent = cutter.ledger().sent;
                         cutter.take(&gathered.batch, now_ms, &mut hold.frames);
-                        if cutter.ledger().sent > sent {
-                            hold.got_new(now_ms);
-                        }
-                        hold.got_resume(gathered.resume, now_ms);
+                        hold.resume = gathered.resume.or(hold.resume.take());
                     }
                     None => {
                         // Nothing is left to repeat what waits here.
@@ -519,39 +514,11 @@ struct Hold {
     outbox: Outbox,
     frames: Vec<CutFrame>,
     /// Newest resume point; it belongs to a cut only when nothing was left uncut.
-    resume: Option<String>,
-    /// What the source said last of where it would go on, and when it said so first.
-    place: (Option<String>, i64),
-    /// For the next resume point, see there.
-    at_ms: i64,
-    /// When this run received its first new post.
-    new_since_ms: Option<i64>,
+    resume: Option<Resume>,
     dropped: u64,
 }
 
 impl Hold {
-    fn new(outbox: Outbox, point: ResumePoint) -> Self {
-        let ResumePoint { resume, at_ms } = point;
-        Self { outbox, frames: vec![], resume: None, place: (resume, at_ms), at_ms, new_since_ms: None, dropped: 0 }
-    }
-
-    fn got_resume(&mut self, resume: Option<String>, now_ms: i64) {
-        let Some(resume) = resume else { return };
-        if self.place.0.as_ref() != Some(&resume) {
-            self.place = (Some(resume.clone()), now_ms);
-        }
-        self.resume = Some(resume);
-    }
-
-    /// Behind the first new posts of a run stand those that the source repeated, which the log may
-    /// have for much longer; a source that goes back by less than the margin does not reach them any
-    /// more once new posts have come for that long.
-    fn got_new(&mut self, now_ms: i64) {
-        if now_ms - *self.new_since_ms.get_or_insert(now_ms) >= CLOCK_MARGIN_MS {
-            self.at_ms = now_ms;
-        }
-    }
-
     fn keep(&mut self, cutter: &Cutter) -> Result<(), FrameError> {
         if self.frames.is_empty() {
             return Ok(());
@@ -559,9 +526,7 @@ impl Hold {
         let records = self.frames.iter().map(CutFrame::encode).collect::<Result<_, _>>()?;
         self.frames.clear();
         let resume = if cutter.is_drained() { self.resume.take() } else { None };
-        // A source that stays at one place repeats what came since it said so first.
-        let at_ms = self.at_ms.min(self.place.1);
-        let resume = resume.map(|resume| ResumePoint { resume: Some(resume), at_ms });
+        let resume = resume.map(|Resume { place, since_ms }| ResumePoint { resume: Some(place), at_ms: since_ms });
         match self.outbox.push(Cut { records, resume }) {
             Ok(dropped) if dropped.posts > 0 => {
                 self.dropped += dropped.posts;

@@ -35,8 +35,7 @@ impl Default for OutboxLimits {
 pub struct ResumePoint {
     /// In the source's own words; `None` where it had nothing to say yet.
     pub resume: Option<String>,
-    /// When the last new post before it was received, or when the source said this place first, if that
-    /// was earlier, in milliseconds: what the source repeats did not reach the log much before that.
+    /// What the source repeats from there did not reach the log much before this time, in milliseconds.
     pub at_ms: i64,
 }
 

@@ -27,7 +27,7 @@ use zstd::bulk::Decompressor;
 use zstd::zstd_safe::{get_dict_id_from_dict, get_dict_id_from_frame};
 
 use crate::http::{Backoff, printable};
-use crate::live::{Change, Clock, Intake, SourceError};
+use crate::live::{Change, Clock, Intake, Resume, SourceError};
 use dial::Host;
 use inbox::{End, Inbox, Packed};
 
@@ -245,7 +245,7 @@ impl<D: Dial> Bluesky<D> {
                 return end;
             }
             match self.hand_on(&mut inbox, &mut unpack, place, intake) {
-                Ok(()) => resume = place.newest_us.map(|us| us.to_string()),
+                Ok(()) => resume = place.resume(self.now_us()),
                 Err(end) => return end,
             }
         }
@@ -386,7 +386,16 @@ impl Place {
             return Some((before_us + step_us).min(now_us));
         }
         self.tolerance_us = Some(GAP_US);
-        Some((newest_us.min(now_us) - REWIND_US).max(0))
+        // A clock that is behind must not have us read hours again.
+        Some((newest_us - REWIND_US).max(0))
+    }
+
+    /// Nothing is received before it has happened, so that the rewind bounds what comes again, however
+    /// long the stream stood still or how far it is behind.
+    fn resume(&self, now_us: i64) -> Option<Resume> {
+        let newest_us = self.newest_us?;
+        let since_ms = (newest_us.min(now_us) - REWIND_US).div_euclid(1000);
+        Some(Resume { place: newest_us.to_string(), since_ms })
     }
 
     /// An event was handed on. Gives the gap before it, if there is one.

@@ -23,7 +23,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::archive::json;
 use crate::http::{Backoff, Body, Http, Lines, Piece, printable, read_all};
-use crate::live::{Change, Clock, Intake, SourceError};
+use crate::live::{Change, Clock, Intake, Resume, SourceError};
 use status::is_newer;
 
 pub use status::{Read, Seen, StatusError, read_status};
@@ -46,8 +46,7 @@ const GOOD_SPELL: Duration = Duration::from_secs(60);
 const PAGE: usize = 40;
 /// Most pages that are read after a connection: a sixth of what a server allows in five minutes.
 const MAX_PAGES: usize = 50;
-/// Longest time for that. Nothing is read from the stream meanwhile, and after a crash the streamer
-/// knows what it sent in the minute before its resume point, which stays where it was meanwhile.
+/// Longest time for that. Nothing is read from the stream meanwhile.
 const MAX_FILL: Duration = Duration::from_secs(25);
 /// How often one page is tried.
 const PAGE_TRIES: u32 = 3;
@@ -439,7 +438,9 @@ impl<H: Http> Mastodon<H> {
                 event.clear();
             });
             if events > 0 {
-                intake.flush(place.resume().map(|mark| mark.to_string())).await;
+                // No id above the mark's was received before it.
+                let resume = place.resume().map(|mark| Resume { place: mark.to_string(), since_ms: mark.at_ms });
+                intake.flush(resume).await;
             }
         }
     }

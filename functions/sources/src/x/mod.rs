@@ -26,7 +26,7 @@ use tokio::time::Instant;
 
 use crate::archive::{self, Line};
 use crate::http::{Backoff, Body, Http, HttpError, Lines, Piece};
-use crate::live::{Change, Clock, Intake, SourceError};
+use crate::live::{Change, Clock, Intake, Resume, SourceError};
 
 use api::{Api, Class, Diff, Failure, ReadToken, Token, Usage};
 use governor::{Budget, Governor, Spent, Verdict};
@@ -64,6 +64,8 @@ const LATENCY_MS: i64 = 7000;
 /// A reader that stood still for this long, or that waited for bytes for this long, tells whether it
 /// keeps up.
 const STANDSTILL: Duration = Duration::from_secs(1);
+/// X sends this much again at most, in milliseconds.
+const LONGEST_BACKFILL_MS: i64 = 5 * 60_000;
 /// Gaps are told for this much of the past; before it nobody was watching. In milliseconds.
 const LONGEST_GAP_MS: i64 = 86_400_000;
 /// A used-up budget is looked at again after this time: the clock may have been wrong.
@@ -96,7 +98,7 @@ pub struct Options {
 
 /// Where the source goes on, kept by the streamer as text.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-struct Resume {
+struct Standing {
     /// Until when, in milliseconds, the stream was received.
     last_ms: i64,
     /// Share of the posts asked for.
@@ -206,7 +208,7 @@ impl<H: Http + 'static> X<H> {
         stop: impl Future<Output = ()> + Send,
     ) -> Option<SourceError> {
         let mut stop = std::pin::pin!(stop);
-        let resume = resume.and_then(|text| serde_json::from_str::<Resume>(text).ok());
+        let resume = resume.and_then(|text| serde_json::from_str::<Standing>(text).ok());
         let mut session = self.session(resume.as_ref());
         let now_ms = (self.clock)();
         session.governor.look(now_ms);
@@ -268,7 +270,7 @@ impl<H: Http + 'static> X<H> {
         SourceError::Refused(reason)
     }
 
-    fn session(&self, resume: Option<&Resume>) -> Session {
+    fn session(&self, resume: Option<&Standing>) -> Session {
         let Options { budget, dollars_a_post, .. } = self.options;
         let spent = resume.map(|resume| resume.spent.clone()).unwrap_or_default();
         let percent = resume.map_or(100, |resume| resume.percent);
@@ -606,17 +608,16 @@ impl Session {
         intake.change(Change::Sampling { share: f64::from(percent) / 100.0 });
     }
 
-    fn resume(&self) -> Option<String> {
-        let resume = Resume {
-            last_ms: self.last?.time_ms,
-            percent: self.governor.percent(),
-            spent: self.governor.spent().clone(),
-        };
-        serde_json::to_string(&resume).ok()
+    fn resume(&self) -> Option<Resume> {
+        let last_ms = self.last?.time_ms;
+        let standing = Standing { last_ms, percent: self.governor.percent(), spent: self.governor.spent().clone() };
+        let place = serde_json::to_string(&standing).ok()?;
+        // However many minutes the next run asks for.
+        Some(Resume { place, since_ms: last_ms - LONGEST_BACKFILL_MS })
     }
 
     /// Tells what was spent, and gives a new resume point; both not too often.
-    fn tell<I: Intake>(&mut self, now_ms: i64, intake: &mut I) -> Option<String> {
+    fn tell<I: Intake>(&mut self, now_ms: i64, intake: &mut I) -> Option<Resume> {
         if self.told.is_some_and(|at| at.elapsed() < TELL_EVERY) {
             return None;
         }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use birdsong_domain::post::{PostId, SourcePost};
-use birdsong_sources::live::{Change, Clock, Intake};
+use birdsong_sources::live::{Change, Clock, Intake, Resume};
 use tokio::time::{Instant, sleep};
 
 pub(crate) const START_MS: i64 = 1_700_000_000_000;
@@ -26,7 +26,7 @@ pub(crate) struct All {
     flushes: u64,
     /// With the second in which it was told.
     pub(crate) changes: Vec<(u64, Change)>,
-    pub(crate) resume: Option<String>,
+    pub(crate) resume: Option<Resume>,
 }
 
 impl Kept {
@@ -74,7 +74,7 @@ impl Intake for Kept {
         self.all().unreadable.push(reason);
     }
 
-    async fn flush(&mut self, resume: Option<String>) {
+    async fn flush(&mut self, resume: Option<Resume>) {
         let flushes = self.all().flushes;
         if flushes == 20 {
             sleep(self.slow_flush).await;

@@ -96,7 +96,8 @@ async fn hours_of_trouble_give_the_windows_of_a_calm_day_and_the_ledger_balances
 
 #[tokio::test(start_paused = true)]
 async fn crashes_and_restarts_lose_nothing_and_count_nothing_twice() {
-    for seed in seeds(10..13) {
+    // 1008: a restart repeats what came before a minute of silence.
+    for seed in seeds([10, 11, 12, 1008]) {
         let what = format!("seed {seed}");
         let (posts, windows) = undisturbed(seed, 1).await;
         let (world, ..) = whole(seed, troubled(seed, 1), 20, 12).await;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use birdsong_domain::frame::{self, STREAM};
 use birdsong_domain::post::{Kind, PostId, SourcePost};
 use birdsong_domain::time::WindowSize;
-use birdsong_sources::live::{Change, Intake};
+use birdsong_sources::live::{Change, Intake, Resume};
 use birdsong_streamer::live::Feeder;
 use birdsong_streamer::outbox::OutboxLimits;
 use tokio::time::{sleep, timeout};
@@ -35,8 +35,12 @@ fn post(id: u64, now_ms: i64) -> SourcePost<'static> {
     }
 }
 
-/// Feeds posts `from..to`, about ten a second, saying after each chunk where it would go on.
-async fn feed(world: &Arc<World>, feeder: &mut Feeder, from: u64, to: u64) {
+/// How many posts a source goes back at most, to be on the safe side.
+const BACK: u64 = 20;
+
+/// Feeds posts `from..to`, about ten a second, saying after each chunk where it would go on. `first_ms`
+/// has when each post was received first.
+async fn feed(world: &Arc<World>, feeder: &mut Feeder, first_ms: &mut Vec<i64>, from: u64, to: u64) {
     feeder.change(Change::Connected);
     let mut next = from;
     while next < to {
@@ -44,6 +48,9 @@ async fn feed(world: &Arc<World>, feeder: &mut Feeder, from: u64, to: u64) {
         let end = (next + 1 + world.below(10)).min(to);
         for id in next..end {
             feeder.post(&post(id, world.now_ms()));
+            if id == first_ms.len() as u64 {
+                first_ms.push(world.now_ms());
+            }
         }
         next = end;
         if world.below(8) == 0 {
@@ -51,7 +58,8 @@ async fn feed(world: &Arc<World>, feeder: &mut Feeder, from: u64, to: u64) {
             let (from_ms, to_ms) = (world.now_ms() - 10, world.now_ms());
             feeder.change(Change::Gap { from_ms, to_ms, reason: "no backfill".into() });
         }
-        feeder.flush(Some(next.to_string())).await;
+        let since_ms = first_ms[next.saturating_sub(BACK) as usize];
+        feeder.flush(Some(Resume { place: next.to_string(), since_ms })).await;
     }
 }
 
@@ -61,7 +69,7 @@ async fn every_post_is_in_the_log_once_whatever_fails() {
         let world = World::new(seed, 4, REGIONS);
         let spool = tempfile::tempdir().unwrap();
         let posts = 3000;
-        let mut run = 0;
+        let (mut run, mut first_ms) = (0, vec![]);
         while run < 200 {
             // Each life is different: the log may be away, the end may be a crash.
             world.away_for_ms(if world.below(2) == 0 { world.below(90_000) } else { 0 });
@@ -74,9 +82,8 @@ async fn every_post_is_in_the_log_once_whatever_fails() {
             let lived = life
                 .live(&world, async |resume, feeder| {
                     let from: u64 = resume.map_or(0, |text| text.parse().unwrap());
-                    // Most sources go back a little, to be on the safe side.
-                    let back = if world.below(2) == 0 { 20 } else { 0 };
-                    let _ = timeout(time, feed(&world, feeder, from.saturating_sub(back), posts)).await;
+                    let from = from.saturating_sub(world.below(2) * BACK);
+                    let _ = timeout(time, feed(&world, feeder, &mut first_ms, from, posts)).await;
                 })
                 .await;
             run += 1;
@@ -104,7 +111,7 @@ async fn the_ledger_balances_when_no_run_crashes_and_says_what_a_full_spool_gave
         let life = Life { spool: Some(spool.path()), limits, ..Life::calm("test") };
         let lived = life.live(&world, async |_, feeder| {
             world.away_for_ms(300_000);
-            feed(&world, feeder, 0, 5000).await;
+            feed(&world, feeder, &mut vec![], 0, 5000).await;
             feeder.unreadable("half a line".into(), b"{");
             feeder.notice();
             feeder.post(&post(4999, world.now_ms()));
@@ -130,7 +137,7 @@ async fn what_a_source_repeats_from_a_place_where_it_stayed_for_long_counts_once
     let crashed = crash.live(&world, async |_, feeder| {
         for id in 0..3 {
             feeder.post(&post(id, world.now_ms()));
-            feeder.flush(Some("before 0".into())).await;
+            feeder.flush(Some(Resume { place: "before 0".into(), since_ms: START_MS })).await;
             sleep(long).await;
         }
         std::future::pending::<()>().await;
@@ -141,7 +148,7 @@ async fn what_a_source_repeats_from_a_place_where_it_stayed_for_long_counts_once
         for id in 0..4 {
             feeder.post(&post(id, world.now_ms()));
         }
-        feeder.flush(Some("behind 3".into())).await;
+        feeder.flush(None).await;
     });
     again.await.unwrap();
     let (posts, _) = world.counted();
