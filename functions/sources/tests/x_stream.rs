@@ -2,14 +2,14 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use birdsong_domain::post::{AuthorKey, Kind, PostId, SourcePost};
 use birdsong_domain::region::Regions;
 use birdsong_domain::time::snowflake_ms;
-use birdsong_sources::http::{Body, Http, Network};
+use birdsong_sources::http::{Body, Http, HttpError, Network};
 use birdsong_sources::live::{Change, Clock, Intake, Resume, SourceError};
 use birdsong_sources::x::api::Token;
 use birdsong_sources::x::{self, X};
@@ -17,7 +17,8 @@ use birdsong_testkit::fake::InProcess;
 use birdsong_testkit::fake::dice::Dice;
 use birdsong_testkit::fake::x::{Account, Connection, FakeX, Options, Step, chaos};
 use bytes::Bytes;
-use futures_util::StreamExt;
+use futures_util::{StreamExt, stream};
+use http::{Request, Response};
 use tokio::time::Instant;
 
 const TOKEN: &str = "AAAAsecret";
@@ -229,6 +230,46 @@ async fn with_backfill_only_what_is_too_old_for_it_is_lost_and_told() {
             assert!((connected_ms - 60_000..connected_ms - 45_000).contains(to_ms), "{what}");
             assert!((80_000..100_000 + 1000 * seed as i64).contains(&(from_ms - START_MS)), "{what}");
         }
+    }
+}
+
+/// The second stream breaks before anything of the backfill has come.
+struct BreaksOnce {
+    http: InProcess,
+    streams: AtomicUsize,
+}
+
+impl Http for BreaksOnce {
+    async fn send(&self, request: Request<Bytes>) -> Result<Response<Body>, HttpError> {
+        let is_stream = request.uri().path() == "/2/tweets/search/stream";
+        let answer = self.http.send(request).await?;
+        if !is_stream || answer.status() != 200 || self.streams.fetch_add(1, Ordering::Relaxed) != 1 {
+            return Ok(answer);
+        }
+        let chunks = [Ok(Bytes::from_static(b"\r\n")), Err(HttpError("reset".into()))];
+        Ok(Response::new(Box::pin(stream::iter(chunks))))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backfill_that_did_not_come_is_still_owed() {
+    // The waits are 174 s, then as long again: with five minutes nothing of the first is left.
+    for (minutes, secs, gaps) in [(5, 174, 1), (5, 40, 0), (1, 40, 1)] {
+        let what = format!("{minutes} minutes of backfill, {secs} s without a connection");
+        let (time, account) = (Time::new(), Account { has_backfill: true, ..Account::default() });
+        let away = if secs == 174 { 5 } else { 3 };
+        let mut script = vec![posts(100, &[Step::Close])];
+        script.extend(trouble(away));
+        script.push(posts(u64::MAX, &[]));
+        script.extend(trouble(1));
+        script.push(posts(u64::MAX, &[]));
+        let (fake, sink) = (fake(&time, script, 1, 2.0, account), Sink::new(&time));
+        let http = BreaksOnce { http: InProcess(fake.router()), streams: AtomicUsize::new(0) };
+        let options = x::Options { backfill_minutes: Some(minutes), ..options() };
+        assert_eq!(run(http, options, &sink, tokio::time::sleep(Duration::from_secs(900))).await, None, "{what}");
+        nothing_is_lost_untold(&fake, &sink, &what);
+        assert_eq!((fake.delivered().streams, sink.told().gaps().len()), (3, gaps), "{what}: {:?}", sink.told().gaps());
+        assert_eq!(fake.delivered().missed.is_empty(), gaps == 0, "{what}");
     }
 }
 

@@ -49,7 +49,8 @@ const READ_AHEAD_BYTES: u32 = 8 << 20;
 const SHORTEST_POST_BYTES: f64 = 400.0;
 /// X takes 50 connects in 15 minutes.
 const MAX_CONNECTS: (usize, Duration) = (45, Duration::from_secs(15 * 60));
-/// A connection that lived this long was a good one, and the waits begin anew.
+/// A connection that lived this long was a good one: what X sends again has come, and the waits begin
+/// anew.
 const HEALTHY: Duration = Duration::from_secs(60);
 /// Somebody else with the same token may change the rules.
 const RULES_EVERY: Duration = Duration::from_secs(15 * 60);
@@ -142,6 +143,8 @@ struct Session {
     occupied: Backoff,
     /// Until when the stream was received.
     last: Option<Last>,
+    /// X sends again what came behind `last`, and has not done so yet.
+    owed_until: Option<Instant>,
     connected: Option<Instant>,
     rules_due: Instant,
     usage_due: Instant,
@@ -286,6 +289,7 @@ impl<H: Http + 'static> X<H> {
             server: Backoff::doubling(secs(5), secs(320)),
             occupied: Backoff::doubling(secs(60), secs(15 * 60)),
             last: resume.map(|resume| Last { time_ms: resume.last_ms, at: None }),
+            owed_until: None,
             connected: None,
             rules_due: Instant::now(),
             usage_due: Instant::now(),
@@ -430,6 +434,7 @@ impl<H: Http + 'static> X<H> {
         session.connected = Some(Instant::now());
         session.governor.connected(true, now_ms);
         intake.change(Change::Connected);
+        session.owed_until = None;
         if let Some(last) = session.last {
             let covered_ms = self.options.backfill_minutes.map_or(0, |minutes| i64::from(minutes) * 60_000);
             // The clock may have been set: in this run a timer knows, too, how long it was.
@@ -441,7 +446,11 @@ impl<H: Http + 'static> X<H> {
                 // What X sends again is taken to begin a little later than asked for.
                 let to_ms = if covered_ms > 0 { now_ms - covered_ms + LATENCY_MS } else { now_ms };
                 intake.change(Change::Gap { from_ms, to_ms, reason: reason.into() });
+                // The next gap begins where this one ends.
+                let ago = Duration::from_millis(u64::try_from(now_ms - to_ms - LATENCY_MS).unwrap_or(0));
+                session.received(to_ms + LATENCY_MS, Instant::now().checked_sub(ago).unwrap_or_else(Instant::now));
             }
+            session.owed_until = (covered_ms > 0).then(|| Instant::now() + HEALTHY);
         }
         session.received(now_ms, Instant::now());
         intake.flush(session.resume()).await;
@@ -536,9 +545,12 @@ fn until(time_ms: i64, now_ms: i64) -> Duration {
 }
 
 impl Session {
-    /// The stream was received until then. The clock may have gone back since the last call.
+    /// The stream was received until then, if nothing before is owed. The clock may have gone back since
+    /// the last call.
     fn received(&mut self, time_ms: i64, at: Instant) {
-        self.last = Some(Last { time_ms, at: Some(at) });
+        if self.owed_until.is_none_or(|until| Instant::now() >= until) {
+            self.last = Some(Last { time_ms, at: Some(at) });
+        }
     }
 
     fn is_healthy(&mut self) {
