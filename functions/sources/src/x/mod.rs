@@ -447,8 +447,8 @@ impl<H: Http + 'static> X<H> {
                 let to_ms = if covered_ms > 0 { now_ms - covered_ms + LATENCY_MS } else { now_ms };
                 intake.change(Change::Gap { from_ms, to_ms, reason: reason.into() });
                 // The next gap begins where this one ends.
-                let ago = Duration::from_millis(u64::try_from(now_ms - to_ms - LATENCY_MS).unwrap_or(0));
-                session.received(to_ms + LATENCY_MS, Instant::now().checked_sub(ago).unwrap_or_else(Instant::now));
+                let time_ms = to_ms + LATENCY_MS;
+                session.last = Some(Last { time_ms, at: Instant::now().checked_sub(until(now_ms, time_ms)) });
             }
             session.owed_until = (covered_ms > 0).then(|| Instant::now() + HEALTHY);
         }
