@@ -78,8 +78,6 @@ start_streamer() {
     kill -0 $! 2>/dev/null || { tail -n 20 "$run/streamer.log" >&2 && say "the streamer ended at once" && exit 1; }
 }
 
-try_destroy() { tf destroy -auto-approve -no-color "${variables[@]}" >"$run/destroy.log" 2>&1; }
-
 case $action in
 up)
     mkdir -p "$run"
@@ -116,15 +114,8 @@ outputs)
     ;;
 destroy)
     stop_streamer
-    # LocalStack deletes what is in a bucket, is asked again, and misses it then (EMULATORS.md): once for a bucket's
-    # versions, once for its delete markers.
-    for attempt in 1 2 3 4; do
-        ! try_destroy || break
-        if ((attempt == 4)) || ! grep -q 'NoSuchVersion: ' "$run/destroy.log"; then
-            tail -n 40 "$run/destroy.log" >&2
-            exit 1
-        fi
-    done
+    tf destroy -auto-approve -no-color "${variables[@]}" >"$run/destroy.log" 2>&1 ||
+        { tail -n 40 "$run/destroy.log" >&2 && exit 1; }
     grep -E '^Destroy complete' "$run/destroy.log" >&2
     ;;
 down)

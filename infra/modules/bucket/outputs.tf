@@ -1,6 +1,7 @@
 output "name" {
-  description = "Name of the bucket."
+  description = "Name of the bucket, once it keeps versions: what is put in before has none, which LocalStack cannot delete."
   value       = aws_s3_bucket.this.id
+  depends_on  = [aws_s3_bucket_versioning.this]
 }
 
 output "arn" {
