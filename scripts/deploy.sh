@@ -111,8 +111,8 @@ apply() { # ARGUMENT OF terraform plan...: plans, shows what would change, asks,
     tf apply -input=false -no-color "$work/plan" >&2
 }
 
-apply_with() { # IMAGE
-    apply -var-file="env/$env.tfvars" -var=streamer_image="$1"
+apply_with() { # IMAGE ARGUMENT...
+    apply -var-file="env/$env.tfvars" -var=streamer_image="$@"
     tf output -json >"$work/outputs.json"
 }
 
@@ -130,8 +130,22 @@ missing_secret() { # the first secret of the streamer that has no value; the val
     done
 }
 
-no_secret() { # SECRET
-    fail "the secret $1 has no value, and the streamer cannot start without: put it there as docs/deploy.md says, then deploy again"
+new_secrets() { # targets for the secrets that the sources want and that are not there yet
+    local sources
+    sources=,$(setting post_source bluesky),
+    [[ $sources != *,x,* || -n $(output x_token_secret) ]] || echo "-target=module.streamer[0].aws_secretsmanager_secret.x_token"
+    [[ $sources != *,mastodon:* || $(setting mastodon_needs_token true) != true || -n $(output mastodon_token_secret) ]] ||
+        echo "-target=module.streamer[0].aws_secretsmanager_secret.mastodon_token"
+}
+
+make_author_key() { # once: another key would make other hashes of the same authors
+    local secret missing
+    secret=$(output author_key_secret)
+    missing=$(missing_secret)
+    [[ $missing == "$secret" ]] || return 0
+    openssl rand -hex 16 | tr -d '\n' |
+        aws secretsmanager put-secret-value --secret-id "$secret" --secret-string file:///dev/stdin >/dev/null
+    say "made a key of author hashes and put it into $secret"
 }
 
 image_tag() { # the same sources have the same tag, committed or not; deleted files are none
@@ -162,32 +176,27 @@ deploy() {
     (cd frontend && { [[ node_modules/.package-lock.json -nt package-lock.json ]] || npm ci --no-audit --no-fund; } && npm run build) >&2
     say "3/4 the plan"
     init
-    local image="" secret
+    local image="" secret new targets
     tf output -json >"$work/outputs.json"
     if [[ $has_streamer == true ]]; then
-        secret=$(missing_secret)
-        if [[ -z $(output ecr_repository) || -n $secret ]]; then
-            # The repository and the secrets have to be there before a task can start.
+        if [[ -z $(output ecr_repository) || -z $(output author_key_secret) ]]; then
             say "first all but the streamer's task, which needs an image and its secrets"
             apply_with ""
-            secret=$(missing_secret)
-            if [[ -n $secret && $secret == "$(output author_key_secret)" ]]; then
-                # Once: another key would make other hashes of the same authors.
-                openssl rand -hex 16 | tr -d '\n' |
-                    aws secretsmanager put-secret-value --secret-id "$secret" --secret-string file:///dev/stdin >/dev/null
-                say "made a key of author hashes and put it into $secret"
-                secret=$(missing_secret)
+        else
+            new=$(new_secrets)
+            if [[ -n $new ]]; then
+                say "first the secrets of new sources: a task that runs is not to stop for one that cannot start"
+                mapfile -t targets <<<"$new"
+                apply_with "" "${targets[@]}"
             fi
-            [[ -z $secret ]] || no_secret "$secret"
         fi
+        make_author_key
+        secret=$(missing_secret)
+        [[ -z $secret ]] || fail \
+            "the secret $secret has no value, and the streamer cannot start without: put it there as docs/deploy.md says, then deploy again"
         image=${IMAGE:-$(push_image "$(output ecr_repository)")}
     fi
     apply_with "$image"
-    if [[ $has_streamer == true ]]; then
-        # Another source may have brought another secret along.
-        secret=$(missing_secret)
-        [[ -z $secret ]] || no_secret "$secret"
-    fi
     say "4/4 done"
     echo "dashboard  $(output site_url)"
     echo "API        $(output api_url)/api/status"

@@ -96,7 +96,11 @@ up)
     printf 'terraform {\n  backend "local" {\n    path = "%s"\n  }\n}\n' "$run/terraform.tfstate" >"$run/infra/backend.tf"
     scripts/terraform-init.sh "$run/infra" -no-color -reconfigure >"$run/init.log" 2>&1 ||
         { cat "$run/init.log" >&2 && exit 1; }
-    tf apply -auto-approve -no-color "${variables[@]}" >"$run/apply.log" 2>&1 || { tail -n 40 "$run/apply.log" >&2 && exit 1; }
+    tf apply -auto-approve -no-color "${variables[@]}" >"$run/apply.log" 2>&1 || {
+        tail -n 40 "$run/apply.log" >&2
+        say "the emulator may have made what Terraform does not know of: make local-down EMULATOR=$emulator, then again"
+        exit 1
+    }
     grep -E '^Apply complete' "$run/apply.log" >&2
     [[ ${BIRDSONG_STREAMER:-1} == 0 ]] || start_streamer
     echo "dashboard  $(tf output -raw site_url)"

@@ -267,17 +267,29 @@ run "" AUTO_APPROVE=1 deploy prod
 succeeds
 [[ $(grep -c "put-secret-value" "$log") == 0 ]] || broken "a second key"
 
-test_that "Mastodon's token is asked for, too, when the source comes later"
+test_that "a source that comes later does not stop the task that runs before its token is there"
 run "" AUTO_APPROVE=1 deploy prod
 succeeds
-touch "$account/is_mastodon"
-rm "$account/applied_variables"
-run "" AUTO_APPROVE=1 deploy prod
+touch "$account/is_x" "$account/is_mastodon"
+run "" AUTO_APPROVE=1 TF_VAR_post_source=bluesky,x,mastodon:social.example deploy prod
+fails_with "the secret birdsong/x-bearer-token has no value"
+called 'plan .*-target=module.streamer\[0\].aws_secretsmanager_secret.x_token -target=module.streamer\[0\].aws_secretsmanager_secret.mastodon_token$' "$applied"
+[[ $(grep -cE "$applied" "$log") == 1 ]] || broken "more than the secrets"
+touch "$account/secret-birdsong-x-bearer-token"
+run "" AUTO_APPROVE=1 TF_VAR_post_source=bluesky,x,mastodon:social.example deploy prod
 fails_with "the secret birdsong/mastodon-token has no value"
+not_called "$applied"
 touch "$account/secret-birdsong-mastodon-token"
+run "" AUTO_APPROVE=1 TF_VAR_post_source=bluesky,x,mastodon:social.example deploy prod
+succeeds
+not_called 'put-secret-value' 'target='
+
+test_that "a server that wants no token gets no secret"
 run "" AUTO_APPROVE=1 deploy prod
 succeeds
-[[ $(grep -c "put-secret-value" "$log") == 0 ]] || broken "a second key"
+run "" AUTO_APPROVE=1 TF_VAR_post_source=mastodon:social.example TF_VAR_mastodon_needs_token=false deploy prod
+succeeds
+not_called 'target='
 
 test_that "without a streamer there is no image"
 echo 'enable_streamer = false # none' >>"$tree/infra/env/prod.tfvars"

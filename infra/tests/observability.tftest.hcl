@@ -77,6 +77,27 @@ run "sources" {
   }
 }
 
+run "another_deployment_has_other_metrics" {
+  module {
+    source = "./modules/observability"
+  }
+  assert {
+    condition = sort(distinct([
+      for alarm in concat(
+        values(aws_cloudwatch_metric_alarm.above), values(aws_cloudwatch_metric_alarm.not_connected), values(aws_cloudwatch_metric_alarm.dropped),
+      ) : alarm.namespace if !startswith(alarm.namespace, "AWS/")
+    ])) == tolist(["test"])
+    error_message = "alarms watch this deployment's metrics, which the streamer and the aggregator write under its name"
+  }
+  assert {
+    condition = distinct(flatten([
+      for widget in jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets :
+      [for metric in widget.properties.metrics : metric[0] if try(metric[2], "") == "service"]
+    ])) == tolist(["test"])
+    error_message = "graphs draw this deployment's metrics"
+  }
+}
+
 run "a_budget_by_month" {
   module {
     source = "./modules/observability"

@@ -52,6 +52,10 @@ run "aggregator" {
     condition     = aws_lambda_function.this.environment[0].variables["BIRDSONG_QUARANTINE_BUCKET"] == module.quarantine.name
     error_message = "the function knows its bucket"
   }
+  assert {
+    condition     = aws_lambda_function.this.environment[0].variables["BIRDSONG_METRICS"] == var.name
+    error_message = "metrics are written where the alarms look"
+  }
 }
 
 run "api" {
@@ -143,6 +147,12 @@ run "streamer" {
   assert {
     condition     = aws_ecs_service.this.desired_count == 1 && aws_ecs_service.this.deployment_maximum_percent == 100
     error_message = "one task follows the source, also during a deployment"
+  }
+  assert {
+    condition = [
+      for s in jsondecode(aws_ecs_task_definition.this.container_definitions)[0].environment : s.value if s.name == "BIRDSONG_METRICS"
+    ] == [var.name]
+    error_message = "metrics are written where the alarms look"
   }
   assert {
     condition     = sort([for s in jsondecode(aws_ecs_task_definition.this.container_definitions)[0].secrets : s.name]) == tolist(["BIRDSONG_AUTHOR_KEY", "BIRDSONG_REGIONS_TOML", "MASTODON_TOKEN", "X_BEARER_TOKEN"])

@@ -62,6 +62,9 @@ pub(crate) struct StreamArgs {
     /// Port of GET /healthz on loopback; 0 takes any free one, and without it there is none
     #[arg(long, value_name = "PORT", env = "BIRDSONG_HEALTH_PORT")]
     health_port: Option<u16>,
+    /// CloudWatch namespace of the metrics that are printed each minute with --log-format json
+    #[arg(long, value_name = "NAMESPACE", default_value = "birdsong", env = "BIRDSONG_METRICS")]
+    metrics: String,
 }
 
 const STREAM_HELP: &str = "It only fills the log. On one machine, `birdsong run --source none` with the same --data
@@ -69,7 +72,7 @@ folds and serves it; on AWS the functions do.
 
 A task's environment may hold all of it: BIRDSONG_TO, BIRDSONG_STREAM, BIRDSONG_TABLE,
 BIRDSONG_SOURCE, BIRDSONG_REGIONS_TOML (the file's content), BIRDSONG_AUTHOR_KEY (32 hex digits),
-BIRDSONG_QUARANTINE_BUCKET, BIRDSONG_HEALTH_PORT, BIRDSONG_LOG_FORMAT=json.";
+BIRDSONG_QUARANTINE_BUCKET, BIRDSONG_HEALTH_PORT, BIRDSONG_METRICS, BIRDSONG_LOG_FORMAT=json.";
 
 /// What all sources of one process share.
 pub(crate) struct Streamer<L, S> {
@@ -346,7 +349,8 @@ where
         let router = axum::Router::new().route("/healthz", axum::routing::get(move || async move { health(&board) }));
         tokio::spawn(axum::serve(listener, router).into_future());
     }
-    let telling = tokio::spawn(tell(settings.clone(), board.clone(), format));
+    let namespace = (format == LogFormat::Json).then_some(args.metrics);
+    let telling = tokio::spawn(tell(settings.clone(), board.clone(), namespace));
     let to = match args.to {
         Target::Embedded => args.data.data.display().to_string(),
         Target::Kinesis => args.cloud.stream.clone().unwrap_or_default(),
@@ -401,8 +405,8 @@ async fn tell_states<S: Settings>(settings: &S, board: &Board) -> Result<()> {
     Ok(settings.set_setting(ports::SOURCES, &serde_json::to_string(&states)?).await?)
 }
 
-/// Writes the states for the API, and metrics for CloudWatch, from time to time.
-async fn tell<S: Settings>(settings: Arc<S>, board: Arc<Board>, format: LogFormat) {
+/// Writes the states for the API, and metrics for CloudWatch into `namespace`, from time to time.
+async fn tell<S: Settings>(settings: Arc<S>, board: Arc<Board>, namespace: Option<String>) {
     let mut before = Vec::<(String, Ledger)>::new();
     let mut metrics = tokio::time::interval(METRICS_EVERY);
     let mut states = tokio::time::interval(TELL_EVERY);
@@ -414,8 +418,8 @@ async fn tell<S: Settings>(settings: Arc<S>, board: Arc<Board>, format: LogForma
             _ = metrics.tick() => for standing in board.standings() {
                 let source = &standing.state.source;
                 let last = before.iter().find(|(name, _)| name == source).map(|(_, ledger)| *ledger).unwrap_or_default();
-                if format == LogFormat::Json {
-                    println!("{}", metrics_line(&standing, last, now_ms()));
+                if let Some(namespace) = &namespace {
+                    println!("{}", metrics_line(namespace, &standing, last, now_ms()));
                 }
                 before.retain(|(name, _)| name != source);
                 before.push((source.clone(), standing.ledger));
@@ -425,7 +429,7 @@ async fn tell<S: Settings>(settings: Arc<S>, board: Arc<Board>, format: LogForma
 }
 
 /// What happened since `last`, in the embedded metric format that CloudWatch reads out of log lines.
-fn metrics_line(standing: &live::Standing, last: Ledger, now_ms: i64) -> serde_json::Value {
+fn metrics_line(namespace: &str, standing: &live::Standing, last: Ledger, now_ms: i64) -> serde_json::Value {
     let metric = |name: &str, unit: &str| json!({"Name": name, "Unit": unit});
     let names = ["received", "sent", "filtered", "unreadable", "duplicates", "dropped", "reconnects", "gaps"];
     let mut metrics: Vec<_> =
@@ -445,7 +449,7 @@ fn metrics_line(standing: &live::Standing, last: Ledger, now_ms: i64) -> serde_j
         "_aws": {
             "Timestamp": now_ms,
             "CloudWatchMetrics": [{
-                "Namespace": "Birdsong", "Dimensions": [["service", "source"]], "Metrics": metrics,
+                "Namespace": namespace, "Dimensions": [["service", "source"]], "Metrics": metrics,
             }],
         },
         "service": "streamer",
@@ -574,7 +578,8 @@ mod tests {
         let mut standing = live::Standing { state, newest_ms: Some(10_250), ledger, ..live::Standing::default() };
         let last = Ledger { received: 10, sent: 5, ..Ledger::default() };
         let told = |standing: &live::Standing| {
-            let line = metrics_line(standing, last, 10_000);
+            let line = metrics_line("birds-of-paris", standing, last, 10_000);
+            assert_eq!(line["_aws"]["CloudWatchMetrics"][0]["Namespace"], "birds-of-paris");
             let of_line = line["_aws"]["CloudWatchMetrics"][0]["Metrics"].as_array().unwrap().clone();
             for metric in &of_line {
                 assert!(line[metric["Name"].as_str().unwrap()].is_number(), "{metric}");

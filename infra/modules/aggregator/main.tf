@@ -100,6 +100,7 @@ resource "aws_lambda_function" "this" {
 
   environment {
     variables = merge(var.environment, {
+      BIRDSONG_METRICS           = var.name
       BIRDSONG_TABLE             = var.table
       BIRDSONG_QUARANTINE_BUCKET = module.quarantine.name
     })

@@ -13,7 +13,7 @@ locals {
   # What is spent counts from the first of the month, so a budget by day grows with the days.
   budget     = split("/", var.x_budget)
   allowed_by = { day = "${local.budget[0]} * DAY(spent)", month = "TIME_SERIES(${local.budget[0]})" }
-  spent      = ["Birdsong", "spent_dollars", "service", "streamer", "source", "x", { id = "spent", label = "spent" }]
+  spent      = [var.name, "spent_dollars", "service", "streamer", "source", "x", { id = "spent", label = "spent" }]
   allowed = [
     for period, expression in local.allowed_by : [{ expression = expression, id = "allowed", label = "allowed until now" }]
     if endswith(var.x_budget, "/${period}")
@@ -23,7 +23,7 @@ locals {
     [for graph in local.graphs_of_sources : [
       graph[0], graph[1],
       [for pair in setproduct(var.sources, graph[2]) : [
-        "Birdsong", pair[1], "service", "streamer", "source", pair[0], { label = "${pair[0]} ${pair[1]}" }
+        var.name, pair[1], "service", "streamer", "source", pair[0], { label = "${pair[0]} ${pair[1]}" }
       ]],
       graph[3],
     ] if length(var.sources) > 0],
@@ -35,25 +35,25 @@ locals {
   # Title, statistic and metrics (namespace, metric, dimension, value …) of each graph.
   graphs = [
     ["Records and posts", "Sum", [
-      ["Birdsong", "records", "service", "aggregator"],
-      ["Birdsong", "posts", "service", "aggregator"],
+      [var.name, "records", "service", "aggregator"],
+      [var.name, "posts", "service", "aggregator"],
     ]],
     ["Late, repeated and put aside", "Sum", [
-      ["Birdsong", "late", "service", "aggregator"],
-      ["Birdsong", "conflicts", "service", "aggregator"],
-      ["Birdsong", "quarantined", "service", "aggregator"],
+      [var.name, "late", "service", "aggregator"],
+      [var.name, "conflicts", "service", "aggregator"],
+      [var.name, "quarantined", "service", "aggregator"],
     ]],
     ["From the log into the window, ms", "p99", [
-      ["Birdsong", "lag_ms", "service", "aggregator"],
+      [var.name, "lag_ms", "service", "aggregator"],
       ["AWS/Lambda", "IteratorAge", "FunctionName", var.aggregator],
       ["AWS/Lambda", "Duration", "FunctionName", var.aggregator],
     ]],
     ["Windows written", "Sum", [
-      ["Birdsong", "partials", "service", "aggregator"],
+      [var.name, "partials", "service", "aggregator"],
       ["AWS/DynamoDB", "ConsumedWriteCapacityUnits", "TableName", var.table],
     ]],
     ["Bytes written", "Sum", [
-      ["Birdsong", "item_bytes", "service", "aggregator"],
+      [var.name, "item_bytes", "service", "aggregator"],
       ["AWS/Kinesis", "IncomingBytes", "StreamName", var.stream],
     ]],
     ["Log", "Maximum", [

@@ -56,7 +56,7 @@ locals {
     }
     quarantined = {
       description = "Records that are no frames were put aside: see quarantine/ in the bucket"
-      namespace   = "Birdsong"
+      namespace   = var.name
       metric      = "quarantined"
       dimensions  = { service = "aggregator" }
       above       = 0
@@ -117,7 +117,7 @@ resource "aws_cloudwatch_metric_alarm" "not_connected" {
 
   alarm_name          = "${var.name}-${replace(each.key, ":", "-")}-not-connected"
   alarm_description   = "${each.key} was not connected for 15 minutes: /api/status tells why, and what to do about it"
-  namespace           = "Birdsong"
+  namespace           = var.name
   metric_name         = "connected"
   dimensions          = { service = "streamer", source = each.key }
   statistic           = "Maximum"
@@ -135,7 +135,7 @@ resource "aws_cloudwatch_metric_alarm" "dropped" {
 
   alarm_name          = "${var.name}-${replace(each.key, ":", "-")}-dropped"
   alarm_description   = "Posts of ${each.key} are lost: the log was away for longer than the streamer's disk can hold what comes"
-  namespace           = "Birdsong"
+  namespace           = var.name
   metric_name         = "dropped"
   dimensions          = { service = "streamer", source = each.key }
   statistic           = "Sum"

@@ -42,6 +42,7 @@ locals {
     BIRDSONG_DATA              = "/data"
     BIRDSONG_HEALTH_PORT       = "8081"
     BIRDSONG_LOG_FORMAT        = "json"
+    BIRDSONG_METRICS           = var.name
     BIRDSONG_QUARANTINE_BUCKET = var.quarantine_bucket
     BIRDSONG_SOURCE            = var.post_source
     BIRDSONG_STREAM            = var.stream

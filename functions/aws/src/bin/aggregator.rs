@@ -1,5 +1,5 @@
 //! The Lambda function `aggregator`. Environment: `BIRDSONG_TABLE`, `BIRDSONG_QUARANTINE_BUCKET`,
-//! `BIRDSONG_WINDOW_SECS` (300), `RUST_LOG`.
+//! `BIRDSONG_WINDOW_SECS` (300), `BIRDSONG_METRICS` (namespace of the metrics, birdsong), `RUST_LOG`.
 
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -22,6 +22,7 @@ async fn main() -> Result<()> {
         Ok(text) => WindowSize::from_secs(text.parse().context("BIRDSONG_WINDOW_SECS is no number of seconds")?)?,
         Err(_) => WindowSize::FIVE_MINUTES,
     };
+    let namespace = std::env::var("BIRDSONG_METRICS").unwrap_or_else(|_| "birdsong".into());
     let config = birdsong_aws::sdk_config().await;
     let store = Arc::new(DynamoStore::new(aws_sdk_dynamodb::Client::new(&config), table));
     let quarantine = Bucket::new(&config, bucket);
@@ -31,7 +32,7 @@ async fn main() -> Result<()> {
         let written = store.written_bytes();
         let (answer, mut metrics) = handler.handle(event.payload.get(), now_ms()).await?;
         metrics.item_bytes = store.written_bytes() - written;
-        println!("{}", metrics.line(now_ms()));
+        println!("{}", metrics.line(&namespace, now_ms()));
         Ok::<_, Error>(answer)
     }))
     .await

@@ -24,15 +24,16 @@ pub struct BatchMetrics {
 }
 
 impl BatchMetrics {
-    /// The line, for standard output. `now_ms` is the time of the figures.
+    /// The line, for standard output. `namespace` tells one deployment's metrics from another's, and
+    /// `now_ms` is the time of the figures.
     #[must_use]
-    pub fn line(&self, now_ms: i64) -> Value {
+    pub fn line(&self, namespace: &str, now_ms: i64) -> Value {
         let metric = |name: &str, unit: &str| json!({"Name": name, "Unit": unit});
         json!({
             "_aws": {
                 "Timestamp": now_ms,
                 "CloudWatchMetrics": [{
-                    "Namespace": "Birdsong",
+                    "Namespace": namespace,
                     "Dimensions": [["service"]],
                     "Metrics": [
                         metric("records", "Count"),
@@ -67,10 +68,11 @@ mod tests {
     /// numbers, dimensions as texts, at most 100 metrics and 30 dimensions.
     #[test]
     fn every_metric_that_is_named_has_a_value() {
-        let line = BatchMetrics { posts: 7, lag_ms: 12, ..BatchMetrics::default() }.line(1_700_000_000_000);
+        let line =
+            BatchMetrics { posts: 7, lag_ms: 12, ..BatchMetrics::default() }.line("birds-of-paris", 1_700_000_000_000);
         let directive = &line["_aws"]["CloudWatchMetrics"][0];
         assert_eq!(line["_aws"]["Timestamp"], 1_700_000_000_000_i64);
-        assert_eq!(directive["Namespace"], "Birdsong");
+        assert_eq!(directive["Namespace"], "birds-of-paris");
         let metrics = directive["Metrics"].as_array().unwrap();
         assert!((1..=100).contains(&metrics.len()));
         for metric in metrics {
