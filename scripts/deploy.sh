@@ -188,6 +188,10 @@ deploy() {
                 say "first the secrets of new sources: a task that runs is not to stop for one that cannot start"
                 mapfile -t targets <<<"$new"
                 apply_with "" "${targets[@]}"
+                # What was aimed at is made, but its outputs are not.
+                tf apply -refresh-only -input=false -no-color -auto-approve -var-file="env/$env.tfvars" -var=streamer_image= >"$work/refresh.log" 2>&1 ||
+                    { cat "$work/refresh.log" >&2 && exit 1; }
+                tf output -json >"$work/outputs.json"
             fi
         fi
         make_author_key
