@@ -18,7 +18,8 @@ use birdsong_domain::window::FoldRules;
 use birdsong_embedded::MemoryLog;
 use birdsong_sources::live::{Change, Clock, Intake};
 use birdsong_streamer::cutter::CutRules;
-use birdsong_streamer::live::{self, Aside, Board, Feeder, Pipe};
+use birdsong_streamer::live::{self, Aside, Board, Feeder, Memory, Pipe};
+use birdsong_streamer::originals::Originals;
 use birdsong_streamer::outbox::{Outbox, OutboxLimits};
 use birdsong_streamer::quarantine::Quarantined;
 use birdsong_testkit::{MemoryStore, NoSettings};
@@ -100,6 +101,7 @@ impl Source {
                 point: None,
                 place: None,
                 rule_tags: vec![],
+                repost_of: None,
             };
             self.feeder.post(&post);
             self.feeder.flush(None).await;
@@ -130,8 +132,10 @@ async fn each_window_says_what_is_missing_and_why() {
     let spool = tempfile::tempdir().unwrap();
     let limits = OutboxLimits { memory_bytes: 2000, spool_bytes: 90_000 };
     let outbox = Outbox::open(Some(spool.path().into()), limits).unwrap();
-    let start = live::start(&*log, &NoSettings, "test", &outbox, 10_000, START_MS).await.unwrap();
-    let (feeder, inbox) = live::feeder("test", &regions, &clock, &Arc::new(Board::default()));
+    let start = live::start(&*log, &NoSettings, "test", &outbox, Memory { posts: 10_000, originals: 0 }, START_MS)
+        .await
+        .unwrap();
+    let (feeder, inbox) = live::feeder("test", &regions, &clock, &Arc::new(Board::default()), Originals::default());
     let pipe = Pipe {
         source: "test".into(),
         run: "run".into(),

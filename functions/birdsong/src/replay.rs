@@ -26,6 +26,7 @@ use birdsong_embedded::{SqliteLog, SqliteStore};
 use birdsong_sources::archive::{self, Chunk, Chunks, Line};
 use birdsong_streamer::cutter::{CutFrame, CutRules, Cutter, Origin};
 use birdsong_streamer::live::learn_sent;
+use birdsong_streamer::originals::Originals;
 use birdsong_streamer::prepare::{Batch, Lanes};
 use birdsong_streamer::quarantine::Quarantined;
 use birdsong_streamer::recent::Recent;
@@ -123,7 +124,7 @@ pub(crate) fn replay(args: ReplayArgs) -> Result<ExitCode> {
             let (log, settings) = runtime.block_on(args.cloud.connect())?;
             let rules = runtime.block_on(data::fold_rules(&settings, args.count.window))?;
             runtime.block_on(data::publish_regions(&settings, &regions))?;
-            runtime.block_on(learn_sent(&log, None, &mut recent, |records| {
+            runtime.block_on(learn_sent(&log, None, &mut recent, &mut Originals::default(), |records| {
                 if records.is_multiple_of(1000) {
                     eprintln!("reading what the stream has already: {records} records …");
                 }
@@ -140,7 +141,7 @@ pub(crate) fn replay(args: ReplayArgs) -> Result<ExitCode> {
     let earlier = Folded::default();
     earlier.drain.store(true, Ordering::Release);
     runtime.block_on(follow(&machine, rules, &earlier))?;
-    runtime.block_on(learn_sent(&*machine.log, None, &mut recent, |_| ()))?;
+    runtime.block_on(learn_sent(&*machine.log, None, &mut recent, &mut Originals::default(), |_| ()))?;
     through(&args, &regions, rules, &*machine.log, Some(&machine), &runtime, Plan { recent, key, dir: Some(dir) })
 }
 

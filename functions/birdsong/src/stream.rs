@@ -17,7 +17,7 @@ use birdsong_embedded::{SqliteLog, SqliteStore};
 use birdsong_sources::demo::{self, Demo};
 use birdsong_sources::live::{Clock, Intake};
 use birdsong_streamer::cutter::{CutFrame, CutRules, Cutter, Origin};
-use birdsong_streamer::live::{self, Aside, Board, Ended, Pipe, Start};
+use birdsong_streamer::live::{self, Aside, Board, Ended, Memory, Pipe, Start};
 use birdsong_streamer::outbox::{Outbox, ResumePoint};
 use birdsong_streamer::prepare::{Batch, Lanes};
 use birdsong_streamer::recent::Recent;
@@ -33,6 +33,8 @@ use crate::{CountArgs, DataArgs, LogFormat, data, now_ms};
 
 /// Posts that a live stream remembers, to find repeated ones.
 const RECENT_POSTS: usize = 1 << 17;
+/// Posts of Bluesky, whose reposts come without words, that are remembered at least: 12 to 24 MB.
+const ORIGINALS: usize = 50_000;
 /// How long the log may take for the rest at the end; Fargate kills a task 60 s after it asked it to
 /// stop.
 const DRAIN: Duration = Duration::from_secs(20);
@@ -140,7 +142,9 @@ impl<L: PostLog + 'static, S: Settings + 'static> Streamer<L, S> {
         let clock: Clock = Arc::new(now_ms);
         let name = source.name();
         let outbox = self.outbox(&name)?;
-        let Some(mut start) = self.start(&name, &outbox).await? else { return Ok(Ended::default()) };
+        let originals = if matches!(source, Live::Bluesky(_)) { ORIGINALS } else { 0 };
+        let memory = Memory { posts: RECENT_POSTS, originals };
+        let Some(mut start) = self.start(&name, memory, &outbox).await? else { return Ok(Ended::default()) };
         let resume = start.point.resume.clone();
         let mut second = 0;
         if let Live::Demo(demo, backfill) = &source {
@@ -149,7 +153,8 @@ impl<L: PostLog + 'static, S: Settings + 'static> Streamer<L, S> {
             second = self.backfill(demo, second, &mut start.recent).await?;
         }
 
-        let (mut feeder, inbox) = live::feeder(&name, &self.regions, &clock, &self.board);
+        let originals = std::mem::take(&mut start.originals);
+        let (mut feeder, inbox) = live::feeder(&name, &self.regions, &clock, &self.board, originals);
         let pipe = self.pipe(&name, outbox, start, aside, &clock);
         let mut stop = self.stop.clone();
         let feeding = async move {
@@ -170,10 +175,10 @@ impl<L: PostLog + 'static, S: Settings + 'static> Streamer<L, S> {
     }
 
     /// Where a source goes on, as soon as log and settings can tell; `None` when told to stop before.
-    async fn start(&self, source: &str, outbox: &Outbox) -> Result<Option<Start>> {
+    async fn start(&self, source: &str, memory: Memory, outbox: &Outbox) -> Result<Option<Start>> {
         let (mut wait, mut stop) = (START_RETRY.0, self.stop.clone());
         loop {
-            let error = match live::start(&*self.log, &*self.settings, source, outbox, RECENT_POSTS, now_ms()).await {
+            let error = match live::start(&*self.log, &*self.settings, source, outbox, memory, now_ms()).await {
                 Ok(start) => return Ok(Some(start)),
                 Err(error) if error.is_retryable() => error,
                 Err(error) => return Err(error.into()),
@@ -555,10 +560,11 @@ mod tests {
             stop: stopped,
         };
         let outbox = streamer.outbox("test").unwrap();
-        assert!(streamer.start("test", &outbox).await.unwrap().is_some());
+        let memory = Memory { posts: 10, originals: 0 };
+        assert!(streamer.start("test", memory, &outbox).await.unwrap().is_some());
         assert!(streamer.board.states()[0].reason.as_ref().is_some_and(|reason| reason.contains("throttled")));
         streamer.settings.0.store(u32::MAX, Ordering::Relaxed);
-        let (start, _) = tokio::join!(streamer.start("test", &outbox), async {
+        let (start, _) = tokio::join!(streamer.start("test", memory, &outbox), async {
             tokio::time::sleep(Duration::from_secs(3600)).await;
             stop.send(true)
         });

@@ -28,6 +28,7 @@ fn posts() -> Vec<SourcePost<'static>> {
             point: Some(Point { lon: (n % 360) as f64 - 180.0, lat: 45.5 }),
             place: None,
             rule_tags: vec![],
+            repost_of: None,
         })
         .collect()
 }

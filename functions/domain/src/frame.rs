@@ -509,6 +509,7 @@ mod tests {
             point: None,
             place: None,
             rule_tags: vec![],
+            repost_of: None,
         };
         let mut line = Vec::new();
         put_line(&mut line, &source, Located::Rule, true);
@@ -605,6 +606,7 @@ mod tests {
                 point: None,
                 place: None,
                 rule_tags: vec![],
+                repost_of: None,
             };
             let mut line = vec![];
             put_line(&mut line, &source, Located::ALL[located], copy);

@@ -159,6 +159,8 @@ pub struct SourcePost<'a> {
     pub place: Option<GeoBox>,
     /// Tags of the source's rules that matched.
     pub rule_tags: Vec<Cow<'a, str>>,
+    /// Of a repost that comes without text, hashtags and language of the original: the original.
+    pub repost_of: Option<PostId>,
 }
 
 /// The host of a web address as it is counted: lower case, without user, port and `www.`; `None`

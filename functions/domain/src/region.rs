@@ -260,6 +260,12 @@ impl Regions {
         &self.list
     }
 
+    /// Index in [`Regions::list`] of the region with this id.
+    #[must_use]
+    pub fn index_of(&self, id: &str) -> Option<usize> {
+        self.by_id.get(id).copied()
+    }
+
     /// Fills `found` with the regions (index into [`Regions::list`]) that `post` belongs to and how
     /// that was decided; each region once, in index order.
     pub fn matching(&self, post: &SourcePost<'_>, found: &mut Vec<(usize, Located)>) {
@@ -454,6 +460,7 @@ languages = ["fr"]
             point: None,
             place: None,
             rule_tags: vec![],
+            repost_of: None,
         }
     }
 

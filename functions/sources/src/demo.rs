@@ -311,6 +311,7 @@ impl Demo {
             point: None,
             place: None,
             rule_tags: vec![],
+            repost_of: None,
         };
         if dice.chance(ELSEWHERE) && !profile.is_everything {
             post.hashtags.clear();

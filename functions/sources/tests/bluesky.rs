@@ -51,6 +51,25 @@ fn ids_are_of_the_repository_and_authors_are_hashed() {
 }
 
 #[test]
+fn a_repost_names_its_original() {
+    let original = |subject: Value| {
+        let record = json!({"subject": subject, "createdAt": "2026-05-23T05:41:07.318Z"});
+        let commit =
+            json!({"operation": "create", "collection": "app.bsky.feed.repost", "rkey": "3mmi", "record": record});
+        let message = json!({"did": "did:plc:a", "time_us": 1, "kind": "commit", "commit": commit}).to_string();
+        let mut found = None;
+        read_message(message.as_bytes(), &KEY, &mut |post| found = post.repost_of).unwrap();
+        found
+    };
+    let uri = |uri: &str| original(json!({"uri": uri, "cid": "bafyreinobody"}));
+    assert_eq!(uri("at://did:plc:b/app.bsky.feed.post/3mmj"), Some(PostId::text("bluesky", "did:plc:b/3mmj")));
+    for odd in ["at://did:plc:b/app.bsky.feed.generator/3mmj", "at://did:plc:b", "https://example.org/a/b/c", ""] {
+        assert_eq!(uri(odd), None, "{odd}");
+    }
+    assert_eq!((original(json!({})), original(Value::Null)), (None, None));
+}
+
+#[test]
 fn odd_messages_are_told_and_never_panic() {
     let deep = format!("{{\"commit\":{}", "[".repeat(200_000));
     let long = format!("{{\"did\":\"{}\"}}", "x".repeat(MAX_MESSAGE_BYTES));

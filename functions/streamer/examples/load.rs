@@ -18,7 +18,8 @@ use birdsong_sources::live::Clock;
 use birdsong_sources::x::api::Token;
 use birdsong_sources::x::{self, X};
 use birdsong_streamer::cutter::CutRules;
-use birdsong_streamer::live::{self, Aside, Board, Pipe};
+use birdsong_streamer::live::{self, Aside, Board, Memory, Pipe};
+use birdsong_streamer::originals::Originals;
 use birdsong_streamer::outbox::{Outbox, OutboxLimits};
 use birdsong_streamer::quarantine::Quarantined;
 use birdsong_testkit::NoSettings;
@@ -98,8 +99,10 @@ async fn load(address: &str, lines: u64) -> Result<(), AnyError> {
     let client = X::new(Network::new(false)?, regions.clone(), AuthorKey([7; 16]), options, clock())?;
     let (log, board) = (Arc::new(Counting::default()), Arc::new(Board::default()));
     let outbox = Outbox::open(None, OutboxLimits::default())?;
-    let start = live::start(&*log, &NoSettings, x::NAME, &outbox, REMEMBERED_POSTS, clock()()).await?;
-    let (mut feeder, inbox) = live::feeder(x::NAME, &regions, &clock(), &board);
+    let start =
+        live::start(&*log, &NoSettings, x::NAME, &outbox, Memory { posts: REMEMBERED_POSTS, originals: 0 }, clock()())
+            .await?;
+    let (mut feeder, inbox) = live::feeder(x::NAME, &regions, &clock(), &board, Originals::default());
     let pipe = Pipe {
         source: x::NAME.into(),
         run: "load".into(),

@@ -332,6 +332,7 @@ mod tests {
             point: None,
             place: None,
             rule_tags: vec![],
+            repost_of: None,
         }
     }
 

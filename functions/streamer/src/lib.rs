@@ -8,6 +8,7 @@
 
 pub mod cutter;
 pub mod live;
+pub mod originals;
 pub mod outbox;
 pub mod prepare;
 pub mod quarantine;

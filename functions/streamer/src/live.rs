@@ -19,6 +19,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::cutter::{CutFrame, CutRules, Cutter, Origin};
+use crate::originals::Originals;
 use crate::outbox::{Cut, Outbox, OutboxLimits, ResumePoint};
 use crate::prepare::{Batch, Lanes};
 use crate::quarantine::Quarantined;
@@ -36,6 +37,8 @@ const ASIDE_TRIES: u32 = 7;
 const RESUME_EVERY: Duration = Duration::from_secs(10);
 /// The log's clock, ours and the source's differ by less than this, in milliseconds.
 const CLOCK_MARGIN_MS: i64 = 60_000;
+/// How far back posts are learned whose reposts may come, in milliseconds.
+const ORIGINALS_MS: i64 = 10 * 60_000;
 /// Records read at a time when learning what was sent.
 const PAGE: usize = 256;
 
@@ -117,18 +120,21 @@ pub struct Feeder {
     clock: Clock,
     board: Arc<Board>,
     gathered: Gathered,
+    originals: Originals,
     unreadable: u64,
     was_connected: bool,
     out: mpsc::Sender<Gathered>,
 }
 
-/// A feeder for the source of this name, and what [`run`] takes from it.
+/// A feeder for the source of this name, and what [`run`] takes from it. `originals` are those of the
+/// start.
 #[must_use]
 pub fn feeder(
     source: &str,
     regions: &Arc<Regions>,
     clock: &Clock,
     board: &Arc<Board>,
+    originals: Originals,
 ) -> (Feeder, mpsc::Receiver<Gathered>) {
     let (out, inbox) = mpsc::channel(INBOX);
     board.tell(source, |_| ());
@@ -139,6 +145,7 @@ pub fn feeder(
         clock: clock.clone(),
         board: board.clone(),
         gathered: Gathered::default(),
+        originals,
         unreadable: 0,
         was_connected: false,
         out,
@@ -148,7 +155,7 @@ pub fn feeder(
 
 impl Intake for Feeder {
     fn post(&mut self, post: &SourcePost<'_>) {
-        self.gathered.batch.add(&self.regions, &self.lanes, post);
+        self.gathered.batch.add_with(&self.regions, &self.lanes, post, &mut self.originals);
     }
 
     fn notice(&mut self) {
@@ -282,14 +289,25 @@ pub struct Start {
     pub point: ResumePoint,
     /// Posts sent since.
     pub recent: Recent,
+    /// Posts whose reposts may come.
+    pub originals: Originals,
 }
 
 fn resume_key(source: &str) -> String {
     format!("resume:{source}")
 }
 
-/// Finds out where a source goes on, and remembers at least `capacity` of the posts that the log and
-/// the outbox have received since.
+/// How much is remembered of a source's posts.
+#[derive(Clone, Copy, Debug)]
+pub struct Memory {
+    /// Ids of posts at least, to find repeated ones.
+    pub posts: usize,
+    /// Posts at least that a repost without words may pass on; 0 for a source that has none of these.
+    pub originals: usize,
+}
+
+/// Finds out where a source goes on, and what is known of the posts that the log and the outbox have
+/// received since; of originals, ten minutes before that, too.
 ///
 /// # Errors
 /// When the settings cannot be read or written, or the log or the outbox's files not be read.
@@ -298,24 +316,29 @@ pub async fn start<L: PostLog, S: Settings>(
     settings: &S,
     source: &str,
     outbox: &Outbox,
-    capacity: usize,
+    memory: Memory,
     now_ms: i64,
 ) -> Result<Start, PortError> {
     let key = resume_key(source);
-    let mut start = Start { point: ResumePoint { resume: None, at_ms: now_ms }, recent: Recent::new(capacity) };
+    let mut start = Start {
+        point: ResumePoint { resume: None, at_ms: now_ms },
+        recent: Recent::new(memory.posts),
+        originals: Originals::new(source, memory.originals),
+    };
     match settings.setting(&key).await? {
         Some(text) => {
             let point: ResumePoint = serde_json::from_str(&text)
                 .map_err(|error| PortError::Corrupt { what: format!("setting {key}"), reason: error.to_string() })?;
-            let from_ms = point.at_ms.saturating_sub(CLOCK_MARGIN_MS);
-            learn_sent(log, Some(from_ms), &mut start.recent, |_| ()).await?;
+            let look_back_ms = CLOCK_MARGIN_MS + if start.originals.is_off() { 0 } else { ORIGINALS_MS };
+            let from_ms = point.at_ms.saturating_sub(look_back_ms);
+            learn_sent(log, Some(from_ms), &mut start.recent, &mut start.originals, |_| ()).await?;
             start.point = point;
         }
         // When this run crashes before it has a resume point, the next one learns what it sent.
         None => save_resume(settings, source, &start.point).await?,
     }
     let spooled = outbox
-        .learn(&mut start.recent)
+        .learn(&mut start.recent, &mut start.originals)
         .map_err(|error| PortError::Unavailable { what: "the spool folder", reason: error.to_string() })?;
     start.point = spooled.unwrap_or(start.point);
     Ok(start)
@@ -331,8 +354,8 @@ pub async fn save_resume<S: Settings>(settings: &S, source: &str, point: &Resume
     settings.set_setting(&resume_key(source), &text).await
 }
 
-/// Remembers the posts that the log received since `from_ms`, or all that it has. `told` hears how
-/// many records were read.
+/// Remembers the posts that the log received since `from_ms`, or all that it has, and in `originals`
+/// what they say of their reposts. `told` hears how many records were read.
 ///
 /// # Errors
 /// When the log cannot be read.
@@ -340,6 +363,7 @@ pub async fn learn_sent<L: PostLog>(
     log: &L,
     from_ms: Option<i64>,
     recent: &mut Recent,
+    originals: &mut Originals,
     told: impl Fn(u64),
 ) -> Result<(), PortError> {
     let (mut read, mut learner) = (0, Learner::default());
@@ -350,6 +374,7 @@ pub async fn learn_sent<L: PostLog>(
             let Some(last) = records.last() else { break };
             from = ReadFrom::After(last.sequence.clone());
             for frame in records.iter().filter_map(|record| frame::decode(&record.bytes).ok()) {
+                originals.learn(&frame);
                 learner.read(frame, recent);
             }
             read += records.len() as u64;

@@ -13,6 +13,7 @@ use birdsong_domain::ports::FrameRecord;
 use birdsong_domain::post::PostId;
 use serde::{Deserialize, Serialize};
 
+use crate::originals::Originals;
 use crate::recent::Recent;
 
 /// How much may wait.
@@ -141,7 +142,7 @@ impl Outbox {
     ///
     /// # Errors
     /// When a file cannot be read for another reason than damage.
-    pub fn learn(&self, recent: &mut Recent) -> io::Result<Option<ResumePoint>> {
+    pub fn learn(&self, recent: &mut Recent, originals: &mut Originals) -> io::Result<Option<ResumePoint>> {
         let mut newest = None;
         for file in &self.spooled {
             let cut = match read(&self.path(file.number)?) {
@@ -150,6 +151,7 @@ impl Outbox {
                 cut => cut?,
             };
             for frame in cut.records.iter().filter_map(|record| frame::decode(&record.bytes).ok()) {
+                originals.learn(&frame);
                 frame.posts.iter().for_each(|post| {
                     recent.insert(PostId(post.i));
                 });
@@ -451,6 +453,7 @@ mod tests {
             point: None,
             place: None,
             rule_tags: vec![],
+            repost_of: None,
         };
         let mut line = vec![];
         frame::put_line(&mut line, &post, Located::All, false);
@@ -499,7 +502,7 @@ mod tests {
         }
         let mut outbox = Outbox::open(Some(dir.path().into()), limits).unwrap();
         let mut recent = Recent::new(100);
-        assert_eq!(outbox.learn(&mut recent).unwrap(), Some(point(11)));
+        assert_eq!(outbox.learn(&mut recent, &mut Originals::default()).unwrap(), Some(point(11)));
         assert!((0..12).all(|n| !recent.insert(PostId::x(n))) && recent.insert(PostId::x(12)));
         assert_eq!(drain(&mut outbox), numbers(0..12));
     }

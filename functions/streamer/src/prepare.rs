@@ -4,6 +4,7 @@ use birdsong_domain::frame::{self, Lane};
 use birdsong_domain::post::{Located, PostId, SourcePost};
 use birdsong_domain::region::Regions;
 
+use crate::originals::Originals;
 use crate::quarantine::Quarantined;
 
 /// All lanes of a set of regions, numbered.
@@ -71,8 +72,38 @@ pub struct Batch {
 impl Batch {
     /// Matches one post and keeps its lines.
     pub fn add(&mut self, regions: &Regions, lanes: &Lanes, post: &SourcePost<'_>) {
-        self.newest_ms = self.newest_ms.max(Some(post.time_ms));
         regions.matching(post, &mut self.scratch);
+        self.keep(lanes, post);
+    }
+
+    /// The same with posts that are remembered: a repost that comes without words counts where its
+    /// original counted, too.
+    pub(crate) fn add_with(
+        &mut self,
+        regions: &Regions,
+        lanes: &Lanes,
+        post: &SourcePost<'_>,
+        originals: &mut Originals,
+    ) {
+        let Some((post, original)) = originals.whole(post) else {
+            self.add(regions, lanes, post);
+            let found = self.scratch.iter().map(|(region, located)| (&*regions.list()[*region].id, *located));
+            return originals.remember(post, found);
+        };
+        regions.matching(&post, &mut self.scratch);
+        for (id, located) in original {
+            // Regions may have changed since an earlier run.
+            let Some(region) = regions.index_of(id) else { continue };
+            if self.scratch.iter().all(|(found, _)| *found != region) {
+                self.scratch.push((region, located));
+            }
+        }
+        self.scratch.sort_unstable_by_key(|(region, _)| *region);
+        self.keep(lanes, &post);
+    }
+
+    fn keep(&mut self, lanes: &Lanes, post: &SourcePost<'_>) {
+        self.newest_ms = self.newest_ms.max(Some(post.time_ms));
         if self.scratch.is_empty() {
             self.filtered += 1;
             return;

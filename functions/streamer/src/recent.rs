@@ -93,7 +93,7 @@ impl Learner {
 /// large odd constant (2^64 / golden ratio) spreads them over the table. Ids made to collide can
 /// only slow the streamer that takes them.
 #[derive(Default)]
-struct IdHasher(u64);
+pub(crate) struct IdHasher(u64);
 
 impl Hasher for IdHasher {
     fn finish(&self) -> u64 {

@@ -43,6 +43,7 @@ pub(crate) fn frame(region: &str, counter: u64, cut_ms: i64, posts: usize) -> Ve
             point: None,
             place: None,
             rule_tags: vec![],
+            repost_of: None,
         };
         frame::put_line(&mut lines, &post, Located::Text, false);
     }

@@ -170,6 +170,7 @@ pub(super) fn post<'p>(status: &'p Status<'_>, key: &AuthorKey) -> Result<Source
             .filter_map(|rule| rule.tag.as_ref())
             .map(|tag| Cow::Borrowed(&*tag.0))
             .collect(),
+        repost_of: None,
     })
 }
 

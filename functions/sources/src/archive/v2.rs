@@ -346,6 +346,7 @@ pub(super) fn post<'p>(
             .and_then(|coordinates| point(coordinates, false)),
         place,
         rule_tags: rules.iter().filter_map(|rule| rule.tag.as_ref()).map(|tag| Cow::Borrowed(&*tag.0)).collect(),
+        repost_of: None,
     })
 }
 

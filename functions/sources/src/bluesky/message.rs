@@ -137,11 +137,32 @@ struct Link<'a> {
     uri: Option<Text<'a>>,
 }
 
+/// The record of a repost.
+#[derive(Deserialize)]
+struct Repost<'a> {
+    #[serde(borrow)]
+    subject: Option<Link<'a>>,
+}
+
+impl Repost<'_> {
+    /// The post that is passed on.
+    fn original(&self) -> Option<PostId> {
+        let uri = self.subject.as_ref()?.uri.as_ref()?.0.strip_prefix("at://")?;
+        let (did, rest) = uri.split_once('/')?;
+        let (POST, rkey) = rest.split_once('/')? else { return None };
+        Some(post_id(NAME, did, rkey))
+    }
+}
+
+fn post_id(space: &str, did: &str, rkey: &str) -> PostId {
+    PostId::text(space, &[did, "/", rkey].concat())
+}
+
 /// Reads one message and hands a new post or repost to `each`. `key` hashes the author.
 ///
 /// The time is the one at which the server saw the record, never `createdAt`, which the author's
 /// program makes up. Of up to three languages the first one counts. A repost has neither text, tags
-/// nor language: the stream does not repeat the original.
+/// nor language, but names its original: the stream does not repeat that.
 ///
 /// # Errors
 /// When the message is no JSON, too long, or lacks what a post must have.
@@ -184,12 +205,16 @@ pub fn read_message(
         Some(record) if !is_repost => json::read(record.as_raw_str().as_bytes())?,
         _ => Record::default(),
     };
+    let repost_of = match &commit.record {
+        Some(record) if is_repost => json::read::<Repost<'_>>(record.as_raw_str().as_bytes())?.original(),
+        _ => None,
+    };
     // The author's programs choose the keys, so a repost and a post may have the same one.
     let space = if is_repost { "bluesky-repost" } else { NAME };
     let embed = record.embed.as_ref();
     let (hashtags, mentions, hosts) = record.entities();
     each(&SourcePost {
-        id: PostId::text(space, &[&*did.0, "/", &*rkey.0].concat()),
+        id: post_id(space, &did.0, &rkey.0),
         time_ms: seen_us.div_euclid(1000),
         author: key.hash(NAME, &did.0),
         kind: Kind::of(is_repost, embed.is_some_and(Embed::is_quote), record.reply.is_some()),
@@ -201,6 +226,7 @@ pub fn read_message(
         point: None,
         place: None,
         rule_tags: vec![],
+        repost_of,
     });
     Ok(Event { time_us, what: What::Post })
 }

@@ -193,6 +193,7 @@ pub fn read_status(
         point: None,
         place: None,
         rule_tags: vec![],
+        repost_of: None,
     });
     Ok(Read { id, time_ms, is_post: true })
 }

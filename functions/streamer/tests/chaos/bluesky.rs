@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use birdsong_domain::frame::SlimPost;
-use birdsong_domain::post::AuthorKey;
+use birdsong_domain::post::{AuthorKey, Kind};
 use birdsong_domain::uniques::Uniques;
 use birdsong_domain::window::Aggregate;
 use birdsong_sources::bluesky::{Bluesky, NAME, Options};
@@ -67,6 +67,12 @@ async fn undisturbed(seed: u64, hours: u32) -> (Counted, Windows) {
     assert_eq!(server.told().cursors.len(), 1, "nothing disturbs");
     assert!(ledger.balances() && ledger == ended.ledger && ledger.quarantined == 0, "{ledger:?}");
     assert!(posts.len() > 4000 * hours as usize / 2, "{} posts", posts.len());
+    // They come without words, and count where their originals did.
+    for region in world.regions.list() {
+        let is_repost = |(key, posts): (&(String, _), &Vec<SlimPost>)| key.0 == region.id && posts[0].k == Kind::Repost;
+        let reposts = posts.iter().filter(|entry| is_repost(*entry)).count();
+        assert!(reposts > 50, "{reposts} reposts in {}", region.id);
+    }
     let windows = Windows::of(&world).await;
     // Else the order of the posts would not show.
     let is_sketched = |(_, aggregate): (_, &Aggregate)| matches!(aggregate.authors, Uniques::Sketch(_));

@@ -32,6 +32,7 @@ fn post(id: u64, now_ms: i64) -> SourcePost<'static> {
         point: None,
         place: None,
         rule_tags: vec![],
+        repost_of: None,
     }
 }
 

@@ -13,7 +13,7 @@ use birdsong_domain::region::Regions;
 use birdsong_domain::time::WindowSize;
 use birdsong_sources::live::{Clock, Intake, SourceError};
 use birdsong_streamer::cutter::CutRules;
-use birdsong_streamer::live::{self, Aside, Board, Ended, Feeder, Pipe};
+use birdsong_streamer::live::{self, Aside, Board, Ended, Feeder, Memory, Pipe};
 use birdsong_streamer::outbox::{Outbox, OutboxLimits};
 use birdsong_streamer::quarantine::Quarantined;
 use birdsong_testkit::fake::dice::Dice;
@@ -21,6 +21,9 @@ use tokio::time::{Instant, sleep, timeout};
 
 /// When every world begins, in milliseconds since 1970.
 pub(crate) const START_MS: i64 = 1_700_000_000_000;
+
+/// More than any test has posts.
+const MEMORY: Memory = Memory { posts: 100_000, originals: 100_000 };
 
 /// The seeds that a test tries: these of `BIRDSONG_SEEDS`, such as `1000..1100`, or else its own.
 pub(crate) fn seeds(own: impl IntoIterator<Item = u64>) -> Vec<u64> {
@@ -224,15 +227,17 @@ impl Life<'_> {
         let living = async {
             let outbox = Outbox::open(self.spool.map(Path::to_owned), self.limits).unwrap();
             // A settings table that is away makes the start fail, and the task is started again.
-            let start = loop {
-                match live::start(&**world, &**world, self.source, &outbox, 100_000, world.now_ms()).await {
+            let mut start = loop {
+                match live::start(&**world, &**world, self.source, &outbox, MEMORY, world.now_ms()).await {
                     Ok(start) => break start,
                     Err(error) => assert!(error.is_retryable(), "{error}"),
                 }
                 sleep(Duration::from_secs(1)).await;
             };
             let resume = start.point.resume.clone();
-            let (mut feeder, inbox) = live::feeder(self.source, &world.regions, &world.clock(), &world.board);
+            let originals = std::mem::take(&mut start.originals);
+            let (mut feeder, inbox) =
+                live::feeder(self.source, &world.regions, &world.clock(), &world.board, originals);
             let pipe = Pipe {
                 source: self.source.into(),
                 run: format!("{}{}", self.source, world.runs.fetch_add(1, Ordering::Relaxed)),

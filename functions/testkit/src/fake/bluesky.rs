@@ -175,13 +175,13 @@ impl Jetstream {
     /// collections.
     #[must_use]
     pub fn event(&self, n: u64, skew_us: i64, wanted: &[String]) -> Option<String> {
-        let dice = &mut Dice::of(&[self.script.seed, n, 2]);
+        let dice = &mut self.dice(n);
+        let did = did(dice);
         let is_over = self.script.posts_until.is_some_and(|end| n >= end);
         let time_us = self.time_us(n) + skew_us;
-        let did = did(dice);
         let now = rfc3339(time_us / 1000);
         let roll = if is_over { 90 + dice.below(10) } else { dice.below(100) };
-        let rkey = format!("3m{n:011}");
+        let rkey = rkey_of(n);
         let commit = |operation: &str, collection: &str, record: Option<Value>| {
             let mut commit =
                 json!({"rev": format!("3n{n:011}"), "operation": operation, "collection": collection, "rkey": rkey});
@@ -194,8 +194,11 @@ impl Jetstream {
         let (collection, commit) = match roll {
             0..50 => commit("create", POST, Some(post(dice, time_us))),
             50..65 => {
+                // One of the last events; when that was no new post, a post that nobody knows.
+                let original = n.saturating_sub(1 + dice.below(200));
+                let author = self::did(&mut self.dice(original));
                 let subject =
-                    json!({"uri": format!("at://{}/{POST}/3maaaaaaaaa22", self::did(dice)), "cid": "bafyreinobody"});
+                    json!({"uri": format!("at://{author}/{POST}/{}", rkey_of(original)), "cid": "bafyreinobody"});
                 commit(
                     "create",
                     REPOST,
@@ -227,6 +230,11 @@ impl Jetstream {
         };
         let is_wanted = wanted.is_empty() || wanted.contains(&collection);
         is_wanted.then(|| json!({"did": did, "time_us": time_us, "kind": "commit", "commit": commit}).to_string())
+    }
+
+    /// All that is by chance in event `n`; the author first.
+    fn dice(&self, n: u64) -> Dice {
+        Dice::of(&[self.script.seed, n, 2])
     }
 
     /// Takes connections for ever.
@@ -486,6 +494,10 @@ fn did(dice: &mut Dice) -> String {
     // Some write much, most little.
     let (range, author) = (1 + dice.below(2000), dice.below(2000));
     format!("did:plc:{:024}", author % range)
+}
+
+fn rkey_of(n: u64) -> String {
+    format!("3m{n:011}")
 }
 
 /// What an author's program says of the time: it may say anything.

@@ -1,0 +1,218 @@
+//! What is known of posts that may be reposted, in bounded memory. Bluesky sends a repost without the
+//! words of its original: it counts where the original counted.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
+
+use birdsong_domain::frame::Frame;
+use birdsong_domain::post::{Kind, Located, PostId, SourcePost};
+use serde::{Deserialize, Serialize};
+
+use crate::recent::IdHasher;
+
+/// Remembers at least the last `capacity` posts that some region took or that were reposted, and at most
+/// twice as many: two maps, of which the older is forgotten when the younger is full.
+#[derive(Debug, Default)]
+pub struct Originals {
+    source: String,
+    capacity: usize,
+    young: HashMap<PostId, Original, BuildHasherDefault<IdHasher>>,
+    old: HashMap<PostId, Original, BuildHasherDefault<IdHasher>>,
+    /// Ids of regions.
+    regions: Vec<String>,
+}
+
+/// What a post says of its reposts.
+#[derive(Debug)]
+struct Original {
+    /// Places in [`Originals::regions`], and how the region was decided.
+    regions: Box<[(u16, Located)]>,
+    /// [`Words`] in JSON, which is a third of their size in memory.
+    words: Box<[u8]>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Words<'a> {
+    #[serde(borrow)]
+    lang: Cow<'a, str>,
+    #[serde(borrow)]
+    hashtags: Vec<Cow<'a, str>>,
+}
+
+impl Originals {
+    /// For the posts of `source`. A `capacity` of 0 remembers nothing.
+    #[must_use]
+    pub fn new(source: &str, capacity: usize) -> Self {
+        Self { source: source.into(), capacity, ..Self::default() }
+    }
+
+    /// Nothing is remembered.
+    pub(crate) fn is_off(&self) -> bool {
+        self.capacity == 0
+    }
+
+    /// A repost of a post that is known, with language and hashtags of that, and the regions that took
+    /// it. What is asked for is kept longer.
+    pub(crate) fn whole<'s>(
+        &'s mut self,
+        repost: &SourcePost<'s>,
+    ) -> Option<(SourcePost<'s>, impl Iterator<Item = (&'s str, Located)>)> {
+        let id = repost.repost_of?;
+        if let Some(original) = self.old.remove(&id) {
+            self.put(id, original);
+        }
+        let original = self.young.get(&id)?;
+        let Words { lang, hashtags } = serde_json::from_slice(&original.words).ok()?;
+        let regions = original.regions.iter().map(|(n, located)| (&*self.regions[usize::from(*n)], *located));
+        Some((SourcePost { lang, hashtags, ..repost.clone() }, regions))
+    }
+
+    /// Remembers a post that these regions took.
+    pub(crate) fn remember<'r>(&mut self, post: &SourcePost<'_>, regions: impl Iterator<Item = (&'r str, Located)>) {
+        if self.is_off() || post.kind == Kind::Repost {
+            return;
+        }
+        let regions: Box<[_]> = regions.filter_map(|(id, located)| Some((self.number(id)?, located))).collect();
+        if !regions.is_empty() {
+            let words = Words { lang: Cow::Borrowed(&post.lang), hashtags: post.hashtags.clone() };
+            self.put(post.id, Original { regions, words: words.json() });
+        }
+    }
+
+    /// Remembers what an earlier run wrote into a frame.
+    pub(crate) fn learn(&mut self, frame: &Frame) {
+        if self.is_off() || frame.header.source != self.source {
+            return;
+        }
+        let Some(region) = self.number(&frame.header.lane.region) else { return };
+        for post in frame.posts.iter().filter(|post| post.k != Kind::Repost) {
+            let region = (region, post.l);
+            if let Some(known) = self.young.get_mut(&PostId(post.i)) {
+                if !known.regions.contains(&region) {
+                    known.regions = known.regions.iter().copied().chain([region]).collect();
+                }
+                continue;
+            }
+            let hashtags = post.h.iter().map(|tag| Cow::Borrowed(&**tag)).collect();
+            let words = Words { lang: Cow::Borrowed(&post.g), hashtags };
+            self.put(PostId(post.i), Original { regions: Box::new([region]), words: words.json() });
+        }
+    }
+
+    fn number(&mut self, region: &str) -> Option<u16> {
+        let n = self.regions.iter().position(|known| known == region).unwrap_or_else(|| {
+            self.regions.push(region.into());
+            self.regions.len() - 1
+        });
+        u16::try_from(n).ok()
+    }
+
+    fn put(&mut self, id: PostId, original: Original) {
+        if self.young.len() >= self.capacity {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.insert(id, original);
+    }
+}
+
+impl Words<'_> {
+    fn json(&self) -> Box<[u8]> {
+        serde_json::to_vec(self).unwrap_or_default().into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use birdsong_domain::frame;
+    use birdsong_domain::region::Regions;
+
+    use super::*;
+    use crate::prepare::{Batch, Lanes};
+
+    const REGIONS: &str = "[[region]]\nid = \"metro\"\nkeywords = [\"métro\"]\n\
+        [[region]]\nid = \"habs\"\nkeywords = [\"#GoHabsGo\"]\nlanguages = [\"fr\"]\n\
+        [[region]]\nid = \"french\"\nlanguages = [\"fr\"]\n";
+
+    fn post(id: u128, text: &'static str, hashtags: &[&'static str]) -> SourcePost<'static> {
+        SourcePost {
+            id: PostId(id),
+            time_ms: 1_700_000_000_000,
+            author: id as u64,
+            kind: Kind::Original,
+            lang: "fr".into(),
+            hashtags: hashtags.iter().map(|tag| (*tag).into()).collect(),
+            mentions: 0,
+            hosts: vec![],
+            text: text.into(),
+            point: None,
+            place: None,
+            rule_tags: vec![],
+            repost_of: None,
+        }
+    }
+
+    fn repost(id: u128, of: u128) -> SourcePost<'static> {
+        SourcePost { kind: Kind::Repost, lang: "".into(), repost_of: Some(PostId(of)), ..post(id, "", &[]) }
+    }
+
+    /// Region, kind, language, hashtags and way of each copy of the last post of a batch.
+    fn copies(regions: &Regions, originals: &mut Originals, post: &SourcePost<'_>) -> Vec<String> {
+        let (mut batch, lanes) = (Batch::default(), Lanes::new(regions));
+        batch.add_with(regions, &lanes, post, originals);
+        assert_eq!(batch.received(), 1);
+        let told = batch.copies.iter().map(|copy| {
+            let line = &batch.lines[copy.from as usize..copy.to as usize];
+            let post: frame::SlimPost = serde_json::from_slice(line).unwrap();
+            let region = &lanes.all()[copy.lane as usize].region;
+            format!("{region} {:?} {} {:?} {:?} {}", post.k, post.g, post.h, post.l, post.c)
+        });
+        told.collect()
+    }
+
+    #[test]
+    fn a_repost_without_words_counts_where_its_original_counted() {
+        let regions = Regions::parse("test", REGIONS).unwrap();
+        let mut originals = Originals::new("bluesky", 10);
+        let original = post(1, "Panne de métro", &["GoHabsGo", "stm"]);
+        let of_original = copies(&regions, &mut originals, &original);
+        assert_eq!(of_original.len(), 3, "{of_original:?}");
+        assert_eq!(
+            copies(&regions, &mut originals, &repost(2, 1)),
+            of_original.iter().map(|copy| copy.replace("Original", "Repost")).collect::<Vec<_>>()
+        );
+        // A repost of a repost, or of what nobody took or nobody knows, counts nowhere.
+        assert!(copies(&regions, &mut originals, &repost(3, 2)).is_empty());
+        let english = SourcePost { lang: "en".into(), ..post(4, "nothing", &[]) };
+        assert!(copies(&regions, &mut originals, &english).is_empty());
+        assert!(copies(&regions, &mut originals, &repost(5, 4)).is_empty());
+        let mut off = Originals::default();
+        copies(&regions, &mut off, &original);
+        assert!(copies(&regions, &mut off, &repost(6, 1)).is_empty());
+    }
+
+    #[test]
+    fn a_region_that_came_since_takes_a_repost_by_what_is_known() {
+        let before = Regions::parse("test", "[[region]]\nid = \"gone\"\nkeywords = [\"métro\"]\n").unwrap();
+        let now = Regions::parse("test", REGIONS).unwrap();
+        let mut originals = Originals::new("bluesky", 10);
+        copies(&before, &mut originals, &post(1, "métro", &["GoHabsGo"]));
+        let found = copies(&now, &mut originals, &repost(2, 1));
+        assert_eq!(found.iter().map(|copy| copy.split(' ').next().unwrap()).collect::<Vec<_>>(), ["habs", "french"]);
+    }
+
+    #[test]
+    fn memory_is_bounded_and_keeps_what_is_reposted() {
+        let regions = Regions::everything("all");
+        let mut originals = Originals::new("bluesky", 100);
+        let lanes = Lanes::new(&regions);
+        for id in 1..10_000 {
+            Batch::default().add_with(&regions, &lanes, &post(id, "", &[]), &mut originals);
+            assert!(originals.young.len() + originals.old.len() <= 200);
+            assert!(originals.whole(&repost(0, 1)).is_some(), "{id}");
+            let last = PostId(id.saturating_sub(98).max(1));
+            assert!(originals.young.contains_key(&last) || originals.old.contains_key(&last), "{id}");
+        }
+        assert!(originals.whole(&repost(0, 2)).is_none(), "long forgotten");
+    }
+}
