@@ -329,8 +329,7 @@ pub async fn start<L: PostLog, S: Settings>(
         Some(text) => {
             let point: ResumePoint = serde_json::from_str(&text)
                 .map_err(|error| PortError::Corrupt { what: format!("setting {key}"), reason: error.to_string() })?;
-            let look_back_ms = CLOCK_MARGIN_MS + if start.originals.is_off() { 0 } else { ORIGINALS_MS };
-            let from_ms = point.at_ms.saturating_sub(look_back_ms);
+            let from_ms = point.at_ms.saturating_sub(CLOCK_MARGIN_MS);
             learn_sent(log, Some(from_ms), &mut start.recent, &mut start.originals, |_| ()).await?;
             start.point = point;
         }
@@ -354,8 +353,9 @@ pub async fn save_resume<S: Settings>(settings: &S, source: &str, point: &Resume
     settings.set_setting(&resume_key(source), &text).await
 }
 
-/// Remembers the posts that the log received since `from_ms`, or all that it has, and in `originals`
-/// what they say of their reposts. `told` hears how many records were read.
+/// Remembers the posts that the log received since `from_ms`, or all that it has, and in `originals`,
+/// unless that is off, what they and those of ten minutes before say of their reposts. `told` hears how
+/// many records were read.
 ///
 /// # Errors
 /// When the log cannot be read.
@@ -367,15 +367,20 @@ pub async fn learn_sent<L: PostLog>(
     told: impl Fn(u64),
 ) -> Result<(), PortError> {
     let (mut read, mut learner) = (0, Learner::default());
+    let look_back_ms = if originals.is_off() { 0 } else { ORIGINALS_MS };
     for shard in log.shards().await? {
-        let mut from = from_ms.map_or(ReadFrom::Oldest, ReadFrom::Time);
+        let mut from = from_ms.map_or(ReadFrom::Oldest, |ms| ReadFrom::Time(ms.saturating_sub(look_back_ms)));
         loop {
             let records = log.read(&shard, &from, PAGE).await?;
             let Some(last) = records.last() else { break };
             from = ReadFrom::After(last.sequence.clone());
-            for frame in records.iter().filter_map(|record| frame::decode(&record.bytes).ok()) {
+            for record in &records {
+                let Ok(frame) = frame::decode(&record.bytes) else { continue };
                 originals.learn(&frame);
-                learner.read(frame, recent);
+                // Older ones would only push out what may be repeated.
+                if from_ms.is_none_or(|ms| record.arrived_ms >= ms) {
+                    learner.read(frame, recent);
+                }
             }
             read += records.len() as u64;
             told(read);
