@@ -82,7 +82,8 @@ case $action in
 up)
     mkdir -p "$run"
     build
-    use_endpoint "$(localstack/emulator.sh start "$emulator")"
+    started=$(localstack/emulator.sh start "$emulator") # by itself: else its failure would not end this
+    use_endpoint "$started"
     # A state of an emulator that was stopped describes nothing.
     if [[ ! -f $run/emulator.pid || $(cat "$run/emulator.pid") != "$(cat "localstack/.run/$emulator/pid")" ]]; then
         rm -rf "$run/terraform.tfstate" "$run/terraform.tfstate.backup" "$run/data"
