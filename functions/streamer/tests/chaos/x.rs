@@ -308,7 +308,7 @@ async fn every_delivered_post_is_in_the_log_once_and_in_the_windows_of_a_calm_da
     }
 }
 
-/// Half an hour and more of lives that mostly end with a crash.
+/// An hour of lives, most of them ended by a crash.
 async fn crashes_lose_only_what_is_told_and_count_nothing_twice(backfill_minutes: Option<u8>) {
     for seed in seeds([0, 1, 2, 1008]) {
         let what = format!("seed {seed}");
