@@ -2,25 +2,28 @@
 //! words of its original: it counts where the original counted.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
-use std::hash::BuildHasherDefault;
 
 use birdsong_domain::frame::Frame;
 use birdsong_domain::post::{Kind, Located, PostId, SourcePost};
 use serde::{Deserialize, Serialize};
 
-use crate::recent::IdHasher;
+use crate::recent::LastPosts;
 
 /// Remembers at least the last `capacity` posts that some region took or that were reposted, and at most
-/// twice as many: two maps, of which the older is forgotten when the younger is full.
-#[derive(Debug, Default)]
+/// twice as many.
+#[derive(Debug)]
 pub struct Originals {
     source: String,
-    capacity: usize,
-    young: HashMap<PostId, Original, BuildHasherDefault<IdHasher>>,
-    old: HashMap<PostId, Original, BuildHasherDefault<IdHasher>>,
+    posts: LastPosts<Original>,
     /// Ids of regions.
     regions: Vec<String>,
+}
+
+impl Default for Originals {
+    /// Remembers nothing.
+    fn default() -> Self {
+        Self::new("", 0)
+    }
 }
 
 /// What a post says of its reposts.
@@ -44,12 +47,12 @@ impl Originals {
     /// For the posts of `source`. A `capacity` of 0 remembers nothing.
     #[must_use]
     pub fn new(source: &str, capacity: usize) -> Self {
-        Self { source: source.into(), capacity, ..Self::default() }
+        Self { source: source.into(), posts: LastPosts::new(capacity), regions: vec![] }
     }
 
     /// Nothing is remembered.
     pub(crate) fn is_off(&self) -> bool {
-        self.capacity == 0
+        self.posts.capacity() == 0
     }
 
     /// A repost of a post that is known, with language and hashtags of that, and the regions that took
@@ -58,11 +61,7 @@ impl Originals {
         &'s mut self,
         repost: &SourcePost<'s>,
     ) -> Option<(SourcePost<'s>, impl Iterator<Item = (&'s str, Located)>)> {
-        let id = repost.repost_of?;
-        if let Some(original) = self.old.remove(&id) {
-            self.put(id, original);
-        }
-        let original = self.young.get(&id)?;
+        let original = self.posts.get(repost.repost_of?)?;
         let Words { lang, hashtags } = serde_json::from_slice(&original.words).ok()?;
         let regions = original.regions.iter().map(|(n, located)| (&*self.regions[usize::from(*n)], *located));
         Some((SourcePost { lang, hashtags, ..repost.clone() }, regions))
@@ -76,7 +75,7 @@ impl Originals {
         let regions: Box<[_]> = regions.filter_map(|(id, located)| Some((self.number(id)?, located))).collect();
         if !regions.is_empty() {
             let words = Words { lang: Cow::Borrowed(&post.lang), hashtags: post.hashtags.clone() };
-            self.put(post.id, Original { regions, words: words.json() });
+            self.posts.insert(post.id, Original { regions, words: words.json() });
         }
     }
 
@@ -88,7 +87,7 @@ impl Originals {
         let Some(region) = self.number(&frame.header.lane.region) else { return };
         for post in frame.posts.iter().filter(|post| post.k != Kind::Repost) {
             let region = (region, post.l);
-            if let Some(known) = self.young.get_mut(&PostId(post.i)) {
+            if let Some(known) = self.posts.get(PostId(post.i)) {
                 if !known.regions.contains(&region) {
                     known.regions = known.regions.iter().copied().chain([region]).collect();
                 }
@@ -96,7 +95,7 @@ impl Originals {
             }
             let hashtags = post.h.iter().map(|tag| Cow::Borrowed(&**tag)).collect();
             let words = Words { lang: Cow::Borrowed(&post.g), hashtags };
-            self.put(PostId(post.i), Original { regions: Box::new([region]), words: words.json() });
+            self.posts.insert(PostId(post.i), Original { regions: Box::new([region]), words: words.json() });
         }
     }
 
@@ -106,13 +105,6 @@ impl Originals {
             self.regions.len() - 1
         });
         u16::try_from(n).ok()
-    }
-
-    fn put(&mut self, id: PostId, original: Original) {
-        if self.young.len() >= self.capacity {
-            self.old = std::mem::take(&mut self.young);
-        }
-        self.young.insert(id, original);
     }
 }
 
@@ -202,16 +194,13 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_bounded_and_keeps_what_is_reposted() {
+    fn what_is_reposted_is_kept_and_others_are_forgotten() {
         let regions = Regions::everything("all");
         let mut originals = Originals::new("bluesky", 100);
         let lanes = Lanes::new(&regions);
         for id in 1..10_000 {
             Batch::default().add_with(&regions, &lanes, &post(id, "", &[]), &mut originals);
-            assert!(originals.young.len() + originals.old.len() <= 200);
             assert!(originals.whole(&repost(0, 1)).is_some(), "{id}");
-            let last = PostId(id.saturating_sub(98).max(1));
-            assert!(originals.young.contains_key(&last) || originals.old.contains_key(&last), "{id}");
         }
         assert!(originals.whole(&repost(0, 2)).is_none(), "long forgotten");
     }

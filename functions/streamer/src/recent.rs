@@ -1,18 +1,67 @@
 //! Which posts were sent already, in bounded memory.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::hash::{BuildHasherDefault, Hasher};
 
 use birdsong_domain::frame::{Frame, Lane, STREAM};
 use birdsong_domain::post::PostId;
 
-/// Remembers at least the last `capacity` posts and at most twice as many: two sets, of which the
-/// older is forgotten when the younger is full. 17 to 40 bytes a post.
+type ById<V> = HashMap<PostId, V, BuildHasherDefault<IdHasher>>;
+
+/// Remembers something of at least the last `capacity` posts and of at most twice as many: two maps, of
+/// which the older is forgotten when the younger is full. A post is in one of them at most.
+#[derive(Debug)]
+pub(crate) struct LastPosts<V> {
+    young: ById<V>,
+    old: ById<V>,
+    capacity: usize,
+}
+
+impl<V> LastPosts<V> {
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self { young: ById::default(), old: ById::default(), capacity }
+    }
+
+    pub(crate) fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Remembers a post; `false` when it is known, and stays as it is.
+    pub(crate) fn insert(&mut self, id: PostId, value: V) -> bool {
+        self.make_room();
+        if self.old.contains_key(&id) {
+            return false;
+        }
+        match self.young.entry(id) {
+            Entry::Occupied(_) => false,
+            Entry::Vacant(place) => {
+                place.insert(value);
+                true
+            }
+        }
+    }
+
+    /// What is known of a post, which counts among the last ones again.
+    pub(crate) fn get(&mut self, id: PostId) -> Option<&mut V> {
+        if let Some(value) = self.old.remove(&id) {
+            self.make_room();
+            self.young.insert(id, value);
+        }
+        self.young.get_mut(&id)
+    }
+
+    fn make_room(&mut self) {
+        if self.young.len() >= self.capacity {
+            self.old = std::mem::take(&mut self.young);
+        }
+    }
+}
+
+/// Remembers at least the last `capacity` posts and at most twice as many. 17 to 40 bytes a post.
 #[derive(Debug)]
 pub struct Recent {
-    young: HashSet<PostId, BuildHasherDefault<IdHasher>>,
-    old: HashSet<PostId, BuildHasherDefault<IdHasher>>,
-    capacity: usize,
+    last: LastPosts<()>,
     /// Posts of cuts that the log has in part, with the lanes that have them.
     partly: HashMap<PostId, Vec<Lane>>,
 }
@@ -21,18 +70,12 @@ impl Recent {
     /// Remembers at least `capacity` posts.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
-        Self { young: HashSet::default(), old: HashSet::default(), capacity: capacity.max(1), partly: HashMap::new() }
+        Self { last: LastPosts::new(capacity.max(1)), partly: HashMap::new() }
     }
 
     /// Remembers a post; `false` when it was known.
     pub fn insert(&mut self, id: PostId) -> bool {
-        if self.old.contains(&id) || !self.young.insert(id) {
-            return false;
-        }
-        if self.young.len() >= self.capacity {
-            self.old = std::mem::take(&mut self.young);
-        }
-        true
+        self.last.insert(id, ())
     }
 
     /// Lanes that have a post already although its cut is not whole in the log. Asked once.
@@ -93,7 +136,7 @@ impl Learner {
 /// large odd constant (2^64 / golden ratio) spreads them over the table. Ids made to collide can
 /// only slow the streamer that takes them.
 #[derive(Default)]
-pub(crate) struct IdHasher(u64);
+struct IdHasher(u64);
 
 impl Hasher for IdHasher {
     fn finish(&self) -> u64 {
@@ -123,8 +166,20 @@ mod tests {
             assert!(recent.insert(PostId::x(n)));
             assert!(!recent.insert(PostId::x(n)));
             assert!(!recent.insert(PostId::x(n.saturating_sub(999))), "{n}");
-            assert!(recent.young.len() + recent.old.len() <= 2000);
+            assert!(recent.last.young.len() + recent.last.old.len() <= 2000);
         }
         assert!(recent.insert(PostId::x(0)), "long forgotten");
+    }
+
+    #[test]
+    fn what_is_asked_for_is_known_longer() {
+        let mut last = LastPosts::new(100);
+        for n in 0..10_000 {
+            assert!(last.insert(PostId::x(n), n));
+            assert_eq!(last.get(PostId::x(0)), Some(&mut 0), "{n}");
+            assert!(!last.insert(PostId::x(n.saturating_sub(98)), 0), "{n}");
+            assert!(last.young.len() + last.old.len() <= 200);
+        }
+        assert_eq!(last.get(PostId::x(1)), None, "long forgotten");
     }
 }
