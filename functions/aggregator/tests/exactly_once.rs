@@ -24,6 +24,7 @@ fn record(n: u64, lane: u16, posts: &[(i64, u64)]) -> LogRecord {
         live: true,
         // Some say that their source was sampled.
         ledger: Ledger { received: n, unasked_permille: [0, 750, 0, 300][(n % 4) as usize], ..Ledger::default() },
+        ledgers: vec![],
     };
     let mut lines = Vec::new();
     for (t, a) in posts {

@@ -67,6 +67,7 @@ fn log(hidden: usize) -> ListLog {
                 frames: 0,
                 live: true,
                 ledger: Ledger::default(),
+                ledgers: vec![],
             };
             let post = SlimPost {
                 i: u128::from(n),

@@ -18,10 +18,11 @@ use birdsong_domain::window::FoldRules;
 use birdsong_embedded::MemoryLog;
 use birdsong_sources::live::{Change, Clock, Intake};
 use birdsong_streamer::cutter::CutRules;
-use birdsong_streamer::live::{self, Aside, Board, Feeder, Memory, Pipe};
+use birdsong_streamer::live::{self, Aside, Board, Feeder, Pipe};
 use birdsong_streamer::originals::Originals;
 use birdsong_streamer::outbox::{Outbox, OutboxLimits};
 use birdsong_streamer::quarantine::Quarantined;
+use birdsong_streamer::sent::{SentRules, SharedSent};
 use birdsong_testkit::{MemoryStore, NoSettings};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
@@ -132,9 +133,8 @@ async fn each_window_says_what_is_missing_and_why() {
     let spool = tempfile::tempdir().unwrap();
     let limits = OutboxLimits { memory_bytes: 2000, spool_bytes: 90_000 };
     let outbox = Outbox::open(Some(spool.path().into()), limits).unwrap();
-    let start = live::start(&*log, &NoSettings, "test", &outbox, Memory { posts: 10_000, originals: 0 }, START_MS)
-        .await
-        .unwrap();
+    let sent = SharedSent::new(SentRules::live(spool.path().into()));
+    let start = live::start(&*log, &NoSettings, "test", &outbox, &sent, 0, START_MS).await.unwrap();
     let (feeder, inbox) = live::feeder("test", &regions, &clock, &Arc::new(Board::default()), Originals::default());
     let pipe = Pipe {
         source: "test".into(),
@@ -147,6 +147,7 @@ async fn each_window_says_what_is_missing_and_why() {
         aside: Nowhere,
         outbox,
         start,
+        sent,
         board: Arc::default(),
         clock: clock.clone(),
         jitter: || 0.5,

@@ -50,6 +50,7 @@ async fn put(store: &MemoryStore, lane: Lane, window: i64, authors: std::ops::Ra
         frames: 0,
         live: true,
         ledger,
+        ledgers: vec![],
     };
     let mut aggregate = Aggregate::default();
     aggregate.fold(FoldRules::default(), WindowStart(window), &Frame { header, posts });

@@ -15,7 +15,7 @@ use birdsong_embedded::MemoryWindows;
 use birdsong_sources::demo::Demo;
 use birdsong_streamer::cutter::{CutFrame, CutRules, Cutter, Origin};
 use birdsong_streamer::prepare::{Batch, Lanes};
-use birdsong_streamer::recent::Recent;
+use birdsong_streamer::sent::{SentRules, SharedSent};
 use clap::Args;
 
 use crate::{CountArgs, data, parse_secs};
@@ -209,7 +209,8 @@ fn simulate(rate: u32, regions: &Regions, rules: FoldRules, batching_secs: u64) 
     let lanes = Lanes::new(regions);
     let begin_ms = BEGIN_SECS * 1000;
     let origin = Origin { source: "cost".into(), run: "cost".into(), live: true, connected_ms: begin_ms };
-    let mut cutter = Cutter::new(origin, CutRules::default(), rules.size, lanes.clone(), Recent::new(1 << 16));
+    let sent = SharedSent::new(SentRules::archive(None));
+    let mut cutter = Cutter::new(origin, CutRules::default(), rules.size, lanes.clone(), sent);
     let store = Arc::new(Charged::default());
     let mut aggregator = Aggregator::new(store.clone(), rules, 512);
     let mut measured = Measured::default();
@@ -234,7 +235,7 @@ fn simulate(rate: u32, regions: &Regions, rules: FoldRules, batching_secs: u64) 
         let now_ms = begin_ms + (second + 1) * 1000;
         let mut frames: Vec<CutFrame> = vec![];
         if let Some(batch) = batches.pop_front() {
-            cutter.take(&batch, now_ms, &mut frames);
+            cutter.take(&batch, now_ms, &mut frames)?;
         }
         cutter.tick(now_ms, &mut frames);
         for frame in frames {

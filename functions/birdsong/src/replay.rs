@@ -25,12 +25,11 @@ use birdsong_domain::window::FoldRules;
 use birdsong_embedded::{SqliteLog, SqliteStore};
 use birdsong_sources::archive::{self, Chunk, Chunks, Line};
 use birdsong_streamer::cutter::{CutFrame, CutRules, Cutter, Origin};
-use birdsong_streamer::live::learn_sent;
-use birdsong_streamer::originals::Originals;
+use birdsong_streamer::live::learn_all;
 use birdsong_streamer::prepare::{Batch, Lanes};
 use birdsong_streamer::quarantine::Quarantined;
-use birdsong_streamer::recent::Recent;
 use birdsong_streamer::send::send_all;
+use birdsong_streamer::sent::{SentRules, SharedSent};
 use clap::Args;
 
 use crate::cloud::{CloudArgs, Target};
@@ -41,8 +40,6 @@ use crate::{CountArgs, DataArgs, data, now_ms};
 const CHUNK_BYTES: usize = 512 << 10;
 /// At a chosen speed chunks are small, so that posts come one by one rather than in heaps.
 const PACED_CHUNK_BYTES: usize = 8 << 10;
-/// Posts remembered to find repeated ones: at least this many, at most twice.
-const RECENT_POSTS: usize = 1 << 20;
 /// Compressed frames that may wait for the fold in memory.
 const MEMORY_LOG_BYTES: usize = 32 << 20;
 /// Longest table that is printed whole.
@@ -109,13 +106,14 @@ pub(crate) fn replay(args: ReplayArgs) -> Result<ExitCode> {
         let size = args.count.window.unwrap_or(birdsong_domain::time::WindowSize::FIVE_MINUTES);
         let rules = FoldRules { size, ..FoldRules::default() };
         let machine = Memory::new(MEMORY_LOG_BYTES);
-        let plan = Plan { recent: Recent::new(RECENT_POSTS), key: data::random_key(), dir: None };
+        let sent = SharedSent::new(SentRules::archive(None));
+        let plan = Plan { sent, key: data::random_key(), dir: None };
         return through(&args, &regions, rules, &*machine.log().clone(), Some(&machine), &runtime, plan);
     }
     let dir = &args.data.data;
     let _lock = data::lock(dir)?;
     let key = data::author_key(dir)?;
-    let mut recent = Recent::new(RECENT_POSTS);
+    let sent = SharedSent::new(SentRules::archive(Some(dir.clone())));
     if args.to == Target::Kinesis {
         #[cfg(not(feature = "aws"))]
         crate::cloud::missing()?;
@@ -124,12 +122,8 @@ pub(crate) fn replay(args: ReplayArgs) -> Result<ExitCode> {
             let (log, settings) = runtime.block_on(args.cloud.connect())?;
             let rules = runtime.block_on(data::fold_rules(&settings, args.count.window))?;
             runtime.block_on(data::publish_regions(&settings, &regions))?;
-            runtime.block_on(learn_sent(&log, None, &mut recent, &mut Originals::default(), |records| {
-                if records.is_multiple_of(1000) {
-                    eprintln!("reading what the stream has already: {records} records …");
-                }
-            }))?;
-            let plan = Plan { recent, key, dir: Some(dir) };
+            runtime.block_on(learn_all(&log, &sent, now_ms(), progress("the stream")))?;
+            let plan = Plan { sent, key, dir: Some(dir) };
             return through(&args, &regions, rules, &log, None::<&Disk>, &runtime, plan);
         }
     }
@@ -141,12 +135,23 @@ pub(crate) fn replay(args: ReplayArgs) -> Result<ExitCode> {
     let earlier = Folded::default();
     earlier.drain.store(true, Ordering::Release);
     runtime.block_on(follow(&machine, rules, &earlier))?;
-    runtime.block_on(learn_sent(&*machine.log, None, &mut recent, &mut Originals::default(), |_| ()))?;
-    through(&args, &regions, rules, &*machine.log, Some(&machine), &runtime, Plan { recent, key, dir: Some(dir) })
+    runtime.block_on(learn_all(&*machine.log, &sent, now_ms(), progress("the log")))?;
+    through(&args, &regions, rules, &*machine.log, Some(&machine), &runtime, Plan { sent, key, dir: Some(dir) })
+}
+
+/// Reports now and then how far a log was read, since a long one takes seconds.
+fn progress(what: &str) -> impl Fn(u64) {
+    let reported = std::cell::Cell::new(Instant::now());
+    move |records| {
+        if reported.get().elapsed() >= Duration::from_secs(2) {
+            reported.set(Instant::now());
+            eprintln!("reading which posts {what} has already: {records} records …");
+        }
+    }
 }
 
 struct Plan<'a> {
-    recent: Recent,
+    sent: SharedSent,
     key: AuthorKey,
     dir: Option<&'a Path>,
 }
@@ -174,7 +179,7 @@ fn through<L: PostLog, M: Machine>(
     let run = data::run_id();
     let lanes = Lanes::new(regions);
     let origin = Origin { source: "replay".into(), run: run.clone(), live: false, connected_ms: now_ms() };
-    let mut cutter = Cutter::new(origin, CutRules::default(), rules.size, lanes.clone(), plan.recent);
+    let mut cutter = Cutter::new(origin, CutRules::default(), rules.size, lanes.clone(), plan.sent);
     let mut quarantine = data::Quarantine::new(plan.dir, &run);
     let folded = Folded::default();
     let is_stopped = AtomicBool::new(false);
@@ -373,7 +378,9 @@ fn order(
             quarantine.keep_now(unreadable).context("lines that cannot be read cannot be put aside")?;
             let room = TOLD_UNREADABLE - told.unreadable.len();
             told.unreadable.extend(unreadable.iter().take(room).cloned());
-            cutter.take(&parsed.batch, now_ms(), &mut frames);
+            cutter
+                .take(&parsed.batch, now_ms(), &mut frames)
+                .context("the index of posts that were sent cannot be read")?;
             if speed != Speed::Max {
                 cutter.cut(now_ms(), &mut frames);
             }

@@ -11,6 +11,7 @@ use birdsong_api::Api;
 use birdsong_embedded::{SqliteLog, SqliteStore};
 use birdsong_sources::live::Clock;
 use birdsong_streamer::live::Board;
+use birdsong_streamer::sent::{SentRules, SharedSent};
 use clap::Args;
 
 use crate::machine::{Disk, Folded, follow};
@@ -88,6 +89,7 @@ async fn work(args: RunArgs) -> Result<ExitCode> {
             log,
             settings: store.clone(),
             spool: dir.join("spool"),
+            sent: SharedSent::new(SentRules::live(dir.to_owned())),
             board: board.clone(),
             stop: stopping,
         };

@@ -17,11 +17,11 @@ use birdsong_embedded::{SqliteLog, SqliteStore};
 use birdsong_sources::demo::{self, Demo};
 use birdsong_sources::live::{Clock, Intake};
 use birdsong_streamer::cutter::{CutFrame, CutRules, Cutter, Origin};
-use birdsong_streamer::live::{self, Aside, Board, Ended, Memory, Pipe, Start};
+use birdsong_streamer::live::{self, Aside, Board, Ended, Pipe, Start};
 use birdsong_streamer::outbox::{Outbox, ResumePoint};
 use birdsong_streamer::prepare::{Batch, Lanes};
-use birdsong_streamer::recent::Recent;
 use birdsong_streamer::send::send_all;
+use birdsong_streamer::sent::{SentRules, SharedSent};
 use clap::Args;
 use serde_json::json;
 use tokio::sync::watch;
@@ -31,8 +31,6 @@ use crate::cloud::{CloudArgs, Target};
 use crate::source::{Live, SourceArgs};
 use crate::{CountArgs, DataArgs, LogFormat, data, now_ms};
 
-/// Posts that a live stream remembers, to find repeated ones.
-const RECENT_POSTS: usize = 1 << 17;
 /// Posts of Bluesky, whose reposts come without words, that are remembered at least: 12 to 24 MB.
 const ORIGINALS: usize = 50_000;
 /// How long the log may take for the rest at the end; Fargate kills a task 60 s after it asked it to
@@ -84,6 +82,8 @@ pub(crate) struct Streamer<L, S> {
     pub(crate) settings: Arc<S>,
     /// Folder of frames that wait for the log.
     pub(crate) spool: PathBuf,
+    /// The posts that the log has, by any source.
+    pub(crate) sent: SharedSent,
     pub(crate) board: Arc<Board>,
     /// True when it is time to stop.
     pub(crate) stop: watch::Receiver<bool>,
@@ -143,14 +143,13 @@ impl<L: PostLog + 'static, S: Settings + 'static> Streamer<L, S> {
         let name = source.name();
         let outbox = self.outbox(&name)?;
         let originals = if matches!(source, Live::Bluesky(_)) { ORIGINALS } else { 0 };
-        let memory = Memory { posts: RECENT_POSTS, originals };
-        let Some(mut start) = self.start(&name, memory, &outbox).await? else { return Ok(Ended::default()) };
+        let Some(mut start) = self.start(&name, originals, &outbox).await? else { return Ok(Ended::default()) };
         let resume = start.point.resume.clone();
         let mut second = 0;
         if let Live::Demo(demo, backfill) = &source {
             second = resume.as_ref().and_then(|text| text.parse().ok()).unwrap_or(i64::MIN);
             second = second.max(now_ms().div_euclid(1000) - i64::try_from(*backfill).unwrap_or(i64::MAX));
-            second = self.backfill(demo, second, &mut start.recent).await?;
+            second = self.backfill(demo, second).await?;
         }
 
         let originals = std::mem::take(&mut start.originals);
@@ -175,10 +174,11 @@ impl<L: PostLog + 'static, S: Settings + 'static> Streamer<L, S> {
     }
 
     /// Where a source goes on, as soon as log and settings can tell; `None` when told to stop before.
-    async fn start(&self, source: &str, memory: Memory, outbox: &Outbox) -> Result<Option<Start>> {
+    async fn start(&self, source: &str, originals: usize, outbox: &Outbox) -> Result<Option<Start>> {
         let (mut wait, mut stop) = (START_RETRY.0, self.stop.clone());
         loop {
-            let error = match live::start(&*self.log, &*self.settings, source, outbox, memory, now_ms()).await {
+            let start = live::start(&*self.log, &*self.settings, source, outbox, &self.sent, originals, now_ms());
+            let error = match start.await {
                 Ok(start) => return Ok(Some(start)),
                 Err(error) if error.is_retryable() => error,
                 Err(error) => return Err(error.into()),
@@ -218,6 +218,7 @@ impl<L: PostLog + 'static, S: Settings + 'static> Streamer<L, S> {
             aside,
             outbox,
             start,
+            sent: self.sent.clone(),
             board: self.board.clone(),
             clock: clock.clone(),
             jitter: rand::random::<f64>,
@@ -227,16 +228,10 @@ impl<L: PostLog + 'static, S: Settings + 'static> Streamer<L, S> {
 
     /// Sends the demo's posts from `second` on until now, as an archive: nothing of it is late, and it
     /// says nothing about lag. Gives the first second that is left.
-    async fn backfill(&self, demo: &Demo, first: i64, recent: &mut Recent) -> Result<i64> {
+    async fn backfill(&self, demo: &Demo, first: i64) -> Result<i64> {
         let origin = Origin { source: demo::NAME.into(), run: data::run_id(), live: false, connected_ms: now_ms() };
         let lanes = Lanes::new(&self.regions);
-        let mut past = Cutter::new(
-            origin,
-            CutRules::default(),
-            self.rules.size,
-            lanes.clone(),
-            std::mem::replace(recent, Recent::new(1)),
-        );
+        let mut past = Cutter::new(origin, CutRules::default(), self.rules.size, lanes.clone(), self.sent.clone());
         self.board.tell(demo::NAME, |state| state.state = "backfill".into());
         let (mut frames, mut second) = (vec![], first);
         let mut now_second = now_ms().div_euclid(1000);
@@ -248,7 +243,7 @@ impl<L: PostLog + 'static, S: Settings + 'static> Streamer<L, S> {
             for second in second..end {
                 demo.second(second, &mut |post| batch.add(&self.regions, &lanes, post));
             }
-            past.take(&batch, now_ms(), &mut frames);
+            past.take(&batch, now_ms(), &mut frames)?;
             past.cut(now_ms(), &mut frames);
             second = end;
             if frames.len() >= 64 || second >= now_second {
@@ -263,7 +258,6 @@ impl<L: PostLog + 'static, S: Settings + 'static> Streamer<L, S> {
         if made_up.sent > 0 {
             tracing::info!("demo: filled {} posts since {}", made_up.sent, rfc3339(first * 1000));
         }
-        *recent = past.into_recent();
         Ok(second)
     }
 
@@ -361,7 +355,9 @@ where
         Target::Kinesis => args.cloud.stream.clone().unwrap_or_default(),
     };
     tracing::info!(to, regions = regions.list().len(), window_secs = rules.size.secs(), "streaming");
-    let streamer = Streamer { regions, rules, log, settings: settings.clone(), spool, board: board.clone(), stop };
+    let sent = SharedSent::new(SentRules::live(args.data.data.clone()));
+    let streamer =
+        Streamer { regions, rules, log, settings: settings.clone(), spool, sent, board: board.clone(), stop };
     let ended = streamer.run(sources).await;
     telling.abort();
     for standing in board.standings() {
@@ -556,15 +552,15 @@ mod tests {
             log: Arc::new(MemoryLog::new(1 << 20)),
             settings: Arc::new(Away(AtomicU32::new(20))),
             spool: folder.path().into(),
+            sent: SharedSent::new(SentRules::live(folder.path().into())),
             board: Arc::new(Board::default()),
             stop: stopped,
         };
         let outbox = streamer.outbox("test").unwrap();
-        let memory = Memory { posts: 10, originals: 0 };
-        assert!(streamer.start("test", memory, &outbox).await.unwrap().is_some());
+        assert!(streamer.start("test", 0, &outbox).await.unwrap().is_some());
         assert!(streamer.board.states()[0].reason.as_ref().is_some_and(|reason| reason.contains("throttled")));
         streamer.settings.0.store(u32::MAX, Ordering::Relaxed);
-        let (start, _) = tokio::join!(streamer.start("test", memory, &outbox), async {
+        let (start, _) = tokio::join!(streamer.start("test", 0, &outbox), async {
             tokio::time::sleep(Duration::from_secs(3600)).await;
             stop.send(true)
         });

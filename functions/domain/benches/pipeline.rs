@@ -51,6 +51,7 @@ fn header() -> FrameHeader {
         frames: 0,
         live: false,
         ledger: Ledger::default(),
+        ledgers: vec![],
     }
 }
 

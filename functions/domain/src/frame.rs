@@ -149,6 +149,17 @@ pub struct FrameHeader {
     /// What happened since the run's last frame with a ledger; only on frames of [`STREAM`].
     #[serde(default, skip_serializing_if = "Ledger::is_empty")]
     pub ledger: Ledger,
+    /// The same of an archive, whose lines are of any time: what happened, by the start of the window that it
+    /// belongs to, in milliseconds. It takes the place of `ledger`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ledgers: Vec<(i64, Ledger)>,
+}
+
+impl FrameHeader {
+    /// The ledgers of this frame, each with a time in its window, in milliseconds.
+    pub fn ledgers(&self) -> impl Iterator<Item = (i64, &Ledger)> {
+        std::iter::once((self.cut_ms, &self.ledger)).chain(self.ledgers.iter().map(|(at_ms, ledger)| (*at_ms, ledger)))
+    }
 }
 
 /// One post in a frame. Text, handles and coordinates are gone (rule 6).
@@ -259,6 +270,19 @@ pub fn put_line(out: &mut Vec<u8>, post: &SourcePost<'_>, located: Located, is_c
     }
     texts(out, b",\"u\":[", &post.hosts);
     out.extend_from_slice(b"}\n");
+}
+
+/// Appends a line that [`put_line`] wrote, as that of the first copy of its post.
+pub fn put_first_copy(out: &mut Vec<u8>, line: &[u8]) {
+    const COPY: &[u8] = b",\"c\":true";
+    // No text of a line can hold the mark: a quotation mark in a text has a backslash before it.
+    match memchr::memmem::find(line, COPY) {
+        Some(at) => {
+            out.extend_from_slice(&line[..at]);
+            out.extend_from_slice(&line[at + COPY.len()..]);
+        }
+        None => out.extend_from_slice(line),
+    }
 }
 
 /// Reads a line exactly as [`put_line`] writes it when no text in it needs an escape; `None` for
@@ -459,6 +483,7 @@ mod tests {
             frames: 0,
             live: true,
             ledger: Ledger { received: 3, sent: 2, filtered: 1, ..Ledger::default() },
+            ledgers: vec![],
         }
     }
 
@@ -474,6 +499,21 @@ mod tests {
             h: vec!["Montréal".into(), "\n\"".into()],
             m: 2,
             u: vec!["example.org".into()],
+        }
+    }
+
+    #[test]
+    fn a_copy_becomes_the_first_one_and_nothing_else_changes() {
+        let mut text = post();
+        text.h = vec![",\"c\":true".into(), "x".into()];
+        for copy in [post(), text] {
+            let (mut of_copy, mut first) = (lines(&[copy.clone()]), vec![]);
+            put_first_copy(&mut first, &of_copy);
+            assert_eq!(first, lines(&[SlimPost { c: false, ..copy }]));
+            of_copy.clone_from(&first);
+            first.clear();
+            put_first_copy(&mut first, &of_copy);
+            assert_eq!(first, of_copy);
         }
     }
 

@@ -97,8 +97,8 @@ impl Aggregate {
         self.kinds.iter().sum()
     }
 
-    /// Folds those posts of `frame` that lie in `window`, and, when the frame was cut in this
-    /// window, its heartbeat and ledger. A frame whose run and number were folded before changes
+    /// Folds those posts and ledgers of `frame` that lie in `window`, and, when the frame was cut in it, its
+    /// heartbeat. A frame whose run and number were folded before changes
     /// nothing.
     pub fn fold(&mut self, rules: FoldRules, window: WindowStart, frame: &Frame) {
         let header = &frame.header;
@@ -107,8 +107,10 @@ impl Aggregate {
         }
         let end_ms = window.0 + rules.size.ms();
         let is_late = header.live && header.cut_ms >= end_ms + rules.lateness_ms;
-        if rules.size.start_of(header.cut_ms) == window {
-            self.ledger.add(&header.ledger);
+        for (at_ms, ledger) in header.ledgers() {
+            if rules.size.start_of(at_ms) == window {
+                self.ledger.add(ledger);
+            }
         }
         self.frames += 1;
         self.per_minute.resize(rules.size.minutes(), 0);
@@ -278,10 +280,11 @@ fn merge_top(ours: &mut Option<TopK>, theirs: Option<&TopK>, capacity: usize) {
     }
 }
 
-/// The windows that a frame touches, in order: those of its posts, and the one in which it was cut.
+/// The windows that a frame touches, in order: those of its posts and its ledgers, and the one in which it was
+/// cut.
 #[must_use]
 pub fn touched(rules: FoldRules, frame: &Frame) -> Vec<WindowStart> {
-    let mut windows = vec![rules.size.start_of(frame.header.cut_ms)];
+    let mut windows: Vec<_> = frame.header.ledgers().map(|(at_ms, _)| rules.size.start_of(at_ms)).collect();
     for post in &frame.posts {
         let window = rules.size.start_of(post.t);
         if windows.last() != Some(&window) {
@@ -364,6 +367,7 @@ mod tests {
             frames: 0,
             live,
             ledger: Ledger { received: 1, filtered: 1, ..Ledger::default() },
+            ledgers: vec![],
         };
         Frame { header, posts }
     }

@@ -248,6 +248,7 @@ fn heartbeat(n: u64) -> LogRecord {
         frames: 0,
         live: true,
         ledger: Ledger::default(),
+        ledgers: vec![],
     };
     LogRecord { sequence: n.into(), arrived_ms: 0, bytes: frame::encode(&header, &[]).unwrap() }
 }

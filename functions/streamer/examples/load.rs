@@ -18,10 +18,11 @@ use birdsong_sources::live::Clock;
 use birdsong_sources::x::api::Token;
 use birdsong_sources::x::{self, X};
 use birdsong_streamer::cutter::CutRules;
-use birdsong_streamer::live::{self, Aside, Board, Memory, Pipe};
+use birdsong_streamer::live::{self, Aside, Board, Pipe};
 use birdsong_streamer::originals::Originals;
 use birdsong_streamer::outbox::{Outbox, OutboxLimits};
 use birdsong_streamer::quarantine::Quarantined;
+use birdsong_streamer::sent::{SentRules, SharedSent};
 use birdsong_testkit::NoSettings;
 use birdsong_testkit::fake::x::{Connection, Options, Step, router};
 
@@ -63,9 +64,6 @@ impl Aside for Nowhere {
     }
 }
 
-/// As many as `birdsong stream` remembers.
-const REMEMBERED_POSTS: usize = 1 << 17;
-
 fn clock() -> Clock {
     let since = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Arc::new(move || since().as_millis() as i64)
@@ -99,9 +97,8 @@ async fn load(address: &str, lines: u64) -> Result<(), AnyError> {
     let client = X::new(Network::new(false)?, regions.clone(), AuthorKey([7; 16]), options, clock())?;
     let (log, board) = (Arc::new(Counting::default()), Arc::new(Board::default()));
     let outbox = Outbox::open(None, OutboxLimits::default())?;
-    let start =
-        live::start(&*log, &NoSettings, x::NAME, &outbox, Memory { posts: REMEMBERED_POSTS, originals: 0 }, clock()())
-            .await?;
+    let sent = SharedSent::new(SentRules::live(std::env::temp_dir()));
+    let start = live::start(&*log, &NoSettings, x::NAME, &outbox, &sent, 0, clock()()).await?;
     let (mut feeder, inbox) = live::feeder(x::NAME, &regions, &clock(), &board, Originals::default());
     let pipe = Pipe {
         source: x::NAME.into(),
@@ -114,6 +111,7 @@ async fn load(address: &str, lines: u64) -> Result<(), AnyError> {
         aside: Nowhere,
         outbox,
         start,
+        sent,
         board: board.clone(),
         clock: clock(),
         jitter: || 0.5,

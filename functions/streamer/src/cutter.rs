@@ -4,14 +4,15 @@
 //! All lanes are cut together and the ledger's frame comes last, so that the ledger never counts
 //! a post as sent whose frame stands behind it in the log.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 
 use birdsong_domain::frame::{self, FrameError, FrameHeader, Lane, Ledger, STREAM};
 use birdsong_domain::ports::FrameRecord;
 use birdsong_domain::time::WindowSize;
 
-use crate::prepare::{Batch, Lanes};
-use crate::recent::Recent;
+use crate::prepare::{Batch, LaneLine, Lanes, Unsent};
+use crate::sent::{RegionSet, RegionSets, SharedSent};
 
 /// When frames are cut.
 #[derive(Clone, Copy, Debug)]
@@ -74,6 +75,36 @@ impl CutFrame {
     }
 }
 
+/// What became of an archive's lines, by the start of the window that they belong to.
+#[derive(Debug, Default)]
+struct ByWindow {
+    past: BTreeMap<i64, Ledger>,
+    /// Lines come mostly in order of time.
+    current: (i64, Ledger),
+}
+
+impl ByWindow {
+    fn of(&mut self, window_ms: i64) -> &mut Ledger {
+        if self.current.0 != window_ms {
+            self.close();
+            self.current.0 = window_ms;
+        }
+        &mut self.current.1
+    }
+
+    fn close(&mut self) {
+        let ledger = std::mem::take(&mut self.current.1);
+        if !ledger.is_empty() {
+            self.past.entry(self.current.0).or_default().add(&ledger);
+        }
+    }
+
+    fn take(&mut self) -> Vec<(i64, Ledger)> {
+        self.close();
+        std::mem::take(&mut self.past).into_iter().collect()
+    }
+}
+
 /// Gathers prepared posts and cuts frames. Time is given as milliseconds since 1970.
 #[derive(Debug)]
 pub struct Cutter {
@@ -82,14 +113,20 @@ pub struct Cutter {
     size: WindowSize,
     lanes: Lanes,
     buffers: Vec<Buffer>,
-    recent: Recent,
+    sent: SharedSent,
+    /// Number of each lane's region in `sent`, and the set of that region alone.
+    regions: Vec<(u32, RegionSet)>,
     /// Since the last ledger frame.
     unsent: Ledger,
+    /// The same by window, of an archive.
+    by_window: ByWindow,
     total: Ledger,
     /// Windows that posts belong to, as (lane, start); repeated posts, too.
     touched: BTreeSet<(u32, i64)>,
     last_touched: Option<(u32, i64)>,
     newest_ms: Option<i64>,
+    /// Time of the last post.
+    last_ms: Option<i64>,
     oldest_wait_ms: Option<i64>,
     last_cut_ms: i64,
     ledger_counter: u64,
@@ -101,22 +138,33 @@ pub struct Cutter {
 }
 
 impl Cutter {
-    /// A cutter for the lanes, knowing the posts in `recent`.
+    /// A cutter for the lanes that sends nothing that `sent` has.
     #[must_use]
-    pub fn new(origin: Origin, rules: CutRules, size: WindowSize, lanes: Lanes, recent: Recent) -> Self {
+    pub fn new(origin: Origin, rules: CutRules, size: WindowSize, lanes: Lanes, sent: SharedSent) -> Self {
+        let regions = {
+            let sets = &mut sent.lock().sets;
+            let mut numbered = |lane: &Lane| {
+                let region = sets.region(&lane.region);
+                (region, sets.of(&mut vec![region]))
+            };
+            lanes.all().iter().map(&mut numbered).collect()
+        };
         Self {
+            regions,
+            by_window: ByWindow::default(),
             last_cut_ms: origin.connected_ms,
             origin,
             rules,
             size,
             buffers: lanes.all().iter().map(|_| Buffer::default()).collect(),
             lanes,
-            recent,
+            sent,
             unsent: Ledger::default(),
             total: Ledger::default(),
             touched: BTreeSet::new(),
             last_touched: None,
             newest_ms: None,
+            last_ms: None,
             oldest_wait_ms: None,
             ledger_counter: 0,
             cut_counter: 0,
@@ -126,11 +174,19 @@ impl Cutter {
     }
 
     /// Takes a batch in and cuts when a buffer is full. Frames to send are appended to `out`.
-    pub fn take(&mut self, batch: &Batch, now_ms: i64, out: &mut Vec<CutFrame>) {
+    ///
+    /// # Errors
+    /// When the index of posts that were sent cannot be read.
+    pub fn take(&mut self, batch: &Batch, now_ms: i64, out: &mut Vec<CutFrame>) -> io::Result<()> {
         self.unsent.received += batch.received();
         self.unsent.filtered += batch.filtered;
         self.unsent.quarantined += batch.quarantined.len() as u64;
+        if !self.origin.live {
+            self.place(batch, now_ms);
+        }
         self.newest_ms = self.newest_ms.max(batch.newest_ms());
+        let (shared, mut scratch) = (self.sent.clone(), vec![]);
+        let mut index = shared.lock();
         for post in &batch.posts {
             let copies = &batch.copies[post.copies.0 as usize..post.copies.1 as usize];
             let window = self.size.start_of(post.time_ms).0;
@@ -140,22 +196,38 @@ impl Cutter {
                     self.last_touched = Some((copy.lane, window));
                 }
             }
-            if !self.recent.insert(post.id) {
-                self.unsent.duplicates += 1;
+            let regions = self.regions_of(copies, &mut index.sets, &mut scratch);
+            let missing = index.add(post.id, regions, now_ms)?;
+            // A run that crashed wrote this post, but not the ledger that counts it.
+            let is_uncounted = index.take_uncounted(post.id);
+            let is_repeated = missing.is_empty() && !is_uncounted;
+            self.unsent.sent += u64::from(!is_repeated);
+            self.unsent.duplicates += u64::from(is_repeated);
+            if !self.origin.live {
+                let ledger = self.by_window.of(window);
+                ledger.received += 1;
+                ledger.sent += u64::from(!is_repeated);
+                ledger.duplicates += u64::from(is_repeated);
+            }
+            if is_repeated {
                 continue;
             }
-            self.unsent.sent += 1;
-            // A run that crashed may have got this post into some of its lanes.
-            let has = self.recent.take_partly(post.id);
+            let is_whole = missing == regions;
+            let mut needs_first_copy = !is_whole && !is_uncounted;
             let mut is_full = false;
             for copy in copies {
-                if has.contains(&self.lanes.all()[copy.lane as usize]) {
+                if !is_whole && !index.sets.has(missing, self.regions[copy.lane as usize].0) {
                     continue;
                 }
                 let buffer = &mut self.buffers[copy.lane as usize];
                 let newest_ms = if buffer.lines.is_empty() { post.time_ms } else { buffer.newest_ms.max(post.time_ms) };
                 buffer.newest_ms = newest_ms;
-                buffer.lines.extend_from_slice(&batch.lines[copy.from as usize..copy.to as usize]);
+                let line = &batch.lines[copy.from as usize..copy.to as usize];
+                if std::mem::take(&mut needs_first_copy) {
+                    frame::put_first_copy(&mut buffer.lines, line);
+                } else {
+                    buffer.lines.extend_from_slice(line);
+                }
                 is_full |= buffer.lines.len() >= self.rules.max_bytes;
             }
             self.oldest_wait_ms.get_or_insert(now_ms);
@@ -163,7 +235,35 @@ impl Cutter {
                 self.cut(now_ms, out);
             }
         }
+        drop(index);
         self.tick(now_ms, out);
+        Ok(())
+    }
+
+    /// Counts the lines of an archive that go nowhere in the windows that they belong to.
+    fn place(&mut self, batch: &Batch, now_ms: i64) {
+        // A batch without any post lies beside the one before it.
+        let timeless = Unsent { at_ms: self.last_ms.or(batch.last_ms).unwrap_or(now_ms), ..batch.timeless };
+        for unsent in batch.unsent.iter().chain([&timeless]) {
+            let (filtered, quarantined) = (unsent.filtered, unsent.quarantined);
+            if filtered + quarantined > 0 {
+                let ledger = self.by_window.of(self.size.start_of(unsent.at_ms).0);
+                ledger.received += filtered + quarantined;
+                ledger.filtered += filtered;
+                ledger.quarantined += quarantined;
+            }
+        }
+        self.last_ms = batch.last_ms.or(self.last_ms);
+    }
+
+    fn regions_of(&self, copies: &[LaneLine], sets: &mut RegionSets, scratch: &mut Vec<u32>) -> RegionSet {
+        let region = |copy: &LaneLine| self.regions[copy.lane as usize];
+        if let [copy] = copies {
+            return region(copy).1;
+        }
+        scratch.clear();
+        scratch.extend(copies.iter().map(|copy| region(copy).0));
+        sets.of(scratch)
     }
 
     /// Cuts when posts have waited long enough, or when a heartbeat is due.
@@ -227,6 +327,7 @@ impl Cutter {
             cut: 0,
             frames: 0,
             ledger,
+            ledgers: vec![],
         };
         self.total.add(&header.ledger);
         out.push(CutFrame { header, lines: vec![] });
@@ -259,6 +360,7 @@ impl Cutter {
             cut: self.cut_counter,
             frames: 0,
             ledger,
+            ledgers: vec![],
         };
         for (lane, buffer) in self.lanes.all().iter().zip(&mut self.buffers) {
             if !buffer.lines.is_empty() {
@@ -274,8 +376,9 @@ impl Cutter {
         self.ledger_counter += 1;
         let lines = vec![];
         let frames = (out.len() - cut_begin) as u32;
-        let ledger_header = header(Lane::new(STREAM, 0), self.ledger_counter, archive_ms, self.unsent);
-        let header = FrameHeader { frames, ..ledger_header };
+        let ledger = if self.origin.live { self.unsent } else { Ledger::default() };
+        let ledger_header = header(Lane::new(STREAM, 0), self.ledger_counter, archive_ms, ledger);
+        let header = FrameHeader { frames, ledgers: self.by_window.take(), ..ledger_header };
         out.push(CutFrame { header, lines });
         self.total.add(&self.unsent);
         self.unsent = Ledger::default();
@@ -298,12 +401,6 @@ impl Cutter {
         self.touched.iter().map(|(lane, window)| (lanes[*lane as usize].region.clone(), *window)).collect()
     }
 
-    /// Ends this cutter and hands on what it knows of posts already sent.
-    #[must_use]
-    pub fn into_recent(self) -> Recent {
-        self.recent
-    }
-
     /// Newest event time seen.
     #[must_use]
     pub fn newest_ms(&self) -> Option<i64> {
@@ -317,6 +414,8 @@ mod tests {
     use birdsong_domain::post::{Kind, PostId, SourcePost};
     use birdsong_domain::region::Regions;
     use proptest::prelude::*;
+
+    use crate::sent::SentRules;
 
     fn post(id: u64, lang: &'static str) -> SourcePost<'static> {
         SourcePost {
@@ -345,7 +444,7 @@ mod tests {
     fn cutter(regions: &Regions, live: bool, max_bytes: usize) -> Cutter {
         let origin = Origin { source: "test".into(), run: "run".into(), live, connected_ms: 0 };
         let rules = CutRules { max_bytes, ..CutRules::default() };
-        Cutter::new(origin, rules, WindowSize::FIVE_MINUTES, Lanes::new(regions), Recent::new(1000))
+        Cutter::new(origin, rules, WindowSize::FIVE_MINUTES, Lanes::new(regions), SharedSent::new(SentRules::archive(None)))
     }
 
     #[test]
@@ -372,7 +471,7 @@ mod tests {
         let mut cutter = cutter(&regions, true, 1 << 20);
         let (mut out, mut batch) = (vec![], Batch::default());
         batch.add(&regions, &lanes, &post(1, "en"));
-        cutter.take(&batch, 5000, &mut out);
+        cutter.take(&batch, 5000, &mut out).unwrap();
         assert!(out.is_empty());
         cutter.tick(5999, &mut out);
         assert!(out.is_empty());
@@ -426,13 +525,88 @@ mod tests {
         let (mut out, mut batch) = (vec![], Batch::default());
         cutter.sampling(0.5, 1000, &mut out);
         batch.add(&regions, &Lanes::new(&regions), &post(1, "de"));
-        cutter.take(&batch, 12_000, &mut out);
+        cutter.take(&batch, 12_000, &mut out).unwrap();
         cutter.disconnected();
         cutter.sampling(1.0, 20_000, &mut out);
         assert_eq!(unasked(&out), [(1, 500), (12, 500)], "a frame would say that somebody looked");
         cutter.connected(25_000);
         cutter.tick(25_000, &mut out);
         assert_eq!(unasked(&out)[2..], [(25, 0)]);
+    }
+
+    /// The lines of all frames as (region, id, whether it is the first copy), and the sum of the ledgers.
+    fn decoded(out: &[CutFrame]) -> (Vec<(String, u128, bool)>, Ledger) {
+        let (mut lines, mut ledger) = (vec![], Ledger::default());
+        for frame in out {
+            let frame = frame::decode(&frame.encode().unwrap().bytes).unwrap();
+            frame.header.ledgers().for_each(|(_, part)| ledger.add(part));
+            let region = frame.header.lane.region;
+            lines.extend(frame.posts.iter().map(|post| (region.clone(), post.i, !post.c)));
+        }
+        lines.sort();
+        (lines, ledger)
+    }
+
+    #[test]
+    fn a_region_that_is_added_later_gets_the_posts_that_others_have() {
+        let both = "[[region]]\nid = \"a\"\nlanguages = [\"fr\"]\n[[region]]\nid = \"b\"\nkeywords = [\"word\"]\n";
+        let one = Regions::parse("test", &both[..both.find("[[region]]\nid = \"b\"").unwrap()]).unwrap();
+        let both = Regions::parse("test", both).unwrap();
+        let sent = SharedSent::new(SentRules::archive(None));
+        let run = |regions: &Regions| {
+            let origin = Origin { source: "test".into(), run: "run".into(), live: false, connected_ms: 0 };
+            let lanes = Lanes::new(regions);
+            let mut cutter =
+                Cutter::new(origin, CutRules::default(), WindowSize::FIVE_MINUTES, lanes.clone(), sent.clone());
+            let (mut out, mut batch) = (vec![], Batch::default());
+            batch.add(regions, &lanes, &post(1, "fr"));
+            batch.add(regions, &lanes, &post(2, "en"));
+            cutter.take(&batch, 0, &mut out).unwrap();
+            cutter.cut(0, &mut out);
+            let (lines, ledger) = decoded(&out);
+            assert!(ledger.balances());
+            assert_eq!(lines.iter().filter(|line| line.2).count() as u64, ledger.sent, "one first copy a sent post");
+            (lines, ledger.duplicates)
+        };
+        assert_eq!(run(&one), (vec![("a".into(), 1, true)], 0));
+        assert_eq!(run(&both), (vec![("b".into(), 1, true), ("b".into(), 2, true)], 0));
+        assert_eq!(run(&both), (vec![], 2));
+        assert_eq!(run(&one), (vec![], 1));
+    }
+
+    #[test]
+    fn lines_of_an_archive_count_in_the_windows_that_they_belong_to() {
+        let regions = regions();
+        let lanes = Lanes::new(&regions);
+        let mut cutter = cutter(&regions, false, 1 << 20);
+        let broken = || crate::quarantine::Quarantined::new(&"test".into(), 1, "broken".into(), b"{");
+        let mut out = vec![];
+        // No post yet: the lines belong to the first one that comes.
+        let mut batch = Batch::default();
+        batch.add_unreadable(broken());
+        batch.add(&regions, &lanes, &post(10, "en"));
+        batch.add(&regions, &lanes, &post(400, "de"));
+        batch.add_unreadable(broken());
+        batch.add_notice();
+        batch.add(&regions, &lanes, &post(900, "en"));
+        batch.add(&regions, &lanes, &post(10, "en"));
+        cutter.take(&batch, 5_000_000, &mut out).unwrap();
+        let mut batch = Batch::default();
+        batch.add_notice();
+        cutter.take(&batch, 5_000_000, &mut out).unwrap();
+        cutter.cut(5_000_000, &mut out);
+        let frame = out.last().unwrap().header();
+        assert!(frame.ledger.is_empty());
+        let base = Ledger::default();
+        assert_eq!(
+            frame.ledgers,
+            [
+                (0, Ledger { received: 4, sent: 1, duplicates: 1, quarantined: 1, filtered: 1, ..base }),
+                (300_000, Ledger { received: 3, filtered: 2, quarantined: 1, ..base }),
+                (900_000, Ledger { received: 1, sent: 1, ..base }),
+            ]
+        );
+        assert_eq!(decoded(&out).1, cutter.ledger());
     }
 
     proptest! {
@@ -452,14 +626,14 @@ mod tests {
                     batch.add(&regions, &lanes, &post(*id, ["fr", "en", "de"][*lang]));
                 }
                 batch.add_notice();
-                cutter.take(&batch, 0, &mut out);
+                cutter.take(&batch, 0, &mut out).unwrap();
             }
             cutter.cut(0, &mut out);
             let mut ledger = Ledger::default();
             let (mut primary, mut seen) = (0, std::collections::HashSet::new());
             for frame in &out {
                 let frame = frame::decode(&frame.encode().unwrap().bytes).unwrap();
-                ledger.add(&frame.header.ledger);
+                frame.header.ledgers().for_each(|(_, part)| ledger.add(part));
                 for post in frame.posts {
                     primary += u64::from(!post.c);
                     prop_assert!(seen.insert((frame.header.lane.region.clone(), post.i)));

@@ -12,5 +12,6 @@ pub mod originals;
 pub mod outbox;
 pub mod prepare;
 pub mod quarantine;
-pub mod recent;
+mod recent;
 pub mod send;
+pub mod sent;

@@ -3,7 +3,7 @@
 //! The source hands batches to a [`Feeder`]; [`run`] cuts them into frames, keeps what the log does
 //! not have in the [outbox](crate::outbox), and writes the source's resume point down only when the
 //! log has everything before it. Started again, it learns from the log what was sent behind that
-//! point, so that what the source repeats counts as a duplicate.
+//! point and for some time before it, so that what the source repeats counts as a duplicate.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -23,7 +23,7 @@ use crate::originals::Originals;
 use crate::outbox::{Cut, Outbox, OutboxLimits, ResumePoint};
 use crate::prepare::{Batch, Lanes};
 use crate::quarantine::Quarantined;
-use crate::recent::{Learner, Recent};
+use crate::sent::{Learner, SharedSent};
 
 /// Batches between source and cutter; behind them the source waits.
 const INBOX: usize = 8;
@@ -37,8 +37,9 @@ const ASIDE_TRIES: u32 = 7;
 const RESUME_EVERY: Duration = Duration::from_secs(10);
 /// The log's clock, ours and the source's differ by less than this, in milliseconds.
 const CLOCK_MARGIN_MS: i64 = 60_000;
-/// How far back posts are learned whose reposts may come, in milliseconds.
-const ORIGINALS_MS: i64 = 10 * 60_000;
+/// A source may deliver a post again for this long, in milliseconds: X delivers each version of a post, which may
+/// be edited for half an hour; newer Jetstream hosts start up to an hour before the cursor (jetstream#343).
+pub const REPEATS_MS: i64 = 75 * 60_000;
 /// Records read at a time when learning what was sent.
 const PAGE: usize = 256;
 
@@ -261,6 +262,8 @@ pub struct Pipe<L, S, Q> {
     pub outbox: Outbox,
     /// From [`start`].
     pub start: Start,
+    /// The posts that the log has; [`start`] learned them.
+    pub sent: SharedSent,
     /// Told how it goes.
     pub board: Arc<Board>,
     /// Milliseconds since 1970.
@@ -282,13 +285,11 @@ pub struct Ended {
     pub left_bytes: u64,
 }
 
-/// Where a source goes on, and what is known of the posts that it may repeat.
+/// Where a source goes on.
 #[derive(Debug)]
 pub struct Start {
     /// Everything before this is in the log or waits in the outbox.
     pub point: ResumePoint,
-    /// Posts sent since.
-    pub recent: Recent,
     /// Posts whose reposts may come.
     pub originals: Originals,
 }
@@ -297,50 +298,40 @@ fn resume_key(source: &str) -> String {
     format!("resume:{source}")
 }
 
-/// How much is remembered of a source's posts.
-#[derive(Clone, Copy, Debug)]
-pub struct Memory {
-    /// Ids of posts at least, to find repeated ones.
-    pub posts: usize,
-    /// Posts at least that a repost without words may pass on; 0 for a source that has none of these.
-    pub originals: usize,
-}
-
-/// Finds out where a source goes on, and what is known of the posts that the log and the outbox have
-/// received since; of originals, ten minutes before that, too.
+/// Finds out where a source goes on, and what is known of the posts that the log and the outbox have received
+/// since and for [`REPEATS_MS`] before. `originals` posts at least are remembered that a repost without words may
+/// pass on; 0 for a source that has none of these.
 ///
 /// # Errors
-/// When the settings cannot be read or written, or the log or the outbox's files not be read.
+/// When the settings cannot be read or written, or the log, the outbox's files or the index not be read.
 pub async fn start<L: PostLog, S: Settings>(
     log: &L,
     settings: &S,
     source: &str,
     outbox: &Outbox,
-    memory: Memory,
+    sent: &SharedSent,
+    originals: usize,
     now_ms: i64,
 ) -> Result<Start, PortError> {
     let key = resume_key(source);
-    let mut start = Start {
-        point: ResumePoint { resume: None, at_ms: now_ms },
-        recent: Recent::new(memory.posts),
-        originals: Originals::new(source, memory.originals),
-    };
+    let mut originals = Originals::new(source, originals);
+    let mut point = ResumePoint { resume: None, at_ms: now_ms };
     match settings.setting(&key).await? {
         Some(text) => {
-            let point: ResumePoint = serde_json::from_str(&text)
+            point = serde_json::from_str(&text)
                 .map_err(|error| PortError::Corrupt { what: format!("setting {key}"), reason: error.to_string() })?;
-            let from_ms = point.at_ms.saturating_sub(CLOCK_MARGIN_MS);
-            learn_sent(log, Some(from_ms), &mut start.recent, &mut start.originals, |_| ()).await?;
-            start.point = point;
         }
         // When this run crashes before it has a resume point, the next one learns what it sent.
-        None => save_resume(settings, source, &start.point).await?,
+        None => save_resume(settings, source, &point).await?,
     }
+    let from_ms = point.at_ms.saturating_sub(REPEATS_MS + CLOCK_MARGIN_MS);
+    let mut learner = learn_log(log, Some(from_ms), sent, &mut originals, now_ms, |_| ()).await?;
+    let mut index = sent.lock();
     let spooled = outbox
-        .learn(&mut start.recent, &mut start.originals)
+        .learn(&mut learner, &mut index, &mut originals, now_ms)
         .map_err(|error| PortError::Unavailable { what: "the spool folder", reason: error.to_string() })?;
-    start.point = spooled.unwrap_or(start.point);
-    Ok(start)
+    learner.finish(&mut index);
+    Ok(Start { point: spooled.unwrap_or(point), originals })
 }
 
 /// Writes down where a source goes on.
@@ -353,41 +344,62 @@ pub async fn save_resume<S: Settings>(settings: &S, source: &str, point: &Resume
     settings.set_setting(&resume_key(source), &text).await
 }
 
-/// Remembers the posts that the log received since `from_ms`, or all that it has, and in `originals`,
-/// unless that is off, what they and those of ten minutes before say of their reposts. `told` hears how
-/// many records were read.
+/// Remembers all posts that the log has. `progress` hears how many records were read.
 ///
 /// # Errors
-/// When the log cannot be read.
-pub async fn learn_sent<L: PostLog>(
+/// When the log or the index cannot be read.
+pub async fn learn_all<L: PostLog>(
+    log: &L,
+    sent: &SharedSent,
+    now_ms: i64,
+    progress: impl Fn(u64),
+) -> Result<(), PortError> {
+    let learner = learn_log(log, None, sent, &mut Originals::default(), now_ms, progress).await?;
+    learner.finish(&mut sent.lock());
+    Ok(())
+}
+
+/// Reads the records that arrived since `from_ms`, or all.
+async fn learn_log<L: PostLog>(
     log: &L,
     from_ms: Option<i64>,
-    recent: &mut Recent,
+    sent: &SharedSent,
     originals: &mut Originals,
-    told: impl Fn(u64),
-) -> Result<(), PortError> {
+    now_ms: i64,
+    progress: impl Fn(u64),
+) -> Result<Learner, PortError> {
     let (mut read, mut learner) = (0, Learner::default());
-    let look_back_ms = if originals.is_off() { 0 } else { ORIGINALS_MS };
     for shard in log.shards().await? {
-        let mut from = from_ms.map_or(ReadFrom::Oldest, |ms| ReadFrom::Time(ms.saturating_sub(look_back_ms)));
+        let mut from = from_ms.map_or(ReadFrom::Oldest, ReadFrom::Time);
         loop {
             let records = log.read(&shard, &from, PAGE).await?;
             let Some(last) = records.last() else { break };
             from = ReadFrom::After(last.sequence.clone());
+            let mut index = sent.lock();
             for record in &records {
                 let Ok(frame) = frame::decode(&record.bytes) else { continue };
                 originals.learn(&frame);
-                // Older ones would only push out what may be repeated.
-                if from_ms.is_none_or(|ms| record.arrived_ms >= ms) {
-                    learner.read(frame, recent);
-                }
+                learner.read(&frame, &mut index, now_ms).map_err(|error| PortError::Unavailable {
+                    what: "the index of posts that were sent",
+                    reason: error.to_string(),
+                })?;
             }
             read += records.len() as u64;
-            told(read);
+            progress(read);
         }
     }
-    learner.finish(recent);
-    Ok(())
+    Ok(learner)
+}
+
+/// Why a run cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// A frame cannot be made.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// What was sent cannot be looked up.
+    #[error("the index of posts that were sent cannot be read: {0}")]
+    Sent(#[from] std::io::Error),
 }
 
 type Sending = Pin<Box<dyn Future<Output = (Vec<FrameRecord>, Option<PortError>)> + Send>>;
@@ -400,8 +412,8 @@ type Sending = Pin<Box<dyn Future<Output = (Vec<FrameRecord>, Option<PortError>)
 /// program's own log.
 ///
 /// # Errors
-/// When frames cannot be made.
-pub async fn run<L, S, Q>(pipe: Pipe<L, S, Q>, mut inbox: mpsc::Receiver<Gathered>) -> Result<Ended, FrameError>
+/// When frames cannot be made, or the index of posts that were sent cannot be read.
+pub async fn run<L, S, Q>(pipe: Pipe<L, S, Q>, mut inbox: mpsc::Receiver<Gathered>) -> Result<Ended, RunError>
 where
     L: PostLog + 'static,
     S: Settings,
@@ -410,7 +422,7 @@ where
     let Pipe { source, log, settings, aside, outbox, board, clock, jitter, drain, .. } = pipe;
     let mut keeper = Keeper { aside, is_away: false };
     let origin = Origin { source: source.clone(), run: pipe.run, live: true, connected_ms: clock() };
-    let mut cutter = Cutter::new(origin, pipe.rules, pipe.size, Lanes::new(&pipe.regions), pipe.start.recent);
+    let mut cutter = Cutter::new(origin, pipe.rules, pipe.size, Lanes::new(&pipe.regions), pipe.sent);
     cutter.disconnected();
     let mut hold = Hold { outbox, frames: vec![], resume: None, dropped: 0 };
     let mut sending: Option<Sending> = None;
@@ -456,7 +468,7 @@ where
                             Some(None) => cutter.disconnected(),
                             None => (),
                         }
-                        cutter.take(&gathered.batch, now_ms, &mut hold.frames);
+                        cutter.take(&gathered.batch, now_ms, &mut hold.frames)?;
                         hold.resume = gathered.resume.or(hold.resume.take());
                     }
                     None => {

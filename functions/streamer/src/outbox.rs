@@ -10,11 +10,10 @@ use std::path::{Path, PathBuf};
 
 use birdsong_domain::frame::{self, FrameError, FrameHeader, Lane, STREAM};
 use birdsong_domain::ports::FrameRecord;
-use birdsong_domain::post::PostId;
 use serde::{Deserialize, Serialize};
 
 use crate::originals::Originals;
-use crate::recent::Recent;
+use crate::sent::{Learner, SentPosts};
 
 /// How much may wait.
 #[derive(Clone, Copy, Debug)]
@@ -142,7 +141,13 @@ impl Outbox {
     ///
     /// # Errors
     /// When a file cannot be read for another reason than damage.
-    pub fn learn(&self, recent: &mut Recent, originals: &mut Originals) -> io::Result<Option<ResumePoint>> {
+    pub fn learn(
+        &self,
+        learner: &mut Learner,
+        sent: &mut SentPosts,
+        originals: &mut Originals,
+        now_ms: i64,
+    ) -> io::Result<Option<ResumePoint>> {
         let mut newest = None;
         for file in &self.spooled {
             let cut = match read(&self.path(file.number)?) {
@@ -152,9 +157,7 @@ impl Outbox {
             };
             for frame in cut.records.iter().filter_map(|record| frame::decode(&record.bytes).ok()) {
                 originals.learn(&frame);
-                frame.posts.iter().for_each(|post| {
-                    recent.insert(PostId(post.i));
-                });
+                learner.read(&frame, sent, now_ms)?;
             }
             newest = cut.resume.or(newest);
         }
@@ -404,7 +407,9 @@ mod tests {
     use std::collections::BTreeMap;
 
     use birdsong_domain::frame::Ledger;
-    use birdsong_domain::post::{Kind, Located, SourcePost};
+    use birdsong_domain::post::{Kind, Located, PostId, SourcePost};
+
+    use crate::sent::{SentRules, SharedSent};
 
     fn cut(number: u64, posts: u64) -> Cut {
         let header = |lane: Lane, ledger| FrameHeader {
@@ -418,6 +423,7 @@ mod tests {
             frames: 0,
             live: true,
             ledger,
+            ledgers: vec![],
         };
         let ledger = Ledger { received: posts, sent: posts, ..Ledger::default() };
         let frames =
@@ -501,9 +507,14 @@ mod tests {
             assert!(outbox.memory.is_empty());
         }
         let mut outbox = Outbox::open(Some(dir.path().into()), limits).unwrap();
-        let mut recent = Recent::new(100);
-        assert_eq!(outbox.learn(&mut recent, &mut Originals::default()).unwrap(), Some(point(11)));
-        assert!((0..12).all(|n| !recent.insert(PostId::x(n))) && recent.insert(PostId::x(12)));
+        let sent = SharedSent::new(SentRules::archive(None));
+        let (mut learner, mut index) = (Learner::default(), sent.lock());
+        let learned = outbox.learn(&mut learner, &mut index, &mut Originals::default(), 0).unwrap();
+        assert_eq!(learned, Some(point(11)));
+        let region = index.sets.region("oslo");
+        let region = index.sets.of(&mut vec![region]);
+        assert!((0..12).all(|n| index.add(PostId::x(n), region, 0).unwrap().is_empty()));
+        assert_eq!(index.add(PostId::x(12), region, 0).unwrap(), region);
         assert_eq!(drain(&mut outbox), numbers(0..12));
     }
 

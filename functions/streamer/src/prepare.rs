@@ -57,6 +57,15 @@ pub(crate) struct LaneLine {
     pub(crate) to: u32,
 }
 
+/// Lines that go nowhere, by the time that they belong to.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Unsent {
+    /// A time in the same minute, in milliseconds.
+    pub(crate) at_ms: i64,
+    pub(crate) filtered: u64,
+    pub(crate) quarantined: u64,
+}
+
 /// What became of a chunk of a source.
 #[derive(Debug, Default)]
 pub struct Batch {
@@ -65,6 +74,13 @@ pub struct Batch {
     pub(crate) copies: Vec<LaneLine>,
     pub(crate) filtered: u64,
     pub(crate) quarantined: Vec<Quarantined>,
+    /// Filtered posts by their time; notices and unreadable lines, which have none, by that of the post before
+    /// them, else of the one behind them.
+    pub(crate) unsent: Vec<Unsent>,
+    /// Lines without a time, as long as no post came.
+    pub(crate) timeless: Unsent,
+    /// Time of the last post.
+    pub(crate) last_ms: Option<i64>,
     newest_ms: Option<i64>,
     scratch: Vec<(usize, Located)>,
 }
@@ -104,8 +120,15 @@ impl Batch {
 
     fn keep(&mut self, lanes: &Lanes, post: &SourcePost<'_>) {
         self.newest_ms = self.newest_ms.max(Some(post.time_ms));
+        if self.last_ms.replace(post.time_ms).is_none() {
+            let Unsent { filtered, quarantined, .. } = std::mem::take(&mut self.timeless);
+            if filtered + quarantined > 0 {
+                self.unsent.push(Unsent { at_ms: post.time_ms, filtered, quarantined });
+            }
+        }
         if self.scratch.is_empty() {
             self.filtered += 1;
+            self.unsent().filtered += 1;
             return;
         }
         let first = self.copies.len() as u32;
@@ -119,14 +142,27 @@ impl Batch {
         self.posts.push(Prepared { id: post.id, time_ms: post.time_ms, copies });
     }
 
+    /// Where a line counts that comes now and goes nowhere.
+    fn unsent(&mut self) -> &mut Unsent {
+        const MINUTE_MS: i64 = 60_000;
+        let Some(last_ms) = self.last_ms else { return &mut self.timeless };
+        let is_here = |unsent: &Unsent| unsent.at_ms.div_euclid(MINUTE_MS) == last_ms.div_euclid(MINUTE_MS);
+        if !self.unsent.last().is_some_and(is_here) {
+            self.unsent.push(Unsent { at_ms: last_ms, ..Unsent::default() });
+        }
+        self.unsent.last_mut().unwrap_or(&mut self.timeless)
+    }
+
     /// Counts something that is no post, such as a delete notice.
     pub fn add_notice(&mut self) {
         self.filtered += 1;
+        self.unsent().filtered += 1;
     }
 
-    /// Puts a line that could not be read aside.
+    /// Keeps a line that could not be read for the quarantine.
     pub fn add_unreadable(&mut self, line: Quarantined) {
         self.quarantined.push(line);
+        self.unsent().quarantined += 1;
     }
 
     /// Posts and notices in this batch, readable or not.

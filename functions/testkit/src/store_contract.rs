@@ -56,6 +56,7 @@ pub fn sample_partial(generation: u32, fence: SequenceNumber, seed: u64) -> Part
         frames: 0,
         live: true,
         ledger: Ledger { received: seed, filtered: seed, unasked_permille: seed % 3, ..Ledger::default() },
+        ledgers: vec![],
     };
     let mut aggregate = Aggregate::default();
     let frame = Frame { header, posts: (0..400 + seed % 100 * 20).map(post).collect() };

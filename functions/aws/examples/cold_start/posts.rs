@@ -58,6 +58,7 @@ pub(crate) fn frame(region: &str, counter: u64, cut_ms: i64, posts: usize) -> Ve
         frames: 0,
         live: true,
         ledger: Ledger::default(),
+        ledgers: vec![],
     };
     frame::encode(&header, &lines).expect("the frame can be encoded")
 }

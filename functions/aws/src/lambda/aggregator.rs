@@ -130,6 +130,7 @@ mod tests {
             frames: 0,
             live: true,
             ledger: Ledger::default(),
+            ledgers: vec![],
         };
         let post = format!("{{\"i\":{n},\"t\":{},\"a\":{n},\"k\":\"original\",\"l\":\"all\"}}\n", n * 1000);
         frame::encode(&header, post.as_bytes()).unwrap()

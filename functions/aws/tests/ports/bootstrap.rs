@@ -135,6 +135,7 @@ fn a_frame(n: u64) -> Vec<u8> {
         frames: 0,
         live: true,
         ledger: Ledger::default(),
+        ledgers: vec![],
     };
     let time = BEGIN + n as i64 * 900;
     let line = format!("{{\"i\":{n},\"t\":{time},\"a\":{n},\"k\":\"repost\",\"l\":\"all\",\"g\":\"fr\"}}\n");

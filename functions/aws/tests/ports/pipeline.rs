@@ -54,6 +54,7 @@ fn frames() -> Vec<FrameRecord> {
             frames: 0,
             live: true,
             ledger: Ledger { received: 3, ..Ledger::default() },
+            ledgers: vec![],
         };
         FrameRecord { lane, bytes: frame::encode(&header, &lines).unwrap() }
     };

@@ -13,9 +13,10 @@ use birdsong_domain::region::Regions;
 use birdsong_domain::time::WindowSize;
 use birdsong_sources::live::{Clock, Intake, SourceError};
 use birdsong_streamer::cutter::CutRules;
-use birdsong_streamer::live::{self, Aside, Board, Ended, Feeder, Memory, Pipe};
+use birdsong_streamer::live::{self, Aside, Board, Ended, Feeder, Pipe};
 use birdsong_streamer::outbox::{Outbox, OutboxLimits};
 use birdsong_streamer::quarantine::Quarantined;
+use birdsong_streamer::sent::{SentRules, SharedSent};
 use birdsong_testkit::fake::dice::Dice;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -23,7 +24,9 @@ use tokio::time::{Instant, sleep, timeout};
 pub(crate) const START_MS: i64 = 1_700_000_000_000;
 
 /// More than any test has posts.
-const MEMORY: Memory = Memory { posts: 100_000, originals: 100_000 };
+const ORIGINALS: usize = 100_000;
+/// Few, so that the index of posts that were sent goes to disk.
+const MEMORY_POSTS: usize = 100;
 
 /// The seeds that a test tries: these of `BIRDSONG_SEEDS`, such as `1000..1100`, or else its own.
 pub(crate) fn seeds(own: impl IntoIterator<Item = u64>) -> Vec<u64> {
@@ -227,8 +230,10 @@ impl Life<'_> {
         let living = async {
             let outbox = Outbox::open(self.spool.map(Path::to_owned), self.limits).unwrap();
             // A settings table that is away makes the start fail, and the task is started again.
+            let sent = SharedSent::new(SentRules { memory_posts: MEMORY_POSTS, ..SentRules::live(std::env::temp_dir()) });
             let mut start = loop {
-                match live::start(&**world, &**world, self.source, &outbox, MEMORY, world.now_ms()).await {
+                let (source, now_ms) = (self.source, world.now_ms());
+                match live::start(&**world, &**world, source, &outbox, &sent, ORIGINALS, now_ms).await {
                     Ok(start) => break start,
                     Err(error) => assert!(error.is_retryable(), "{error}"),
                 }
@@ -249,6 +254,7 @@ impl Life<'_> {
                 aside: world.aside.clone(),
                 outbox,
                 start,
+                sent,
                 board: world.board.clone(),
                 clock: world.clock(),
                 jitter: || 0.5,

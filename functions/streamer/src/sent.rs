@@ -1,0 +1,302 @@
+//! Which posts the log has, and in which regions: a post counts once in a region, however often it comes
+//! (rule 7).
+//!
+//! Exact, and in bounded memory whatever the number of posts: the posts sent last are in a hash table, older
+//! ones in sorted runs on disk that are merged eight at a time (a log-structured merge tree; O'Neil et al.,
+//! "The Log-Structured Merge-Tree", 1996). Only the log is durable. The index is learned from it at the start,
+//! in files that have no name and vanish with the process.
+
+mod learner;
+mod run;
+mod sets;
+
+use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasherDefault, Hasher};
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use birdsong_domain::post::PostId;
+
+pub use learner::Learner;
+use run::{Entry, Run, Scratch};
+pub(crate) use sets::{RegionSet, RegionSets};
+
+pub(crate) type ById<V> = HashMap<PostId, V, BuildHasherDefault<IdHasher>>;
+
+/// Runs of one size that are merged into one of the next size.
+const FAN_IN: usize = 8;
+
+/// How much is remembered, and where.
+#[derive(Clone, Debug)]
+pub struct SentRules {
+    /// Posts kept in memory, about 36 bytes each; the rest is on disk, 20 bytes each.
+    pub memory_posts: usize,
+    /// Where the files are made. `None` is the system's folder for temporary files.
+    pub dir: Option<PathBuf>,
+    /// Posts sent longer ago than this, in milliseconds, may be forgotten. `None` forgets nothing.
+    pub keep_ms: Option<i64>,
+}
+
+impl SentRules {
+    /// 7/8 of a power of two is what a hash table holds before it grows.
+    const ARCHIVE_POSTS: usize = (1 << 20) / 8 * 7;
+    const LIVE_POSTS: usize = (1 << 17) / 8 * 7;
+    /// Twice what a start learns, see [`crate::live::REPEATS_MS`].
+    const LIVE_KEEP_MS: i64 = 2 * crate::live::REPEATS_MS;
+
+    /// For archives: everything that the log holds is remembered.
+    #[must_use]
+    pub fn archive(dir: Option<PathBuf>) -> Self {
+        Self { memory_posts: Self::ARCHIVE_POSTS, dir, keep_ms: None }
+    }
+
+    /// For live sources: as long as one of them may deliver a post again.
+    #[must_use]
+    pub fn live(dir: PathBuf) -> Self {
+        Self { memory_posts: Self::LIVE_POSTS, dir: Some(dir), keep_ms: Some(Self::LIVE_KEEP_MS) }
+    }
+}
+
+/// The posts that the log has. All sources of a process share one, so that a post counts once by whichever
+/// way it comes.
+#[derive(Clone, Debug)]
+pub struct SharedSent(Arc<Mutex<SentPosts>>);
+
+impl SharedSent {
+    /// Knows no post yet.
+    #[must_use]
+    pub fn new(rules: SentRules) -> Self {
+        Self(Arc::new(Mutex::new(SentPosts::new(rules))))
+    }
+
+    /// One at a time. A thread that panicked cannot have left it half changed in a way that matters: at worst
+    /// a post is sent again.
+    pub fn lock(&self) -> MutexGuard<'_, SentPosts> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The index itself; see the module's text.
+#[derive(Debug)]
+pub struct SentPosts {
+    rules: SentRules,
+    scratch: Scratch,
+    pub(crate) sets: RegionSets,
+    young: ById<RegionSet>,
+    /// Largest and oldest first.
+    runs: Vec<Run>,
+    /// Posts of a run that crashed before the log had the ledger of their cut.
+    uncounted: HashSet<PostId>,
+}
+
+impl SentPosts {
+    fn new(rules: SentRules) -> Self {
+        Self {
+            scratch: Scratch::new(rules.dir.clone()),
+            rules,
+            sets: RegionSets::default(),
+            young: ById::default(),
+            runs: vec![],
+            uncounted: HashSet::new(),
+        }
+    }
+
+    /// Remembers that a post is sent to `regions` and returns those of them that did not have it yet.
+    ///
+    /// # Errors
+    /// When a file of the index cannot be read.
+    pub(crate) fn add(&mut self, id: PostId, regions: RegionSet, now_ms: i64) -> io::Result<RegionSet> {
+        let young = self.young.get(&id).copied().unwrap_or_default();
+        let mut missing = self.sets.without(regions, young);
+        if missing.is_empty() {
+            return Ok(missing);
+        }
+        for run in &mut self.runs {
+            let known = run.get(id)?;
+            missing = self.sets.without(missing, known);
+        }
+        if !missing.is_empty() {
+            self.insert(id, missing, now_ms)?;
+        }
+        Ok(missing)
+    }
+
+    /// Remembers what the log holds already: no look-up, so a post may be in several runs.
+    pub(crate) fn learn(&mut self, id: PostId, region: RegionSet, now_ms: i64) -> io::Result<()> {
+        self.insert(id, region, now_ms)
+    }
+
+    /// Whether a crashed run wrote this post without counting it in a ledger. Answers once.
+    pub(crate) fn take_uncounted(&mut self, id: PostId) -> bool {
+        !self.uncounted.is_empty() && self.uncounted.remove(&id)
+    }
+
+    fn insert(&mut self, id: PostId, regions: RegionSet, now_ms: i64) -> io::Result<()> {
+        let known = self.young.entry(id).or_default();
+        *known = self.sets.union(*known, regions);
+        if self.young.len() >= self.rules.memory_posts {
+            self.spill(now_ms)?;
+        }
+        Ok(())
+    }
+
+    /// Moves the hash table into a run, and forgets runs that are old enough.
+    fn spill(&mut self, now_ms: i64) -> io::Result<()> {
+        if let Some(keep_ms) = self.rules.keep_ms {
+            self.runs.retain(|run| run.written_ms >= now_ms.saturating_sub(keep_ms));
+        }
+        let mut entries: Vec<Entry> = self.young.drain().map(|(id, regions)| Entry { id: id.0, regions }).collect();
+        entries.sort_unstable_by_key(|entry| entry.id);
+        self.runs.push(self.scratch.write(0, now_ms, entries.iter().map(|entry| Ok(*entry)))?);
+        while let Some(last) = self.runs.last()
+            && let same = self.runs.iter().rev().take_while(|run| run.level == last.level).count()
+            && same >= FAN_IN
+        {
+            let (level, written_ms) = (last.level + 1, last.written_ms);
+            let parts = self.runs.split_off(self.runs.len() - same);
+            let merged = run::merged(&parts, &mut self.sets);
+            self.runs.push(self.scratch.write(level, written_ms, merged)?);
+        }
+        Ok(())
+    }
+}
+
+/// Ids are hashes or hold a worker and sequence number in their low bits; one multiplication by a
+/// large odd constant (2^64 / golden ratio) spreads them over the table. Ids made to collide can
+/// only slow the streamer that takes them.
+#[derive(Default)]
+pub(crate) struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for b in bytes {
+            self.write_u128(u128::from(*b));
+        }
+    }
+
+    fn write_u128(&mut self, id: u128) {
+        let mixed = (self.0 ^ id as u64 ^ (id >> 64) as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        self.0 = mixed ^ (mixed >> 32);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use birdsong_domain::frame::{Frame, FrameHeader, Lane, Ledger, STREAM, SlimPost};
+    use birdsong_domain::post::{Kind, Located};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn rules(memory_posts: usize, keep_ms: Option<i64>) -> SentRules {
+        SentRules { memory_posts, dir: None, keep_ms }
+    }
+
+    fn id(n: u64) -> PostId {
+        if n.is_multiple_of(2) { PostId::x(n) } else { PostId::text("test", &n.to_string()) }
+    }
+
+    proptest! {
+        /// Against a plain map from posts to regions, with so little memory that runs are merged.
+        #[test]
+        fn a_region_misses_a_post_once(
+            posts in prop::collection::vec((0u64..400, 0u32..16, any::<bool>()), 1..3000), memory_posts in 2usize..40,
+        ) {
+            let mut sent = SentPosts::new(rules(memory_posts, None));
+            let mut plain = HashMap::<u64, BTreeSet<u32>>::new();
+            for (n, bits, is_learned) in posts {
+                let regions: BTreeSet<u32> = (0..4).filter(|bit| bits >> bit & 1 == 1).collect();
+                let known = plain.entry(n).or_default();
+                let set = sent.sets.of(&mut regions.iter().copied().collect());
+                if is_learned {
+                    sent.learn(id(n), set, 0).unwrap();
+                } else {
+                    let missing: Vec<u32> = regions.difference(known).copied().collect();
+                    let expected = sent.sets.of(&mut missing.clone());
+                    prop_assert_eq!(sent.add(id(n), set, 0).unwrap(), expected);
+                }
+                known.extend(regions);
+            }
+        }
+    }
+
+    #[test]
+    fn many_posts_cost_few_runs_and_all_are_known() {
+        let mut sent = SentPosts::new(rules(100, None));
+        let all = sent.sets.of(&mut vec![0]);
+        for n in 0..100_000 {
+            assert_eq!(sent.add(id(n), all, 0).unwrap(), all);
+        }
+        assert!(sent.runs.len() < 3 * FAN_IN, "{}", sent.runs.len());
+        for n in (0..100_000).rev() {
+            assert!(sent.add(id(n), all, 0).unwrap().is_empty(), "{n}");
+        }
+    }
+
+    #[test]
+    fn what_no_source_can_repeat_is_forgotten() {
+        let mut sent = SentPosts::new(rules(100, Some(60_000)));
+        let all = sent.sets.of(&mut vec![0]);
+        for n in 0..60_000 {
+            let now_ms = n as i64 * 10;
+            assert!(!sent.add(id(n), all, now_ms).unwrap().is_empty());
+            assert!(sent.add(id(n.saturating_sub(5900)), all, now_ms).unwrap().is_empty(), "59 s ago: {n}");
+        }
+        assert!(!sent.add(id(0), all, 600_000).unwrap().is_empty(), "ten minutes ago");
+    }
+
+    fn frame(lane: &str, cut: u64, ids: &[u64]) -> Frame {
+        let header = FrameHeader {
+            lane: Lane::new(lane, 0),
+            source: "test".into(),
+            run: "run".into(),
+            counter: cut,
+            cut_ms: 0,
+            connected_ms: 0,
+            live: true,
+            cut,
+            frames: 1,
+            ledger: Ledger::default(),
+            ledgers: vec![],
+        };
+        let post = |n: &u64| SlimPost {
+            i: id(*n).0,
+            t: 0,
+            a: 1,
+            k: Kind::Original,
+            l: Located::All,
+            c: false,
+            g: String::new(),
+            h: vec![],
+            m: 0,
+            u: vec![],
+        };
+        Frame { header, posts: ids.iter().map(post).collect() }
+    }
+
+    #[test]
+    fn posts_of_a_cut_without_its_ledger_are_in_their_regions_and_not_counted() {
+        for is_ledger_first in [false, true] {
+            let mut frames: Vec<_> = (1..200).map(|cut| frame("oslo", cut, &[cut])).collect();
+            let ledgers = (1..199).map(|cut| frame(STREAM, cut, &[]));
+            let at = if is_ledger_first { 0 } else { frames.len() };
+            frames.splice(at..at, ledgers);
+            let (mut sent, mut learner) = (SentPosts::new(rules(50, None)), Learner::default());
+            frames.iter().for_each(|frame| learner.read(frame, &mut sent, 0).unwrap());
+            learner.finish(&mut sent);
+            let oslo = sent.sets.region("oslo");
+            let oslo = sent.sets.of(&mut vec![oslo]);
+            let uncounted: Vec<_> = (1..300).filter(|n| sent.take_uncounted(id(*n))).collect();
+            assert_eq!(uncounted, [199], "{is_ledger_first}");
+            assert!(!sent.take_uncounted(id(199)), "once");
+            assert!((1..200).all(|n| sent.add(id(n), oslo, 0).unwrap().is_empty()));
+        }
+    }
+}
