@@ -130,6 +130,11 @@ pub trait PostLog: Send + Sync {
     /// an error may be sent again; the ones before and after it are not affected.
     fn append(&self, frames: &[FrameRecord]) -> impl Future<Output = Vec<Result<SequenceNumber, PortError>>> + Send;
 
+    /// Whether the frames of an append that the log has, whatever failed, are always the first ones.
+    fn keeps_prefix(&self) -> bool {
+        false
+    }
+
     /// Names of all shards.
     fn shards(&self) -> impl Future<Output = Result<Vec<String>, PortError>> + Send;
 

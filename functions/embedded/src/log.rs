@@ -158,6 +158,10 @@ impl PostLog for SqliteLog {
         }
     }
 
+    fn keeps_prefix(&self) -> bool {
+        true
+    }
+
     async fn shards(&self) -> Result<Vec<String>, PortError> {
         Ok(vec![SHARD.to_owned()])
     }

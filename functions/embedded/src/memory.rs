@@ -144,6 +144,10 @@ impl PostLog for MemoryLog {
         given
     }
 
+    fn keeps_prefix(&self) -> bool {
+        true
+    }
+
     async fn shards(&self) -> Result<Vec<String>, PortError> {
         Ok(vec![SHARD.to_owned()])
     }

@@ -23,6 +23,7 @@ use crate::originals::Originals;
 use crate::outbox::{Cut, Outbox, OutboxLimits, ResumePoint};
 use crate::prepare::{Batch, Lanes};
 use crate::quarantine::Quarantined;
+use crate::send;
 use crate::sent::{Learner, SharedSent};
 
 /// Batches between source and cutter; behind them the source waits.
@@ -585,11 +586,12 @@ impl Hold {
 }
 
 async fn append<L: PostLog>(log: Arc<L>, records: Vec<FrameRecord>) -> (Vec<FrameRecord>, Option<PortError>) {
-    let outcomes = log.append(&records).await;
+    let outcomes = send::append(&*log, &records).await;
     let (mut left, mut error) = (vec![], None);
     for (record, outcome) in records.into_iter().zip(outcomes) {
         if let Err(e) = outcome {
-            error = Some(e);
+            // The first one: that of a ledger may only say that it waits.
+            error.get_or_insert(e);
             left.push(record);
         }
     }
