@@ -259,7 +259,9 @@ fn counted(stdout: &str) -> BTreeMap<String, Counted> {
     let mut regions = BTreeMap::<String, Counted>::new();
     for line in stdout.lines() {
         let Ok(window) = serde_json::from_str::<Value>(line) else { continue };
-        let (Some(region), Some(start)) = (window["region"].as_str(), window["window_start"].as_str()) else { continue };
+        let (Some(region), Some(start)) = (window["region"].as_str(), window["window_start"].as_str()) else {
+            continue;
+        };
         let sums = regions.entry(region.to_owned()).or_default();
         for name in COUNTS {
             *sums.counts.entry(name).or_default() += window[name].as_u64().unwrap_or_default();
@@ -282,14 +284,8 @@ fn counted(stdout: &str) -> BTreeMap<String, Counted> {
 
 fn differs(region: &str, expected: &Expected, counted: &Counted) -> Vec<String> {
     let mut wrong = vec![];
-    let counts = [
-        expected.posts,
-        expected.originals,
-        expected.replies,
-        expected.quotes,
-        expected.reposts,
-        expected.authors,
-    ];
+    let counts =
+        [expected.posts, expected.originals, expected.replies, expected.quotes, expected.reposts, expected.authors];
     for (name, count) in COUNTS.iter().zip(counts) {
         let got = counted.counts.get(name).copied().unwrap_or_default();
         if count.is_some_and(|count| count != got) {
