@@ -18,7 +18,7 @@ use birdsong_streamer::prepare::{Batch, Lanes};
 use birdsong_streamer::sent::{SentRules, SharedSent};
 use clap::Args;
 
-use crate::{CountArgs, data, parse_secs};
+use crate::{CountArgs, data, parse_secs, print};
 
 /// Two windows of five minutes.
 const SIMULATED_SECS: i64 = 600;
@@ -124,7 +124,7 @@ pub(crate) fn cost(args: CostArgs) -> Result<ExitCode> {
         "a million posts $",
     ]);
     for rate in args.rates {
-        eprintln!("birdsong: simulating {SIMULATED_SECS} s of {rate} posts a second …");
+        print::err(format_args!("birdsong: simulating {SIMULATED_SECS} s of {rate} posts a second …"));
         let measured = simulate(rate, &regions, rules, args.batching)?;
         let month = Month::of(&measured, args.retention);
         let posts = f64::from(rate) * MONTH_SECS / 1e6;
@@ -139,14 +139,14 @@ pub(crate) fn cost(args: CostArgs) -> Result<ExitCode> {
         row.push(format!("{:.3}", month.total() / posts));
         table.add_row(row);
     }
-    println!("{table}");
-    println!(
+    print::out(&table);
+    print::out(format_args!(
         "\nList prices of us-east-1 for what infra/ makes, with one source, and a log of provisioned shards that keeps\n\
          records for {} h. Without free tiers, taxes, API requests, storage and what the source itself charges.\n\
          Frames, items and writes are measured on made-up posts; the Lambda's time and its logs are assumed\n\
          ({INVOCATION_MS} ms and {PUT_MS} ms a write at {LAMBDA_GB} GB, {LOG_BYTES} bytes).",
         args.retention.div_ceil(3600)
-    );
+    ));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -9,8 +9,8 @@ use birdsong_sources::live::Clock;
 use birdsong_testkit::fake::{bluesky, mastodon, x};
 use clap::{Args, ValueEnum};
 
-use crate::now_ms;
 use crate::stream::stop_signal;
+use crate::{now_ms, print};
 
 /// Where each of them listens unless told otherwise.
 const PORT: u16 = 8090;
@@ -178,7 +178,9 @@ async fn serve(args: &FakeArgs) -> Result<ExitCode> {
             (how, tokio::spawn(server.listen(listener)))
         }
     };
-    eprintln!("A made-up server listens at {address}, Ctrl-C stops it. In another terminal:\n\n    {how}\n");
+    print::err_lines(format_args!(
+        "A made-up server listens at {address}, Ctrl-C stops it. In another terminal:\n\n    {how}\n"
+    ));
     tokio::select! {
         _ = stop.wait_for(|stop| *stop) => Ok(ExitCode::SUCCESS),
         ended = serving => {

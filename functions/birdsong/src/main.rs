@@ -5,6 +5,7 @@ mod cost;
 mod data;
 mod fake;
 mod machine;
+mod print;
 mod regions;
 mod replay;
 mod reprocess;
@@ -130,7 +131,7 @@ fn main() -> ExitCode {
     let is_colored = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|no| no.is_empty());
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(print::LogWriter::default)
         .with_ansi(is_colored)
         .with_target(false);
     match cli.log_format {
@@ -149,7 +150,7 @@ fn main() -> ExitCode {
         Command::Cost(args) => cost::cost(args),
     };
     done.unwrap_or_else(|error| {
-        eprintln!("error: {error:#}");
+        print::err(format_args!("error: {error:#}"));
         ExitCode::FAILURE
     })
 }

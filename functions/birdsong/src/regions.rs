@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, Subcommand};
 
-use crate::{CountArgs, data};
+use crate::{CountArgs, data, print};
 
 #[derive(Debug, Args)]
 pub(crate) struct RegionsArgs {
@@ -44,6 +44,6 @@ pub(crate) fn regions(args: RegionsArgs) -> Result<ExitCode> {
             region.hot_buckets.to_string(),
         ]);
     }
-    println!("{table}\n{} regions, all well.", regions.list().len());
+    print::out(format_args!("{table}\n{} regions, all well.", regions.list().len()));
     Ok(ExitCode::SUCCESS)
 }

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -19,11 +20,12 @@ use birdsong_api::report::{WindowReport, stored_windows};
 use birdsong_domain::frame::Ledger;
 use birdsong_domain::ports::PostLog;
 use birdsong_domain::post::AuthorKey;
+use birdsong_domain::printable::printable;
 use birdsong_domain::region::Regions;
 use birdsong_domain::time::WindowStart;
 use birdsong_domain::window::FoldRules;
 use birdsong_embedded::{SqliteLog, SqliteStore};
-use birdsong_sources::archive::{self, Chunk, Chunks, Line};
+use birdsong_sources::archive::{self, Chunk, Found, Line, LineError, Piece};
 use birdsong_streamer::cutter::{CutFrame, CutRules, Cutter, Origin};
 use birdsong_streamer::live::learn_all;
 use birdsong_streamer::prepare::{Batch, Lanes};
@@ -34,7 +36,7 @@ use clap::Args;
 
 use crate::cloud::{CloudArgs, Target};
 use crate::machine::{Disk, Folded, Machine, Memory, follow};
-use crate::{CountArgs, DataArgs, data, now_ms};
+use crate::{CountArgs, DataArgs, data, now_ms, print};
 
 /// Bytes of lines that travel together.
 const CHUNK_BYTES: usize = 512 << 10;
@@ -44,13 +46,20 @@ const PACED_CHUNK_BYTES: usize = 8 << 10;
 const MEMORY_LOG_BYTES: usize = 32 << 20;
 /// Longest table that is printed whole.
 const TABLE_ROWS: usize = 60;
-/// Unreadable lines that are told one by one.
+/// Unreadable lines that are listed one by one.
 const TOLD_UNREADABLE: usize = 5;
+/// Files that could not be read, and notes on files, that are listed one by one.
+const TOLD_FILES: usize = 20;
 
 #[derive(Debug, Args)]
 pub(crate) struct ReplayArgs {
-    /// Archives: X v2 stream lines, search pages or flattened posts, or v1.1 statuses, one JSON a line; .gz and .zst too; - is standard input
-    #[arg(required = true, value_name = "FILE")]
+    /// Archives of posts as the X API gives them, folders of such, or - for standard input
+    ///
+    /// Posts: X v2 stream lines, search pages and flattened posts, and v1.1 statuses. Text: JSON lines, arrays, pretty-printed
+    /// or joined JSON, account exports (tweets.js); UTF-8 or UTF-16. Packed: gzip, bzip2, xz, zstd, tar, zip, also one in the
+    /// other; what it is, is seen by the first bytes, not by the name. A folder means all files below it, sorted by name,
+    /// without hidden ones.
+    #[arg(required = true, value_name = "FILE|DIR")]
     files: Vec<PathBuf>,
     /// Where the posts go
     #[arg(long, value_enum, default_value_t = Target::Embedded)]
@@ -95,11 +104,9 @@ fn parse_speed(text: &str) -> Result<Speed, String> {
 }
 
 pub(crate) fn replay(args: ReplayArgs) -> Result<ExitCode> {
-    for file in &args.files {
-        if file.as_os_str() != "-" && !file.is_file() {
-            bail!("{} is not a file that can be read", file.display());
-        }
-    }
+    let mut notes = Listed::default();
+    let files = archive::find(&args.files, &mut |note| notes.add(note)).map_err(anyhow::Error::msg)?;
+    notes.print("note");
     let regions = data::load_regions(&args.count)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     if args.memory {
@@ -108,7 +115,7 @@ pub(crate) fn replay(args: ReplayArgs) -> Result<ExitCode> {
         let machine = Memory::new(MEMORY_LOG_BYTES);
         let sent = SharedSent::new(SentRules::archive(None));
         let plan = Plan { sent, key: data::random_key(), dir: None };
-        return through(&args, &regions, rules, &*machine.log().clone(), Some(&machine), &runtime, plan);
+        return through(&args, &files, &regions, rules, &*machine.log().clone(), Some(&machine), &runtime, plan);
     }
     let dir = &args.data.data;
     let _lock = data::lock(dir)?;
@@ -124,7 +131,7 @@ pub(crate) fn replay(args: ReplayArgs) -> Result<ExitCode> {
             runtime.block_on(data::publish_regions(&settings, &regions))?;
             runtime.block_on(learn_all(&log, &sent, now_ms(), progress("the stream")))?;
             let plan = Plan { sent, key, dir: Some(dir) };
-            return through(&args, &regions, rules, &log, None::<&Disk>, &runtime, plan);
+            return through(&args, &files, &regions, rules, &log, None::<&Disk>, &runtime, plan);
         }
     }
     let machine = Disk { log: Arc::new(SqliteLog::open(dir)?), store: Arc::new(SqliteStore::open(dir)?) };
@@ -136,7 +143,8 @@ pub(crate) fn replay(args: ReplayArgs) -> Result<ExitCode> {
     earlier.drain.store(true, Ordering::Release);
     runtime.block_on(follow(&machine, rules, &earlier))?;
     runtime.block_on(learn_all(&*machine.log, &sent, now_ms(), progress("the log")))?;
-    through(&args, &regions, rules, &*machine.log, Some(&machine), &runtime, Plan { sent, key, dir: Some(dir) })
+    let plan = Plan { sent, key, dir: Some(dir) };
+    through(&args, &files, &regions, rules, &*machine.log, Some(&machine), &runtime, plan)
 }
 
 /// Reports now and then how far a log was read, since a long one takes seconds.
@@ -145,7 +153,7 @@ fn progress(what: &str) -> impl Fn(u64) {
     move |records| {
         if reported.get().elapsed() >= Duration::from_secs(2) {
             reported.set(Instant::now());
-            eprintln!("reading which posts {what} has already: {records} records …");
+            print::err(format_args!("reading which posts {what} has already: {records} records …"));
         }
     }
 }
@@ -165,9 +173,48 @@ struct Parsed {
     stop: Option<String>,
 }
 
+/// Messages, of which the first are kept.
+#[derive(Default)]
+struct Listed {
+    first: Vec<String>,
+    more: u64,
+}
+
+impl Listed {
+    fn add(&mut self, message: String) {
+        if self.first.len() < TOLD_FILES {
+            self.first.push(message);
+        } else {
+            self.more += 1;
+        }
+    }
+
+    fn is_empty(&self) -> bool {
+        self.first.is_empty()
+    }
+
+    fn print(&self, what: &str) {
+        for message in &self.first {
+            print::err(format_args!("{what}: {message}"));
+        }
+        if self.more > 0 {
+            print::err(format_args!("{what}: and {} more of this kind", self.more));
+        }
+    }
+}
+
+/// What was said of files as wholes.
+#[derive(Default)]
+struct Files {
+    notes: Listed,
+    failed: Listed,
+}
+
 /// Sends everything to `log`, and folds it on `machine` when there is one.
+#[expect(clippy::too_many_arguments, reason = "one call a kind of log")]
 fn through<L: PostLog, M: Machine>(
     args: &ReplayArgs,
+    files: &[Found],
     regions: &Regions,
     rules: FoldRules,
     log: &L,
@@ -185,7 +232,7 @@ fn through<L: PostLog, M: Machine>(
     let is_stopped = AtomicBool::new(false);
     let workers = std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
     let chunk_bytes = if args.speed == Speed::Max { CHUNK_BYTES } else { PACED_CHUNK_BYTES };
-    let bar = progress_bar(args)?;
+    let bar = progress_bar(files)?;
     let (chunk_out, chunk_in) = sync_channel::<(u64, Chunk)>(workers * 2);
     let (batch_out, batch_in) = sync_channel::<(u64, Parsed)>(workers * 2);
     let (frame_out, frame_in) = sync_channel::<Vec<CutFrame>>(8);
@@ -193,8 +240,8 @@ fn through<L: PostLog, M: Machine>(
     let latest_ms = now_ms() + FUTURE_MS;
 
     // Problems do not lose what came before them: everything read until then is folded.
-    let (read_errors, order, sending, folding) = std::thread::scope(|scope| {
-        let reading = scope.spawn(|| read(&args.files, chunk_bytes, chunk_out, &is_stopped));
+    let (read_files, order, sending, folding) = std::thread::scope(|scope| {
+        let reading = scope.spawn(|| read(files, chunk_bytes, chunk_out, &is_stopped));
         for _ in 0..workers {
             let (batch_out, chunk_in, lanes, is_stopped) = (batch_out.clone(), &chunk_in, &lanes, &is_stopped);
             let key = plan.key;
@@ -223,10 +270,14 @@ fn through<L: PostLog, M: Machine>(
         });
         let order = order(batch_in, &mut cutter, &mut quarantine, args.speed, &bar, frame_out);
         let join = "a thread of the replay crashed; this is a defect of birdsong";
-        let read_errors = reading.join().unwrap_or_else(|_| vec![join.to_owned()]);
+        let read_files = reading.join().unwrap_or_else(|_| {
+            let mut files = Files::default();
+            files.failed.add(join.to_owned());
+            files
+        });
         let sending = sending.join().unwrap_or_else(|_| bail!(join));
         let folding = folding.join().unwrap_or_else(|_| bail!(join));
-        (read_errors, order, sending, folding)
+        (read_files, order, sending, folding)
     });
     bar.finish_and_clear();
     let told = order?;
@@ -240,46 +291,54 @@ fn through<L: PostLog, M: Machine>(
         None => vec![],
     };
     if args.json {
-        let mut out = std::io::BufWriter::new(std::io::stdout().lock());
-        for report in &reports {
-            serde_json::to_writer(&mut out, report)?;
-            std::io::Write::write_all(&mut out, b"\n")?;
-        }
-        std::io::Write::flush(&mut out)?;
+        print::out_json_lines(&reports);
     } else if machine.is_some() {
         print_table(&reports);
     }
     for line in &told.unreadable {
-        eprintln!("put aside: {}:{}: {}", line.origin, line.line, line.reason);
+        print::err(format_args!("not read: {}:{}: {}", line.origin, line.line, line.reason));
     }
     if ledger.quarantined > told.unreadable.len() as u64 {
-        eprintln!("put aside: {} more lines", ledger.quarantined - told.unreadable.len() as u64);
+        print::err(format_args!("not read: {} more lines", ledger.quarantined - told.unreadable.len() as u64));
     }
     if let Some(path) = quarantine.path() {
-        eprintln!("the lines that could not be read are listed in {}", path.display());
+        print::err(format_args!("the lines that could not be read are listed in {}", path.display()));
     }
     let fold = machine.map(|_| (folded.aggregated.load(Ordering::Relaxed), folded.late.load(Ordering::Relaxed)));
     let is_balanced = ledger.balances() && fold.is_none_or(|(aggregated, late)| ledger.sent == aggregated + late);
     if args.json {
-        eprintln!("{}", ledger_json(&ledger, fold, is_balanced));
+        print::err_json(&ledger_json(&ledger, fold, is_balanced));
     } else {
         print_ledger(&ledger, fold, started.elapsed());
     }
-    let problems: Vec<String> = told.stop.into_iter().chain(read_errors).collect();
-    if !problems.is_empty() {
-        bail!("{}; what was read before that is counted", problems.join("; "));
+    read_files.notes.print("note");
+    read_files.failed.print("error");
+    if let Some(stop) = told.stop {
+        bail!("{stop}; what was read before that is counted");
     }
     if !is_balanced {
         bail!("the ledger does not balance; this is a defect of birdsong, please report it");
     }
-    Ok(ExitCode::SUCCESS)
+    let has_read = ledger.sent + ledger.filtered + ledger.duplicates > 0;
+    let has_problems = !read_files.failed.is_empty();
+    match (has_read, has_problems) {
+        (true, true) => print::err("error: not all files could be read; what could be is counted"),
+        (false, true) => (),
+        (false, false) if ledger.quarantined > 0 || !read_files.notes.is_empty() => {
+            print::err("error: nothing could be read as posts");
+            return Ok(ExitCode::FAILURE);
+        }
+        (false, false) => print::err("note: there is nothing to read, all is empty"),
+        (true, false) => (),
+    }
+    Ok(if has_problems { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-fn progress_bar(args: &ReplayArgs) -> Result<indicatif::ProgressBar> {
+fn progress_bar(files: &[Found]) -> Result<indicatif::ProgressBar> {
     if !std::io::stderr().is_terminal() {
         return Ok(indicatif::ProgressBar::hidden());
     }
-    let bar = match archive::total_bytes(&args.files) {
+    let bar = match archive::total_bytes(files) {
         Some(total) => indicatif::ProgressBar::new(total).with_style(indicatif::ProgressStyle::with_template(
             "{bar:32} {bytes}/{total_bytes}  {binary_bytes_per_sec}  {msg}  {eta} left",
         )?),
@@ -289,25 +348,27 @@ fn progress_bar(args: &ReplayArgs) -> Result<indicatif::ProgressBar> {
     Ok(bar)
 }
 
-/// Reads all files; says what went wrong with those that could not be read whole.
-fn read(files: &[PathBuf], chunk_bytes: usize, out: SyncSender<(u64, Chunk)>, is_stopped: &AtomicBool) -> Vec<String> {
-    let mut errors = vec![];
+/// Reads all files; returns what is to be said of those that could not be read whole.
+fn read(files: &[Found], chunk_bytes: usize, out: SyncSender<(u64, Chunk)>, is_stopped: &AtomicBool) -> Files {
+    let mut said = Files::default();
     let mut number = 0;
-    for chunk in Chunks::open(files, chunk_bytes) {
+    archive::read_files(files, chunk_bytes, &mut |piece| {
         if is_stopped.load(Ordering::Relaxed) {
-            break;
+            return ControlFlow::Break(());
         }
-        match chunk {
-            Ok(chunk) => {
+        match piece {
+            Piece::Chunk(chunk) => {
                 if out.send((number, chunk)).is_err() {
-                    break;
+                    return ControlFlow::Break(());
                 }
                 number += 1;
             }
-            Err(error) => errors.push(error.to_string()),
+            Piece::Note(note) => said.notes.add(note),
+            Piece::Failed(error) => said.failed.add(error.to_string()),
         }
-    }
-    errors
+        ControlFlow::Continue(())
+    });
+    said
 }
 
 fn next_chunk(chunks: &Mutex<Receiver<(u64, Chunk)>>) -> Option<(u64, Chunk)> {
@@ -316,30 +377,51 @@ fn next_chunk(chunks: &Mutex<Receiver<(u64, Chunk)>>) -> Option<(u64, Chunk)> {
 
 fn parse(chunk: &Chunk, regions: &Regions, lanes: &Lanes, key: &AuthorKey, latest_ms: i64, is_strict: bool) -> Parsed {
     let mut batch = Batch::default();
-    for (n, line) in chunk.lines() {
-        let posts = |batch: &mut Batch| -> Vec<String> {
-            let mut wrong = vec![];
-            let read = archive::read_line(line, key, &mut |post| match post {
-                Ok(post) if post.time_ms > latest_ms => wrong.push("its time lies in the future".to_owned()),
-                Ok(post) => batch.add(regions, lanes, &post),
-                Err(error) => wrong.push(error.to_string()),
-            });
-            match read {
-                Ok(Line::Blank | Line::Posts) => (),
-                Ok(Line::Notice(_)) => batch.add_notice(),
-                Err(error) => wrong.push(error.to_string()),
-            }
-            wrong
-        };
-        for reason in posts(&mut batch) {
+    let mut stop = None;
+    // Why the value, or posts in it, could not be read.
+    let read = |value: &[u8], batch: &mut Batch, wrong: &mut Vec<String>| -> Result<(), LineError> {
+        let read = archive::read_line(value, key, &mut |post| match post {
+            Ok(post) if post.time_ms > latest_ms => wrong.push("its time lies in the future".to_owned()),
+            Ok(post) => batch.add(regions, lanes, &post),
+            Err(error) => wrong.push(error.to_string()),
+        })?;
+        if let Line::Notice(_) = read {
+            batch.add_notice();
+        }
+        Ok(())
+    };
+    let mut refuse = |n: u64, value: &[u8], batch: &mut Batch, wrong: &mut Vec<String>| {
+        for reason in wrong.drain(..) {
             if is_strict {
-                let stop = Some(format!("{}:{n}: {reason}", chunk.file));
-                return Parsed { batch, read_bytes: chunk.read_bytes, stop };
+                stop.get_or_insert_with(|| format!("{}:{n}: {reason}", chunk.file));
+                return false;
             }
-            batch.add_unreadable(Quarantined::new(&chunk.file, n, reason, line));
+            batch.add_unreadable(Quarantined::new(&chunk.file, n, reason, value));
+        }
+        true
+    };
+    let mut wrong = vec![];
+    'values: for (n, value) in chunk.values() {
+        if let Err(error) = read(value, &mut batch, &mut wrong) {
+            // Several values on a line are read one by one.
+            let several = matches!(error, LineError::Syntax { .. }).then(|| archive::values(value)).flatten();
+            if several.is_none() {
+                wrong.push(error.to_string());
+            }
+            for part in several.into_iter().flatten() {
+                if let Err(error) = read(part, &mut batch, &mut wrong) {
+                    wrong.push(error.to_string());
+                }
+                if !refuse(n, part, &mut batch, &mut wrong) {
+                    break 'values;
+                }
+            }
+        }
+        if !wrong.is_empty() && !refuse(n, value, &mut batch, &mut wrong) {
+            break;
         }
     }
-    Parsed { batch, read_bytes: chunk.read_bytes, stop: None }
+    Parsed { batch, read_bytes: chunk.read_bytes, stop }
 }
 
 /// What the ordered half has to tell in the end.
@@ -441,16 +523,17 @@ fn print_table(reports: &[WindowReport]) {
     table.load_preset(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
     table.set_header(["region", "window", "posts", "originals", "replies", "quotes", "reposts", "authors", "hashtags"]);
     for report in reports.iter().take(TABLE_ROWS) {
-        let tags: Vec<_> = report.hashtags.iter().take(3).map(|tag| format!("#{} {}", tag.tag, tag.count)).collect();
+        let tags: Vec<_> =
+            report.hashtags.iter().take(3).map(|tag| format!("#{} {}", printable(&tag.tag), tag.count)).collect();
         let mut cells = vec![report.region.clone(), report.window_start.clone()];
         let counts = [report.posts, report.originals, report.replies, report.quotes, report.reposts, report.authors];
         cells.extend(counts.iter().map(u64::to_string));
         cells.push(tags.join(", "));
         table.add_row(cells);
     }
-    println!("{table}");
+    print::out(&table);
     if reports.len() > TABLE_ROWS {
-        println!("… and {} more windows; --json prints all of them", reports.len() - TABLE_ROWS);
+        print::out(format_args!("… and {} more windows; --json prints all of them", reports.len() - TABLE_ROWS));
     }
 }
 
@@ -470,15 +553,17 @@ fn ledger_json(ledger: &Ledger, fold: Option<(u64, u64)>, is_balanced: bool) -> 
 
 fn print_ledger(ledger: &Ledger, fold: Option<(u64, u64)>, took: Duration) {
     let per_second = ledger.received as f64 / took.as_secs_f64().max(1e-6);
-    println!(
+    print::out(format_args!(
         "received {} = sent {} + filtered {} (no region) + quarantined {} + duplicates {} + dropped {}",
         ledger.received, ledger.sent, ledger.filtered, ledger.quarantined, ledger.duplicates, ledger.dropped
-    );
+    ));
     match fold {
-        Some((aggregated, late)) => println!("sent {} = aggregated {aggregated} + late {late}", ledger.sent),
-        None => println!("the stream has all that was sent; its aggregator folds it now"),
+        Some((aggregated, late)) => {
+            print::out(format_args!("sent {} = aggregated {aggregated} + late {late}", ledger.sent));
+        }
+        None => print::out("the stream has all that was sent; its aggregator folds it now"),
     }
-    println!("took {:.2} s, {per_second:.0} posts/s", took.as_secs_f64());
+    print::out(format_args!("took {:.2} s, {per_second:.0} posts/s", took.as_secs_f64()));
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use birdsong_embedded::{SqliteLog, SqliteStore};
 use clap::Args;
 
 use crate::cloud::CloudArgs;
-use crate::{DataArgs, data, now_ms, parse_secs};
+use crate::{DataArgs, data, now_ms, parse_secs, print};
 
 #[derive(Debug, Args)]
 #[command(after_help = "It may run beside `birdsong run`. Run twice, the second receipt says that nothing changed.")]
@@ -117,10 +117,10 @@ fn print_json(receipt: &Receipt) -> Result<()> {
             "after": entry.after,
             "change": change_text(entry.change),
         });
-        println!("{line}");
+        print::out_json(&line);
     }
     let total = serde_json::json!({"windows": receipt.entries.len(), "changed": receipt.changed(), "unreadable": receipt.unreadable});
-    println!("{total}");
+    print::out_json(&total);
     Ok(())
 }
 
@@ -135,17 +135,17 @@ fn print_table(receipt: &Receipt, args: &ReprocessArgs, from: WindowStart, to: W
             cells.extend([before_text(entry.before), entry.after.to_string(), change_text(entry.change).to_owned()]);
             table.add_row(cells);
         }
-        println!("{table}");
+        print::out(&table);
     }
-    println!(
+    print::out(format_args!(
         "{} to {}: {} windows folded again, {} {}",
         rfc3339(from.0),
         rfc3339(to.0),
         receipt.entries.len(),
         receipt.changed(),
         if args.dry_run { "would change (dry run, nothing was stored)" } else { "changed" },
-    );
+    ));
     if receipt.unreadable > 0 {
-        println!("{} log records could not be read and were left out", receipt.unreadable);
+        print::out(format_args!("{} log records could not be read and were left out", receipt.unreadable));
     }
 }

@@ -10,7 +10,7 @@ use birdsong_sources::x::rules::{self, MAX_RULE_CHARS, MAX_RULES, Rule};
 use clap::{Args, Subcommand};
 
 use crate::source::{XAccount, network, x_token};
-use crate::{CountArgs, data, now_ms};
+use crate::{CountArgs, data, now_ms, print};
 
 #[derive(Debug, Args)]
 pub(crate) struct RulesArgs {
@@ -52,7 +52,7 @@ pub(crate) fn rules(args: &RulesArgs) -> Result<ExitCode> {
 fn plan(count: &CountArgs) -> Result<Vec<Rule>> {
     let plan = rules::plan(&data::load_regions(count)?, 100).map_err(|error| anyhow!("{error}"))?;
     for note in plan.notes {
-        eprintln!("note: {note}");
+        print::err(format_args!("note: {note}"));
     }
     Ok(plan.rules)
 }
@@ -65,7 +65,10 @@ fn show(rules: &[Rule]) {
     for rule in rules {
         table.add_row([rule.tag.clone(), rule.value.chars().count().to_string(), rule.value.clone()]);
     }
-    println!("{table}\n{} of {MAX_RULES} rules, of at most {MAX_RULE_CHARS} characters each.", rules.len());
+    print::out(format_args!(
+        "{table}\n{} of {MAX_RULES} rules, of at most {MAX_RULE_CHARS} characters each.",
+        rules.len()
+    ));
 }
 
 async fn sync(wanted: &[Rule], account: &XAccount, dry_run: bool) -> Result<()> {
@@ -74,20 +77,20 @@ async fn sync(wanted: &[Rule], account: &XAccount, dry_run: bool) -> Result<()> 
     let failed = |failure: Failure| anyhow!("{}", failure.reason);
     let diff = Diff::new(api.rules(&clock).await.map_err(failed)?, wanted);
     for rule in &diff.delete {
-        println!("- {}  {}", rule.tag, rule.value);
+        print::out(format_args!("- {}  {}", rule.tag, rule.value));
     }
     for rule in &diff.add {
-        println!("+ {}  {}", rule.tag, rule.value);
+        print::out(format_args!("+ {}  {}", rule.tag, rule.value));
     }
     if !diff.is_empty() {
         api.check(&diff, &clock).await.map_err(failed)?;
     }
     let (adds, deletes, same) = (diff.add.len(), diff.delete.len(), diff.same);
     if dry_run {
-        println!("X takes them: {adds} to add, {deletes} to delete, {same} stay. Nothing was changed.");
+        print::out(format_args!("X takes them: {adds} to add, {deletes} to delete, {same} stay. Nothing was changed."));
         return Ok(());
     }
     api.apply(&diff, &clock).await.map_err(failed)?;
-    println!("{adds} added, {deletes} deleted, {same} stayed.");
+    print::out(format_args!("{adds} added, {deletes} deleted, {same} stayed."));
     Ok(())
 }

@@ -17,7 +17,7 @@ use clap::Args;
 use crate::machine::{Disk, Folded, follow};
 use crate::source::SourceArgs;
 use crate::stream::{Streamer, stop_signal};
-use crate::{CountArgs, DataArgs, data, now_ms, serve};
+use crate::{CountArgs, DataArgs, data, now_ms, print, serve};
 
 /// How often it is looked whether a part has ended by itself.
 const TICK: Duration = Duration::from_millis(200);
@@ -107,7 +107,7 @@ async fn work(args: RunArgs) -> Result<ExitCode> {
     let router = serve::with_page(birdsong_api::router(api));
     let bound = listener.local_addr()?;
     let shown = if bound.ip().is_loopback() { format!("localhost:{}", bound.port()) } else { bound.to_string() };
-    eprintln!("birdsong: the dashboard is at http://{shown}  (data in {}, Ctrl-C stops)", dir.display());
+    print::err(format_args!("birdsong: the dashboard is at http://{shown}  (data in {}, Ctrl-C stops)", dir.display()));
     let (goodbye, told) = tokio::sync::oneshot::channel::<()>();
     let mut serving = tokio::spawn(
         axum::serve(listener, router)
@@ -153,7 +153,7 @@ async fn work(args: RunArgs) -> Result<ExitCode> {
     match failure {
         Some(error) => Err(error),
         None => {
-            eprintln!("birdsong: stopped, everything received is stored");
+            print::err("birdsong: stopped, everything received is stored");
             Ok(ExitCode::SUCCESS)
         }
     }

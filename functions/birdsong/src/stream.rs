@@ -29,7 +29,7 @@ use tokio::task::JoinSet;
 
 use crate::cloud::{CloudArgs, Target};
 use crate::source::{Live, SourceArgs};
-use crate::{CountArgs, DataArgs, LogFormat, data, now_ms};
+use crate::{CountArgs, DataArgs, LogFormat, data, now_ms, print};
 
 /// Posts of Bluesky, whose reposts come without words, that are remembered at least: 12 to 24 MB.
 const ORIGINALS: usize = 50_000;
@@ -420,7 +420,7 @@ async fn tell<S: Settings>(settings: Arc<S>, board: Arc<Board>, namespace: Optio
                 let source = &standing.state.source;
                 let last = before.iter().find(|(name, _)| name == source).map(|(_, ledger)| *ledger).unwrap_or_default();
                 if let Some(namespace) = &namespace {
-                    println!("{}", metrics_line(namespace, &standing, last, now_ms()));
+                    print::out_json(&metrics_line(namespace, &standing, last, now_ms()));
                 }
                 before.retain(|(name, _)| name != source);
                 before.push((source.clone(), standing.ledger));
@@ -513,7 +513,7 @@ pub(crate) fn ask_health(args: &HealthArgs) -> Result<ExitCode> {
     };
     let answer = asked().with_context(|| format!("no streamer answers at http://{address}/healthz"))?;
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-    println!("{body}");
+    print::out(body);
     Ok(if head.split(' ').nth(1) == Some("200") { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

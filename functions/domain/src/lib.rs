@@ -8,6 +8,7 @@ pub mod frame;
 pub mod hashtag;
 pub mod ports;
 pub mod post;
+pub mod printable;
 pub mod region;
 mod seen;
 pub mod time;

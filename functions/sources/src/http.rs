@@ -108,7 +108,7 @@ pub async fn read_all(mut body: Body, limit: usize) -> Result<Vec<u8>, HttpError
 
 /// The begin of a server's text without what would spoil a log line.
 pub(crate) fn printable(text: &str) -> String {
-    text.trim().chars().map(|c| if c.is_control() { ' ' } else { c }).take(300).collect()
+    birdsong_domain::printable::printable(text.trim()).chars().take(300).collect()
 }
 
 /// Longest line that [`Lines`] takes unless told otherwise.

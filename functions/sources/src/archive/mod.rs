@@ -5,12 +5,13 @@
 
 mod files;
 pub(crate) mod json;
+mod repair;
 mod v1;
 mod v2;
 
 use birdsong_domain::post::{AuthorKey, SourcePost};
 
-pub use files::{Chunk, Chunks, FileError, total_bytes};
+pub use files::{Chunk, Each, FileError, Found, Other, Piece, find, read_files, total_bytes, values};
 
 /// Longest line that is read. A post with everything that the API can add stays below 1 MiB; a
 /// search page of 500 posts below 8 MiB.
@@ -98,6 +99,14 @@ pub(crate) fn is_too_deep(line: &[u8]) -> bool {
 /// # Errors
 /// When the line as a whole cannot be read. A page's single posts fail one by one, through `each`.
 pub fn read_line(
+    line: &[u8],
+    key: &AuthorKey,
+    each: &mut dyn FnMut(Result<SourcePost<'_>, LineError>),
+) -> Result<Line, LineError> {
+    repair::with_repair(line, each, |line, each| read_strict(line, key, each))
+}
+
+fn read_strict(
     line: &[u8],
     key: &AuthorKey,
     each: &mut dyn FnMut(Result<SourcePost<'_>, LineError>),
