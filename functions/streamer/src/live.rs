@@ -13,7 +13,7 @@ use birdsong_domain::frame::{self, FrameError, Ledger};
 use birdsong_domain::ports::{FrameRecord, PortError, PostLog, ReadFrom, Settings, SourceState};
 use birdsong_domain::post::SourcePost;
 use birdsong_domain::region::Regions;
-use birdsong_domain::time::{WindowSize, rfc3339};
+use birdsong_domain::time::{WindowSize, is_future, rfc3339};
 use birdsong_sources::live::{Change, Clock, Intake, Resume};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -123,6 +123,8 @@ pub struct Feeder {
     originals: Originals,
     unreadable: u64,
     was_connected: bool,
+    /// On this connection.
+    is_replay_told: bool,
     out: mpsc::Sender<Gathered>,
 }
 
@@ -148,6 +150,7 @@ pub fn feeder(
         originals,
         unreadable: 0,
         was_connected: false,
+        is_replay_told: false,
         out,
     };
     (feeder, inbox)
@@ -155,6 +158,10 @@ pub fn feeder(
 
 impl Intake for Feeder {
     fn post(&mut self, post: &SourcePost<'_>) {
+        if is_future(post.time_ms, (self.clock)()) {
+            let time = rfc3339(post.time_ms);
+            return self.unreadable(format!("its time {time} is more than ten minutes ahead of our clock"), b"");
+        }
         self.gathered.batch.add_with(&self.regions, &self.lanes, post, &mut self.originals);
     }
 
@@ -190,6 +197,7 @@ impl Intake for Feeder {
         match &change {
             Change::Connected => {
                 tracing::info!(source, "connected");
+                self.is_replay_told = false;
                 self.gathered.connection = Some(Some(now_ms));
             }
             Change::Waiting { reason, retry_in } => {
@@ -210,6 +218,15 @@ impl Intake for Feeder {
                 }
                 self.gathered.shares.push((*share, now_ms));
             }
+            Change::Replayed { events } => {
+                if !std::mem::replace(&mut self.is_replay_told, true) {
+                    tracing::warn!(
+                        source,
+                        events,
+                        "the host sends events from before the resume point, they are dropped"
+                    );
+                }
+            }
             Change::Spent { .. } => (),
         }
         let is_reconnect = self.was_connected;
@@ -219,14 +236,17 @@ impl Intake for Feeder {
                 state.state = "connected".into();
                 state.reason = None;
                 state.connected_since = Some(rfc3339(now_ms));
+                state.waiting_since = None;
                 state.reconnects += u64::from(is_reconnect);
             }
             Change::Waiting { reason, .. } => {
                 state.state = "waiting".into();
                 state.reason = Some(reason);
                 state.connected_since = None;
+                state.waiting_since.get_or_insert_with(|| rfc3339(now_ms));
             }
             Change::Gap { .. } => state.gaps += 1,
+            Change::Replayed { events } => state.replayed += events,
             Change::Sampling { share } => state.sampled = (share < 1.0).then_some(share),
             Change::Spent { dollars } => state.spent_dollars = Some(dollars),
         });
