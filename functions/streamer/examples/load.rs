@@ -114,6 +114,7 @@ async fn load(address: &str, lines: u64) -> Result<(), AnyError> {
         aside: Nowhere,
         outbox,
         start,
+        reach_ms: 0,
         board: board.clone(),
         clock: clock(),
         jitter: || 0.5,

@@ -6,6 +6,7 @@
 //! [`outbox`] for frames that the log does not have yet; [`send`] brings an archive's frames into the
 //! log.
 
+mod clock;
 pub mod cutter;
 pub mod live;
 pub mod originals;
@@ -14,3 +15,4 @@ pub mod prepare;
 pub mod quarantine;
 pub mod recent;
 pub mod send;
+mod unheard;

@@ -18,12 +18,14 @@ use birdsong_sources::live::{Change, Clock, Intake, Resume};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use crate::clock::SteadyClock;
 use crate::cutter::{CutFrame, CutRules, Cutter, Origin};
 use crate::originals::Originals;
 use crate::outbox::{Cut, Outbox, OutboxLimits, ResumePoint};
 use crate::prepare::{Batch, Lanes};
 use crate::quarantine::Quarantined;
 use crate::recent::{Learner, Recent};
+use crate::unheard::{Span, Unheard};
 
 /// Batches between source and cutter; behind them the source waits.
 const INBOX: usize = 8;
@@ -35,6 +37,8 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_
 const ASIDE_TRIES: u32 = 7;
 /// How often a resume point is written down at most.
 const RESUME_EVERY: Duration = Duration::from_secs(10);
+/// How often it is written down what time was missed.
+const MISSED_EVERY: Duration = Duration::from_secs(60);
 /// The log's clock, ours and the source's differ by less than this, in milliseconds.
 const CLOCK_MARGIN_MS: i64 = 60_000;
 /// How far back posts are learned whose reposts may come, in milliseconds.
@@ -139,7 +143,8 @@ pub fn feeder(
     originals: Originals,
 ) -> (Feeder, mpsc::Receiver<Gathered>) {
     let (out, inbox) = mpsc::channel(INBOX);
-    board.tell(source, |_| ());
+    let now_ms = clock();
+    board.tell(source, |state| _ = state.waiting_since.get_or_insert_with(|| rfc3339(now_ms)));
     let feeder = Feeder {
         source: source.into(),
         regions: regions.clone(),
@@ -154,6 +159,17 @@ pub fn feeder(
         out,
     };
     (feeder, inbox)
+}
+
+impl Feeder {
+    /// The source is over until the next start: nobody listens from now on. The feeder must be kept, so
+    /// that the windows of this time show it.
+    pub async fn is_over(&mut self) {
+        self.gathered.connection = Some(None);
+        let now_ms = (self.clock)();
+        self.board.tell(&self.source, |state| _ = state.waiting_since.get_or_insert_with(|| rfc3339(now_ms)));
+        self.flush(None).await;
+    }
 }
 
 impl Intake for Feeder {
@@ -281,6 +297,8 @@ pub struct Pipe<L, S, Q> {
     pub outbox: Outbox,
     /// From [`start`].
     pub start: Start,
+    /// How far back, in milliseconds, the source can get what it missed, once it has a resume point.
+    pub reach_ms: i64,
     /// Told how it goes.
     pub board: Arc<Board>,
     /// Milliseconds since 1970.
@@ -317,6 +335,10 @@ fn resume_key(source: &str) -> String {
     format!("resume:{source}")
 }
 
+fn unheard_key(source: &str) -> String {
+    format!("unheard:{source}")
+}
+
 /// How much is remembered of a source's posts.
 #[derive(Clone, Copy, Debug)]
 pub struct Memory {
@@ -349,7 +371,8 @@ pub async fn start<L: PostLog, S: Settings>(
         Some(text) => {
             let point: ResumePoint = serde_json::from_str(&text)
                 .map_err(|error| PortError::Corrupt { what: format!("setting {key}"), reason: error.to_string() })?;
-            let from_ms = point.at_ms.saturating_sub(CLOCK_MARGIN_MS);
+            // The clock may have been wrong then.
+            let from_ms = point.at_ms.min(now_ms).saturating_sub(CLOCK_MARGIN_MS);
             learn_sent(log, Some(from_ms), &mut start.recent, &mut start.originals, |_| ()).await?;
             start.point = point;
         }
@@ -427,9 +450,14 @@ where
     S: Settings,
     Q: Aside,
 {
-    let Pipe { source, log, settings, aside, outbox, board, clock, jitter, drain, .. } = pipe;
+    let Pipe { source, log, settings, aside, outbox, reach_ms, board, clock, jitter, drain, .. } = pipe;
     let mut keeper = Keeper { aside, is_away: false };
-    let origin = Origin { source: source.clone(), run: pipe.run, live: true, connected_ms: clock() };
+    let point = &pipe.start.point;
+    let mut has_resume = point.resume.is_some();
+    let mut steady = SteadyClock::new(clock.clone(), has_resume.then_some(point.at_ms));
+    let mut last_ms = steady.now_ms();
+    let mut missed = Missed::load(&*settings, &source).await;
+    let origin = Origin { source: source.clone(), run: pipe.run, live: true, connected_ms: last_ms };
     let mut cutter = Cutter::new(origin, pipe.rules, pipe.size, Lanes::new(&pipe.regions), pipe.start.recent);
     cutter.disconnected();
     let mut hold = Hold { outbox, frames: vec![], resume: None, dropped: 0 };
@@ -446,6 +474,7 @@ where
         {
             sending = Some(Box::pin(append(log.clone(), cut.records.clone())));
         }
+        let reach_ms = if has_resume { reach_ms } else { 0 };
         let (mut ledger, waiting_bytes, beat_ms) = (cutter.ledger(), hold.outbox.waiting_bytes(), clock());
         ledger.dropped += hold.dropped;
         board.stand(&source, |standing| {
@@ -458,14 +487,27 @@ where
         }
         tokio::select! {
             gathered = inbox.recv(), if end_by.is_none() && hold.outbox.has_room() => {
-                let now_ms = clock();
                 match gathered {
                     Some(gathered) => {
+                        if let Some(newest_ms) = gathered.batch.newest_ms() {
+                            steady.saw(newest_ms);
+                        }
+                        let now_ms = steady.now_ms();
+                        has_resume |= gathered.resume.is_some();
                         let unreadable = gathered.batch.quarantined();
                         if !unreadable.is_empty() {
                             keeper.keep(&source, unreadable, jitter).await;
                         }
-                        for (from_ms, to_ms) in gathered.gaps {
+                        let mut gaps = vec![];
+                        for gap in gathered.gaps {
+                            gaps.extend(missed.unheard.note(gap));
+                        }
+                        match gathered.connection {
+                            Some(Some(since_ms)) => gaps.extend(missed.unheard.listens(since_ms, reach_ms)),
+                            Some(None) => missed.unheard.waits(now_ms),
+                            None => (),
+                        }
+                        for (from_ms, to_ms) in gaps {
                             cutter.gap(from_ms, to_ms, &mut hold.frames);
                         }
                         for (share, at_ms) in gathered.shares {
@@ -481,7 +523,7 @@ where
                     }
                     None => {
                         // Nothing is left to repeat what waits here.
-                        cutter.cut(now_ms, &mut hold.frames);
+                        cutter.cut(steady.now_ms(), &mut hold.frames);
                         end_by = Some(Instant::now() + drain);
                     }
                 }
@@ -507,9 +549,24 @@ where
                 points.write(false).await;
             }
             _ = ticks.tick() => {
-                cutter.tick(clock(), &mut hold.frames);
+                let now_ms = steady.now_ms();
+                if end_by.is_some() {
+                    // Nothing is cut any more.
+                } else if now_ms < last_ms - 1000 {
+                    // The clock went back: what waits must not wait until it is there again.
+                    cutter.cut(now_ms, &mut hold.frames);
+                } else if !steady.is_doubted() || !cutter.is_drained() {
+                    cutter.tick(now_ms, &mut hold.frames);
+                }
+                if end_by.is_none() && !steady.is_doubted() {
+                    for (from_ms, to_ms) in missed.unheard.tick(now_ms, reach_ms) {
+                        cutter.gap(from_ms, to_ms, &mut hold.frames);
+                    }
+                }
+                last_ms = now_ms;
                 hold.keep(&cutter)?;
                 points.write(false).await;
+                missed.store(&*settings, &source, false).await;
             }
         }
     }
@@ -517,12 +574,45 @@ where
     // aggregator takes each of them once.
     drop(sending);
     points.write(true).await;
+    missed.store(&*settings, &source, true).await;
     if let Err(error) = hold.outbox.park() {
         tracing::error!(source, "frames that wait for the log cannot be written to the spool: {error}");
     }
     // Nothing goes round any more, and nothing is stuck.
     board.stand(&source, |standing| standing.beat_ms = 0);
     Ok(Ended { ledger: cutter.ledger(), dropped: hold.dropped, left_bytes: hold.outbox.waiting_bytes() })
+}
+
+/// What was noted of a source's missed time, kept for the next run.
+struct Missed {
+    unheard: Unheard,
+    written: Option<Instant>,
+}
+
+impl Missed {
+    /// Without what cannot be read, a gap that the source tells of may count in full.
+    async fn load<S: Settings>(settings: &S, source: &str) -> Self {
+        let noted = match settings.setting(&unheard_key(source)).await {
+            Ok(text) => text.and_then(|text| serde_json::from_str::<Vec<Span>>(&text).ok()).unwrap_or_default(),
+            Err(error) => {
+                tracing::warn!(source, "what was missed before cannot be read: {error}");
+                vec![]
+            }
+        };
+        Self { unheard: Unheard::new(noted), written: None }
+    }
+
+    async fn store<S: Settings>(&mut self, settings: &S, source: &str, at_once: bool) {
+        if !at_once && self.written.is_some_and(|at| at.elapsed() < MISSED_EVERY) {
+            return;
+        }
+        let Some(noted) = self.unheard.changed() else { return };
+        self.written = Some(Instant::now());
+        let text = serde_json::to_string(noted).unwrap_or_default();
+        if let Err(error) = settings.set_setting(&unheard_key(source), &text).await {
+            tracing::warn!(source, "what was missed could not be written: {error}");
+        }
+    }
 }
 
 /// Puts unreadable lines aside.

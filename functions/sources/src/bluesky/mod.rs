@@ -56,6 +56,9 @@ pub const HOSTS: [&str; 4] = [
     "wss://jetstream2.us-west.bsky.network",
 ];
 
+/// All hosts keep the stream for this long at least, in milliseconds.
+pub const REACH_MS: i64 = 24 * 3_600_000;
+
 /// Longest time until a websocket is open.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// Without any frame for this long a connection is dead. The hosts ping every 30 s, so it is a little

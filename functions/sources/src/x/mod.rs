@@ -196,6 +196,12 @@ impl<H: Http + 'static> X<H> {
         Ok(Self { api, regions, key, options, clock })
     }
 
+    /// How far back X sends again what was missed, in milliseconds.
+    #[must_use]
+    pub fn reach_ms(&self) -> i64 {
+        self.options.backfill_minutes.map_or(0, |minutes| i64::from(minutes) * 60_000)
+    }
+
     /// Streams until something is wrong that only people can mend, or until `stop`, when there is no
     /// error. `resume` is what the source gave to [`Intake::flush`] in an earlier run.
     ///
