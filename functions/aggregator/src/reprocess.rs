@@ -11,14 +11,11 @@ use birdsong_domain::frame;
 use birdsong_domain::ports::{
     Expected, PartialKey, PortError, PostLog, PutOutcome, ReadFrom, SequenceNumber, WindowStore,
 };
-use birdsong_domain::time::{WindowStart, rfc3339};
+use birdsong_domain::time::{FUTURE_LIMIT_MS, WindowStart, rfc3339};
 use birdsong_domain::window::{Aggregate, FoldRules, Partial, touched};
 
 use crate::LIVE_GENERATION;
 
-/// A record may have arrived this much before the event times in it: the streamer puts aside posts
-/// whose time lies further in the future.
-pub const FUTURE_MS: i64 = 600_000;
 /// Records read at a time.
 const PAGE: usize = 256;
 /// How often a window that live aggregation has moved on is read up to date again.
@@ -115,7 +112,7 @@ pub async fn reprocess<L: PostLog, S: WindowStore>(
     dry_run: bool,
     mut progress: impl FnMut(Progress),
 ) -> Result<Receipt, ReprocessError> {
-    let start_ms = range.start.0 - FUTURE_MS;
+    let start_ms = range.start.0 - FUTURE_LIMIT_MS;
     let mut fold = LogFold { shards: vec![], folded: BTreeMap::new(), unreadable: 0, told: Progress::default() };
     fold.read_on(log, rules, &range, start_ms, &mut progress).await?;
     let mut receipt = Receipt::default();
@@ -186,7 +183,7 @@ impl LogFold {
             }
             let since = log.complete_since(&name).await?;
             if since > start_ms {
-                let first = rules.size.start_of(since + FUTURE_MS + rules.size.ms() - 1);
+                let first = rules.size.start_of(since + FUTURE_LIMIT_MS + rules.size.ms() - 1);
                 return Err(ReprocessError::Gone { since: rfc3339(first.0) });
             }
             self.shards.push(ShardPosition { name, next: ReadFrom::Time(start_ms), read_to: 0u64.into() });

@@ -17,9 +17,9 @@ use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::Response;
 use axum::routing::get;
 use birdsong_domain::frame::STREAM;
-use birdsong_domain::ports::{SourceState, WindowStore};
+use birdsong_domain::ports::{PortError, SourceState, WindowStore};
 use birdsong_domain::region::Region;
-use birdsong_domain::time::{WindowStart, rfc3339};
+use birdsong_domain::time::{FUTURE_LIMIT_MS, WindowStart, rfc3339};
 use birdsong_domain::window::FoldRules;
 use serde::Serialize;
 use serde_json::json;
@@ -115,6 +115,13 @@ struct WindowsAnswer<'a> {
     windows: Vec<WindowReport>,
 }
 
+/// Start of the newest window of a region. One that a wrong clock opened in a far future would hide
+/// all others, so that it is bounded by the present.
+async fn newest<S: WindowStore>(api: &Api<S>, region: &str, now_ms: i64) -> Result<Option<WindowStart>, PortError> {
+    let latest = api.rules.size.start_of(now_ms.saturating_add(FUTURE_LIMIT_MS));
+    Ok(api.store.newest(region).await?.map(|newest| newest.min(latest)))
+}
+
 async fn windows<S: WindowStore>(
     State(shared): State<Arc<Shared<S>>>,
     RawQuery(query): RawQuery,
@@ -123,7 +130,7 @@ async fn windows<S: WindowStore>(
     let api = &shared.api;
     let now_ms = (api.now_ms)();
     let query = WindowsQuery::parse(query.as_deref(), &api.regions, api.rules.size)?;
-    let newest = if query.is_closed() { None } else { api.store.newest(&query.region.id).await? };
+    let newest = if query.is_closed() { None } else { newest(api, &query.region.id, now_ms).await? };
     let range = query.range(newest, now_ms, api.rules.size)?;
     // Windows that have not begun are not listed.
     let open_end = api.rules.size.start_of(now_ms).0 + api.rules.size.ms();

@@ -9,6 +9,7 @@ use birdsong_domain::window::Lag;
 use serde::Serialize;
 
 use crate::Api;
+use crate::newest as newest_window;
 use crate::report::{LagReport, lag};
 
 /// The ledger covers this much time up to the newest window.
@@ -93,9 +94,9 @@ fn now_or_stale(source: SourceState, now_ms: i64) -> SourceState {
 }
 
 async fn read<S: WindowStore>(api: &Api<S>, now_ms: i64) -> Result<Cached, PortError> {
-    let mut newest = api.store.newest(STREAM).await?;
+    let mut newest = newest_window(api, STREAM, now_ms).await?;
     for region in api.regions.iter() {
-        newest = newest.max(api.store.newest(&region.id).await?);
+        newest = newest.max(newest_window(api, &region.id, now_ms).await?);
     }
     let mut cached = Cached { read_ms: now_ms, newest_ms: None, lag: Lag::default(), ledger: LedgerReport::default() };
     let Some(newest) = newest else {

@@ -16,7 +16,7 @@ use birdsong_domain::region::Regions;
 use birdsong_domain::time::{WindowSize, rfc3339};
 use birdsong_domain::window::FoldRules;
 use birdsong_embedded::MemoryLog;
-use birdsong_sources::live::{Change, Clock, Intake};
+use birdsong_sources::live::{Change, Clock, Intake, Resume};
 use birdsong_streamer::cutter::CutRules;
 use birdsong_streamer::live::{self, Aside, Board, Feeder, Pipe};
 use birdsong_streamer::originals::Originals;
@@ -105,7 +105,8 @@ impl Source {
                 repost_of: None,
             };
             self.feeder.post(&post);
-            self.feeder.flush(None).await;
+            // It can get again what it misses.
+            self.feeder.flush(Some(Resume { place: "here".into(), since_ms: (self.clock)() })).await;
         }
     }
 
@@ -148,6 +149,7 @@ async fn each_window_says_what_is_missing_and_why() {
         outbox,
         start,
         sent,
+        reach_ms: i64::MAX,
         board: Arc::default(),
         clock: clock.clone(),
         jitter: || 0.5,

@@ -82,6 +82,7 @@ fn app_over(store: MemoryStore, now_ms: i64) -> axum::Router {
         sampled: Some(0.25),
         spent_dollars: Some(1.5),
         told: Some(rfc3339(now_ms)),
+        ..SourceState::default()
     };
     app_of(store, now_ms, source)
 }
@@ -101,6 +102,24 @@ async fn get(app: &axum::Router, path: &str) -> (StatusCode, axum::http::HeaderM
     let (parts, body) = answer.into_parts();
     let bytes = body.collect().await.unwrap().to_bytes();
     (parts.status, parts.headers, serde_json::from_slice(&bytes).unwrap_or_default())
+}
+
+/// What happened: a clock in the year 2100 for some seconds, and nobody saw anything but that year.
+#[tokio::test]
+async fn windows_of_a_far_future_hide_none_of_the_present() {
+    let store = MemoryStore::default();
+    let (now_ms, in_2100_ms) = (T + 4 * MIN, 4_102_444_800_000);
+    let ledger = Ledger { received: 10, sent: 10, ..Ledger::default() };
+    for (window, authors) in [(T, 0..10), (in_2100_ms, 0..0)] {
+        put(&store, Lane::new("a", 0), window, authors, window + 70_000, Ledger::default()).await;
+        put(&store, Lane::new(STREAM, 0), window, 0..0, window + 70_000, ledger).await;
+    }
+    let app = app_over(store, now_ms);
+    let (_, _, status) = get(&app, "/api/status").await;
+    assert_eq!(status["newest_post"], rfc3339(T + 61_000), "{status}");
+    assert_eq!((&status["ledger"]["received"], &status["ledger"]["aggregated"]), (&json!(10), &json!(10)), "{status}");
+    let (_, _, answer) = get(&app, "/api/windows?region=a").await;
+    assert!(answer["windows"].as_array().unwrap().iter().any(|window| window["posts"] == 10), "{answer}");
 }
 
 #[tokio::test]

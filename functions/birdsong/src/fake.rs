@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use birdsong_sources::live::Clock;
@@ -16,6 +17,8 @@ use crate::{now_ms, print};
 const PORT: u16 = 8090;
 /// What the made-up X takes.
 const TOKEN: &str = "made-up";
+/// How often a made-up Jetstream of the second kind seals its archive.
+const SEAL_EVERY: Duration = Duration::from_secs(3600);
 /// Bytes that the made-up X holds back for a client that does not read.
 const QUEUE_BYTES: usize = 4 << 20;
 
@@ -71,6 +74,11 @@ enum Script {
     /// Each error that passes and each reason to close a stream, in turn; at last there is no more money
     /// (x). Closes now and then and answers 503 for some seconds (bluesky, mastodon)
     Errors,
+    /// A host of the second kind, which begins up to an hour before a young cursor, and closes now and then
+    /// (bluesky)
+    Replay,
+    /// Posts now and then whose time lies far in the future (bluesky)
+    Future,
 }
 
 impl Server {
@@ -93,6 +101,8 @@ impl Script {
             Self::Silence => Some(vec![Trouble::Silence]),
             Self::KeepAlives => Some(vec![Trouble::Quiet]),
             Self::Errors => Some(vec![Trouble::GoAway]),
+            Self::Replay => Some(vec![Trouble::Cut]),
+            Self::Future => Some(vec![Trouble::Future]),
         }
     }
 
@@ -103,7 +113,7 @@ impl Script {
             Self::Normal => Some(vec![]),
             Self::Trouble => Some(Trouble::ALL.to_vec()),
             Self::Silence => Some(vec![Trouble::Silence]),
-            Self::KeepAlives => None,
+            Self::KeepAlives | Self::Replay | Self::Future => None,
             Self::Errors => Some(vec![Trouble::Down]),
         }
     }
@@ -160,8 +170,11 @@ async fn serve(args: &FakeArgs) -> Result<ExitCode> {
             (format!("X_BEARER_TOKEN={TOKEN} birdsong run --source x --x-url http://{address}{more}"), serving)
         }
         Server::Bluesky => {
+            // Of the second kind, an hour of the past.
+            let start_ms = if args.script == Script::Replay { start_ms - 3_000_000 } else { start_ms };
             let mut script = bluesky::Script::calm(args.seed, start_ms, args.rate);
             script.troubles = known(args, Script::of_bluesky)?;
+            script.seal_every = (args.script == Script::Replay).then_some(SEAL_EVERY);
             let server = bluesky::Jetstream::new(script, clock);
             let serving = tokio::spawn(async move {
                 server.listen(listener).await;

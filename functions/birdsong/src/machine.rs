@@ -19,7 +19,8 @@ const WARM_PARTIALS: usize = 512;
 const POLL: Duration = Duration::from_millis(250);
 /// How long the log is kept.
 const RETENTION_MS: i64 = 7 * 86_400_000;
-const PRUNE_EVERY_MS: i64 = 3_600_000;
+/// How often it is looked for what is older; by a timer, as the clock may be set.
+const RETAIN_EVERY: Duration = Duration::from_secs(3600);
 
 /// A log and a store that belong together, and how far the one is folded into the other.
 pub(crate) trait Machine: Send + Sync + 'static {
@@ -30,7 +31,8 @@ pub(crate) trait Machine: Send + Sync + 'static {
     fn appended(&self) -> &Notify;
     fn checkpoint(&self) -> impl Future<Output = Result<Option<SequenceNumber>, PortError>> + Send;
     fn set_checkpoint(&self, sequence: &SequenceNumber) -> impl Future<Output = Result<(), PortError>> + Send;
-    fn prune(&self, before_ms: i64) -> impl Future<Output = Result<(), PortError>> + Send;
+    /// Removes records that are older than this, in milliseconds.
+    fn retain(&self, for_ms: i64) -> impl Future<Output = Result<(), PortError>> + Send;
 }
 
 /// On SQLite.
@@ -63,8 +65,8 @@ impl Machine for Disk {
         self.store.set_checkpoint(SHARD, sequence).await
     }
 
-    async fn prune(&self, before_ms: i64) -> Result<(), PortError> {
-        self.log.prune(before_ms).await.map(|_| ())
+    async fn retain(&self, for_ms: i64) -> Result<(), PortError> {
+        self.log.retain(for_ms).await.map(|_| ())
     }
 }
 
@@ -110,7 +112,7 @@ impl Machine for Memory {
         Ok(())
     }
 
-    async fn prune(&self, _before_ms: i64) -> Result<(), PortError> {
+    async fn retain(&self, _for_ms: i64) -> Result<(), PortError> {
         Ok(())
     }
 }
@@ -129,7 +131,7 @@ pub(crate) struct Folded {
 pub(crate) async fn follow<M: Machine>(machine: &M, rules: FoldRules, folded: &Folded) -> Result<()> {
     let mut aggregator = Aggregator::new(machine.store().clone(), rules, WARM_PARTIALS);
     let mut from = machine.checkpoint().await?.map_or(ReadFrom::Oldest, ReadFrom::After);
-    let mut pruned_ms = crate::now_ms() - PRUNE_EVERY_MS;
+    let mut retained: Option<std::time::Instant> = None;
     loop {
         // Read before the log is: what is appended before draining is told, is folded.
         let is_draining = folded.drain.load(Ordering::Acquire);
@@ -145,10 +147,9 @@ pub(crate) async fn follow<M: Machine>(machine: &M, rules: FoldRules, folded: &F
             if is_draining {
                 return Ok(());
             }
-            let now_ms = crate::now_ms();
-            if now_ms - pruned_ms >= PRUNE_EVERY_MS {
-                machine.prune(now_ms - RETENTION_MS).await?;
-                pruned_ms = now_ms;
+            if retained.is_none_or(|at| at.elapsed() >= RETAIN_EVERY) {
+                machine.retain(RETENTION_MS).await?;
+                retained = Some(std::time::Instant::now());
             }
             let _ = tokio::time::timeout(POLL, machine.appended().notified()).await;
             continue;

@@ -15,14 +15,13 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use birdsong_aggregator::reprocess::FUTURE_MS;
 use birdsong_api::report::{WindowReport, stored_windows};
 use birdsong_domain::frame::Ledger;
 use birdsong_domain::ports::PostLog;
 use birdsong_domain::post::AuthorKey;
 use birdsong_domain::printable::printable;
 use birdsong_domain::region::Regions;
-use birdsong_domain::time::WindowStart;
+use birdsong_domain::time::{FUTURE_LIMIT_MS, WindowStart};
 use birdsong_domain::window::FoldRules;
 use birdsong_embedded::{SqliteLog, SqliteStore};
 use birdsong_sources::archive::{self, Chunk, Found, Line, LineError, Piece};
@@ -237,7 +236,7 @@ fn through<L: PostLog, M: Machine>(
     let (batch_out, batch_in) = sync_channel::<(u64, Parsed)>(workers * 2);
     let (frame_out, frame_in) = sync_channel::<Vec<CutFrame>>(8);
     let chunk_in = Mutex::new(chunk_in);
-    let latest_ms = now_ms() + FUTURE_MS;
+    let latest_ms = now_ms() + FUTURE_LIMIT_MS;
 
     // Problems do not lose what came before them: everything read until then is folded.
     let (read_files, order, sending, folding) = std::thread::scope(|scope| {

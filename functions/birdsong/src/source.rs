@@ -134,6 +134,16 @@ impl Live {
         }
     }
 
+    /// How far back, in milliseconds, it can get what it missed, once it has a resume point. What it cannot
+    /// get within that it tells as a gap.
+    pub(crate) fn reach_ms(&self) -> i64 {
+        match self {
+            Self::Demo(..) | Self::Mastodon(_) => i64::MAX,
+            Self::Bluesky(_) => bluesky::REACH_MS,
+            Self::X(x) => x.reach_ms(),
+        }
+    }
+
     /// Streams until something is wrong that only people can mend, or until `stop`, when there is no
     /// error.
     pub(crate) async fn stream<I: Intake>(

@@ -154,22 +154,25 @@ impl<L: PostLog + 'static, S: Settings + 'static> Streamer<L, S> {
 
         let originals = std::mem::take(&mut start.originals);
         let (mut feeder, inbox) = live::feeder(&name, &self.regions, &clock, &self.board, originals);
-        let pipe = self.pipe(&name, outbox, start, aside, &clock);
-        let mut stop = self.stop.clone();
-        let feeding = async move {
+        let pipe = Pipe { reach_ms: source.reach_ms(), ..self.pipe(&name, outbox, start, aside, &clock) };
+        let (mut stop, mut end) = (self.stop.clone(), self.stop.clone());
+        let feeding = async {
             let stopped = async { _ = stop.wait_for(|stop| *stop).await };
             let refused = source.stream(resume.as_deref(), second, &clock, &mut feeder, stopped).await;
+            if let Some(error) = refused {
+                tracing::error!(source = name, "the source stopped: {error}");
+                self.board.stopped(&name, error.to_string());
+                // From now on its windows show that nobody listens.
+                feeder.is_over().await;
+                let _ = end.wait_for(|stop| *stop).await;
+            }
             // What was gathered and not handed on yet.
             feeder.flush(None).await;
             drop(feeder);
-            Ok(refused)
+            Ok(())
         };
         // A feeder whose runner has failed waits for ever.
-        let (ended, refused) = tokio::try_join!(live::run(pipe, inbox), feeding)?;
-        if let Some(error) = refused {
-            tracing::error!(source = name, "the source stopped: {error}");
-            self.board.stopped(&name, error.to_string());
-        }
+        let (ended, ()) = tokio::try_join!(live::run(pipe, inbox), feeding)?;
         Ok(ended)
     }
 
@@ -219,6 +222,7 @@ impl<L: PostLog + 'static, S: Settings + 'static> Streamer<L, S> {
             outbox,
             start,
             sent: self.sent.clone(),
+            reach_ms: 0,
             board: self.board.clone(),
             clock: clock.clone(),
             jitter: rand::random::<f64>,

@@ -229,6 +229,11 @@ pub const REGIONS: &str = "regions";
 /// Setting: how the sources do, as a JSON list of [`SourceState`].
 pub const SOURCES: &str = "sources";
 
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "what serde wants")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
 /// How a source does.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -248,6 +253,13 @@ pub struct SourceState {
     pub reconnects: u64,
     /// How often posts may have been missed for good.
     pub gaps: u64,
+    /// Events that came again from before the place where the source was asked to go on, since the start.
+    /// They were dropped; the ledger has them once.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub replayed: u64,
+    /// Since when the source is not connected, RFC 3339; `None` while it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub waiting_since: Option<String>,
     /// Share of the posts that is asked for, when not all.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sampled: Option<f64>,

@@ -7,6 +7,17 @@ pub const SNOWFLAKE_EPOCH_MS: i64 = 1_288_834_974_657;
 /// Ids below this were handed out before snowflakes and are plain counters without a time.
 pub const FIRST_SNOWFLAKE: u64 = 29_700_000_000;
 
+/// How far ahead of our clock an event time may lie, in milliseconds. Clocks differ by seconds; what lies
+/// further ahead was made up or comes from a broken clock, and every source, live or archive,
+/// quarantines it. So a log record arrives at most this much before the event times in it.
+pub const FUTURE_LIMIT_MS: i64 = 600_000;
+
+/// Whether an event time lies too far ahead of the clock, see [`FUTURE_LIMIT_MS`]. Both in milliseconds.
+#[must_use]
+pub fn is_future(time_ms: i64, now_ms: i64) -> bool {
+    time_ms > now_ms.saturating_add(FUTURE_LIMIT_MS)
+}
+
 /// The time in milliseconds inside a snowflake id of X (v2 and v1.1), if the id is new enough to
 /// hold one. The low 22 bits are worker and sequence.
 #[must_use]

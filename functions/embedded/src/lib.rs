@@ -7,6 +7,7 @@
 mod db;
 mod log;
 mod memory;
+mod retention;
 mod store;
 
 pub use log::SqliteLog;

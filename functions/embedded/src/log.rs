@@ -8,6 +8,7 @@ use rusqlite::{OptionalExtension, TransactionBehavior};
 use tokio::sync::Notify;
 
 use crate::db::{Db, Failure, Layout};
+use crate::retention;
 use crate::{SHARD, check_shard, never_given, system_ms};
 
 const WHAT: &str = "post log";
@@ -53,7 +54,8 @@ impl SqliteLog {
     }
 
     /// Opens the log with a clock that gives milliseconds since the epoch; records are stamped with
-    /// it, yet never with less than the record before.
+    /// it, yet never with less than the record before. What a clock far in the future has stamped is
+    /// put right once the clock is back, see the module `retention`.
     ///
     /// # Errors
     /// As [`SqliteLog::open`].
@@ -77,24 +79,39 @@ impl SqliteLog {
         Ok(newest.map(number))
     }
 
-    /// Deletes the records that arrived before `before_ms` and says how many. Their numbers are
-    /// not given again.
+    /// Deletes the records that are older than `for_ms` milliseconds and says how many. Their numbers are
+    /// not given again. Called about once an hour; the module `retention` says what age is and
+    /// why a wrong clock does not empty the log.
     ///
     /// # Errors
     /// When the file cannot be written; some records may be gone then.
-    pub async fn prune(&self, before_ms: i64) -> Result<usize, PortError> {
-        const SQL: &str = "DELETE FROM record WHERE sequence IN
-            (SELECT sequence FROM record WHERE arrived_ms < ?1 ORDER BY arrived_ms LIMIT ?2)";
+    pub async fn retain(&self, for_ms: i64) -> Result<usize, PortError> {
+        const ROWS: &str = "SELECT sequence FROM record WHERE sequence <= ?1 ORDER BY sequence LIMIT ?2";
         const REMEMBER: &str = "INSERT INTO pruned (id, before_ms) VALUES (0, ?1)
             ON CONFLICT (id) DO UPDATE SET before_ms = max(before_ms, excluded.before_ms)";
+        let now_ms = self.now_ms;
+        let look = move |mut connection: std::sync::MutexGuard<'_, rusqlite::Connection>| {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let newest = newest(&transaction)?.unwrap_or(0);
+            let last = retention::look(&transaction, now_ms(), newest, for_ms)?;
+            transaction.commit()?;
+            Ok(last)
+        };
+        let Some(last) = self.db.write(look).await? else { return Ok(0) };
         let mut deleted = 0;
         loop {
             let rows = move |mut connection: std::sync::MutexGuard<'_, rusqlite::Connection>| {
                 let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-                let rows = transaction.execute(SQL, (before_ms, PRUNE_ROWS as i64))?;
-                if rows > 0 {
-                    transaction.execute(REMEMBER, [before_ms])?;
-                }
+                let arrived: Option<i64> = transaction.query_row(
+                    &format!("SELECT max(arrived_ms) FROM record WHERE sequence IN ({ROWS})"),
+                    (last, PRUNE_ROWS as i64),
+                    |row| row.get(0),
+                )?;
+                let Some(arrived_ms) = arrived else { return Ok(0) };
+                let rows = transaction
+                    .execute(&format!("DELETE FROM record WHERE sequence IN ({ROWS})"), (last, PRUNE_ROWS as i64))?;
+                // Those that came in the same millisecond may be gone in part.
+                transaction.execute(REMEMBER, [arrived_ms.saturating_add(1)])?;
                 transaction.commit()?;
                 Ok(rows)
             };
@@ -139,7 +156,9 @@ impl PostLog for SqliteLog {
                 .prepare_cached("SELECT arrived_ms FROM record ORDER BY sequence DESC LIMIT 1")?
                 .query_row([], |row| row.get(0))
                 .optional()?;
-            let arrived_ms = now_ms().max(last_ms.unwrap_or(i64::MIN));
+            let now_ms = now_ms();
+            let last_ms = last_ms.map(|last_ms| retention::heal(&transaction, now_ms, last_ms)).transpose()?;
+            let arrived_ms = now_ms.max(last_ms.unwrap_or(i64::MIN));
             let mut given = Vec::with_capacity(frames.len());
             let mut insert =
                 transaction.prepare_cached("INSERT INTO record (lane, arrived_ms, bytes) VALUES (?1, ?2, ?3)")?;

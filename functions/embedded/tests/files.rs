@@ -16,6 +16,7 @@ use birdsong_domain::time::WindowStart;
 use birdsong_domain::window::FoldRules;
 use birdsong_embedded::{MemoryWindows, SHARD, SqliteLog, SqliteStore};
 use birdsong_testkit::sample_partial;
+use proptest::prelude::*;
 use rusqlite::Connection;
 
 fn record(bytes: &[u8]) -> FrameRecord {
@@ -59,10 +60,13 @@ async fn pruned_numbers_are_never_given_again() {
     let log = SqliteLog::open_with_clock(dir.path(), || NOW.load(Ordering::Relaxed)).unwrap();
     let frames: Vec<_> = (0..2500u32).map(|n| record(&n.to_be_bytes())).collect();
     let last = log.append(&frames).await.pop().unwrap().unwrap();
-    assert_eq!(log.prune(1000).await.unwrap(), 0, "what arrived at the very time stays");
+    assert_eq!(log.retain(1000).await.unwrap(), 0);
+    NOW.store(1999, Ordering::Relaxed);
+    assert_eq!(log.retain(1000).await.unwrap(), 0, "younger than a second");
     assert_eq!(log.complete_since(SHARD).await.unwrap(), i64::MIN, "nothing was removed");
-    assert_eq!(log.prune(1001).await.unwrap(), 2500);
-    assert_eq!(log.prune(900).await.unwrap(), 0);
+    NOW.store(2000, Ordering::Relaxed);
+    assert_eq!(log.retain(1000).await.unwrap(), 2500);
+    assert_eq!(log.retain(1000).await.unwrap(), 0);
     assert_eq!(all(&log).await, []);
     drop(log);
     let log = SqliteLog::open_with_clock(dir.path(), || NOW.load(Ordering::Relaxed)).unwrap();
@@ -82,6 +86,137 @@ async fn arrival_times_do_not_follow_a_clock_that_goes_back() {
         let log = SqliteLog::open_with_clock(dir.path(), || NOW.load(Ordering::Relaxed)).unwrap();
         append(&log, b"x").await;
         assert_eq!(all(&log).await.last().unwrap().arrived_ms, arrived);
+    }
+}
+
+const DAY_MS: i64 = 86_400_000;
+/// 2026-11-26T10:00:00Z
+const TODAY_MS: i64 = 1_795_687_200_000;
+/// 2100-01-01
+const IN_2100_MS: i64 = 4_102_444_800_000;
+const WEEK_MS: i64 = 7 * DAY_MS;
+
+/// What happened: the clock in the year 2100 for 8 s emptied the log, and what came then stayed for ever.
+#[tokio::test]
+async fn a_clock_in_2100_for_a_moment_neither_empties_the_log_nor_has_records_live_for_ever() {
+    static NOW: AtomicI64 = AtomicI64::new(0);
+    let now = |ms: i64| NOW.store(ms, Ordering::Relaxed);
+    let dir = tempfile::tempdir().unwrap();
+    let open = || SqliteLog::open_with_clock(dir.path(), || NOW.load(Ordering::Relaxed)).unwrap();
+    // A week of records, one an hour.
+    let log = open();
+    for hour in 0..=7 * 24 {
+        now(TODAY_MS - WEEK_MS + hour * 3_600_000);
+        append(&log, b"before").await;
+        log.retain(WEEK_MS).await.unwrap();
+    }
+    let before = all(&log).await.len();
+    assert!(before >= 7 * 24 - 1, "{before}");
+    drop(log);
+    for second in 0..8 {
+        now(IN_2100_MS + second * 1000);
+        let log = open();
+        append(&log, b"in 2100").await;
+        log.retain(WEEK_MS).await.unwrap();
+    }
+    assert!(all(&open()).await.len() >= 6 * 24 + 8, "a day at most");
+    // The clock is right again.
+    let log = open();
+    now(TODAY_MS + 10_000);
+    append(&log, b"after").await;
+    let records = all(&log).await;
+    assert!(records.iter().is_sorted_by_key(|record| record.arrived_ms));
+    assert!(records.iter().rev().take(9).all(|record| record.arrived_ms == TODAY_MS + 10_000), "{records:?}");
+    let since = log.read(SHARD, &ReadFrom::Time(TODAY_MS), 1000).await.unwrap();
+    assert_eq!(since.len(), 10, "from this time on, none before and none missing");
+    assert!(log.complete_since(SHARD).await.unwrap() < TODAY_MS - 5 * DAY_MS);
+    // And a week and a day later it is gone like all others.
+    for hour in 1..=8 * 24 {
+        now(TODAY_MS + hour * 3_600_000);
+        log.retain(WEEK_MS).await.unwrap();
+    }
+    assert_eq!(all(&log).await, []);
+    assert!(log.complete_since(SHARD).await.unwrap() <= TODAY_MS + 10_001);
+}
+
+#[tokio::test]
+async fn what_an_earlier_version_said_in_2100_does_not_bar_a_reprocess() {
+    static NOW: AtomicI64 = AtomicI64::new(IN_2100_MS);
+    let dir = tempfile::tempdir().unwrap();
+    let log = SqliteLog::open_with_clock(dir.path(), || NOW.load(Ordering::Relaxed)).unwrap();
+    append(&log, b"in 2100").await;
+    let file = Connection::open(dir.path().join("log.sqlite")).unwrap();
+    file.execute("INSERT INTO pruned (id, before_ms) VALUES (0, ?1)", [IN_2100_MS - WEEK_MS]).unwrap();
+    NOW.store(TODAY_MS, Ordering::Relaxed);
+    append(&log, b"now").await;
+    assert_eq!(all(&log).await.iter().map(|record| record.arrived_ms).collect::<Vec<_>>(), [TODAY_MS; 2]);
+    assert_eq!(log.complete_since(SHARD).await.unwrap(), TODAY_MS);
+}
+
+#[tokio::test]
+async fn a_clock_that_falls_back_takes_no_arrival_time_with_it() {
+    static NOW: AtomicI64 = AtomicI64::new(0);
+    // In 1970, and where a month of records is.
+    for wrong_ms in [1000, TODAY_MS - 20 * DAY_MS, TODAY_MS - 45 * DAY_MS] {
+        let dir = tempfile::tempdir().unwrap();
+        let log = SqliteLog::open_with_clock(dir.path(), || NOW.load(Ordering::Relaxed)).unwrap();
+        for day in 0..60 {
+            NOW.store(TODAY_MS - (60 - day) * DAY_MS, Ordering::Relaxed);
+            append(&log, b"x").await;
+        }
+        let before = all(&log).await;
+        NOW.store(wrong_ms, Ordering::Relaxed);
+        append(&log, b"y").await;
+        assert_eq!(all(&log).await[..60], before);
+        log.retain(WEEK_MS).await.unwrap();
+        assert_eq!(all(&log).await.len(), 61);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// Whatever the clock says now and then: arrival times never go back, no record younger than its time
+    /// less a day for each jump is gone, and who reads from a true time on misses nothing once the clock is
+    /// right.
+    #[test]
+    fn a_clock_that_jumps_now_and_then_loses_nothing_early(
+        steps in prop::collection::vec((1..7_200_000i64, 0..12u8, any::<bool>()), 20..120),
+    ) {
+        static NOW: AtomicI64 = AtomicI64::new(0);
+        static ALONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
+        let _alone = ALONE.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let dir = tempfile::tempdir().unwrap();
+            let open = || SqliteLog::open_with_clock(dir.path(), || NOW.load(Ordering::Relaxed)).unwrap();
+            let (mut log, mut true_ms, mut jumps, mut came) = (open(), TODAY_MS, 0, vec![]);
+            for (step_ms, kind, is_wrong) in steps {
+                true_ms += step_ms;
+                let is_wrong = is_wrong && kind < 4;
+                NOW.store(if is_wrong { true_ms + 74 * 365 * DAY_MS } else { true_ms }, Ordering::Relaxed);
+                jumps += i64::from(is_wrong);
+                match kind {
+                    0 => log = open(),
+                    1 | 2 => _ = log.retain(WEEK_MS).await.unwrap(),
+                    _ => came.push((append(&log, b"x").await, true_ms)),
+                }
+            }
+            NOW.store(true_ms, Ordering::Relaxed);
+            came.push((append(&log, b"last").await, true_ms));
+            let left: Vec<_> = log.read(SHARD, &ReadFrom::Oldest, 10_000).await.unwrap();
+            assert!(left.iter().is_sorted_by_key(|record| record.arrived_ms));
+            assert!(left.last().unwrap().arrived_ms == true_ms, "no later than now");
+            for (sequence, at_ms) in &came {
+                let is_there = left.iter().any(|record| record.sequence == *sequence);
+                assert!(is_there || true_ms - at_ms >= WEEK_MS - (jumps + 1) * DAY_MS, "{jumps} jumps");
+                let from = log.read(SHARD, &ReadFrom::Time(*at_ms), 10_000).await.unwrap();
+                let wanted = came.iter().filter(|(other, ms)| ms >= at_ms && left.iter().any(|r| r.sequence == *other));
+                for (other, _) in wanted {
+                    assert!(from.iter().any(|record| record.sequence == *other), "{other} is missed");
+                }
+            }
+        });
     }
 }
 

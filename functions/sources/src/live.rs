@@ -11,7 +11,9 @@ use birdsong_domain::post::SourcePost;
 /// pause them and let this clock follow.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
-/// Takes what a live source receives. The streamer implements it.
+/// Takes what a live source receives. The streamer implements it, and quarantines posts that lie too far
+/// in the future ([`FUTURE_LIMIT_MS`](birdsong_domain::time::FUTURE_LIMIT_MS)), whatever source they come
+/// from. A source must not take such a time for its place in the stream.
 ///
 /// A source reads a chunk, calls [`post`](Intake::post), [`notice`](Intake::notice) or
 /// [`unreadable`](Intake::unreadable) for everything in it, then [`flush`](Intake::flush).
@@ -66,6 +68,12 @@ pub enum Change {
         to_ms: i64,
         /// Why.
         reason: String,
+    },
+    /// The source sent so many events again that came before the place where it was asked to begin. They
+    /// were received, and counted, before; they are dropped and not counted in the ledger.
+    Replayed {
+        /// Number of events since this was last told.
+        events: u64,
     },
     /// Only this share of the posts is asked for from now on, to stay within the budget; 1 is all.
     Sampling {

@@ -6,6 +6,7 @@ mod kept;
 mod shown;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use birdsong_domain::post::{AuthorKey, PostId};
@@ -126,13 +127,12 @@ async fn every_event_is_read_once_and_the_resume_point_is_the_newest() {
     assert_eq!(all.changes, [(0, Change::Connected)]);
 }
 
-/// As a small machine without a battery starts.
 #[tokio::test(start_paused = true)]
 async fn a_clock_that_is_behind_has_nothing_read_again() {
     let kept = Kept::new(Duration::ZERO);
-    let (clock, day_ms) = (clock(), 86_400_000);
-    let server = Jetstream::new(Script::calm(1, START_MS - day_ms, 50), clock.clone());
-    let behind: Clock = Arc::new(move || clock() - day_ms);
+    let (clock, behind_ms) = (clock(), 300_000);
+    let server = Jetstream::new(Script::calm(1, START_MS - 86_400_000, 50), clock.clone());
+    let behind: Clock = Arc::new(move || clock() - behind_ms);
     let client = Bluesky::new(options(&["ws://host0"]), InProcess::new(&server, 0), KEY, behind, || 0.5).unwrap();
     let resume_us = (START_MS - 20_000) * 1000;
     let ended = timeout(MINUTE, client.run(Some(&resume_us.to_string()), &mut kept.clone())).await;
@@ -141,7 +141,38 @@ async fn a_clock_that_is_behind_has_nothing_read_again() {
     let resume = kept.all().resume.clone().unwrap();
     assert_eq!(resume.place, resume_us.to_string(), "no place of a clock that is wrong");
     // What comes again was put into the log by the same clock.
-    assert!((START_MS - day_ms - 5000..START_MS - day_ms + 60_000).contains(&resume.since_ms), "{resume:?}");
+    assert!((START_MS - behind_ms - 5000..START_MS - behind_ms + 60_000).contains(&resume.since_ms), "{resume:?}");
+}
+
+/// As a small machine without a battery starts. Its posts would all lie in the future.
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_far_behind_is_waited_for_and_costs_nothing() {
+    let kept = Kept::new(Duration::ZERO);
+    let (clock, off_ms) = (clock(), Arc::new(AtomicI64::new(86_400_000)));
+    let server = Jetstream::new(Script::calm(1, START_MS - 86_400_000, 50), clock.clone());
+    let (of_client, off) = (clock.clone(), off_ms.clone());
+    let ours: Clock = Arc::new(move || of_client() - off.load(Ordering::Relaxed));
+    let client = Bluesky::new(options(&["ws://host0"]), InProcess::new(&server, 0), KEY, ours, || 0.5).unwrap();
+    let resume_us = (START_MS - 20_000) * 1000;
+    let set_right = async {
+        sleep(MINUTE).await;
+        let told = server.told().cursors;
+        assert!(told.len() > 3 && told.iter().all(|cursor| *cursor == Some(resume_us - 5_000_000)), "{told:?}");
+        let waits = kept.waits();
+        assert!(waits.iter().all(|reason| reason.contains("is the clock of this machine right?")), "{waits:?}");
+        off_ms.store(0, Ordering::Relaxed);
+        sleep(MINUTE).await;
+        (told.len(), server.told().cursors.len())
+    };
+    let resume = resume_us.to_string();
+    let (tries, all) = tokio::select! {
+        tries = set_right => tries,
+        ended = client.run(Some(&resume), &mut kept.clone()) => panic!("{ended:?}"),
+    };
+    assert_eq!(all, tries + 1, "one that goes on");
+    assert_eq!(kept.gaps(), []);
+    let now_us = kept.all().resume.clone().unwrap().place.parse::<i64>().unwrap();
+    assert!((clock() * 1000 - now_us) < 2_000_000, "{now_us}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -112,6 +112,7 @@ async fn load(address: &str, lines: u64) -> Result<(), AnyError> {
         outbox,
         start,
         sent,
+        reach_ms: 0,
         board: board.clone(),
         clock: clock(),
         jitter: || 0.5,

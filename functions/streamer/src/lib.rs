@@ -6,6 +6,7 @@
 //! [`outbox`] for frames that the log does not have yet; [`send`] brings an archive's frames into the
 //! log.
 
+mod clock;
 pub mod cutter;
 pub mod live;
 pub mod originals;
@@ -15,3 +16,4 @@ pub mod quarantine;
 mod recent;
 pub mod send;
 pub mod sent;
+mod unheard;

@@ -13,11 +13,12 @@ use birdsong_domain::frame::{self, FrameError, Ledger};
 use birdsong_domain::ports::{FrameRecord, PortError, PostLog, ReadFrom, Settings, SourceState};
 use birdsong_domain::post::SourcePost;
 use birdsong_domain::region::Regions;
-use birdsong_domain::time::{WindowSize, rfc3339};
+use birdsong_domain::time::{WindowSize, is_future, rfc3339};
 use birdsong_sources::live::{Change, Clock, Intake, Resume};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
+use crate::clock::SteadyClock;
 use crate::cutter::{CutFrame, CutRules, Cutter, Origin};
 use crate::originals::Originals;
 use crate::outbox::{Cut, Outbox, OutboxLimits, ResumePoint};
@@ -25,6 +26,7 @@ use crate::prepare::{Batch, Lanes};
 use crate::quarantine::Quarantined;
 use crate::send;
 use crate::sent::{Learner, SharedSent};
+use crate::unheard::{Span, Unheard};
 
 /// Batches between source and cutter; behind them the source waits.
 const INBOX: usize = 8;
@@ -36,6 +38,8 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_
 const ASIDE_TRIES: u32 = 7;
 /// How often a resume point is written down at most.
 const RESUME_EVERY: Duration = Duration::from_secs(10);
+/// How often it is written down what time was missed.
+const MISSED_EVERY: Duration = Duration::from_secs(60);
 /// The log's clock, ours and the source's differ by less than this, in milliseconds.
 const CLOCK_MARGIN_MS: i64 = 60_000;
 /// A source may deliver a post again for this long, in milliseconds: X delivers each version of a post, which may
@@ -125,6 +129,8 @@ pub struct Feeder {
     originals: Originals,
     unreadable: u64,
     was_connected: bool,
+    /// On this connection.
+    is_replay_told: bool,
     out: mpsc::Sender<Gathered>,
 }
 
@@ -139,7 +145,8 @@ pub fn feeder(
     originals: Originals,
 ) -> (Feeder, mpsc::Receiver<Gathered>) {
     let (out, inbox) = mpsc::channel(INBOX);
-    board.tell(source, |_| ());
+    let now_ms = clock();
+    board.tell(source, |state| _ = state.waiting_since.get_or_insert_with(|| rfc3339(now_ms)));
     let feeder = Feeder {
         source: source.into(),
         regions: regions.clone(),
@@ -150,13 +157,29 @@ pub fn feeder(
         originals,
         unreadable: 0,
         was_connected: false,
+        is_replay_told: false,
         out,
     };
     (feeder, inbox)
 }
 
+impl Feeder {
+    /// The source is over until the next start: nobody listens from now on. The feeder must be kept, so
+    /// that the windows of this time show it.
+    pub async fn is_over(&mut self) {
+        self.gathered.connection = Some(None);
+        let now_ms = (self.clock)();
+        self.board.tell(&self.source, |state| _ = state.waiting_since.get_or_insert_with(|| rfc3339(now_ms)));
+        self.flush(None).await;
+    }
+}
+
 impl Intake for Feeder {
     fn post(&mut self, post: &SourcePost<'_>) {
+        if is_future(post.time_ms, (self.clock)()) {
+            let time = rfc3339(post.time_ms);
+            return self.unreadable(format!("its time {time} is more than ten minutes ahead of our clock"), b"");
+        }
         self.gathered.batch.add_with(&self.regions, &self.lanes, post, &mut self.originals);
     }
 
@@ -192,6 +215,7 @@ impl Intake for Feeder {
         match &change {
             Change::Connected => {
                 tracing::info!(source, "connected");
+                self.is_replay_told = false;
                 self.gathered.connection = Some(Some(now_ms));
             }
             Change::Waiting { reason, retry_in } => {
@@ -212,6 +236,15 @@ impl Intake for Feeder {
                 }
                 self.gathered.shares.push((*share, now_ms));
             }
+            Change::Replayed { events } => {
+                if !std::mem::replace(&mut self.is_replay_told, true) {
+                    tracing::warn!(
+                        source,
+                        events,
+                        "the host sends events from before the resume point, they are dropped"
+                    );
+                }
+            }
             Change::Spent { .. } => (),
         }
         let is_reconnect = self.was_connected;
@@ -221,14 +254,17 @@ impl Intake for Feeder {
                 state.state = "connected".into();
                 state.reason = None;
                 state.connected_since = Some(rfc3339(now_ms));
+                state.waiting_since = None;
                 state.reconnects += u64::from(is_reconnect);
             }
             Change::Waiting { reason, .. } => {
                 state.state = "waiting".into();
                 state.reason = Some(reason);
                 state.connected_since = None;
+                state.waiting_since.get_or_insert_with(|| rfc3339(now_ms));
             }
             Change::Gap { .. } => state.gaps += 1,
+            Change::Replayed { events } => state.replayed += events,
             Change::Sampling { share } => state.sampled = (share < 1.0).then_some(share),
             Change::Spent { dollars } => state.spent_dollars = Some(dollars),
         });
@@ -265,6 +301,8 @@ pub struct Pipe<L, S, Q> {
     pub start: Start,
     /// The posts that the log has; [`start`] learned them.
     pub sent: SharedSent,
+    /// How far back, in milliseconds, the source can get what it missed, once it has a resume point.
+    pub reach_ms: i64,
     /// Told how it goes.
     pub board: Arc<Board>,
     /// Milliseconds since 1970.
@@ -299,6 +337,10 @@ fn resume_key(source: &str) -> String {
     format!("resume:{source}")
 }
 
+fn unheard_key(source: &str) -> String {
+    format!("unheard:{source}")
+}
+
 /// Finds out where a source goes on, and what is known of the posts that the log and the outbox have received
 /// since and for [`REPEATS_MS`] before. `originals` posts at least are remembered that a repost without words may
 /// pass on; 0 for a source that has none of these.
@@ -325,7 +367,8 @@ pub async fn start<L: PostLog, S: Settings>(
         // When this run crashes before it has a resume point, the next one learns what it sent.
         None => save_resume(settings, source, &point).await?,
     }
-    let from_ms = point.at_ms.saturating_sub(REPEATS_MS + CLOCK_MARGIN_MS);
+    // The clock may have been wrong then.
+    let from_ms = point.at_ms.min(now_ms).saturating_sub(REPEATS_MS + CLOCK_MARGIN_MS);
     let mut learner = learn_log(log, Some(from_ms), sent, &mut originals, now_ms, |_| ()).await?;
     let mut index = sent.lock();
     let spooled = outbox
@@ -420,9 +463,14 @@ where
     S: Settings,
     Q: Aside,
 {
-    let Pipe { source, log, settings, aside, outbox, board, clock, jitter, drain, .. } = pipe;
+    let Pipe { source, log, settings, aside, outbox, reach_ms, board, clock, jitter, drain, .. } = pipe;
     let mut keeper = Keeper { aside, is_away: false };
-    let origin = Origin { source: source.clone(), run: pipe.run, live: true, connected_ms: clock() };
+    let point = &pipe.start.point;
+    let mut has_resume = point.resume.is_some();
+    let mut steady = SteadyClock::new(clock.clone(), has_resume.then_some(point.at_ms));
+    let mut last_ms = steady.now_ms();
+    let mut missed = Missed::load(&*settings, &source).await;
+    let origin = Origin { source: source.clone(), run: pipe.run, live: true, connected_ms: last_ms };
     let mut cutter = Cutter::new(origin, pipe.rules, pipe.size, Lanes::new(&pipe.regions), pipe.sent);
     cutter.disconnected();
     let mut hold = Hold { outbox, frames: vec![], resume: None, dropped: 0 };
@@ -439,6 +487,7 @@ where
         {
             sending = Some(Box::pin(append(log.clone(), cut.records.clone())));
         }
+        let reach_ms = if has_resume { reach_ms } else { 0 };
         let (mut ledger, waiting_bytes, beat_ms) = (cutter.ledger(), hold.outbox.waiting_bytes(), clock());
         ledger.dropped += hold.dropped;
         board.stand(&source, |standing| {
@@ -451,14 +500,27 @@ where
         }
         tokio::select! {
             gathered = inbox.recv(), if end_by.is_none() && hold.outbox.has_room() => {
-                let now_ms = clock();
                 match gathered {
                     Some(gathered) => {
+                        if let Some(newest_ms) = gathered.batch.newest_ms() {
+                            steady.saw(newest_ms);
+                        }
+                        let now_ms = steady.now_ms();
+                        has_resume |= gathered.resume.is_some();
                         let unreadable = gathered.batch.quarantined();
                         if !unreadable.is_empty() {
                             keeper.keep(&source, unreadable, jitter).await;
                         }
-                        for (from_ms, to_ms) in gathered.gaps {
+                        let mut gaps = vec![];
+                        for gap in gathered.gaps {
+                            gaps.extend(missed.unheard.note(gap));
+                        }
+                        match gathered.connection {
+                            Some(Some(since_ms)) => gaps.extend(missed.unheard.listens(since_ms, reach_ms)),
+                            Some(None) => missed.unheard.waits(now_ms),
+                            None => (),
+                        }
+                        for (from_ms, to_ms) in gaps {
                             cutter.gap(from_ms, to_ms, &mut hold.frames);
                         }
                         for (share, at_ms) in gathered.shares {
@@ -474,7 +536,7 @@ where
                     }
                     None => {
                         // Nothing is left to repeat what waits here.
-                        cutter.cut(now_ms, &mut hold.frames);
+                        cutter.cut(steady.now_ms(), &mut hold.frames);
                         end_by = Some(Instant::now() + drain);
                     }
                 }
@@ -500,9 +562,24 @@ where
                 points.write(false).await;
             }
             _ = ticks.tick() => {
-                cutter.tick(clock(), &mut hold.frames);
+                let now_ms = steady.now_ms();
+                if end_by.is_some() {
+                    // Nothing is cut any more.
+                } else if now_ms < last_ms - 1000 {
+                    // The clock went back: what waits must not wait until it is there again.
+                    cutter.cut(now_ms, &mut hold.frames);
+                } else if !steady.is_doubted() || !cutter.is_drained() {
+                    cutter.tick(now_ms, &mut hold.frames);
+                }
+                if end_by.is_none() && !steady.is_doubted() {
+                    for (from_ms, to_ms) in missed.unheard.tick(now_ms, reach_ms) {
+                        cutter.gap(from_ms, to_ms, &mut hold.frames);
+                    }
+                }
+                last_ms = now_ms;
                 hold.keep(&cutter)?;
                 points.write(false).await;
+                missed.store(&*settings, &source, false).await;
             }
         }
     }
@@ -510,12 +587,45 @@ where
     // aggregator takes each of them once.
     drop(sending);
     points.write(true).await;
+    missed.store(&*settings, &source, true).await;
     if let Err(error) = hold.outbox.park() {
         tracing::error!(source, "frames that wait for the log cannot be written to the spool: {error}");
     }
     // Nothing goes round any more, and nothing is stuck.
     board.stand(&source, |standing| standing.beat_ms = 0);
     Ok(Ended { ledger: cutter.ledger(), dropped: hold.dropped, left_bytes: hold.outbox.waiting_bytes() })
+}
+
+/// What was noted of a source's missed time, kept for the next run.
+struct Missed {
+    unheard: Unheard,
+    written: Option<Instant>,
+}
+
+impl Missed {
+    /// Without what cannot be read, a gap that the source tells of may count in full.
+    async fn load<S: Settings>(settings: &S, source: &str) -> Self {
+        let noted = match settings.setting(&unheard_key(source)).await {
+            Ok(text) => text.and_then(|text| serde_json::from_str::<Vec<Span>>(&text).ok()).unwrap_or_default(),
+            Err(error) => {
+                tracing::warn!(source, "what was missed before cannot be read: {error}");
+                vec![]
+            }
+        };
+        Self { unheard: Unheard::new(noted), written: None }
+    }
+
+    async fn store<S: Settings>(&mut self, settings: &S, source: &str, at_once: bool) {
+        if !at_once && self.written.is_some_and(|at| at.elapsed() < MISSED_EVERY) {
+            return;
+        }
+        let Some(noted) = self.unheard.changed() else { return };
+        self.written = Some(Instant::now());
+        let text = serde_json::to_string(noted).unwrap_or_default();
+        if let Err(error) = settings.set_setting(&unheard_key(source), &text).await {
+            tracing::warn!(source, "what was missed could not be written: {error}");
+        }
+    }
 }
 
 /// Puts unreadable lines aside.

@@ -31,6 +31,8 @@ pub(super) enum End {
     Silent,
     /// Only pings came.
     Quiet,
+    /// All events lie too far in the future.
+    Ahead,
 }
 
 impl fmt::Display for End {
@@ -39,6 +41,9 @@ impl fmt::Display for End {
             Self::Status(_, text) | Self::Lost(text) | Self::Poison(text) | Self::Dictionary(text) => f.write_str(text),
             Self::Closed(text) => write!(f, "the host closed the connection: {text}"),
             Self::Silent => write!(f, "nothing came for {} s, not even a ping", SILENCE.as_secs()),
+            Self::Ahead => f.write_str(
+                "the events lie more than ten minutes ahead of our clock: is the clock of this machine right?",
+            ),
             Self::Quiet => write!(f, "the host pings, but no event came for {} s", QUIET.as_secs()),
         }
     }

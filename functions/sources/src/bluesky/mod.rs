@@ -6,6 +6,11 @@
 //! another host can go on where one has stopped. Each connection begins a few seconds before the
 //! last event; what comes again is dropped by the streamer. The hosts keep the stream for about 36
 //! hours; what a source missed beyond that is a gap, and told.
+//!
+//! Hosts of the second kind (`jetstream.us-east.bsky.network` and other names without a number) speak
+//! this wire, too, but begin up to an hour before a young cursor, without notice (issue 343 of
+//! bluesky-social/jetstream). Such events are recognized by their time and dropped before they are read:
+//! they were received before. They are counted beside the ledger, which has counted them already.
 
 mod dial;
 mod inbox;
@@ -17,8 +22,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use birdsong_domain::post::AuthorKey;
+use birdsong_domain::time::is_future;
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt};
+use serde::Deserialize;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tokio_tungstenite::WebSocketStream;
@@ -26,6 +33,7 @@ use tokio_tungstenite::tungstenite::Error;
 use zstd::bulk::Decompressor;
 use zstd::zstd_safe::{get_dict_id_from_dict, get_dict_id_from_frame};
 
+use crate::archive::{is_too_deep, json};
 use crate::http::{Backoff, printable};
 use crate::live::{Change, Clock, Intake, Resume, SourceError};
 use dial::Host;
@@ -48,6 +56,9 @@ pub const HOSTS: [&str; 4] = [
     "wss://jetstream2.us-west.bsky.network",
 ];
 
+/// All hosts keep the stream for this long at least, in milliseconds.
+pub const REACH_MS: i64 = 24 * 3_600_000;
+
 /// Longest time until a websocket is open.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 /// Without any frame for this long a connection is dead. The hosts ping every 30 s, so it is a little
@@ -65,6 +76,9 @@ const REWIND_US: i64 = 5_000_000;
 /// The event where the last connection stopped comes again at the begin of the next one; when the
 /// first event lies this far behind it, in microseconds, the host has lost what was between.
 const GAP_US: i64 = 60_000_000;
+/// A host all of whose last events, so many of them, lie too far ahead of our clock is left: its clock or
+/// ours is wrong, and the next connection begins where this one did.
+const AHEAD_EVENTS: u32 = 100;
 /// A message that breaks the connection each time is passed over after this many times.
 const STUCK_AFTER: u32 = 3;
 /// Messages of about this many bytes are handed on together.
@@ -281,11 +295,23 @@ impl<D: Dial> Bluesky<D> {
                     }
                 }
             };
+            if place.is_old(bytes, now_us) {
+                continue;
+            }
             match read_message(bytes, &self.key, &mut |post| intake.post(post)) {
                 Ok(event) => {
                     if event.what != What::Post {
                         intake.notice();
                     }
+                    if event.time_us.is_some_and(|time_us| is_future(time_us.div_euclid(1000), now_us / 1000)) {
+                        // No place in the stream: as a cursor it would skip what is still to come.
+                        place.ahead += 1;
+                        if place.ahead >= AHEAD_EVENTS {
+                            return Err(End::Ahead);
+                        }
+                        continue;
+                    }
+                    place.ahead = 0;
                     if let Some(gap) = event.time_us.and_then(|time_us| place.saw(time_us, now_us)) {
                         intake.change(gap);
                     }
@@ -297,6 +323,10 @@ impl<D: Dial> Bluesky<D> {
             && place.is_new_poison()
         {
             intake.unreadable(what, b"");
+        }
+        let events = std::mem::take(&mut place.replayed);
+        if events > 0 {
+            intake.change(Change::Replayed { events });
         }
         Ok(())
     }
@@ -369,14 +399,34 @@ struct Place {
     last_us: Option<i64>,
     /// How far behind `newest_us` the connection's first event may be without a gap; `None` behind it.
     tolerance_us: Option<i64>,
+    /// What happened before this was received before the connection began; `None` when the host has come
+    /// up to it.
+    old_before_us: Option<i64>,
+    /// Such events that came once more and are not told yet.
+    replayed: u64,
+    /// The last so many events lay too far in the future.
+    ahead: u32,
     /// Event before the message that broke the last connection, and how often it did so there.
     poison: Option<(Option<i64>, u32)>,
+}
+
+/// As much of a message as it takes to see when it happened.
+#[derive(Deserialize)]
+struct Seen {
+    time_us: Option<i64>,
 }
 
 impl Place {
     /// A connection begins: its cursor.
     fn begin(&mut self, now_us: i64) -> Option<i64> {
-        self.last_us = None;
+        (self.last_us, self.old_before_us, self.ahead) = (None, None, 0);
+        let cursor_us = self.cursor(now_us)?;
+        // The hosts' clocks differ a little.
+        self.old_before_us = Some(cursor_us.saturating_sub(REWIND_US));
+        Some(cursor_us)
+    }
+
+    fn cursor(&mut self, now_us: i64) -> Option<i64> {
         let newest_us = self.newest_us?;
         if let Some((Some(before_us), times)) = self.poison
             && times >= STUCK_AFTER
@@ -388,6 +438,26 @@ impl Place {
         self.tolerance_us = Some(GAP_US);
         // A clock that is behind must not have us read hours again.
         Some((newest_us - REWIND_US).max(0))
+    }
+
+    /// Whether this message is one from before the cursor that was asked for. Looked at only until the
+    /// host has come up to the cursor, so that it costs nothing later.
+    fn is_old(&mut self, message: &[u8], now_us: i64) -> bool {
+        let Some(before_us) = self.old_before_us else { return false };
+        // Whoever cannot be read here is told as unreadable.
+        if message.len() > MAX_MESSAGE_BYTES || is_too_deep(message) {
+            return false;
+        }
+        let Some(time_us) = json::read::<Seen>(message).ok().and_then(|seen| seen.time_us) else { return false };
+        if time_us < before_us {
+            self.last_us = Some(time_us);
+            self.replayed += 1;
+            return true;
+        }
+        if !is_future(time_us.div_euclid(1000), now_us / 1000) {
+            self.old_before_us = None;
+        }
+        false
     }
 
     /// Nothing is received before it has happened, so that the rewind bounds what comes again, however

@@ -125,3 +125,55 @@ async fn hosts_whose_clocks_differ_take_over_from_each_other() {
         assert_same_posts(&format!("seed {seed}"), &world.counted().0, &posts, rest);
     }
 }
+
+/// Jetstream's second kind of host (issue 343): each connection begins up to an hour back.
+#[tokio::test(start_paused = true)]
+async fn hosts_that_begin_an_hour_before_the_cursor_change_no_window_and_no_ledger() {
+    for seed in seeds([30, 31]) {
+        let what = format!("seed {seed}");
+        let (posts, windows) = undisturbed(seed, 2).await;
+        let seal_every = Some(Duration::from_secs(3600));
+        let troubles = vec![Trouble::Cut, Trouble::GoAway, Trouble::Silence];
+        let script = Script { seal_every, troubles, every_events: 1500, ..troubled(seed, 2) };
+        let (world, server, ended) = whole(seed, script.clone(), 20, 0).await;
+        let (found, ledger) = world.counted();
+        assert_same_posts(&what, &found, &posts, SlimPost::clone);
+        Windows::of(&world).await.assert_same(&what, &windows, Order::Kept);
+        assert!(ledger.balances() && ledger == ended.ledger, "{what}: {ledger:?}");
+        let (told, state) = (server.told(), &world.board.states()[0]);
+        assert!(told.replayed > 5000, "{what}: {}", told.replayed);
+        // All but those of the rewind, and those that a broken connection had under way.
+        assert!(
+            state.replayed > told.replayed * 8 / 10 && state.replayed <= told.replayed,
+            "{what}: {state:?} {told:?}"
+        );
+        let connections = told.cursors.len() as u64;
+        assert!(ledger.duplicates < connections * 120, "{what}: {connections} connections, {ledger:?}");
+        assert_eq!((state.gaps, ledger.quarantined, ledger.missed_ms), (0, 0, 0), "{what}");
+        assert!(told.cursors.iter().flatten().is_sorted(), "{what}: the cursor never goes back");
+        // And when the streamer crashes.
+        let (world, server, _) = whole(seed, script, 20, 8).await;
+        assert_same_posts(&what, &world.counted().0, &posts, SlimPost::clone);
+        Windows::of(&world).await.assert_same(&what, &windows, Order::Kept);
+        assert!(server.told().replayed > 5000, "{what}");
+    }
+}
+
+/// One such event once blinded the status until its time, and as a cursor it skipped what was to come.
+#[tokio::test(start_paused = true)]
+async fn events_from_the_far_future_are_put_aside_and_are_no_place_in_the_stream() {
+    for seed in seeds([40]) {
+        let what = format!("seed {seed}");
+        let (posts, windows) = undisturbed(seed, 1).await;
+        let script = Script { troubles: vec![Trouble::Future, Trouble::Cut], every_events: 60, ..troubled(seed, 1) };
+        let (world, server, ended) = whole(seed, script, 0, 4).await;
+        assert_same_posts(&what, &world.counted().0, &posts, SlimPost::clone);
+        Windows::of(&world).await.assert_same(&what, &windows, Order::Kept);
+        assert!(ended.ledger.balances() && ended.ledger.quarantined > 0, "{what}: {:?}", ended.ledger);
+        let now_us = world.now_ms() * 1000;
+        assert!(server.told().cursors.iter().flatten().all(|cursor| *cursor <= now_us), "{what}");
+        let last_post = world.board.states()[0].last_post.clone().unwrap();
+        assert!(last_post.starts_with("2023-11-14T23"), "{what}: {last_post}");
+        assert_eq!(world.board.states()[0].gaps, 0, "{what}");
+    }
+}

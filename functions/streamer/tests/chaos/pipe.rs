@@ -190,3 +190,121 @@ async fn silence_beats_an_outage_does_not_and_a_gap_is_told_in_each_of_its_windo
     assert!(missed.len() == 3 && missed.values().all(|ms| *ms <= 300_000), "{missed:?}");
     assert_eq!(missed.values().sum::<u64>(), 600_000);
 }
+
+/// Milliseconds that were missed in each window, counted from the first one, by the records from `first` on.
+fn missed(world: &World, first: usize) -> BTreeMap<i64, u64> {
+    let mut missed = BTreeMap::new();
+    for record in &world.records.lock().unwrap()[first..] {
+        let header = frame::decode(&record.bytes).unwrap().header;
+        if header.ledger.missed_ms > 0 {
+            let window =
+                WindowSize::FIVE_MINUTES.start_of(header.cut_ms).0 - WindowSize::FIVE_MINUTES.start_of(START_MS).0;
+            *missed.entry(window / 300_000).or_default() += header.ledger.missed_ms;
+        }
+    }
+    missed
+}
+
+fn waiting(reason: &str) -> Change {
+    Change::Waiting { reason: reason.into(), retry_in: Duration::from_secs(60) }
+}
+
+/// Once `complete: true`, as nothing told of a source before its first connection.
+#[tokio::test(start_paused = true)]
+async fn a_source_that_never_connects_makes_windows_incomplete_while_they_are_current() {
+    let world = World::new(1, 0, REGIONS);
+    let minute = Duration::from_secs(60);
+    let lived = Life::calm("test").live(&world, async |_, feeder| {
+        for _ in 0..23 {
+            feeder.change(waiting("nothing there"));
+            feeder.flush(None).await;
+            sleep(minute).await;
+            // START_MS is 200 s into its window.
+            let since_ms = world.now_ms() - START_MS;
+            let told: u64 = missed(&world, 0).values().sum();
+            assert!(since_ms - told as i64 <= 11_000, "{told} of {since_ms}");
+        }
+    });
+    let (ended, ()) = lived.await.unwrap();
+    let missed = missed(&world, 0);
+    assert!(missed.len() >= 5 && (1..4).all(|window| missed[&window] == 300_000), "{missed:?}");
+    assert!(ended.ledger.balances() && ended.ledger.received == 0);
+    assert!(world.board.states()[0].waiting_since.is_some());
+}
+
+/// One whose windows are complete in the end must not have been called missed, and a gap counts once though
+/// it was noted while it lasted, and by an earlier run.
+#[tokio::test(start_paused = true)]
+async fn what_a_source_gets_later_is_not_missed_and_what_it_tells_of_later_counts_once() {
+    let minute = Duration::from_secs(60);
+    for (reach_ms, is_gap) in [(i64::MAX, false), (i64::MAX, true), (0, true), (300_000, true)] {
+        let world = World::new(1, 0, REGIONS);
+        let resume = || Some(Resume { place: "here".into(), since_ms: world.now_ms() });
+        let life = Life { reach_ms, ..Life::calm("test") };
+        let first = life.live(&world, async |_, feeder| {
+            feeder.change(Change::Connected);
+            feeder.post(&post(1, world.now_ms()));
+            feeder.flush(resume()).await;
+            sleep(minute).await;
+            feeder.change(waiting("the connection was closed"));
+            feeder.flush(None).await;
+            sleep(20 * minute).await;
+        });
+        first.await.unwrap();
+        let lost_ms = START_MS + 60_000;
+        let second = life.live(&world, async |_, feeder| {
+            feeder.change(waiting("nothing there"));
+            feeder.flush(None).await;
+            sleep(10 * minute).await;
+            feeder.change(Change::Connected);
+            if is_gap {
+                let to_ms = world.now_ms() - if reach_ms == 0 { 0 } else { 300_000 };
+                feeder.change(Change::Gap { from_ms: lost_ms, to_ms, reason: "no backfill".into() });
+            }
+            feeder.flush(resume()).await;
+        });
+        second.await.unwrap();
+        let missed = missed(&world, 0);
+        let whole: u64 = missed.values().sum();
+        let wanted = match (reach_ms, is_gap) {
+            (_, false) => 0,
+            (0, _) => 30 * 60_000,
+            _ => 25 * 60_000,
+        };
+        assert_eq!(whole, wanted, "reach {reach_ms}: {missed:?}");
+        assert!(missed.values().all(|ms| *ms <= 300_000), "reach {reach_ms}: {missed:?}");
+    }
+}
+
+/// What happened: windows of the year 2100 were the newest for whoever looked.
+#[tokio::test(start_paused = true)]
+async fn a_clock_in_2100_for_a_moment_opens_no_window_there() {
+    let world = World::new(1, 0, REGIONS);
+    let lived = Life::calm("test").live(&world, async |_, feeder| {
+        feeder.change(Change::Connected);
+        for id in 0..60 {
+            // A post of the true time, which is long ago by such a clock.
+            feeder.post(&post(id, world.true_ms()));
+            feeder.flush(None).await;
+            world.clock_is_ahead_by_ms(if (20..28).contains(&id) { 74 * 365 * 86_400_000 } else { 0 });
+            sleep(Duration::from_secs(1)).await;
+        }
+        // And one that is ahead of a clock that is right.
+        feeder.post(&post(1000, world.now_ms() + 700_000));
+        feeder.post(&post(1001, i64::MAX / 2000));
+        feeder.flush(None).await;
+    });
+    let (ended, ()) = lived.await.unwrap();
+    let end_ms = world.now_ms();
+    for record in world.records.lock().unwrap().iter() {
+        let frame = frame::decode(&record.bytes).unwrap();
+        assert!(frame.header.cut_ms <= end_ms, "{:?}", frame.header);
+        assert!(frame.posts.iter().all(|post| post.t <= end_ms));
+    }
+    assert_eq!((ended.ledger.received, ended.ledger.quarantined), (62, 2));
+    assert!(ended.ledger.balances());
+    let lines = world.aside.0.lock().unwrap();
+    assert!(lines.iter().all(|line| line.reason.ends_with("ahead of our clock")), "{lines:?}");
+    let last_post = world.board.states()[0].last_post.clone().unwrap();
+    assert!(last_post.starts_with("2023-11-14T22:14"), "{last_post}");
+}

@@ -44,6 +44,8 @@ pub(crate) struct World {
     settings: Mutex<HashMap<String, String>>,
     dice: Mutex<Dice>,
     began: Instant,
+    /// By how much the clock of everybody but the sources is ahead, in milliseconds.
+    ahead_ms: AtomicI64,
     /// Until when the log takes nothing, in milliseconds.
     away_until_ms: AtomicI64,
     /// One append and one setting in so many goes wrong, one way or another; 0 for none.
@@ -63,6 +65,7 @@ impl World {
             settings: Mutex::default(),
             dice: Mutex::new(Dice::of(&[seed])),
             began: Instant::now(),
+            ahead_ms: AtomicI64::new(0),
             away_until_ms: AtomicI64::new(0),
             trouble,
             runs: AtomicU64::new(0),
@@ -70,7 +73,16 @@ impl World {
     }
 
     pub(crate) fn now_ms(&self) -> i64 {
+        self.true_ms() + self.ahead_ms.load(Ordering::Relaxed)
+    }
+
+    /// What a right clock says.
+    pub(crate) fn true_ms(&self) -> i64 {
         START_MS + self.began.elapsed().as_millis() as i64
+    }
+
+    pub(crate) fn clock_is_ahead_by_ms(&self, ms: i64) {
+        self.ahead_ms.store(ms, Ordering::Relaxed);
     }
 
     pub(crate) fn clock(self: &Arc<Self>) -> Clock {
@@ -209,6 +221,8 @@ pub(crate) struct Life<'a> {
     pub(crate) limits: OutboxLimits,
     /// How long the log may take for the rest.
     pub(crate) drain: Duration,
+    /// How far back its source can get what it missed, in milliseconds.
+    pub(crate) reach_ms: i64,
     /// When it ends without a word, if it does not in good order.
     pub(crate) crash_after: Option<Duration>,
 }
@@ -217,7 +231,8 @@ impl Life<'_> {
     /// It waits for the log as long as it takes, in memory.
     pub(crate) fn calm(source: &str) -> Life<'_> {
         let drain = Duration::from_secs(3600);
-        Life { source, spool: None, limits: OutboxLimits::default(), drain, crash_after: None }
+        let reach_ms = i64::MAX;
+        Life { source, spool: None, limits: OutboxLimits::default(), drain, reach_ms, crash_after: None }
     }
 
     /// From its start to its end. `stream` fills the feeder from a resume point on and comes back when
@@ -255,6 +270,7 @@ impl Life<'_> {
                 outbox,
                 start,
                 sent,
+                reach_ms: self.reach_ms,
                 board: world.board.clone(),
                 clock: world.clock(),
                 jitter: || 0.5,

@@ -56,11 +56,13 @@ pub enum Trouble {
     TooLong,
     /// Up to 50 events once more.
     Repeat,
+    /// A post whose time lies more than ten minutes ahead, up to the end of time.
+    Future,
 }
 
 impl Trouble {
     /// Every kind.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::GoAway,
         Self::Cut,
         Self::HalfFrame,
@@ -71,6 +73,7 @@ impl Trouble {
         Self::Long,
         Self::TooLong,
         Self::Repeat,
+        Self::Future,
     ];
 }
 
@@ -99,6 +102,10 @@ pub struct Script {
     pub skew_us: Vec<i64>,
     /// For `compress=true`; without one it is refused.
     pub dictionary: Option<Vec<u8>>,
+    /// Hosts of the second kind, which seal their archive so often: a cursor younger than the last seal
+    /// begins at that seal, without notice, and events have their number beside their time
+    /// (bluesky-social/jetstream, issue 343). `None` is the first kind, which begins at the cursor.
+    pub seal_every: Option<Duration>,
 }
 
 impl Script {
@@ -117,6 +124,7 @@ impl Script {
             poison: None,
             skew_us: vec![],
             dictionary: None,
+            seal_every: None,
         }
     }
 }
@@ -132,6 +140,8 @@ pub struct Told {
     pub slow: u64,
     /// Messages sent.
     pub sent: u64,
+    /// Among them those from before the cursor of their connection.
+    pub replayed: u64,
     /// Until when each host refuses, in milliseconds.
     down_until_ms: Vec<i64>,
 }
@@ -281,7 +291,7 @@ impl Jetstream {
         });
         let skew_us = self.script.skew_us.get(host).copied().unwrap_or(0);
         let dice = Dice::of(&[self.script.seed, number, 3]);
-        Connection { server: self, host, skew_us, query, ws, dice, until_trouble: 0 }.run().await;
+        Connection { server: self, host, skew_us, query, ws, dice, until_trouble: 0, cursor: 0 }.run().await;
     }
 }
 
@@ -316,6 +326,8 @@ struct Connection<'s, S> {
     dice: Dice,
     /// Events until something goes wrong.
     until_trouble: u64,
+    /// Number of the event at the cursor.
+    cursor: u64,
 }
 
 /// The connection is over.
@@ -335,7 +347,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         let oldest_us = now_us - self.server.script.retention.as_micros() as i64;
         // A cursor in the future means from now on.
         let from_us = self.query.cursor_us.map(|us| us - self.skew_us).filter(|us| *us <= now_us).unwrap_or(now_us);
-        let mut next = self.server.first_from(from_us.max(oldest_us));
+        let sealed_us = self.server.script.seal_every.filter(|_| self.query.cursor_us.is_some()).map(|every| {
+            let every_us = (every.as_micros() as i64).max(1);
+            now_us.div_euclid(every_us) * every_us
+        });
+        // A cursor in what is sealed is found.
+        let begin_us = sealed_us.map_or(from_us, |sealed_us| from_us.min(sealed_us));
+        let mut next = self.server.first_from(begin_us.max(oldest_us));
+        self.cursor = self.server.first_from(from_us.max(oldest_us));
         self.until_trouble = self.draw();
         let mut ping_at = Instant::now() + PING_EVERY;
         loop {
@@ -392,7 +411,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         if self.server.script.poison == Some(n) {
             return self.raw(b"\x81\x04{\xff\xfe}").await;
         }
-        let Some(text) = self.server.event(n, self.skew_us, &self.query.collections) else { return Ok(()) };
+        let Some(mut text) = self.server.event(n, self.skew_us, &self.query.collections) else { return Ok(()) };
+        if self.server.script.seal_every.is_some() {
+            text.insert_str(1, &format!("\"cursor\":{},", 1 + n));
+        }
+        if n < self.cursor {
+            self.server.told.with(|told| told.replayed += 1);
+        }
         self.text(text).await
     }
 
@@ -474,6 +499,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                 let text = "{\"did\":\"did:plc:nobody\",\"time_us\":17000000000,\"kind\":\"commit\",\"commit\":{";
                 self.text(text.into()).await
             }
+            Trouble::Future => {
+                let far_us = [11 * 60_000_000, 365 * 86_400_000_000, 1 << 62, i64::MAX][self.dice.below(4) as usize];
+                let text = future(self.server.dice(*next), time_us.saturating_add(far_us));
+                self.text(text).await
+            }
             Trouble::Long => self.text(notice(time_us, 1_000_000)).await,
             Trouble::TooLong => self.text(notice(time_us, 2_000_000)).await,
             Trouble::Repeat => {
@@ -482,6 +512,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             }
         }
     }
+}
+
+/// A post that nobody can have written yet.
+fn future(mut dice: Dice, time_us: i64) -> String {
+    let record = post(&mut dice, 0);
+    let commit = json!({"rev": "3n", "operation": "create", "collection": POST, "rkey": format!("3f{time_us:020}"),
+        "record": record, "cid": "bafyreinobody"});
+    json!({"did": did(&mut dice), "time_us": time_us, "kind": "commit", "commit": commit}).to_string()
 }
 
 /// A notice of this many bytes and some.

@@ -2,8 +2,10 @@
 //!
 //! Each connection follows the next part of a script; what is random comes from a seed. Posts are
 //! invented, made to fit the rules that are set, and, as at X, a rule with a box never matches a
-//! repost.
+//! repost. Of each post a connection gets the fields that its query asks for.
 
+mod fields;
+mod post;
 mod rules;
 mod scripts;
 mod stream;
@@ -27,6 +29,8 @@ use tokio::time::Instant;
 use super::dice::Dice;
 use rules::SetRule;
 
+pub use fields::Asked;
+pub use post::{Sketch, full_post};
 pub use scripts::{DISCONNECTS, chaos, passing_errors, script};
 
 /// First millisecond of the platform's ids.
@@ -187,6 +191,7 @@ impl FakeX {
             dice,
             rules: vec![],
             next_rule: 2_050_000_000_000_000_001,
+            asked: Asked::default(),
             made: 0,
             shift_ms: 0,
             is_open: false,
@@ -244,6 +249,8 @@ struct Server {
     dice: Dice,
     rules: Vec<SetRule>,
     next_rule: u64,
+    /// What the last connection asked for.
+    asked: Asked,
     /// Posts made so far.
     made: u64,
     shift_ms: i64,
@@ -308,7 +315,22 @@ impl Limit {
 struct Line {
     id: u64,
     tag: String,
+    /// All that X knows of it.
+    full: Arc<Value>,
+    /// What is sent of that.
     bytes: Bytes,
+}
+
+impl Line {
+    fn new(id: u64, tag: &str, full: Arc<Value>, asked: &Asked) -> Self {
+        let bytes = format!("{}\r\n", asked.answer(&full)).into();
+        Self { id, tag: tag.into(), full, bytes }
+    }
+
+    /// The same for another query.
+    fn again(&self, asked: &Asked) -> Self {
+        Self::new(self.id, &self.tag, self.full.clone(), asked)
+    }
 }
 
 impl Server {
@@ -330,60 +352,22 @@ impl Server {
         if self.dice.below(100) >= self.rules[chosen].sample {
             return None;
         }
-        let rule = &self.rules[chosen];
         self.made += 1;
         let time_ms = (self.options.clock)() - at.elapsed().as_millis() as i64 + self.shift_ms;
         let id = (((time_ms - EPOCH_MS) as u64) << 22) | (self.made & 0x3f_ffff);
-        let (referenced, included, edits) = if self.options.has_new_names {
-            ("referenced_posts", "posts", "edit_history_post_ids")
-        } else {
-            ("referenced_tweets", "tweets", "edit_history_tweet_ids")
+        let (dice, rule) = (&mut self.dice, &self.rules[chosen]);
+        let sketch = Sketch {
+            id,
+            number: self.made,
+            time_ms,
+            word: if rule.words.is_empty() { String::new() } else { dice.pick(&rule.words).clone() },
+            lang: rule.lang.clone(),
+            within: (!rule.boxes.is_empty()).then(|| *dice.pick(&rule.boxes)),
+            is_repost: rule.boxes.is_empty() && rule.tag.starts_with("rt:"),
+            rule: (rule.id.clone(), rule.tag.clone()),
+            has_new_names: self.options.has_new_names,
         };
-        let time = rfc3339(time_ms - time_ms.rem_euclid(1000));
-        let author = 1_200_000_000_000_000_000 + self.dice.below(5000);
-        let word = match rule.words.len() as u64 {
-            0 => String::new(),
-            words => rule.words[self.dice.below(words) as usize].clone(),
-        };
-        let text = format!("Día {} 東京 {word} #wx{}", self.made, self.made % 7).replace('"', "");
-        let mut more = String::new();
-        let mut includes = String::new();
-        if !rule.boxes.is_empty() {
-            let [west, south, east, north] = rule.boxes[self.dice.below(rule.boxes.len() as u64) as usize];
-            let (lon, lat) = (west + (east - west) * self.dice.share(), south + (north - south) * self.dice.share());
-            more = format!(r#","geo":{{"coordinates":{{"type":"Point","coordinates":[{lon:.5},{lat:.5}]}}}}"#);
-        } else if rule.tag.starts_with("rt:") {
-            let original = id - (1 << 32);
-            more = format!(r#","{referenced}":[{{"type":"retweeted","id":"{original}"}}]"#);
-            includes = format!(
-                r#","includes":{{"{included}":[{{"id":"{original}","text":"{text}","created_at":"{time}","author_id":"7","lang":"{}"}}]}}"#,
-                rule.lang
-            );
-        } else if self.dice.below(4) == 0 {
-            more = format!(r#","{referenced}":[{{"type":"quoted","id":"{}"}}]"#, id - (1 << 33));
-        }
-        let line = format!(
-            concat!(
-                r#"{{"data":{{"id":"{id}","text":"{text}","created_at":"{time}","author_id":"{author}","#,
-                r#""conversation_id":"{id}","lang":"{lang}","possibly_sensitive":false,"{edits}":["{id}"],"#,
-                r#""entities":{{"hashtags":[{{"start":0,"end":4,"tag":"wx{tag_no}"}}]}}{more},"#,
-                r#""public_metrics":{{"reply_count":0,"like_count":0,"quote_count":0}}}}{includes},"#,
-                r#""matching_rules":[{{"id":"{rule_id}","tag":"{tag}"}}]}}"#,
-                "\r\n"
-            ),
-            id = id,
-            text = text,
-            time = time,
-            author = author,
-            lang = rule.lang,
-            edits = edits,
-            tag_no = self.made % 7,
-            more = more,
-            includes = includes,
-            rule_id = rule.id,
-            tag = rule.tag,
-        );
-        let line = Line { id, tag: rule.tag.clone(), bytes: line.into() };
+        let line = Line::new(id, &rule.tag, Arc::new(full_post(&sketch, dice)), &self.asked);
         if self.account.has_backfill {
             while self.recent.front().is_some_and(|(made, _)| at.saturating_duration_since(*made) > BACKFILL) {
                 self.recent.pop_front();

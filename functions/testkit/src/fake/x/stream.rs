@@ -16,7 +16,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::{
-    Connection, FakeX, Line, Step, answer, mark, problem, too_many_connections, too_many_requests, unauthorized,
+    Asked, Connection, FakeX, Line, Step, answer, mark, problem, too_many_connections, too_many_requests, unauthorized,
     wrong_parameter,
 };
 
@@ -49,6 +49,10 @@ pub(super) async fn connect(
             _ => return wrong_parameter("backfill_minutes", asked, "backfill_minutes must be 0 to 5"),
         },
     };
+    let asked = match Asked::parse(&query) {
+        Ok(asked) => asked,
+        Err((name, value)) => return wrong_parameter(name, &value, &format!("{name} does not know [{value}]")),
+    };
     if server.is_open || Instant::now() < server.held_until {
         // These headers tell of the whole project, not of the place for a connection.
         let mut answer = answer(429, too_many_connections());
@@ -72,9 +76,11 @@ pub(super) async fn connect(
     };
     server.is_open = true;
     server.delivered.streams += 1;
+    server.asked = asked;
     let due = server.catch_up();
     let is_old = |made: &Instant| made.elapsed() > backfill;
-    let again: Vec<_> = server.recent.iter().filter(|(made, _)| !is_old(made)).map(|(_, line)| line.clone()).collect();
+    let again = server.recent.iter().filter(|(made, _)| !is_old(made)).map(|(_, line)| line.again(&server.asked));
+    let again: Vec<_> = again.collect();
     let is_zipped = server.account.gzip
         && headers
             .get_all(header::ACCEPT_ENCODING)

@@ -1,0 +1,33 @@
+//! What each post of the stream is asked for with: exactly what the reader
+//! ([`crate::archive`]) reads. X sends only fields that are asked for, so that a field which is read and
+//! missing here is lost in silence, and one that is here in vain costs bytes.
+//!
+//! `sources/tests/x_fields.rs` holds the list and the reader together, by way of the fake of X in
+//! `birdsong-testkit`, which answers with just what a query asks for.
+//!
+//! Users are left out: they are personal data and cost extra, and a post has its `author_id`.
+
+/// Fields that every post has although nobody asks for them. The versions of an edited post are among
+/// them.
+pub const DEFAULT_POST_FIELDS: [&str; 3] = ["id", "text", "edit_history_tweet_ids"];
+/// Fields of a post, and of a post that another one refers to.
+///
+/// `note_tweet` has text and hashtags beyond the first 280 characters. `created_at` is read where an id
+/// is older than the ids that hold a time.
+pub const POST_FIELDS: [&str; 7] =
+    ["author_id", "created_at", "entities", "geo", "lang", "note_tweet", "referenced_tweets"];
+/// Objects beside a post: the place that it names, and the original of a repost, whose own text is cut.
+pub const EXPANSIONS: [&str; 2] = ["geo.place_id", "referenced_tweets.id"];
+/// Fields of a place beside its id and name, which always come.
+pub const PLACE_FIELDS: [&str; 1] = ["geo"];
+
+/// The query of the stream.
+#[must_use]
+pub fn query() -> String {
+    format!(
+        "tweet.fields={}&expansions={}&place.fields={}",
+        POST_FIELDS.join(","),
+        EXPANSIONS.join(","),
+        PLACE_FIELDS.join(",")
+    )
+}
