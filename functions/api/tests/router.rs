@@ -221,6 +221,8 @@ async fn the_status_tells_all_that_is_known_of_a_source_and_when_that_is_old() {
         last_post: Some(rfc3339(T - 1000)),
         reconnects: 3,
         gaps: 1,
+        replayed: 12,
+        waiting_since: (state == "waiting").then(|| rfc3339(T - 2 * MIN)),
         sampled: Some(0.25),
         spent_dollars: Some(12.5),
         told: told.map(rfc3339),
@@ -229,8 +231,8 @@ async fn the_status_tells_all_that_is_known_of_a_source_and_when_that_is_old() {
         async |source| get(&app_of(MemoryStore::default(), T, source), "/api/status").await.2["sources"][0].clone();
     let fresh = json!({
         "source": "x", "state": "connected", "reason": null, "connected_since": rfc3339(T - MIN),
-        "last_post": rfc3339(T - 1000), "reconnects": 3, "gaps": 1, "sampled": 0.25, "spent_dollars": 12.5,
-        "told": rfc3339(T - 89_999),
+        "last_post": rfc3339(T - 1000), "reconnects": 3, "gaps": 1, "replayed": 12, "sampled": 0.25,
+        "spent_dollars": 12.5, "told": rfc3339(T - 89_999),
     });
     assert_eq!(of(told(Some(T - 89_999), "connected")).await, fresh);
     assert_eq!(of(told(None, "connected")).await["state"], "connected", "a source of this very process");

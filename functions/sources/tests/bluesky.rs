@@ -164,10 +164,10 @@ async fn a_clock_that_is_far_behind_is_waited_for_and_costs_nothing() {
         sleep(MINUTE).await;
         (told.len(), server.told().cursors.len())
     };
-    let resume = resume_us.to_string();
+    let (resume, mut intake) = (resume_us.to_string(), kept.clone());
     let (tries, all) = tokio::select! {
         tries = set_right => tries,
-        ended = client.run(Some(&resume), &mut kept.clone()) => panic!("{ended:?}"),
+        ended = client.run(Some(&resume), &mut intake) => panic!("{ended:?}"),
     };
     assert_eq!(all, tries + 1, "one that goes on");
     assert_eq!(kept.gaps(), []);

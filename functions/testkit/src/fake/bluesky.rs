@@ -501,7 +501,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             }
             Trouble::Future => {
                 let far_us = [11 * 60_000_000, 365 * 86_400_000_000, 1 << 62, i64::MAX][self.dice.below(4) as usize];
-                let text = future(self.server.dice(*next), time_us.saturating_add(far_us));
+                let text = future(self.server.dice(*next), self.now_us().saturating_add(far_us));
                 self.text(text).await
             }
             Trouble::Long => self.text(notice(time_us, 1_000_000)).await,
