@@ -51,8 +51,6 @@ pub struct Aggregate {
     pub authors: Uniques,
     /// Posts whose source names no author.
     pub authorless: u64,
-    /// The largest estimate of a part, when this was merged from several.
-    largest_part: Estimate,
     /// Hashtags by folded key.
     pub hashtags: Option<TopK>,
     /// Hashtags that were longer than the limit and so are not among `hashtags`.
@@ -106,24 +104,10 @@ impl Aggregate {
     /// their own or all of authors that are known: they widen the bounds.
     #[must_use]
     pub fn distinct_authors(&self) -> Estimate {
-        let known = self.known_authors();
+        let with_author = self.posts().saturating_sub(self.authorless);
+        let known = self.authors.estimate().at_most(with_author);
         let least = u64::from(self.posts() > 0);
         Estimate { value: known.value.max(least), low: known.low.max(least), high: known.high + self.authorless }
-    }
-
-    fn known_authors(&self) -> Estimate {
-        let with_author = self.posts().saturating_sub(self.authorless);
-        self.authors.estimate().at_most(with_author).at_least(self.largest_part)
-    }
-
-    /// What a whole is at least when this is a part of it. Only a sketch that saw its authors one by one
-    /// matters: what is listed is less than any sketch, and a union has been merged from such sketches
-    /// and has an estimate that grows with its registers.
-    fn as_part(&self) -> Estimate {
-        match self.authors {
-            Uniques::Sketch(_) => self.known_authors(),
-            _ => self.largest_part,
-        }
     }
 
     /// Folds those posts of `frame` that lie in `window`, and, when the frame was cut in this
@@ -203,8 +187,6 @@ impl Aggregate {
             self.per_minute.extend(&other.per_minute);
         }
         self.languages.merge(&other.languages);
-        let (ours, theirs) = (self.as_part(), other.as_part());
-        self.largest_part = ours.at_least(theirs);
         self.authors.merge(&other.authors);
         self.authorless += other.authorless;
         self.long_hashtags += other.long_hashtags;
