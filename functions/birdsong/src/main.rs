@@ -13,6 +13,7 @@ mod run;
 mod serve;
 mod source;
 mod stream;
+mod table;
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
