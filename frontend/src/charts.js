@@ -6,8 +6,8 @@ import {
   TimeScale, Tooltip,
 } from 'chart.js';
 import 'chartjs-adapter-date-fns';
-import { formatClock, formatCompact, formatCount, formatShare, formatShortDay, formatSpan } from './format.js';
-import { KINDS, gapSpans, timeTicks, windowRemarks } from './shape.js';
+import { formatClock, formatCompact, formatCount, formatShortDay, formatSpan } from './format.js';
+import { KINDS, gapSpans, moreText, shareText, timeTicks, windowRemarks } from './shape.js';
 
 Chart.register(
   BarController, BarElement, CategoryScale, Filler, LinearScale, LineController, LineElement, PointElement, TimeScale,
@@ -34,7 +34,7 @@ const gapShade = {
   },
 };
 
-/** Writes each bar's count at its end. */
+/** Writes each bar's count at its end, with a plus where it may be too low. */
 const endLabels = {
   id: 'endLabels',
   afterDatasetsDraw(chart) {
@@ -45,7 +45,7 @@ const endLabels = {
     ctx.fillStyle = palette.text;
     ctx.textBaseline = 'middle';
     chart.getDatasetMeta(0).data.forEach((element, i) => {
-      if (bars[i]) ctx.fillText(formatCompact(bars[i].value), element.x + 6, element.y);
+      if (bars[i]) ctx.fillText(`${formatCompact(bars[i].value)}${bars[i].error > 0 ? '+' : ''}`, element.x + 6, element.y);
     });
     ctx.restore();
   },
@@ -216,7 +216,8 @@ function authorsConfig({ answer, series }, palette) {
             title: ([item]) => (item ? formatSpan(windows[item.dataIndex].start, windows[item.dataIndex].end) : ''),
             label: ({ dataIndex }) => {
               const { authors, authorsLow, authorsHigh } = windows[dataIndex];
-              return [`About ${formatCount(authors)} authors`, `between ${formatCount(authorsLow)} and ${formatCount(authorsHigh)}`];
+              if (authorsLow === authorsHigh) return `${formatCount(authors)} authors`;
+              return [`About ${formatCount(authors)} authors`, `95% sure: ${formatCount(authorsLow)} to ${formatCount(authorsHigh)}`];
             },
             footer: ([item]) => (item ? windowRemarks(windows[item.dataIndex]) : []),
           },
@@ -273,8 +274,8 @@ function barsConfig({ bars, all = 0 }, palette) {
             label: ({ dataIndex }) => {
               const bar = bars[dataIndex];
               return [
-                `${formatCount(bar.value)} posts${all ? ` (${formatShare(bar.value, all)})` : ''}`,
-                ...(bar.error ? [`too high by at most ${formatCount(bar.error)}`] : []),
+                `${bar.error ? 'at least ' : ''}${formatCount(bar.value)} posts${all ? ` (${shareText(bar, all)})` : ''}`,
+                ...(bar.error ? [moreText(bar)] : []),
               ];
             },
             footer: ([item]) => bars[item?.dataIndex]?.note ?? '',

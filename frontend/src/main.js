@@ -4,8 +4,8 @@ import { ApiError, createApi, loadConfig } from './api.js';
 import { createCharts } from './charts.js';
 import { formatAgo, formatClockSeconds, plural } from './format.js';
 import {
-  KINDS, authorSeries, authorsTable, barsSummary, barsTable, freshnessTile, hashtagBars, hostBars, kindSeries,
-  languageBars, ledgerRows, locatedBars, parseTime, postsSummary, postsTable, readAnswer, sourceChips, sourcesTable, tiles,
+  KINDS, authorSeries, authorsTable, barsSummary, barsTable, coveredText, freshnessTile, hashtagBars, hostBars, kindSeries,
+  languageBars, ledgerRows, ledgerTitle, locatedBars, longHashtagsNote, parseTime, postsSummary, postsTable, readAnswer, sourceChips, sourcesTable, tiles,
   windowQuery,
 } from './shape.js';
 import { initTheme, readPalette } from './theme.js';
@@ -76,7 +76,7 @@ export function startApp({ win = window, fetchImpl = win.fetch.bind(win), makeCh
     state.status = status;
     renderChips(doc, sourceChips(status, serverNow()));
     renderSources(doc, sourcesTable(status, serverNow()));
-    renderLedger(doc, ledgerRows(status));
+    renderLedger(doc, ledgerTitle(status), ledgerRows(status));
   }
 
   async function loadWindows() {
@@ -190,7 +190,7 @@ export function startApp({ win = window, fetchImpl = win.fetch.bind(win), makeCh
     main.classList.remove('loading');
     doc.title = `${answer.name || regionName()} · Birdsong`;
 
-    const rangeText = state.endsInPast ? `${range.label} up to the newest post` : `in the ${range.long}`;
+    const rangeText = `${coveredText(answer, nowMs)}${state.endsInPast ? ', the newest data' : ''}`;
     for (const tile of tiles({ answer, status: state.status, nowMs, rangeText })) renderTile(doc, tile);
 
     if (answer.total.posts === 0) {
@@ -217,6 +217,9 @@ export function startApp({ win = window, fetchImpl = win.fetch.bind(win), makeCh
       if (entries.length > 0) charts.draw(name, { bars: entries, all: answer.total.posts });
       canvases[name].setAttribute('aria-label', barsSummary(byId(`${name}-title`).textContent, entries));
     }
+    const note = longHashtagsNote(answer.total);
+    byId('hashtags-note').hidden = note === '';
+    setText(byId('hashtags-note'), note);
     renderTables(answer, bars);
     renderState();
   }

@@ -2,7 +2,7 @@
 // Pure functions: no DOM, no Chart.js, no clock of their own. Missing fields count as zero.
 
 import {
-  formatCount, formatDay, formatClock, formatDuration, formatMillis, formatRate, formatShare, formatSpan,
+  formatCount, formatDay, formatClock, formatDayClock, formatDuration, formatMillis, formatRate, formatShare, formatSpan,
   languageName, plural,
 } from './format.js';
 
@@ -34,16 +34,21 @@ export function parseTime(text) {
 const isoSecond = (ms) => new Date(ms).toISOString().replace('.000Z', 'Z');
 
 /**
- * What to ask /api/windows for. The range ends now, at a whole step; but when the newest post is
- * older than half the range (a replay, or a source long away), it ends with the newest post.
+ * What to ask /api/windows for: the whole steps of the range, and the step that is open now, so that
+ * the range is never shorter than its name. When the newest post is older than half the range (a
+ * replay, or a source long away), it ends with the newest post instead.
  */
 export function windowQuery({ region, range, nowMs, newestMs = null }) {
   const stepMs = range.stepSecs * 1000;
   const spanMs = range.secs * 1000;
   const old = newestMs !== null && nowMs - newestMs > spanMs / 2;
-  // One millisecond on, so that a post at a window's very start has its window.
-  const to = Math.ceil(((old ? newestMs : nowMs) + 1) / stepMs) * stepMs;
-  return { region, from: isoSecond(to - spanMs), to: isoSecond(to), step: range.step, endsInPast: old };
+  const open = Math.floor((old ? newestMs : nowMs) / stepMs) * stepMs;
+  return { region, from: isoSecond(open - spanMs), to: isoSecond(open + stepMs), step: range.step, endsInPast: old };
+}
+
+/** The time that the numbers of an answer cover, as text; of a step that is open, what has passed. */
+export function coveredText({ from, to }, nowMs) {
+  return from === null || to === null ? '' : formatSpan(from, Math.max(from, Math.min(to, nowMs)));
 }
 
 /** One window with every field in place. `nowMs` tells what has ended. */
@@ -83,6 +88,7 @@ export function readWindow(raw, nowMs, stepMs = 300_000) {
     dropped: count(completeness.dropped),
     quarantined: count(completeness.quarantined),
     missedSecs: count(completeness.missed_secs),
+    withheld: count(completeness.withheld),
     // The smallest share of its posts that a source was asked for; 1 is all.
     share: typeof completeness.sampled === 'number' ? completeness.sampled : 1,
     late: count(completeness.late),
@@ -107,6 +113,7 @@ export function readAnswer(answer, nowMs) {
     from: parseTime(answer?.from) ?? windows[0]?.start ?? null,
     to: parseTime(answer?.to) ?? windows.at(-1)?.end ?? null,
     stepMs,
+    windowMs: count(answer?.window_secs) * 1000 || stepMs,
     windows,
     total: {
       posts: typeof total.posts === 'number' ? count(total.posts) : summed((w) => w.posts),
@@ -114,11 +121,14 @@ export function readAnswer(answer, nowMs) {
       authors,
       authorsLow: authors === null ? null : Math.min(authors, count(total.authors_low ?? authors)),
       authorsHigh: authors === null ? null : Math.max(authors, count(total.authors_high ?? authors)),
+      authorless: count(total.authorless),
       mentions: count(total.mentions),
       lag: total.lag_ms ?? null,
       dropped: count(total.completeness?.dropped),
       languages: total.languages ?? {},
+      otherLanguages: count(total.other_languages),
       hashtags: list(total.hashtags),
+      longHashtags: count(total.long_hashtags),
       linkHosts: list(total.link_hosts),
       located: total.located ?? {},
     },
@@ -180,7 +190,7 @@ export function authorSeries(windows) {
 
 const byCount = (a, b) => b.value - a.value || a.label.localeCompare(b.label);
 
-/** Top entries of a counted list. `error` is by how much a count may be too high. */
+/** Top entries of a counted list. A count is never too high; `error` is by how much it may be too low. */
 function topBars(entries, name, label, limit) {
   return list(entries)
     .filter((entry) => entry && typeof entry[name] === 'string' && count(entry.count) > 0)
@@ -192,6 +202,11 @@ function topBars(entries, name, label, limit) {
 export const hashtagBars = (total, limit = 12) => topBars(total.hashtags, 'tag', (tag) => `#${tag.replace(/^#/, '')}`, limit);
 export const hostBars = (total, limit = 8) => topBars(total.linkHosts, 'host', (host) => host, limit);
 
+/** How many hashtags have no count since they are too long; an empty text when none. */
+export function longHashtagsNote({ longHashtags }) {
+  return longHashtags > 0 ? `${plural(longHashtags, 'hashtag')} longer than the limit not counted.` : '';
+}
+
 /** Posts by language, the most frequent ones by name, the rest as one bar. */
 export function languageBars(total, limit = 7) {
   const byName = new Map();
@@ -199,10 +214,11 @@ export function languageBars(total, limit = 7) {
     if (count(n) > 0) byName.set(languageName(code), (byName.get(languageName(code)) ?? 0) + count(n));
   }
   const all = [...byName].map(([label, value]) => ({ label, value, error: 0 })).sort(byCount);
-  if (all.length <= limit + 1) return all;
+  const nameless = count(total.otherLanguages);
+  if (all.length <= limit + 1 && nameless === 0) return all;
   const rest = all.slice(limit);
-  const value = rest.reduce((sum, bar) => sum + bar.value, 0);
-  return [...all.slice(0, limit), { label: `${rest.length} others`, value, error: 0 }];
+  const value = rest.reduce((sum, bar) => sum + bar.value, nameless);
+  return [...all.slice(0, limit), { label: nameless ? 'All others' : `${rest.length} others`, value, error: 0 }];
 }
 
 /** Posts by the way their region was decided. */
@@ -247,7 +263,9 @@ export function freshnessTile(status, nowMs) {
   const secs = freshnessSecs(status, nowMs);
   const lag = status?.lag_ms;
   let tone = 'plain';
-  if (secs !== null) tone = secs > 900 ? 'bad' : secs > 120 ? 'warn' : 'good';
+  // Without a source there is only an archive, and its age is no fault.
+  const isArchive = Array.isArray(status?.sources) && status.sources.length === 0;
+  if (secs !== null && !isArchive) tone = secs > 900 ? 'bad' : secs > 120 ? 'warn' : 'good';
   return {
     id: 'freshness',
     value: secs === null ? '–' : formatDuration(secs),
@@ -257,20 +275,47 @@ export function freshnessTile(status, nowMs) {
   };
 }
 
+/** How the numbers of windows are marked of which some were sampled; null when none was. */
+export function sampleMark(windows) {
+  const seen = windows.filter((w) => !w.future && w.gap !== 'silent');
+  const shares = seen.map((w) => w.share).filter((share) => share < 1);
+  if (shares.length === 0) return null;
+  const part = shares.length < seen.length ? 'partly a ' : '';
+  return `${part}sample of ${formatShare(Math.min(...shares), 1)}`;
+}
+
+/** The number of authors: exact, an estimate, or what is known at least. */
+function authorsTile({ authors, authorsLow, authorsHigh, authorless }, sample) {
+  const tile = (value, ...notes) => ({ id: 'authors', value, note: notes.filter(Boolean).join('; '), tone: 'plain' });
+  if (authors === null) return tile('–', 'none in this range');
+  if (authors === 0) return tile('0', 'none in this range');
+  const [low, high] = [formatCount(authorsLow), formatCount(authorsHigh)];
+  const nameless = authorless > 0 && `${plural(authorless, 'post')} without author`;
+  if (sample) return tile(`≥ ${low}`, sample, nameless);
+  if (authorsLow === authorsHigh) return tile(low, 'exact');
+  if (nameless) return tile(`${low} to ${high}`, nameless);
+  return tile(`≈ ${formatCount(authors)}`, `95% sure: ${low} to ${high}`);
+}
+
 /** The summary of the range, tile by tile. */
 export function tiles({ answer, status, nowMs, rangeText = '' }) {
-  const { total, windows } = answer;
+  const { total, windows, stepMs, windowMs } = answer;
   const { kinds } = total;
+  const sample = sampleMark(windows);
+  const atLeast = sample ? '≥ ' : '';
+  const noted = (note, mark = sample) => [note, mark].filter(Boolean).join('; ');
   const newest = parseTime(status?.newest_post);
   // Without fresh posts "now" is where the data ends.
   const refMs = newest !== null && nowMs - newest > 600_000 ? newest + 60_000 : nowMs;
   const rate = rateNow(windows, refMs);
+  const rateSample = sampleMark(windows.filter((w) => w.start < refMs && w.end > refMs - 300_000));
 
   const ended = windows.filter((w) => !w.future && w.end <= nowMs);
   const silent = ended.filter((w) => w.gap === 'silent').length;
   const partial = ended.filter((w) => w.gap === 'partial').length;
   const sampled = ended.filter((w) => w.gap === 'sampled').length;
   const whole = ended.length - silent - partial - sampled;
+  const steps = (n) => (stepMs === windowMs ? plural(n, 'window') : `${plural(n, 'step')} of ${formatDuration(stepMs / 1000)}`);
   const flaws = [
     silent && `${formatCount(silent)} without data`,
     partial && `${formatCount(partial)} incomplete`,
@@ -281,26 +326,21 @@ export function tiles({ answer, status, nowMs, rangeText = '' }) {
   return [
     {
       id: 'posts',
-      value: formatCount(total.posts),
-      note: rangeText,
+      value: `${atLeast}${formatCount(total.posts)}`,
+      note: noted(rangeText),
       tone: 'plain',
     },
     {
       id: 'rate',
-      value: rate === null ? '–' : formatRate(rate),
-      note: refMs === nowMs ? 'mean of the last 5 full minutes' : 'when the newest data came',
+      value: rate === null ? '–' : `${rateSample ? '≥ ' : ''}${formatRate(rate)}`,
+      note: noted(refMs === nowMs ? 'mean of the last 5 full minutes' : `mean of 5 minutes up to ${formatDayClock(refMs)}`, rateSample),
       tone: 'plain',
     },
-    {
-      id: 'authors',
-      value: total.authors === null ? '–' : total.authors === 0 ? '0' : `≈ ${formatCount(total.authors)}`,
-      note: total.authors ? `about ${formatCount(total.authorsLow)} to ${formatCount(total.authorsHigh)}` : 'none in this range',
-      tone: 'plain',
-    },
+    authorsTile(total, sample),
     {
       id: 'reposts',
-      value: formatShare(kinds.repost, total.posts),
-      note: `${formatCount(kinds.repost)} of ${plural(total.posts, 'post')}`,
+      value: sample && total.posts > 0 ? `≈ ${formatShare(kinds.repost, total.posts)}` : formatShare(kinds.repost, total.posts),
+      note: noted(`${formatCount(kinds.repost)} of ${plural(total.posts, 'post')}`),
       tone: 'plain',
     },
     freshnessTile(status, nowMs),
@@ -308,7 +348,7 @@ export function tiles({ answer, status, nowMs, rangeText = '' }) {
       id: 'completeness',
       value: formatShare(whole, ended.length),
       note: ended.length === 0 ? 'no window has ended yet'
-        : flaws.length ? flaws.join(', ') : `all ${plural(ended.length, 'window')} complete`,
+        : flaws.length ? `of ${steps(ended.length)}: ${flaws.join(', ')}` : `all ${steps(ended.length)} complete`,
       tone: ended.length === 0 ? 'plain' : whole === ended.length && !total.dropped ? 'good' : (whole + sampled) / ended.length < 0.9 ? 'bad' : 'warn',
     },
   ];
@@ -373,7 +413,14 @@ const LEDGER = [
   ['late', 'Late', 'came after their window had closed'],
 ];
 
-/** The ledger of posts since the start, in the order in which they pass through. */
+/** What the ledger covers: all regions, and its time when the API says so. */
+export function ledgerTitle(status) {
+  const [from, to] = [parseTime(status?.ledger?.from), parseTime(status?.ledger?.to)];
+  const time = from !== null && to !== null ? `, ${formatSpan(from, to)}` : '';
+  return `Ledger of all regions${time}: where every post went`;
+}
+
+/** The ledger of posts, in the order in which they pass through. */
 export function ledgerRows(status) {
   const ledger = status?.ledger;
   if (!ledger) return [];
@@ -388,6 +435,7 @@ function flawReasons(w) {
     partial && w.flaws.includes('unwatched') && 'nobody listened all the time',
     partial && w.missedSecs > 0 && `a source was away for ${formatDuration(w.missedSecs)}`,
     partial && w.dropped > 0 && `${plural(w.dropped, 'post')} dropped: log away, spool full`,
+    partial && w.withheld > 0 && `${plural(w.withheld, 'post')} withheld by the source`,
     partial && w.quarantined > 0 && `${plural(w.quarantined, 'line')} could not be read`,
     !w.future && w.share < 1 && `only ${formatShare(w.share, 1)} of a source's posts were asked for`,
   ].filter(Boolean);
@@ -424,19 +472,28 @@ export function postsTable(windows) {
 /** Numbers of the authors chart as a table, newest first. */
 export function authorsTable(windows) {
   return {
-    head: ['Window', 'Authors, about', 'At least', 'At most', 'State'],
+    head: ['Window', 'Authors, about', 'At least (95%)', 'At most (95%)', 'State'],
     rows: windows.filter((w) => !w.future).reverse().map((w) => [
       formatSpan(w.start, w.end), formatCount(w.authors), formatCount(w.authorsLow), formatCount(w.authorsHigh), stateText(w),
     ]),
   };
 }
 
-/** Numbers of a bar chart as a table; the error column only where counts may be too high. */
+/** Share of a bar in all posts: from what it has at least to what it has at most. */
+export function shareText({ value, error = 0 }, all) {
+  const [low, high] = [formatShare(value, all), formatShare(Math.min(all, value + error), all)];
+  return low === high ? low : `${low} to ${high}`;
+}
+
+/** `up to 3 more`, or nothing for a count that is exact. */
+export const moreText = ({ error = 0 }) => (error > 0 ? `up to ${formatCount(error)} more` : '');
+
+/** Numbers of a bar chart as a table; the error column only where counts may be too low. */
 export function barsTable(bars, what, { errors = false, all = 0 } = {}) {
   return {
-    head: [what, 'Posts', ...(errors ? ['Too high by at most'] : []), ...(all ? ['Share'] : [])],
+    head: [what, errors ? 'Posts, at least' : 'Posts', ...(errors ? ['Up to … more'] : []), ...(all ? ['Share'] : [])],
     rows: bars.map((bar) => [
-      bar.label, formatCount(bar.value), ...(errors ? [formatCount(bar.error)] : []), ...(all ? [formatShare(bar.value, all)] : []),
+      bar.label, formatCount(bar.value), ...(errors ? [formatCount(bar.error)] : []), ...(all ? [shareText(bar, all)] : []),
     ]),
   };
 }
@@ -459,5 +516,5 @@ export function postsSummary(answer) {
 /** One sentence on a bar chart. */
 export function barsSummary(title, bars) {
   if (bars.length === 0) return `${title}: none in this range.`;
-  return `${title}: ${bars.slice(0, 3).map((bar) => `${bar.label} ${formatCount(bar.value)}`).join(', ')}${bars.length > 3 ? ' and more' : ''}. The numbers are in the table below.`;
+  return `${title}: ${bars.slice(0, 3).map((bar) => `${bar.label} ${formatCount(bar.value)}${bar.error > 0 ? ` (${moreText(bar)})` : ''}`).join(', ')}${bars.length > 3 ? ' and more' : ''}. The numbers are in the table below.`;
 }

@@ -74,8 +74,9 @@ export function renderSources(doc, table) {
   renderTable(doc, doc.getElementById('sources-table'), 'Sources', table);
 }
 
-export function renderLedger(doc, rows) {
+export function renderLedger(doc, title, rows) {
   const holder = doc.getElementById('ledger');
+  setText(doc.getElementById('ledger-title'), title);
   doc.getElementById('ledger-box').hidden = rows.length === 0;
   holder.replaceChildren(...rows.map((row) => el(
     doc, 'div', { 'data-flaw': row.flaw },

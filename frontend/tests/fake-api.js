@@ -45,6 +45,8 @@ function ranking(names, key, posts, share) {
 function details(posts) {
   return {
     languages: Object.fromEntries(Object.entries(LANGUAGES).map(([code, part]) => [code, Math.round((posts * part) / 100)])),
+    other_languages: 0,
+    long_hashtags: posts > 20_000 ? 3 : 0,
     hashtags: ranking(TAGS, 'tag', posts, 0.09),
     mentions: Math.round(posts * 0.3),
     link_hosts: ranking(HOSTS, 'host', posts, 0.06),
@@ -89,7 +91,7 @@ function makeWindow(region, start, step, now) {
   return {
     region: region.id, window_start: iso(start), window_end: iso(end),
     lifecycle: end > now - 30_000 ? 'provisional' : chance('revised', start) > 0.97 ? 'revised' : 'final',
-    posts, originals, ...kinds, authors, authors_low: authors - slack, authors_high: authors + slack, per_minute: perMinute, ...details(posts),
+    posts, originals, ...kinds, authors, authors_low: authors - slack, authors_high: Math.min(posts, authors + slack), authorless: 0, per_minute: perMinute, ...details(posts),
     completeness: {
       complete: frames > 0 && flaws.length === 0, flaws, frames, received: posts * 9, filtered: posts * 8, quarantined: 0, duplicates: 2, dropped, missed_secs: 0,
       sampled: asked, late: 0,
@@ -105,7 +107,8 @@ function windows(params, now) {
   if (!step) return [400, { error: { code: 'bad_step', message: 'step is one of 5m, 15m, 1h, 1d', parameter: 'step' } }];
   const align = (ms) => Math.ceil(ms / (step * 1000)) * step * 1000;
   const to = align(Date.parse(params.get('to') ?? '') || now);
-  const from = align(Date.parse(params.get('from') ?? '') || to - 86_400_000);
+  const asked = Date.parse(params.get('from') ?? '') || to - 86_400_000;
+  const from = Math.floor(asked / (step * 1000)) * step * 1000;
   const all = [];
   for (let at = from; at < to && all.length < 3000; at += step * 1000) all.push(makeWindow(region, at, step, now));
   const sum = (field) => all.reduce((total, one) => total + one[field], 0);
@@ -113,7 +116,7 @@ function windows(params, now) {
   const authors = Math.round(posts ** 0.83);
   const total = {
     posts, originals: sum('originals'), replies: sum('replies'), quotes: sum('quotes'), reposts: sum('reposts'),
-    authors, authors_low: Math.round(authors * 0.98), authors_high: Math.round(authors * 1.02), ...details(posts),
+    authors, authors_low: Math.round(authors * 0.98), authors_high: Math.min(posts, Math.round(authors * 1.02)), authorless: 0, ...details(posts),
     completeness: { complete: false, dropped: all.reduce((n, one) => n + one.completeness.dropped, 0) },
   };
   return [200, { region: region.id, name: region.name, from: iso(from), to: iso(to), window_secs: WINDOW_SECS, step_secs: step, total, windows: all }];
@@ -127,7 +130,7 @@ function status(now) {
       { source: 'jetstream', state: 'connected', last_post: iso(newest), connected_since: iso(now - 9_400_000), reconnects: 1 },
       { source: 'x-filtered', state: 'waiting', reason: 'the log in was refused', last_post: iso(now - 620_000), connected_since: null, reconnects: 4, gaps: 1, sampled: 0.25, spent_dollars: 12.5 },
     ],
-    ledger: { received: 4_812_433, filtered: 4_731_020, quarantined: 3, duplicates: 412, dropped: 9, sent: 80_989, aggregated: 80_981, late: 8 },
+    ledger: { from: iso(now - 86_400_000 - (now % 300_000)), to: iso(now - (now % 300_000)), received: 4_812_433, filtered: 4_731_020, quarantined: 3, duplicates: 412, dropped: 9, sent: 80_989, aggregated: 80_981, late: 8 },
   }];
 }
 

@@ -84,9 +84,9 @@ describe('first load', () => {
 
   it('shows the first region and the default range', async () => {
     await start();
-    expect(server.asked('/api/windows').at(-1).search).toBe('?region=a&from=2026-11-23T08%3A15%3A00Z&to=2026-11-24T08%3A15%3A00Z&step=15m');
-    expect(text('tile-posts')).toBe('Posts 12in the last 24 hours');
-    expect(text('tile-authors')).toContain('≈ 9about 8 to 10');
+    expect(server.asked('/api/windows').at(-1).search).toBe('?region=a&from=2026-11-23T08%3A00%3A00Z&to=2026-11-24T08%3A15%3A00Z&step=15m');
+    expect(text('tile-posts')).toBe('Posts 12Mon 23 Nov, 08:00 – Tue 24 Nov, 08:12');
+    expect(text('tile-authors')).toContain('≈ 995% sure: 8 to 10');
     expect(text('sources')).toContain('jetstreamconnected');
     expect(document.querySelectorAll('#sources-table tbody tr')).toHaveLength(1);
     expect(document.getElementById('sources-box').hidden).toBe(false);
@@ -121,7 +121,7 @@ describe('first load', () => {
     const details = document.querySelector('[data-table=hashtags]');
     details.open = true;
     details.ontoggle();
-    expect(details.querySelector('tbody').textContent).toBe('#x4133%');
+    expect(details.querySelector('tbody').textContent).toBe('#x4133% to 42%');
   });
 });
 

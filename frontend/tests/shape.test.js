@@ -1,8 +1,8 @@
 // Tests of the pure shaping from API answers to what is shown.
 import { describe, expect, it } from 'vitest';
 import {
-  authorSeries, authorsTable, barsSummary, barsTable, freshnessTile, gapSpans, hashtagBars, hostBars, kindSeries, languageBars, ledgerRows,
-  locatedBars, parseTime, postsSummary, postsTable, rateNow, readAnswer, readWindow, sourceChips, sourcesTable, tiles, timeTicks,
+  authorSeries, authorsTable, barsSummary, barsTable, coveredText, freshnessTile, gapSpans, hashtagBars, hostBars, kindSeries, languageBars,
+  ledgerRows, ledgerTitle, locatedBars, longHashtagsNote, parseTime, postsSummary, postsTable, rateNow, readAnswer, readWindow, sourceChips, sourcesTable, tiles, timeTicks,
   windowQuery, windowRemarks,
 } from '../src/shape.js';
 import { rangeById } from '../src/url-state.js';
@@ -26,12 +26,31 @@ const NOW = START + 22 * MINUTE;
 const answerOf = (windows, total = {}) => readAnswer({ region: 'r', name: 'R', window_secs: 300, step_secs: 300, windows, total }, NOW);
 
 describe('windowQuery', () => {
-  it('ends at the next whole step, also exactly on one', () => {
+  it('ends with the open step, also exactly on one, and begins the whole range before it', () => {
     const at = (nowMs) => windowQuery({ region: 'r', range: rangeById('24h'), nowMs });
     expect(at(START + MINUTE)).toEqual({
-      region: 'r', from: '2026-11-23T08:15:00Z', to: '2026-11-24T08:15:00Z', step: '15m', endsInPast: false,
+      region: 'r', from: '2026-11-23T08:00:00Z', to: '2026-11-24T08:15:00Z', step: '15m', endsInPast: false,
     });
     expect(at(START).to).toBe('2026-11-24T08:15:00Z');
+  });
+
+  it('is never shorter than it is called, nor longer by more than the open step', () => {
+    for (const id of ['1h', '6h', '24h', '7d']) {
+      const range = rangeById(id);
+      for (let nowMs = START; nowMs < START + 61 * MINUTE; nowMs += 17_001) {
+        const covered = nowMs - parseTime(windowQuery({ region: 'r', range, nowMs }).from);
+        expect(covered).toBeGreaterThanOrEqual(range.secs * 1000);
+        expect(covered).toBeLessThan((range.secs + range.stepSecs) * 1000);
+      }
+    }
+  });
+
+  it('is told with the time that it covers', () => {
+    const at = (ms) => [new Date(ms).getHours(), new Date(ms).getMinutes()].map((n) => String(n).padStart(2, '0')).join(':');
+    const text = coveredText({ from: START, to: START + 65 * MINUTE }, START + 62 * MINUTE);
+    expect(text).toContain(`${at(START)}–${at(START + 62 * MINUTE)}`);
+    expect(coveredText({ from: START, to: START + 60 * MINUTE }, START + 9000 * MINUTE)).toContain(`${at(START)}–${at(START + 60 * MINUTE)}`);
+    expect(coveredText({ from: null, to: null }, NOW)).toBe('');
   });
 
   it('asks the same throughout a step, so that answers can be cached', () => {
@@ -149,6 +168,8 @@ describe('bars', () => {
       { label: '2 others', value: 6, error: 0 },
     ]);
     expect(languageBars({})).toEqual([]);
+    expect(languageBars({ languages: { en: 9 }, otherLanguages: 4 })).toEqual([{ label: 'English', value: 9, error: 0 }, { label: 'All others', value: 4, error: 0 }]);
+    expect([0, 2].map((longHashtags) => longHashtagsNote({ longHashtags }))).toEqual(['', '2 hashtags longer than the limit not counted.']);
   });
 
   it('says how posts were placed', () => {
@@ -179,19 +200,51 @@ describe('tiles', () => {
     const all = read([window(0), window(1), window(4, { lifecycle: 'provisional' })], { authors: 20, authors_low: 19, authors_high: 21 });
     expect(all.posts.value).toBe('30');
     expect(all.reposts).toMatchObject({ value: '20%', note: '6 of 30 posts' });
-    expect(all.authors).toMatchObject({ value: '≈ 20', note: 'about 19 to 21' });
+    expect(all.authors).toMatchObject({ value: '≈ 20', note: '95% sure: 19 to 21' });
     expect(all.freshness).toMatchObject({ value: '4 s', tone: 'good' });
     expect(all.completeness).toMatchObject({ value: '100%', note: 'all 2 windows complete', tone: 'good' });
   });
 
   it('owns up to gaps', () => {
     const all = read([window(0), window(1, gone), window(2, { completeness: { complete: false, frames: 2, dropped: 3 } })], { completeness: { dropped: 3 } });
-    expect(all.completeness).toMatchObject({ value: '33%', note: '1 without data, 1 incomplete, 3 posts dropped', tone: 'bad' });
+    expect(all.completeness).toMatchObject({ value: '33%', note: 'of 3 windows: 1 without data, 1 incomplete, 3 posts dropped', tone: 'bad' });
   });
 
   it('counts sampled windows apart, and warns of them', () => {
     const all = read([window(0, { completeness: sampled }), window(1)]);
-    expect(all.completeness).toMatchObject({ value: '50%', note: '1 sampled', tone: 'warn' });
+    expect(all.completeness).toMatchObject({ value: '50%', note: 'of 2 windows: 1 sampled', tone: 'warn' });
+  });
+
+  it('marks each number of a sample as one', () => {
+    const counts = { posts: 94, reposts: 47, authors: 20, authors_low: 19, authors_high: 21 };
+    const one = { completeness: { ...sampled, sampled: 0.01 } };
+    const all = read([window(3, one), window(4, { ...one, lifecycle: 'provisional' })], counts);
+    expect(all.posts).toMatchObject({ value: '≥ 94', note: 'in the last hour; sample of 1%' });
+    expect(all.rate).toMatchObject({ value: '≥ 2', note: 'mean of the last 5 full minutes; sample of 1%' });
+    expect(all.authors).toMatchObject({ value: '≥ 19', note: 'sample of 1%' });
+    expect(all.reposts).toMatchObject({ value: '≈ 50%', note: '47 of 94 posts; sample of 1%' });
+    const part = read([window(0, one), window(4)], counts);
+    expect(part.posts).toMatchObject({ value: '≥ 94', note: 'in the last hour; partly a sample of 1%' });
+    expect(part.rate).toMatchObject({ value: '2', note: 'mean of the last 5 full minutes' });
+  });
+
+  it('says what is known of the number of authors', () => {
+    const authors = (total) => read([window(0)], total).authors;
+    expect(authors({ authors: 7, authors_low: 7, authors_high: 7 })).toMatchObject({ value: '7', note: 'exact' });
+    expect(authors({ authors: 1, authors_low: 1, authors_high: 300, authorless: 300 })).toMatchObject({ value: '1 to 300', note: '300 posts without author' });
+  });
+
+  it('calls steps steps and windows windows', () => {
+    const answer = readAnswer({ window_secs: 300, step_secs: 900, windows: [{ ...window(0), window_end: iso(START + 15 * MINUTE) }] }, NOW);
+    const tile = tiles({ answer, status, nowMs: NOW }).find(({ id }) => id === 'completeness');
+    expect(tile.note).toBe('all 1 step of 15 min complete');
+  });
+
+  it('says when the rate is of an archive, whose age is no alarm', () => {
+    const old = { newest_post: iso(START + 9 * MINUTE), sources: [] };
+    const all = Object.fromEntries(tiles({ answer: answerOf([window(0), window(1)]), status: old, nowMs: NOW + 86_400_000 }).map((tile) => [tile.id, tile]));
+    expect(all.rate.note).toMatch(/^mean of 5 minutes up to .*24 Nov/);
+    expect(all.freshness).toMatchObject({ value: '1 d', tone: 'plain' });
   });
 
   it('has something to say when there is nothing', () => {
@@ -256,6 +309,8 @@ describe('status', () => {
     const rows = ledgerRows({ ledger: { received: 10, dropped: 1, late: 0, other: 5 } });
     expect(rows.map((row) => [row.key, row.value, row.flaw])).toEqual([['received', '10', false], ['dropped', '1', true], ['late', '0', false]]);
     expect(ledgerRows({})).toEqual([]);
+    expect(ledgerTitle({ ledger: {} })).toBe('Ledger of all regions: where every post went');
+    expect(ledgerTitle({ ledger: { from: iso(START - 86_400_000), to: iso(START) } })).toMatch(/^Ledger of all regions, Mon,? 23 Nov, .* – Tue,? 24 Nov, .*: where/);
   });
 });
 
@@ -275,8 +330,12 @@ describe('tables and summaries', () => {
 
   it('has error and share columns only where asked for', () => {
     const bars = [{ label: '#a', value: 5, error: 1 }];
-    expect(barsTable(bars, 'Hashtag', { errors: true, all: 10 })).toEqual({ head: ['Hashtag', 'Posts', 'Too high by at most', 'Share'], rows: [['#a', '5', '1', '50%']] });
+    expect(barsTable(bars, 'Hashtag', { errors: true, all: 10 })).toEqual({ head: ['Hashtag', 'Posts, at least', 'Up to … more', 'Share'], rows: [['#a', '5', '1', '50% to 60%']] });
     expect(barsTable(bars, 'Hashtag').head).toHaveLength(2);
+    // A count is never too high; a share is not above all posts, and exact where the count is.
+    const exact = [{ label: '#a', value: 9, error: 0 }, { label: '#b', value: 8, error: 5 }];
+    expect(barsTable(exact, 'Hashtag', { errors: true, all: 10 }).rows).toEqual([['#a', '9', '0', '90%'], ['#b', '8', '5', '80% to 100%']]);
+    expect(barsSummary('Top hashtags', [{ label: '#storm', value: 2375, error: 625 }])).toContain('#storm 2,375 (up to 625 more)');
   });
 
   it('says in a sentence what a chart shows', () => {

@@ -147,6 +147,9 @@ async fn windows<S: WindowStore>(
         windows.push(merged.report(&query.region.id));
     }
     total.lay_minutes(vec![]);
+    if range.end > to_ms {
+        total.reaches_into_the_future(step_ms, now_ms);
+    }
     let is_settled = to_ms + api.rules.lateness_ms + 3_600_000 < now_ms;
     let answer = WindowsAnswer {
         region: &query.region.id,

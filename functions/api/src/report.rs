@@ -21,7 +21,7 @@ const TOP_HOSTS: usize = 10;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Lifecycle {
-    /// Open, or within its lateness.
+    /// Not begun, open, or within its lateness.
     Provisional,
     /// It changed after it was final: by late posts or a reprocess.
     Revised,
@@ -34,9 +34,9 @@ pub enum Lifecycle {
 pub struct HashtagCount {
     /// As most people wrote it, without `#`.
     pub tag: String,
-    /// At least this often …
+    /// Seen at least this often: the count may be too low and is never too high.
     pub count: u64,
-    /// … and at most this much more.
+    /// Up to so many times more, which a sketch of bounded size does not know; 0 when the count is exact.
     pub error: u64,
 }
 
@@ -45,9 +45,9 @@ pub struct HashtagCount {
 pub struct HostCount {
     /// Lower case, without `www.`.
     pub host: String,
-    /// At least this often …
+    /// Seen at least this often, as a hashtag.
     pub count: u64,
-    /// … and at most this much more.
+    /// Up to so many times more.
     pub error: u64,
 }
 
@@ -79,6 +79,8 @@ pub struct LagReport {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Flaw {
+    /// The span, or at least one whole step of it, has not begun.
+    Future,
     /// Nobody looked, at least not in all of it: not even a heartbeat came.
     Unwatched,
     /// A source was not listened to for a while, and its posts of that time will not come any more.
@@ -139,19 +141,27 @@ pub struct WindowReport {
     pub quotes: u64,
     /// Reposts.
     pub reposts: u64,
-    /// Distinct authors, estimated (exact when there are few).
+    /// Distinct authors, estimated (exact when there are few and each post names its own). Never more than
+    /// posts, and never fewer than in a part of the span.
     pub authors: u64,
-    /// Lower bound of two standard deviations.
+    /// With 95 % probability (two standard deviations) there are at least so many authors …
     pub authors_low: u64,
-    /// Upper bound of two standard deviations.
+    /// … and at most so many.
     pub authors_high: u64,
+    /// Posts whose source names no author; they widen the bounds.
+    pub authorless: u64,
     /// Posts in each minute; empty in totals.
     pub per_minute: Vec<u64>,
-    /// Posts by language, most first.
+    /// Posts by language, most first; each count is exact.
     #[serde(serialize_with = "as_map")]
     pub languages: Vec<(String, u64)>,
+    /// Posts in languages that have no count of their own: there are more than 1024 of them, or the tag is
+    /// longer than 35 bytes.
+    pub other_languages: u64,
     /// Most frequent hashtags.
     pub hashtags: Vec<HashtagCount>,
+    /// Hashtags that were longer than the limit and so are not among `hashtags`.
+    pub long_hashtags: u64,
     /// Mentions of accounts.
     pub mentions: u64,
     /// Most frequent link hosts.
@@ -183,6 +193,8 @@ pub(crate) struct Span {
     lifecycle: Lifecycle,
     /// Whether somebody looked in each of its windows.
     is_watched: bool,
+    /// Whether it, or a whole step of it, has not begun.
+    is_future: bool,
 }
 
 impl Span {
@@ -196,7 +208,15 @@ impl Span {
             stream_frames: 0,
             lifecycle: Lifecycle::Final,
             is_watched: true,
+            is_future: false,
         }
+    }
+
+    /// Marks the total of a range of which windows were left out since they have not begun. `step_ms` is the
+    /// length of its steps.
+    pub(crate) fn reaches_into_the_future(&mut self, step_ms: i64, now_ms: i64) {
+        self.lifecycle = Lifecycle::Provisional;
+        self.is_future = self.end_ms - step_ms > now_ms;
     }
 
     /// One window of a region: its lanes, and what the streamer says of that time.
@@ -254,6 +274,7 @@ impl Span {
 
     fn flaws(&self) -> Vec<Flaw> {
         [
+            (self.is_future, Flaw::Future),
             (!self.is_watched, Flaw::Unwatched),
             (self.ledger.missed_ms > 0, Flaw::Missed),
             (self.ledger.dropped > 0, Flaw::Dropped),
@@ -269,9 +290,9 @@ impl Span {
         let aggregate = &self.aggregate;
         let kind = |kind: Kind| aggregate.kinds[kind as usize];
         let located = |located: Located| aggregate.located[located as usize];
-        let authors = aggregate.authors.estimate();
+        let authors = aggregate.distinct_authors();
         let flaws = self.flaws();
-        let mut languages: Vec<_> = aggregate.languages.iter().map(|(lang, n)| (lang.to_string(), *n)).collect();
+        let mut languages: Vec<_> = aggregate.languages.iter().map(|(lang, n)| (lang.to_owned(), n)).collect();
         languages.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
         WindowReport {
             region: region.to_owned(),
@@ -286,13 +307,16 @@ impl Span {
             authors: authors.value,
             authors_low: authors.low,
             authors_high: authors.high,
+            authorless: aggregate.authorless,
             per_minute: aggregate.per_minute.clone(),
             languages,
+            other_languages: aggregate.languages.other(),
             hashtags: top(aggregate.hashtags.as_ref(), TOP_HASHTAGS, |item| HashtagCount {
                 tag: item.shown,
                 count: item.count,
                 error: item.error,
             }),
+            long_hashtags: aggregate.long_hashtags,
             mentions: aggregate.mentions,
             link_hosts: top(aggregate.hosts.as_ref(), TOP_HOSTS, |item| HostCount {
                 host: item.shown,

@@ -12,7 +12,7 @@ use crate::Api;
 use crate::newest as newest_window;
 use crate::report::{LagReport, lag};
 
-/// The ledger covers this much time up to the newest window.
+/// The ledger covers this much time up to the end of the newest window.
 const LEDGER_MS: i64 = 86_400_000;
 /// Lag is told of this much.
 const LAG_MS: i64 = 3_600_000;
@@ -35,8 +35,11 @@ pub(crate) struct Status {
 
 /// Rule 3 in figures: `received` is the sum of `sent` and the reasons why the rest was not, and what
 /// is sent is aggregated or late (or still on its way).
-#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 struct LedgerReport {
+    /// Begin and end of the windows that it covers, of all regions; nothing when there is no window yet.
+    from: Option<String>,
+    to: Option<String>,
     received: u64,
     filtered: u64,
     quarantined: u64,
@@ -105,6 +108,7 @@ async fn read<S: WindowStore>(api: &Api<S>, now_ms: i64) -> Result<Cached, PortE
     };
     let to = WindowStart(newest.0 + api.rules.size.ms());
     let from = WindowStart(to.0 - LEDGER_MS);
+    (cached.ledger.from, cached.ledger.to) = (Some(rfc3339(from.0)), Some(rfc3339(to.0)));
     let mut ledger = Ledger::default();
     for (_, partial) in api.store.query(STREAM, from, to).await? {
         ledger.add(&partial.aggregate.ledger);

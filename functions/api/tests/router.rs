@@ -29,7 +29,7 @@ async fn put(store: &MemoryStore, lane: Lane, window: i64, authors: std::ops::Ra
         .map(|a| SlimPost {
             i: u128::from(a),
             t: window + 61_000,
-            a,
+            a: Some(a),
             k: Kind::ALL[(a % 4) as usize],
             l: Located::Text,
             c: false,
@@ -37,6 +37,7 @@ async fn put(store: &MemoryStore, lane: Lane, window: i64, authors: std::ops::Ra
             h: vec!["Tag".into()],
             m: 0,
             u: vec![],
+            x: 0,
         })
         .collect();
     let header = FrameHeader {
@@ -166,6 +167,92 @@ async fn an_open_window_is_provisional_and_the_future_is_not_shown() {
 }
 
 #[tokio::test]
+async fn what_has_not_begun_is_neither_final_nor_complete() {
+    let of = async |from: i64, to: i64, step: &str, now: i64| {
+        let query = format!("/api/windows?step={step}&from={}&to={}", rfc3339(from), rfc3339(to));
+        let (_, _, body) = get(&app(now).await, &query).await;
+        let total = &body["total"];
+        let flaws = total["completeness"]["flaws"].as_array().unwrap().clone();
+        assert_eq!(total["completeness"]["complete"], json!(flaws.is_empty()));
+        (total["lifecycle"].clone(), flaws.contains(&json!("future")), body["windows"].as_array().unwrap().len())
+    };
+    let (provisional, done) = (json!("provisional"), json!("revised"));
+    // All of it lies ahead, by years or by a second.
+    let year = 365 * 24 * 60 * MIN;
+    assert_eq!(of(T + year, T + year + 60 * MIN, "5m", T + 60 * MIN).await, (provisional.clone(), true, 0));
+    assert_eq!(of(T, T + 5 * MIN, "5m", T - 1000).await, (provisional.clone(), true, 0));
+    // A part of it lies ahead.
+    assert_eq!(of(T, T + 60 * MIN, "5m", T + 20 * MIN).await, (provisional.clone(), true, 5));
+    // Its last step is open.
+    assert_eq!(of(T, T + 15 * MIN, "5m", T + 12 * MIN).await, (provisional.clone(), false, 3));
+    assert_eq!(of(T, T + 15 * MIN, "15m", T + 2 * MIN).await, (provisional, false, 1));
+    // All of it has been.
+    assert_eq!(of(T, T + 15 * MIN, "15m", T + 60 * MIN).await, (done.clone(), false, 1));
+    assert_eq!(of(T, T + 15 * MIN, "5m", T + 60 * MIN).await, (done, false, 3));
+}
+
+#[tokio::test]
+async fn an_answer_covers_at_least_the_time_that_was_asked_for() {
+    let query = format!("/api/windows?step=15m&from={}&to={}", rfc3339(T + MIN), rfc3339(T + 16 * MIN));
+    let (_, _, body) = get(&app(T + 60 * MIN).await, &query).await;
+    assert_eq!((&body["from"], &body["to"]), (&json!(rfc3339(T)), &json!(rfc3339(T + 30 * MIN))));
+}
+
+/// Posts by `authors` authors, one each, and `nobodys` more without author, in the window `T`.
+async fn put_posts(store: &MemoryStore, authors: u64, nobodys: u64) {
+    let post = |n: u64| SlimPost {
+        i: u128::from(n),
+        t: T + 1000,
+        a: (n < authors).then(|| n.wrapping_mul(0x9e37_79b9_7f4a_7c15)),
+        k: Kind::Original,
+        l: Located::All,
+        c: false,
+        g: format!("{}{}", char::from(b'a' + (n % 70 / 26) as u8), char::from(b'a' + (n % 70 % 26) as u8)),
+        h: vec!["ABcd".into()],
+        m: 0,
+        u: vec![],
+        x: u32::from(n == 0),
+    };
+    let header = FrameHeader {
+        lane: Lane::new("a", 0),
+        source: "test".into(),
+        run: "r".into(),
+        counter: 1,
+        cut_ms: T + 2000,
+        connected_ms: 0,
+        cut: 1,
+        frames: 0,
+        live: true,
+        ledger: Ledger::default(),
+    };
+    let mut aggregate = Aggregate::default();
+    let frame = Frame { header, posts: (0..authors + nobodys).map(post).collect() };
+    aggregate.fold(FoldRules::default(), WindowStart(T), &frame);
+    let partial = Partial { generation: 1, fence: 1u64.into(), aggregate };
+    let key = PartialKey { lane: Lane::new("a", 0), window: WindowStart(T) };
+    store.put(&key, &partial, &Expected::Absent).await.unwrap();
+}
+
+#[tokio::test]
+async fn no_answer_has_more_authors_than_posts() {
+    for (authors, nobodys, low, high) in [(7, 0, 7, 7), (7, 3, 7, 10), (0, 300, 1, 300), (400, 0, 380, 400)] {
+        let store = MemoryStore::default();
+        put_posts(&store, authors, nobodys).await;
+        let (_, _, body) = get(&app_over(store, T + 60 * MIN), "/api/windows?step=15m").await;
+        for span in [&body["total"], body["windows"].as_array().unwrap().last().unwrap()] {
+            let count = |name: &str| span[name].as_u64().unwrap();
+            assert_eq!((count("posts"), count("authorless")), (authors + nobodys, nobodys));
+            assert!(count("authors_low") >= low && count("authors_low") <= count("authors"), "{span}");
+            assert!(count("authors_high") <= high && count("authors_high") >= count("authors"), "{span}");
+            assert_eq!(count("long_hashtags"), u64::from(authors + nobodys > 0));
+            assert_eq!(span["hashtags"][0]["tag"], "ABcd");
+            assert_eq!(span["languages"].as_object().unwrap().len() as u64, (authors + nobodys).min(70));
+            assert_eq!(count("other_languages"), 0);
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_bad_parameter_is_named() {
     let app = app(T + 60 * MIN).await;
     for (query, status, parameter) in [
@@ -207,6 +294,12 @@ async fn the_status_tells_freshness_and_a_balanced_ledger() {
     let ledger = &body["ledger"];
     let told = ["received", "sent", "aggregated", "late"].map(|name| ledger[name].as_u64().unwrap());
     assert_eq!((told, &ledger["balanced"]), ([26, 24, 20, 4], &json!(true)));
+    let day_ms = 24 * 60 * MIN;
+    assert_eq!(
+        (&ledger["from"], &ledger["to"]),
+        (&json!(rfc3339(T + 15 * MIN - day_ms)), &json!(rfc3339(T + 15 * MIN))),
+        "the ledger says which time it covers"
+    );
     assert_eq!(body["newest_post"], rfc3339(T + 10 * MIN + 61_000));
     assert_eq!(body["freshness_secs"], 60 * 60 - 10 * 60 - 61);
 }

@@ -14,6 +14,7 @@ mod run;
 mod serve;
 mod source;
 mod stream;
+mod table;
 
 use std::io::IsTerminal;
 use std::path::PathBuf;

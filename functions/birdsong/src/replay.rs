@@ -35,7 +35,7 @@ use clap::Args;
 
 use crate::cloud::{CloudArgs, Target};
 use crate::machine::{Disk, Folded, Machine, Memory, follow};
-use crate::{CountArgs, DataArgs, data, now_ms, print};
+use crate::{CountArgs, DataArgs, data, now_ms, print, table};
 
 /// Bytes of lines that travel together.
 const CHUNK_BYTES: usize = 512 << 10;
@@ -522,15 +522,14 @@ fn print_table(reports: &[WindowReport]) {
     table.load_preset(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
     table.set_header(["region", "window", "posts", "originals", "replies", "quotes", "reposts", "authors", "hashtags"]);
     for report in reports.iter().take(TABLE_ROWS) {
-        let tags: Vec<_> =
-            report.hashtags.iter().take(3).map(|tag| format!("#{} {}", printable(&tag.tag), tag.count)).collect();
         let mut cells = vec![report.region.clone(), report.window_start.clone()];
-        let counts = [report.posts, report.originals, report.replies, report.quotes, report.reposts, report.authors];
+        let counts = [report.posts, report.originals, report.replies, report.quotes, report.reposts];
         cells.extend(counts.iter().map(u64::to_string));
-        cells.push(tags.join(", "));
+        cells.extend([table::authors(report), table::hashtags(report)]);
         table.add_row(cells);
     }
     print::out(&table);
+    table::legend(reports).iter().for_each(print::out);
     if reports.len() > TABLE_ROWS {
         print::out(format_args!("… and {} more windows; --json prints all of them", reports.len() - TABLE_ROWS));
     }

@@ -11,8 +11,8 @@ use std::collections::HashMap;
 
 use crate::wire::{self, DecodeError, Reader};
 
-/// Different spellings that are remembered for one item.
-const MAX_FORMS: usize = 4;
+/// Different spellings that are remembered for one item, the key itself among them.
+const MAX_FORMS: usize = 5;
 
 /// Counters for at most `capacity` items. A count is never too high; it is too low by at most
 /// [`TopK::error`].
@@ -24,44 +24,96 @@ pub struct TopK {
     counters: HashMap<Box<str>, Counter>,
 }
 
+/// Spellings are counted as Misra and Gries do (1982): one that is new when all places are taken costs
+/// each of the others a sight instead. So a spelling that more than a sixth of the posts use is never
+/// lost, and every one that is kept was written by somebody.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Counter {
     count: u64,
-    /// Written forms other than the key itself, with how often each was seen.
+    /// How often the key itself was written, as far as it is remembered.
+    own: u64,
+    /// The other written forms in the order of their text, with how often each was seen.
     forms: Vec<(Box<str>, u64)>,
 }
 
 impl Counter {
-    fn saw(&mut self, key: &str, written: &str, times: u64) {
-        if written == key {
-            return;
-        }
-        if let Some(form) = self.forms.iter_mut().find(|(text, _)| &**text == written) {
-            form.1 += times;
-        } else if self.forms.len() < MAX_FORMS {
-            self.forms.push((written.into(), times));
+    fn first(key: &str, written: &str) -> Self {
+        let mut counter = Self { count: 1, ..Self::default() };
+        counter.saw(key, written);
+        counter
+    }
+
+    fn places(&self) -> usize {
+        self.forms.len() + usize::from(self.own > 0)
+    }
+
+    fn saw(&mut self, key: &str, written: &str) {
+        let is_own = written == key;
+        let at = self.forms.binary_search_by(|(text, _)| (**text).cmp(written));
+        match at {
+            _ if is_own && (self.own > 0 || self.places() < MAX_FORMS) => self.own += 1,
+            Ok(at) => self.forms[at].1 += 1,
+            Err(at) if !is_own && self.places() < MAX_FORMS => self.forms.insert(at, (written.into(), 1)),
+            Err(_) => self.lower(1),
         }
     }
 
-    /// The form written most often; the key itself has what the other forms leave.
-    fn shown<'a>(&'a self, key: &'a str) -> &'a str {
-        let others: u64 = self.forms.iter().map(|(_, n)| n).sum();
-        let best = self.forms.iter().max_by(|a, b| a.1.cmp(&b.1).then_with(|| b.0.cmp(&a.0)));
-        match best {
-            Some((text, n)) if *n >= self.count.saturating_sub(others) => text,
-            _ => key,
+    fn merge(&mut self, other: &Self) {
+        self.count += other.count;
+        self.own += other.own;
+        for (written, times) in &other.forms {
+            match self.forms.binary_search_by(|(text, _)| text.cmp(written)) {
+                Ok(at) => self.forms[at].1 += times,
+                Err(at) => self.forms.insert(at, (written.clone(), *times)),
+            }
         }
+        if self.places() > MAX_FORMS {
+            let mut times: Vec<u64> = self.forms.iter().map(|(_, n)| *n).chain([self.own]).collect();
+            times.sort_unstable_by(|a, b| b.cmp(a));
+            self.lower(times[MAX_FORMS]);
+        }
+    }
+
+    /// Takes `times` sights off each form and forgets those that have none left; the best one stays.
+    fn lower(&mut self, times: u64) {
+        let best = self.best().cloned();
+        self.own = self.own.saturating_sub(times);
+        self.forms.retain_mut(|(_, n)| {
+            *n = n.saturating_sub(times);
+            *n > 0
+        });
+        if self.places() == 0 {
+            match best {
+                Some((text, _)) => self.forms.push((text, 1)),
+                None => self.own = 1,
+            }
+        }
+    }
+
+    /// The form written most often, the first by text of equals; `None` when it is the key itself.
+    fn best(&self) -> Option<&(Box<str>, u64)> {
+        let best = self.forms.iter().max_by(|a, b| a.1.cmp(&b.1).then_with(|| b.0.cmp(&a.0)));
+        best.filter(|(_, n)| *n >= self.own)
+    }
+
+    fn shown<'a>(&'a self, key: &'a str) -> &'a str {
+        self.best().map_or(key, |(text, _)| text)
+    }
+
+    /// Whether all that is to be said of the forms is that each sight was of the key itself.
+    fn is_plain(&self) -> bool {
+        self.forms.is_empty() && self.own == self.count
     }
 }
 
 /// One line of the answer of [`TopK::top`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopItem {
-    /// The form of the item that was written most often.
+    /// The form of the item that was written most often; somebody wrote it so.
     pub shown: String,
     /// How often it was seen, at least.
     pub count: u64,
-    /// How many more it may have been, at most.
+    /// How many more times it may have been seen, at most.
     pub error: u64,
 }
 
@@ -94,11 +146,9 @@ impl TopK {
     pub fn add(&mut self, key: &str, written: &str) {
         if let Some(counter) = self.counters.get_mut(key) {
             counter.count += 1;
-            counter.saw(key, written, 1);
+            counter.saw(key, written);
         } else {
-            let mut counter = Counter { count: 1, forms: Vec::new() };
-            counter.saw(key, written, 1);
-            self.counters.insert(key.into(), counter);
+            self.counters.insert(key.into(), Counter::first(key, written));
             self.purge_if_full();
         }
     }
@@ -108,13 +158,10 @@ impl TopK {
         self.error += other.error;
         // Each item by itself, so the order in which the hash map walks does not show.
         for (key, theirs) in &other.counters {
-            let Some(ours) = self.counters.get_mut(key) else {
+            if let Some(ours) = self.counters.get_mut(key) {
+                ours.merge(theirs);
+            } else {
                 self.counters.insert(key.clone(), theirs.clone());
-                continue;
-            };
-            ours.count += theirs.count;
-            for (written, times) in &theirs.forms {
-                ours.saw(key, written, *times);
             }
         }
         while self.counters.len() > self.capacity {
@@ -160,7 +207,12 @@ impl TopK {
         for (key, counter) in sorted(&self.counters) {
             wire::put_bytes(out, key.as_bytes());
             wire::put_u64(out, counter.count);
-            wire::put_u64(out, counter.forms.len() as u64);
+            if counter.is_plain() {
+                wire::put_u64(out, 0);
+                continue;
+            }
+            wire::put_u64(out, 1 + counter.forms.len() as u64);
+            wire::put_u64(out, counter.own);
             for (written, times) in &counter.forms {
                 wire::put_bytes(out, written.as_bytes());
                 wire::put_u64(out, *times);
@@ -173,25 +225,77 @@ impl TopK {
     /// # Errors
     /// When the bytes are damaged.
     pub fn decode(capacity: usize, reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Self::decode_with(capacity, reader, Counter::decode)
+    }
+
+    /// Reads the form of before the key itself was counted as a spelling.
+    ///
+    /// # Errors
+    /// When the bytes are damaged.
+    pub(crate) fn decode_v3(capacity: usize, reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Self::decode_with(capacity, reader, Counter::decode_v3)
+    }
+
+    fn decode_with(
+        capacity: usize,
+        reader: &mut Reader<'_>,
+        counter: impl Fn(&str, &mut Reader<'_>) -> Result<Counter, DecodeError>,
+    ) -> Result<Self, DecodeError> {
         let mut sketch = Self::new(capacity);
         sketch.error = reader.u64()?;
         let items = reader.u64()?;
         sketch.counters.reserve(usize::try_from(items).unwrap_or(usize::MAX).min(sketch.capacity));
         for _ in 0..items {
             let key = reader.text()?;
-            let count = reader.u64()?;
-            let mut forms = Vec::new();
-            for _ in 0..reader.u64()? {
-                forms.push((reader.text()?.into(), reader.u64()?));
-            }
-            if forms.len() > MAX_FORMS || sketch.counters.insert(key.into(), Counter { count, forms }).is_some() {
-                return Err(reader.error("each item once, with few spellings"));
+            let counter = counter(key, reader)?;
+            if sketch.counters.insert(key.into(), counter).is_some() {
+                return Err(reader.error("each item once"));
             }
         }
         if sketch.counters.len() > sketch.capacity {
             return Err(reader.error("no more items than the sketch holds"));
         }
         Ok(sketch)
+    }
+}
+
+impl Counter {
+    fn decode(key: &str, reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let count = reader.u64()?;
+        let Some(others) = reader.u64()?.checked_sub(1) else {
+            return Ok(Self { count, own: count, forms: vec![] });
+        };
+        let mut counter = Self { count, own: reader.u64()?, forms: vec![] };
+        for _ in 0..others {
+            let (written, times) = (reader.text()?, reader.u64()?);
+            let is_next = counter.forms.last().is_none_or(|(last, _)| **last < *written);
+            if counter.places() == MAX_FORMS || !is_next || written == key || times == 0 {
+                return Err(reader.error("few spellings, in order"));
+            }
+            counter.forms.push((written.into(), times));
+        }
+        if counter.is_plain() || counter.places() == 0 {
+            return Err(reader.error("the one form of these spellings"));
+        }
+        Ok(counter)
+    }
+
+    fn decode_v3(_key: &str, reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        const MAX_OTHERS: usize = 4;
+        let mut counter = Self { count: reader.u64()?, ..Self::default() };
+        for _ in 0..reader.u64()? {
+            let (written, times): (Box<str>, u64) = (reader.text()?.into(), reader.u64()?);
+            match counter.forms.binary_search_by(|(text, _)| text.cmp(&written)) {
+                Err(at) if counter.forms.len() < MAX_OTHERS => counter.forms.insert(at, (written, times)),
+                _ => return Err(reader.error("each spelling once, and few of them")),
+            }
+        }
+        // Sights of the key itself were what the others left, unless there may have been still others.
+        if counter.forms.len() < MAX_OTHERS {
+            let others: u64 = counter.forms.iter().map(|(_, n)| n).sum();
+            counter.own = counter.count.saturating_sub(others);
+        }
+        Ok(counter)
     }
 }
 
@@ -219,7 +323,88 @@ mod tests {
         assert_eq!(sketch.top(1), [TopItem { shown: "MTL".into(), count: 4, error: 0 }]);
     }
 
+    #[test]
+    fn nobody_is_shown_a_spelling_that_nobody_wrote() {
+        // Four spellings once each, then one five times: the folded key was never written.
+        let mut sketch = TopK::new(8);
+        let others = ["Abcd", "aBcd", "abCd", "abcD"].into_iter();
+        others.chain(std::iter::repeat_n("ABcd", 5)).for_each(|written| sketch.add("abcd", written));
+        assert_eq!(sketch.top(1), [TopItem { shown: "ABcd".into(), count: 9, error: 0 }]);
+        // More spellings than are kept, each once.
+        let mut sketch = TopK::new(8);
+        for bits in 1..16u32 {
+            let written: String = "abcd".char_indices().map(|(n, c)| match bits >> n & 1 {
+                1 => c.to_ascii_uppercase(),
+                _ => c,
+            }).collect();
+            sketch.add("abcd", &written);
+            assert_ne!(sketch.top(1)[0].shown, "abcd");
+        }
+        // As most wrote it, even when many others come before, between and after.
+        for bits in 1..16u32 {
+            sketch.add("abcd", "ABCd");
+            sketch.add("abcd", ["ABCD", "abcd"][(bits % 2) as usize]);
+        }
+        assert_eq!(sketch.top(1)[0].shown, "ABCd");
+    }
+
+    #[test]
+    fn the_key_counts_as_a_spelling_like_any_other() {
+        let mut sketch = TopK::new(8);
+        for written in ["tag", "Tag", "TAG", "tag", "tag", "tAg", "taG", "tAG", "TAg", "TaG"] {
+            sketch.add("tag", written);
+        }
+        assert_eq!(sketch.top(1)[0].shown, "tag");
+    }
+
+    #[test]
+    fn sights_of_the_old_form_are_as_they_were_told() {
+        let old = |count: u64, forms: &[(&str, u64)]| {
+            let mut bytes = vec![];
+            for n in [0, 1] {
+                wire::put_u64(&mut bytes, n);
+            }
+            wire::put_bytes(&mut bytes, b"tag");
+            wire::put_u64(&mut bytes, count);
+            wire::put_u64(&mut bytes, forms.len() as u64);
+            for (written, times) in forms {
+                wire::put_bytes(&mut bytes, written.as_bytes());
+                wire::put_u64(&mut bytes, *times);
+            }
+            TopK::decode_v3(8, &mut Reader::new(&bytes)).unwrap().top(1)[0].shown.clone()
+        };
+        assert_eq!(old(5, &[("TAG", 2)]), "tag");
+        assert_eq!(old(4, &[("TAG", 2)]), "TAG");
+        assert_eq!(old(9, &[("TAG", 1), ("Tag", 1), ("TaG", 1), ("tAg", 1)]), "TAG", "the key may have been written or not");
+    }
+
     proptest! {
+        #[test]
+        fn whatever_is_shown_was_written(words in prop::collection::vec("[aA][bB][cC]", 1..60), cut in 0usize..60) {
+            let of = |words: &[String]| {
+                let mut sketch = TopK::new(8);
+                words.iter().for_each(|word| sketch.add("abc", word));
+                sketch
+            };
+            let cut = cut.min(words.len());
+            let (mut one, two) = (of(&words[..cut]), of(&words[cut..]));
+            let mut other = two.clone();
+            other.merge(&one);
+            one.merge(&two);
+            prop_assert_eq!(encoded(&one), encoded(&other), "the order of a merge does not show");
+            for sketch in [&of(&words), &one] {
+                let top = sketch.top(1);
+                prop_assert!(words.contains(&top[0].shown));
+                prop_assert_eq!(top[0].count, words.len() as u64);
+                prop_assert_eq!(sketch, &TopK::decode(8, &mut Reader::new(&encoded(sketch))).unwrap());
+                // One that more than half wrote is the one shown.
+                let times = |form: &String| words.iter().filter(|word| *word == form).count();
+                if let Some(most) = words.iter().find(|form| times(form) * 2 > words.len()) {
+                    prop_assert_eq!(&top[0].shown, most);
+                }
+            }
+        }
+
         #[test]
         fn counts_stay_within_the_stated_error(items in prop::collection::vec(0u32..60, 0..600)) {
             let mut sketch = TopK::new(16);

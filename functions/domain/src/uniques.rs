@@ -1,11 +1,17 @@
 //! How many different authors: exact while they are few, a HyperLogLog sketch beyond.
 //!
-//! The sketch is Apache DataSketches' HLL with 2^11 registers of 6 bits (1.5 KiB, relative
-//! standard error about 1.9 %). Below [`EXACT_LIMIT`] authors we keep their hashes themselves,
-//! sorted: small windows are exact, and the stored bytes do not depend on the order in which the
-//! sketch's own list and set modes happened to grow.
+//! The sketch is Apache DataSketches' HLL with 2^11 registers of 6 bits (1.5 KiB). Below
+//! [`EXACT_LIMIT`] authors we keep their hashes themselves, sorted: small windows are exact, and the
+//! stored bytes do not depend on the order in which the sketch's own list and set modes happened to
+//! grow.
+//!
+//! Estimates depend on the registers alone, by the estimator of Ertl, "New cardinality estimation
+//! algorithms for HyperLogLog sketches" (2017, section 3.1). It never falls when a register rises. So
+//! an hour never has a lower estimate than one of its windows, and neither the order in which posts
+//! came nor that in which windows are merged shows. The library's own estimators lack this: HIP depends
+//! on the order, and the composite one steps down by up to 3 % near 1,300 authors, where it changes
+//! from one formula to another.
 
-use datasketches::common::NumStdDev;
 use datasketches::hll::{HllSketch, HllType, HllUnion};
 
 use crate::wire::{self, DecodeError, Reader};
@@ -14,6 +20,7 @@ use crate::wire::{self, DecodeError, Reader};
 /// its own set mode (192 at 2^11 registers), so that a stored sketch is always in array mode.
 pub const EXACT_LIMIT: usize = 224;
 const LG_K: u8 = 11;
+const REGISTERS: u32 = 1 << LG_K;
 
 /// A number of different authors.
 #[derive(Clone, Debug)]
@@ -27,15 +34,30 @@ pub enum Uniques {
     Union(Box<HllUnion>),
 }
 
-/// An estimate with the bounds in which the truth lies with 95 % probability.
+/// An estimate with the bounds in which the truth lies with 95 % probability (two standard
+/// deviations). The test `nineteen_of_twenty_bounds_hold_the_truth` measures how often it does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Estimate {
     /// Best guess.
     pub value: u64,
-    /// Lower bound (two standard deviations).
+    /// Lower bound.
     pub low: u64,
-    /// Upper bound (two standard deviations).
+    /// Upper bound.
     pub high: u64,
+}
+
+impl Estimate {
+    /// A number that is known.
+    #[must_use]
+    pub fn exact(n: u64) -> Self {
+        Self { value: n, low: n, high: n }
+    }
+
+    /// What is left of the estimate when the number is known to be at most `n`.
+    #[must_use]
+    pub fn at_most(self, n: u64) -> Self {
+        Self { value: self.value.min(n), low: self.low.min(n), high: self.high.min(n) }
+    }
 }
 
 impl Default for Uniques {
@@ -44,10 +66,8 @@ impl Default for Uniques {
     }
 }
 
-fn new_union(first: &HllSketch) -> HllUnion {
-    let mut union = HllUnion::new(LG_K).expect("2^11 registers are a legal size");
-    union.update(first);
-    union
+fn new_union() -> HllUnion {
+    HllUnion::new(LG_K).expect("2^11 registers are a legal size")
 }
 
 fn new_sketch() -> HllSketch {
@@ -74,44 +94,45 @@ impl Uniques {
         }
     }
 
-    /// Union with another count.
+    /// Union with another count. The order in which counts are merged does not show.
     pub fn merge(&mut self, other: &Self) {
         match (&mut *self, other) {
-            (_, Self::Exact(hashes)) => hashes.iter().for_each(|hash| self.add(*hash)),
-            (Self::Exact(hashes), Self::Sketch(sketch)) => {
-                let mut merged = (**sketch).clone();
-                hashes.iter().for_each(|hash| merged.update(*hash));
-                *self = Self::Sketch(Box::new(merged));
+            (_, Self::Exact(hashes)) if hashes.is_empty() => (),
+            (Self::Exact(hashes), _) if hashes.is_empty() => *self = other.clone(),
+            (Self::Exact(ours), Self::Exact(theirs)) => {
+                ours.extend_from_slice(theirs);
+                ours.sort_unstable();
+                ours.dedup();
+                if ours.len() > EXACT_LIMIT {
+                    let mut union = new_union();
+                    ours.iter().for_each(|hash| union.update_value(*hash));
+                    *self = Self::Union(Box::new(union));
+                }
             }
-            (Self::Sketch(ours), Self::Sketch(theirs)) => {
-                let mut union = new_union(ours);
-                union.update(theirs);
-                *self = Self::Union(Box::new(union));
-            }
+            (Self::Union(union), Self::Exact(hashes)) => hashes.iter().for_each(|hash| union.update_value(*hash)),
             (Self::Union(union), Self::Sketch(theirs)) => union.update(theirs),
-            (_, Self::Union(theirs)) => self.merge(&Self::Sketch(Box::new(theirs.to_sketch(HllType::Hll6)))),
+            (Self::Union(union), Self::Union(theirs)) => union.update(&theirs.to_sketch(HllType::Hll8)),
+            (ours, theirs) => {
+                let mut union = Self::Union(Box::new(new_union()));
+                union.merge(ours);
+                union.merge(theirs);
+                *self = union;
+            }
         }
     }
 
     /// How many, with bounds; exact counts have bounds equal to the value.
     #[must_use]
     pub fn estimate(&self) -> Estimate {
-        match self {
-            Self::Exact(hashes) => {
-                let n = hashes.len() as u64;
-                Estimate { value: n, low: n, high: n }
-            }
-            Self::Sketch(sketch) => Estimate {
-                value: sketch.estimate().round() as u64,
-                low: sketch.lower_bound(NumStdDev::Two).floor() as u64,
-                high: sketch.upper_bound(NumStdDev::Two).ceil() as u64,
-            },
-            Self::Union(union) => Estimate {
-                value: union.estimate().round() as u64,
-                low: union.lower_bound(NumStdDev::Two).floor() as u64,
-                high: union.upper_bound(NumStdDev::Two).ceil() as u64,
-            },
-        }
+        let registers = match self {
+            Self::Exact(hashes) => return Estimate::exact(hashes.len() as u64),
+            Self::Sketch(sketch) => Registers::of(sketch),
+            Self::Union(union) => Registers::of(&union.to_sketch(HllType::Hll8)),
+        };
+        // Few are listed, so these are more.
+        let least = EXACT_LIMIT as u64 + 1;
+        let estimate = registers.map_or_else(Estimate::default, Registers::bounded);
+        Estimate { value: estimate.value.max(least), low: estimate.low.max(least), high: estimate.high.max(least) }
     }
 
     /// Appends the canonical encoding.
@@ -152,13 +173,83 @@ impl Uniques {
             }
             1 => {
                 let sketch = HllSketch::deserialize(reader.bytes()?).map_err(|_| reader.error("an HLL sketch"))?;
-                if sketch.lg_config_k() != LG_K || sketch.target_type() != HllType::Hll6 {
+                let is_ours = sketch.lg_config_k() == LG_K && sketch.target_type() == HllType::Hll6;
+                if !is_ours || Registers::of(&sketch).is_none() {
                     return Err(reader.error("an HLL sketch of our size"));
                 }
                 Ok(Self::Sketch(Box::new(sketch)))
             }
             _ => Err(reader.error("a known form of author count")),
         }
+    }
+}
+
+/// What the estimate depends on.
+#[derive(Clone, Copy, Debug)]
+struct Registers {
+    /// Registers that are zero.
+    zeros: u32,
+    /// Sum of 2^-r over all registers r.
+    sum: f64,
+}
+
+impl Registers {
+    /// From the preamble that all implementations of DataSketches write: the mode at byte 7 (2:
+    /// registers), the sum in two parts at 16 and 24, the zeros at 32 (registers of 6 and 8 bits).
+    fn of(sketch: &HllSketch) -> Option<Self> {
+        let bytes = sketch.serialize();
+        if bytes.get(7)? & 3 != 2 {
+            return None;
+        }
+        let number = |at: usize| Some(f64::from_le_bytes(*bytes.get(at..)?.first_chunk()?));
+        let zeros = u32::from_le_bytes(*bytes.get(32..)?.first_chunk()?);
+        (zeros <= REGISTERS).then_some(Self { zeros, sum: number(16)? + number(24)? })
+    }
+
+    fn bounded(self) -> Estimate {
+        let number = self.number();
+        let two = 2.0 * deviation(number);
+        // Each register that is not zero had an author of its own.
+        let used = u64::from(REGISTERS - self.zeros);
+        Estimate {
+            value: (number.round() as u64).max(used),
+            low: ((number / (1.0 + two)).floor() as u64).max(used),
+            high: ((number / (1.0 - two)).ceil() as u64).max(used),
+        }
+    }
+
+    /// Ertl's improved estimator. Registers never reach their largest value (62), so his term for those
+    /// that do is left out.
+    fn number(self) -> f64 {
+        let m = f64::from(REGISTERS);
+        let zeros = f64::from(self.zeros);
+        m * m / (2.0 * std::f64::consts::LN_2) / (m * sigma(zeros / m) + self.sum - zeros)
+    }
+}
+
+/// Relative standard deviation of an estimate: 1.04 / √m of many (Flajolet et al. 2007), that of linear
+/// counting of few (Whang et al. 1990), where most registers are zero or have one author.
+fn deviation(number: f64) -> f64 {
+    let m = f64::from(REGISTERS);
+    let load = number / m;
+    let of_few = (load.exp() - load - 1.0).max(0.0).sqrt() / load;
+    of_few.min(1.04) / m.sqrt()
+}
+
+/// Ertl's σ(x) = x + Σ x^(2^k) 2^(k-1), for k from 1.
+fn sigma(x: f64) -> f64 {
+    if x >= 1.0 {
+        return f64::INFINITY;
+    }
+    let (mut sum, mut power, mut weight) = (x, x, 1.0);
+    loop {
+        power *= power;
+        let next = sum + power * weight;
+        weight *= 2.0;
+        if next <= sum {
+            return sum;
+        }
+        sum = next;
     }
 }
 
@@ -214,24 +305,71 @@ mod tests {
             (from..to).for_each(|n| part.add(hash(n)));
             part
         };
-        let (mut merged, mut whole) = (Uniques::default(), part(0, 30_500));
+        let (mut merged, whole) = (Uniques::default(), part(0, 30_500));
         for n in 0..30 {
             merged.merge(&part(n * 1000, n * 1000 + if n % 3 == 0 { 100 } else { 1500 }));
             merged.merge(&part(n * 1000, (n + 1) * 1000));
         }
-        // A union knows less of the order in which authors came, and is a little less sure.
-        whole.merge(&part(0, 1000));
         assert_eq!(merged.estimate(), whole.estimate());
         let mut other = part(29_000, 30_500);
         other.merge(&merged);
         merged.merge(&part(29_000, 30_500));
         assert_eq!(other.estimate(), merged.estimate());
         let bytes = encoded(&merged);
-        assert_eq!(encoded(&Uniques::decode(&mut Reader::new(&bytes)).unwrap()), bytes);
+        let read = Uniques::decode(&mut Reader::new(&bytes)).unwrap();
+        assert_eq!(encoded(&read), bytes);
+        assert_eq!(read.estimate(), merged.estimate());
+    }
+
+    /// The estimator is our own: as good as the library's, and without its step near 1,300 authors.
+    #[test]
+    fn the_estimate_of_a_union_grows_with_its_authors_and_agrees_with_the_library() {
+        let mut union = HllUnion::new(LG_K).unwrap();
+        let (mut compared, mut last) = (0, (0.0, 0, 0));
+        for n in 0..60_000 {
+            union.update_value(hash(n));
+            if n % 7 == 0 && n >= 225 {
+                let registers = Registers::of(&union.to_sketch(HllType::Hll8)).unwrap();
+                let (ours, library) = (registers.number(), union.composite_estimate());
+                assert!((ours / library - 1.0).abs() < 0.04, "{ours} {library} of {n}");
+                let bounds = registers.bounded();
+                assert!(ours >= last.0 && bounds.low >= last.1 && bounds.high >= last.2, "{bounds:?} after {last:?}");
+                last = (ours, bounds.low, bounds.high);
+                compared += 1;
+            }
+        }
+        assert!(compared > 8000);
     }
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
+        /// However parts are grouped, the whole has one estimate, and none of the groups a larger one.
+        #[test]
+        fn the_order_of_merging_does_not_show(
+            spans in prop::collection::vec((0u64..3000, 1u64..900), 1..7), turn in 0usize..7, cut in 0usize..7,
+        ) {
+            let part = |(from, len): &(u64, u64)| {
+                let mut part = Uniques::default();
+                (*from..from + len).for_each(|n| part.add(hash(n)));
+                part
+            };
+            let all = |parts: &[Uniques]| parts.iter().fold(Uniques::default(), |mut sum, part| {
+                sum.merge(part);
+                sum
+            });
+            let mut parts: Vec<_> = spans.iter().map(part).collect();
+            let straight = all(&parts);
+            parts.rotate_left(turn % spans.len());
+            prop_assert_eq!(all(&parts).estimate(), straight.estimate());
+            let (left, right) = parts.split_at(cut.min(parts.len()));
+            let groups = [all(left), all(right)];
+            prop_assert_eq!(all(&groups).estimate(), straight.estimate());
+            for group in groups.iter().chain(&parts) {
+                let (group, whole) = (group.estimate(), straight.estimate());
+                prop_assert!(group.value <= whole.value && group.low <= whole.low, "{:?} {:?}", group, whole);
+            }
+        }
+
         #[test]
         fn a_reload_at_any_point_changes_no_byte(count in 0u64..1500, span in 1u64..1500, every in 1u64..97) {
             let (mut straight, mut reloaded) = (Uniques::default(), Uniques::default());

@@ -1,14 +1,13 @@
 //! The aggregate of one window, and the stored item that holds it with its fence.
 
-use std::collections::BTreeMap;
-
 use crate::frame::{Frame, Ledger, SlimPost};
 use crate::hashtag;
+use crate::languages::Languages;
 use crate::ports::SequenceNumber;
 use crate::seen::SeenFrames;
 use crate::time::{WindowSize, WindowStart};
 use crate::topk::TopK;
-use crate::uniques::Uniques;
+use crate::uniques::{Estimate, Uniques};
 use crate::unzstd;
 use crate::wire::{self, DecodeError, Reader};
 
@@ -16,14 +15,12 @@ use crate::wire::{self, DecodeError, Reader};
 pub const HASHTAG_COUNTERS: usize = 96;
 /// Link hosts with a counter in one partial.
 pub const HOST_COUNTERS: usize = 32;
-/// Languages counted by name; further ones count as [`OTHER_LANGUAGE`].
-pub const MAX_LANGUAGES: usize = 64;
-/// Where languages beyond [`MAX_LANGUAGES`] are counted.
-pub const OTHER_LANGUAGE: &str = "other";
 /// Where posts without a language are counted (BCP 47's code for undetermined).
 pub const NO_LANGUAGE: &str = "und";
 
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
+/// Still read: spellings without the key itself, at most 64 languages.
+const OLD_VERSION: u8 = 3;
 
 /// What folding depends on besides the log. Two runs with the same rules give the same bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,11 +46,15 @@ pub struct Aggregate {
     /// Posts in each minute of the window.
     pub per_minute: Vec<u64>,
     /// Posts by language.
-    pub languages: BTreeMap<Box<str>, u64>,
-    /// Distinct authors.
+    pub languages: Languages,
+    /// Distinct authors, of the posts whose source names one.
     pub authors: Uniques,
+    /// Posts whose source names no author.
+    pub authorless: u64,
     /// Hashtags by folded key.
     pub hashtags: Option<TopK>,
+    /// Hashtags that were longer than the limit and so are not among `hashtags`.
+    pub long_hashtags: u64,
     /// Mentions of accounts.
     pub mentions: u64,
     /// Hosts of links.
@@ -97,6 +98,18 @@ impl Aggregate {
         self.kinds.iter().sum()
     }
 
+    /// How many people wrote the posts, with the bounds in which the number lies with 95 %
+    /// probability; exact when the bounds are equal. There are never more authors than posts, and never
+    /// fewer than in a part that was merged into this. Posts without author may each be of somebody of
+    /// their own or all of authors that are known: they widen the bounds.
+    #[must_use]
+    pub fn distinct_authors(&self) -> Estimate {
+        let with_author = self.posts().saturating_sub(self.authorless);
+        let known = self.authors.estimate().at_most(with_author);
+        let least = u64::from(self.posts() > 0);
+        Estimate { value: known.value.max(least), low: known.low.max(least), high: known.high + self.authorless }
+    }
+
     /// Folds those posts and ledgers of `frame` that lie in `window`, and, when the frame was cut in it, its
     /// heartbeat. A frame whose run and number were folded before changes
     /// nothing.
@@ -137,17 +150,18 @@ impl Aggregate {
             *minute += 1;
         }
         let language = if post.g.is_empty() { NO_LANGUAGE } else { &post.g };
-        if let Some(count) = self.languages.get_mut(language) {
-            *count += 1;
-        } else {
-            let language = if self.languages.len() < MAX_LANGUAGES { language } else { OTHER_LANGUAGE };
-            *self.languages.entry(language.into()).or_default() += 1;
+        self.languages.add(language, 1);
+        match post.a {
+            Some(author) => self.authors.add(author),
+            None => self.authorless += 1,
         }
-        self.authors.add(post.a);
+        self.long_hashtags += u64::from(post.x);
         self.mentions += u64::from(post.m);
         for written in &post.h {
-            if let Some(key) = hashtag::key(written) {
-                self.hashtags.get_or_insert_with(|| TopK::new(HASHTAG_COUNTERS)).add(&key, written);
+            match hashtag::key(written) {
+                Some(key) => self.hashtags.get_or_insert_with(|| TopK::new(HASHTAG_COUNTERS)).add(&key, written),
+                // A frame of before there was a limit at the source, or of a larger one.
+                None => self.long_hashtags += u64::from(written.len() > hashtag::MAX_HASHTAG_BYTES),
             }
         }
         for host in &post.u {
@@ -174,10 +188,10 @@ impl Aggregate {
         } else {
             self.per_minute.extend(&other.per_minute);
         }
-        for (language, count) in &other.languages {
-            *self.languages.entry(language.clone()).or_default() += count;
-        }
+        self.languages.merge(&other.languages);
         self.authors.merge(&other.authors);
+        self.authorless += other.authorless;
+        self.long_hashtags += other.long_hashtags;
         self.mentions += other.mentions;
         merge_top(&mut self.hashtags, other.hashtags.as_ref(), MERGED_COUNTERS);
         merge_top(&mut self.hosts, other.hosts.as_ref(), MERGED_COUNTERS);
@@ -204,11 +218,7 @@ impl Aggregate {
         wire::put_i64(out, self.newest_ms);
         wire::put_u64(out, self.per_minute.len() as u64);
         self.per_minute.iter().for_each(|n| wire::put_u64(out, *n));
-        wire::put_u64(out, self.languages.len() as u64);
-        for (language, count) in &self.languages {
-            wire::put_bytes(out, language.as_bytes());
-            wire::put_u64(out, *count);
-        }
+        self.languages.encode(out);
         self.authors.encode(out);
         for top in [&self.hashtags, &self.hosts] {
             out.push(u8::from(top.is_some()));
@@ -217,13 +227,14 @@ impl Aggregate {
             }
         }
         self.seen.encode(out);
-        // Only where it says something: other windows have the bytes that they had before there was it.
-        if unasked_permille > 0 {
-            wire::put_u64(out, unasked_permille);
-        }
+        // Counts that are rarely other than zero, up to the last one that is.
+        let rare = [unasked_permille, self.authorless, self.long_hashtags];
+        let said = rare.iter().rposition(|count| *count > 0).map_or(0, |last| last + 1);
+        rare[..said].iter().for_each(|count| wire::put_u64(out, *count));
     }
 
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+    fn decode(version: u8, reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let is_old = version == OLD_VERSION;
         let mut aggregate = Self::default();
         for count in aggregate.kinds.iter_mut().chain(&mut aggregate.located) {
             *count = reader.u64()?;
@@ -248,24 +259,26 @@ impl Aggregate {
         for _ in 0..reader.u64()? {
             aggregate.per_minute.push(reader.u64()?);
         }
-        for _ in 0..reader.u64()? {
-            let language = reader.text()?.into();
-            aggregate.languages.insert(language, reader.u64()?);
-        }
+        aggregate.languages = if is_old { Languages::decode_v3(reader) } else { Languages::decode(reader) }?;
         aggregate.authors = Uniques::decode(reader)?;
+        let top = if is_old { TopK::decode_v3 } else { TopK::decode };
         if reader.u8()? == 1 {
-            aggregate.hashtags = Some(TopK::decode(HASHTAG_COUNTERS, reader)?);
+            aggregate.hashtags = Some(top(HASHTAG_COUNTERS, reader)?);
         }
         if reader.u8()? == 1 {
-            aggregate.hosts = Some(TopK::decode(HOST_COUNTERS, reader)?);
+            aggregate.hosts = Some(top(HOST_COUNTERS, reader)?);
         }
         aggregate.seen = SeenFrames::decode(reader)?;
-        if !reader.rest().is_empty() {
-            let unasked_permille = reader.u64()?;
-            if unasked_permille == 0 {
+        let rare =
+            [&mut aggregate.ledger.unasked_permille, &mut aggregate.authorless, &mut aggregate.long_hashtags];
+        for count in rare {
+            if reader.rest().is_empty() {
+                break;
+            }
+            *count = reader.u64()?;
+            if *count == 0 && reader.rest().is_empty() {
                 return Err(reader.error("no trailing zero"));
             }
-            aggregate.ledger.unasked_permille = unasked_permille;
         }
         Ok(aggregate)
     }
@@ -338,11 +351,12 @@ impl Partial {
             return Err(DecodeError { at: plain.len(), what: "the checksum of what is stored" });
         }
         let mut reader = Reader::new(plain);
-        if reader.u8()? != VERSION {
-            return Err(reader.error("version 3 of the stored window"));
+        let version = reader.u8()?;
+        if ![VERSION, OLD_VERSION].contains(&version) {
+            return Err(reader.error("version 3 or 4 of the stored window"));
         }
         let fence = SequenceNumber::parse(reader.text()?).ok_or(reader.error("a sequence number"))?;
-        let aggregate = Aggregate::decode(&mut reader)?;
+        let aggregate = Aggregate::decode(version, &mut reader)?;
         reader.finish()?;
         Ok(Self { generation, fence, aggregate })
     }
@@ -376,7 +390,7 @@ mod tests {
         SlimPost {
             i: u128::from(author),
             t,
-            a: author,
+            a: Some(author),
             k: Kind::Repost,
             l: Located::Place,
             c: false,
@@ -384,6 +398,7 @@ mod tests {
             h: vec!["Tag".into(), format!("t{}", author % 150)],
             m: 1,
             u: vec![format!("host{}.example", author % 40)],
+            x: 0,
         }
     }
 
@@ -444,6 +459,90 @@ mod tests {
         assert!(Partial::decode(1, &zstd::bulk::compress(&odd, 3).unwrap()).is_err());
     }
 
+    /// Posts by `authors`, one each, and further ones without author.
+    fn of_authors(authors: impl Iterator<Item = u64>, authorless: u64) -> Aggregate {
+        let scattered = authors.map(|n| post(1, n.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)));
+        let nobodys = (0..authorless).map(|n| SlimPost { a: None, ..post(1, n) });
+        let mut aggregate = Aggregate::default();
+        let frame = frame(1, 1, true, scattered.chain(nobodys).collect());
+        aggregate.fold(FoldRules::default(), WindowStart(0), &frame);
+        aggregate
+    }
+
+    #[test]
+    fn there_are_never_more_authors_than_posts() {
+        for n in [1, 224, 225, 400, 1000, 1300, 5000] {
+            for from in 0..20 {
+                let authors = of_authors(from * 10_000..from * 10_000 + n, 0).distinct_authors();
+                assert!(authors.value <= n && authors.low <= authors.value, "{authors:?} of {n}");
+                assert!(authors.high <= n && authors.high >= authors.value, "{authors:?} of {n}");
+            }
+        }
+    }
+
+    #[test]
+    fn posts_without_author_are_of_one_author_or_of_as_many_as_there_are_posts() {
+        let of = |authors, authorless| of_authors(0..authors, authorless).distinct_authors();
+        assert_eq!(of(0, 0), Estimate::exact(0));
+        assert_eq!(of(0, 300), Estimate { value: 1, low: 1, high: 300 });
+        assert_eq!(of(7, 0), Estimate::exact(7));
+        assert_eq!(of(7, 3), Estimate { value: 7, low: 7, high: 10 });
+        let window = of_authors(0..7, 3);
+        let bytes = partial(window).encode().unwrap();
+        let read = Partial::decode(1, &bytes).unwrap();
+        assert_eq!((read.aggregate.authorless, read.aggregate.distinct_authors().high), (3, 10));
+        assert_eq!(read.encode().unwrap(), bytes);
+    }
+
+    #[test]
+    fn an_hour_has_as_many_authors_as_any_of_its_windows() {
+        // The same authors in each window, in another order: each window has an estimate of its own.
+        for n in [1000, 1300, 3000] {
+            let windows: Vec<_> = (0..12).map(|w| of_authors((0..n).map(|a| (a * 7 + w * 101) % n), 0)).collect();
+            let mut hour = Aggregate::default();
+            for window in &windows {
+                hour.merge(window, false);
+            }
+            let hour = hour.distinct_authors();
+            for window in windows.iter().map(Aggregate::distinct_authors) {
+                assert!(window.value <= hour.value && window.low <= hour.low, "{window:?} {hour:?}");
+            }
+        }
+    }
+
+    /// A window as the version before this one wrote it.
+    #[test]
+    fn a_window_of_the_old_form_is_read() {
+        let mut aggregate = of_authors(0..3, 0);
+        aggregate.ledger.unasked_permille = 250;
+        let bytes = partial(aggregate).encode().unwrap();
+        let mut plain = zstd::bulk::decompress(&bytes, 1 << 20).unwrap();
+        plain.truncate(plain.len() - 4);
+        plain[0] = OLD_VERSION;
+        // One language (fr, 3 posts), and no count of others behind it; spellings leave out the key.
+        let languages = plain.windows(5).position(|five| five == [1, 2, b'f', b'r', 3]).unwrap();
+        assert_eq!(plain.remove(languages + 5), 0);
+        let tag = plain.windows(4).position(|four| four == b"\x03tag").unwrap();
+        assert_eq!(plain[tag + 4..tag + 7], [3, 2, 0], "three sights, one other spelling, none of the key");
+        plain[tag + 5] = 1;
+        plain.remove(tag + 6);
+        plain.extend(crc32fast::hash(&plain).to_le_bytes());
+        let read = Partial::decode(1, &zstd::bulk::compress(&plain, 3).unwrap()).unwrap();
+        assert_eq!(read.encode().unwrap(), bytes);
+    }
+
+    #[test]
+    fn hashtags_that_are_too_long_are_counted_as_such() {
+        let posts = vec![SlimPost { x: 2, ..post(1, 1) }, SlimPost { h: vec!["x".repeat(5000)], ..post(1, 2) }];
+        let mut aggregate = Aggregate::default();
+        aggregate.fold(FoldRules::default(), WindowStart(0), &frame(1, 1, true, posts));
+        assert_eq!(aggregate.long_hashtags, 3);
+        let bytes = partial(aggregate).encode().unwrap();
+        let read = Partial::decode(1, &bytes).unwrap();
+        assert_eq!((read.aggregate.long_hashtags, read.aggregate.authorless), (3, 0));
+        assert_eq!(read.encode().unwrap(), bytes);
+    }
+
     #[test]
     fn a_typical_partial_is_at_most_four_kib() {
         let posts = (0..1500).map(|n| post(n * 199, (n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15))).collect();
@@ -468,6 +567,34 @@ mod tests {
                 if let Ok(read) = Partial::decode(1, &flipped) {
                     assert_eq!(read.encode().unwrap(), bytes, "bit {bit} of byte {cut}");
                 }
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(48))]
+        /// However windows are grouped into steps and a total, the total has one estimate of authors, which is
+        /// not above the posts and not below that of any step or window.
+        #[test]
+        fn authors_add_up_the_same_in_any_order(
+            spans in prop::collection::vec((0u64..2000, 0u64..700, 0u64..4), 1..8), turn in 0usize..8, size in 1usize..5,
+        ) {
+            let merged = |parts: &[Aggregate]| parts.iter().fold(Aggregate::default(), |mut sum, part| {
+                sum.merge(part, false);
+                sum
+            });
+            let mut windows: Vec<_> = spans.iter().map(|(from, n, nobodys)| of_authors(*from..from + n, *nobodys)).collect();
+            let total = merged(&windows).distinct_authors();
+            windows.rotate_left(turn % spans.len());
+            prop_assert_eq!(merged(&windows).distinct_authors(), total);
+            let steps: Vec<_> = windows.chunks(size).map(merged).collect();
+            prop_assert_eq!(merged(&steps).distinct_authors(), total);
+            prop_assert!(total.high <= steps.iter().map(Aggregate::posts).sum());
+            for part in steps.iter().chain(&windows) {
+                let authors = part.distinct_authors();
+                prop_assert!(authors.value <= total.value && authors.low <= total.low, "{:?} {:?}", authors, total);
+                prop_assert!(authors.low <= authors.value && authors.value <= authors.high);
+                prop_assert!(authors.high <= part.posts());
             }
         }
     }

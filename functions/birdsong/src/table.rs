@@ -1,0 +1,105 @@
+//! Cells of the table that `replay` prints: an estimate shows as one.
+
+use birdsong_api::report::WindowReport;
+use birdsong_domain::printable::printable;
+
+/// Hashtags of one row.
+const TOP: usize = 3;
+
+/// Distinct authors: one number when it is exact, else with its bounds.
+pub(crate) fn authors(report: &WindowReport) -> String {
+    let (value, low, high) = (report.authors, report.authors_low, report.authors_high);
+    if low == high { value.to_string() } else { format!("{value} ({low}–{high})") }
+}
+
+/// The most frequent hashtags. Counts may be too low and are never too high.
+pub(crate) fn hashtags(report: &WindowReport) -> String {
+    let top = report.hashtags.get(..TOP).unwrap_or(&report.hashtags);
+    let tags: Vec<_> = top.iter().map(|tag| format!("#{} {}", printable(&tag.tag), tag.count)).collect();
+    // All counts of a window have the same error.
+    match top.iter().map(|tag| tag.error).max() {
+        Some(error) if error > 0 && top.len() > 1 => format!("{} (each up to {error} more)", tags.join(", ")),
+        Some(error) if error > 0 => format!("{} (up to {error} more)", tags.join(", ")),
+        _ => tags.join(", "),
+    }
+}
+
+/// What a reader of the table must know to read its numbers; empty when all of them are exact.
+pub(crate) fn legend(reports: &[WindowReport]) -> Vec<String> {
+    let mut lines = vec![];
+    if reports.iter().any(|report| report.authors_low < report.authors_high) {
+        lines.push("authors: estimate (with 95 % probability the number lies in these bounds)".to_owned());
+    }
+    let authorless: u64 = reports.iter().map(|report| report.authorless).sum();
+    if authorless > 0 {
+        lines.push(format!(
+            "{authorless} posts name no author; each may be by somebody else or not, as the bounds say"
+        ));
+    }
+    let long: u64 = reports.iter().map(|report| report.long_hashtags).sum();
+    if long > 0 {
+        lines.push(format!("{long} hashtags were longer than the limit and have no count"));
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use birdsong_api::report::{HashtagCount, Lifecycle};
+
+    fn report(tags: &[(&str, u64, u64)], authors: [u64; 3]) -> WindowReport {
+        let hashtag = |(tag, count, error): &(&str, u64, u64)| HashtagCount {
+            tag: (*tag).to_owned(),
+            count: *count,
+            error: *error,
+        };
+        let [authors_low, authors, authors_high] = authors;
+        WindowReport {
+            region: "all".into(),
+            window_start: String::new(),
+            window_end: String::new(),
+            lifecycle: Lifecycle::Final,
+            posts: 0,
+            originals: 0,
+            replies: 0,
+            quotes: 0,
+            reposts: 0,
+            authors,
+            authors_low,
+            authors_high,
+            authorless: 0,
+            per_minute: vec![],
+            languages: vec![],
+            other_languages: 0,
+            hashtags: tags.iter().map(hashtag).collect(),
+            long_hashtags: 0,
+            mentions: 0,
+            link_hosts: vec![],
+            located: birdsong_api::report::LocatedCounts::default(),
+            lag_ms: None,
+            completeness: birdsong_api::report::Completeness::default(),
+        }
+    }
+
+    #[test]
+    fn a_count_that_may_be_too_low_says_by_how_much() {
+        let exact = [3, 3, 3];
+        assert_eq!(hashtags(&report(&[("storm", 2375, 625)], exact)), "#storm 2375 (up to 625 more)");
+        let two = [("storm", 2375, 625), ("rain", 700, 625)];
+        assert_eq!(hashtags(&report(&two, exact)), "#storm 2375, #rain 700 (each up to 625 more)");
+        assert_eq!(hashtags(&report(&[("fog", 3, 0), ("sun", 2, 0)], exact)), "#fog 3, #sun 2");
+        assert_eq!(hashtags(&report(&[], exact)), "");
+        assert_eq!(hashtags(&report(&[("a", 1, 0), ("b", 1, 0), ("c", 1, 0), ("d", 1, 0)], exact)), "#a 1, #b 1, #c 1");
+    }
+
+    #[test]
+    fn an_estimate_shows_its_bounds_and_an_exact_number_none() {
+        let (exact, estimate) = (report(&[], [3, 3, 3]), report(&[], [960, 980, 1000]));
+        assert_eq!((authors(&exact).as_str(), authors(&estimate).as_str()), ("3", "980 (960–1000)"));
+        assert!(legend(std::slice::from_ref(&exact)).is_empty());
+        assert_eq!(legend(&[exact.clone(), estimate]).len(), 1);
+        let missing = WindowReport { authorless: 2, long_hashtags: 1, ..exact };
+        assert_eq!(legend(&[missing]).len(), 2);
+    }
+}
