@@ -30,7 +30,7 @@ fn record(n: u64, lane: u16, posts: &[(i64, u64)]) -> LogRecord {
         let post = SlimPost {
             i: u128::from(*a),
             t: *t,
-            a: *a,
+            a: Some(*a),
             k: Kind::ALL[(*a % 4) as usize],
             l: Located::Text,
             c: *a % 5 == 0,
@@ -38,6 +38,7 @@ fn record(n: u64, lane: u16, posts: &[(i64, u64)]) -> LogRecord {
             h: vec![format!("T{}", a % 130)],
             m: 1,
             u: vec![],
+            x: 0,
         };
         lines.extend(serde_json::to_vec(&post).unwrap());
         lines.push(b'\n');

@@ -71,7 +71,7 @@ fn log(hidden: usize) -> ListLog {
             let post = SlimPost {
                 i: u128::from(n),
                 t,
-                a: n % 9,
+                a: Some(n % 9),
                 k: Kind::Original,
                 l: Located::Text,
                 c: false,
@@ -79,6 +79,7 @@ fn log(hidden: usize) -> ListLog {
                 h: vec![format!("t{}", n % 200)],
                 m: 0,
                 u: vec![],
+                x: 0,
             };
             let line = serde_json::to_vec(&post).unwrap();
             LogRecord { sequence: n.into(), arrived_ms: t, bytes: frame::encode(&header, &line).unwrap() }

@@ -91,10 +91,11 @@ impl Source {
             let post = SourcePost {
                 id: PostId::x(self.next_id),
                 time_ms: (self.clock)() - 100,
-                author: self.next_id,
+                author: Some(self.next_id),
                 kind: Kind::Original,
                 lang: "en".into(),
                 hashtags: vec![],
+                long_hashtags: 0,
                 mentions: 0,
                 hosts: vec![],
                 text: "".into(),

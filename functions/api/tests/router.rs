@@ -29,7 +29,7 @@ async fn put(store: &MemoryStore, lane: Lane, window: i64, authors: std::ops::Ra
         .map(|a| SlimPost {
             i: u128::from(a),
             t: window + 61_000,
-            a,
+            a: Some(a),
             k: Kind::ALL[(a % 4) as usize],
             l: Located::Text,
             c: false,
@@ -37,6 +37,7 @@ async fn put(store: &MemoryStore, lane: Lane, window: i64, authors: std::ops::Ra
             h: vec!["Tag".into()],
             m: 0,
             u: vec![],
+            x: 0,
         })
         .collect();
     let header = FrameHeader {

@@ -18,10 +18,11 @@ fn posts() -> Vec<SourcePost<'static>> {
         .map(|n| SourcePost {
             id: PostId::x(1_725_000_000_000_000_000 + (n << 22)),
             time_ms: 1_700_000_100_000 + n as i64 * 100,
-            author: n.wrapping_mul(0x9e37_79b9_7f4a_7c15) % 50_000 * 7919,
+            author: Some(n.wrapping_mul(0x9e37_79b9_7f4a_7c15) % 50_000 * 7919),
             kind: Kind::ALL[(n % 4) as usize],
             lang: ["en", "fr", "ja"][(n % 3) as usize].into(),
             hashtags: vec![format!("Tag{}", n * n % 300).into()],
+            long_hashtags: 0,
             mentions: 1,
             hosts: vec!["news.example".into()],
             text: "a day like any other, with a match in Montréal tonight and rain tomorrow".into(),

@@ -158,8 +158,9 @@ pub struct SlimPost {
     pub i: u128,
     /// Event time.
     pub t: i64,
-    /// Keyed hash of the author.
-    pub a: u64,
+    /// Keyed hash of the author, if the source names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub a: Option<u64>,
     /// Kind.
     pub k: Kind,
     /// How the region was decided.
@@ -180,6 +181,9 @@ pub struct SlimPost {
     /// Hosts of links.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub u: Vec<String>,
+    /// Number of hashtags that were longer than the limit.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub x: u32,
 }
 
 fn is_first(copy: &bool) -> bool {
@@ -232,7 +236,9 @@ pub fn put_line(out: &mut Vec<u8>, post: &SourcePost<'_>, located: Located, is_c
     } else {
         number(out, b",\"t\":", u128::from(post.time_ms.unsigned_abs()));
     }
-    number(out, b",\"a\":", u128::from(post.author));
+    if let Some(author) = post.author {
+        number(out, b",\"a\":", u128::from(author));
+    }
     out.extend_from_slice(match post.kind {
         Kind::Original => b",\"k\":\"original\"".as_slice(),
         Kind::Reply => b",\"k\":\"reply\"",
@@ -258,6 +264,9 @@ pub fn put_line(out: &mut Vec<u8>, post: &SourcePost<'_>, located: Located, is_c
         number(out, b",\"m\":", u128::from(post.mentions));
     }
     texts(out, b",\"u\":[", &post.hosts);
+    if post.long_hashtags > 0 {
+        number(out, b",\"x\":", u128::from(post.long_hashtags));
+    }
     out.extend_from_slice(b"}\n");
 }
 
@@ -270,7 +279,10 @@ fn read_line(line: &[u8]) -> Option<SlimPost> {
     }
     let i = take_number(&mut rest, "{\"i\":")?;
     let t = i64::try_from(take_number(&mut rest, ",\"t\":")?).ok()?;
-    let a = u64::try_from(take_number(&mut rest, ",\"a\":")?).ok()?;
+    let a = match rest.starts_with(",\"a\":") {
+        true => Some(u64::try_from(take_number(&mut rest, ",\"a\":")?).ok()?),
+        false => None,
+    };
     let k = match take_text(&mut rest, ",\"k\":")? {
         "original" => Kind::Original,
         "reply" => Kind::Reply,
@@ -292,7 +304,9 @@ fn read_line(line: &[u8]) -> Option<SlimPost> {
     let m = if rest.starts_with(",\"m\":") { take_number(&mut rest, ",\"m\":")? } else { 0 };
     let m = u32::try_from(m).ok()?;
     let u = take_texts(&mut rest, ",\"u\":[")?;
-    (rest == "}").then_some(SlimPost { i, t, a, k, l, c, g, h, m, u })
+    let x = if rest.starts_with(",\"x\":") { take_number(&mut rest, ",\"x\":")? } else { 0 };
+    let x = u32::try_from(x).ok()?;
+    (rest == "}").then_some(SlimPost { i, t, a, k, l, c, g, h, m, u, x })
 }
 
 fn take(rest: &mut &str, key: &str) -> bool {
@@ -466,7 +480,7 @@ mod tests {
         SlimPost {
             i: u128::MAX,
             t: 1_700_000_099_000,
-            a: u64::MAX,
+            a: Some(u64::MAX),
             k: Kind::Repost,
             l: Located::Text,
             c: true,
@@ -474,6 +488,7 @@ mod tests {
             h: vec!["Montréal".into(), "\n\"".into()],
             m: 2,
             u: vec!["example.org".into()],
+            x: 0,
         }
     }
 
@@ -499,10 +514,11 @@ mod tests {
         let source = SourcePost {
             id: crate::post::PostId(u128::MAX),
             time_ms: -1,
-            author: 0,
+            author: None,
             kind: Kind::Quote,
             lang: "a\"\\\n".into(),
             hashtags: vec!["é".into(), "\u{1}".into()],
+            long_hashtags: 3,
             mentions: 10,
             hosts: vec!["h.example".into()],
             text: "never stored".into(),
@@ -516,7 +532,7 @@ mod tests {
         let post = SlimPost {
             i: u128::MAX,
             t: -1,
-            a: 0,
+            a: None,
             k: Kind::Quote,
             l: Located::Rule,
             c: true,
@@ -524,6 +540,7 @@ mod tests {
             h: vec!["é".into(), "\u{1}".into()],
             m: 10,
             u: vec!["h.example".into()],
+            x: 3,
         };
         assert_eq!(serde_json::from_slice::<SlimPost>(&line).unwrap(), post);
     }
@@ -596,10 +613,11 @@ mod tests {
             let source = SourcePost {
                 id: crate::post::PostId(u128::from(numbers.0) * u128::from(numbers.1)),
                 time_ms: numbers.3,
-                author: numbers.2,
+                author: (numbers.2 % 4 > 0).then_some(numbers.2),
                 kind: Kind::ALL[kind],
                 lang: texts.first().cloned().unwrap_or_default(),
                 hashtags: texts.clone(),
+                long_hashtags: mentions / 2,
                 mentions,
                 hosts: texts.into_iter().take(1).collect(),
                 text: "".into(),

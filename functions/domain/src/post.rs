@@ -139,14 +139,16 @@ pub struct SourcePost<'a> {
     pub id: PostId,
     /// Event time.
     pub time_ms: i64,
-    /// Keyed hash of the author.
-    pub author: u64,
+    /// Keyed hash of the author; `None` when the source names none, as X does by default.
+    pub author: Option<u64>,
     /// Kind.
     pub kind: Kind,
     /// Language as the source says it (BCP 47), empty when it says none.
     pub lang: Cow<'a, str>,
     /// Hashtags as written, without `#`. Of a repost, those of the original.
     pub hashtags: Vec<Cow<'a, str>>,
+    /// Hashtags left out of `hashtags` because they are longer than the limit.
+    pub long_hashtags: u32,
     /// Number of accounts mentioned.
     pub mentions: u32,
     /// Hosts of links, lower case, without `www.`.

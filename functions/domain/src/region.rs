@@ -450,10 +450,11 @@ languages = ["fr"]
         SourcePost {
             id: PostId::x(1),
             time_ms: 0,
-            author: 1,
+            author: Some(1),
             kind: Kind::Original,
             lang: "en".into(),
             hashtags: vec![],
+            long_hashtags: 0,
             mentions: 0,
             hosts: vec![],
             text: "".into(),

@@ -141,7 +141,9 @@ impl Aggregate {
             let language = if self.languages.len() < MAX_LANGUAGES { language } else { OTHER_LANGUAGE };
             *self.languages.entry(language.into()).or_default() += 1;
         }
-        self.authors.add(post.a);
+        if let Some(author) = post.a {
+            self.authors.add(author);
+        }
         self.mentions += u64::from(post.m);
         for written in &post.h {
             if let Some(key) = hashtag::key(written) {
@@ -372,7 +374,7 @@ mod tests {
         SlimPost {
             i: u128::from(author),
             t,
-            a: author,
+            a: Some(author),
             k: Kind::Repost,
             l: Located::Place,
             c: false,
@@ -380,6 +382,7 @@ mod tests {
             h: vec!["Tag".into(), format!("t{}", author % 150)],
             m: 1,
             u: vec![format!("host{}.example", author % 40)],
+            x: 0,
         }
     }
 

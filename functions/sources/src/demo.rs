@@ -301,10 +301,11 @@ impl Demo {
         let mut post = SourcePost {
             id: PostId::x(id),
             time_ms,
-            author: self.key.hash(NAME, &author),
+            author: Some(self.key.hash(NAME, &author)),
             kind,
             lang: lang.into(),
             hashtags,
+            long_hashtags: 0,
             mentions,
             hosts,
             text: "".into(),

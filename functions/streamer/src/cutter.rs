@@ -322,10 +322,11 @@ mod tests {
         SourcePost {
             id: PostId::x(id),
             time_ms: id as i64 * 1000,
-            author: id % 7,
+            author: Some(id % 7),
             kind: Kind::Original,
             lang: lang.into(),
             hashtags: vec![],
+            long_hashtags: 0,
             mentions: 0,
             hosts: vec![],
             text: "word".into(),

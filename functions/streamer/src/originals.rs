@@ -130,10 +130,11 @@ mod tests {
         SourcePost {
             id: PostId(id),
             time_ms: 1_700_000_000_000,
-            author: id as u64,
+            author: Some(id as u64),
             kind: Kind::Original,
             lang: "fr".into(),
             hashtags: hashtags.iter().map(|tag| (*tag).into()).collect(),
+            long_hashtags: 0,
             mentions: 0,
             hosts: vec![],
             text: text.into(),

@@ -443,10 +443,11 @@ mod tests {
         let post = SourcePost {
             id: PostId::x(seed),
             time_ms: 0,
-            author: 1,
+            author: Some(1),
             kind: Kind::Original,
             lang: "en".into(),
             hashtags: vec![tag.collect::<String>().into()],
+            long_hashtags: 0,
             mentions: 0,
             hosts: vec![],
             text: "".into(),

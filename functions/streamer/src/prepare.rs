@@ -33,10 +33,15 @@ impl Lanes {
         &self.all
     }
 
-    /// A hot region's posts are spread by author.
-    fn of(&self, region: usize, author: u64) -> u32 {
+    /// A hot region's posts are spread by author, those without one by their own id.
+    fn of(&self, region: usize, post: &SourcePost<'_>) -> u32 {
         let (first, count) = self.of_region[region];
-        if count == 1 { first } else { first + (author % u64::from(count)) as u32 }
+        if count == 1 {
+            return first;
+        }
+        // The low bits of X's ids hardly change, so they are mixed first (Fibonacci hashing).
+        let of_id = || ((post.id.0 >> 64) as u64 ^ post.id.0 as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+        first + (post.author.unwrap_or_else(of_id) % u64::from(count)) as u32
     }
 }
 
@@ -112,7 +117,7 @@ impl Batch {
         for (n, (region, located)) in self.scratch.iter().enumerate() {
             let from = self.lines.len() as u32;
             frame::put_line(&mut self.lines, post, *located, n > 0);
-            let lane = lanes.of(*region, post.author);
+            let lane = lanes.of(*region, post);
             self.copies.push(LaneLine { lane, from, to: self.lines.len() as u32 });
         }
         let copies = (first, self.copies.len() as u32);

@@ -36,7 +36,7 @@ pub fn sample_partial(generation: u32, fence: SequenceNumber, seed: u64) -> Part
     let post = |n: u64| SlimPost {
         i: u128::from(n),
         t: (n as i64 * 997) % 300_000,
-        a: scatter(seed + n),
+        a: Some(scatter(seed + n)),
         k: Kind::ALL[(n % 4) as usize],
         l: Located::ALL[(n % 5) as usize],
         c: n.is_multiple_of(7),
@@ -44,6 +44,7 @@ pub fn sample_partial(generation: u32, fence: SequenceNumber, seed: u64) -> Part
         h: vec![format!("Tag{:x}", scatter(n % 150)), "Été".into()],
         m: 1,
         u: vec![format!("host{}.example", n % 40)],
+        x: 0,
     };
     let header = FrameHeader {
         lane: Lane::new("sample", 0),

@@ -33,10 +33,11 @@ pub(crate) fn frame(region: &str, counter: u64, cut_ms: i64, posts: usize) -> Ve
         let post = SourcePost {
             id: PostId::x(1_725_000_000_000_000_000 + (counter << 32) + (n << 16)),
             time_ms: cut_ms - 1000 + n as i64 * 1000 / posts as i64,
-            author: scatter(at % 100_000),
+            author: Some(scatter(at % 100_000)),
             kind: Kind::ALL[(at % 4) as usize],
             lang: ["en", "fr", "ja"][(at % 3) as usize].into(),
             hashtags,
+            long_hashtags: 0,
             mentions: (at % 3) as u32,
             hosts: if at.is_multiple_of(5) { vec!["news.example".into()] } else { vec![] },
             text: "".into(),

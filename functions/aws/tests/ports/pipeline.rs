@@ -31,7 +31,7 @@ fn frames() -> Vec<FrameRecord> {
             let post = SlimPost {
                 i: (n * 1000 + p) as u128,
                 t: cut_ms - p * 11_000,
-                a: a.wrapping_mul(0x9e37_79b9_7f4a_7c15),
+                a: Some(a.wrapping_mul(0x9e37_79b9_7f4a_7c15)),
                 k: Kind::ALL[(a % 4) as usize],
                 l: Located::Text,
                 c: a.is_multiple_of(5),
@@ -39,6 +39,7 @@ fn frames() -> Vec<FrameRecord> {
                 h: vec![format!("T{}", a % 130)],
                 m: 1,
                 u: vec![format!("host{}.example", a % 9)],
+                x: 0,
             };
             lines.extend(serde_json::to_vec(&post).unwrap());
             lines.push(b'\n');

@@ -148,13 +148,14 @@ pub(super) fn post<'p>(status: &'p Status<'_>, key: &AuthorKey) -> Result<Source
     Ok(SourcePost {
         id: PostId::x(id),
         time_ms,
-        author: author_hash(key, user, id),
+        author: author_hash(key, user),
         kind: Kind::of(status.retweeted_status.is_some(), is_quote, is_reply),
         lang: Cow::Borrowed(status.lang.as_ref().map_or("", |lang| &lang.0)),
         hashtags: entities
             .and_then(|entities| entities.hashtags.as_ref())
             .map(|tags| tags.iter().filter_map(|tag| tag.text.as_ref()).map(|tag| Cow::Borrowed(&*tag.0)).collect())
             .unwrap_or_default(),
+        long_hashtags: 0,
         mentions: entities.and_then(|entities| entities.user_mentions.as_ref()).map_or(0, Vec::len) as u32,
         hosts: entities
             .and_then(|entities| entities.urls.as_ref())

@@ -324,13 +324,14 @@ pub(super) fn post<'p>(
     Ok(SourcePost {
         id: PostId::x(id),
         time_ms,
-        author: author_hash(key, post.author_id.as_ref(), id),
+        author: author_hash(key, post.author_id.as_ref()),
         kind,
         lang: Cow::Borrowed(post.lang.as_ref().map_or("", |lang| &lang.0)),
         hashtags: entities
             .and_then(|entities| entities.hashtags.as_ref())
             .map(|tags| tags.iter().filter_map(|tag| tag.tag.as_ref()).map(|tag| Cow::Borrowed(&*tag.0)).collect())
             .unwrap_or_default(),
+        long_hashtags: 0,
         mentions: entities.and_then(|entities| entities.mentions.as_ref()).map_or(0, Vec::len) as u32,
         hosts: entities
             .and_then(|entities| entities.urls.as_ref())
@@ -350,12 +351,10 @@ pub(super) fn post<'p>(
     })
 }
 
-/// A post without author counts as somebody of its own rather than as one shared nobody.
-pub(super) fn author_hash(key: &AuthorKey, author: Option<&Id<'_>>, post: u64) -> u64 {
-    match author {
-        Some(author) => key.hash("x", &author.0),
-        None => key.hash("x-post", &post.to_string()),
-    }
+/// The hash of an author of X. X names none by default (`author_id` is to be asked for), so a post may
+/// be without.
+pub(super) fn author_hash(key: &AuthorKey, author: Option<&Id<'_>>) -> Option<u64> {
+    author.filter(|author| !author.0.is_empty()).map(|author| key.hash("x", &author.0))
 }
 
 /// The hosts of addresses, each once, without the platform's own.

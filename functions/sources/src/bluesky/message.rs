@@ -216,10 +216,11 @@ pub fn read_message(
     each(&SourcePost {
         id: post_id(space, &did.0, &rkey.0),
         time_ms: seen_us.div_euclid(1000),
-        author: key.hash(NAME, &did.0),
+        author: Some(key.hash(NAME, &did.0)),
         kind: Kind::of(is_repost, embed.is_some_and(Embed::is_quote), record.reply.is_some()),
         lang: Cow::Borrowed(record.langs.as_ref().and_then(|langs| langs.first()).map_or("", |lang| &lang.0)),
         hashtags,
+        long_hashtags: 0,
         mentions,
         hosts,
         text: Cow::Borrowed(record.text.as_ref().map_or("", |text| &text.0)),

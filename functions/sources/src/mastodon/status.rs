@@ -141,10 +141,7 @@ pub fn read_status(
     }
     // `acct` is complete only for accounts of other servers; those always have a `url`, too.
     let author = account.and_then(|account| account.url.as_ref().or(account.acct.as_ref()));
-    let author = match author {
-        Some(author) => key.hash(NAME, &author.0),
-        None => key.hash("mastodon-post", uri),
-    };
+    let author = author.filter(|author| !author.0.is_empty()).map(|author| key.hash(NAME, &author.0));
     // Of a repost, the words of the original count.
     let original: Option<Status<'_>> = match &status.reblog {
         Some(raw) => Some(json::read(raw.as_raw_str().as_bytes())?),
@@ -187,6 +184,7 @@ pub fn read_status(
             .take(MAX_PER_POST)
             .map(|tag| Cow::Borrowed(&*tag.0))
             .collect(),
+        long_hashtags: 0,
         mentions: shown.mentions.as_ref().map_or(0, Vec::len) as u32,
         hosts,
         text: Cow::Borrowed(words.text.trim()),

@@ -22,10 +22,11 @@ fn post(id: u64, now_ms: i64) -> SourcePost<'static> {
     SourcePost {
         id: PostId::x(id),
         time_ms: now_ms - 300,
-        author: id % 7,
+        author: Some(id % 7),
         kind: Kind::Original,
         lang: ["fr", "en", "de"][(id % 3) as usize].into(),
         hashtags: vec![],
+        long_hashtags: 0,
         mentions: 0,
         hosts: vec![],
         text: "word".into(),
