@@ -28,6 +28,8 @@ const LAYOUT: Layout = Layout {
         CREATE INDEX record_arrived ON record (arrived_ms);
         CREATE TABLE pruned (id INTEGER PRIMARY KEY CHECK (id = 0), before_ms INTEGER NOT NULL) STRICT;",
 };
+const REMEMBER_PRUNED: &str = "INSERT INTO pruned (id, before_ms) VALUES (0, ?1)
+    ON CONFLICT (id) DO UPDATE SET before_ms = max(before_ms, excluded.before_ms)";
 /// A read ends early when its records hold this many bytes, to bound memory.
 const READ_BYTES: usize = 16 << 20;
 /// Records deleted in one transaction, so that an append does not wait long for a pruning.
@@ -58,7 +60,14 @@ impl SqliteLog {
     /// # Errors
     /// As [`SqliteLog::open`].
     pub fn open_with_clock(dir: &Path, now_ms: fn() -> i64) -> Result<Self, PortError> {
-        Ok(Self { db: Db::open(dir, &LAYOUT)?, now_ms, appended: Arc::default() })
+        let is_new = !dir.join(LAYOUT.file).exists();
+        let db = Db::open(dir, &LAYOUT)?;
+        // Windows that are here already come from a log that is gone. This one does not have their
+        // records, and must not be taken for one that does.
+        if is_new && crate::store::has_windows(dir) {
+            db.write_now(|connection| Ok(connection.execute(REMEMBER_PRUNED, [now_ms()])?))?;
+        }
+        Ok(Self { db, now_ms, appended: Arc::default() })
     }
 
     /// Wakes one waiter after each append through this handle, or keeps one wake-up for it, so that
@@ -85,15 +94,13 @@ impl SqliteLog {
     pub async fn prune(&self, before_ms: i64) -> Result<usize, PortError> {
         const SQL: &str = "DELETE FROM record WHERE sequence IN
             (SELECT sequence FROM record WHERE arrived_ms < ?1 ORDER BY arrived_ms LIMIT ?2)";
-        const REMEMBER: &str = "INSERT INTO pruned (id, before_ms) VALUES (0, ?1)
-            ON CONFLICT (id) DO UPDATE SET before_ms = max(before_ms, excluded.before_ms)";
         let mut deleted = 0;
         loop {
             let rows = move |mut connection: std::sync::MutexGuard<'_, rusqlite::Connection>| {
                 let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
                 let rows = transaction.execute(SQL, (before_ms, PRUNE_ROWS as i64))?;
                 if rows > 0 {
-                    transaction.execute(REMEMBER, [before_ms])?;
+                    transaction.execute(REMEMBER_PRUNED, [before_ms])?;
                 }
                 transaction.commit()?;
                 Ok(rows)
