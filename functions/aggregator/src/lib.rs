@@ -140,6 +140,9 @@ impl<S: WindowStore> Aggregator<S> {
     }
 
     fn keep(&mut self, key: PartialKey, partial: Partial) {
+        if self.cache_limit == 0 {
+            return;
+        }
         if self.cache.len() >= self.cache_limit {
             // The oldest windows are the least likely to be needed again.
             let mut windows: Vec<_> = self.cache.keys().map(|key| key.window).collect();
