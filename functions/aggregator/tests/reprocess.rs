@@ -374,6 +374,86 @@ fn what_the_log_cannot_vouch_for_stays() {
     assert_eq!(states(&store), before);
 }
 
+/// A store in which live aggregation has its turn just before a row is replaced or removed.
+struct LastMoment<'a> {
+    store: Arc<MemoryStore>,
+    log: &'a ListLog,
+    live: tokio::sync::Mutex<Option<Aggregator<MemoryStore>>>,
+}
+
+impl LastMoment<'_> {
+    async fn live_folds_the_rest(&self) {
+        if let Some(mut live) = self.live.lock().await.take() {
+            let hidden = std::mem::take(&mut *self.log.hidden.lock().unwrap());
+            live.fold_batch(&self.log.records[self.log.records.len() - hidden..]).await.unwrap();
+        }
+    }
+}
+
+impl WindowStore for LastMoment<'_> {
+    async fn load(&self, key: &PartialKey) -> Result<Option<Partial>, PortError> {
+        self.store.load(key).await
+    }
+
+    async fn put(&self, key: &PartialKey, partial: &Partial, expected: &Expected) -> Result<PutOutcome, PortError> {
+        self.live_folds_the_rest().await;
+        self.store.put(key, partial, expected).await
+    }
+
+    async fn keys(&self, from: WindowStart, to: WindowStart) -> Result<Vec<PartialKey>, PortError> {
+        self.store.keys(from, to).await
+    }
+
+    async fn version(&self, key: &PartialKey) -> Result<Option<RowVersion>, PortError> {
+        self.store.version(key).await
+    }
+
+    async fn remove(&self, key: &PartialKey, version: &RowVersion) -> Result<bool, PortError> {
+        self.live_folds_the_rest().await;
+        self.store.remove(key, version).await
+    }
+
+    async fn query(
+        &self,
+        region: &str,
+        from: WindowStart,
+        to: WindowStart,
+    ) -> Result<Vec<(PartialKey, Partial)>, PortError> {
+        self.store.query(region, from, to).await
+    }
+
+    async fn newest(&self, region: &str) -> Result<Option<WindowStart>, PortError> {
+        self.store.newest(region).await
+    }
+}
+
+/// Until a fence that is ahead is put right, live aggregation takes new records for old ones and skips them.
+#[test]
+fn what_live_aggregation_skipped_up_to_the_last_moment_is_counted() {
+    for (lane, change) in [("a", Change::Healed), ("c", Change::Removed)] {
+        for fence in [5_000u64, 3] {
+            let mut records = log(0).records;
+            records.extend((601..=604u64).map(|n| record(n, Lane::new(lane, 0), 1_201_000)));
+            let expected = states(&folded(&list(records.clone())));
+            // Hidden until live aggregation has its turn.
+            let log = ListLog { hidden: Mutex::new(4), hidden_for: Mutex::new(u32::MAX), ..list(records) };
+            let store = folded(&list(log.records[..600].to_vec()));
+            let mut row = run(store.load(store.dump().keys().next().unwrap())).unwrap().unwrap();
+            row.fence = fence.into();
+            let key = PartialKey { lane: Lane::new(lane, 0), window: WindowStart(1_200_000) };
+            store.overwrite(key.clone(), 1, row.encode().unwrap());
+            let live = Aggregator::new(store.clone(), FoldRules::default(), 64);
+            let store = LastMoment { store, log: &log, live: tokio::sync::Mutex::new(Some(live)) };
+            let receipt = again(&log, &store, false);
+            assert!(states(&store.store) == expected, "{lane} {fence}");
+            let entry = receipt.entries.iter().find(|entry| entry.key == key).unwrap();
+            if fence == 5_000 {
+                assert_eq!((entry.change, entry.after), (change, Some(if lane == "a" { 5 } else { 4 })), "{receipt:?}");
+            }
+        }
+    }
+}
+
 /// A store that gives way to others before each call.
 struct Yielding(Arc<MemoryStore>, Mutex<u64>);
 
