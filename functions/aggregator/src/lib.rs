@@ -52,7 +52,7 @@ pub struct BatchOutcome {
     pub quarantined: Vec<(SequenceNumber, FrameError)>,
 }
 
-/// Folds batches of one shard, in order. Keeps the partials that it wrote last in a bounded cache.
+/// Folds batches of one shard, in order. Keeps the partials that it wrote itself last in a bounded cache.
 #[derive(Debug)]
 pub struct Aggregator<S> {
     store: Arc<S>,
@@ -105,7 +105,9 @@ impl<S: WindowStore> Aggregator<S> {
         for _ in 0..MAX_CONFLICTS {
             // Taken out of the cache: if anything fails below, the cache must not keep what the
             // store may not have.
-            let base = match self.cache.remove(&key) {
+            let cached = self.cache.remove(&key);
+            let is_own = cached.is_some();
+            let base = match cached {
                 Some(partial) => Some(partial),
                 None => self.store.load(&key).await?,
             };
@@ -116,7 +118,11 @@ impl<S: WindowStore> Aggregator<S> {
             let (partial, posts, late) = fold_onto(self.rules, &key, base, frames);
             let Some((partial, is_changed)) = partial else { return Ok(()) };
             if !is_changed {
-                self.keep(key, partial);
+                // Somebody else's row is looked at again each time: were its fence altered, a reprocess would
+                // put it right, but the cache would go on skipping records.
+                if is_own {
+                    self.keep(key, partial);
+                }
                 return Ok(());
             }
             match self.store.put(&key, &partial, &expected).await? {
@@ -134,6 +140,9 @@ impl<S: WindowStore> Aggregator<S> {
     }
 
     fn keep(&mut self, key: PartialKey, partial: Partial) {
+        if self.cache_limit == 0 {
+            return;
+        }
         if self.cache.len() >= self.cache_limit {
             // The oldest windows are the least likely to be needed again.
             let mut windows: Vec<_> = self.cache.keys().map(|key| key.window).collect();

@@ -1,15 +1,26 @@
 //! Folds a part of the log again and puts right what the store has otherwise.
 //!
-//! Reads from ahead of the first window, folds by the same rules, and puts a window only when its
-//! bytes differ, under the next generation, on condition that the stored fence is not ahead. So it
-//! can run beside live aggregation, whose next put then fails its condition and goes on from here;
-//! and a second run finds nothing to change.
+//! Reads from ahead of the first window, folds by the same rules, and writes a row only when its bytes
+//! differ, under the next generation. Rows that the log knows nothing of are removed. So it can run
+//! beside live aggregation, whose next put then fails its condition and goes on from here; and a second
+//! run finds nothing to change.
+//!
+//! What live aggregation may own is never touched. A row whose fence is not ahead of what was read is
+//! replaced on condition that it is still the row that was compared. Any other row (unreadable, ahead,
+//! or without a record in the log) waits for proof: its version is taken **first**, and then the log is read
+//! to its end. A record is in the log before it is in a window, so every record that this version holds
+//! has been read by then; if it still contradicts the log, it was altered. It is replaced or removed on
+//! condition that it still has that version.
+//!
+//! A row is removed only when no record of the whole log is of its window, and none of those is unreadable.
+//! A row whose fence lies before the log's oldest record stays: it may be of a log that was here earlier.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, btree_map};
+use std::time::Duration;
 
 use birdsong_domain::frame;
 use birdsong_domain::ports::{
-    Expected, PartialKey, PortError, PostLog, PutOutcome, ReadFrom, SequenceNumber, WindowStore,
+    Expected, PartialKey, PortError, PostLog, PutOutcome, ReadFrom, RowVersion, SequenceNumber, WindowStore,
 };
 use birdsong_domain::time::{FUTURE_LIMIT_MS, WindowStart, rfc3339};
 use birdsong_domain::window::{Aggregate, FoldRules, Partial, touched};
@@ -18,10 +29,13 @@ use crate::LIVE_GENERATION;
 
 /// Records read at a time.
 const PAGE: usize = 256;
-/// How often a window that live aggregation has moved on is read up to date again.
+/// How often a row that live aggregation has moved on is compared again.
 const ROUNDS: u32 = 20;
-/// How often a damaged item's unknown generation is guessed one higher.
-const GENERATION_GUESSES: u32 = 64;
+/// The wait between two of these rounds.
+const PAUSE: Duration = Duration::from_millis(500);
+/// In how many rounds in a row a fence must be ahead of all that the log has before it counts as
+/// altered. Kinesis may show a record to one reader a little later than to another.
+const CONFIRMATIONS: u32 = 5;
 
 /// Why a reprocess could not be done.
 #[derive(Debug, thiserror::Error)]
@@ -66,19 +80,27 @@ pub struct Entry {
     pub key: PartialKey,
     /// What was there.
     pub before: Before,
-    /// Posts by the log.
-    pub after: u64,
+    /// Posts by the log; `None` when the log has no record of this window.
+    pub after: Option<u64>,
     /// What was done.
     pub change: Change,
 }
 
-/// What was done with one stored window.
+/// What was done with one stored window (or would be, in a dry run).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
     /// It was as the log says, byte for byte.
     None,
-    /// It was put right (or would be, in a dry run).
+    /// It was put right.
     Changed,
+    /// Its fence was ahead of the log, or generation or fence could not be read, so that live
+    /// aggregation could not have gone on; it was put right.
+    Healed,
+    /// The log knows nothing of it; it was removed.
+    Removed,
+    /// It stays although the log has no record of it where there should be one: it may come from a record
+    /// that is unreadable, that arrived at a wrong time, or that the log no longer has.
+    Kept,
     /// Somebody was always ahead of us; live aggregation keeps this window.
     LeftToLive,
 }
@@ -86,21 +108,40 @@ pub enum Change {
 /// What a reprocess did, window by window in key order.
 #[derive(Debug, Default)]
 pub struct Receipt {
-    /// Each window found in the log's range.
+    /// Each window found in the log's range or in the store.
     pub entries: Vec<Entry>,
     /// Records that are no frames.
     pub unreadable: u64,
 }
 
 impl Receipt {
-    /// Number of windows changed.
+    /// Number of windows that are stored otherwise than before: changed, healed or removed.
     #[must_use]
     pub fn changed(&self) -> usize {
-        self.entries.iter().filter(|entry| entry.change == Change::Changed).count()
+        self.count(Change::Changed) + self.healed() + self.removed()
+    }
+
+    /// Number of windows whose fence or generation was healed.
+    #[must_use]
+    pub fn healed(&self) -> usize {
+        self.count(Change::Healed)
+    }
+
+    /// Number of windows removed because the log knows nothing of them.
+    #[must_use]
+    pub fn removed(&self) -> usize {
+        self.count(Change::Removed)
+    }
+
+    /// Number of windows of one outcome.
+    #[must_use]
+    pub fn count(&self, change: Change) -> usize {
+        self.entries.iter().filter(|entry| entry.change == change).count()
     }
 }
 
-/// Folds all windows that start in `from..to` again. With `dry_run` nothing is stored.
+/// Folds all windows that start in `from..to` again, and compares them with all that is stored there. With
+/// `dry_run` nothing is stored or removed. Must be called from a tokio runtime with timers.
 ///
 /// # Errors
 /// When log or store fail, or the log does not reach back far enough.
@@ -113,34 +154,103 @@ pub async fn reprocess<L: PostLog, S: WindowStore>(
     mut progress: impl FnMut(Progress),
 ) -> Result<Receipt, ReprocessError> {
     let start_ms = range.start.0 - FUTURE_LIMIT_MS;
-    let mut fold = LogFold { shards: vec![], folded: BTreeMap::new(), unreadable: 0, told: Progress::default() };
+    let mut fold =
+        LogFold { shards: vec![], folded: BTreeMap::new(), unreadable: 0, earlier: None, told: Progress::default() };
+    let stored = store.keys(range.start, range.end).await?;
     fold.read_on(log, rules, &range, start_ms, &mut progress).await?;
-    let mut receipt = Receipt::default();
-    let mut todo: Vec<PartialKey> = fold.folded.keys().cloned().collect();
+    let mut entries: BTreeMap<PartialKey, (Before, Option<u64>, Change)> = BTreeMap::new();
+    let mut open: BTreeMap<PartialKey, Suspicion> =
+        stored.into_iter().chain(fold.folded.keys().cloned()).map(|key| (key, Suspicion::default())).collect();
     for round in 0..ROUNDS {
-        let mut behind = Vec::new();
-        for key in todo {
-            let Some(folded) = fold.folded.get(&key) else { continue };
-            match settle(store, &key, folded, &fold.shards[folded.shard].read_to, dry_run).await? {
-                Some(entry) => receipt.entries.push(entry),
-                None => behind.push(key),
+        // The first look needs no proof where store and log agree; it decides which rows do.
+        if round > 0 {
+            if round > 1 {
+                tokio::time::sleep(PAUSE).await;
             }
-        }
-        todo = behind;
-        if todo.is_empty() {
-            break;
-        }
-        if round + 1 < ROUNDS {
+            for (key, suspicion) in &mut open {
+                suspicion.look(store.version(key).await?);
+            }
             fold.read_on(log, rules, &range, start_ms, &mut progress).await?;
         }
+        let mut left = BTreeMap::new();
+        for (key, mut suspicion) in open {
+            let mut settled = fold.settle(store, &key, &mut suspicion, dry_run).await?;
+            if matches!(settled, Settled::Unread) {
+                fold.read_earlier(log, rules, &range, &mut progress).await?;
+                settled = fold.settle(store, &key, &mut suspicion, dry_run).await?;
+            }
+            match settled {
+                Settled::As(before, change) => {
+                    let after = fold.folded.get(&key).map(|folded| folded.aggregate.posts());
+                    // While a fence was ahead, live aggregation skipped what came. So the row is compared once
+                    // more, with all that was in the log when it was put right.
+                    let is_seen_again = !dry_run && matches!(change, Change::Healed | Change::Removed);
+                    if is_seen_again {
+                        left.insert(key.clone(), Suspicion::default());
+                    }
+                    match entries.entry(key) {
+                        btree_map::Entry::Vacant(entry) => drop(entry.insert((before, after, change))),
+                        btree_map::Entry::Occupied(mut entry) => entry.get_mut().1 = after,
+                    }
+                }
+                Settled::Gone => {}
+                Settled::NotYet | Settled::Unread => drop(left.insert(key, suspicion)),
+            }
+        }
+        open = left;
+        if open.is_empty() {
+            break;
+        }
     }
-    for key in todo {
-        let after = fold.folded.get(&key).map_or(0, |folded| folded.aggregate.posts());
-        receipt.entries.push(Entry { key, before: Before::Posts(after), after, change: Change::LeftToLive });
+    for (key, suspicion) in open {
+        let after = fold.folded.get(&key).map(|folded| folded.aggregate.posts());
+        entries.entry(key).or_insert((suspicion.before, after, Change::LeftToLive));
     }
-    receipt.unreadable = fold.unreadable;
-    receipt.entries.sort_by(|a, b| a.key.cmp(&b.key));
-    Ok(receipt)
+    let entries = entries.into_iter().map(|(key, (before, after, change))| Entry { key, before, after, change });
+    Ok(Receipt { entries: entries.collect(), unreadable: fold.unreadable })
+}
+
+/// What is known of a row that contradicts the log.
+struct Suspicion {
+    /// Its version before the log was last read to its end.
+    version: Option<RowVersion>,
+    /// In how many rounds in a row it had this version.
+    rounds: u32,
+    /// What was last found there.
+    before: Before,
+}
+
+impl Default for Suspicion {
+    fn default() -> Self {
+        Self { version: None, rounds: 0, before: Before::Missing }
+    }
+}
+
+impl Suspicion {
+    fn look(&mut self, version: Option<RowVersion>) {
+        self.rounds = if self.version == version { self.rounds + 1 } else { 1 };
+        self.version = version;
+    }
+}
+
+/// How far the comparison of one row has come.
+enum Settled {
+    /// To its end.
+    As(Before, Change),
+    /// There is no row any more, and the log knows of none.
+    Gone,
+    /// Live aggregation may own it, or wrote meanwhile.
+    NotYet,
+    /// Only [`LogFold::read_earlier`] can tell.
+    Unread,
+}
+
+/// What the part of the log says that is older than what was folded.
+struct Earlier {
+    /// Keys of the range that have a record there.
+    keys: BTreeSet<PartialKey>,
+    /// First record of the log, of all shards the lowest; `None` when the log is empty.
+    oldest: Option<SequenceNumber>,
 }
 
 /// All shards, folded from the log alone. A lane moves from a shard to its children when that is
@@ -150,11 +260,14 @@ struct LogFold {
     shards: Vec<ShardPosition>,
     folded: BTreeMap<PartialKey, Folded>,
     unreadable: u64,
+    earlier: Option<Earlier>,
     told: Progress,
 }
 
 struct ShardPosition {
     name: String,
+    /// First record read.
+    first: Option<SequenceNumber>,
     next: ReadFrom,
     /// Last record read.
     read_to: SequenceNumber,
@@ -163,8 +276,6 @@ struct ShardPosition {
 struct Folded {
     fence: SequenceNumber,
     aggregate: Aggregate,
-    /// Index of the shard that its last record came from.
-    shard: usize,
 }
 
 impl LogFold {
@@ -186,7 +297,7 @@ impl LogFold {
                 let first = rules.size.start_of(since + FUTURE_LIMIT_MS + rules.size.ms() - 1);
                 return Err(ReprocessError::Gone { since: rfc3339(first.0) });
             }
-            self.shards.push(ShardPosition { name, next: ReadFrom::Time(start_ms), read_to: 0u64.into() });
+            self.shards.push(ShardPosition { name, first: None, next: ReadFrom::Time(start_ms), read_to: 0u64.into() });
         }
         for shard in 0..self.shards.len() {
             self.read_shard(log, rules, range, shard, progress).await?;
@@ -205,7 +316,8 @@ impl LogFold {
         loop {
             let shard = &mut self.shards[number];
             let records = log.read(&shard.name, &shard.next, PAGE).await?;
-            let Some(last) = records.last() else { return Ok(()) };
+            let (Some(first), Some(last)) = (records.first(), records.last()) else { return Ok(()) };
+            shard.first.get_or_insert_with(|| first.sequence.clone());
             shard.next = ReadFrom::After(last.sequence.clone());
             shard.read_to = last.sequence.clone();
             self.told = Progress { records: self.told.records + records.len() as u64, arrived_ms: last.arrived_ms };
@@ -216,64 +328,142 @@ impl LogFold {
                 };
                 for window in touched(rules, &frame).into_iter().filter(|window| range.contains(window)) {
                     let key = PartialKey { lane: frame.header.lane.clone(), window };
-                    let folded = self.folded.entry(key).or_insert_with(|| Folded {
-                        fence: record.sequence.clone(),
-                        aggregate: Aggregate::default(),
-                        shard: number,
-                    });
+                    let folded = self
+                        .folded
+                        .entry(key)
+                        .or_insert_with(|| Folded { fence: record.sequence.clone(), aggregate: Aggregate::default() });
                     folded.aggregate.fold(rules, window, &frame);
                     folded.fence = record.sequence.clone();
-                    folded.shard = number;
                 }
             }
             progress(self.told);
         }
     }
+
+    /// Reads what lies before the part that was folded, as far as removing rows depends on it. That part does
+    /// not change, so once is enough.
+    async fn read_earlier<L: PostLog>(
+        &mut self,
+        log: &L,
+        rules: FoldRules,
+        range: &std::ops::Range<WindowStart>,
+        progress: &mut impl FnMut(Progress),
+    ) -> Result<(), PortError> {
+        let mut earlier = Earlier { keys: BTreeSet::new(), oldest: None };
+        for shard in &self.shards {
+            let mut next = ReadFrom::Oldest;
+            'shard: loop {
+                let records = log.read(&shard.name, &next, PAGE).await?;
+                let (Some(first), Some(last)) = (records.first(), records.last()) else { break };
+                if next == ReadFrom::Oldest && earlier.oldest.as_ref().is_none_or(|oldest| first.sequence < *oldest) {
+                    earlier.oldest = Some(first.sequence.clone());
+                }
+                next = ReadFrom::After(last.sequence.clone());
+                for record in &records {
+                    if shard.first.as_ref().is_some_and(|first| record.sequence >= *first) {
+                        break 'shard;
+                    }
+                    self.told.records += 1;
+                    match frame::decode(&record.bytes) {
+                        Ok(frame) => {
+                            for window in touched(rules, &frame).into_iter().filter(|window| range.contains(window)) {
+                                earlier.keys.insert(PartialKey { lane: frame.header.lane.clone(), window });
+                            }
+                        }
+                        Err(_) => self.unreadable += 1,
+                    }
+                }
+                progress(self.told);
+            }
+        }
+        self.earlier = Some(earlier);
+        Ok(())
+    }
+
+    /// Whether all shards were read up to this record, whichever of them it is in.
+    fn has_passed(&self, fence: &SequenceNumber) -> bool {
+        !self.shards.is_empty() && self.shards.iter().all(|shard| *fence <= shard.read_to)
+    }
+
+    /// Compares one row with the log and puts it right.
+    async fn settle<S: WindowStore>(
+        &self,
+        store: &S,
+        key: &PartialKey,
+        suspicion: &mut Suspicion,
+        dry_run: bool,
+    ) -> Result<Settled, PortError> {
+        let folded = self.folded.get(key);
+        let ours = |generation| {
+            folded.map(|folded| Partial {
+                generation,
+                fence: folded.fence.clone(),
+                aggregate: folded.aggregate.clone(),
+            })
+        };
+        let put = async |partial: &Partial, expected: &Expected, before, change| {
+            let is_put = dry_run || store.put(key, partial, expected).await? == PutOutcome::Stored;
+            Ok(if is_put { Settled::As(before, change) } else { Settled::NotYet })
+        };
+        let stored = match store.load(key).await {
+            Ok(None) => {
+                suspicion.before = Before::Missing;
+                return match ours(LIVE_GENERATION + 1) {
+                    Some(ours) => put(&ours, &Expected::Absent, Before::Missing, Change::Changed).await,
+                    None => Ok(Settled::Gone),
+                };
+            }
+            Ok(Some(stored)) => Some(stored),
+            Err(PortError::Corrupt { .. }) => None,
+            Err(error) => return Err(error),
+        };
+        let before = stored.as_ref().map_or(Before::Damaged, |stored| Before::Posts(stored.aggregate.posts()));
+        suspicion.before = before;
+        if let (Some(stored), Some(ours)) = (&stored, stored.as_ref().and_then(|stored| ours(next(stored.generation))))
+        {
+            if stored.fence == ours.fence && encode(stored)? == encode(&ours)? {
+                return Ok(Settled::As(before, Change::None));
+            }
+            if stored.fence <= ours.fence {
+                let expected = Expected::At { generation: stored.generation, fence: stored.fence.clone() };
+                return put(&ours, &expected, before, Change::Changed).await;
+            }
+        }
+        // Unreadable, ahead of what was read, or not in the log at all.
+        let Some(version) = suspicion.version.clone() else { return Ok(Settled::NotYet) };
+        if stored.is_some_and(|stored| {
+            (version.generation, version.fence.as_ref()) != (Some(stored.generation), Some(&stored.fence))
+        }) {
+            return Ok(Settled::NotYet);
+        }
+        let last = folded.map(|folded| &folded.fence);
+        let is_proven = version.fence.as_ref().is_some_and(|fence| last >= Some(fence) || self.has_passed(fence));
+        if !is_proven && suspicion.rounds < CONFIRMATIONS {
+            return Ok(Settled::NotYet);
+        }
+        let Some(ours) = ours(version.generation.map_or(LIVE_GENERATION + 1, next)) else {
+            let Some(earlier) = &self.earlier else { return Ok(Settled::Unread) };
+            // No record has the number 0.
+            let is_of_older_log = version.fence.as_ref().is_some_and(|fence| {
+                *fence > 0u64.into() && earlier.oldest.as_ref().is_none_or(|oldest| fence < oldest)
+            });
+            if self.unreadable > 0 || is_of_older_log || earlier.oldest.is_none() || earlier.keys.contains(key) {
+                return Ok(Settled::As(before, Change::Kept));
+            }
+            let is_gone = dry_run || store.remove(key, &version).await?;
+            return Ok(if is_gone { Settled::As(before, Change::Removed) } else { Settled::NotYet });
+        };
+        let is_healed = version.generation.is_none() || version.fence.as_ref().is_none_or(|fence| *fence > ours.fence);
+        let change = if is_healed { Change::Healed } else { Change::Changed };
+        put(&ours, &Expected::Row(version), before, change).await
+    }
 }
 
-/// Compares one window with the store and puts it right; `None` when the store is ahead.
-async fn settle<S: WindowStore>(
-    store: &S,
-    key: &PartialKey,
-    Folded { fence, aggregate, .. }: &Folded,
-    read_to: &SequenceNumber,
-    dry_run: bool,
-) -> Result<Option<Entry>, PortError> {
-    let encode =
-        |partial: &Partial| partial.encode().map_err(|e| PortError::Refused { what: "zstd", reason: e.to_string() });
-    let mut ours = Partial { generation: LIVE_GENERATION + 1, fence: fence.clone(), aggregate: aggregate.clone() };
-    let after = aggregate.posts();
-    let entry = |before, change| Some(Entry { key: key.clone(), before, after, change });
-    let mut expected = Expected::Behind;
-    let before = match store.load(key).await {
-        Ok(None) => Before::Missing,
-        Ok(Some(stored)) => {
-            if encode(&stored)? == encode(&ours)? {
-                return Ok(entry(Before::Posts(after), Change::None));
-            }
-            if stored.fence > *read_to {
-                return Ok(None);
-            }
-            ours.generation = stored.generation + 1;
-            if stored.fence > *fence {
-                // Everything up to there has been read, so no record can have moved this fence: it was
-                // altered. It is replaced on condition that it is still the very same.
-                expected = Expected::At { generation: stored.generation, fence: stored.fence.clone() };
-            }
-            Before::Posts(stored.aggregate.posts())
-        }
-        Err(PortError::Corrupt { .. }) => Before::Damaged,
-        Err(error) => return Err(error),
-    };
-    if dry_run {
-        return Ok(entry(before, Change::Changed));
-    }
-    let guesses = if before == Before::Damaged { GENERATION_GUESSES } else { 1 };
-    for _ in 0..guesses {
-        if store.put(key, &ours, &expected).await? == PutOutcome::Stored {
-            return Ok(entry(before, Change::Changed));
-        }
-        ours.generation += 1;
-    }
-    Ok(None)
+/// The generation after this one. The last one can only have been written by damage.
+fn next(generation: u32) -> u32 {
+    generation.checked_add(1).unwrap_or(LIVE_GENERATION + 1)
+}
+
+fn encode(partial: &Partial) -> Result<Vec<u8>, PortError> {
+    partial.encode().map_err(|e| PortError::Refused { what: "zstd", reason: e.to_string() })
 }

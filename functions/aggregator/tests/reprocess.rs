@@ -4,18 +4,23 @@
 use std::sync::{Arc, Mutex};
 
 use birdsong_aggregator::Aggregator;
-use birdsong_aggregator::reprocess::{Before, Change, ReprocessError, reprocess};
+use birdsong_aggregator::reprocess::{Before, Change, Receipt, ReprocessError, reprocess};
 use birdsong_domain::frame::{self, FrameHeader, Lane, Ledger, SlimPost};
-use birdsong_domain::ports::{FrameRecord, LogRecord, PortError, PostLog, ReadFrom, SequenceNumber};
+use birdsong_domain::ports::{
+    Expected, FrameRecord, LogRecord, PartialKey, PortError, PostLog, PutOutcome, ReadFrom, RowVersion, SequenceNumber,
+    WindowStore,
+};
 use birdsong_domain::post::{Kind, Located};
 use birdsong_domain::time::WindowStart;
-use birdsong_domain::window::FoldRules;
+use birdsong_domain::window::{FoldRules, Partial};
 use birdsong_testkit::MemoryStore;
 
-/// A log that is a list, with a part that readers see only from the second reading on.
+/// A log that is a list, with a part at its end that readers see only after some readings to the end.
 struct ListLog {
     records: Vec<LogRecord>,
     hidden: Mutex<usize>,
+    /// Readings to the end before that part is seen.
+    hidden_for: Mutex<u32>,
     since: i64,
 }
 
@@ -46,51 +51,59 @@ impl PostLog for ListLog {
             .cloned()
             .collect();
         if found.is_empty() {
-            *hidden = 0;
+            let mut hidden_for = self.hidden_for.lock().unwrap();
+            *hidden_for = hidden_for.saturating_sub(1);
+            if *hidden_for == 0 {
+                *hidden = 0;
+            }
         }
         Ok(found)
     }
 }
 
+fn record(n: u64, lane: Lane, t: i64) -> LogRecord {
+    let header = FrameHeader {
+        lane,
+        source: "test".into(),
+        run: "run".into(),
+        counter: n,
+        cut_ms: t,
+        connected_ms: 0,
+        cut: 1,
+        frames: 0,
+        live: true,
+        ledger: Ledger::default(),
+        ledgers: vec![],
+    };
+    let post = SlimPost {
+        i: u128::from(n),
+        t,
+        a: Some(n % 9),
+        k: Kind::Original,
+        l: Located::Text,
+        c: false,
+        g: "en".into(),
+        h: vec![format!("t{}", n % 200)],
+        x: 0,
+        m: 0,
+        u: vec![],
+    };
+    let line = serde_json::to_vec(&post).unwrap();
+    LogRecord { sequence: n.into(), arrived_ms: t, bytes: frame::encode(&header, &line).unwrap() }
+}
+
+fn list(records: Vec<LogRecord>) -> ListLog {
+    ListLog { records, hidden: Mutex::new(0), hidden_for: Mutex::new(1), since: i64::MIN }
+}
+
 fn log(hidden: usize) -> ListLog {
-    let records = (1..=600u64)
-        .map(|n| {
-            let t = n as i64 * 2000;
-            let header = FrameHeader {
-                lane: Lane::new(["a", "b"][n as usize % 2], 0),
-                source: "test".into(),
-                run: "run".into(),
-                counter: n,
-                cut_ms: t,
-                connected_ms: 0,
-                cut: 1,
-                frames: 0,
-                live: true,
-                ledger: Ledger::default(),
-                ledgers: vec![],
-            };
-            let post = SlimPost {
-                i: u128::from(n),
-                t,
-                a: Some(n % 9),
-                k: Kind::Original,
-                l: Located::Text,
-                c: false,
-                g: "en".into(),
-                h: vec![format!("t{}", n % 200)],
-                m: 0,
-                u: vec![],
-                x: 0,
-            };
-            let line = serde_json::to_vec(&post).unwrap();
-            LogRecord { sequence: n.into(), arrived_ms: t, bytes: frame::encode(&header, &line).unwrap() }
-        })
-        .collect();
-    ListLog { records, hidden: Mutex::new(hidden), since: i64::MIN }
+    let lane = |n: u64| Lane::new(["a", "b"][n as usize % 2], 0);
+    let records = (1..=600u64).map(|n| record(n, lane(n), n as i64 * 2000)).collect();
+    ListLog { hidden: Mutex::new(hidden), ..list(records) }
 }
 
 fn run<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+    tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(future)
 }
 
 const ALL: std::ops::Range<WindowStart> = WindowStart(i64::MIN / 2)..WindowStart(i64::MAX / 2);
@@ -116,7 +129,7 @@ fn what_is_right_stays_and_what_is_wrong_comes_back_byte_for_byte() {
 
     let keys: Vec<_> = store.dump().into_keys().collect();
     let other = store.dump()[&keys[3]].clone();
-    store.remove(&keys[0]);
+    store.lose(&keys[0]);
     store.overwrite(keys[1].clone(), 1, b"damaged".to_vec());
     store.overwrite(keys[2].clone(), 5, other.1);
     let receipt = again(true);
@@ -136,7 +149,7 @@ fn only_windows_of_the_range_are_touched() {
     let log = log(0);
     let store = folded(&log);
     for key in store.dump().into_keys() {
-        store.remove(&key);
+        store.lose(&key);
     }
     let range = WindowStart(300_000)..WindowStart(600_000);
     let receipt = run(reprocess(&log, &*store, FoldRules::default(), range, false, |_| ())).unwrap();
@@ -165,7 +178,7 @@ fn live_aggregation_goes_on_behind_a_reprocess() {
     for key in store.dump().into_keys() {
         store.overwrite(key, 1, b"damaged".to_vec());
     }
-    let early = ListLog { records: log.records[..400].to_vec(), hidden: Mutex::new(0), since: i64::MIN };
+    let early = list(log.records[..400].to_vec());
     run(reprocess(&early, &*store, FoldRules::default(), ALL, false, |_| ())).unwrap();
     run(live.fold_batch(&log.records[300..])).unwrap();
     assert_eq!(states(&store), expected);
@@ -217,9 +230,361 @@ fn a_window_that_spans_a_split_shard_is_whole() {
     let again = || run(reprocess(&log, &*store, FoldRules::default(), ALL, false, |_| ())).unwrap();
     assert_eq!(again().changed(), 0);
     for key in store.dump().into_keys() {
-        store.remove(&key);
+        store.lose(&key);
     }
     assert_eq!(again().changed(), expected.len());
     assert_eq!(states(&store), expected);
     assert_eq!(again().changed(), 0);
+}
+
+fn again(log: &impl PostLog, store: &impl WindowStore, dry_run: bool) -> Receipt {
+    run(reprocess(log, store, FoldRules::default(), ALL, dry_run, |_| ())).unwrap()
+}
+
+fn counts(receipt: &Receipt) -> (usize, usize, usize) {
+    (receipt.changed(), receipt.removed(), receipt.healed())
+}
+
+#[test]
+fn rows_that_the_log_knows_nothing_of_are_removed() {
+    let log = log(0);
+    let store = folded(&log);
+    let expected = states(&store);
+    let model = store.dump().into_values().next().unwrap();
+    let strangers =
+        [("a", 7, 0), ("nobody", 0, 300_000), ("a", 0, 9_000_000), ("b", 0, 300_001), ("_stream", 0, -300_000)].map(
+            |(region, bucket, window)| PartialKey { lane: Lane::new(region, bucket), window: WindowStart(window) },
+        );
+    for key in &strangers {
+        store.overwrite(key.clone(), model.0, model.1.clone());
+    }
+    // One that nobody can read, and one whose fence was never given out.
+    store.overwrite(strangers[1].clone(), 1, b"damaged".to_vec());
+    store.alter_fence(&strangers[2], Some(1_000_000u64.into()));
+
+    let would = again(&log, &*store, true);
+    assert_eq!(counts(&would), (5, 5, 0));
+    assert_eq!(store.dump().len(), expected.len() + 5, "a dry run removes nothing");
+    let receipt = again(&log, &*store, false);
+    assert_eq!(receipt.entries, would.entries);
+    for key in &strangers {
+        let entry = receipt.entries.iter().find(|entry| entry.key == *key).unwrap();
+        assert_eq!((entry.after, entry.change), (None, Change::Removed));
+        assert_eq!(entry.before == Before::Damaged, [&strangers[1], &strangers[2]].contains(&key), "{entry:?}");
+    }
+    assert_eq!(states(&store), expected);
+    assert_eq!(counts(&again(&log, &*store, false)), (0, 0, 0));
+}
+
+#[test]
+fn rows_outside_the_range_stay() {
+    let log = log(0);
+    let store = folded(&log);
+    let model = store.dump().into_values().next().unwrap();
+    let stranger = |window| PartialKey { lane: Lane::new("x", 0), window: WindowStart(window) };
+    for window in [0, 300_000, 600_000] {
+        store.overwrite(stranger(window), model.0, model.1.clone());
+    }
+    let range = WindowStart(300_000)..WindowStart(600_000);
+    let receipt = run(reprocess(&log, &*store, FoldRules::default(), range, false, |_| ())).unwrap();
+    assert_eq!(counts(&receipt), (1, 1, 0));
+    assert!(store.dump().contains_key(&stranger(0)) && store.dump().contains_key(&stranger(600_000)));
+}
+
+#[test]
+fn a_fence_ahead_of_the_log_and_what_cannot_be_read_beside_a_state_are_healed() {
+    let log = log(0);
+    let store = folded(&log);
+    let expected = states(&store);
+    let keys: Vec<_> = store.dump().into_keys().collect();
+    store.alter_fence(&keys[0], Some(601u64.into()));
+    store.alter_fence(&keys[1], None);
+    // Ahead of its state, yet not of the log.
+    store.alter_fence(&keys[2], Some(599u64.into()));
+    // State and fence agree: the bytes of a later log.
+    let mut later = run(store.load(&keys[3])).unwrap().unwrap();
+    later.fence = 12_345u64.into();
+    store.overwrite(keys[3].clone(), u32::MAX, later.encode().unwrap());
+    // Behind: an ordinary change.
+    store.alter_fence(&keys[4], Some(1u64.into()));
+    let receipt = again(&log, &*store, false);
+    assert_eq!(counts(&receipt), (5, 0, 4));
+    assert_eq!(receipt.entries[3].before, Before::Posts(later.aggregate.posts()));
+    assert_eq!(receipt.entries[4].change, Change::Changed);
+    assert_eq!(states(&store), expected);
+    assert_eq!(counts(&again(&log, &*store, false)), (0, 0, 0));
+
+    // And live aggregation goes on.
+    let mut longer = log.records;
+    longer.extend((601..=640u64).map(|n| record(n, Lane::new(["a", "b"][n as usize % 2], 0), n as i64 * 2000)));
+    let mut live = Aggregator::new(store.clone(), FoldRules::default(), 64);
+    run(live.fold_batch(&longer[600..])).unwrap();
+    assert_eq!(states(&store), states(&folded(&list(longer))));
+}
+
+/// Kinesis may show a record to live aggregation a little earlier than to a reprocess.
+#[test]
+fn a_row_whose_record_is_seen_late_is_neither_removed_nor_healed() {
+    let mut records = log(0).records;
+    records.extend((601..=610u64).map(|n| record(n, Lane::new(["a", "c"][n as usize % 2], 0), n as i64 * 2000)));
+    let late = ListLog { hidden: Mutex::new(10), hidden_for: Mutex::new(4), ..list(records) };
+    let store = folded(&late);
+    let expected = states(&store);
+    let receipt = again(&late, &*store, false);
+    assert_eq!(counts(&receipt), (0, 0, 0), "{receipt:?}");
+    assert_eq!(states(&store), expected);
+}
+
+#[test]
+fn what_the_log_cannot_vouch_for_stays() {
+    let stranger = PartialKey { lane: Lane::new("x", 0), window: WindowStart(300_000) };
+    let range = || WindowStart(300_000)..WindowStart(600_000);
+    let kept = |log: &ListLog, fence: u64, why: &str| {
+        let store = folded(log);
+        let mut row = run(store.load(store.dump().keys().next().unwrap())).unwrap().unwrap();
+        row.fence = fence.into();
+        store.overwrite(stranger.clone(), 1, row.encode().unwrap());
+        let receipt = run(reprocess(log, &*store, FoldRules::default(), range(), false, |_| ())).unwrap();
+        let entry = receipt.entries.iter().find(|entry| entry.key == stranger).unwrap();
+        let is_there = store.dump().contains_key(&stranger);
+        assert_eq!(entry.change == Change::Kept, is_there, "{why}");
+        is_there
+    };
+    assert!(!kept(&log(0), 7, "a row of nobody"));
+    let mut unreadable = log(0);
+    unreadable.records[300].bytes.truncate(20);
+    assert!(kept(&unreadable, 7, "the record of the row may be the unreadable one"));
+    let mut pruned = log(0);
+    pruned.records.drain(..100);
+    assert!(kept(&pruned, 7, "of a log that was here before"));
+    assert!(!kept(&pruned, 0, "no record has this number"));
+    // Cut by a clock that ran two hours fast: its window lies behind its arrival.
+    let fast = PartialKey { window: WindowStart(7_200_000), ..stranger.clone() };
+    let mut early = log(0);
+    early.records.push(LogRecord { arrived_ms: 1_201_000, ..record(601, fast.lane.clone(), 7_200_001) });
+    let store = folded(&early);
+    let range = fast.window..WindowStart(7_500_000);
+    let receipt = run(reprocess(&early, &*store, FoldRules::default(), range, false, |_| ())).unwrap();
+    assert_eq!((receipt.changed(), receipt.count(Change::Kept)), (0, 1));
+    assert!(store.dump().contains_key(&fast));
+
+    let store = folded(&log(0));
+    let before = states(&store);
+    let receipt = again(&list(vec![]), &*store, false);
+    assert_eq!((receipt.changed(), receipt.count(Change::Kept)), (0, before.len()), "an empty log proves nothing");
+    assert_eq!(states(&store), before);
+}
+
+/// A store in which live aggregation has its turn just before a row is replaced or removed.
+struct LastMoment<'a> {
+    store: Arc<MemoryStore>,
+    log: &'a ListLog,
+    live: tokio::sync::Mutex<Option<Aggregator<MemoryStore>>>,
+}
+
+impl LastMoment<'_> {
+    async fn live_folds_the_rest(&self) {
+        if let Some(mut live) = self.live.lock().await.take() {
+            let hidden = std::mem::take(&mut *self.log.hidden.lock().unwrap());
+            live.fold_batch(&self.log.records[self.log.records.len() - hidden..]).await.unwrap();
+        }
+    }
+}
+
+impl WindowStore for LastMoment<'_> {
+    async fn load(&self, key: &PartialKey) -> Result<Option<Partial>, PortError> {
+        self.store.load(key).await
+    }
+
+    async fn put(&self, key: &PartialKey, partial: &Partial, expected: &Expected) -> Result<PutOutcome, PortError> {
+        self.live_folds_the_rest().await;
+        self.store.put(key, partial, expected).await
+    }
+
+    async fn keys(&self, from: WindowStart, to: WindowStart) -> Result<Vec<PartialKey>, PortError> {
+        self.store.keys(from, to).await
+    }
+
+    async fn version(&self, key: &PartialKey) -> Result<Option<RowVersion>, PortError> {
+        self.store.version(key).await
+    }
+
+    async fn remove(&self, key: &PartialKey, version: &RowVersion) -> Result<bool, PortError> {
+        self.live_folds_the_rest().await;
+        self.store.remove(key, version).await
+    }
+
+    async fn query(
+        &self,
+        region: &str,
+        from: WindowStart,
+        to: WindowStart,
+    ) -> Result<Vec<(PartialKey, Partial)>, PortError> {
+        self.store.query(region, from, to).await
+    }
+
+    async fn newest(&self, region: &str) -> Result<Option<WindowStart>, PortError> {
+        self.store.newest(region).await
+    }
+}
+
+/// Until a fence that is ahead is put right, live aggregation takes new records for old ones and skips them.
+#[test]
+fn what_live_aggregation_skipped_up_to_the_last_moment_is_counted() {
+    for (lane, change) in [("a", Change::Healed), ("c", Change::Removed)] {
+        for fence in [5_000u64, 3] {
+            let mut records = log(0).records;
+            records.extend((601..=604u64).map(|n| record(n, Lane::new(lane, 0), 1_201_000)));
+            let expected = states(&folded(&list(records.clone())));
+            // Hidden until live aggregation has its turn.
+            let log = ListLog { hidden: Mutex::new(4), hidden_for: Mutex::new(u32::MAX), ..list(records) };
+            let store = folded(&list(log.records[..600].to_vec()));
+            let mut row = run(store.load(store.dump().keys().next().unwrap())).unwrap().unwrap();
+            row.fence = fence.into();
+            let key = PartialKey { lane: Lane::new(lane, 0), window: WindowStart(1_200_000) };
+            store.overwrite(key.clone(), 1, row.encode().unwrap());
+            let live = Aggregator::new(store.clone(), FoldRules::default(), 64);
+            let store = LastMoment { store, log: &log, live: tokio::sync::Mutex::new(Some(live)) };
+            let receipt = again(&log, &store, false);
+            assert!(states(&store.store) == expected, "{lane} {fence}");
+            let entry = receipt.entries.iter().find(|entry| entry.key == key).unwrap();
+            if fence == 5_000 {
+                assert_eq!((entry.change, entry.after), (change, Some(if lane == "a" { 5 } else { 4 })), "{receipt:?}");
+            }
+        }
+    }
+}
+
+/// A store that gives way to others before each call.
+struct Yielding(Arc<MemoryStore>, Mutex<u64>);
+
+impl Yielding {
+    async fn wait(&self) {
+        let turns = {
+            let mut seed = self.1.lock().unwrap();
+            *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            *seed >> 61
+        };
+        for _ in 0..turns {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+impl WindowStore for Yielding {
+    async fn load(&self, key: &PartialKey) -> Result<Option<Partial>, PortError> {
+        self.wait().await;
+        self.0.load(key).await
+    }
+
+    async fn put(&self, key: &PartialKey, partial: &Partial, expected: &Expected) -> Result<PutOutcome, PortError> {
+        self.wait().await;
+        self.0.put(key, partial, expected).await
+    }
+
+    async fn keys(&self, from: WindowStart, to: WindowStart) -> Result<Vec<PartialKey>, PortError> {
+        self.wait().await;
+        self.0.keys(from, to).await
+    }
+
+    async fn version(&self, key: &PartialKey) -> Result<Option<RowVersion>, PortError> {
+        self.wait().await;
+        self.0.version(key).await
+    }
+
+    async fn remove(&self, key: &PartialKey, version: &RowVersion) -> Result<bool, PortError> {
+        self.wait().await;
+        self.0.remove(key, version).await
+    }
+
+    async fn query(
+        &self,
+        region: &str,
+        from: WindowStart,
+        to: WindowStart,
+    ) -> Result<Vec<(PartialKey, Partial)>, PortError> {
+        self.0.query(region, from, to).await
+    }
+
+    async fn newest(&self, region: &str) -> Result<Option<WindowStart>, PortError> {
+        self.0.newest(region).await
+    }
+}
+
+/// A log to which records are appended while it is read.
+struct GrowingLog {
+    log: ListLog,
+    store: Yielding,
+}
+
+impl PostLog for GrowingLog {
+    async fn append(&self, _: &[FrameRecord]) -> Vec<Result<SequenceNumber, PortError>> {
+        vec![]
+    }
+
+    async fn shards(&self) -> Result<Vec<String>, PortError> {
+        self.log.shards().await
+    }
+
+    async fn complete_since(&self, shard: &str) -> Result<i64, PortError> {
+        self.log.complete_since(shard).await
+    }
+
+    async fn read(&self, shard: &str, from: &ReadFrom, limit: usize) -> Result<Vec<LogRecord>, PortError> {
+        self.store.wait().await;
+        self.log.read(shard, from, limit).await
+    }
+}
+
+/// Rows are altered, made up and lost, and live aggregation writes the same rows while they are put right.
+#[test]
+fn beside_live_aggregation_no_post_is_lost_and_no_stranger_stays() {
+    const STEP: usize = 25;
+    for seed in 0..60u64 {
+        let records: Vec<_> = log(0).records[300..].to_vec();
+        let expected = states(&folded(&list(records.clone())));
+        let store = Arc::new(MemoryStore::default());
+        let of_seed = |salt: u64| Yielding(store.clone(), Mutex::new(seed * 977 + salt));
+        let growing = GrowingLog {
+            log: ListLog { hidden: Mutex::new(200), hidden_for: Mutex::new(u32::MAX), ..list(records.clone()) },
+            store: of_seed(1),
+        };
+        run(async {
+            let mut live =
+                Aggregator::new(Arc::new(of_seed(2)), FoldRules::default(), if seed % 2 == 0 { 64 } else { 0 });
+            live.fold_batch(&records[..100]).await.unwrap();
+            let keys: Vec<_> = store.dump().into_keys().collect();
+            // Rows of windows that live aggregation is about to write, made up from another one.
+            let mut stranger = store.load(&keys[0]).await.unwrap().unwrap();
+            stranger.fence = [301u64, 350, 5_000][seed as usize % 3].into();
+            for key in [(0, 900_000), (0, 1_200_000), (3, 900_000)]
+                .map(|(bucket, window)| PartialKey { lane: Lane::new("a", bucket), window: WindowStart(window) })
+            {
+                if !store.dump().contains_key(&key) {
+                    store.overwrite(key, 1, stranger.encode().unwrap());
+                }
+            }
+            store.alter_fence(keys.last().unwrap(), Some([2u64, 9_999][seed as usize % 2].into()));
+            let write = async {
+                for step in (100..300).step_by(STEP) {
+                    *growing.log.hidden.lock().unwrap() = 300 - step - STEP;
+                    // What it cannot read it tries again, as it does in real life.
+                    while let Err(error) = live.fold_batch(&records[step..step + STEP]).await {
+                        assert!(error.to_string().contains("damaged"), "{error}");
+                        tokio::time::sleep(std::time::Duration::from_millis(100 + seed)).await;
+                    }
+                    tokio::time::sleep(std::time::Duration::from_millis(seed * 7)).await;
+                }
+            };
+            let rules = FoldRules::default();
+            let repair = async {
+                let to_repair = of_seed(3);
+                reprocess(&growing, &to_repair, rules, ALL, false, |_| ()).await.unwrap()
+            };
+            let ((), receipt) = tokio::join!(write, repair);
+            assert_eq!(receipt.count(Change::LeftToLive), 0, "seed {seed}: {receipt:?}");
+        });
+        assert!(states(&store) == expected, "seed {seed}");
+        assert_eq!(run(reprocess(&growing, &*store, FoldRules::default(), ALL, false, |_| ())).unwrap().changed(), 0);
+    }
 }

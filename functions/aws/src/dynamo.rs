@@ -26,20 +26,23 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
-use birdsong_domain::ports::{Expected, PartialKey, PortError, PutOutcome, Settings, WindowStore};
+use birdsong_domain::ports::{Expected, PartialKey, PortError, PutOutcome, RowVersion, Settings, WindowStore};
 use birdsong_domain::time::WindowStart;
 use birdsong_domain::window::Partial;
 use futures_util::future::try_join_all;
 
 use crate::errors::port_error;
-use item::{Attributes, Core, PutId};
+use item::{Attributes, Beside, Core, PutId};
 use keys::Day;
 
 const PUT_ITEM: &str = "DynamoDB PutItem";
 const GET_ITEM: &str = "DynamoDB GetItem";
 const QUERY: &str = "DynamoDB Query";
+const SCAN: &str = "DynamoDB Scan";
+const DELETE_ITEM: &str = "DynamoDB DeleteItem";
 
 /// Partition of settings. A region's partitions have a `#`.
 const META: &str = "_meta";
@@ -199,6 +202,25 @@ fn system_ms() -> i64 {
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
+/// The condition that an item is there and has this beside its state, and the values that it names.
+fn row_condition(version: &RowVersion) -> Result<(String, HashMap<String, AttributeValue>), PortError> {
+    let beside = Beside::from_version(version)?;
+    let mut values = HashMap::new();
+    let mut one = |name: &str, kind: &str, value: Option<AttributeValue>| match value {
+        Some(value) => {
+            values.insert(format!(":{name}"), value);
+            format!("{name} = :{name}")
+        }
+        None => {
+            values.insert(format!(":{name}"), text(kind));
+            format!("NOT attribute_type({name}, :{name})")
+        }
+    };
+    let generation = one("g", "N", beside.generation.map(AttributeValue::N));
+    let fence = one("f", "S", beside.fence.map(AttributeValue::S));
+    Ok((format!("attribute_exists(pk) AND {generation} AND {fence}"), values))
+}
+
 /// The item that a put found where its condition failed; `None` for any other error.
 fn found_instead<R>(error: &SdkError<PutItemError, R>) -> Option<Option<&Attributes>> {
     match error.as_service_error()? {
@@ -235,8 +257,6 @@ impl WindowStore for DynamoStore {
     /// The SDK repeats a put whose answer was lost, and the repeated one then fails on what the first
     /// one stored. So each put has an id of its own, and one that finds its id says that it is stored.
     async fn put(&self, key: &PartialKey, partial: &Partial, expected: &Expected) -> Result<PutOutcome, PortError> {
-        // A damaged item may lack the one or the other; a reprocess replaces it.
-        const BEHIND: &str = "attribute_not_exists(g) OR attribute_not_exists(f) OR (g < :g AND f <= :f)";
         let at = keys::item_key(key)?;
         let (core, id) = (Core::of(partial)?, PutId::random());
         let now_ms = system_ms();
@@ -244,18 +264,16 @@ impl WindowStore for DynamoStore {
         let item = item::write(&at, &core, id, partial, now_ms, self.expires_at(now_ms, 0));
         let bytes = item::size_bytes(&item) as u64;
         let call = self.client.put_item().table_name(&self.table).set_item(Some(item));
-        let with = |call: aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder,
-                    generation: &str,
-                    fence: &str| {
-            call.expression_attribute_values(":g", AttributeValue::N(generation.to_owned()))
-                .expression_attribute_values(":f", text(fence))
-        };
         let call = match expected {
             Expected::Absent => call.condition_expression("attribute_not_exists(pk)"),
-            Expected::At { generation, fence } => {
-                with(call, &generation.to_string(), &item::fence_text(fence)?).condition_expression("g = :g AND f = :f")
+            Expected::At { generation, fence } => call
+                .expression_attribute_values(":g", AttributeValue::N(generation.to_string()))
+                .expression_attribute_values(":f", text(&item::fence_text(fence)?))
+                .condition_expression("g = :g AND f = :f"),
+            Expected::Row(version) => {
+                let (condition, values) = row_condition(version)?;
+                call.set_expression_attribute_values(Some(values)).condition_expression(condition)
             }
-            Expected::Behind => with(call, &core.generation, &core.fence).condition_expression(BEHIND),
         };
         let call = call.return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         if let Err(error) = call.send().await {
@@ -266,6 +284,49 @@ impl WindowStore for DynamoStore {
         }
         self.written_bytes.fetch_add(bytes, Ordering::Relaxed);
         Ok(PutOutcome::Stored)
+    }
+
+    /// Reads the whole table: regions are part of the partition key, and a row that nobody expects may be of
+    /// any region.
+    async fn keys(&self, from: WindowStart, to: WindowStart) -> Result<Vec<PartialKey>, PortError> {
+        let Some(span) = keys::span(from, to) else { return Ok(Vec::new()) };
+        let mut found = Vec::new();
+        let mut start = None;
+        loop {
+            let call = self.client.scan().table_name(&self.table).consistent_read(true);
+            let call = call.filter_expression("sk BETWEEN :first AND :last").projection_expression("pk, sk");
+            let call = call.expression_attribute_values(":first", text(&span.first));
+            let call = call.expression_attribute_values(":last", text(&span.last));
+            let page = call.set_exclusive_start_key(start).send().await.map_err(|e| port_error(SCAN, &e))?;
+            for item in page.items.unwrap_or_default() {
+                if let (Some(AttributeValue::S(pk)), Some(AttributeValue::S(sk))) = (item.get("pk"), item.get("sk")) {
+                    found.extend(keys::parse_item(pk, sk));
+                }
+            }
+            start = page.last_evaluated_key;
+            if start.is_none() {
+                return Ok(found);
+            }
+        }
+    }
+
+    async fn version(&self, key: &PartialKey) -> Result<Option<RowVersion>, PortError> {
+        let at = keys::item_key(key)?;
+        let item = self.get(&at.pk, &at.sk, item::READ_VERSION).await?;
+        Ok(item.map(|item| Beside::of(&item).version()))
+    }
+
+    /// A deletion whose answer was lost is repeated by the SDK and finds nothing then, which is as well.
+    async fn remove(&self, key: &PartialKey, version: &RowVersion) -> Result<bool, PortError> {
+        let at = keys::item_key(key)?;
+        let (condition, values) = row_condition(version)?;
+        let call = self.client.delete_item().table_name(&self.table).key("pk", text(&at.pk)).key("sk", text(&at.sk));
+        let call = call.condition_expression(condition).set_expression_attribute_values(Some(values));
+        let Err(error) = call.send().await else { return Ok(true) };
+        match error.as_service_error() {
+            Some(DeleteItemError::ConditionalCheckFailedException(_)) => Ok(self.version(key).await?.is_none()),
+            _ => Err(port_error(DELETE_ITEM, &error)),
+        }
     }
 
     async fn query(

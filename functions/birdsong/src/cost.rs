@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Result, bail};
 use birdsong_aggregator::Aggregator;
-use birdsong_domain::ports::{Expected, LogRecord, PartialKey, PortError, PutOutcome, WindowStore};
+use birdsong_domain::ports::{Expected, LogRecord, PartialKey, PortError, PutOutcome, RowVersion, WindowStore};
 use birdsong_domain::post::AuthorKey;
 use birdsong_domain::region::Regions;
 use birdsong_domain::time::WindowStart;
@@ -186,6 +186,18 @@ impl WindowStore for Charged {
         self.item_bytes.fetch_add(item_bytes, Ordering::Relaxed);
         self.write_units.fetch_add(item_bytes.div_ceil(1024), Ordering::Relaxed);
         self.windows.put(key, partial, expected).await
+    }
+
+    async fn keys(&self, from: WindowStart, to: WindowStart) -> Result<Vec<PartialKey>, PortError> {
+        self.windows.keys(from, to).await
+    }
+
+    async fn version(&self, key: &PartialKey) -> Result<Option<RowVersion>, PortError> {
+        self.windows.version(key).await
+    }
+
+    async fn remove(&self, key: &PartialKey, version: &RowVersion) -> Result<bool, PortError> {
+        self.windows.remove(key, version).await
     }
 
     async fn query(

@@ -33,17 +33,23 @@ pub(crate) fn regions(args: RegionsArgs) -> Result<ExitCode> {
     let regions = data::load_regions(&CountArgs { regions: Some(file), everything: None, window: None })?;
     let mut table = comfy_table::Table::new();
     table.load_preset(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
-    table.set_header(["id", "name", "boxes", "keywords", "languages", "lanes"]);
+    table.set_header(["id", "name", "boxes", "keywords", "languages", "rules", "lanes"]);
     for region in regions.list() {
         table.add_row([
             region.id.clone(),
-            region.name.clone(),
+            in_one_line(&region.name),
             region.boxes.len().to_string(),
-            region.keywords.join(", "),
+            region.keywords.iter().map(|keyword| in_one_line(keyword)).collect::<Vec<_>>().join(", "),
             region.languages.join(", "),
+            region.rules.join(", "),
             region.hot_buckets.to_string(),
         ]);
     }
     print::out(format_args!("{table}\n{} regions, all well.", regions.list().len()));
     Ok(ExitCode::SUCCESS)
+}
+
+/// A keyword may have line breaks, which match like any white space.
+fn in_one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -19,7 +19,6 @@ use birdsong_api::report::{WindowReport, stored_windows};
 use birdsong_domain::frame::Ledger;
 use birdsong_domain::ports::PostLog;
 use birdsong_domain::post::AuthorKey;
-use birdsong_domain::printable::printable;
 use birdsong_domain::region::Regions;
 use birdsong_domain::time::{FUTURE_LIMIT_MS, WindowStart};
 use birdsong_domain::window::FoldRules;

@@ -100,10 +100,17 @@ fn before_text(before: Before) -> String {
     }
 }
 
+fn after_text(after: Option<u64>) -> String {
+    after.map_or_else(|| "none".into(), |posts| posts.to_string())
+}
+
 fn change_text(change: Change) -> &'static str {
     match change {
         Change::None => "same",
         Change::Changed => "changed",
+        Change::Healed => "healed",
+        Change::Removed => "removed",
+        Change::Kept => "kept",
         Change::LeftToLive => "left to live aggregation",
     }
 }
@@ -114,12 +121,20 @@ fn print_json(receipt: &Receipt) -> Result<()> {
             "lane": entry.key.lane.to_string(),
             "window_start": rfc3339(entry.key.window.0),
             "before": before_text(entry.before),
-            "after": entry.after,
+            "after": entry.after.unwrap_or(0),
             "change": change_text(entry.change),
         });
         print::out_json(&line);
     }
-    let total = serde_json::json!({"windows": receipt.entries.len(), "changed": receipt.changed(), "unreadable": receipt.unreadable});
+    let total = serde_json::json!({
+        "windows": receipt.entries.len(),
+        "changed": receipt.changed(),
+        "removed": receipt.removed(),
+        "healed": receipt.healed(),
+        "kept": receipt.count(Change::Kept),
+        "left_to_live": receipt.count(Change::LeftToLive),
+        "unreadable": receipt.unreadable,
+    });
     print::out_json(&total);
     Ok(())
 }
@@ -132,19 +147,32 @@ fn print_table(receipt: &Receipt, args: &ReprocessArgs, from: WindowStart, to: W
         table.set_header(["window", "lane", "posts before", "posts after", ""]);
         for entry in changes {
             let mut cells = vec![rfc3339(entry.key.window.0), entry.key.lane.to_string()];
-            cells.extend([before_text(entry.before), entry.after.to_string(), change_text(entry.change).to_owned()]);
+            cells.extend([before_text(entry.before), after_text(entry.after), change_text(entry.change).to_owned()]);
             table.add_row(cells);
         }
         print::out(&table);
     }
     print::out(format_args!(
-        "{} to {}: {} windows folded again, {} {}",
+        "{} to {}: {} windows compared with the log, {} {}",
         rfc3339(from.0),
         rfc3339(to.0),
         receipt.entries.len(),
         receipt.changed(),
         if args.dry_run { "would change (dry run, nothing was stored)" } else { "changed" },
     ));
+    for (count, what) in [
+        (receipt.removed(), "of them removed: the log has no record of them"),
+        (receipt.healed(), "of them healed: fence or generation could not be right, and live aggregation stood still"),
+        (
+            receipt.count(Change::Kept),
+            "without a record in the log kept: their records may be unreadable, have a wrong time, or be gone",
+        ),
+        (receipt.count(Change::LeftToLive), "left to live aggregation, which was always ahead"),
+    ] {
+        if count > 0 {
+            print::out(format_args!("{count} {what}"));
+        }
+    }
     if receipt.unreadable > 0 {
         print::out(format_args!("{} log records could not be read and were left out", receipt.unreadable));
     }

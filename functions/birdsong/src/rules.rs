@@ -4,9 +4,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
+use birdsong_domain::printable::printable;
 use birdsong_sources::live::Clock;
 use birdsong_sources::x::api::{Api, Diff, Failure};
-use birdsong_sources::x::rules::{self, MAX_RULE_CHARS, MAX_RULES, Rule};
+use birdsong_sources::x::rules::{self, MAX_RULE_CHARS, MAX_RULES, Plan};
 use clap::{Args, Subcommand};
 
 use crate::source::{XAccount, network, x_token};
@@ -25,7 +26,8 @@ enum RulesCommand {
         #[command(flatten)]
         count: CountArgs,
     },
-    /// Set these rules at X, after X has checked them: add what is missing, delete all others of the app
+    /// Set these rules at X, after X has checked them: add what is missing, delete all others of the app but
+    /// those whose tags a region lists
     Sync {
         #[command(flatten)]
         count: CountArgs,
@@ -49,48 +51,56 @@ pub(crate) fn rules(args: &RulesArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn plan(count: &CountArgs) -> Result<Vec<Rule>> {
+fn plan(count: &CountArgs) -> Result<Plan> {
     let plan = rules::plan(&data::load_regions(count)?, 100).map_err(|error| anyhow!("{error}"))?;
-    for note in plan.notes {
+    for note in &plan.notes {
         print::err(format_args!("note: {note}"));
     }
-    Ok(plan.rules)
+    Ok(plan)
 }
 
-fn show(rules: &[Rule]) {
+fn show(plan: &Plan) {
     let mut table = comfy_table::Table::new();
     table.load_preset(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
     table.set_content_arrangement(comfy_table::ContentArrangement::Dynamic).set_width(120);
     table.set_header(["tag", "characters", "rule"]);
-    for rule in rules {
+    for rule in &plan.rules {
         table.add_row([rule.tag.clone(), rule.value.chars().count().to_string(), rule.value.clone()]);
     }
-    print::out(format_args!(
-        "{table}\n{} of {MAX_RULES} rules, of at most {MAX_RULE_CHARS} characters each.",
-        rules.len()
-    ));
+    print::out(format_args!("{table}\n{} of {MAX_RULES} rules, of at most {MAX_RULE_CHARS} characters each.", plan.rules.len()));
+    if !plan.foreign_tags.is_empty() {
+        print::out(format_args!("Rules of your own with these tags are left alone: {}", plan.foreign_tags.join(", ")));
+    }
 }
 
-async fn sync(wanted: &[Rule], account: &XAccount, dry_run: bool) -> Result<()> {
+async fn sync(plan: &Plan, account: &XAccount, dry_run: bool) -> Result<()> {
     let api = Api::new(network(false)?, &account.x_url, x_token()?);
     let clock: Clock = Arc::new(now_ms);
     let failed = |failure: Failure| anyhow!("{}", failure.reason);
-    let diff = Diff::new(api.rules(&clock).await.map_err(failed)?, wanted);
+    let set = api.rules(&clock).await.map_err(failed)?;
+    let diff = Diff::new(set, &plan.rules).sparing(&plan.foreign_tags);
     for rule in &diff.delete {
-        print::out(format_args!("- {}  {}", rule.tag, rule.value));
+        print::out(format_args!("- {}  {}", printable(&rule.tag), printable(&rule.value)));
     }
     for rule in &diff.add {
         print::out(format_args!("+ {}  {}", rule.tag, rule.value));
     }
+    for rule in &diff.foreign {
+        print::out(format_args!("= {}  {}", printable(&rule.tag), printable(&rule.value)));
+    }
+    for tag in diff.missing(&plan.foreign_tags) {
+        print::err(format_args!("note: no rule at X has the tag {tag:?} that a region lists: nothing comes for it"));
+    }
     if !diff.is_empty() {
         api.check(&diff, &clock).await.map_err(failed)?;
     }
-    let (adds, deletes, same) = (diff.add.len(), diff.delete.len(), diff.same);
+    let (adds, deletes, same, foreign) = (diff.add.len(), diff.delete.len(), diff.same, diff.foreign.len());
+    let left = if foreign > 0 { format!(" {foreign} of your own are left alone.") } else { String::new() };
     if dry_run {
-        print::out(format_args!("X takes them: {adds} to add, {deletes} to delete, {same} stay. Nothing was changed."));
+        print::out(format_args!("X accepts them: {adds} to add, {deletes} to delete, {same} stay.{left} Nothing was changed."));
         return Ok(());
     }
     api.apply(&diff, &clock).await.map_err(failed)?;
-    print::out(format_args!("{adds} added, {deletes} deleted, {same} stayed."));
+    print::out(format_args!("{adds} added, {deletes} deleted, {same} stayed.{left}"));
     Ok(())
 }

@@ -6,6 +6,7 @@
 
 pub mod frame;
 pub mod hashtag;
+pub mod language;
 pub mod languages;
 pub mod ports;
 pub mod post;

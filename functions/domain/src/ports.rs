@@ -173,10 +173,21 @@ pub enum Expected {
         /// Fence that the writer started from.
         fence: SequenceNumber,
     },
-    /// Nothing, or a partial of a lower generation than the one put, whose fence is not ahead of
-    /// the one put. What a reprocess asks for. Stores decide this by the generation and fence that
-    /// they keep beside the state, so that a damaged state can be replaced.
-    Behind,
+    /// The row of this version, whether or not its state can be read. What a reprocess replaces
+    /// damaged rows on.
+    Row(RowVersion),
+}
+
+/// What a stored row says beside its state, so that it can be recognized when the state is damaged. Each
+/// put changes it. Equal versions of a key are the same row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RowVersion {
+    /// Generation; `None` when the row has none that can be read.
+    pub generation: Option<u32>,
+    /// Fence; `None` when the row has none that can be read.
+    pub fence: Option<SequenceNumber>,
+    /// What the store compares. Only the store that made it can read it.
+    pub token: Box<[u8]>,
 }
 
 /// How a conditional put ended.
@@ -200,6 +211,21 @@ pub trait WindowStore: Send + Sync {
         partial: &Partial,
         expected: &Expected,
     ) -> impl Future<Output = Result<PutOutcome, PortError>> + Send;
+
+    /// Keys of all rows, of every region, whose windows start in `from..to`, whether or not their states
+    /// can be read; in any order. It may read the whole store.
+    fn keys(
+        &self,
+        from: WindowStart,
+        to: WindowStart,
+    ) -> impl Future<Output = Result<Vec<PartialKey>, PortError>> + Send;
+
+    /// The version of the row under a key, whether or not its state can be read.
+    fn version(&self, key: &PartialKey) -> impl Future<Output = Result<Option<RowVersion>, PortError>> + Send;
+
+    /// Deletes the row under a key on condition that it has this version. `true` when there is no row
+    /// afterwards; `false` when somebody else wrote meanwhile.
+    fn remove(&self, key: &PartialKey, version: &RowVersion) -> impl Future<Output = Result<bool, PortError>> + Send;
 
     /// All partials of a region whose windows start in `from..to`, by window, then bucket.
     fn query(

@@ -128,6 +128,15 @@ impl Db {
         Ok(Self { what, reader: Arc::new(Mutex::new(reader)), writer: Arc::new(Mutex::new(writer)) })
     }
 
+    /// Writes on this thread, where there is no runtime yet.
+    pub(crate) fn write_now<T>(
+        &self,
+        work: impl FnOnce(MutexGuard<'_, Connection>) -> Result<T, Failure>,
+    ) -> Result<T, PortError> {
+        let connection = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        work(connection).map_err(|failure| failure.into_port_error(self.what))
+    }
+
     pub(crate) async fn write<T: Send + 'static>(
         &self,
         work: impl FnOnce(MutexGuard<'_, Connection>) -> Result<T, Failure> + Send + 'static,

@@ -29,6 +29,8 @@ const LAYOUT: Layout = Layout {
         CREATE INDEX record_arrived ON record (arrived_ms);
         CREATE TABLE pruned (id INTEGER PRIMARY KEY CHECK (id = 0), before_ms INTEGER NOT NULL) STRICT;",
 };
+const REMEMBER_PRUNED: &str = "INSERT INTO pruned (id, before_ms) VALUES (0, ?1)
+    ON CONFLICT (id) DO UPDATE SET before_ms = max(before_ms, excluded.before_ms)";
 /// A read ends early when its records hold this many bytes, to bound memory.
 const READ_BYTES: usize = 16 << 20;
 /// Records deleted in one transaction, so that an append does not wait long for a pruning.
@@ -60,7 +62,14 @@ impl SqliteLog {
     /// # Errors
     /// As [`SqliteLog::open`].
     pub fn open_with_clock(dir: &Path, now_ms: fn() -> i64) -> Result<Self, PortError> {
-        Ok(Self { db: Db::open(dir, &LAYOUT)?, now_ms, appended: Arc::default() })
+        let is_new = !dir.join(LAYOUT.file).exists();
+        let db = Db::open(dir, &LAYOUT)?;
+        // Windows that are here already come from a log that is gone. This one does not have their
+        // records, and must not be taken for one that does.
+        if is_new && crate::store::has_windows(dir) {
+            db.write_now(|connection| Ok(connection.execute(REMEMBER_PRUNED, [now_ms()])?))?;
+        }
+        Ok(Self { db, now_ms, appended: Arc::default() })
     }
 
     /// Wakes one waiter after each append through this handle, or keeps one wake-up for it, so that
@@ -87,8 +96,6 @@ impl SqliteLog {
     /// When the file cannot be written; some records may be gone then.
     pub async fn retain(&self, for_ms: i64) -> Result<usize, PortError> {
         const ROWS: &str = "SELECT sequence FROM record WHERE sequence <= ?1 ORDER BY sequence LIMIT ?2";
-        const REMEMBER: &str = "INSERT INTO pruned (id, before_ms) VALUES (0, ?1)
-            ON CONFLICT (id) DO UPDATE SET before_ms = max(before_ms, excluded.before_ms)";
         let now_ms = self.now_ms;
         let look = move |mut connection: std::sync::MutexGuard<'_, rusqlite::Connection>| {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
@@ -111,7 +118,7 @@ impl SqliteLog {
                 let rows = transaction
                     .execute(&format!("DELETE FROM record WHERE sequence IN ({ROWS})"), (last, PRUNE_ROWS as i64))?;
                 // Those that came in the same millisecond may be gone in part.
-                transaction.execute(REMEMBER, [arrived_ms.saturating_add(1)])?;
+                transaction.execute(REMEMBER_PRUNED, [arrived_ms.saturating_add(1)])?;
                 transaction.commit()?;
                 Ok(rows)
             };

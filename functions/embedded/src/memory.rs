@@ -5,7 +5,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use birdsong_domain::frame::Lane;
 use birdsong_domain::ports::{
-    Expected, FrameRecord, LogRecord, PartialKey, PortError, PostLog, PutOutcome, ReadFrom, SequenceNumber, WindowStore,
+    Expected, FrameRecord, LogRecord, PartialKey, PortError, PostLog, PutOutcome, ReadFrom, RowVersion, SequenceNumber,
+    WindowStore,
 };
 use birdsong_domain::time::WindowStart;
 use birdsong_domain::window::Partial;
@@ -200,12 +201,17 @@ fn key(region: &str, (window, bucket): (WindowStart, u16)) -> PartialKey {
     PartialKey { lane: Lane::new(region, bucket), window }
 }
 
-fn holds(expected: &Expected, stored: &Partial, partial: &Partial) -> bool {
+fn holds(expected: &Expected, stored: &Partial) -> bool {
     match expected {
         Expected::Absent => false,
         Expected::At { generation, fence } => stored.generation == *generation && stored.fence == *fence,
-        Expected::Behind => stored.generation < partial.generation && stored.fence <= partial.fence,
+        Expected::Row(version) => version_of(stored) == *version,
     }
+}
+
+/// Nothing here can be damaged, so generation and fence are the whole version.
+fn version_of(stored: &Partial) -> RowVersion {
+    RowVersion { generation: Some(stored.generation), fence: Some(stored.fence.clone()), token: Box::default() }
 }
 
 impl WindowStore for MemoryWindows {
@@ -220,16 +226,38 @@ impl WindowStore for MemoryWindows {
         let mut regions = lock(&self.regions);
         let stored = regions.get_mut(&key.lane.region).and_then(|windows| windows.get_mut(&at));
         match (stored, expected) {
-            (None, Expected::Absent | Expected::Behind) => {
+            (None, Expected::Absent) => {
                 regions.entry(key.lane.region.clone()).or_default().insert(at, partial.clone());
                 Ok(PutOutcome::Stored)
             }
-            (Some(stored), expected) if holds(expected, stored, partial) => {
+            (Some(stored), expected) if holds(expected, stored) => {
                 stored.clone_from(partial);
                 Ok(PutOutcome::Stored)
             }
             _ => Ok(PutOutcome::Conflict),
         }
+    }
+
+    async fn keys(&self, from: WindowStart, to: WindowStart) -> Result<Vec<PartialKey>, PortError> {
+        let regions = lock(&self.regions);
+        let is_asked = |window: WindowStart| from <= window && window < to;
+        let all = regions.iter().flat_map(|(region, windows)| windows.keys().map(move |at| (region, *at)));
+        Ok(all.filter(|(_, (window, _))| is_asked(*window)).map(|(region, at)| key(region, at)).collect())
+    }
+
+    async fn version(&self, key: &PartialKey) -> Result<Option<RowVersion>, PortError> {
+        Ok(self.load(key).await?.as_ref().map(version_of))
+    }
+
+    async fn remove(&self, key: &PartialKey, version: &RowVersion) -> Result<bool, PortError> {
+        let at = (key.window, key.lane.bucket);
+        let mut regions = lock(&self.regions);
+        let Some(windows) = regions.get_mut(&key.lane.region) else { return Ok(true) };
+        if windows.get(&at).is_some_and(|stored| version_of(stored) != *version) {
+            return Ok(false);
+        }
+        windows.remove(&at);
+        Ok(true)
     }
 
     async fn query(

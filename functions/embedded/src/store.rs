@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use birdsong_domain::frame::Lane;
-use birdsong_domain::ports::{Expected, PartialKey, PortError, PutOutcome, SequenceNumber, Settings, WindowStore};
+use birdsong_domain::ports::{
+    Expected, PartialKey, PortError, PutOutcome, RowVersion, SequenceNumber, Settings, WindowStore,
+};
 use birdsong_domain::time::{WindowStart, rfc3339};
 use birdsong_domain::window::Partial;
-use rusqlite::{OptionalExtension, Row};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row};
 
 use crate::db::{Db, Layout};
 
@@ -165,6 +167,39 @@ impl SqliteStore {
     }
 }
 
+/// Whether there is a store with windows in this folder. One that cannot be read counts as having some.
+pub(crate) fn has_windows(dir: &Path) -> bool {
+    let path = dir.join(LAYOUT.file);
+    let look = || -> rusqlite::Result<bool> {
+        let store = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+        store.busy_timeout(std::time::Duration::from_secs(10))?;
+        let has_table = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE name = 'partial')";
+        Ok(store.query_row(has_table, [], |row| row.get(0))?
+            && store.query_row("SELECT EXISTS (SELECT 1 FROM partial)", [], |row| row.get(0))?)
+    };
+    path.exists() && look().unwrap_or(true)
+}
+
+/// The version of a row with these columns: they are kept as they are.
+fn version(generation: i64, fence: Vec<u8>) -> RowVersion {
+    let mut token = generation.to_le_bytes().to_vec();
+    token.extend_from_slice(&fence);
+    RowVersion {
+        generation: u32::try_from(generation).ok(),
+        fence: String::from_utf8(fence).ok().and_then(|digits| SequenceNumber::parse(&digits)),
+        token: token.into(),
+    }
+}
+
+/// The columns of a row of this version.
+fn columns(version: &RowVersion) -> Result<(i64, Vec<u8>), PortError> {
+    let (generation, fence) = version
+        .token
+        .split_first_chunk()
+        .ok_or_else(|| PortError::Refused { what: WHAT, reason: "the version is that of another store".to_owned() })?;
+    Ok((i64::from_le_bytes(*generation), fence.to_vec()))
+}
+
 impl Settings for SqliteStore {
     async fn setting(&self, key: &str) -> Result<Option<String>, PortError> {
         self.text("SELECT value FROM meta WHERE key = ?1", key).await
@@ -202,24 +237,78 @@ impl WindowStore for SqliteStore {
             VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING";
         const UPDATE: &str = "UPDATE partial SET generation = ?4, fence = ?5, state = ?6
             WHERE region = ?1 AND window_start = ?2 AND bucket = ?3 AND generation = ?7 AND fence = ?8";
-        // What is stored is compared by its columns, so that a damaged state can be replaced.
-        const UPSERT: &str = "INSERT INTO partial (region, window_start, bucket, generation, fence, state)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-            ON CONFLICT DO UPDATE SET generation = excluded.generation, fence = excluded.fence, state = excluded.state
-            WHERE generation < excluded.generation
-            AND (length(fence), fence) <= (length(excluded.fence), excluded.fence)";
+        // By its columns as they are, so that a damaged state or column can be replaced.
+        const REPLACE: &str = "UPDATE partial SET generation = ?4, fence = ?5, state = ?6
+            WHERE region = ?1 AND window_start = ?2 AND bucket = ?3 AND generation = ?7 AND CAST(fence AS BLOB) = ?8";
         let state = partial.encode().map_err(|e| PortError::Refused { what: "zstd", reason: e.to_string() })?;
         let (region, window, bucket) = (key.lane.region.clone(), key.window.0, key.lane.bucket);
         let (generation, fence) = (partial.generation, partial.fence.as_str().to_owned());
         let rows = match expected {
             Expected::Absent => self.execute(INSERT, (region, window, bucket, generation, fence, state)).await,
-            Expected::Behind => self.execute(UPSERT, (region, window, bucket, generation, fence, state)).await,
+            Expected::Row(version) => {
+                let (old, old_fence) = columns(version)?;
+                self.execute(REPLACE, (region, window, bucket, generation, fence, state, old, old_fence)).await
+            }
             Expected::At { generation: old, fence: old_fence } => {
                 let old_fence = old_fence.as_str().to_owned();
                 self.execute(UPDATE, (region, window, bucket, generation, fence, state, *old, old_fence)).await
             }
         };
         Ok(if rows? == 1 { PutOutcome::Stored } else { PutOutcome::Conflict })
+    }
+
+    /// A row whose region or bucket is none that a key can have is left out; a query that meets it says so.
+    async fn keys(&self, from: WindowStart, to: WindowStart) -> Result<Vec<PartialKey>, PortError> {
+        const SQL: &str = "SELECT CAST(region AS BLOB), bucket, window_start FROM partial
+            WHERE window_start >= ?1 AND window_start < ?2 AND bucket BETWEEN 0 AND 65535";
+        self.db
+            .read(move |connection| {
+                let mut statement = connection.prepare_cached(SQL)?;
+                let mut rows = statement.query((from.0, to.0))?;
+                let mut keys = Vec::new();
+                while let Some(row) = rows.next()? {
+                    if let Ok(region) = String::from_utf8(row.get(0)?) {
+                        let lane = Lane { region, bucket: row.get(1)? };
+                        keys.push(PartialKey { lane, window: WindowStart(row.get(2)?) });
+                    }
+                }
+                Ok(keys)
+            })
+            .await
+    }
+
+    async fn version(&self, key: &PartialKey) -> Result<Option<RowVersion>, PortError> {
+        const SQL: &str = "SELECT generation, CAST(fence AS BLOB) FROM partial
+            WHERE region = ?1 AND window_start = ?2 AND bucket = ?3";
+        let key = key.clone();
+        self.db
+            .read(move |connection| {
+                let mut statement = connection.prepare_cached(SQL)?;
+                let row = statement.query_row((&key.lane.region, key.window.0, key.lane.bucket), |row| {
+                    Ok(version(row.get(0)?, row.get(1)?))
+                });
+                Ok(row.optional()?)
+            })
+            .await
+    }
+
+    async fn remove(&self, key: &PartialKey, version: &RowVersion) -> Result<bool, PortError> {
+        const DELETE: &str = "DELETE FROM partial WHERE region = ?1 AND window_start = ?2 AND bucket = ?3
+            AND generation = ?4 AND CAST(fence AS BLOB) = ?5";
+        const IS_THERE: &str =
+            "SELECT EXISTS (SELECT 1 FROM partial WHERE region = ?1 AND window_start = ?2 AND bucket = ?3)";
+        let (generation, fence) = columns(version)?;
+        let key = key.clone();
+        self.db
+            .write(move |connection| {
+                let (region, window, bucket) = (&key.lane.region, key.window.0, key.lane.bucket);
+                let rows = connection.prepare_cached(DELETE)?.execute((region, window, bucket, generation, fence))?;
+                // Somebody else may have deleted it, which is as well.
+                let is_there =
+                    || connection.prepare_cached(IS_THERE)?.query_row((region, window, bucket), |row| row.get(0));
+                Ok(rows > 0 || !is_there()?)
+            })
+            .await
     }
 
     async fn query(

@@ -395,6 +395,8 @@ async fn a_damaged_window_is_an_error_and_is_not_overwritten() {
         "state = x'00'",
         "state = substr(state, 1, length(state) - 1)",
         "fence = '3'",
+        "fence = '9999999'",
+        "fence = 'x'",
         "generation = -1",
         "generation = 4294967296",
     ] {
@@ -417,11 +419,19 @@ async fn a_damaged_window_is_an_error_and_is_not_overwritten() {
         let mut aggregator = Aggregator::new(store.clone(), FoldRules::default(), 8);
         assert!(aggregator.fold_batch(&[heartbeat(6)]).await.is_err(), "{damage}");
         assert_eq!(damaged(), before, "{damage}");
-        if damage.starts_with("state") {
-            let repaired = sample_partial(2, 5u64.into(), 1);
-            assert_eq!(store.put(&key(), &repaired, &Expected::Behind).await.unwrap(), PutOutcome::Stored);
-            assert_eq!(store.load(&key()).await.unwrap().unwrap().encode().unwrap(), repaired.encode().unwrap());
-        }
+        // Whatever is damaged, the row can be recognized, replaced and removed.
+        assert_eq!(store.keys(WindowStart(0), WindowStart(900_000)).await.unwrap(), [key()], "{damage}");
+        let version = store.version(&key()).await.unwrap().unwrap();
+        assert_eq!(version.generation.is_none(), damage.starts_with("generation"), "{damage}");
+        assert_eq!(version.fence.is_none(), damage.starts_with("fence = 'x"), "{damage}");
+        let repaired = sample_partial(2, 5u64.into(), 1);
+        assert_eq!(store.put(&key(), &repaired, &Expected::Row(version.clone())).await.unwrap(), PutOutcome::Stored);
+        assert_eq!(store.load(&key()).await.unwrap().unwrap().encode().unwrap(), repaired.encode().unwrap());
+        assert!(!store.remove(&key(), &version).await.unwrap(), "{damage}");
+        other.execute(&format!("UPDATE partial SET {damage}"), []).unwrap();
+        let version = store.version(&key()).await.unwrap().unwrap();
+        assert!(store.remove(&key(), &version).await.unwrap(), "{damage}");
+        assert!(store.load(&key()).await.unwrap().is_none(), "{damage}");
     }
 }
 
@@ -491,4 +501,27 @@ async fn the_store_in_memory_holds_the_bytes_that_the_file_holds() {
     }
     assert_eq!(memory.dump().unwrap().len(), 20);
     assert_eq!(file.dump().await.unwrap(), memory.dump().unwrap());
+}
+
+/// A log made anew beside the windows of one that is gone must not be taken for the log of those.
+#[tokio::test]
+async fn a_new_log_beside_old_windows_is_complete_from_now_on_only() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = SqliteLog::open_with_clock(dir.path(), || 5_000).unwrap();
+    let store = SqliteStore::open(dir.path()).unwrap();
+    assert_eq!(log.complete_since(SHARD).await.unwrap(), i64::MIN, "nothing was there");
+    store.put(&key(), &sample_partial(1, 1u64.into(), 1), &Expected::Absent).await.unwrap();
+    drop(log);
+    let log = SqliteLog::open_with_clock(dir.path(), || 6_000).unwrap();
+    assert_eq!(log.complete_since(SHARD).await.unwrap(), i64::MIN, "the same log");
+    drop((log, store));
+    for file in ["log.sqlite", "log.sqlite-wal", "log.sqlite-shm"] {
+        let _ = std::fs::remove_file(dir.path().join(file));
+    }
+    let log = SqliteLog::open_with_clock(dir.path(), || 7_000).unwrap();
+    assert_eq!(log.complete_since(SHARD).await.unwrap(), 7_000);
+    // A store that holds nothing yet has lost nothing.
+    let dir = tempfile::tempdir().unwrap();
+    let _store = SqliteStore::open(dir.path()).unwrap();
+    assert_eq!(SqliteLog::open(dir.path()).unwrap().complete_since(SHARD).await.unwrap(), i64::MIN);
 }

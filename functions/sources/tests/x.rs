@@ -66,10 +66,32 @@ async fn the_rules_of_regions_are_taken_and_replaced() {
     // The same value with another tag: the old one goes first.
     let old = api.rules(&clock).await.unwrap().swap_remove(0);
     let add = vec![Rule { value: old.value.clone(), tag: "other".into() }];
-    let diff = Diff { add, delete: vec![old.clone()], same: 0 };
+    let diff = Diff { add, delete: vec![old.clone()], ..Diff::default() };
     api.check(&diff, &clock).await.unwrap();
     api.apply(&diff, &clock).await.unwrap();
     assert!(fake.rules().contains(&(old.value, "other".into())));
+}
+
+#[tokio::test]
+async fn rules_whose_tags_a_region_lists_are_neither_made_nor_deleted() {
+    let (fake, api) = fake();
+    let clock = clock();
+    let own = |value: &str, tag: &str| Rule { value: value.into(), tag: tag.into() };
+    let add = vec![own("gale", "Storm Watch"), own("cat", "left over"), own("hail is:retweet", "Storm Watch")];
+    api.apply(&Diff { add, ..Diff::default() }, &clock).await.unwrap();
+    let text = "[[region]]\nid = \"storm\"\nrules = [\"Storm Watch\", \"Flood\"]\n[[region]]\nid = \"b\"\nkeywords = [\"hail\"]";
+    let plan = rules::plan(&Regions::parse("test", text).unwrap(), 100).unwrap();
+    let diff = async || Diff::new(api.rules(&clock).await.unwrap(), &plan.rules).sparing(&plan.foreign_tags);
+    let first = diff().await;
+    assert_eq!(first.missing(&plan.foreign_tags), ["Flood"]);
+    api.check(&first, &clock).await.unwrap();
+    api.apply(&first, &clock).await.unwrap();
+    let mut found = fake.rules();
+    found.sort();
+    let wanted =
+        [("gale", "Storm Watch"), ("hail -is:retweet -is:nullcast", "b:text"), ("hail is:retweet", "Storm Watch")];
+    assert_eq!(found, wanted.map(|(value, tag)| (value.to_owned(), tag.to_owned())));
+    assert!(diff().await.is_empty(), "and so it stays");
 }
 
 #[tokio::test]

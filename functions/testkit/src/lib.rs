@@ -10,15 +10,42 @@ pub use store_contract::{sample_partial, window_store_contract};
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-use birdsong_domain::ports::{Expected, PartialKey, PortError, PutOutcome, Settings, WindowStore};
+use birdsong_domain::ports::{
+    Expected, PartialKey, PortError, PutOutcome, RowVersion, SequenceNumber, Settings, WindowStore,
+};
 use birdsong_domain::time::WindowStart;
 use birdsong_domain::window::Partial;
 
 /// A window store in memory, holding the very bytes that a real one would hold.
 #[derive(Debug, Default)]
 pub struct MemoryStore {
-    items: Mutex<BTreeMap<PartialKey, (u32, Vec<u8>)>>,
+    items: Mutex<BTreeMap<PartialKey, Item>>,
     faults: Mutex<Vec<Fault>>,
+}
+
+/// A row as real stores have it: generation and fence beside the state.
+#[derive(Clone, Debug)]
+struct Item {
+    generation: u32,
+    fence: Option<SequenceNumber>,
+    state: Vec<u8>,
+}
+
+impl Item {
+    fn version(&self) -> RowVersion {
+        let mut token = self.generation.to_le_bytes().to_vec();
+        token.extend(self.fence.iter().flat_map(|fence| fence.as_str().bytes()));
+        RowVersion { generation: Some(self.generation), fence: self.fence.clone(), token: token.into() }
+    }
+
+    fn read(&self, key: &PartialKey) -> Result<Partial, PortError> {
+        let corrupt = |reason: String| PortError::Corrupt { what: format!("{} {}", key.lane, key.window.0), reason };
+        let partial = Partial::decode(self.generation, &self.state).map_err(|e| corrupt(e.to_string()))?;
+        if Some(&partial.fence) != self.fence.as_ref() {
+            return Err(corrupt("another fence stands beside the state".into()));
+        }
+        Ok(partial)
+    }
 }
 
 /// What goes wrong at one put.
@@ -47,33 +74,41 @@ impl MemoryStore {
     /// Every stored item: generation and state bytes.
     #[must_use]
     pub fn dump(&self) -> BTreeMap<PartialKey, (u32, Vec<u8>)> {
-        self.items.lock().map(|items| items.clone()).unwrap_or_default()
+        let of = |(key, item): (&PartialKey, &Item)| (key.clone(), (item.generation, item.state.clone()));
+        self.items.lock().map(|items| items.iter().map(of).collect()).unwrap_or_default()
     }
 
-    /// Stores bytes without any condition, as damage would.
-    pub fn overwrite(&self, key: PartialKey, generation: u32, bytes: Vec<u8>) {
+    /// Stores bytes without any condition, as damage would. The fence beside a state that cannot be read
+    /// stays as it was.
+    pub fn overwrite(&self, key: PartialKey, generation: u32, state: Vec<u8>) {
         if let Ok(mut items) = self.items.lock() {
-            items.insert(key, (generation, bytes));
+            let before = items.get(&key).and_then(|item| item.fence.clone());
+            let fence = Partial::decode(generation, &state).ok().map(|partial| partial.fence).or(before);
+            items.insert(key, Item { generation, fence, state });
         }
     }
 
-    /// Deletes an item.
-    pub fn remove(&self, key: &PartialKey) {
+    /// Alters the fence beside the state, as damage would; `None` makes it unreadable.
+    pub fn alter_fence(&self, key: &PartialKey, fence: Option<SequenceNumber>) {
+        if let Ok(mut items) = self.items.lock()
+            && let Some(item) = items.get_mut(key)
+        {
+            item.fence = fence;
+        }
+    }
+
+    /// Deletes an item without any condition.
+    pub fn lose(&self, key: &PartialKey) {
         if let Ok(mut items) = self.items.lock() {
             items.remove(key);
         }
     }
 }
 
-fn read(key: &PartialKey, generation: u32, bytes: &[u8]) -> Result<Partial, PortError> {
-    Partial::decode(generation, bytes)
-        .map_err(|e| PortError::Corrupt { what: format!("{} {}", key.lane, key.window.0), reason: e.to_string() })
-}
-
 impl WindowStore for MemoryStore {
     async fn load(&self, key: &PartialKey) -> Result<Option<Partial>, PortError> {
         let items = self.items.lock().map_err(poisoned)?;
-        items.get(key).map(|(generation, bytes)| read(key, *generation, bytes)).transpose()
+        items.get(key).map(|item| item.read(key)).transpose()
     }
 
     async fn put(&self, key: &PartialKey, partial: &Partial, expected: &Expected) -> Result<PutOutcome, PortError> {
@@ -83,30 +118,39 @@ impl WindowStore for MemoryStore {
             return Err(timeout());
         }
         let mut items = self.items.lock().map_err(poisoned)?;
-        let stored = match items.get(key).map(|(generation, bytes)| (*generation, read(key, *generation, bytes))) {
-            // A reprocess may replace what nobody can read.
-            Some((generation, Err(_))) if *expected == Expected::Behind => {
-                if generation >= partial.generation {
-                    return Ok(PutOutcome::Conflict);
-                }
-                None
-            }
-            other => other.map(|(_, stored)| stored).transpose()?,
-        };
-        let matches = match (&stored, expected) {
-            (None, Expected::Absent | Expected::Behind) => true,
-            (Some(stored), Expected::Behind) => stored.generation < partial.generation && stored.fence <= partial.fence,
+        let matches = match (items.get(key), expected) {
+            (None, Expected::Absent) => true,
             (Some(stored), Expected::At { generation, fence }) => {
-                stored.generation == *generation && stored.fence == *fence
+                stored.generation == *generation && stored.fence.as_ref() == Some(fence)
             }
+            (Some(stored), Expected::Row(version)) => stored.version() == *version,
             _ => false,
         };
         if !matches {
             return Ok(PutOutcome::Conflict);
         }
-        let bytes = partial.encode().map_err(|e| PortError::Refused { what: "zstd", reason: e.to_string() })?;
-        items.insert(key.clone(), (partial.generation, bytes));
+        let state = partial.encode().map_err(|e| PortError::Refused { what: "zstd", reason: e.to_string() })?;
+        let item = Item { generation: partial.generation, fence: Some(partial.fence.clone()), state };
+        items.insert(key.clone(), item);
         if fault == Fault::AnswerLost { Err(timeout()) } else { Ok(PutOutcome::Stored) }
+    }
+
+    async fn keys(&self, from: WindowStart, to: WindowStart) -> Result<Vec<PartialKey>, PortError> {
+        let items = self.items.lock().map_err(poisoned)?;
+        Ok(items.keys().filter(|key| (from..to).contains(&key.window)).cloned().collect())
+    }
+
+    async fn version(&self, key: &PartialKey) -> Result<Option<RowVersion>, PortError> {
+        Ok(self.items.lock().map_err(poisoned)?.get(key).map(Item::version))
+    }
+
+    async fn remove(&self, key: &PartialKey, version: &RowVersion) -> Result<bool, PortError> {
+        let mut items = self.items.lock().map_err(poisoned)?;
+        if items.get(key).is_some_and(|item| item.version() != *version) {
+            return Ok(false);
+        }
+        items.remove(key);
+        Ok(true)
     }
 
     async fn query(
@@ -117,9 +161,9 @@ impl WindowStore for MemoryStore {
     ) -> Result<Vec<(PartialKey, Partial)>, PortError> {
         let items = self.items.lock().map_err(poisoned)?;
         let mut found = Vec::new();
-        for (key, (generation, bytes)) in items.iter() {
+        for (key, item) in items.iter() {
             if key.lane.region == region && (from..to).contains(&key.window) {
-                found.push((key.clone(), read(key, *generation, bytes)?));
+                found.push((key.clone(), item.read(key)?));
             }
         }
         found.sort_by_key(|item| (item.0.window, item.0.lane.bucket));

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use birdsong_domain::frame::{Frame, FrameHeader, Lane, Ledger, SlimPost};
-use birdsong_domain::ports::{Expected, PartialKey, PutOutcome, SequenceNumber, WindowStore};
+use birdsong_domain::ports::{Expected, PartialKey, PutOutcome, RowVersion, SequenceNumber, WindowStore};
 use birdsong_domain::post::{Kind, Located};
 use birdsong_domain::time::WindowStart;
 use birdsong_domain::window::{Aggregate, FoldRules, Partial};
@@ -21,7 +21,10 @@ pub async fn window_store_contract<S: WindowStore + 'static>(make: impl AsyncFn(
     a_partial_comes_back_as_the_same_bytes(&make().await).await;
     a_put_holds_only_on_its_condition(&make().await).await;
     fences_are_compared_as_whole_numbers(&make().await).await;
-    a_reprocess_replaces_only_what_is_behind(&make().await).await;
+    a_row_is_replaced_only_in_the_version_that_was_seen(&make().await).await;
+    a_row_is_removed_only_in_the_version_that_was_seen(&make().await).await;
+    keys_of_all_regions_are_listed(&make().await).await;
+    a_reprocess_and_live_aggregation_lose_nothing(Arc::new(make().await)).await;
     a_query_is_half_open_and_sorted(&make().await).await;
     regions_do_not_mix(&make().await).await;
     a_long_query_is_whole(&make().await).await;
@@ -168,36 +171,115 @@ async fn fences_are_compared_as_whole_numbers(store: &impl WindowStore) {
     assert_eq!(put(store, &key, &next, &at(1, LONG)).await, PutOutcome::Stored);
 }
 
-async fn a_reprocess_replaces_only_what_is_behind(store: &impl WindowStore) {
-    let key = key("a", 0, 0);
-    let mut expected = None;
-    // In turn: what is put, and whether what is stored by then is behind it.
-    let puts = [
-        (2, "9", true),
-        (2, "9", false),
-        (2, "10", false),
-        (1, "10", false),
-        (3, "8", false),
-        (3, "9", true),
-        (4, "10", true),
-        (5, "9", false),
-        (10, LONG, true),
-        (11, &LONG[..55], false),
-        (11, "99", false),
-        (9, LONG_NEXT, false),
-        (11, LONG_NEXT, true),
-        (12, LONG, false),
-    ];
-    for (n, (generation, fence, is_behind)) in puts.into_iter().enumerate() {
-        let partial = sample_partial(generation, number(fence), n as u64);
-        let outcome = put(store, &key, &partial, &Expected::Behind).await;
-        let wanted = if is_behind { PutOutcome::Stored } else { PutOutcome::Conflict };
-        assert_eq!(outcome, wanted, "put {n}, generation {generation}, fence {fence}");
-        if is_behind {
-            expected = Some(bytes(&partial));
+async fn version(store: &impl WindowStore, key: &PartialKey) -> Option<RowVersion> {
+    store.version(key).await.expect("version")
+}
+
+async fn a_row_is_replaced_only_in_the_version_that_was_seen(store: &impl WindowStore) {
+    let key = key("a", 2, 300_000);
+    assert_eq!(version(store, &key).await, None);
+    let first = sample_partial(1, number(LONG), 1);
+    put(store, &key, &first, &Expected::Absent).await;
+    let seen = version(store, &key).await.expect("a version");
+    assert_eq!((seen.generation, seen.fence.as_ref()), (Some(1), Some(&number(LONG))));
+    assert_eq!(version(store, &key).await.as_ref(), Some(&seen), "looking changes nothing");
+    // Whatever is written changes the version, be it the generation, the fence, or one after the other.
+    let mut old = vec![seen];
+    for (generation, fence) in [(1, LONG_NEXT), (2, LONG_NEXT), (3, LONG), (u32::MAX, "9"), (0, "0")] {
+        let next = sample_partial(generation, number(fence), u64::from(generation % 7));
+        let now = version(store, &key).await.expect("a version");
+        assert_eq!(put(store, &key, &next, &Expected::Row(now.clone())).await, PutOutcome::Stored);
+        assert_eq!(stored(store, &key).await, Some(bytes(&next)));
+        if !old.contains(&now) {
+            old.push(now);
         }
-        assert_eq!(stored(store, &key).await, expected, "after put {n}");
+        for version in &old {
+            assert_eq!(put(store, &key, &first, &Expected::Row(version.clone())).await, PutOutcome::Conflict);
+        }
+        assert_eq!(stored(store, &key).await, Some(bytes(&next)), "a conflict changes nothing");
     }
+    let absent = PartialKey { window: WindowStart(0), ..key.clone() };
+    assert_eq!(put(store, &absent, &first, &Expected::Row(old.swap_remove(0))).await, PutOutcome::Conflict);
+    assert_eq!(stored(store, &absent).await, None, "there is no row of any version");
+}
+
+async fn a_row_is_removed_only_in_the_version_that_was_seen(store: &impl WindowStore) {
+    let (key, other) = (key("a", 0, 300_000), key("a", 1, 300_000));
+    let (first, second) = (sample_partial(1, number("7"), 1), sample_partial(1, number("8"), 2));
+    put(store, &key, &first, &Expected::Absent).await;
+    put(store, &other, &first, &Expected::Absent).await;
+    let seen = version(store, &key).await.expect("a version");
+    put(store, &key, &second, &at(1, "7")).await;
+    assert!(!store.remove(&key, &seen).await.expect("remove"), "somebody wrote meanwhile");
+    assert_eq!(stored(store, &key).await, Some(bytes(&second)));
+    let now = version(store, &key).await.expect("a version");
+    assert!(store.remove(&key, &now).await.expect("remove"));
+    assert_eq!((stored(store, &key).await, version(store, &key).await), (None, None));
+    assert!(store.remove(&key, &now).await.expect("remove"), "what is gone is gone");
+    assert_eq!(windows(store, "a", 0, 900_000).await, [(300_000, 1)], "other rows stay");
+    assert_eq!(put(store, &key, &second, &Expected::Row(now)).await, PutOutcome::Conflict);
+    assert_eq!(put(store, &key, &first, &Expected::Absent).await, PutOutcome::Stored, "and may come again");
+}
+
+async fn keys_of_all_regions_are_listed(store: &impl WindowStore) {
+    async fn keys(store: &impl WindowStore, from: i64, to: i64) -> Vec<PartialKey> {
+        let mut keys = store.keys(WindowStart(from), WindowStart(to)).await.expect("keys");
+        keys.sort();
+        keys
+    }
+    assert_eq!(keys(store, i64::MIN, i64::MAX).await, []);
+    let mut all = Vec::new();
+    for region in ["a", "a#", "_stream", "montréal"] {
+        for (bucket, window) in [(0, -300_000), (0, 0), (7, 300_000), (u16::MAX, 86_400_000 * 9)] {
+            all.push(key(region, bucket, window));
+        }
+    }
+    for key in &all {
+        fill(store, key).await;
+    }
+    all.sort();
+    assert_eq!(keys(store, i64::MIN, i64::MAX).await, all);
+    for (from, to) in [(0, 300_000), (1, 300_001), (-300_000, 0), (300_000, 0), (0, 86_400_000 * 9)] {
+        let inside: Vec<_> = all.iter().filter(|key| (from..to).contains(&key.window.0)).cloned().collect();
+        assert_eq!(keys(store, from, to).await, inside, "{from}..{to}");
+    }
+}
+
+/// One removes whatever it sees, the others count on; whichever wins, each count that was stored is either in
+/// the row or was in a version that was removed.
+async fn a_reprocess_and_live_aggregation_lose_nothing<S: WindowStore + 'static>(store: Arc<S>) {
+    const UPDATES: u64 = 12;
+    let key = key("a", 0, 0);
+    let (remover_store, remover_key) = (store.clone(), key.clone());
+    let remover = tokio::spawn(async move {
+        let mut removed = 0;
+        for _ in 0..UPDATES {
+            if let Some(version) = remover_store.version(&remover_key).await.expect("version")
+                && remover_store.remove(&remover_key, &version).await.expect("remove")
+            {
+                let fence = version.fence.expect("a fence");
+                removed += fence.as_str().parse::<u64>().expect("a small fence");
+            }
+            tokio::task::yield_now().await;
+        }
+        removed
+    });
+    let mut done = 0;
+    while done < UPDATES {
+        let before = store.load(&key).await.expect("load");
+        let expected = before.as_ref().map_or(Expected::Absent, |partial| Expected::At {
+            generation: partial.generation,
+            fence: partial.fence.clone(),
+        });
+        let mut partial = before.unwrap_or_else(|| sample_partial(1, 0u64.into(), 1));
+        let count: u64 = partial.fence.as_str().parse().expect("a small fence");
+        partial.fence = (count + 1).into();
+        done += u64::from(put(&*store, &key, &partial, &expected).await == PutOutcome::Stored);
+    }
+    let removed = remover.await.expect("the remover");
+    let left = version(&*store, &key).await.and_then(|version| version.fence);
+    let left: u64 = left.map_or(0, |fence| fence.as_str().parse().expect("a small fence"));
+    assert_eq!(removed + left, UPDATES);
 }
 
 async fn a_query_is_half_open_and_sorted(store: &impl WindowStore) {

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
-use birdsong_domain::ports::{PartialKey, PortError, SequenceNumber};
+use birdsong_domain::ports::{PartialKey, PortError, RowVersion, SequenceNumber};
 use birdsong_domain::post::Kind;
 use birdsong_domain::time::rfc3339;
 use birdsong_domain::window::Partial;
@@ -29,6 +29,59 @@ pub(super) fn fence_text(fence: &SequenceNumber) -> Result<String, PortError> {
         return Err(PortError::Refused { what: "DynamoDB window store", reason });
     }
     Ok(format!("{:03}:{digits}", digits.len()))
+}
+
+/// Reads what [`fence_text`] wrote.
+fn parse_fence(text: &str) -> Option<SequenceNumber> {
+    let fence = SequenceNumber::parse(text.split_once(':')?.1)?;
+    fence_text(&fence).is_ok_and(|again| again == text).then_some(fence)
+}
+
+/// Attributes that a version is read from.
+pub(super) const READ_VERSION: &str = "pk, g, f";
+
+/// Generation and fence as an item has them; an attribute that is missing or of another type is `None`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Beside {
+    pub(super) generation: Option<String>,
+    pub(super) fence: Option<String>,
+}
+
+impl Beside {
+    pub(super) fn of(item: &Attributes) -> Self {
+        Self {
+            generation: item.get("g").and_then(|value| value.as_n().ok()).cloned(),
+            fence: item.get("f").and_then(|value| value.as_s().ok()).cloned(),
+        }
+    }
+
+    /// The token is the one's length, plus 1, and then both.
+    pub(super) fn version(&self) -> RowVersion {
+        let (generation, fence) = (self.generation.as_deref(), self.fence.as_deref());
+        let mut token = vec![generation.map_or(0, |text| u8::try_from(text.len() + 1).unwrap_or(u8::MAX))];
+        token.push(u8::from(fence.is_some()));
+        token.extend(generation.unwrap_or_default().bytes().chain(fence.unwrap_or_default().bytes()));
+        RowVersion {
+            generation: generation.and_then(|digits| digits.parse().ok()),
+            fence: fence.and_then(parse_fence),
+            token: token.into(),
+        }
+    }
+
+    pub(super) fn from_version(version: &RowVersion) -> Result<Self, PortError> {
+        let read = || {
+            let ([length, has_fence], rest) = version.token.split_first_chunk()?;
+            let length = usize::from(*length).checked_sub(1);
+            let (generation, fence) = rest.split_at_checked(length.unwrap_or(0))?;
+            let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).ok();
+            Some(Self {
+                generation: length.and_then(|_| text(generation)),
+                fence: (*has_fence == 1).then(|| text(fence)).flatten(),
+            })
+        };
+        let reason = "the version is that of another store".to_owned();
+        read().ok_or(PortError::Refused { what: "DynamoDB window store", reason })
+    }
 }
 
 /// The parts of an item that conditions and comparisons look at.
@@ -159,6 +212,27 @@ mod tests {
         assert!(texts.is_sorted(), "{texts:?}");
         assert_eq!(texts[2], "002:10");
         assert!(fence_text(&number(&"1".repeat(1000))).is_err());
+    }
+
+    #[test]
+    fn a_version_comes_back_as_it_was_read() {
+        let text = |text: &str| AttributeValue::S(text.into());
+        let digits = |digits: &str| AttributeValue::N(digits.into());
+        for (g, f, generation, fence) in [
+            (Some(digits("1")), Some(text("002:10")), Some(1), Some("10")),
+            (Some(digits("99999999999999999999999999999999999999")), Some(text("002:1")), None, None),
+            (Some(text("1")), Some(digits("10")), None, None),
+            (Some(digits("0")), Some(text("")), Some(0), None),
+            (None, Some(text("001:7")), None, Some("7")),
+            (None, None, None, None),
+        ] {
+            let pairs = [("g", g), ("f", f)];
+            let item = pairs.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect();
+            let beside = Beside::of(&item);
+            let version = beside.version();
+            assert_eq!((version.generation, version.fence.clone()), (generation, fence.map(number)), "{item:?}");
+            assert_eq!(Beside::from_version(&version).unwrap(), beside, "{item:?}");
+        }
     }
 
     #[test]

@@ -66,6 +66,13 @@ pub(super) fn parse_sk(region: &str, sk: &str) -> Option<PartialKey> {
     Some(PartialKey { lane: Lane::new(region, bucket.parse().ok()?), window: WindowStart(parse_rfc3339(window)?) })
 }
 
+/// The partial that an item's keys are of; `None` for items of other kinds.
+pub(super) fn parse_item(pk: &str, sk: &str) -> Option<PartialKey> {
+    let (region, _) = pk.rsplit_once('#')?;
+    let key = parse_sk(region, sk)?;
+    item_key(&key).is_ok_and(|item| item.pk == pk && item.sk == sk).then_some(key)
+}
+
 /// Days and sort keys that hold the windows of a range.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Span {
@@ -106,7 +113,11 @@ mod tests {
             for bucket in [0, 9, 10, 65_535] {
                 let key = key(window, bucket);
                 let item = item_key(&key).unwrap();
-                assert_eq!(parse_sk("a#1", &item.sk), Some(key));
+                assert_eq!(parse_sk("a#1", &item.sk), Some(key.clone()));
+                assert_eq!(parse_item(&item.pk, &item.sk), Some(key));
+                assert_eq!(parse_item("_meta", &item.sk), None);
+                assert_eq!(parse_item("a#1#1971-01-01", &item.sk), None);
+                assert_eq!(parse_item("a#1#days", &item.sk), None);
                 sks.push(item.sk);
             }
         }

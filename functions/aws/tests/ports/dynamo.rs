@@ -50,8 +50,13 @@ async fn a_put_whose_answer_was_lost_is_stored() {
     assert_eq!(store.put(&key(WINDOW), &second, &at_first).await.unwrap(), PutOutcome::Stored);
     let third = sample_partial(2, 2u64.into(), 3);
     faults.script("PutItem", [Fault::AnswerLost, Fault::error(400, "ThrottlingException"), Fault::Lost]);
-    assert_eq!(store.put(&key(WINDOW), &third, &Expected::Behind).await.unwrap(), PutOutcome::Stored);
+    let version = store.version(&key(WINDOW)).await.unwrap().unwrap();
+    assert_eq!(store.put(&key(WINDOW), &third, &Expected::Row(version)).await.unwrap(), PutOutcome::Stored);
     assert_eq!(store.load(&key(WINDOW)).await.unwrap().unwrap().encode().unwrap(), third.encode().unwrap());
+    let version = store.version(&key(WINDOW)).await.unwrap().unwrap();
+    faults.script("DeleteItem", [Fault::AnswerLost, Fault::Lost]);
+    assert!(store.remove(&key(WINDOW), &version).await.unwrap(), "the repeated deletion finds nothing");
+    assert!(store.load(&key(WINDOW)).await.unwrap().is_none());
 }
 
 #[tokio::test]
@@ -119,6 +124,10 @@ async fn a_damaged_item_is_an_error_that_names_it_until_a_reprocess_replaces_it(
         ("f", None),
         ("g", None),
         ("f", Some(AttributeValue::S("001:6".into()))),
+        ("f", Some(AttributeValue::S("007:9999999".into()))),
+        ("f", Some(AttributeValue::N("7".into()))),
+        ("g", Some(AttributeValue::S("1".into()))),
+        ("g", Some(AttributeValue::N("4294967296".into()))),
     ] {
         store.put(&key(WINDOW), &partial, &Expected::Absent).await.unwrap();
         let mut item = attributes(&client, sk).await;
@@ -133,10 +142,22 @@ async fn a_damaged_item_is_an_error_that_names_it_until_a_reprocess_replaces_it(
             assert!(error.to_string().contains("item a#2023-11-14 / 2023-11-14T22:15:00Z#00000"), "{error}");
         }
         assert_eq!(store.put(&key(WINDOW), &next, &Expected::Absent).await.unwrap(), PutOutcome::Conflict);
-        assert_eq!(store.put(&key(WINDOW), &next, &Expected::Behind).await.unwrap(), PutOutcome::Stored);
+        // Whatever is damaged, the row can be recognized, replaced and removed.
+        assert_eq!(store.keys(WindowStart(WINDOW), WindowStart(WINDOW + 1)).await.unwrap(), [key(WINDOW)]);
+        let version = store.version(&key(WINDOW)).await.unwrap().unwrap();
+        let replaced = store.put(&key(WINDOW), &next, &Expected::Row(version.clone())).await.unwrap();
+        assert_eq!(replaced, PutOutcome::Stored, "{name} {value:?}");
         assert_eq!(store.load(&key(WINDOW)).await.unwrap().unwrap().encode().unwrap(), next.encode().unwrap());
-        let call = client.delete_item().table_name(NAME).key("pk", AttributeValue::S("a#2023-11-14".into()));
-        call.key("sk", AttributeValue::S(sk.into())).send().await.unwrap();
+        assert!(!store.remove(&key(WINDOW), &version).await.unwrap(), "{name} {value:?}");
+        let mut item = attributes(&client, sk).await;
+        match value.clone() {
+            Some(value) => item.insert(name.into(), value),
+            None => item.remove(name),
+        };
+        client.put_item().table_name(NAME).set_item(Some(item)).send().await.unwrap();
+        let version = store.version(&key(WINDOW)).await.unwrap().unwrap();
+        assert!(store.remove(&key(WINDOW), &version).await.unwrap(), "{name} {value:?}");
+        assert!(store.load(&key(WINDOW)).await.unwrap().is_none());
     }
 }
 

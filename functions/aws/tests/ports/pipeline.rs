@@ -194,10 +194,20 @@ async fn a_reprocess_brings_back_what_the_log_says_and_then_changes_nothing() {
     }
     let junk = aws_sdk_dynamodb::types::AttributeValue::B(aws_sdk_dynamodb::primitives::Blob::new([7; 9]));
     damage.expression_attribute_values(":s", junk).send().await.unwrap();
+    let mut ahead = client.update_item().table_name(NAME).update_expression("SET f = :f");
+    for (name, value) in at(5) {
+        ahead = ahead.key(name, value);
+    }
+    let fence = aws_sdk_dynamodb::types::AttributeValue::S(format!("057:9{:056}", 0));
+    ahead.expression_attribute_values(":f", fence).send().await.unwrap();
+    let stranger = PartialKey { lane: Lane::new("nobody", 9), window: WindowStart(BEGIN) };
+    let model = expected.values().next().unwrap();
+    dynamo.put(&stranger, model, &birdsong_domain::ports::Expected::Absent).await.unwrap();
 
     let receipt = again().await;
     let before: Vec<_> = receipt.entries.iter().map(|entry| entry.before).collect();
-    assert_eq!(receipt.changed(), 2);
+    assert_eq!((receipt.changed(), receipt.removed(), receipt.healed()), (4, 1, 1));
+    assert!(dynamo.load(&stranger).await.unwrap().is_none());
     assert!(before.contains(&Before::Missing) && before.contains(&Before::Damaged), "{before:?}");
     assert_eq!(bytes(&stored(&*dynamo).await), bytes(&expected));
     assert_eq!(again().await.changed(), 0);

@@ -247,6 +247,8 @@ pub struct Diff {
     pub delete: Vec<SetRule>,
     /// Rules that stay.
     pub same: usize,
+    /// Rules of somebody else that are left alone.
+    pub foreign: Vec<SetRule>,
 }
 
 impl Diff {
@@ -257,7 +259,26 @@ impl Diff {
         let add: Vec<_> = wanted.iter().filter(|rule| !is_set(rule)).cloned().collect();
         let same = wanted.len() - add.len();
         let is_extra = |set: &SetRule| wanted.iter().all(|rule| set.value != rule.value || set.tag != rule.tag);
-        Self { add, delete: set.into_iter().filter(is_extra).collect(), same }
+        Self { add, delete: set.into_iter().filter(is_extra).collect(), same, foreign: vec![] }
+    }
+
+    /// Leaves alone the rules that have one of these tags. A rule of ours that asks for the very same is
+    /// not added: X refuses a value twice, and its posts come by the other one.
+    #[must_use]
+    pub fn sparing(mut self, tags: &[String]) -> Self {
+        let (foreign, delete) = self.delete.into_iter().partition(|rule| tags.contains(&rule.tag));
+        (self.foreign, self.delete) = (foreign, delete);
+        let before = self.add.len();
+        self.add.retain(|rule| self.foreign.iter().all(|foreign| foreign.value != rule.value));
+        self.same += before - self.add.len();
+        self
+    }
+
+    /// Those of the tags that no rule of somebody else has: nothing comes for them.
+    #[must_use]
+    pub fn missing<'a>(&self, tags: &'a [String]) -> Vec<&'a str> {
+        let is_there = |tag: &str| self.foreign.iter().any(|rule| rule.tag == tag);
+        tags.iter().map(String::as_str).filter(|tag| !is_there(tag)).collect()
     }
 
     /// Nothing has to change.
@@ -394,7 +415,7 @@ impl<H: Http> Api<H> {
     /// # Errors
     /// When a call fails or X refuses a rule. What was done before stays done; list again.
     pub async fn apply(&self, diff: &Diff, clock: &Clock) -> Result<(), Failure> {
-        let fits = diff.same + diff.add.len() + diff.delete.len() <= MAX_RULES;
+        let fits = diff.same + diff.add.len() + diff.delete.len() + diff.foreign.len() <= MAX_RULES;
         // X takes no value twice, so one that only gets another tag must go first.
         let is_free = |rule: &&Rule| fits && diff.delete.iter().all(|old| old.value != rule.value);
         let (first, then): (Vec<_>, Vec<_>) = diff.add.iter().partition(is_free);
@@ -641,5 +662,19 @@ mod tests {
         );
         assert_eq!((diff.same, &diff.add, diff.delete.len()), (1, &vec![rule("b", "u")], 2));
         assert!(Diff::new(vec![set("1", "a", "t")], &[rule("a", "t")]).is_empty());
+    }
+
+    #[test]
+    fn rules_of_others_are_left_alone() {
+        let set = |id: &str, value: &str, tag: &str| SetRule { id: id.into(), value: value.into(), tag: tag.into() };
+        let rule = |value: &str, tag: &str| Rule { value: value.into(), tag: tag.into() };
+        let theirs = ["storm".to_owned(), "Hail".to_owned()];
+        let at_x = vec![set("1", "a", "r:text"), set("2", "b", "storm"), set("3", "c", "storm"), set("4", "d", "hail")];
+        let diff = Diff::new(at_x, &[rule("a", "r:text"), rule("b", "r:text"), rule("e", "r:text")]).sparing(&theirs);
+        assert_eq!(diff.foreign, [set("2", "b", "storm"), set("3", "c", "storm")]);
+        assert_eq!(diff.delete, [set("4", "d", "hail")], "another tag");
+        assert_eq!((&diff.add, diff.same), (&vec![rule("e", "r:text")], 2), "X takes no value twice");
+        assert_eq!(diff.missing(&theirs), ["Hail"]);
+        assert!(Diff::new(vec![set("1", "a", "storm")], &[]).sparing(&theirs).is_empty());
     }
 }

@@ -517,7 +517,10 @@ impl<H: Http + 'static> X<H> {
         async move {
             let wanted = rules::plan(&regions, percent)
                 .map_err(|error| Failure { class: Class::Refused, reason: error.to_string() })?;
-            let diff = Diff::new(api.rules(&clock).await?, &wanted.rules);
+            let diff = Diff::new(api.rules(&clock).await?, &wanted.rules).sparing(&wanted.foreign_tags);
+            for tag in diff.missing(&wanted.foreign_tags) {
+                tracing::warn!("no rule at X has the tag {tag:?} that a region lists: nothing comes for it");
+            }
             if !diff.is_empty() {
                 api.check(&diff, &clock).await?;
                 api.apply(&diff, &clock).await?;

@@ -3,6 +3,8 @@
 //! A region's boxes become rules tagged `ID:box`, its keywords `ID:text`, and, since a location
 //! operator never matches a repost, its keywords once more with `is:retweet`, tagged `rt:ID`. How the
 //! operators work: docs.x.com, "Filtered stream: operators" and "build a rule".
+//!
+//! Rules whose tags a region lists belong to somebody else: they are neither made, changed nor deleted.
 
 use birdsong_domain::region::{Region, Regions};
 use serde::{Deserialize, Serialize};
@@ -34,6 +36,8 @@ pub struct Rule {
 pub struct Plan {
     /// In the order of the regions; no value occurs twice.
     pub rules: Vec<Rule>,
+    /// Tags that regions list and no rule of ours has: rules with one of them are left alone.
+    pub foreign_tags: Vec<String>,
     /// What X cannot do for a region, in sentences.
     pub notes: Vec<String>,
 }
@@ -48,11 +52,23 @@ pub struct NoRules(pub String);
 /// # Errors
 /// When X can do nothing for any of the regions, or when there are more rules than it takes.
 pub fn plan(regions: &Regions, percent: u8) -> Result<Plan, NoRules> {
-    let mut plan = Plan { rules: vec![], notes: vec![] };
+    let mut plan = Plan { rules: vec![], foreign_tags: vec![], notes: vec![] };
     for region in regions.list() {
         region_rules(region, percent, &mut plan);
     }
-    if plan.rules.is_empty() {
+    for region in regions.list() {
+        for tag in &region.rules {
+            if plan.rules.iter().any(|rule| rule.tag == *tag) {
+                plan.notes.push(format!(
+                    "The region {:?} lists the tag {tag:?}, which is the tag of rules that are made here; a rule of your own needs another one.",
+                    region.id
+                ));
+            } else if !plan.foreign_tags.contains(tag) {
+                plan.foreign_tags.push(tag.clone());
+            }
+        }
+    }
+    if plan.rules.is_empty() && plan.foreign_tags.is_empty() {
         return Err(NoRules(format!("X can do nothing for these regions. {}", plan.notes.join(" "))));
     }
     if plan.rules.len() > MAX_RULES {
@@ -67,9 +83,12 @@ pub fn plan(regions: &Regions, percent: u8) -> Result<Plan, NoRules> {
 fn region_rules(region: &Region, percent: u8, plan: &mut Plan) {
     let id = &region.id;
     if region.everything || (region.boxes.is_empty() && region.keywords.is_empty()) {
+        if !region.rules.is_empty() {
+            return;
+        }
         let what = if region.everything { "takes every post" } else { "has languages only" };
         plan.notes.push(format!(
-            "The region {id:?} {what}: a rule of X needs a box, a keyword or a #hashtag beside a language; give it one, or watch it with another source."
+            "The region {id:?} {what}: a rule of X needs a box, a keyword or a #hashtag beside a language; give it one, list the tag of a rule of your own, or watch it with another source."
         ));
         return;
     }
@@ -97,7 +116,7 @@ fn region_rules(region: &Region, percent: u8, plan: &mut Plan) {
     add(&boxes, " -is:nullcast", format!("{id}:box"));
     add(&words, " -is:retweet -is:nullcast", format!("{id}:text"));
     add(&words, " is:retweet", format!("rt:{id}"));
-    if words.is_empty() {
+    if words.is_empty() && region.rules.is_empty() {
         plan.notes.push(format!(
             "Reposts in the region {id:?} cannot be counted: on X a repost has no place, so rules of boxes never match one; give the region keywords or #hashtags."
         ));
@@ -106,15 +125,8 @@ fn region_rules(region: &Region, percent: u8, plan: &mut Plan) {
 
 /// ` lang:fr`, or ` (lang:fr OR lang:en)`.
 fn narrowing(languages: &[String]) -> String {
-    let terms: Vec<_> = languages
-        .iter()
-        .map(|language| match language.as_str() {
-            // X has kept the codes that ISO 639 gave up in 1989.
-            "id" => "lang:in".to_owned(),
-            "he" => "lang:iw".to_owned(),
-            language => format!("lang:{language}"),
-        })
-        .collect();
+    // X wants the present codes, `lang:id` and `lang:he`, though its posts still say `in` and `iw`.
+    let terms: Vec<_> = languages.iter().map(|language| format!("lang:{language}")).collect();
     match terms.as_slice() {
         [] => String::new(),
         [one] => format!(" {one}"),
@@ -153,8 +165,13 @@ fn term(keyword: &str) -> Option<String> {
     if let Some(tag) = keyword.strip_prefix(['#', '＃']).filter(|tag| is_word(tag)) {
         return Some(format!("#{tag}"));
     }
-    // What a phrase cannot hold, X would take for a space anyway: it compares words.
-    let text: String = keyword.chars().map(|c| if matches!(c, '"' | '\\' | '“' | '”') { ' ' } else { c }).collect();
+    let plain = |c: char| match c {
+        // What a phrase cannot hold, X would read as a space anyway: it compares words.
+        '"' | '\\' | '“' | '”' | '\u{200b}' => ' ',
+        '’' | '‘' | 'ʼ' | '＇' => '\'',
+        c => c,
+    };
+    let text: String = keyword.chars().map(plain).collect();
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     if text.is_empty() || text.chars().all(|c| c.is_ascii_punctuation() || c == ' ') {
         return None;
@@ -179,7 +196,9 @@ fn degrees(number: f64) -> String {
 /// since X matches a place only when all of it lies within one of them.
 fn split([west, south, east, north]: [f64; 4]) -> Vec<[f64; 4]> {
     // X takes no box across the antimeridian.
-    let strips = if west > east { vec![(west, 180.0), (-180.0, east)] } else { vec![(west, east)] };
+    let mut strips = if west > east { vec![(west, 180.0), (-180.0, east)] } else { vec![(west, east)] };
+    // Nor one without width, as of a box that begins or ends there.
+    strips.retain(|(west, east)| west < east);
     let mut boxes = vec![];
     for (south, north) in cover(south, north, MAX_BOX_KM / DEGREE_KM) {
         // A degree of longitude is longest where the box comes closest to the equator.
@@ -246,8 +265,43 @@ mod tests {
         let mixed = rules(
             "[[region]]\nid = \"a\"\nlanguages = [\"he\"]\n[[region]]\nid = \"b\"\nkeywords = [\"--\", \"x\"]\nlanguages = [\"he\"]",
         );
-        assert_eq!(values(&mixed)[0], ("b:text", "x lang:iw -is:retweet -is:nullcast"));
+        assert_eq!(values(&mixed)[0], ("b:text", "x lang:he -is:retweet -is:nullcast"));
         assert_eq!(mixed.notes.len(), 2, "{:?}", mixed.notes);
+    }
+
+    #[test]
+    fn x_is_asked_for_languages_by_their_present_code() {
+        for (written, asked) in
+            [("in", "lang:id"), ("ID", "lang:id"), ("iw", "lang:he"), ("He", "lang:he"), ("ji", "lang:yi")]
+        {
+            let plan = rules(&format!("[[region]]\nid = \"a\"\nkeywords = [\"x\"]\nlanguages = [\"{written}\"]"));
+            assert_eq!(values(&plan)[0].1, format!("x {asked} -is:retweet -is:nullcast"));
+        }
+        let both = rules("[[region]]\nid = \"a\"\nkeywords = [\"x\"]\nlanguages = [\"in\", \"id\"]");
+        assert_eq!(values(&both)[1], ("rt:a", "x lang:id is:retweet"));
+    }
+
+    #[test]
+    fn rules_of_others_are_named_and_none_is_made_for_them() {
+        let text = "[[region]]\nid = \"storm\"\nrules = [\"Storm Watch\", \"hail\"]\nlanguages = [\"fr\"]\n\
+                    [[region]]\nid = \"b\"\nrules = [\"hail\"]\n";
+        let alone = rules(text);
+        assert_eq!(alone.rules, []);
+        assert_eq!(alone.foreign_tags, ["Storm Watch", "hail"]);
+        assert_eq!(alone.notes, Vec::<String>::new());
+        let more = format!("{text}[[region]]\nid = \"c\"\nkeywords = [\"x\"]\nrules = [\"rt:c\", \"c\", \"d:text\"]");
+        let mixed = rules(&more);
+        assert_eq!(values(&mixed), [("c:text", "x -is:retweet -is:nullcast"), ("rt:c", "x is:retweet")]);
+        assert_eq!(mixed.foreign_tags, ["Storm Watch", "hail", "c", "d:text"]);
+        assert!(mixed.notes[0].contains("\"rt:c\""), "a tag of our own rules stays ours: {:?}", mixed.notes);
+    }
+
+    #[test]
+    fn a_box_that_ends_at_the_antimeridian_makes_no_rule_without_width() {
+        for edges in [[180.0, 10.0, -179.9, 10.1], [179.9, 10.0, -180.0, 10.1]] {
+            let boxes = split(edges);
+            assert!(!boxes.is_empty() && boxes.iter().all(|[west, _, east, _]| west < east), "{boxes:?}");
+        }
     }
 
     #[test]
@@ -261,6 +315,9 @@ mod tests {
             ("say \"hi\" \\ there", Some("\"say hi there\"")),
             ("-is:retweet", Some("\"-is:retweet\"")),
             ("rock'n'roll", Some("\"rock'n'roll\"")),
+            ("rock’nʼroll", Some("\"rock'n'roll\"")),
+            ("grand\u{a0} \n place", Some("\"grand place\"")),
+            ("grand\u{200b}place", Some("\"grand place\"")),
             ("🚀", Some("\"🚀\"")),
             ("\"", None),
         ] {
