@@ -224,6 +224,7 @@ async fn put_posts(store: &MemoryStore, authors: u64, nobodys: u64) {
         frames: 0,
         live: true,
         ledger: Ledger::default(),
+        ledgers: vec![],
     };
     let mut aggregate = Aggregate::default();
     let frame = Frame { header, posts: (0..authors + nobodys).map(post).collect() };
