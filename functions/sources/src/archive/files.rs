@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use folder::{Found, find, total_bytes};
 pub use format::Other;
-use format::{Format, HEAD_BYTES, seems_to_hold_posts};
+use format::{Format, HEAD_BYTES, other_part_of_export, seems_to_hold_posts};
 use framing::{Framer, Span};
 use text::Utf16;
 use unpack::Unpacked;
@@ -185,10 +185,12 @@ impl<R: io::Seek> io::Seek for Counted<R> {
     }
 }
 
-/// Gives bytes that were looked at once more.
+/// Gives bytes that were looked at once more, and the error that ended them: a decoder that is asked again after an error
+/// may say that all is well.
 struct Peeked<'r> {
     head: Vec<u8>,
     given: usize,
+    error: Option<io::Error>,
     inner: &'r mut dyn Read,
 }
 
@@ -196,7 +198,7 @@ impl Read for Peeked<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let head = &self.head[self.given..];
         if head.is_empty() {
-            return self.inner.read(buffer);
+            return self.error.take().map_or_else(|| self.inner.read(buffer), Err);
         }
         let n = head.len().min(buffer.len());
         buffer[..n].copy_from_slice(&head[..n]);
@@ -205,22 +207,25 @@ impl Read for Peeked<'_> {
     }
 }
 
-/// The first bytes; from a stream no more than its first line, which may be all there is for long.
-fn head(reader: &mut dyn Read, is_stream: bool) -> io::Result<Vec<u8>> {
-    let mut head = vec![0; HEAD_BYTES];
-    let mut length = 0;
-    while length < HEAD_BYTES && !(is_stream && head[..length].contains(&b'\n')) {
-        match reader.read(&mut head[length..]) {
-            Ok(0) => break,
-            Ok(n) => length += n,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => (),
-            // What came before it counts; the decoder or the framer meets it once more.
-            Err(_) if length > 0 => break,
-            Err(error) => return Err(error),
+impl<'r> Peeked<'r> {
+    /// Looks at the first bytes; of a stream at no more than its first line, which may be all there is for long.
+    fn new(inner: &'r mut dyn Read, is_stream: bool) -> Self {
+        let mut head = vec![0; HEAD_BYTES];
+        let (mut length, mut error) = (0, None);
+        while length < HEAD_BYTES && !(is_stream && head[..length].contains(&b'\n')) {
+            match inner.read(&mut head[length..]) {
+                Ok(0) => break,
+                Ok(n) => length += n,
+                Err(interrupted) if interrupted.kind() == io::ErrorKind::Interrupted => (),
+                Err(failed) => {
+                    error = Some(failed);
+                    break;
+                }
+            }
         }
+        head.truncate(length);
+        Self { head, given: 0, error, inner }
     }
-    head.truncate(length);
-    Ok(head)
 }
 
 impl Reading<'_, '_> {
@@ -256,13 +261,17 @@ impl Reading<'_, '_> {
     /// Reads whatever this is.
     fn bytes(&mut self, reader: &mut dyn Read, origin: &Origin<'_>) -> ControlFlow<()> {
         let file = origin.name.clone();
-        let head = match head(reader, origin.is_stream) {
-            Ok(head) => head,
-            Err(source) => return self.failed(FileError::Read { file, line: 0, source }),
-        };
-        let format = Format::of(&head);
-        let seems_to_hold_posts = seems_to_hold_posts(&head);
-        let peeked = Peeked { head, given: 0, inner: reader };
+        let mut peeked = Peeked::new(reader, origin.is_stream);
+        if let Some(source) = peeked.error.take_if(|_| peeked.head.is_empty()) {
+            return self.failed(FileError::Read { file, line: 0, source });
+        }
+        let format = Format::of(&peeked.head);
+        let seems_to_hold_posts = seems_to_hold_posts(&peeked.head);
+        if !origin.is_named
+            && let Some(part) = other_part_of_export(&peeked.head)
+        {
+            return self.note(format!("{file} is the part {part} of an account's export, without posts, left out"));
+        }
         let is_container = matches!(format, Format::Packed(_) | Format::Tar | Format::Zip);
         if is_container && origin.nesting == MAX_NESTING {
             return self.failed(FileError::TooNested { file });
@@ -276,7 +285,7 @@ impl Reading<'_, '_> {
             },
             Format::Tar => self.tar(peeked, origin),
             Format::Zip => self.zip(peeked, origin),
-            Format::Other(other) if !origin.is_named && other.remedy.is_empty() => {
+            Format::Other(other) if !origin.is_named && !other.may_hold_posts => {
                 self.note(format!("{file} is {}, left out", other.name))
             }
             Format::Other(other) => self.failed(FileError::Format { file, other }),
@@ -307,4 +316,105 @@ impl Reading<'_, '_> {
 
 fn short(name: &str) -> String {
     name.chars().take(MAX_NAME_CHARS).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::path::PathBuf;
+
+    use super::*;
+
+    /// Values that a file gave, notes, and errors.
+    fn read(bytes: &[u8]) -> (u64, Vec<String>, Vec<String>) {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(bytes).unwrap();
+        let found = Found { path: PathBuf::from(file.path()), is_named: true };
+        let (mut values, mut notes, mut errors) = (0, vec![], vec![]);
+        read_files(&[found], 4096, &mut |piece| {
+            match piece {
+                Piece::Chunk(chunk) => values += chunk.values().count() as u64,
+                Piece::Note(note) => notes.push(note),
+                Piece::Failed(error) => errors.push(error.to_string()),
+            }
+            ControlFlow::Continue(())
+        });
+        (values, notes, errors)
+    }
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(vec![], flate2::Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn tar(members: &[(&str, &[u8])]) -> Vec<u8> {
+        let mut out = ::tar::Builder::new(vec![]);
+        for (name, bytes) in members {
+            let mut header = ::tar::Header::new_gnu();
+            header.set_size(bytes.len() as u64);
+            out.append_data(&mut header, name, *bytes).unwrap();
+        }
+        out.into_inner().unwrap()
+    }
+
+    #[test]
+    fn an_error_within_the_first_bytes_is_no_end() {
+        let line = b"{\"id\":\"1\"}\n";
+        let (values, _, errors) = read(&[&*gzip(line), b"something that is no gzip"].concat());
+        assert_eq!((values, errors.len()), (1, 1), "{errors:?}");
+        let mut packed = gzip(&line.repeat(3));
+        let crc = packed.len() - 6;
+        packed[crc] ^= 1;
+        let (_, _, errors) = read(&packed);
+        assert_eq!(errors.len(), 1, "{errors:?}");
+    }
+
+    #[test]
+    fn containers_in_containers_have_an_end() {
+        let mut packed = b"{\"id\":\"1\"}\n".to_vec();
+        for _ in 0..MAX_NESTING {
+            packed = gzip(&packed);
+        }
+        assert_eq!(read(&packed).0, 1);
+        let (values, _, errors) = read(&gzip(&packed));
+        assert_eq!(values, 0);
+        assert!(errors[0].contains("packed more than 8 times"), "{errors:?}");
+    }
+
+    #[test]
+    fn members_of_all_kinds_are_read_or_named() {
+        let line = b"{\"id\":\"1\"}\n";
+        let inner = tar(&[("b.json", line)]);
+        let first =
+            tar(&[("a.json", line), ("a.gz", &gzip(line)), ("in.tar", &inner), ("a.7z", b"7z\xbc\xaf\x27\x1c\0\x04")]);
+        let second =
+            tar(&[("c.json", b"{\"id\":\"2\"}"), ("._c.json", b"\0\x05\x16\x07"), ("picture", b"\x89PNG\r\n\x1a\n")]);
+        let (values, notes, errors) = read(&[first, second].concat());
+        assert_eq!(values, 4, "{errors:?}");
+        assert!(notes.len() == 1 && notes[0].contains(":picture is a PNG picture"), "{notes:?}");
+        assert!(errors.len() == 1 && errors[0].contains(":a.7z is a 7z archive"), "{errors:?}");
+    }
+
+    #[test]
+    fn a_member_that_is_cut_off_is_an_error_of_that_member() {
+        let line = b"{\"id\":\"1\"}\n";
+        let whole = tar(&[("a.json", line), ("b.json", &line.repeat(1000))]);
+        let (values, _, errors) = read(&whole[..512 * 5]);
+        assert!((2..1000).contains(&values), "{values}");
+        assert!(errors[0].contains(":b.json cannot be read beyond line"), "{errors:?}");
+    }
+
+    #[test]
+    fn a_header_without_end_does_not_fill_the_memory() {
+        let mut header = ::tar::Header::new_gnu();
+        header.set_entry_type(::tar::EntryType::GNULongName);
+        header.set_size(100 << 20);
+        header.set_path("././@LongLink").unwrap();
+        header.set_cksum();
+        let bomb = [&header.as_bytes()[..], &vec![b'a'; 100 << 20], &tar(&[("a.json", b"{}")])].concat();
+        let (values, _, errors) = read(&gzip(&bomb));
+        assert_eq!(values, 0);
+        assert!(errors[0].contains("longer than 16 MiB"), "{errors:?}");
+    }
 }

@@ -23,12 +23,14 @@ pub(super) enum Format {
 pub struct Other {
     /// Such as "a PDF document".
     pub name: &'static str,
-    /// What to do with it; empty when it holds no posts.
+    /// What to do with it; may be empty.
     pub remedy: &'static str,
+    /// Whether posts may be lost when it is left out.
+    pub(super) may_hold_posts: bool,
 }
 
 const fn other(name: &'static str, remedy: &'static str) -> Other {
-    Other { name, remedy }
+    Other { name, remedy, may_hold_posts: !remedy.is_empty() }
 }
 
 const TABLE: &str = "write it as JSON, one object a line";
@@ -177,10 +179,11 @@ fn other_text(head: &[u8]) -> Option<Other> {
     let text = text_of(head);
     let begin = text[..text.len().min(64)].to_ascii_lowercase();
     if begin.starts_with(b"<!doctype html") || begin.starts_with(b"<html") || begin.starts_with(b"<head") {
-        return Some(other("an HTML page", "a download often saves an error or login page under the file's name"));
+        let remedy = "a download often saves an error or login page under the file's name";
+        return Some(Other { may_hold_posts: false, ..other("an HTML page", remedy) });
     }
     if begin.starts_with(b"<?xml") || begin.starts_with(b"<!doctype") || begin.starts_with(b"<svg") {
-        return Some(other("an XML document", "write it as JSON, one object a line"));
+        return Some(Other { may_hold_posts: false, ..other("an XML document", TABLE) });
     }
     is_table(text)
         .then_some(other("a table (CSV or TSV)", "replay reads JSON as the X API gives it, not tables made of it"))
@@ -264,10 +267,24 @@ fn looks_like_json(text: &[u8]) -> bool {
     }
 }
 
+/// The part of an account's own export that this is, when it is one that has no posts: `follower` of
+/// `window.YTD.follower.part0 = [`.
+pub(super) fn other_part_of_export(head: &[u8]) -> Option<String> {
+    let text = text_of(head);
+    if text.starts_with(b"window.__THAR_CONFIG") {
+        return Some("manifest".to_owned());
+    }
+    let name = text.strip_prefix(b"window.YTD.")?;
+    let name = &name[..name.iter().take(64).position(|byte| *byte == b'.')?];
+    let name = std::str::from_utf8(name).ok()?;
+    (!["tweet", "tweets", "community_tweet", "note_tweet"].contains(&name)).then(|| name.to_owned())
+}
+
 /// Whether a file that nobody named, but that lies among others, seems to hold posts: it begins as JSON, or half of its
 /// first lines do.
 pub(super) fn seems_to_hold_posts(head: &[u8]) -> bool {
-    if looks_like_json(head) {
+    // What begins with zeros only may have posts behind them.
+    if looks_like_json(head) || text_of(head).is_empty() {
         return true;
     }
     let lines = || head.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty()).take(20);
@@ -320,6 +337,14 @@ mod tests {
         ] {
             assert_eq!(Format::of(head), Format::Text, "{}", String::from_utf8_lossy(head));
         }
+    }
+
+    #[test]
+    fn only_posts_of_an_export_are_read() {
+        assert_eq!(other_part_of_export(b"window.YTD.tweets.part0 = [ {"), None);
+        assert_eq!(other_part_of_export(b"window.YTD.tweet.part12 = [ {"), None);
+        assert_eq!(other_part_of_export(b"window.YTD.follower.part0 = [ {").as_deref(), Some("follower"));
+        assert_eq!(other_part_of_export(b"{\"id\":1}"), None);
     }
 
     #[test]
