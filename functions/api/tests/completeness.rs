@@ -95,6 +95,7 @@ impl Source {
                 kind: Kind::Original,
                 lang: "en".into(),
                 hashtags: vec![],
+                long_hashtags: 0,
                 mentions: 0,
                 hosts: vec![],
                 text: "".into(),

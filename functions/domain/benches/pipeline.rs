@@ -22,6 +22,7 @@ fn posts() -> Vec<SourcePost<'static>> {
             kind: Kind::ALL[(n % 4) as usize],
             lang: ["en", "fr", "ja"][(n % 3) as usize].into(),
             hashtags: vec![format!("Tag{}", n * n % 300).into()],
+            long_hashtags: 0,
             mentions: 1,
             hosts: vec!["news.example".into()],
             text: "a day like any other, with a match in Montréal tonight and rain tomorrow".into(),

@@ -454,6 +454,7 @@ languages = ["fr"]
             kind: Kind::Original,
             lang: "en".into(),
             hashtags: vec![],
+            long_hashtags: 0,
             mentions: 0,
             hosts: vec![],
             text: "".into(),

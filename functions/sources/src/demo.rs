@@ -305,6 +305,7 @@ impl Demo {
             kind,
             lang: lang.into(),
             hashtags,
+            long_hashtags: 0,
             mentions,
             hosts,
             text: "".into(),

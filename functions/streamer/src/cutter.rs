@@ -326,6 +326,7 @@ mod tests {
             kind: Kind::Original,
             lang: lang.into(),
             hashtags: vec![],
+            long_hashtags: 0,
             mentions: 0,
             hosts: vec![],
             text: "word".into(),

@@ -134,6 +134,7 @@ mod tests {
             kind: Kind::Original,
             lang: "fr".into(),
             hashtags: hashtags.iter().map(|tag| (*tag).into()).collect(),
+            long_hashtags: 0,
             mentions: 0,
             hosts: vec![],
             text: text.into(),

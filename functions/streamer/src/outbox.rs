@@ -447,6 +447,7 @@ mod tests {
             kind: Kind::Original,
             lang: "en".into(),
             hashtags: vec![tag.collect::<String>().into()],
+            long_hashtags: 0,
             mentions: 0,
             hosts: vec![],
             text: "".into(),

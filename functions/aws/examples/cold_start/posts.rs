@@ -37,6 +37,7 @@ pub(crate) fn frame(region: &str, counter: u64, cut_ms: i64, posts: usize) -> Ve
             kind: Kind::ALL[(at % 4) as usize],
             lang: ["en", "fr", "ja"][(at % 3) as usize].into(),
             hashtags,
+            long_hashtags: 0,
             mentions: (at % 3) as u32,
             hosts: if at.is_multiple_of(5) { vec!["news.example".into()] } else { vec![] },
             text: "".into(),

@@ -26,6 +26,7 @@ fn post(id: u64, now_ms: i64) -> SourcePost<'static> {
         kind: Kind::Original,
         lang: ["fr", "en", "de"][(id % 3) as usize].into(),
         hashtags: vec![],
+        long_hashtags: 0,
         mentions: 0,
         hosts: vec![],
         text: "word".into(),
