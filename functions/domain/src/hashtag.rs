@@ -1,25 +1,156 @@
-//! One hashtag, many spellings: which of them count as the same.
+//! One hashtag, many spellings: which of them count as the same, and how one post's are collected.
 
 use std::borrow::Cow;
 
 use caseless::Caseless;
-use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfkc_quick};
+use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick, is_nfkc_quick};
 
-/// Longest hashtag that is kept, in bytes of its written form; a longer one is not a hashtag that
-/// anybody reads and would only blow up the stored window.
-pub const MAX_HASHTAG_BYTES: usize = 140;
+use crate::frame::MAX_PER_POST;
 
-/// The key under which spellings of a hashtag are counted together: without a leading `#`,
-/// Unicode NFKC, case folded (Unicode Standard §3.13, toNFKC_Casefold without the removal of
-/// ignorable characters). `None` when nothing is left or the tag is longer than
-/// [`MAX_HASHTAG_BYTES`].
+/// Longest hashtag that is counted by name, in characters (Unicode scalar values) of its key. X
+/// limits a whole post to 280; the limit is the same in every script.
+pub const MAX_HASHTAG_CHARS: usize = 100;
+
+/// Longest hashtag that is stored, in bytes: [`MAX_HASHTAG_CHARS`] characters of UTF-8.
+pub const MAX_HASHTAG_BYTES: usize = 4 * MAX_HASHTAG_CHARS;
+
+/// The key under which spellings of a hashtag are counted together: without leading `#`, white
+/// space at the ends and [invisible characters](is_invisible), Unicode NFKC, case folded (Unicode Standard
+/// §3.13, toNFKC_Casefold, but U+200C and U+200D stay: scripts and emoji need them). `None` when
+/// nothing is left or more than [`MAX_HASHTAG_CHARS`] characters are.
 #[must_use]
 pub fn key(written: &str) -> Option<Cow<'_, str>> {
-    let tag = written.strip_prefix(['#', '＃']).unwrap_or(written).trim();
-    if tag.is_empty() || tag.len() > MAX_HASHTAG_BYTES {
-        return None;
+    match named(written) {
+        Named::Key(key) => Some(key),
+        Named::TooLong | Named::Nothing => None,
     }
-    Some(fold(tag))
+}
+
+/// What a written hashtag is.
+enum Named<'w> {
+    /// A tag with this key.
+    Key(Cow<'w, str>),
+    /// A tag longer than [`MAX_HASHTAG_CHARS`].
+    TooLong,
+    /// No tag.
+    Nothing,
+}
+
+fn named(written: &str) -> Named<'_> {
+    /// Longer than a tag of so many characters can be written with a few invisible ones: a bound on work.
+    const MOST_BYTES: usize = 16 * MAX_HASHTAG_BYTES;
+    let tag = without_sign(written);
+    if tag.len() > MOST_BYTES {
+        return Named::TooLong;
+    }
+    let key = match without_invisible(tag) {
+        Cow::Borrowed(tag) => fold(tag),
+        Cow::Owned(tag) => Cow::Owned(fold(&tag).into_owned()),
+    };
+    // Compatibility forms of the sign and of white space have become plain by now.
+    let bare = without_sign(&key);
+    if bare.is_empty() {
+        return Named::Nothing;
+    }
+    if bare.len() > MAX_HASHTAG_CHARS && bare.chars().count() > MAX_HASHTAG_CHARS {
+        return Named::TooLong;
+    }
+    if bare.len() == key.len() { Named::Key(key) } else { Named::Key(Cow::Owned(bare.to_owned())) }
+}
+
+fn without_sign(tag: &str) -> &str {
+    let is_margin = |c: char| c.is_whitespace() || is_invisible(c);
+    tag.trim_start_matches(|c| matches!(c, '#' | '＃') || is_margin(c)).trim_end_matches(is_margin)
+}
+
+/// Characters that show nothing and change no letter, so that they do not make another tag of one:
+/// variation selectors, soft hyphen, zero-width space, word joiner, byte order mark, marks of
+/// the writing direction. All have the property Default_Ignorable_Code_Point.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{180b}'..='\u{180d}' | '\u{180f}' | '\u{200b}' | '\u{200e}' | '\u{200f}'
+        | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}' | '\u{2066}'..='\u{206f}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}'
+        | '\u{e0100}'..='\u{e01ef}')
+}
+
+fn without_invisible(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() || !text.contains(is_invisible) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.chars().filter(|c| !is_invisible(*c)).collect())
+}
+
+/// The hashtags of one post: each once, as first written, without the sign.
+#[derive(Debug, Default)]
+pub struct Hashtags<'p> {
+    shown: Vec<Cow<'p, str>>,
+    /// Of these, or of all but the first.
+    keys: Vec<Cow<'p, str>>,
+    long: Vec<String>,
+}
+
+impl<'p> Hashtags<'p> {
+    /// Adds a tag as the source gives it. One that the post has already, that is empty, or that comes
+    /// after [`MAX_PER_POST`] others changes nothing.
+    pub fn add(&mut self, written: Cow<'p, str>) {
+        if self.shown.len() >= MAX_PER_POST {
+            return;
+        }
+        // Most posts with a tag have one, whose key nobody needs here.
+        if self.shown.is_empty()
+            && let Cow::Borrowed(written) = written
+            && written.len() <= MAX_HASHTAG_CHARS
+            && written.is_ascii()
+        {
+            self.shown.extend(Some(without_sign(written)).filter(|tag| !tag.is_empty()).map(Cow::Borrowed));
+            return;
+        }
+        for known in &self.shown[self.keys.len()..] {
+            self.keys.push(match known {
+                Cow::Borrowed(tag) => fold(tag),
+                Cow::Owned(tag) => Cow::Owned(fold(tag).into_owned()),
+            });
+        }
+        let (key, shown) = match written {
+            Cow::Borrowed(written) => (named(written), shown(written)),
+            Cow::Owned(written) => {
+                let key = match named(&written) {
+                    Named::Key(key) => Named::Key(Cow::Owned(key.into_owned())),
+                    Named::TooLong => Named::TooLong,
+                    Named::Nothing => Named::Nothing,
+                };
+                (key, Cow::Owned(shown(&written).into_owned()))
+            }
+        };
+        match key {
+            Named::Key(key) if self.keys.contains(&key) => (),
+            Named::Key(key) => {
+                self.shown.push(if shown.len() > MAX_HASHTAG_BYTES { key.clone() } else { shown });
+                self.keys.push(key);
+            }
+            Named::TooLong => {
+                let key = fold(&shown);
+                if self.long.len() < MAX_PER_POST && !self.long.iter().any(|known| *known == key) {
+                    self.long.push(key.into_owned());
+                }
+            }
+            Named::Nothing => (),
+        }
+    }
+
+    /// The tags as they are shown, and the number of those that were longer than
+    /// [`MAX_HASHTAG_CHARS`].
+    #[must_use]
+    pub fn finish(self) -> (Vec<Cow<'p, str>>, u32) {
+        (self.shown, self.long.len() as u32)
+    }
+}
+
+/// A tag as it is shown: as written, but without the sign and invisible characters, in NFC.
+fn shown(written: &str) -> Cow<'_, str> {
+    match without_invisible(without_sign(written)) {
+        tag if tag.is_ascii() || is_nfc_quick(tag.chars()) == IsNormalized::Yes => tag,
+        tag => Cow::Owned(tag.nfc().collect()),
+    }
 }
 
 /// NFKC and case folding of any text; borrowed when the text is already folded, which is the
@@ -57,6 +188,16 @@ mod tests {
             ("Straße", "strasse"),
             ("ｗｏｗ", "wow"),
             ("東京", "東京"),
+            ("##dogs", "dogs"),
+            (" # dogs ", "dogs"),
+            ("\u{200b}#dogs\u{fe0f}", "dogs"),
+            ("﹟dogs", "dogs"),
+            ("ice\u{ad}cream", "icecream"),
+            ("i\u{2060}ce\u{200b}cream\u{feff}", "icecream"),
+            ("❤\u{fe0f}", "❤"),
+            ("\u{200f}שלום", "שלום"),
+            ("می\u{200c}خواهم", "می\u{200c}خواهم"),
+            ("👩\u{200d}🚀", "👩\u{200d}🚀"),
         ] {
             assert_eq!(key(written).as_deref(), Some(expected), "{written}");
         }
@@ -64,9 +205,36 @@ mod tests {
 
     #[test]
     fn what_is_no_tag_has_no_key() {
-        assert_eq!(key("#"), None);
-        assert_eq!(key("  "), None);
-        assert_eq!(key(&"x".repeat(MAX_HASHTAG_BYTES + 1)), None);
+        for written in ["", "#", "＃#", "  ", "\u{200b}", "#\u{fe0f}"] {
+            assert_eq!(key(written), None, "{written:?}");
+        }
+    }
+
+    #[test]
+    fn the_limit_is_the_same_in_every_script() {
+        for letter in ["x", "é", "ท", "東", "🚀", "e\u{301}", "가"] {
+            assert!(key(&letter.repeat(MAX_HASHTAG_CHARS)).is_some(), "{letter}");
+            assert_eq!(key(&letter.repeat(MAX_HASHTAG_CHARS + 1)), None, "{letter}");
+        }
+        assert_eq!(key(&"x\u{200b}".repeat(100)), Some("x".repeat(100).into()), "what does not show does not count");
+        assert_eq!(key(&"\u{200b}x".repeat(1 << 20)), None);
+    }
+
+    #[test]
+    fn a_post_has_each_tag_once_and_long_ones_are_counted() {
+        let mut tags = Hashtags::default();
+        let (long, longer) = ("x".repeat(101), "東".repeat(102));
+        for tag in ["#Dogs", "dogs", "DOGS\u{fe0f}", "Straße", "STRASSE", "", "#", "Cafe\u{301}", "café", "#dogs"] {
+            tags.add(tag.into());
+            tags.add(Cow::Owned(tag.to_owned()));
+        }
+        for tag in [long.clone(), longer.clone(), long.to_uppercase(), format!("#{longer}")] {
+            tags.add(tag.into());
+        }
+        assert_eq!(tags.finish(), (vec!["Dogs".into(), "Straße".into(), "Café".into()], 2));
+        let mut tags = Hashtags::default();
+        (0..100).for_each(|n| tags.add(format!("tag{n}").into()));
+        assert_eq!(tags.finish().0.len(), MAX_PER_POST);
     }
 
     proptest! {
@@ -80,6 +248,21 @@ mod tests {
         fn folding_twice_changes_nothing(text in "\\PC{0,30}") {
             let once = fold(&text).into_owned();
             prop_assert_eq!(fold(&once).into_owned(), once);
+        }
+
+        #[test]
+        fn keys_and_spellings_are_bounded_and_agree(text in "[#＃ \u{ad}\u{200b}\u{fe0f}a-cÀ-ÅＡ-Ｃ한ㄱ-ㅎ\u{1100}-\u{11ff}﷽]{0,130}|\\PC{0,130}") {
+            let mut tags = Hashtags::default();
+            tags.add(text.as_str().into());
+            let (shown, long) = tags.finish();
+            match key(&text) {
+                Some(key) => {
+                    prop_assert!(key.chars().count() <= MAX_HASHTAG_CHARS && shown[0].len() <= MAX_HASHTAG_BYTES);
+                    prop_assert_eq!(super::key(&key), Some(Cow::Borrowed(&*key)));
+                    prop_assert_eq!(super::key(&shown[0]), Some(Cow::Borrowed(&*key)));
+                }
+                None => prop_assert!(shown.is_empty() && long <= 1),
+            }
         }
     }
 }

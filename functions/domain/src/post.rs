@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub enum Kind {
     /// Neither reply, quote nor repost.
     Original,
-    /// An answer to another post.
+    /// An answer to another post. A post that only begins with a mention is an original.
     Reply,
     /// A post that shows another one with words of its own.
     Quote,
@@ -143,21 +143,22 @@ pub struct SourcePost<'a> {
     pub author: Option<u64>,
     /// Kind.
     pub kind: Kind,
-    /// Language as the source says it (BCP 47), empty when it says none.
+    /// Language as a canonical tag ([`crate::language`]), empty when the source gives none.
     pub lang: Cow<'a, str>,
-    /// Hashtags as written, without `#`. Of a repost, those of the original.
+    /// Hashtags as written, each once and without `#` ([`crate::hashtag::Hashtags`]). Of a repost, those
+    /// of the original.
     pub hashtags: Vec<Cow<'a, str>>,
     /// Hashtags left out of `hashtags` because they are longer than the limit.
     pub long_hashtags: u32,
     /// Number of accounts mentioned.
     pub mentions: u32,
-    /// Hosts of links, lower case, without `www.`.
+    /// Hosts of links, each once ([`link_host`]), without those of the platform itself.
     pub hosts: Vec<Cow<'a, str>>,
     /// The text, for keywords. Of a repost, the original's.
     pub text: Cow<'a, str>,
-    /// The post's own coordinates.
+    /// The post's own coordinates. A repost has none.
     pub point: Option<Point>,
-    /// The box of the place that the post names.
+    /// The box of the place that the post names. A repost names none.
     pub place: Option<GeoBox>,
     /// Tags of the source's rules that matched.
     pub rule_tags: Vec<Cow<'a, str>>,
@@ -165,23 +166,69 @@ pub struct SourcePost<'a> {
     pub repost_of: Option<PostId>,
 }
 
-/// The host of a web address as it is counted: lower case, without user, port and `www.`; `None`
-/// when the address has no host.
+/// Longest host, in bytes (RFC 1035).
+pub const MAX_HOST_BYTES: usize = 253;
+
+/// The host of a web address as it is counted; `None` when the address has no usable host.
+///
+/// Without user, port, `www.` and the dot at its end. A name is in lower case and in Unicode: the ASCII form of an
+/// internationalized name (`xn--…`) is the same host (UTS 46). An IPv6 address stays in its brackets (RFC
+/// 3986, 3.2.2) and is written the one way of RFC 5952.
 #[must_use]
 pub fn link_host(address: &str) -> Option<Cow<'_, str>> {
-    const LONGEST_HOST: usize = 253; // RFC 1035
-    let rest = address.split_once("://").map(|(_, rest)| rest)?;
+    let rest = address.trim_start().split_once("://").map(|(_, rest)| rest)?;
     let authority = rest.split(['/', '?', '#', '\\']).next()?;
-    let host = authority.rsplit('@').next()?;
-    let host = host.split(':').next()?.trim_end_matches('.');
-    let host = match host.get(..4) {
-        Some(www) if www.eq_ignore_ascii_case("www.") => &host[4..],
-        _ => host,
+    let host = authority.rsplit('@').next()?.trim();
+    if let Some(literal) = host.strip_prefix('[') {
+        let (literal, port) = literal.split_once(']')?;
+        // A zone (RFC 6874) means something on its own machine only.
+        let address: std::net::Ipv6Addr = literal.split('%').next()?.parse().ok()?;
+        return is_port(port).then(|| Cow::Owned(format!("[{address}]")));
+    }
+    let name = match host.split_once(':') {
+        Some((_, port)) if !port.bytes().all(|b| b.is_ascii_digit()) => return None,
+        Some((name, _)) => name,
+        None => host,
     };
-    if host.is_empty() || host.len() > LONGEST_HOST {
+    // Four bytes a character, and more than a name of that length has in Unicode, is no name.
+    if name.len() > 4 * MAX_HOST_BYTES {
         return None;
     }
-    Some(crate::hashtag::fold(host))
+    let host = match domain(name)? {
+        Cow::Borrowed(name) => Cow::Borrowed(without_www(name)),
+        Cow::Owned(name) => match without_www(&name) {
+            bare if bare.len() < name.len() => Cow::Owned(bare.to_owned()),
+            _ => Cow::Owned(name),
+        },
+    };
+    (!host.is_empty() && host.len() <= MAX_HOST_BYTES).then_some(host)
+}
+
+fn is_port(text: &str) -> bool {
+    text.is_empty() || text.strip_prefix(':').is_some_and(|port| port.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// A domain name in lower case and Unicode. One that breaks the rules of internationalized names
+/// but is a name of the domain name system stays in ASCII.
+fn domain(name: &str) -> Option<Cow<'_, str>> {
+    use idna::uts46::{AsciiDenyList, Hyphens, Uts46};
+    let is_plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'-' | b'_');
+    let has_punycode = || name.split('.').any(|label| label.get(..4).is_some_and(|p| p.eq_ignore_ascii_case("xn--")));
+    if name.bytes().all(is_plain) && !has_punycode() {
+        return Some(Cow::Borrowed(name));
+    }
+    let (unicode, result) = Uts46::new().to_unicode(name.as_bytes(), AsciiDenyList::URL, Hyphens::Allow);
+    match result {
+        Ok(()) => Some(unicode),
+        Err(_) if name.bytes().all(|b| is_plain(b.to_ascii_lowercase())) => Some(Cow::Owned(name.to_ascii_lowercase())),
+        Err(_) => None,
+    }
+}
+
+/// Without the dots at the end, and without `www.` where a name of several labels is left.
+fn without_www(name: &str) -> &str {
+    let name = name.trim_end_matches('.');
+    name.strip_prefix("www.").filter(|bare| bare.contains('.')).unwrap_or(name)
 }
 
 #[cfg(test)]
@@ -197,17 +244,46 @@ mod tests {
     }
 
     #[test]
-    fn hosts_are_told_without_what_varies() {
+    fn one_host_has_one_spelling() {
         for (address, host) in [
             ("https://www.Example.org/a?b#c", Some("example.org")),
+            ("HTTPS://WWW.EXAMPLE.ORG", Some("example.org")),
             ("http://user:secret@news.example:8080", Some("news.example")),
+            ("http://user@mail@news.example:", Some("news.example")),
             ("https://example.org.", Some("example.org")),
+            ("https://www.com/", Some("www.com")),
+            ("https://www.www.com/", Some("www.com")),
+            ("https://www.localhost./", Some("www.localhost")),
+            ("https://localhost:8080/", Some("localhost")),
+            ("https://192.0.2.7:443/a", Some("192.0.2.7")),
+            ("https://[2001:DB8::1]:8080/status", Some("[2001:db8::1]")),
+            ("https://[2001:db8:0:0:0:0:0:1]", Some("[2001:db8::1]")),
+            ("https://user@[fe80::1%25eth0]/", Some("[fe80::1]")),
+            ("https://[::1", None),
+            ("https://[::1]x", None),
+            ("https://[not an address]/", None),
+            ("https://münchen.example/", Some("münchen.example")),
+            ("https://xn--mnchen-3ya.example/", Some("münchen.example")),
+            ("https://www.XN--MNCHEN-3YA.Example/", Some("münchen.example")),
+            ("https://MU\u{308}NCHEN.example/", Some("münchen.example")),
+            ("https://ｗｗｗ．ｅxample。org", Some("example.org")),
+            ("https://xn--p1ai/", Some("рф")),
+            ("https://xn--zzzzzzzzzzz.example/", Some("xn--zzzzzzzzzzz.example")),
+            ("https://a_b.example/", Some("a_b.example")),
+            ("https://two words.example/", None),
+            ("https://exa%6dple.org/", None),
+            ("at://did:plc:abc/app.bsky.feed.post/1", None),
             ("https://", None),
+            ("https:///path", None),
+            ("https://...", None),
             ("mailto:somebody", None),
             ("no address", None),
         ] {
             assert_eq!(link_host(address).as_deref(), host, "{address}");
         }
+        assert_eq!(link_host(&format!("https://{}example", "a.".repeat(124))), None, "255 bytes");
+        assert!(link_host(&format!("https://{}example", "a.".repeat(123))).is_some(), "253 bytes");
+        assert_eq!(link_host(&format!("https://{}", "é".repeat(100_000))), None);
     }
 
     #[test]

@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 
 /// First millisecond that a snowflake id can name (2010-11-04T01:42:54.657Z).
 pub const SNOWFLAKE_EPOCH_MS: i64 = 1_288_834_974_657;
-/// Ids below this were handed out before snowflakes and are plain counters without a time.
-pub const FIRST_SNOWFLAKE: u64 = 29_700_000_000;
+/// Ids below this were handed out before snowflakes and are plain counters without a time. The first
+/// snowflake is of 2010-11-04T01:43:01Z (TweetedAt, Web Science and Digital Libraries Group, 2019).
+pub const FIRST_SNOWFLAKE: u64 = 29_700_859_247;
 
 /// How far ahead of our clock an event time may lie, in milliseconds. Clocks differ by seconds; what lies
 /// further ahead was made up or comes from a broken clock, and every source, live or archive,
@@ -211,6 +212,8 @@ mod tests {
     fn a_known_snowflake_gives_its_millisecond() {
         assert_eq!(snowflake_ms(2_058_060_636_507_602_944).map(rfc3339).as_deref(), Some("2026-05-23T05:41:07.318Z"));
         assert_eq!(snowflake_ms(20), None, "ids of 2006 are counters, not times");
+        assert_eq!(snowflake_ms(29_700_859_246), None);
+        assert_eq!(snowflake_ms(29_700_859_247).map(rfc3339).as_deref(), Some("2010-11-04T01:43:01.738Z"));
     }
 
     #[test]

@@ -1,17 +1,28 @@
 //! Archives of X posts: one JSON a line, of any of the shapes that the X API ever gave.
 //!
 //! The shape is found line by line: v2 stream lines (`data` is an object), v2 pages (`data` is an
-//! array), flattened v2 posts, v1.1 statuses, and notices that are no posts.
+//! array), flattened v2 posts, v1.1 statuses, v1.1 search answers (`statuses`), statuses of an account's own
+//! export (`tweet`), and notices that are no posts. Anything else is named as far as it is known ([`Shape`]).
 
+mod entities;
 mod files;
 pub(crate) mod json;
+mod place;
 mod repair;
+mod shape;
+mod text;
 mod v1;
 mod v2;
 
 use birdsong_domain::post::{AuthorKey, SourcePost};
+use serde::de::{MapAccess, SeqAccess};
 
 pub use files::{Chunk, Each, FileError, Found, Other, Piece, find, read_files, total_bytes, values};
+pub use shape::Shape;
+
+use json::{Field, Id, Raw, object};
+use shape::Format;
+use v1::Origin;
 
 /// Longest line that is read. A post with everything that the API can add stays below 1 MiB; a
 /// search page of 500 posts below 8 MiB.
@@ -47,15 +58,15 @@ pub enum LineError {
     /// Nested more deeply than any post, which would exhaust the reader's stack.
     #[error("nested more than {MAX_DEPTH} levels deep")]
     TooDeep,
-    /// JSON, but a field that is needed has another type than it should.
-    #[error("a field has an unexpected type or occurs twice, at byte {at}")]
-    Type {
-        /// Where, from 0.
-        at: usize,
-    },
+    /// Something that is known, but no post of the X API.
+    #[error("{0}")]
+    NotAPost(&'static Shape),
     /// JSON of no shape that is known.
     #[error("neither an X v2 post or page, nor a v1.1 status, nor a notice of the stream")]
     UnknownShape,
+    /// An object without words, which a post has even when they are empty.
+    #[error("not a post: it has no text")]
+    NoText,
     /// A post without a usable id.
     #[error("the post has no id, or one that is no number")]
     NoId,
@@ -124,22 +135,218 @@ fn read_strict(
     if is_too_deep(line) {
         return Err(LineError::TooDeep);
     }
-    let outer: v2::Outer<'_> = json::read(line)?;
-    if let Some(data) = &outer.data {
-        v2::posts(data, &outer, key, each);
-        return Ok(Line::Posts);
+    let outer: Outer<'_> = json::read::<Option<Outer<'_>>>(line)?.unwrap_or_default();
+    match &outer.data {
+        Some(Data::One(post)) => {
+            let includes = if post.needs_includes() { outer.includes()? } else { None };
+            if post.is_plain() {
+                each(v2::post(post, includes.as_ref(), &outer.rules, key));
+                return Ok(Line::Posts);
+            }
+            let data: Option<Envelope<'_>> = json::read(line)?;
+            let data = data.as_ref().and_then(|envelope| envelope.data.as_ref()).ok_or(LineError::UnknownShape)?;
+            outer.one(data.bytes(), includes.as_ref(), Origin::Api, key, each);
+            return Ok(Line::Posts);
+        }
+        Some(Data::Page(page)) => {
+            let includes = outer.includes()?;
+            page.iter().for_each(|one| outer.page_item(one.bytes(), includes.as_ref(), key, each));
+            return Ok(Line::Posts);
+        }
+        None => (),
     }
-    if let Some(notice) = outer.notice() {
-        return Ok(Line::Notice(notice));
-    }
-    if outer.is_v1() {
-        let status: v1::Status<'_> = json::read(line)?;
-        each(v1::post(&status, key));
-    } else if outer.is_flattened() {
-        let post: v2::Post<'_> = json::read(line)?;
-        each(v2::post(&post, None, outer.rules(), key));
+    if let Some(status) = outer.tweet.as_ref().filter(|status| status.is_object()) {
+        outer.one(status.bytes(), None, Origin::Export, key, each);
+    } else if !outer.statuses.is_empty() {
+        outer.statuses.iter().for_each(|one| outer.one(one.bytes(), None, Origin::Api, key, each));
+    } else if outer.is_flattened_for_sure() {
+        outer.page_item(line, None, key, each);
+    } else if outer.is_status_for_sure() {
+        outer.status(line, Origin::Api, key, each);
     } else {
-        return Err(LineError::UnknownShape);
+        let message = if outer.is_post() { None } else { json::read::<Option<Message<'_>>>(line)? };
+        if let Some(notice) = message.as_ref().and_then(Message::notice) {
+            return Ok(Line::Notice(notice));
+        }
+        outer.of_format(shape::format_of(line)?, line, None, Origin::Api, key, each);
     }
     Ok(Line::Posts)
+}
+
+/// What is done with each post.
+type Each<'e> = &'e mut dyn FnMut(Result<SourcePost<'_>, LineError>);
+
+object! {
+    /// The outermost object of a line of any shape.
+    struct Outer<'a> {
+        data: Option<Data<'a>> = "data",
+        includes: Option<Raw<'a>> = "includes",
+        rules: Vec<v2::Rule<'a>> = "matching_rules",
+        statuses: Vec<Raw<'a>> = "statuses",
+        tweet: Option<Raw<'a>> = "tweet",
+        id: Option<Id<'a>> = "id",
+        id_str: Option<Id<'a>> = "id_str",
+        author_id: Option<Id<'a>> = "author_id",
+        user: Option<Raw<'a>> = "user",
+        text: IsText = "text" | "full_text",
+        versions: Option<Raw<'a>> = "edit_history_tweet_ids" | "edit_history_post_ids",
+    }
+}
+
+object! {
+    /// A message of the stream that is no post, or the frame of an answer.
+    struct Message<'a> {
+        errors: Option<Raw<'a>> = "errors",
+        title: Option<Raw<'a>> = "title",
+        kind: Option<Raw<'a>> = "type",
+        detail: Option<Raw<'a>> = "detail",
+        meta: Option<Raw<'a>> = "meta",
+        delete: Option<Raw<'a>> = "delete",
+        limit: Option<Raw<'a>> = "limit",
+        warning: Option<Raw<'a>> = "warning",
+        disconnect: Option<Raw<'a>> = "disconnect",
+        scrub_geo: Option<Raw<'a>> = "scrub_geo",
+        status_withheld: Option<Raw<'a>> = "status_withheld",
+        user_withheld: Option<Raw<'a>> = "user_withheld",
+        user_update: Option<Raw<'a>> = "user_update",
+        event: Option<Raw<'a>> = "event",
+        payload: Option<Raw<'a>> = "payload",
+        friends: Option<Raw<'a>> = "friends" | "friends_str",
+        info: Option<Raw<'a>> = "info",
+    }
+}
+
+object! {
+    /// The post of a line, to be looked at again.
+    struct Envelope<'a> {
+        data: Option<Raw<'a>> = "data",
+    }
+}
+
+/// One post, or a page of them.
+enum Data<'a> {
+    One(Box<v2::Post<'a>>),
+    /// Each post by itself, so that one that is broken spoils no other.
+    Page(Vec<Raw<'a>>),
+}
+
+impl<'de: 'a, 'a> Field<'de> for Option<Data<'a>> {
+    fn is_filled(&self) -> bool {
+        self.is_some()
+    }
+
+    fn object<A: MapAccess<'de>>(object: A) -> Result<Self, A::Error> {
+        Ok(Option::<v2::Post<'a>>::object(object)?.map(|post| Data::One(Box::new(post))))
+    }
+
+    fn list<A: SeqAccess<'de>>(list: A) -> Result<Self, A::Error> {
+        Ok(Some(Data::Page(Vec::<Raw<'a>>::list(list)?)))
+    }
+}
+
+/// Whether a field has a text, even an empty one.
+#[derive(Clone, Copy, Debug, Default)]
+struct IsText(bool);
+
+impl<'de> Field<'de> for IsText {
+    fn is_filled(&self) -> bool {
+        self.0
+    }
+
+    fn text(_: &str) -> Self {
+        Self(true)
+    }
+}
+
+impl Message<'_> {
+    /// The message that this line is, when it is one.
+    fn notice(&self) -> Option<&'static str> {
+        let is_object = |field: &Option<Raw<'_>>| field.as_ref().is_some_and(Raw::is_object);
+        // Messages of the stream are objects; other things have fields of these names, too.
+        let messages = [
+            ("delete", &self.delete),
+            ("limit", &self.limit),
+            ("warning", &self.warning),
+            ("disconnect", &self.disconnect),
+            ("scrub_geo", &self.scrub_geo),
+            ("status_withheld", &self.status_withheld),
+            ("user_withheld", &self.user_withheld),
+            ("user_update", &self.user_update),
+            ("info", &self.info),
+        ];
+        let message = messages.into_iter().find(|(_, field)| is_object(field)).map(|(name, _)| name);
+        let others = [
+            ("event", self.event.is_some() && self.payload.is_none()),
+            ("friends", self.friends.is_some()),
+            ("errors", self.errors.is_some()),
+            // A problem (RFC 7807).
+            ("title", self.title.is_some() && (self.kind.is_some() || self.detail.is_some())),
+            ("meta", is_object(&self.meta)),
+        ];
+        message.or_else(|| others.into_iter().find(|(_, is_so)| *is_so).map(|(name, _)| name))
+    }
+}
+
+impl Outer<'_> {
+    /// Whether this has what only posts have, whatever message it looks like.
+    fn is_post(&self) -> bool {
+        self.text.0 && (self.id.is_some() || self.id_str.is_some())
+    }
+
+    /// Whether the line is a v1.1 status beyond doubt.
+    fn is_status_for_sure(&self) -> bool {
+        self.id_str.is_some() && self.text.0 && self.user.as_ref().is_some_and(Raw::is_object)
+    }
+
+    /// Whether the line is a v2 post without an envelope beyond doubt.
+    fn is_flattened_for_sure(&self) -> bool {
+        self.id.is_some() && self.text.0 && (self.author_id.is_some() || self.versions.is_some())
+    }
+
+    fn includes(&self) -> Result<Option<v2::Includes<'_>>, LineError> {
+        self.includes.as_ref().map_or(Ok(None), |raw| json::read(raw.bytes()))
+    }
+
+    /// Hands on what is most likely a v2 post.
+    fn page_item(&self, object: &[u8], includes: Option<&v2::Includes<'_>>, key: &AuthorKey, each: Each<'_>) {
+        match json::read::<Option<v2::Post<'_>>>(object) {
+            Ok(Some(post)) if post.is_plain() => each(v2::post(&post, includes, &self.rules, key)),
+            Ok(_) => self.one(object, includes, Origin::Api, key, each),
+            Err(error) => each(Err(error)),
+        }
+    }
+
+    /// Hands on the post that this object is, in whatever format, or what it is else.
+    fn one(&self, object: &[u8], includes: Option<&v2::Includes<'_>>, origin: Origin, key: &AuthorKey, each: Each<'_>) {
+        match shape::format_of(object) {
+            Ok(format) => self.of_format(format, object, includes, origin, key, each),
+            Err(error) => each(Err(error)),
+        }
+    }
+
+    fn of_format(
+        &self,
+        format: Format,
+        object: &[u8],
+        includes: Option<&v2::Includes<'_>>,
+        origin: Origin,
+        key: &AuthorKey,
+        each: Each<'_>,
+    ) {
+        match format {
+            Format::V1 => self.status(object, origin, key, each),
+            Format::V2 => match json::read::<Option<v2::Post<'_>>>(object) {
+                Ok(post) => each(v2::post(&post.unwrap_or_default(), includes, &self.rules, key)),
+                Err(error) => each(Err(error)),
+            },
+        }
+    }
+
+    /// Hands on a v1.1 status.
+    fn status(&self, object: &[u8], origin: Origin, key: &AuthorKey, each: Each<'_>) {
+        match json::read::<Option<v1::Status<'_>>>(object) {
+            Ok(status) => each(v1::post(&status.unwrap_or_default(), origin, &self.rules, key)),
+            Err(error) => each(Err(error)),
+        }
+    }
 }

@@ -2,196 +2,206 @@
 
 use std::borrow::Cow;
 
+use birdsong_domain::language;
 use birdsong_domain::post::{AuthorKey, GeoBox, Kind, PostId, SourcePost};
-use birdsong_domain::time::{parse_rfc3339, parse_v1_time, snowflake_ms};
-use serde::Deserialize;
-use serde::de::IgnoredAny;
+use birdsong_domain::time::snowflake_ms;
 
 use super::LineError;
-use super::json::{Id, Text};
-use super::v2::{Coordinates, Rule, author_hash, geo_box, hosts, point};
+use super::entities::Entities;
+use super::json::{FirstId, Flag, Id, Named, Numbers, Text, object};
+use super::place;
+use super::text::unescape;
+use super::v2::{Coordinates, Rule, author_hash, first_version, rule_tags, written_ms};
 
-/// A status.
-#[derive(Deserialize)]
-pub(super) struct Status<'a> {
-    #[serde(borrow)]
-    id: Option<Id<'a>>,
-    #[serde(borrow)]
-    id_str: Option<Id<'a>>,
-    #[serde(borrow)]
-    timestamp_ms: Option<Id<'a>>,
-    #[serde(borrow)]
-    created_at: Option<Text<'a>>,
-    #[serde(borrow)]
-    user: Option<User<'a>>,
-    #[serde(borrow)]
-    lang: Option<Text<'a>>,
-    #[serde(borrow)]
-    text: Option<Text<'a>>,
-    #[serde(borrow)]
-    full_text: Option<Text<'a>>,
-    #[serde(borrow)]
-    entities: Option<Entities<'a>>,
-    #[serde(borrow)]
-    extended_tweet: Option<Extended<'a>>,
-    #[serde(borrow)]
-    retweeted_status: Option<Original<'a>>,
-    quoted_status: Option<IgnoredAny>,
-    quoted_status_id: Option<IgnoredAny>,
-    quoted_status_id_str: Option<IgnoredAny>,
-    is_quote_status: Option<bool>,
-    in_reply_to_status_id_str: Option<IgnoredAny>,
-    in_reply_to_status_id: Option<IgnoredAny>,
-    in_reply_to_user_id_str: Option<IgnoredAny>,
-    in_reply_to_user_id: Option<IgnoredAny>,
-    coordinates: Option<Coordinates>,
-    geo: Option<Coordinates>,
-    place: Option<Place>,
-    #[serde(borrow)]
-    matching_rules: Option<Vec<Rule<'a>>>,
+object! {
+    /// A status.
+    pub(super) struct Status<'a> {
+        id: Option<Id<'a>> = "id",
+        id_str: Option<Id<'a>> = "id_str",
+        timestamp_ms: Option<Id<'a>> = "timestamp_ms",
+        created_at: Option<Id<'a>> = "created_at",
+        user: Option<User<'a>> = "user",
+        lang: Option<Text<'a>> = "lang",
+        text: Option<Text<'a>> = "text",
+        full_text: Option<Text<'a>> = "full_text",
+        entities: Option<Entities<'a>> = "entities",
+        extended_tweet: Option<Extended<'a>> = "extended_tweet",
+        retweeted_status: Option<Original<'a>> = "retweeted_status",
+        quoted_status: Option<Original<'a>> = "quoted_status",
+        quoted_status_id: Named = "quoted_status_id" | "quoted_status_id_str",
+        is_quote_status: Flag = "is_quote_status",
+        in_reply_to_status_id: Named = "in_reply_to_status_id" | "in_reply_to_status_id_str",
+        coordinates: Option<Coordinates> = "coordinates",
+        geo: Option<Coordinates> = "geo",
+        place: Option<Place> = "place",
+        matching_rules: Vec<Rule<'a>> = "matching_rules",
+        edit_history: Option<EditHistory<'a>> = "edit_history",
+        first_version: FirstId = "edit_history_tweet_ids" | "edit_history_post_ids",
+        edit_info: Option<EditInfo<'a>> = "edit_info",
+    }
 }
 
-/// The status that a repost passes on. It may nest no further, so depth is bounded.
-#[derive(Deserialize)]
-struct Original<'a> {
-    #[serde(borrow)]
-    text: Option<Text<'a>>,
-    #[serde(borrow)]
-    full_text: Option<Text<'a>>,
-    #[serde(borrow)]
-    entities: Option<Entities<'a>>,
-    #[serde(borrow)]
-    extended_tweet: Option<Extended<'a>>,
+object! {
+    /// Another status: what a repost passes on, or a quote shows. It nests no further.
+    struct Original<'a> {
+        id: Named = "id" | "id_str",
+        text: Option<Text<'a>> = "text",
+        full_text: Option<Text<'a>> = "full_text",
+        entities: Option<Entities<'a>> = "entities",
+        extended_tweet: Option<Extended<'a>> = "extended_tweet",
+    }
 }
 
-#[derive(Deserialize)]
-struct User<'a> {
-    #[serde(borrow)]
-    id_str: Option<Id<'a>>,
-    #[serde(borrow)]
-    id: Option<Id<'a>>,
+object! {
+    struct User<'a> {
+        id_str: Option<Id<'a>> = "id_str",
+        id: Option<Id<'a>> = "id",
+    }
 }
 
-/// The full form of a status longer than 140 characters.
-#[derive(Deserialize)]
-struct Extended<'a> {
-    #[serde(borrow)]
-    full_text: Option<Text<'a>>,
-    #[serde(borrow)]
-    entities: Option<Entities<'a>>,
+object! {
+    /// The full form of a status longer than 140 characters.
+    struct Extended<'a> {
+        full_text: Option<Text<'a>> = "full_text",
+        entities: Option<Entities<'a>> = "entities",
+    }
 }
 
-#[derive(Deserialize)]
-struct Entities<'a> {
-    #[serde(borrow)]
-    hashtags: Option<Vec<Hashtag<'a>>>,
-    user_mentions: Option<Vec<IgnoredAny>>,
-    #[serde(borrow)]
-    urls: Option<Vec<Url<'a>>>,
+object! {
+    struct Place {
+        bounding_box: Option<BoundingBox> = "bounding_box",
+    }
 }
 
-#[derive(Deserialize)]
-struct Hashtag<'a> {
-    #[serde(borrow)]
-    text: Option<Text<'a>>,
+object! {
+    struct BoundingBox {
+        /// Rings of longitude and latitude.
+        coordinates: Vec<Vec<Numbers>> = "coordinates",
+    }
 }
 
-#[derive(Deserialize)]
-struct Url<'a> {
-    #[serde(borrow)]
-    url: Option<Text<'a>>,
-    #[serde(borrow)]
-    expanded_url: Option<Text<'a>>,
+object! {
+    /// The versions of an edited status, in files of Gnip.
+    struct EditHistory<'a> {
+        initial: Option<Id<'a>> = "initial_tweet_id",
+        first: FirstId = "edit_tweet_ids",
+    }
 }
 
-#[derive(Deserialize)]
-struct Place {
-    bounding_box: Option<BoundingBox>,
+object! {
+    /// The same in an account's own export.
+    struct EditInfo<'a> {
+        initial: Option<EditControl> = "initial",
+        edit: Option<Edit<'a>> = "edit",
+    }
 }
 
-#[derive(Deserialize)]
-struct BoundingBox {
-    /// Rings of longitude and latitude.
-    coordinates: Option<Vec<Vec<Vec<f64>>>>,
+object! {
+    struct EditControl {
+        first: FirstId = "editTweetIds",
+    }
 }
 
-/// One status as the pipeline wants it.
-pub(super) fn post<'p>(status: &'p Status<'_>, key: &AuthorKey) -> Result<SourcePost<'p>, LineError> {
-    let id = status.id_str.as_ref().or(status.id.as_ref()).and_then(Id::number).ok_or(LineError::NoId)?;
+object! {
+    struct Edit<'a> {
+        initial: Option<Id<'a>> = "initialTweetId",
+    }
+}
+
+impl Original<'_> {
+    /// Whether it is a post at all and no empty shell.
+    fn is_post(&self) -> bool {
+        self.id.0 || self.has_words()
+    }
+
+    fn has_words(&self) -> bool {
+        self.text.is_some() || self.full_text.is_some() || self.entities.is_some() || self.extended_tweet.is_some()
+    }
+}
+
+impl Status<'_> {
+    /// The ids of the versions that it names, the first among them.
+    fn versions(&self) -> impl Iterator<Item = u64> {
+        let number = |id: &Option<Id<'_>>| id.as_ref().and_then(Id::number);
+        let history = self.edit_history.as_ref();
+        let info = self.edit_info.as_ref();
+        let versions = [
+            self.first_version.0,
+            history.and_then(|history| number(&history.initial)),
+            history.and_then(|history| history.first.0),
+            info.and_then(|info| info.initial.as_ref()?.first.0),
+            info.and_then(|info| number(&info.edit.as_ref()?.initial)),
+        ];
+        versions.into_iter().flatten()
+    }
+
+    /// The area of the place that it names.
+    fn area(&self) -> Option<GeoBox> {
+        place::from_ring(self.place.as_ref()?.bounding_box.as_ref()?.coordinates.first()?)
+    }
+}
+
+/// Where a status came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// The API.
+    Api,
+    /// An account's own export, which has neither `retweeted_status` nor `quoted_status`: a repost is told by
+    /// how its text begins, a quote by its link.
+    Export,
+}
+
+/// One status as the pipeline wants it. `rules` are those that the line has beside it.
+pub(super) fn post<'p>(
+    status: &'p Status<'_>,
+    origin: Origin,
+    rules: &'p [Rule<'_>],
+    key: &AuthorKey,
+) -> Result<SourcePost<'p>, LineError> {
+    let own_id = status.id_str.as_ref().and_then(Id::number).or_else(|| status.id.as_ref().and_then(Id::number));
+    let id = first_version(own_id.ok_or(LineError::NoId)?, status.versions());
     let stamped = || status.timestamp_ms.as_ref().and_then(|text| text.0.parse().ok());
-    let written = || {
-        let text = &status.created_at.as_ref()?.0;
-        parse_v1_time(text).or_else(|| parse_rfc3339(text))
-    };
+    let written = || status.created_at.as_ref().and_then(written_ms);
     let time_ms = snowflake_ms(id).or_else(stamped).or_else(written).ok_or(LineError::NoTime)?;
-    let is_quote = status.quoted_status.is_some()
-        || status.quoted_status_id.is_some()
-        || status.quoted_status_id_str.is_some()
-        || status.is_quote_status == Some(true);
-    let is_reply = status.in_reply_to_status_id_str.is_some()
-        || status.in_reply_to_status_id.is_some()
-        || status.in_reply_to_user_id_str.is_some()
-        || status.in_reply_to_user_id.is_some();
-    let (text, full_text, entities, extended) = match &status.retweeted_status {
+
+    let original = status.retweeted_status.as_ref().filter(|original| original.is_post());
+    let (text, full_text, entities, extended) = match original.filter(|original| original.has_words()) {
         Some(original) => (&original.text, &original.full_text, &original.entities, &original.extended_tweet),
         None => (&status.text, &status.full_text, &status.entities, &status.extended_tweet),
     };
     let extended_text = extended.as_ref().and_then(|extended| extended.full_text.as_ref());
-    let text = extended_text.or(full_text.as_ref()).or(text.as_ref());
+    let text = extended_text.or(full_text.as_ref()).or(text.as_ref()).map_or("", |text| &text.0);
     let entities = extended.as_ref().and_then(|extended| extended.entities.as_ref()).or(entities.as_ref());
+
+    let is_export = origin == Origin::Export;
+    let is_repost = original.is_some() || (is_export && text.starts_with("RT @"));
+    let is_quote = status.quoted_status.as_ref().is_some_and(Original::is_post)
+        || status.quoted_status_id.0
+        || status.is_quote_status.0
+        || (is_export && entities.is_some_and(Entities::links_to_a_post));
+    // `in_reply_to_user_id` alone is a post that begins with a mention: it answers no other post.
+    let is_reply = status.in_reply_to_status_id.0;
     // `coordinates` has the longitude first, the older `geo` the latitude.
-    let own = |field: &'p Option<Coordinates>| field.as_ref().and_then(|field| field.coordinates.as_deref());
-    let point = own(&status.coordinates)
-        .and_then(|numbers| point(numbers, false))
-        .or_else(|| own(&status.geo).and_then(|numbers| point(numbers, true)));
+    let point = || {
+        let point = |field: &Option<Coordinates>, swapped| place::point(&field.as_ref()?.coordinates, swapped);
+        point(&status.coordinates, false).or_else(|| point(&status.geo, true))
+    };
     let user = status.user.as_ref().and_then(|user| user.id_str.as_ref().or(user.id.as_ref()));
+    let (hashtags, long_hashtags) = entities.map(Entities::hashtags).unwrap_or_default();
     Ok(SourcePost {
         id: PostId::x(id),
         time_ms,
         author: author_hash(key, user),
-        kind: Kind::of(status.retweeted_status.is_some(), is_quote, is_reply),
-        lang: Cow::Borrowed(status.lang.as_ref().map_or("", |lang| &lang.0)),
-        hashtags: entities
-            .and_then(|entities| entities.hashtags.as_ref())
-            .map(|tags| tags.iter().filter_map(|tag| tag.text.as_ref()).map(|tag| Cow::Borrowed(&*tag.0)).collect())
-            .unwrap_or_default(),
-        long_hashtags: 0,
-        mentions: entities.and_then(|entities| entities.user_mentions.as_ref()).map_or(0, Vec::len) as u32,
-        hosts: entities
-            .and_then(|entities| entities.urls.as_ref())
-            .map(|urls| hosts(urls.iter().map(|url| url.expanded_url.as_ref().or(url.url.as_ref()))))
-            .unwrap_or_default(),
-        text: Cow::Borrowed(text.map_or("", |text| &text.0)),
-        point,
-        place: if status.retweeted_status.is_some() { None } else { status.place.as_ref().and_then(Place::area) },
-        rule_tags: status
-            .matching_rules
-            .iter()
-            .flatten()
-            .filter_map(|rule| rule.tag.as_ref())
-            .map(|tag| Cow::Borrowed(&*tag.0))
-            .collect(),
+        kind: Kind::of(is_repost, is_quote, is_reply),
+        lang: status.lang.as_ref().map_or(Cow::Borrowed(""), |lang| language::of_post(&lang.0)),
+        hashtags,
+        long_hashtags,
+        mentions: entities.map_or(0, Entities::mentions),
+        hosts: entities.map(Entities::hosts).unwrap_or_default(),
+        text: unescape(text),
+        point: if is_repost { None } else { point() },
+        place: if is_repost { None } else { status.area() },
+        rule_tags: rule_tags(if rules.is_empty() { &status.matching_rules } else { rules }),
         repost_of: None,
     })
-}
-
-impl Place {
-    /// The box around the outer ring. One wider than half the globe is taken to cross the
-    /// antimeridian.
-    fn area(&self) -> Option<GeoBox> {
-        let ring = self.bounding_box.as_ref()?.coordinates.as_ref()?.first()?;
-        let points = || ring.iter().filter_map(|corner| point(corner, false));
-        let first = points().next()?;
-        let (mut west, mut south, mut east, mut north) = (first.lon, first.lat, first.lon, first.lat);
-        for corner in points() {
-            (west, east) = (west.min(corner.lon), east.max(corner.lon));
-            (south, north) = (south.min(corner.lat), north.max(corner.lat));
-        }
-        if east - west > 180.0 {
-            let positive = points().map(|corner| corner.lon).filter(|lon| *lon >= 0.0).fold(180.0, f64::min);
-            let negative = points().map(|corner| corner.lon).filter(|lon| *lon < 0.0).fold(-180.0, f64::max);
-            (west, east) = (positive, negative);
-        }
-        geo_box(&[west, south, east, north])
-    }
 }

@@ -2,16 +2,13 @@
 
 use std::borrow::Cow;
 
-use birdsong_domain::frame::MAX_PER_POST;
-use birdsong_domain::hashtag;
-use birdsong_domain::post::{AuthorKey, Kind, PostId, SourcePost, link_host};
-use serde::Deserialize;
-use serde::de::IgnoredAny;
-use sonic_rs::LazyValue;
-
 use super::{NAME, POST, REPOST};
-use crate::archive::json::{self, Text};
+use crate::archive::json::{self, Raw, Text, object};
 use crate::archive::{LineError, is_too_deep};
+use birdsong_domain::frame::MAX_PER_POST;
+use birdsong_domain::hashtag::Hashtags;
+use birdsong_domain::language;
+use birdsong_domain::post::{AuthorKey, Kind, PostId, SourcePost, link_host};
 
 /// Longest message that is read. Records of posts stay below 100 KB; anybody can write one of 1 MB.
 pub const MAX_MESSAGE_BYTES: usize = 1 << 20;
@@ -43,7 +40,7 @@ pub enum MessageError {
     /// Longer than [`MAX_MESSAGE_BYTES`], unpacked.
     #[error("the message is longer than 1 MiB")]
     TooLong,
-    /// No JSON, or a field of another type than it should have.
+    /// No JSON.
     #[error(transparent)]
     Json(#[from] LineError),
     /// A post without author, time or key.
@@ -51,97 +48,91 @@ pub enum MessageError {
     Incomplete,
 }
 
-#[derive(Deserialize)]
-struct Outer<'a> {
-    #[serde(borrow)]
-    did: Option<Text<'a>>,
-    time_us: Option<i64>,
-    #[serde(borrow)]
-    kind: Option<Text<'a>>,
-    #[serde(borrow)]
-    commit: Option<Commit<'a>>,
+object! {
+    struct Outer<'a> {
+        did: Option<Text<'a>> = "did",
+        time_us: Option<i64> = "time_us",
+        kind: Option<Text<'a>> = "kind",
+        commit: Option<Commit<'a>> = "commit",
+    }
 }
 
-#[derive(Deserialize)]
-struct Commit<'a> {
-    #[serde(borrow)]
-    operation: Option<Text<'a>>,
-    #[serde(borrow)]
-    collection: Option<Text<'a>>,
-    #[serde(borrow)]
-    rkey: Option<Text<'a>>,
-    /// Read only when the collection is one that counts.
-    #[serde(borrow)]
-    record: Option<LazyValue<'a>>,
+object! {
+    struct Commit<'a> {
+        operation: Option<Text<'a>> = "operation",
+        collection: Option<Text<'a>> = "collection",
+        rkey: Option<Text<'a>> = "rkey",
+        /// Read only when the collection is one that counts.
+        record: Option<Raw<'a>> = "record",
+    }
 }
 
-#[derive(Deserialize, Default)]
-struct Record<'a> {
-    #[serde(borrow)]
-    text: Option<Text<'a>>,
-    #[serde(borrow)]
-    langs: Option<Vec<Text<'a>>>,
-    #[serde(borrow)]
-    facets: Option<Vec<Facet<'a>>>,
-    #[serde(borrow)]
-    tags: Option<Vec<Text<'a>>>,
-    reply: Option<IgnoredAny>,
-    #[serde(borrow)]
-    embed: Option<Embed<'a>>,
+object! {
+    struct Record<'a> {
+        text: Option<Text<'a>> = "text",
+        langs: Vec<Text<'a>> = "langs",
+        facets: Vec<Facet<'a>> = "facets",
+        tags: Vec<Text<'a>> = "tags",
+        reply: Option<Reply<'a>> = "reply",
+        embed: Option<Embed<'a>> = "embed",
+    }
 }
 
-#[derive(Deserialize)]
-struct Facet<'a> {
-    #[serde(borrow)]
-    features: Option<Vec<Feature<'a>>>,
+object! {
+    struct Facet<'a> {
+        features: Vec<Feature<'a>> = "features",
+    }
 }
 
-#[derive(Deserialize)]
-struct Feature<'a> {
-    #[serde(borrow, rename = "$type")]
-    kind: Option<Text<'a>>,
-    #[serde(borrow)]
-    tag: Option<Text<'a>>,
-    #[serde(borrow)]
-    uri: Option<Text<'a>>,
+object! {
+    struct Feature<'a> {
+        kind: Option<Text<'a>> = "$type",
+        tag: Option<Text<'a>> = "tag",
+        uri: Option<Text<'a>> = "uri",
+    }
 }
 
-#[derive(Deserialize)]
-struct Embed<'a> {
-    #[serde(borrow)]
-    record: Option<Embedded<'a>>,
-    #[serde(borrow)]
-    external: Option<Link<'a>>,
-    #[serde(borrow)]
-    media: Option<Media<'a>>,
+object! {
+    /// The post that is answered, and the first of its thread.
+    struct Reply<'a> {
+        parent: Option<Link<'a>> = "parent",
+        root: Option<Link<'a>> = "root",
+    }
 }
 
-/// What is shown in a post: the record itself, or, beside pictures, one level further in.
-#[derive(Deserialize)]
-struct Embedded<'a> {
-    #[serde(borrow)]
-    uri: Option<Text<'a>>,
-    #[serde(borrow)]
-    record: Option<Link<'a>>,
+object! {
+    struct Embed<'a> {
+        record: Option<Embedded<'a>> = "record",
+        external: Option<Link<'a>> = "external",
+        media: Option<Media<'a>> = "media",
+    }
 }
 
-#[derive(Deserialize)]
-struct Media<'a> {
-    #[serde(borrow)]
-    external: Option<Link<'a>>,
+object! {
+    /// What is shown in a post: the record itself, or, beside pictures, one level further in.
+    struct Embedded<'a> {
+        uri: Option<Text<'a>> = "uri",
+        record: Option<Link<'a>> = "record",
+    }
 }
 
-#[derive(Deserialize)]
-struct Link<'a> {
-    #[serde(borrow)]
-    uri: Option<Text<'a>>,
+object! {
+    struct Media<'a> {
+        external: Option<Link<'a>> = "external",
+    }
 }
 
-/// The record of a repost.
-#[derive(Deserialize)]
-struct Repost<'a> {
-    #[serde(borrow)]
-    subject: Option<Link<'a>>,
+object! {
+    struct Link<'a> {
+        uri: Option<Text<'a>> = "uri",
+    }
+}
+
+object! {
+    /// The record of a repost.
+    struct Repost<'a> {
+        subject: Option<Link<'a>> = "subject",
+    }
 }
 
 impl Repost<'_> {
@@ -161,7 +152,7 @@ fn post_id(space: &str, did: &str, rkey: &str) -> PostId {
 /// Reads one message and hands a new post or repost to `each`. `key` hashes the author.
 ///
 /// The time is the one at which the server saw the record, never `createdAt`, which the author's
-/// program makes up. Of up to three languages the first one counts. A repost has neither text, tags
+/// program makes up. Of its languages the first one that is a language counts. A repost has neither text, tags
 /// nor language, but names its original: the stream does not repeat that.
 ///
 /// # Errors
@@ -177,7 +168,7 @@ pub fn read_message(
     if is_too_deep(message) {
         return Err(LineError::TooDeep.into());
     }
-    let outer: Outer<'_> = json::read(message)?;
+    let outer: Outer<'_> = json::read::<Option<Outer<'_>>>(message)?.unwrap_or_default();
     let time_us = outer.time_us;
     let notice = |what| Ok(Event { time_us, what: What::Notice(what) });
     let Some(commit) = &outer.commit else {
@@ -198,29 +189,34 @@ pub fn read_message(
     if !is_repost && collection != Some(POST) {
         return notice("other");
     }
-    let (Some(did), Some(rkey), Some(seen_us)) = (&outer.did, &commit.rkey, time_us) else {
+    fn filled<'t>(text: &'t Option<Text<'_>>) -> Option<&'t str> {
+        text.as_ref().map(|text| &*text.0).filter(|text| !text.is_empty())
+    }
+    let (Some(did), Some(rkey), Some(seen_us)) = (filled(&outer.did), filled(&commit.rkey), time_us) else {
         return Err(MessageError::Incomplete);
     };
     let record: Record<'_> = match &commit.record {
-        Some(record) if !is_repost => json::read(record.as_raw_str().as_bytes())?,
+        Some(record) if !is_repost => json::read::<Option<Record<'_>>>(record.bytes())?.unwrap_or_default(),
         _ => Record::default(),
     };
     let repost_of = match &commit.record {
-        Some(record) if is_repost => json::read::<Repost<'_>>(record.as_raw_str().as_bytes())?.original(),
+        Some(record) if is_repost => {
+            json::read::<Option<Repost<'_>>>(record.bytes())?.as_ref().and_then(Repost::original)
+        }
         _ => None,
     };
     // The author's programs choose the keys, so a repost and a post may have the same one.
     let space = if is_repost { "bluesky-repost" } else { NAME };
     let embed = record.embed.as_ref();
-    let (hashtags, mentions, hosts) = record.entities();
+    let Named { hashtags, long_hashtags, mentions, hosts } = record.named();
     each(&SourcePost {
-        id: post_id(space, &did.0, &rkey.0),
+        id: post_id(space, did, rkey),
         time_ms: seen_us.div_euclid(1000),
-        author: Some(key.hash(NAME, &did.0)),
-        kind: Kind::of(is_repost, embed.is_some_and(Embed::is_quote), record.reply.is_some()),
-        lang: Cow::Borrowed(record.langs.as_ref().and_then(|langs| langs.first()).map_or("", |lang| &lang.0)),
+        author: Some(key.hash(NAME, did)),
+        kind: Kind::of(is_repost, embed.is_some_and(Embed::is_quote), record.is_reply()),
+        lang: record.lang(),
         hashtags,
-        long_hashtags: 0,
+        long_hashtags,
         mentions,
         hosts,
         text: Cow::Borrowed(record.text.as_ref().map_or("", |text| &text.0)),
@@ -232,56 +228,65 @@ pub fn read_message(
     Ok(Event { time_us, what: What::Post })
 }
 
+/// What a post names.
+struct Named<'p> {
+    hashtags: Vec<Cow<'p, str>>,
+    long_hashtags: u32,
+    mentions: u32,
+    hosts: Vec<Cow<'p, str>>,
+}
+
 impl Record<'_> {
-    /// Hashtags, number of mentions, hosts of links: from the facets of the text, and from what
-    /// stands beside it.
-    fn entities(&self) -> (Vec<Cow<'_, str>>, u32, Vec<Cow<'_, str>>) {
-        let (mut hashtags, mut mentions, mut hosts) = (vec![], 0, vec![]);
-        for feature in self.facets.iter().flatten().filter_map(|facet| facet.features.as_ref()).flatten() {
-            match feature.kind.as_ref().map(|kind| &*kind.0) {
-                Some("app.bsky.richtext.facet#tag") => add_tag(&mut hashtags, feature.tag.as_ref()),
-                Some("app.bsky.richtext.facet#mention") => mentions += 1,
-                Some("app.bsky.richtext.facet#link") => add_host(&mut hosts, feature.uri.as_ref()),
-                _ => (),
-            }
+    /// From the facets of the text, and from what stands beside it. A tag that begins with `$` is a
+    /// cashtag.
+    fn named(&self) -> Named<'_> {
+        let features = || self.facets.iter().flat_map(|facet| &facet.features);
+        let is = |feature: &&Feature<'_>, kind: &str| {
+            let of = feature.kind.as_ref().and_then(|of| of.0.strip_prefix("app.bsky.richtext.facet#"));
+            of == Some(kind)
+        };
+        let mut tags = Hashtags::default();
+        let in_text = features().filter(|feature| is(feature, "tag")).filter_map(|feature| feature.tag.as_ref());
+        for tag in in_text.chain(&self.tags).filter(|tag| !tag.0.trim_start().starts_with('$')) {
+            tags.add(Cow::Borrowed(&tag.0));
         }
-        self.tags.iter().flatten().for_each(|tag| add_tag(&mut hashtags, Some(tag)));
-        if let Some(embed) = &self.embed {
+        let mut hosts: Vec<Cow<'_, str>> = vec![];
+        let in_text = features().filter(|feature| is(feature, "link")).filter_map(|feature| feature.uri.as_ref());
+        let card = self.embed.iter().flat_map(|embed| {
             let media = embed.media.as_ref().and_then(|media| media.external.as_ref());
-            for link in embed.external.iter().chain(media) {
-                add_host(&mut hosts, link.uri.as_ref());
+            embed.external.iter().chain(media).filter_map(|link| link.uri.as_ref())
+        });
+        for host in in_text.chain(card).filter_map(|uri| link_host(&uri.0)) {
+            if hosts.len() < MAX_PER_POST && !OWN_HOSTS.contains(&&*host) && !hosts.contains(&host) {
+                hosts.push(host);
             }
         }
-        (hashtags, mentions, hosts)
+        let mentions = features().filter(|feature| is(feature, "mention")).take(MAX_PER_POST).count() as u32;
+        let (hashtags, long_hashtags) = tags.finish();
+        Named { hashtags, long_hashtags, mentions, hosts }
+    }
+
+    /// The first of its languages that is one.
+    fn lang(&self) -> Cow<'_, str> {
+        let known = self.langs.iter().find_map(|lang| language::canonical(&lang.0));
+        known.unwrap_or_else(|| self.langs.first().map_or(Cow::Borrowed(""), |lang| language::of_post(&lang.0)))
+    }
+
+    fn is_reply(&self) -> bool {
+        let names_a_post = |link: &Link<'_>| link.uri.as_ref().is_some_and(|uri| !uri.0.is_empty());
+        self.reply.as_ref().is_some_and(|reply| reply.parent.iter().chain(&reply.root).any(names_a_post))
     }
 }
 
 impl Embed<'_> {
     /// Lists, feeds and starter packs are embedded the same way as quoted posts are.
     fn is_quote(&self) -> bool {
-        let record = self.record.as_ref();
-        let uri = record.and_then(|record| {
-            record.uri.as_ref().or_else(|| record.record.as_ref().and_then(|inner| inner.uri.as_ref()))
+        let uri = self.record.as_ref().and_then(|record| {
+            let filled = |uri: &&Text<'_>| !uri.0.is_empty();
+            let inner = record.record.as_ref().and_then(|inner| inner.uri.as_ref());
+            record.uri.as_ref().filter(filled).or(inner)
         });
         // at://did/collection/rkey
         uri.is_some_and(|uri| uri.0.split('/').nth(3) == Some(POST))
-    }
-}
-
-/// The same tag may stand in the text and beside it. A tag with `$` before it is a cashtag.
-fn add_tag<'p>(tags: &mut Vec<Cow<'p, str>>, tag: Option<&'p Text<'_>>) {
-    let Some(tag) = tag.map(|tag| &*tag.0).filter(|tag| !tag.is_empty() && !tag.starts_with('$')) else { return };
-    if tags.len() < MAX_PER_POST && !tags.iter().any(|known| hashtag::fold(known) == hashtag::fold(tag)) {
-        tags.push(Cow::Borrowed(tag));
-    }
-}
-
-fn add_host<'p>(hosts: &mut Vec<Cow<'p, str>>, uri: Option<&'p Text<'_>>) {
-    if let Some(host) = uri.and_then(|uri| link_host(&uri.0))
-        && hosts.len() < MAX_PER_POST
-        && !OWN_HOSTS.contains(&&*host)
-        && !hosts.contains(&host)
-    {
-        hosts.push(host);
     }
 }

@@ -8,6 +8,7 @@
 
 mod html;
 mod status;
+mod tags;
 
 use std::fmt;
 use std::time::Duration;
@@ -304,7 +305,7 @@ impl<H: Http> Mastodon<H> {
             streaming: Option<String>,
         }
         let body = self.get_json(&format!("{}/api/v2/instance", self.server)).await.ok()?;
-        let instance: Instance = json::read(&body).ok()?;
+        let instance: Instance = json::read_exact(&body).ok()?;
         let address = instance.configuration?.urls?.streaming?;
         let address = address.trim_end_matches('/');
         if let Some(rest) = address.strip_prefix("wss://").or_else(|| address.strip_prefix("https://")) {
@@ -325,7 +326,7 @@ impl<H: Http> Mastodon<H> {
         for _ in 0..MAX_PAGES {
             let left = MAX_FILL.saturating_sub(began.elapsed());
             let Ok(page) = timeout(left, self.page(&filled.id)).await else { break };
-            let page = page.and_then(|page| match json::read::<Vec<LazyValue<'_>>>(&page) {
+            let page = page.and_then(|page| match json::read_exact::<Vec<LazyValue<'_>>>(&page) {
                 // Newest first.
                 Ok(statuses) => Ok(self.page_posts(&statuses, Seen::Between(mark.at_ms, opened_ms), &filled, intake)),
                 Err(error) => Err(error.to_string()),

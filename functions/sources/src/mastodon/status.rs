@@ -3,15 +3,14 @@
 use std::borrow::Cow;
 
 use birdsong_domain::frame::MAX_PER_POST;
+use birdsong_domain::language;
 use birdsong_domain::post::{AuthorKey, Kind, PostId, SourcePost, link_host};
 use birdsong_domain::time::parse_rfc3339;
-use serde::Deserialize;
-use serde::de::IgnoredAny;
-use sonic_rs::LazyValue;
 
 use super::html::{self, Words};
+use super::tags;
 use super::{MAX_EVENT_BYTES, NAME};
-use crate::archive::json::{self, Text};
+use crate::archive::json::{self, Count, Flag, Id, Raw, Text, object};
 use crate::archive::{LineError, is_too_deep};
 
 /// When a status was seen.
@@ -51,7 +50,7 @@ pub enum StatusError {
     /// Longer than 1 MiB.
     #[error("the event is longer than 1 MiB")]
     TooLong,
-    /// No JSON, or a field of another type than it should have.
+    /// No JSON.
     #[error(transparent)]
     Json(#[from] LineError),
     /// Without the address that tells it from all others.
@@ -59,60 +58,103 @@ pub enum StatusError {
     NoUri,
 }
 
-#[derive(Deserialize)]
-struct Status<'a> {
-    #[serde(borrow)]
-    id: Option<Text<'a>>,
-    #[serde(borrow)]
-    uri: Option<Text<'a>>,
-    #[serde(borrow)]
-    created_at: Option<Text<'a>>,
-    in_reply_to_id: Option<IgnoredAny>,
-    #[serde(borrow)]
-    language: Option<Text<'a>>,
-    #[serde(borrow)]
-    content: Option<Text<'a>>,
-    #[serde(borrow)]
-    spoiler_text: Option<Text<'a>>,
-    /// The status that is passed on.
-    #[serde(borrow)]
-    reblog: Option<LazyValue<'a>>,
-    #[serde(borrow)]
-    quote: Option<Quote<'a>>,
-    #[serde(borrow)]
-    account: Option<Account<'a>>,
-    mentions: Option<Vec<IgnoredAny>>,
-    #[serde(borrow)]
-    tags: Option<Vec<Tag<'a>>>,
-    #[serde(borrow)]
-    card: Option<Card<'a>>,
+object! {
+    struct Status<'a> {
+        id: Option<Id<'a>> = "id",
+        uri: Option<Id<'a>> = "uri",
+        created_at: Option<Text<'a>> = "created_at",
+        in_reply_to_id: Option<Id<'a>> = "in_reply_to_id",
+        /// Filled without the id beside it when the server does not know the post that is answered.
+        in_reply_to_account_id: Option<Id<'a>> = "in_reply_to_account_id",
+        language: Option<Text<'a>> = "language",
+        content: Option<Text<'a>> = "content",
+        spoiler_text: Option<Text<'a>> = "spoiler_text",
+        /// The status that is passed on.
+        reblog: Option<Raw<'a>> = "reblog",
+        quote: Option<Quote<'a>> = "quote",
+        /// The quoted status, in Akkoma, Fedibird and others.
+        quote_id: Option<Id<'a>> = "quote_id",
+        pleroma: Option<Pleroma<'a>> = "pleroma",
+        account: Option<Account<'a>> = "account",
+        mentions: Count = "mentions",
+        tags: Vec<Tag<'a>> = "tags",
+        card: Option<Card<'a>> = "card",
+    }
 }
 
-#[derive(Deserialize)]
-struct Quote<'a> {
-    #[serde(borrow)]
-    state: Option<Text<'a>>,
+object! {
+    /// Mastodon: the state of a quote, and the quoted status. Other software: the quoted status itself.
+    struct Quote<'a> {
+        state: Option<Text<'a>> = "state",
+        quoted_status: Option<Quoted<'a>> = "quoted_status",
+        quoted_status_id: Option<Id<'a>> = "quoted_status_id",
+        id: Option<Id<'a>> = "id" | "uri",
+    }
 }
 
-#[derive(Deserialize)]
-struct Account<'a> {
-    #[serde(borrow)]
-    url: Option<Text<'a>>,
-    #[serde(borrow)]
-    acct: Option<Text<'a>>,
-    noindex: Option<bool>,
+object! {
+    struct Quoted<'a> {
+        id: Option<Id<'a>> = "id" | "uri",
+    }
 }
 
-#[derive(Deserialize)]
-struct Tag<'a> {
-    #[serde(borrow)]
-    name: Option<Text<'a>>,
+object! {
+    struct Pleroma<'a> {
+        quote: Option<Quoted<'a>> = "quote",
+        quote_id: Option<Id<'a>> = "quote_id" | "quote_url",
+    }
 }
 
-#[derive(Deserialize)]
-struct Card<'a> {
-    #[serde(borrow)]
-    url: Option<Text<'a>>,
+object! {
+    struct Account<'a> {
+        url: Option<Id<'a>> = "url",
+        acct: Option<Id<'a>> = "acct",
+        noindex: Flag = "noindex",
+    }
+}
+
+object! {
+    struct Tag<'a> {
+        name: Option<Text<'a>> = "name",
+    }
+}
+
+object! {
+    struct Card<'a> {
+        url: Option<Text<'a>> = "url",
+    }
+}
+
+impl Status<'_> {
+    /// Whether it is a status at all and no empty shell.
+    fn is_status(&self) -> bool {
+        self.id.is_some() || self.uri.is_some() || self.content.is_some()
+    }
+
+    fn is_reply(&self) -> bool {
+        self.in_reply_to_id.is_some() || self.in_reply_to_account_id.is_some()
+    }
+
+    fn is_quote(&self) -> bool {
+        let names_one = |quoted: &Option<Quoted<'_>>| quoted.as_ref().is_some_and(|quoted| quoted.id.is_some());
+        let pleroma = self.pleroma.as_ref();
+        match self.quote.as_ref().map(|quote| (quote, &quote.state)) {
+            // Allowed by the quoted author, or maybe soon. The last three say that the owner of our token has
+            // blocked or muted somebody, which is nothing about the quote.
+            Some((_, Some(state))) => {
+                matches!(&*state.0, "accepted" | "pending" | "blocked_account" | "blocked_domain" | "muted_account")
+            }
+            Some((quote, None))
+                if quote.id.is_some() || quote.quoted_status_id.is_some() || names_one(&quote.quoted_status) =>
+            {
+                true
+            }
+            _ => {
+                self.quote_id.is_some()
+                    || pleroma.is_some_and(|pleroma| pleroma.quote_id.is_some() || names_one(&pleroma.quote))
+            }
+        }
+    }
 }
 
 /// Reads one status and hands it to `each`. `key` hashes the author.
@@ -131,12 +173,12 @@ pub fn read_status(
     if is_too_deep(json) {
         return Err(LineError::TooDeep.into());
     }
-    let status: Status<'_> = json::read(json)?;
-    let uri = status.uri.as_ref().map(|uri| &*uri.0).filter(|uri| !uri.is_empty()).ok_or(StatusError::NoUri)?;
+    let status: Status<'_> = json::read::<Option<Status<'_>>>(json)?.unwrap_or_default();
+    let uri = status.uri.as_ref().map(|uri| &*uri.0).ok_or(StatusError::NoUri)?;
     let time_ms = seen.time_ms(status.created_at.as_ref().and_then(|text| parse_rfc3339(&text.0)));
     let id = status.id.as_ref().map(|id| id.0.as_ref().to_owned());
     let account = status.account.as_ref();
-    if account.is_some_and(|account| account.noindex == Some(true)) {
+    if account.is_some_and(|account| account.noindex.0) {
         return Ok(Read { id, time_ms, is_post: false });
     }
     // `acct` is complete only for accounts of other servers; those always have a `url`, too.
@@ -144,7 +186,7 @@ pub fn read_status(
     let author = author.filter(|author| !author.0.is_empty()).map(|author| key.hash(NAME, &author.0));
     // Of a repost, the words of the original count.
     let original: Option<Status<'_>> = match &status.reblog {
-        Some(raw) => Some(json::read(raw.as_raw_str().as_bytes())?),
+        Some(raw) => json::read::<Option<Status<'_>>>(raw.bytes())?.filter(Status::is_status),
         None => None,
     };
     let shown = original.as_ref().unwrap_or(&status);
@@ -166,26 +208,17 @@ pub fn read_status(
             hosts.push(host);
         }
     }
-    let is_quote = status
-        .quote
-        .as_ref()
-        .is_some_and(|quote| quote.state.as_ref().is_none_or(|state| matches!(&*state.0, "accepted" | "pending")));
+    let names = shown.tags.iter().filter_map(|tag| tag.name.as_ref()).map(|name| &*name.0);
+    let (hashtags, long_hashtags) = tags::as_written(names, &words.text);
     each(&SourcePost {
         id: PostId::text(NAME, uri),
         time_ms,
         author,
-        kind: Kind::of(original.is_some(), is_quote, status.in_reply_to_id.is_some()),
-        lang: Cow::Borrowed(shown.language.as_ref().map_or("", |language| &language.0)),
-        hashtags: shown
-            .tags
-            .iter()
-            .flatten()
-            .filter_map(|tag| tag.name.as_ref())
-            .take(MAX_PER_POST)
-            .map(|tag| Cow::Borrowed(&*tag.0))
-            .collect(),
-        long_hashtags: 0,
-        mentions: shown.mentions.as_ref().map_or(0, Vec::len) as u32,
+        kind: Kind::of(original.is_some(), status.is_quote(), status.is_reply()),
+        lang: shown.language.as_ref().map_or(Cow::Borrowed(""), |language| language::of_post(&language.0)),
+        hashtags,
+        long_hashtags,
+        mentions: shown.mentions.0.min(MAX_PER_POST as u32),
         hosts,
         text: Cow::Borrowed(words.text.trim()),
         point: None,

@@ -13,6 +13,7 @@ pub(crate) fn post(post: &SourcePost<'_>) -> Value {
         "kind": post.kind,
         "lang": post.lang,
         "hashtags": post.hashtags,
+        "long_hashtags": post.long_hashtags,
         "mentions": post.mentions,
         "hosts": post.hosts,
         "text": post.text,
