@@ -67,7 +67,10 @@ fn show(plan: &Plan) {
     for rule in &plan.rules {
         table.add_row([rule.tag.clone(), rule.value.chars().count().to_string(), rule.value.clone()]);
     }
-    print::out(format_args!("{table}\n{} of {MAX_RULES} rules, of at most {MAX_RULE_CHARS} characters each.", plan.rules.len()));
+    print::out(format_args!(
+        "{table}\n{} of {MAX_RULES} rules, of at most {MAX_RULE_CHARS} characters each.",
+        plan.rules.len()
+    ));
     if !plan.foreign_tags.is_empty() {
         print::out(format_args!("Rules of your own with these tags are left alone: {}", plan.foreign_tags.join(", ")));
     }
@@ -97,7 +100,9 @@ async fn sync(plan: &Plan, account: &XAccount, dry_run: bool) -> Result<()> {
     let (adds, deletes, same, foreign) = (diff.add.len(), diff.delete.len(), diff.same, diff.foreign.len());
     let left = if foreign > 0 { format!(" {foreign} of your own are left alone.") } else { String::new() };
     if dry_run {
-        print::out(format_args!("X accepts them: {adds} to add, {deletes} to delete, {same} stay.{left} Nothing was changed."));
+        print::out(format_args!(
+            "X accepts them: {adds} to add, {deletes} to delete, {same} stay.{left} Nothing was changed."
+        ));
         return Ok(());
     }
     api.apply(&diff, &clock).await.map_err(failed)?;

@@ -269,8 +269,7 @@ impl Aggregate {
             aggregate.hosts = Some(top(HOST_COUNTERS, reader)?);
         }
         aggregate.seen = SeenFrames::decode(reader)?;
-        let rare =
-            [&mut aggregate.ledger.unasked_permille, &mut aggregate.authorless, &mut aggregate.long_hashtags];
+        let rare = [&mut aggregate.ledger.unasked_permille, &mut aggregate.authorless, &mut aggregate.long_hashtags];
         for count in rare {
             if reader.rest().is_empty() {
                 break;

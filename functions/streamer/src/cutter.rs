@@ -445,7 +445,13 @@ mod tests {
     fn cutter(regions: &Regions, live: bool, max_bytes: usize) -> Cutter {
         let origin = Origin { source: "test".into(), run: "run".into(), live, connected_ms: 0 };
         let rules = CutRules { max_bytes, ..CutRules::default() };
-        Cutter::new(origin, rules, WindowSize::FIVE_MINUTES, Lanes::new(regions), SharedSent::new(SentRules::archive(None)))
+        Cutter::new(
+            origin,
+            rules,
+            WindowSize::FIVE_MINUTES,
+            Lanes::new(regions),
+            SharedSent::new(SentRules::archive(None)),
+        )
     }
 
     #[test]

@@ -269,12 +269,13 @@ mod tests {
         let post = |n: &u64| SlimPost {
             i: id(*n).0,
             t: 0,
-            a: 1,
+            a: Some(1),
             k: Kind::Original,
             l: Located::All,
             c: false,
             g: String::new(),
             h: vec![],
+            x: 0,
             m: 0,
             u: vec![],
         };

@@ -8,7 +8,6 @@ mod entities;
 mod files;
 pub(crate) mod json;
 mod place;
-mod repair;
 mod shape;
 mod text;
 mod v1;
@@ -114,14 +113,6 @@ pub fn read_line(
     key: &AuthorKey,
     each: &mut dyn FnMut(Result<SourcePost<'_>, LineError>),
 ) -> Result<Line, LineError> {
-    repair::with_repair(line, each, |line, each| read_strict(line, key, each))
-}
-
-fn read_strict(
-    line: &[u8],
-    key: &AuthorKey,
-    each: &mut dyn FnMut(Result<SourcePost<'_>, LineError>),
-) -> Result<Line, LineError> {
     if line.len() > MAX_LINE_BYTES {
         return Err(LineError::TooLong);
     }
@@ -174,7 +165,7 @@ fn read_strict(
 }
 
 /// What is done with each post.
-type Each<'e> = &'e mut dyn FnMut(Result<SourcePost<'_>, LineError>);
+type EachPost<'e> = &'e mut dyn FnMut(Result<SourcePost<'_>, LineError>);
 
 object! {
     /// The outermost object of a line of any shape.
@@ -308,7 +299,7 @@ impl Outer<'_> {
     }
 
     /// Hands on what is most likely a v2 post.
-    fn page_item(&self, object: &[u8], includes: Option<&v2::Includes<'_>>, key: &AuthorKey, each: Each<'_>) {
+    fn page_item(&self, object: &[u8], includes: Option<&v2::Includes<'_>>, key: &AuthorKey, each: EachPost<'_>) {
         match json::read::<Option<v2::Post<'_>>>(object) {
             Ok(Some(post)) if post.is_plain() => each(v2::post(&post, includes, &self.rules, key)),
             Ok(_) => self.one(object, includes, Origin::Api, key, each),
@@ -317,7 +308,14 @@ impl Outer<'_> {
     }
 
     /// Hands on the post that this object is, in whatever format, or what it is else.
-    fn one(&self, object: &[u8], includes: Option<&v2::Includes<'_>>, origin: Origin, key: &AuthorKey, each: Each<'_>) {
+    fn one(
+        &self,
+        object: &[u8],
+        includes: Option<&v2::Includes<'_>>,
+        origin: Origin,
+        key: &AuthorKey,
+        each: EachPost<'_>,
+    ) {
         match shape::format_of(object) {
             Ok(format) => self.of_format(format, object, includes, origin, key, each),
             Err(error) => each(Err(error)),
@@ -331,7 +329,7 @@ impl Outer<'_> {
         includes: Option<&v2::Includes<'_>>,
         origin: Origin,
         key: &AuthorKey,
-        each: Each<'_>,
+        each: EachPost<'_>,
     ) {
         match format {
             Format::V1 => self.status(object, origin, key, each),
@@ -343,7 +341,7 @@ impl Outer<'_> {
     }
 
     /// Hands on a v1.1 status.
-    fn status(&self, object: &[u8], origin: Origin, key: &AuthorKey, each: Each<'_>) {
+    fn status(&self, object: &[u8], origin: Origin, key: &AuthorKey, each: EachPost<'_>) {
         match json::read::<Option<v1::Status<'_>>>(object) {
             Ok(status) => each(v1::post(&status.unwrap_or_default(), origin, &self.rules, key)),
             Err(error) => each(Err(error)),

@@ -448,7 +448,7 @@ impl Place {
         if message.len() > MAX_MESSAGE_BYTES || is_too_deep(message) {
             return false;
         }
-        let Some(time_us) = json::read::<Seen>(message).ok().and_then(|seen| seen.time_us) else { return false };
+        let Some(time_us) = json::read_exact::<Seen>(message).ok().and_then(|seen| seen.time_us) else { return false };
         if time_us < before_us {
             self.last_us = Some(time_us);
             self.replayed += 1;

@@ -245,7 +245,8 @@ impl Life<'_> {
         let living = async {
             let outbox = Outbox::open(self.spool.map(Path::to_owned), self.limits).unwrap();
             // A settings table that is away makes the start fail, and the task is started again.
-            let sent = SharedSent::new(SentRules { memory_posts: MEMORY_POSTS, ..SentRules::live(std::env::temp_dir()) });
+            let sent =
+                SharedSent::new(SentRules { memory_posts: MEMORY_POSTS, ..SentRules::live(std::env::temp_dir()) });
             let mut start = loop {
                 let (source, now_ms) = (self.source, world.now_ms());
                 match live::start(&**world, &**world, source, &outbox, &sent, ORIGINALS, now_ms).await {
