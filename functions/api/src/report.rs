@@ -87,6 +87,8 @@ pub enum Flaw {
     Missed,
     /// Posts were given up, since the log was away and the spool was full.
     Dropped,
+    /// A source says that it did not deliver all posts.
+    Withheld,
     /// Lines could not be read; they are in quarantine.
     Unreadable,
     /// A source was asked for a share of its posts only, to stay within its budget.
@@ -114,6 +116,8 @@ pub struct Completeness {
     pub dropped: u64,
     /// Seconds in which a source was not listened to and whose posts will not come any more.
     pub missed_secs: u64,
+    /// Posts that a source says it did not deliver.
+    pub withheld: u64,
     /// Smallest share of its posts that a source was asked for, from 0 to 1; 1 is all.
     pub sampled: f64,
     /// Posts of this region that came after the window was final; they are counted.
@@ -278,6 +282,7 @@ impl Span {
             (!self.is_watched, Flaw::Unwatched),
             (self.ledger.missed_ms > 0, Flaw::Missed),
             (self.ledger.dropped > 0, Flaw::Dropped),
+            (self.ledger.withheld > 0, Flaw::Withheld),
             (self.ledger.quarantined > 0, Flaw::Unreadable),
             (self.ledger.unasked_permille > 0, Flaw::Sampled),
         ]
@@ -340,6 +345,7 @@ impl Span {
                 quarantined: self.ledger.quarantined,
                 duplicates: self.ledger.duplicates,
                 dropped: self.ledger.dropped,
+                withheld: self.ledger.withheld,
                 missed_secs: self.ledger.missed_ms.div_ceil(1000),
                 sampled: 1000u64.saturating_sub(self.ledger.unasked_permille) as f64 / 1000.0,
                 late: aggregate.late,

@@ -383,8 +383,10 @@ fn parse(chunk: &Chunk, regions: &Regions, lanes: &Lanes, key: &AuthorKey, lates
             Ok(post) => batch.add(regions, lanes, &post),
             Err(error) => wrong.push(error.to_string()),
         })?;
-        if let Line::Notice(_) = read {
-            batch.add_notice();
+        match read {
+            Line::Notice(_) => batch.add_notice(),
+            Line::Withheld(total) => batch.add_withheld(total),
+            Line::Blank | Line::Posts => (),
         }
         Ok(())
     };

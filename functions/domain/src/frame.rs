@@ -92,6 +92,10 @@ pub struct Ledger {
     /// all were. The largest of the time that the ledger covers, and no part of the balance.
     #[serde(skip_serializing_if = "is_zero")]
     pub unasked_permille: u64,
+    /// Posts that the source says it did not deliver (`limit` notices of v1.1 streams); no part of the
+    /// balance.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub withheld: u64,
 }
 
 impl Ledger {
@@ -104,6 +108,7 @@ impl Ledger {
         self.duplicates += other.duplicates;
         self.dropped += other.dropped;
         self.missed_ms += other.missed_ms;
+        self.withheld += other.withheld;
         self.unasked_permille = self.unasked_permille.max(other.unasked_permille);
     }
 
@@ -616,7 +621,7 @@ mod tests {
     }
 
     fn ledger() -> impl Strategy<Value = Ledger> {
-        (prop::array::uniform7(0u64..1 << 40), 0u64..=1000).prop_map(|(n, unasked_permille)| Ledger {
+        (prop::array::uniform8(0u64..1 << 40), 0u64..=1000).prop_map(|(n, unasked_permille)| Ledger {
             received: n[0],
             sent: n[1],
             filtered: n[2],
@@ -624,6 +629,7 @@ mod tests {
             duplicates: n[4],
             dropped: n[5],
             missed_ms: n[6],
+            withheld: n[7],
             unasked_permille,
         })
     }

@@ -207,8 +207,17 @@ impl Aggregate {
     }
 
     fn encode(&self, out: &mut Vec<u8>) {
-        let Ledger { received, sent, filtered, quarantined, duplicates, dropped, missed_ms, unasked_permille } =
-            self.ledger;
+        let Ledger {
+            received,
+            sent,
+            filtered,
+            quarantined,
+            duplicates,
+            dropped,
+            missed_ms,
+            unasked_permille,
+            withheld,
+        } = self.ledger;
         let counts = [self.mentions, self.frames, self.late, self.primary, self.primary_late];
         let lag = [self.lag.sum_ms, self.lag.max_ms, self.lag.count];
         let ledger = [received, sent, filtered, quarantined, duplicates, dropped, missed_ms];
@@ -228,7 +237,7 @@ impl Aggregate {
         }
         self.seen.encode(out);
         // Counts that are rarely other than zero, up to the last one that is.
-        let rare = [unasked_permille, self.authorless, self.long_hashtags];
+        let rare = [unasked_permille, self.authorless, self.long_hashtags, withheld];
         let said = rare.iter().rposition(|count| *count > 0).map_or(0, |last| last + 1);
         rare[..said].iter().for_each(|count| wire::put_u64(out, *count));
     }
@@ -253,7 +262,7 @@ impl Aggregate {
             duplicates: reader.u64()?,
             dropped: reader.u64()?,
             missed_ms: reader.u64()?,
-            unasked_permille: 0,
+            ..Ledger::default()
         };
         aggregate.newest_ms = reader.i64()?;
         for _ in 0..reader.u64()? {
@@ -269,7 +278,13 @@ impl Aggregate {
             aggregate.hosts = Some(top(HOST_COUNTERS, reader)?);
         }
         aggregate.seen = SeenFrames::decode(reader)?;
-        let rare = [&mut aggregate.ledger.unasked_permille, &mut aggregate.authorless, &mut aggregate.long_hashtags];
+        let ledger = &mut aggregate.ledger;
+        let rare = [
+            &mut ledger.unasked_permille,
+            &mut aggregate.authorless,
+            &mut aggregate.long_hashtags,
+            &mut ledger.withheld,
+        ];
         for count in rare {
             if reader.rest().is_empty() {
                 break;

@@ -20,6 +20,7 @@ fn read(line: &[u8]) -> Value {
     match result {
         Ok(Line::Blank) => json!("blank"),
         Ok(Line::Notice(notice)) => json!({"notice": notice}),
+        Ok(Line::Withheld(total)) => json!({"withheld": total}),
         Ok(Line::Posts) => json!(posts),
         Err(error) => json!({"error": error.to_string()}),
     }

@@ -127,6 +127,8 @@ pub struct Cutter {
     newest_ms: Option<i64>,
     /// Time of the last post.
     last_ms: Option<i64>,
+    /// What the source last said of posts that it withheld.
+    withheld: u64,
     oldest_wait_ms: Option<i64>,
     last_cut_ms: i64,
     ledger_counter: u64,
@@ -165,6 +167,7 @@ impl Cutter {
             last_touched: None,
             newest_ms: None,
             last_ms: None,
+            withheld: 0,
             oldest_wait_ms: None,
             ledger_counter: 0,
             cut_counter: 0,
@@ -246,11 +249,19 @@ impl Cutter {
         let timeless = Unsent { at_ms: self.last_ms.or(batch.last_ms).unwrap_or(now_ms), ..batch.timeless };
         for unsent in batch.unsent.iter().chain([&timeless]) {
             let (filtered, quarantined) = (unsent.filtered, unsent.quarantined);
-            if filtered + quarantined > 0 {
+            if !unsent.is_empty() {
+                // The source counts from its connection on; a lower number is a new connection.
+                let before = if unsent.withheld < self.withheld { 0 } else { self.withheld };
+                let withheld = if unsent.withheld > 0 { unsent.withheld - before } else { 0 };
+                if unsent.withheld > 0 {
+                    self.withheld = unsent.withheld;
+                }
+                self.unsent.withheld += withheld;
                 let ledger = self.by_window.of(self.size.start_of(unsent.at_ms).0);
                 ledger.received += filtered + quarantined;
                 ledger.filtered += filtered;
                 ledger.quarantined += quarantined;
+                ledger.withheld += withheld;
             }
         }
         self.last_ms = batch.last_ms.or(self.last_ms);

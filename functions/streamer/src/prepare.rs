@@ -69,6 +69,14 @@ pub(crate) struct Unsent {
     pub(crate) at_ms: i64,
     pub(crate) filtered: u64,
     pub(crate) quarantined: u64,
+    /// Posts that the source had withheld by then, since it was connected; 0 when it said nothing.
+    pub(crate) withheld: u64,
+}
+
+impl Unsent {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.filtered + self.quarantined + self.withheld == 0
+    }
 }
 
 /// What became of a chunk of a source.
@@ -126,9 +134,9 @@ impl Batch {
     fn keep(&mut self, lanes: &Lanes, post: &SourcePost<'_>) {
         self.newest_ms = self.newest_ms.max(Some(post.time_ms));
         if self.last_ms.replace(post.time_ms).is_none() {
-            let Unsent { filtered, quarantined, .. } = std::mem::take(&mut self.timeless);
-            if filtered + quarantined > 0 {
-                self.unsent.push(Unsent { at_ms: post.time_ms, filtered, quarantined });
+            let timeless = std::mem::take(&mut self.timeless);
+            if !timeless.is_empty() {
+                self.unsent.push(Unsent { at_ms: post.time_ms, ..timeless });
             }
         }
         if self.scratch.is_empty() {
@@ -162,6 +170,12 @@ impl Batch {
     pub fn add_notice(&mut self) {
         self.filtered += 1;
         self.unsent().filtered += 1;
+    }
+
+    /// Counts a notice that the source has withheld so many posts since it was connected.
+    pub fn add_withheld(&mut self, total: u64) {
+        self.add_notice();
+        self.unsent().withheld = total;
     }
 
     /// Keeps a line that could not be read for the quarantine.

@@ -36,6 +36,8 @@ pub enum Line {
     Blank,
     /// No post but a message of the stream, such as `delete`, `limit` or `errors`.
     Notice(&'static str),
+    /// A `limit` notice of a v1.1 stream: so many posts were withheld since it was connected.
+    Withheld(u64),
     /// Posts, handed on one by one.
     Posts,
 }
@@ -157,7 +159,10 @@ pub fn read_line(
     } else {
         let message = if outer.is_post() { None } else { json::read::<Option<Message<'_>>>(line)? };
         if let Some(notice) = message.as_ref().and_then(Message::notice) {
-            return Ok(Line::Notice(notice));
+            return Ok(match message.as_ref().and_then(Message::withheld) {
+                Some(total) => Line::Withheld(total),
+                None => Line::Notice(notice),
+            });
         }
         outer.of_format(shape::format_of(line)?, line, None, Origin::Api, key, each);
     }
@@ -249,7 +254,20 @@ impl<'de> Field<'de> for IsText {
     }
 }
 
+object! {
+    /// The content of a `limit` notice.
+    struct Limit<'a> {
+        track: Option<Id<'a>> = "track",
+    }
+}
+
 impl Message<'_> {
+    /// Posts withheld since the stream was connected, of a `limit` notice.
+    fn withheld(&self) -> Option<u64> {
+        let limit = json::read::<Option<Limit<'_>>>(self.limit.as_ref()?.bytes()).ok()??;
+        limit.track?.number()
+    }
+
     /// The message that this line is, when it is one.
     fn notice(&self) -> Option<&'static str> {
         let is_object = |field: &Option<Raw<'_>>| field.as_ref().is_some_and(Raw::is_object);

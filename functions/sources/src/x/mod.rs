@@ -493,7 +493,7 @@ impl<H: Http + 'static> X<H> {
             match read {
                 Ok(Line::Blank | Line::Posts) => (),
                 Ok(Line::Notice("errors" | "title")) => ended = Some(api::classify_line(line)),
-                Ok(Line::Notice(_)) => intake.notice(),
+                Ok(Line::Notice(_) | Line::Withheld(_)) => intake.notice(),
                 Err(error) => intake.unreadable(error.to_string(), line),
             }
         });
