@@ -28,7 +28,7 @@ pub struct Sketch {
     pub has_new_names: bool,
 }
 
-/// The line of a post with all that X knows of it. One in eight is longer than 280 characters, with a
+/// The line of a post with all that X knows of it. One in 32 is longer than 280 characters, with a
 /// hashtag behind them; a place in a box may be a point or a named place; the text of a repost is cut.
 #[must_use]
 pub fn full_post(sketch: &Sketch, dice: &mut Dice) -> Value {
@@ -37,7 +37,7 @@ pub fn full_post(sketch: &Sketch, dice: &mut Dice) -> Value {
         if *has_new_names { ("referenced_posts", "posts") } else { ("referenced_tweets", "tweets") };
     let text = format!("Día {number} 東京 {word} #wx{}", number % 7).replace('"', "");
     let author = 1_200_000_000_000_000_000 + dice.below(5000);
-    let mut written = written(sketch, *id, &text, dice.below(8) == 0);
+    let mut written = written(sketch, *id, &text, dice.below(32) == 0);
     written["author_id"] = author.to_string().into();
     let mut full = json!({"matching_rules": [{"id": rule.0, "tag": rule.1}]});
     if let Some([west, south, east, north]) = *within {
@@ -89,8 +89,7 @@ fn written(sketch: &Sketch, id: u64, text: &str, is_long: bool) -> Value {
         "conversation_id": (id - 1).to_string(),
         "display_text_range": [0, 20],
         "edit_controls": {"edits_remaining": 5, "is_edit_eligible": true, "editable_until": rfc3339(time_ms + 1_800_000)},
-        "entities": {"hashtags": first, "urls": [{"start": 0, "end": 4, "url": "https://t.co/a",
-            "expanded_url": format!("https://site{}.example/a", number % 5), "display_url": "site.example/a"}]},
+        "entities": {"hashtags": first},
         "in_reply_to_user_id": "9",
         "lang": lang,
         "possibly_sensitive": false,
@@ -98,6 +97,10 @@ fn written(sketch: &Sketch, id: u64, text: &str, is_long: bool) -> Value {
         "reply_settings": "everyone",
         "source": "made up",
     });
+    if number % 4 == 0 {
+        post["entities"]["urls"] = json!([{"start": 0, "end": 4, "url": "https://t.co/a",
+            "expanded_url": format!("https://site{}.example/a", number % 5)}]);
+    }
     post[edits] = json!([id.to_string()]);
     if is_long {
         let behind = format!("behind{}", number % 3);
