@@ -31,9 +31,8 @@ pub(crate) fn legend(reports: &[WindowReport]) -> Vec<String> {
     }
     let authorless: u64 = reports.iter().map(|report| report.authorless).sum();
     if authorless > 0 {
-        lines.push(format!(
-            "{authorless} posts name no author; each may be by somebody else or not, as the bounds say"
-        ));
+        lines
+            .push(format!("{authorless} posts name no author; each may be by somebody else or not, as the bounds say"));
     }
     let long: u64 = reports.iter().map(|report| report.long_hashtags).sum();
     if long > 0 {

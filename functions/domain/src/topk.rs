@@ -333,10 +333,13 @@ mod tests {
         // More spellings than are kept, each once.
         let mut sketch = TopK::new(8);
         for bits in 1..16u32 {
-            let written: String = "abcd".char_indices().map(|(n, c)| match bits >> n & 1 {
-                1 => c.to_ascii_uppercase(),
-                _ => c,
-            }).collect();
+            let written: String = "abcd"
+                .char_indices()
+                .map(|(n, c)| match bits >> n & 1 {
+                    1 => c.to_ascii_uppercase(),
+                    _ => c,
+                })
+                .collect();
             sketch.add("abcd", &written);
             assert_ne!(sketch.top(1)[0].shown, "abcd");
         }
@@ -375,7 +378,11 @@ mod tests {
         };
         assert_eq!(old(5, &[("TAG", 2)]), "tag");
         assert_eq!(old(4, &[("TAG", 2)]), "TAG");
-        assert_eq!(old(9, &[("TAG", 1), ("Tag", 1), ("TaG", 1), ("tAg", 1)]), "TAG", "the key may have been written or not");
+        assert_eq!(
+            old(9, &[("TAG", 1), ("Tag", 1), ("TaG", 1), ("tAg", 1)]),
+            "TAG",
+            "the key may have been written or not"
+        );
     }
 
     proptest! {
