@@ -591,6 +591,39 @@ mod tests {
     }
 
     #[test]
+    fn a_post_that_says_nothing_new_has_the_line_that_it_always_had() {
+        let source = SourcePost {
+            id: crate::post::PostId(17),
+            time_ms: 1_700_000_099_000,
+            author: Some(u64::MAX),
+            kind: Kind::Reply,
+            lang: "fr".into(),
+            hashtags: vec!["Montréal".into(), "habs".into()],
+            long_hashtags: 0,
+            mentions: 2,
+            hosts: vec!["h.example".into()],
+            text: "".into(),
+            point: None,
+            place: None,
+            rule_tags: vec![],
+            repost_of: None,
+        };
+        let line = |source: &SourcePost<'_>| {
+            let mut line = vec![];
+            put_line(&mut line, source, Located::Text, false);
+            String::from_utf8(line).unwrap()
+        };
+        let always = "{\"i\":17,\"t\":1700000099000,\"a\":18446744073709551615,\"k\":\"reply\",\"l\":\"text\",\
+            \"g\":\"fr\",\"h\":[\"Montréal\",\"habs\"],\"m\":2,\"u\":[\"h.example\"]}\n";
+        assert_eq!(line(&source), always);
+        // What is new is left out or comes last.
+        let nobody = SourcePost { author: None, long_hashtags: 2, ..source };
+        assert_eq!(line(&nobody), always.replace(",\"a\":18446744073709551615", "").replace("]}", "],\"x\":2}"));
+        let read = read_line(line(&nobody).trim_end().as_bytes()).unwrap();
+        assert_eq!((read.a, read.x, read.m), (None, 2, 2));
+    }
+
+    #[test]
     fn every_single_flipped_byte_is_noticed() {
         let bytes = encode(&header(), &lines(&[post()])).unwrap();
         for at in 0..bytes.len() {

@@ -160,8 +160,8 @@ impl Aggregate {
         for written in &post.h {
             match hashtag::key(written) {
                 Some(key) => self.hashtags.get_or_insert_with(|| TopK::new(HASHTAG_COUNTERS)).add(&key, written),
-                // A frame of before there was a limit at the source, or of a larger one.
-                None => self.long_hashtags += u64::from(written.len() > hashtag::MAX_HASHTAG_BYTES),
+                // Too long and not merely empty: a frame of before there was a limit at the source.
+                None => self.long_hashtags += u64::from(written.contains(char::is_alphanumeric)),
             }
         }
         for host in &post.u {
@@ -547,7 +547,8 @@ mod tests {
 
     #[test]
     fn hashtags_that_are_too_long_are_counted_as_such() {
-        let posts = vec![SlimPost { x: 2, ..post(1, 1) }, SlimPost { h: vec!["x".repeat(5000)], ..post(1, 2) }];
+        let posts =
+            vec![SlimPost { x: 2, ..post(1, 1) }, SlimPost { h: vec!["x".repeat(5000), " # ".into()], ..post(1, 2) }];
         let mut aggregate = Aggregate::default();
         aggregate.fold(FoldRules::default(), WindowStart(0), &frame(1, 1, true, posts));
         assert_eq!(aggregate.long_hashtags, 3);
@@ -564,6 +565,35 @@ mod tests {
         aggregate.fold(FoldRules::default(), WindowStart(0), &frame(1, 299_000, true, posts));
         let bytes = partial(aggregate).encode().unwrap();
         assert!(bytes.len() <= 4096, "{} bytes", bytes.len());
+    }
+
+    /// `DynamoDB` takes items of 400 KB, and a partial of more than 1 MiB in plain is not read.
+    #[test]
+    fn the_largest_partial_can_be_stored_and_read() {
+        let mut dice = 1u64;
+        let mut next = move |below: u64| {
+            dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (dice >> 33) % below
+        };
+        // Deseret has cases and four bytes a letter. Each tag comes in more spellings than are kept.
+        let mut posts = vec![];
+        for n in 0..2000 {
+            let letters: Vec<u32> = (0..hashtag::MAX_HASHTAG_BYTES / 4).map(|_| next(40) as u32).collect();
+            for _ in 0..if n < 200 { 8 } else { 1 } {
+                let tag: String = letters
+                    .iter()
+                    .filter_map(|letter| char::from_u32(0x10400 + letter + 40 * next(2) as u32))
+                    .collect();
+                let host: String = (0..253).map(|_| char::from(b'a' + next(26) as u8)).collect();
+                let language: String = (0..35).map(|_| char::from(b'a' + next(26) as u8)).collect();
+                posts.push(SlimPost { h: vec![tag], u: vec![host], g: language, ..post(1, next(1 << 40)) });
+            }
+        }
+        let mut aggregate = Aggregate::default();
+        aggregate.fold(FoldRules::default(), WindowStart(0), &frame(1, 1, true, posts));
+        let bytes = partial(aggregate).encode().unwrap();
+        assert!(bytes.len() < 300_000, "{} bytes", bytes.len());
+        assert_eq!(Partial::decode(1, &bytes).unwrap().encode().unwrap(), bytes);
     }
 
     #[test]

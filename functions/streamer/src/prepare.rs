@@ -202,3 +202,40 @@ impl Batch {
         &self.quarantined
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use birdsong_domain::post::{Kind, PostId};
+
+    use super::*;
+
+    #[test]
+    fn posts_without_author_are_spread_over_the_buckets_of_a_hot_region() {
+        let regions = "[[region]]\nid = \"a\"\nlanguages = [\"en\"]\nhot_buckets = 4\n";
+        let lanes = Lanes::new(&Regions::parse("test", regions).unwrap());
+        let mut buckets = [0; 4];
+        for n in 0..400u64 {
+            let post = SourcePost {
+                // As X numbers posts: the low 22 bits say which of its machines it was, and are often zero.
+                id: PostId::x((1_000_000_000_000 + n * 7) << 22),
+                time_ms: 0,
+                author: None,
+                kind: Kind::Original,
+                lang: "en".into(),
+                hashtags: vec![],
+                long_hashtags: 0,
+                mentions: 0,
+                hosts: vec![],
+                text: "".into(),
+                point: None,
+                place: None,
+                rule_tags: vec![],
+                repost_of: None,
+            };
+            let lane = lanes.of(0, &post);
+            assert_eq!(lane, lanes.of(0, &post));
+            buckets[lane as usize % 4] += 1;
+        }
+        assert!(buckets.iter().all(|posts| (70..130).contains(posts)), "{buckets:?}");
+    }
+}
