@@ -525,3 +525,46 @@ async fn a_new_log_beside_old_windows_is_complete_from_now_on_only() {
     let _store = SqliteStore::open(dir.path()).unwrap();
     assert_eq!(SqliteLog::open(dir.path()).unwrap().complete_since(SHARD).await.unwrap(), i64::MIN);
 }
+
+/// A row that the log knows nothing of doubled the API's posts, and a fence ahead of its state stood for ever; a
+/// reprocess said of both that nothing changed.
+#[tokio::test(start_paused = true)]
+async fn a_reprocess_removes_strange_rows_and_heals_a_fence_that_was_altered_in_the_file() {
+    use birdsong_aggregator::reprocess::{Change, reprocess};
+    let dir = tempfile::tempdir().unwrap();
+    let log = SqliteLog::open_with_clock(dir.path(), || 300_000).unwrap();
+    let store = Arc::new(SqliteStore::open(dir.path()).unwrap());
+    let frames: Vec<_> =
+        (1..=9).map(|n| FrameRecord { lane: key().lane, bytes: heartbeat(n).bytes }).collect();
+    assert!(log.append(&frames).await.iter().all(Result::is_ok));
+    let records = log.read(SHARD, &ReadFrom::Oldest, 100).await.unwrap();
+    Aggregator::new(store.clone(), FoldRules::default(), 8).fold_batch(&records).await.unwrap();
+    let right = store.dump().await.unwrap().into_values().next().unwrap().1;
+
+    let other = raw(dir.path(), "store.sqlite");
+    for (damage, change) in [
+        ("INSERT INTO partial SELECT region, window_start, 7, generation, fence, state FROM partial", Change::Removed),
+        ("INSERT INTO partial SELECT 'nobody', window_start, 0, generation, fence, state FROM partial", Change::Removed),
+        ("INSERT INTO partial SELECT region, window_start + 1, 0, 1, '5', x'00' FROM partial", Change::Removed),
+        ("UPDATE partial SET fence = '10'", Change::Healed),
+        ("UPDATE partial SET fence = '123456789012345678901234567890'", Change::Healed),
+        ("UPDATE partial SET fence = 'x'", Change::Healed),
+        ("UPDATE partial SET fence = CAST(x'ff' AS TEXT)", Change::Healed),
+        ("UPDATE partial SET generation = -1", Change::Healed),
+        ("UPDATE partial SET generation = 4294967296", Change::Healed),
+        ("UPDATE partial SET generation = 4294967295, state = x'00'", Change::Changed),
+        ("UPDATE partial SET fence = '1'", Change::Changed),
+        ("DELETE FROM partial", Change::Changed),
+    ] {
+        other.execute(damage, []).unwrap();
+        let again = async || {
+            let range = WindowStart(0)..WindowStart(900_000);
+            reprocess(&log, &*store, FoldRules::default(), range, false, |_| ()).await.unwrap()
+        };
+        let receipt = again().await;
+        assert_eq!((receipt.changed(), receipt.count(change)), (1, 1), "{damage}: {receipt:?}");
+        let states: Vec<_> = store.dump().await.unwrap().into_iter().map(|(key, (_, state))| (key, state)).collect();
+        assert_eq!(states, [(key(), right.clone())], "{damage}");
+        assert_eq!(again().await.changed(), 0, "{damage}");
+    }
+}
