@@ -566,6 +566,9 @@ fn print_ledger(ledger: &Ledger, fold: Option<(u64, u64)>, took: Duration) {
 }
 
 #[cfg(test)]
+mod formats;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
