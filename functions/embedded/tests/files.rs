@@ -534,8 +534,7 @@ async fn a_reprocess_removes_strange_rows_and_heals_a_fence_that_was_altered_in_
     let dir = tempfile::tempdir().unwrap();
     let log = SqliteLog::open_with_clock(dir.path(), || 300_000).unwrap();
     let store = Arc::new(SqliteStore::open(dir.path()).unwrap());
-    let frames: Vec<_> =
-        (1..=9).map(|n| FrameRecord { lane: key().lane, bytes: heartbeat(n).bytes }).collect();
+    let frames: Vec<_> = (1..=9).map(|n| FrameRecord { lane: key().lane, bytes: heartbeat(n).bytes }).collect();
     assert!(log.append(&frames).await.iter().all(Result::is_ok));
     let records = log.read(SHARD, &ReadFrom::Oldest, 100).await.unwrap();
     Aggregator::new(store.clone(), FoldRules::default(), 8).fold_batch(&records).await.unwrap();
@@ -544,7 +543,10 @@ async fn a_reprocess_removes_strange_rows_and_heals_a_fence_that_was_altered_in_
     let other = raw(dir.path(), "store.sqlite");
     for (damage, change) in [
         ("INSERT INTO partial SELECT region, window_start, 7, generation, fence, state FROM partial", Change::Removed),
-        ("INSERT INTO partial SELECT 'nobody', window_start, 0, generation, fence, state FROM partial", Change::Removed),
+        (
+            "INSERT INTO partial SELECT 'nobody', window_start, 0, generation, fence, state FROM partial",
+            Change::Removed,
+        ),
         ("INSERT INTO partial SELECT region, window_start + 1, 0, 1, '5', x'00' FROM partial", Change::Removed),
         ("UPDATE partial SET fence = '10'", Change::Healed),
         ("UPDATE partial SET fence = '123456789012345678901234567890'", Change::Healed),
