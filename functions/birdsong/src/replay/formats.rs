@@ -81,7 +81,8 @@ struct Post {
 }
 
 fn posts(dice: &mut Dice) -> Vec<Post> {
-    const TEXTS: [&str; 7] = ["R&B tonight", "high\u{a0}tide", "nothing <3", "isn’t it", "東京 & more", "", "a \"quote\" \\ back"];
+    const TEXTS: [&str; 7] =
+        ["R&B tonight", "high\u{a0}tide", "nothing <3", "isn’t it", "東京 & more", "", "a \"quote\" \\ back"];
     const TAGS: [&str; 7] = ["Storm", "STORM", "storm", "Montréal", "Tokyo2020", "東京", "fog"];
     const LINKS: [&str; 5] = [
         "https://news.example/a?b=1&c=2",
@@ -118,7 +119,7 @@ fn posts(dice: &mut Dice) -> Vec<Post> {
             // An edit is of the last half hour.
             earlier: if dice.one_in(8) { vec![id - (1 + dice.below(1 << 20))] } else { vec![] },
             author: (!dice.one_in(10)).then(|| 1 + dice.below(12)),
-            lang: dice.of(&["en", "in", "iw", "und", "pt"]),
+            lang: *dice.of(&["en", "in", "iw", "und", "pt"]),
             text,
             hashtags,
             links: (0..dice.below(3)).map(|_| *dice.of(&LINKS)).collect(),
@@ -155,7 +156,11 @@ enum V2 {
 fn v2(post: &Post, form: V2, has_new_names: bool) -> (Value, Vec<Value>, Vec<Value>) {
     let name = |old: &str, new: &str| if has_new_names { new.to_owned() } else { old.to_owned() };
     let hashtags: Vec<_> = post.hashtags.iter().map(|tag| json!({"tag": tag, "start": 0, "end": 1})).collect();
-    let urls: Vec<_> = post.links.iter().map(|link| json!({"url": "https://t.co/x", "expanded_url": "https://short.example/1", "unwound_url": link})).collect();
+    let urls: Vec<_> = post
+        .links
+        .iter()
+        .map(|link| json!({"url": "https://t.co/x", "expanded_url": "https://short.example/1", "unwound_url": link}))
+        .collect();
     let mentions: Vec<_> = post.mentions.iter().map(|id| json!({"username": "u", "id": id.to_string()})).collect();
     let entities = json!({"hashtags": hashtags, "urls": urls, "mentions": mentions});
     let text = escaped(&post.text);
@@ -228,7 +233,8 @@ fn includes(entries: &[Value]) -> Value {
 fn v1(post: &Post, is_extended: bool) -> Value {
     let hashtags: Vec<_> = post.hashtags.iter().map(|tag| json!({"text": tag, "indices": [0, 1]})).collect();
     let urls: Vec<_> = post.links.iter().map(|link| json!({"url": "https://t.co/x", "expanded_url": "https://short.example/1", "unwound": {"url": link}})).collect();
-    let mentions: Vec<_> = post.mentions.iter().map(|id| json!({"screen_name": "u", "id": id, "id_str": id.to_string()})).collect();
+    let mentions: Vec<_> =
+        post.mentions.iter().map(|id| json!({"screen_name": "u", "id": id, "id_str": id.to_string()})).collect();
     let entities = json!({"hashtags": hashtags, "urls": urls, "user_mentions": mentions, "symbols": []});
     let text = escaped(&post.text);
     let words = if is_extended {
@@ -317,12 +323,13 @@ fn framed(values: &[Value], framing: u64) -> Vec<u8> {
         0 => lines("\n").into_bytes(),
         1 => format!("[{}]", lines(",")).into_bytes(),
         2 => format!("[\n{}\n]\n", lines(",\n")).into_bytes(),
-        3 => values.iter().map(|value| serde_json::to_string_pretty(value).unwrap() + "\n").collect::<String>().into_bytes(),
+        3 => values
+            .iter()
+            .map(|value| serde_json::to_string_pretty(value).unwrap() + "\n")
+            .collect::<String>()
+            .into_bytes(),
         4 => lines("").into_bytes(),
-        5 => std::iter::once(0xfeff)
-            .chain(lines("\r\n").encode_utf16())
-            .flat_map(u16::to_le_bytes)
-            .collect(),
+        5 => std::iter::once(0xfeff).chain(lines("\r\n").encode_utf16()).flat_map(u16::to_le_bytes).collect(),
         _ => {
             let mut packed = flate2::write::GzEncoder::new(vec![], flate2::Compression::fast());
             packed.write_all(lines("\n").as_bytes()).unwrap();

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{Region, hashtag_key, matcher, primary};
+use crate::hashtag::MAX_HASHTAG_CHARS;
 use crate::language;
 
 /// Most buckets that a hot region may be spread over.
@@ -144,17 +145,19 @@ fn checked_id(id: String) -> Result<String, Mistake> {
 }
 
 fn checked_keyword(keyword: String) -> Result<String, Mistake> {
-    let remedy = "write a word or phrase of 1 to 200 characters, or a #hashtag of 1 to 100";
+    let remedy = format!(
+        "write a word or phrase of 1 to {MAX_KEYWORD_CHARS} characters, or a #hashtag of 1 to {MAX_HASHTAG_CHARS}"
+    );
     let is_right = if keyword.starts_with(['#', '＃']) {
         hashtag_key(&keyword).is_some()
     } else {
         keyword.chars().count() <= MAX_KEYWORD_CHARS && !matcher::normalize_keyword(&keyword).is_empty()
     };
     if !is_right {
-        return Err((format!("the keyword {keyword:?} is empty or too long"), remedy.into()));
+        return Err((format!("the keyword {keyword:?} is empty or too long"), remedy));
     }
     if keyword.chars().any(|c| c.is_control() && !c.is_whitespace()) {
-        return Err((format!("the keyword {keyword:?} has a control character"), remedy.into()));
+        return Err((format!("the keyword {keyword:?} has a control character"), remedy));
     }
     Ok(keyword)
 }

@@ -171,8 +171,7 @@ fn other_binary(head: &[u8]) -> Option<Other> {
     let is_odd = |byte: &&u8| matches!(byte, 0..=8 | 0x0e..=0x1a | 0x1c..=0x1d | 0x1f | 0x7f);
     let odd = text.iter().filter(is_odd).count();
     let is_text = std::str::from_utf8(text).map_or_else(|error| error.error_len().is_none(), |_| true);
-    (text.contains(&0) || (!is_text && odd * 20 > text.len()))
-        .then_some(other("binary data of a format that birdsong does not know", ""))
+    (text.contains(&0) || (!is_text && odd * 20 > text.len())).then_some(other("binary data of no known format", ""))
 }
 
 fn other_text(head: &[u8]) -> Option<Other> {

@@ -7,7 +7,7 @@
 use std::io::{self, Read};
 
 use super::super::MAX_LINE_BYTES;
-use super::scanner::{Found, Salvage, Scanner};
+use super::scanner::{Found, Salvage, Scanner, begins_value};
 
 /// Longest assignment before an array, such as `window.YTD.tweets.part0 = `.
 const MAX_ASSIGNMENT_BYTES: usize = 200;
@@ -50,6 +50,8 @@ pub(super) struct Framer<R> {
     arrays: u64,
     /// Whether `rest` begins where a line begins.
     is_line_begin: bool,
+    /// Blanks since the line's begin.
+    indent: usize,
     is_over: bool,
     failure: Option<io::Error>,
 }
@@ -61,6 +63,7 @@ enum Inside {
     Value {
         from: usize,
         at: usize,
+        indent: usize,
         scanner: Scanner,
     },
     /// A value that is not JSON.
@@ -111,6 +114,7 @@ impl<R: Read> Framer<R> {
             inside: Inside::Nothing,
             arrays: 0,
             is_line_begin: true,
+            indent: 0,
             is_over: false,
             failure: None,
         }
@@ -177,7 +181,7 @@ impl<R: Read> Framer<R> {
                     next => next,
                 },
                 Inside::Nothing => self.between(cut),
-                Inside::Value { from, at, scanner } => self.value(cut, from, at, scanner),
+                Inside::Value { from, at, indent, scanner } => self.value(cut, from, at, indent, scanner),
                 Inside::Broken { from, at, bad_at, salvage } => self.broken(cut, from, at, bad_at, salvage),
                 Inside::Line { from, at } => self.other_line(cut, from, at),
                 Inside::Long { from, lines, rest } => self.long(cut, from, lines, rest),
@@ -222,7 +226,7 @@ impl<R: Read> Framer<R> {
                 cut.list_lines(self.line, last);
                 cut.done = begin;
                 self.is_line_begin = false;
-                self.inside = Inside::Value { from: begin, at: from, scanner };
+                self.inside = Inside::Value { from: begin, at: from, indent: begin - last, scanner };
                 return Next::Goes;
             }
         }
@@ -231,6 +235,7 @@ impl<R: Read> Framer<R> {
             return Next::NeedsMore;
         }
         cut.list_lines(self.line, from);
+        self.indent = 0;
         Next::Goes
     }
 
@@ -244,6 +249,7 @@ impl<R: Read> Framer<R> {
                 b'\n' => {
                     self.line += 1;
                     self.is_line_begin = true;
+                    self.indent = 0;
                     cut.done += 1;
                     if self.arrays == 0 {
                         return Next::Goes;
@@ -292,6 +298,7 @@ impl<R: Read> Framer<R> {
             if !matches!(byte, 0xef | 0x1e | 0 | b' ' | b'\t' | b'\r') {
                 self.is_line_begin = false;
             }
+            self.indent += usize::from(matches!(byte, b' ' | b'\t'));
             cut.done += skip;
             if self.is_line_begin && self.arrays == 0 && matches!(byte, 0xef | 0x1e) {
                 return Next::Goes;
@@ -300,11 +307,12 @@ impl<R: Read> Framer<R> {
     }
 
     fn begin(&mut self, from: usize) {
+        let indent = if self.is_line_begin { self.indent } else { 0 };
         self.is_line_begin = false;
-        self.inside = Inside::Value { from, at: from, scanner: Scanner::new() };
+        self.inside = Inside::Value { from, at: from, indent, scanner: Scanner::new() };
     }
 
-    fn value(&mut self, cut: &mut Cut, from: usize, at: usize, mut scanner: Scanner) -> Next {
+    fn value(&mut self, cut: &mut Cut, from: usize, at: usize, indent: usize, mut scanner: Scanner) -> Next {
         match scanner.scan(&cut.bytes[at..]) {
             Found::End(length) => self.put(cut, from, at + length),
             // What an error cut off is part of that error, and no value.
@@ -312,7 +320,7 @@ impl<R: Read> Framer<R> {
             Found::More if self.is_over && scanner.may_end() => self.put(cut, from, cut.bytes.len()),
             Found::More if self.is_over => {
                 let bad_at = cut.bytes.len();
-                self.inside = Inside::Broken { from, at: from, bad_at, salvage: Salvage::new() };
+                self.inside = Inside::Broken { from, at: from, bad_at, salvage: Salvage::new(indent) };
                 Next::Goes
             }
             Found::More => {
@@ -321,13 +329,13 @@ impl<R: Read> Framer<R> {
                     let lines = cut.keep_no_more(from);
                     self.inside = Inside::Long { from, lines, rest: LongRest::Value(scanner) };
                 } else {
-                    self.inside = Inside::Value { from, at, scanner };
+                    self.inside = Inside::Value { from, at, indent, scanner };
                 }
                 Next::NeedsMore
             }
             Found::Bad(length) => {
-                let bad_at = at + length;
-                self.inside = Inside::Broken { from, at: from, bad_at, salvage: Salvage::new() };
+                let bad_at = first_bad(&cut.bytes[..at + length], from);
+                self.inside = Inside::Broken { from, at: from, bad_at, salvage: Salvage::new(indent) };
                 Next::Goes
             }
         }
@@ -384,8 +392,9 @@ impl<R: Read> Framer<R> {
                 Found::More => None,
             },
             LongRest::Line => memchr::memchr(b'\n', more),
-            LongRest::Lines => memchr::memchr_iter(b'\n', more)
-                .find(|newline| matches!(more.get(newline + 1), Some(b'{' | b'[' | 0x1e | 0xef))),
+            LongRest::Lines => {
+                memchr::memchr_iter(b'\n', more).find(|newline| begins_value(&more[newline + 1..], 0) == Some(true))
+            }
         };
         let Some(end) = end.or(self.is_over.then_some(more.len())) else {
             // The last byte may be the newline that is looked for.
@@ -460,6 +469,15 @@ impl Cut {
 
 fn newlines(bytes: &[u8]) -> u64 {
     memchr::memchr_iter(b'\n', bytes).count() as u64
+}
+
+/// Where a value at `from` is broken, which showed at the end of `bytes`: when that is how the next line begins, it is the
+/// first line that was cut off. (A first line of a bracket only is a value over several lines.)
+fn first_bad(bytes: &[u8], from: usize) -> usize {
+    match memchr::memchr(b'\n', &bytes[from..]) {
+        Some(newline) if newline > 2 && bytes[from + newline..].trim_ascii().is_empty() => from + newline,
+        _ => bytes.len(),
+    }
 }
 
 /// Whether a line looks like one object, or is blank.
@@ -587,6 +605,8 @@ mod tests {
     #[test]
     fn a_broken_line_costs_that_line_only() {
         for (text, expected) in [
+            ("{\"a\"\nsome\nwords\n{\"b\":2}\n", &[(1, "{\"a\""), (2, "some"), (3, "words"), (4, "{\"b\":2}")][..]),
+            (" {\"a\":\n {\"b\":2}\n {\"c\":3}\n", &[(1, "{\"a\":"), (2, "{\"b\":2}"), (3, "{\"c\":3}")]),
             ("{\"a\":1,\n{\"b\":2}\n", &[(1, "{\"a\":1,"), (2, "{\"b\":2}")][..]),
             ("{\"a\":\n{\"b\":{}}\n{\"c\":3}\n", &[(1, "{\"a\":"), (2, "{\"b\":{}}"), (3, "{\"c\":3}")]),
             ("{\"a\":\"te\n\n{\"b\":2}\n", &[(1, "{\"a\":\"te"), (3, "{\"b\":2}")]),
@@ -611,6 +631,9 @@ mod tests {
         let all = at_once(text);
         assert_eq!(all.len(), 2, "{all:?}");
         assert_eq!((all[0].0, all[1].0), (2, 6), "{all:?}");
+        let text = "[\n  {\n    \"a\": [\n  },\n  {\n    \"b\": 2\n  }\n]\n";
+        let all: Vec<_> = at_once(text).into_iter().map(|(line, _)| line).collect();
+        assert_eq!(all, [2, 5]);
     }
 
     #[test]

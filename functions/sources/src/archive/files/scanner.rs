@@ -137,9 +137,11 @@ impl Scanner {
     }
 }
 
-/// Looks for the end of a value that is broken: where its braces are balanced, or else where the next value seems to begin.
+/// Looks for the end of a value that is broken: where its braces are balanced, or else where the next value seems to begin,
+/// on a line that is indented as far as this one.
 #[derive(Clone, Debug)]
 pub(super) struct Salvage {
+    indent: usize,
     depth: i64,
     is_text: bool,
     is_escaped: bool,
@@ -147,8 +149,9 @@ pub(super) struct Salvage {
 }
 
 impl Salvage {
-    pub(super) fn new() -> Self {
-        Self { depth: 0, is_text: false, is_escaped: false, is_first_line: true }
+    /// Of a value that begins behind so many blanks.
+    pub(super) fn new(indent: usize) -> Self {
+        Self { indent, depth: 0, is_text: false, is_escaped: false, is_first_line: true }
     }
 
     /// Reads on from `at` in `bytes`, which hold the value from its beginning; `bad_at` is where it was found broken. Gives
@@ -160,8 +163,8 @@ impl Salvage {
                     if self.is_first_line && bad_at <= at {
                         return Ok(at);
                     }
-                    match bytes.get(at + 1) {
-                        Some(b'{' | b'[' | 0x1e | 0xef) => return Ok(at),
+                    match begins_value(&bytes[at + 1..], self.indent) {
+                        Some(true) => return Ok(at),
                         None if !is_last => return Err(at),
                         _ => (),
                     }
@@ -184,6 +187,16 @@ impl Salvage {
         }
         if is_last { Ok(at) } else { Err(at) }
     }
+}
+
+/// Whether a line begins like a value behind so many blanks; None when that cannot be seen yet.
+pub(super) fn begins_value(line: &[u8], indent: usize) -> Option<bool> {
+    let blanks = line.iter().take(indent).take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    if blanks < indent && blanks < line.len() {
+        return Some(false);
+    }
+    // Record separators and byte order marks come before values only.
+    line.get(indent).map(|byte| matches!(byte, b'{' | b'[' | 0x1e | 0xef))
 }
 
 #[cfg(test)]
