@@ -43,6 +43,9 @@ pub enum MessageError {
     /// No JSON.
     #[error(transparent)]
     Json(#[from] LineError),
+    /// JSON, but no object, or one without any field.
+    #[error("the message is not a JSON object with fields")]
+    NoObject,
     /// A post without author, time or key.
     #[error("the post has no did, no time_us or no rkey")]
     Incomplete,
@@ -168,7 +171,7 @@ pub fn read_message(
     if is_too_deep(message) {
         return Err(LineError::TooDeep.into());
     }
-    let outer: Outer<'_> = json::read::<Option<Outer<'_>>>(message)?.unwrap_or_default();
+    let outer = json::read::<Option<Outer<'_>>>(message)?.ok_or(MessageError::NoObject)?;
     let time_us = outer.time_us;
     let notice = |what| Ok(Event { time_us, what: What::Notice(what) });
     let Some(commit) = &outer.commit else {
