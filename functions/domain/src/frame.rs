@@ -527,7 +527,7 @@ mod tests {
         let mut text = post();
         text.h = vec![",\"c\":true".into(), "x".into()];
         for copy in [post(), text] {
-            let (mut of_copy, mut first) = (lines(&[copy.clone()]), vec![]);
+            let (mut of_copy, mut first) = (lines(std::slice::from_ref(&copy)), vec![]);
             put_first_copy(&mut first, &of_copy);
             assert_eq!(first, lines(&[SlimPost { c: false, ..copy }]));
             of_copy.clone_from(&first);

@@ -95,7 +95,7 @@ fn posts(dice: &mut Dice) -> Vec<Post> {
     let count = 5 + dice.below(40);
     let mut all = vec![];
     for _ in 0..count {
-        let mut snowflake = |dice: &mut Dice| {
+        let snowflake = |dice: &mut Dice| {
             let ms = start_ms + dice.below(1_500_000) as i64;
             ((ms - SNOWFLAKE_EPOCH_MS) as u64) << 22 | dice.below(1 << 22)
         };
@@ -119,7 +119,7 @@ fn posts(dice: &mut Dice) -> Vec<Post> {
             // An edit is of the last half hour.
             earlier: if dice.one_in(8) { vec![id - (1 + dice.below(1 << 20))] } else { vec![] },
             author: (!dice.one_in(10)).then(|| 1 + dice.below(12)),
-            lang: *dice.of(&["en", "in", "iw", "und", "pt"]),
+            lang: dice.of::<&str>(&["en", "in", "iw", "und", "pt"]),
             text,
             hashtags,
             links: (0..dice.below(3)).map(|_| *dice.of(&LINKS)).collect(),

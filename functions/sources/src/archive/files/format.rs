@@ -237,7 +237,7 @@ fn is_table(text: &[u8]) -> bool {
             })
     };
     let known = cells.iter().filter(|cell| COLUMNS.contains(&&*cell.to_lowercase().replace(' ', "_"))).count();
-    cells.len() >= 2 && cells.iter().all(|cell| is_name(&cell)) && known >= 1 && (cells.len() > 2 || known == 2)
+    cells.len() >= 2 && cells.iter().all(is_name) && known >= 1 && (cells.len() > 2 || known == 2)
 }
 
 /// What comes behind zeros, marks and white space.

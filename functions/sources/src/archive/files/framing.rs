@@ -551,7 +551,7 @@ mod tests {
     /// Gives pieces of changing size.
     struct Pieces<'a> {
         bytes: &'a [u8],
-        sizes: std::iter::Cycle<std::vec::IntoIter<usize>>,
+        sizes: std::iter::Cycle<std::iter::Copied<std::slice::Iter<'a, usize>>>,
     }
 
     impl Read for Pieces<'_> {
@@ -565,7 +565,7 @@ mod tests {
 
     /// Each value as its line and text, with lines of several values taken apart as the reader of lines does.
     fn cut(bytes: &[u8], sizes: &[usize], chunk_bytes: usize, is_stream: bool) -> Vec<(u64, String)> {
-        let reader = Pieces { bytes, sizes: sizes.to_vec().into_iter().cycle() };
+        let reader = Pieces { bytes, sizes: sizes.iter().copied().cycle() };
         let mut framer = Framer::new(reader, chunk_bytes, is_stream);
         let mut all = vec![];
         while let Some(piece) = framer.next_piece() {
