@@ -45,7 +45,7 @@ describe('windowQuery', () => {
     }
   });
 
-  it('is told with the time that it covers', () => {
+  it('comes with the time that it covers', () => {
     const at = (ms) => [new Date(ms).getHours(), new Date(ms).getMinutes()].map((n) => String(n).padStart(2, '0')).join(':');
     const text = coveredText({ from: START, to: START + 65 * MINUTE }, START + 62 * MINUTE);
     expect(text).toContain(`${at(START)}–${at(START + 62 * MINUTE)}`);

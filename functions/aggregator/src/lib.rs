@@ -119,7 +119,7 @@ impl<S: WindowStore> Aggregator<S> {
             let Some((partial, is_changed)) = partial else { return Ok(()) };
             if !is_changed {
                 // Somebody else's row is looked at again each time: were its fence altered, a reprocess would
-                // put it right, but the cache would go on skipping records.
+                // repaired it, but the cache would go on skipping records.
                 if is_own {
                     self.keep(key, partial);
                 }

@@ -91,10 +91,10 @@ pub struct Entry {
 pub enum Change {
     /// It was as the log says, byte for byte.
     None,
-    /// It was put right.
+    /// It was corrected.
     Changed,
     /// Its fence was ahead of the log, or generation or fence could not be read, so that live
-    /// aggregation could not have gone on; it was put right.
+    /// aggregation could not have gone on; it was repaired.
     Healed,
     /// The log knows nothing of it; it was removed.
     Removed,
@@ -183,7 +183,7 @@ pub async fn reprocess<L: PostLog, S: WindowStore>(
                 Settled::As(before, change) => {
                     let after = fold.folded.get(&key).map(|folded| folded.aggregate.posts());
                     // While a fence was ahead, live aggregation skipped what came. So the row is compared once
-                    // more, with all that was in the log when it was put right.
+                    // more, with all that was in the log when it was repaired.
                     let is_seen_again = !dry_run && matches!(change, Change::Healed | Change::Removed);
                     if is_seen_again {
                         left.insert(key.clone(), Suspicion::default());
@@ -385,7 +385,7 @@ impl LogFold {
         !self.shards.is_empty() && self.shards.iter().all(|shard| *fence <= shard.read_to)
     }
 
-    /// Compares one row with the log and puts it right.
+    /// Compares one row with the log and repairs it.
     async fn settle<S: WindowStore>(
         &self,
         store: &S,

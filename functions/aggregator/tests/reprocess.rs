@@ -428,7 +428,7 @@ impl WindowStore for LastMoment<'_> {
     }
 }
 
-/// Until a fence that is ahead is put right, live aggregation takes new records for old ones and skips them.
+/// Until a fence that is ahead is repaired, live aggregation mistakes new records for old ones and skips them.
 #[test]
 fn what_live_aggregation_skipped_up_to_the_last_moment_is_counted() {
     for (lane, change) in [("a", Change::Healed), ("c", Change::Removed)] {
@@ -536,7 +536,7 @@ impl PostLog for GrowingLog {
     }
 }
 
-/// Rows are altered, made up and lost, and live aggregation writes the same rows while they are put right.
+/// Rows are altered, made up and lost, and live aggregation writes the same rows while they are repaired.
 #[test]
 fn beside_live_aggregation_no_post_is_lost_and_no_stranger_stays() {
     const STEP: usize = 25;

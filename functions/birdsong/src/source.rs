@@ -135,7 +135,7 @@ impl Live {
     }
 
     /// How far back, in milliseconds, it can get what it missed, once it has a resume point. What it cannot
-    /// get within that it tells as a gap.
+    /// get within that it reports as a gap.
     pub(crate) fn reach_ms(&self) -> i64 {
         match self {
             Self::Demo(..) | Self::Mastodon(_) => i64::MAX,

@@ -57,7 +57,7 @@ impl SqliteLog {
 
     /// Opens the log with a clock that gives milliseconds since the epoch; records are stamped with
     /// it, yet never with less than the record before. What a clock far in the future has stamped is
-    /// put right once the clock is back, see the module `retention`.
+    /// corrected once the clock is back, see the module `retention`.
     ///
     /// # Errors
     /// As [`SqliteLog::open`].

@@ -98,7 +98,7 @@ pub(crate) fn look(connection: &Connection, now_ms: i64, newest: i64, for_ms: i6
     Ok(last)
 }
 
-/// Puts right the arrival times that a wrong clock has given, when the clock is far behind the newest
+/// Corrects the arrival times that a wrong clock has given, when the clock is far behind the newest
 /// one. Gives the newest one.
 pub(crate) fn heal(connection: &Connection, now_ms: i64, newest_ms: i64) -> rusqlite::Result<i64> {
     let right_ms = now_ms.saturating_add(WRONG_MS);

@@ -72,7 +72,7 @@ pub enum Change {
     /// The source sent so many events again that came before the place where it was asked to begin. They
     /// were received, and counted, before; they are dropped and not counted in the ledger.
     Replayed {
-        /// Number of events since this was last told.
+        /// Number of events since the last report.
         events: u64,
     },
     /// Only this share of the posts is asked for from now on, to stay within the budget; 1 is all.

@@ -603,7 +603,7 @@ struct Missed {
 }
 
 impl Missed {
-    /// Without what cannot be read, a gap that the source tells of may count in full.
+    /// Without what cannot be read, a gap that the source reports may count in full.
     async fn load<S: Settings>(settings: &S, source: &str) -> Self {
         let noted = match settings.setting(&unheard_key(source)).await {
             Ok(text) => text.and_then(|text| serde_json::from_str::<Vec<Span>>(&text).ok()).unwrap_or_default(),

@@ -1,6 +1,6 @@
 //! Times in which a source was not listened to, written into the windows while it lasts.
 //!
-//! A source that connects again tells of its gaps itself. One that does not connect tells nothing, and
+//! A source that connects again reports its gaps itself. One that does not connect reports nothing, and
 //! windows of other sources would look complete. So as long as a source waits:
 //!
 //! - What it cannot get any more counts as missed at once, by a ledger note every ten seconds. Without a
@@ -8,13 +8,13 @@
 //!   (what X's backfill gives, what Jetstream's hosts keep).
 //! - What it may still get counts as missed only once it has not: when it falls out of reach, or when the
 //!   source says so.
-//! - Nothing counts twice: of a gap that the source tells of, what was noted before is left out, after a
+//! - Nothing counts twice: of a gap that the source reports, what was noted before is left out, after a
 //!   restart, too.
 //! - A first wait of less than ten seconds, as at each start, is none.
 
 /// Least time that is noted at once, in milliseconds.
 const LEAST_MS: i64 = 10_000;
-/// No source tells of gaps that are longer ago, in milliseconds.
+/// No source reports gaps that are longer ago, in milliseconds.
 const KEPT_MS: i64 = 2 * 86_400_000;
 /// Times that are remembered.
 const MAX_NOTED: usize = 100;
@@ -152,7 +152,7 @@ mod tests {
         assert_eq!(unheard.tick(310_000, 300_000), [], "9 s out of reach");
         assert_eq!(unheard.tick(320_000, 300_000), [(1000, 20_000)]);
         assert_eq!(unheard.listens(330_000, 300_000), [(20_000, 30_000)]);
-        // The source tells of all of it.
+        // The source reports all of it.
         assert_eq!(unheard.note((-6000, 37_000)), [(-6000, 1000), (30_000, 37_000)]);
     }
 

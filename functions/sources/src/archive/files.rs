@@ -27,7 +27,7 @@ use unpack::Unpacked;
 
 /// Containers in containers: a tar.gz of .json.bz2 files has three.
 const MAX_NESTING: usize = 8;
-/// Longest name that is told.
+/// Longest name that is shown.
 const MAX_NAME_CHARS: usize = 300;
 /// Buffer of raw bytes; a decoder reads from it.
 const BUFFER_BYTES: usize = 128 << 10;

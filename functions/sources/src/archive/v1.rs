@@ -146,7 +146,7 @@ impl Status<'_> {
 pub(super) enum Origin {
     /// The API.
     Api,
-    /// An account's own export, which has neither `retweeted_status` nor `quoted_status`: a repost is told by
+    /// An account's own export, which has neither `retweeted_status` nor `quoted_status`: a repost is recognized by
     /// how its text begins, a quote by its link.
     Export,
 }

@@ -402,7 +402,7 @@ struct Place {
     /// What happened before this was received before the connection began; `None` when the host has come
     /// up to it.
     old_before_us: Option<i64>,
-    /// Such events that came once more and are not told yet.
+    /// Such events that came once more and are not reported yet.
     replayed: u64,
     /// The last so many events lay too far in the future.
     ahead: u32,
@@ -444,7 +444,7 @@ impl Place {
     /// host has come up to the cursor, so that it costs nothing later.
     fn is_old(&mut self, message: &[u8], now_us: i64) -> bool {
         let Some(before_us) = self.old_before_us else { return false };
-        // Whoever cannot be read here is told as unreadable.
+        // What cannot be read here is reported as unreadable later.
         if message.len() > MAX_MESSAGE_BYTES || is_too_deep(message) {
             return false;
         }

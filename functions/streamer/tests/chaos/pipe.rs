@@ -210,7 +210,7 @@ fn waiting(reason: &str) -> Change {
     Change::Waiting { reason: reason.into(), retry_in: Duration::from_secs(60) }
 }
 
-/// Once `complete: true`, as nothing told of a source before its first connection.
+/// Once `complete: true`, as nothing said anything of a source before its first connection.
 #[tokio::test(start_paused = true)]
 async fn a_source_that_never_connects_makes_windows_incomplete_while_they_are_current() {
     let world = World::new(1, 0, REGIONS);

@@ -12,7 +12,7 @@ pub struct Found {
 }
 
 /// The files that `paths` name. A folder stands for all files below it in the order of their names, except hidden ones;
-/// links are followed. What is left out or cannot be looked into is told to `note`.
+/// links are followed. `note` receives what is left out or cannot be looked into.
 ///
 /// # Errors
 /// When a path does not exist, or a folder has no file: a sentence for the user.

@@ -99,7 +99,7 @@ const SIGNATURES: &[(&[u8], Other)] = &[
     (b"#!", other("a script", "")),
 ];
 
-/// An Excel workbook is a zip, and told by its members.
+/// An Excel workbook is a zip, recognized by its members.
 pub(super) const WORKBOOK: Other = other("a workbook (.xlsx, .ods)", TABLE);
 
 impl Format {

@@ -710,7 +710,7 @@ mod tests {
         proptest::collection::vec(object, 1..12)
     }
 
-    /// One way to write objects, which are told the line that each begins on.
+    /// One way to write objects; each gets the line that it begins on.
     fn joined(objects: &[Value], way: usize) -> (String, Vec<u64>) {
         // (before all, before each but the first, between, behind all, pretty)
         let (begin, between, end, is_pretty) = [
