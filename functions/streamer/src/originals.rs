@@ -41,6 +41,7 @@ struct Words<'a> {
     lang: Cow<'a, str>,
     #[serde(borrow)]
     hashtags: Vec<Cow<'a, str>>,
+    long_hashtags: u32,
 }
 
 impl Originals {
@@ -62,9 +63,9 @@ impl Originals {
         repost: &SourcePost<'s>,
     ) -> Option<(SourcePost<'s>, impl Iterator<Item = (&'s str, Located)>)> {
         let original = self.posts.get(repost.repost_of?)?;
-        let Words { lang, hashtags } = serde_json::from_slice(&original.words).ok()?;
+        let Words { lang, hashtags, long_hashtags } = serde_json::from_slice(&original.words).ok()?;
         let regions = original.regions.iter().map(|(n, located)| (&*self.regions[usize::from(*n)], *located));
-        Some((SourcePost { lang, hashtags, ..repost.clone() }, regions))
+        Some((SourcePost { lang, hashtags, long_hashtags, ..repost.clone() }, regions))
     }
 
     /// Remembers a post that these regions took.
@@ -74,7 +75,11 @@ impl Originals {
         }
         let regions: Box<[_]> = regions.filter_map(|(id, located)| Some((self.number(id)?, located))).collect();
         if !regions.is_empty() {
-            let words = Words { lang: Cow::Borrowed(&post.lang), hashtags: post.hashtags.clone() };
+            let words = Words {
+                lang: Cow::Borrowed(&post.lang),
+                hashtags: post.hashtags.clone(),
+                long_hashtags: post.long_hashtags,
+            };
             self.posts.insert(post.id, Original { regions, words: words.json() });
         }
     }
@@ -94,7 +99,7 @@ impl Originals {
                 continue;
             }
             let hashtags = post.h.iter().map(|tag| Cow::Borrowed(&**tag)).collect();
-            let words = Words { lang: Cow::Borrowed(&post.g), hashtags };
+            let words = Words { lang: Cow::Borrowed(&post.g), hashtags, long_hashtags: post.x };
             self.posts.insert(PostId(post.i), Original { regions: Box::new([region]), words: words.json() });
         }
     }
