@@ -30,7 +30,7 @@ const FAN_IN: usize = 8;
 /// How much is remembered, and where.
 #[derive(Clone, Debug)]
 pub struct SentRules {
-    /// Posts kept in memory, about 36 bytes each; the rest is on disk, 20 bytes each.
+    /// Posts kept in memory, about 70 bytes each; the rest is on disk, 20 bytes each.
     pub memory_posts: usize,
     /// Where the files are made. `None` is the system's folder for temporary files.
     pub dir: Option<PathBuf>,
@@ -83,7 +83,10 @@ pub struct SentPosts {
     rules: SentRules,
     scratch: Scratch,
     pub(crate) sets: RegionSets,
-    young: ById<RegionSet>,
+    /// The posts sent last, in the order in which they came: mostly that of their ids, which spares sorting.
+    young: Vec<Entry>,
+    /// Place of each post in `young`.
+    places: ById<u32>,
     /// Largest and oldest first.
     runs: Vec<Run>,
     /// Posts of a run that crashed before the log had the ledger of their cut.
@@ -96,7 +99,8 @@ impl SentPosts {
             scratch: Scratch::new(rules.dir.clone()),
             rules,
             sets: RegionSets::default(),
-            young: ById::default(),
+            young: vec![],
+            places: ById::default(),
             runs: vec![],
             uncounted: HashSet::new(),
         }
@@ -107,7 +111,8 @@ impl SentPosts {
     /// # Errors
     /// When a file of the index cannot be read.
     pub(crate) fn add(&mut self, id: PostId, regions: RegionSet, now_ms: i64) -> io::Result<RegionSet> {
-        let young = self.young.get(&id).copied().unwrap_or_default();
+        let young = self.places.get(&id).and_then(|place| self.young.get(*place as usize));
+        let young = young.map(|entry| entry.regions).unwrap_or_default();
         let mut missing = self.sets.without(regions, young);
         if missing.is_empty() {
             return Ok(missing);
@@ -133,22 +138,27 @@ impl SentPosts {
     }
 
     fn insert(&mut self, id: PostId, regions: RegionSet, now_ms: i64) -> io::Result<()> {
-        let known = self.young.entry(id).or_default();
-        *known = self.sets.union(*known, regions);
+        let place = *self.places.entry(id).or_insert(self.young.len() as u32);
+        match self.young.get_mut(place as usize) {
+            Some(known) => known.regions = self.sets.union(known.regions, regions),
+            None => self.young.push(Entry { id: id.0, regions }),
+        }
         if self.young.len() >= self.rules.memory_posts {
             self.spill(now_ms)?;
         }
         Ok(())
     }
 
-    /// Moves the hash table into a run, and forgets runs that are old enough.
+    /// Moves what is in memory into a run, and forgets runs that are old enough.
     fn spill(&mut self, now_ms: i64) -> io::Result<()> {
         if let Some(keep_ms) = self.rules.keep_ms {
             self.runs.retain(|run| run.written_ms >= now_ms.saturating_sub(keep_ms));
         }
-        let mut entries: Vec<Entry> = self.young.drain().map(|(id, regions)| Entry { id: id.0, regions }).collect();
-        entries.sort_unstable_by_key(|entry| entry.id);
-        self.runs.push(self.scratch.write(0, now_ms, entries.iter().map(|entry| Ok(*entry)))?);
+        // A stable sort finds what is in order already.
+        self.young.sort_by_key(|entry| entry.id);
+        self.runs.push(self.scratch.write(0, now_ms, self.young.iter().map(|entry| Ok(*entry)))?);
+        self.young.clear();
+        self.places.clear();
         while let Some(last) = self.runs.last()
             && let same = self.runs.iter().rev().take_while(|run| run.level == last.level).count()
             && same >= FAN_IN

@@ -226,19 +226,34 @@ impl Iterator for Entries<'_> {
     }
 }
 
-/// The entries of several runs in order, each post once.
+/// The entries of several runs in order, each post once. As long as one run has the lowest ids, the others are
+/// not looked at.
 pub(super) fn merged(runs: &[Run], sets: &mut RegionSets) -> impl Iterator<Item = io::Result<Entry>> {
     let mut parts: Vec<_> = runs.iter().map(|run| run.entries().peekable()).collect();
+    // The run that had the lowest id, and the lowest id of the others.
+    let (mut lowest, mut limit) = (0, 0);
     std::iter::from_fn(move || {
-        let mut next: Option<Entry> = None;
-        for part in &mut parts {
+        if limit > 0
+            && let Some(entry) = parts[lowest].next_if(|entry| entry.as_ref().is_ok_and(|entry| entry.id < limit))
+        {
+            return Some(entry);
+        }
+        let mut first: Option<u128> = None;
+        limit = u128::MAX;
+        for (n, part) in parts.iter_mut().enumerate() {
             match part.peek() {
-                Some(Ok(entry)) if next.is_none_or(|next| entry.id < next.id) => next = Some(*entry),
-                Some(Ok(_)) | None => (),
+                Some(Ok(Entry { id, .. })) => match first {
+                    Some(first) if *id >= first => limit = limit.min(*id),
+                    before => {
+                        limit = before.unwrap_or(u128::MAX);
+                        (first, lowest) = (Some(*id), n);
+                    }
+                },
                 Some(Err(_)) => return part.next(),
+                None => (),
             }
         }
-        let mut next = next?;
+        let mut next = Entry { id: first?, regions: RegionSet::default() };
         for part in &mut parts {
             if let Some(Ok(entry)) = part.next_if(|entry| entry.as_ref().is_ok_and(|entry| entry.id == next.id)) {
                 next.regions = sets.union(next.regions, entry.regions);
@@ -319,6 +334,19 @@ mod tests {
                 assert!(run.get(PostId(hashed(n))).unwrap().is_empty());
             }
             assert_eq!(run.entries().count() as u64, count);
+        }
+    }
+
+    #[test]
+    fn merged_runs_have_each_post_once_in_order_however_they_overlap() {
+        for step in [1, 3, 100, 5000] {
+            // Eight runs of 1,000 ids, `step` apart.
+            let runs: Vec<_> = (0..8).map(|n| run((0..1000).map(|id| n * step + id))).collect();
+            let mut sets = RegionSets::default();
+            let ids: Vec<_> = merged(&runs, &mut sets).map(|entry| entry.unwrap().id).collect();
+            let plain: std::collections::BTreeSet<_> =
+                (0..8).flat_map(|n| (0..1000).map(move |id| n * step + id)).collect();
+            assert!(ids.iter().copied().eq(plain), "{step}");
         }
     }
 
