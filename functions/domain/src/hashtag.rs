@@ -226,7 +226,7 @@ mod tests {
             assert_eq!(plain(*c).map(String::from), Some(by_the_standard(&c.to_string())), "{c:?}");
         }
         // No two of them become one: normalization is that of each character by itself.
-        for pair in plain_ones.windows(2).chain(plain_ones.windows(977).map(|far| &far[..])) {
+        for pair in plain_ones.windows(2).chain(plain_ones.windows(977)) {
             let text: String = [pair[0], pair[pair.len() - 1]].iter().collect();
             assert_eq!(fold(&text), by_the_standard(&text), "{text:?}");
         }
