@@ -418,7 +418,7 @@ impl<'de> Field<'de> for Count {
     fn list<A: SeqAccess<'de>>(mut list: A) -> Result<Self, A::Error> {
         let mut count = Self(0);
         while let Some(entry) = list.next_element::<LazyValue<'de>>()? {
-            count.0 = count.0.saturating_add(u32::from(Raw(entry).is_object()));
+            count.0 = count.0.saturating_add(u32::from(Raw::of(&entry).is_object()));
         }
         Ok(count)
     }
@@ -490,13 +490,31 @@ impl<'de> Field<'de> for Option<Numbers> {
     }
 }
 
+/// A large object that few posts have: objects are moved from reader to reader, so a small one is a fast one.
+impl<'de, T> Field<'de> for Option<Box<T>>
+where
+    Option<T>: Field<'de>,
+{
+    fn is_filled(&self) -> bool {
+        self.is_some()
+    }
+
+    fn object<A: MapAccess<'de>>(object: A) -> Result<Self, A::Error> {
+        Ok(Option::<T>::object(object)?.map(Box::new))
+    }
+}
+
 /// A value of any type, as it is written.
 #[derive(Clone, Debug)]
-pub(crate) struct Raw<'a>(pub(crate) LazyValue<'a>);
+pub(crate) struct Raw<'a>(Cow<'a, str>);
 
-impl Raw<'_> {
+impl<'a> Raw<'a> {
+    pub(crate) fn of(value: &LazyValue<'a>) -> Self {
+        Self(value.as_raw_cow())
+    }
+
     pub(crate) fn bytes(&self) -> &[u8] {
-        self.0.as_raw_str().as_bytes()
+        self.0.as_bytes()
     }
 
     pub(crate) fn is_object(&self) -> bool {
@@ -523,7 +541,8 @@ impl<'de: 'a, 'a> Field<'de> for Option<Raw<'a>> {
     }
 
     fn read<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Some(Raw(LazyValue::deserialize(deserializer)?)).filter(Raw::says_something))
+        let raw = Raw::of(&LazyValue::deserialize(deserializer)?);
+        Ok(if raw.says_something() { Some(raw) } else { None })
     }
 }
 

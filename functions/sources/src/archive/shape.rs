@@ -354,7 +354,7 @@ impl<'de> Field<'de> for Fields {
     fn object<A: MapAccess<'de>>(mut object: A) -> Result<Self, A::Error> {
         let mut fields = Self::default();
         while let Some(bit) = object.next_key_seed(NameSeed)? {
-            let value = Raw(object.next_value()?);
+            let value = Raw::of(&object.next_value()?);
             let Some(bit) = bit else { continue };
             fields.present = fields.present.and(bit);
             if value.says_something() {

@@ -28,9 +28,9 @@ object! {
         author_id: Option<Id<'a>> = "author_id",
         lang: Option<Text<'a>> = "lang",
         entities: Option<Entities<'a>> = "entities",
-        geo: Option<Geo<'a>> = "geo",
+        geo: Option<Box<Geo<'a>>> = "geo",
         references: Vec<Reference<'a>> = "referenced_tweets" | "referenced_posts",
-        note: Option<Note<'a>> = "note_tweet" | "note_post",
+        note: Option<Box<Note<'a>>> = "note_tweet" | "note_post",
         first_version: FirstId = "edit_history_tweet_ids" | "edit_history_post_ids",
     }
 }
@@ -50,7 +50,7 @@ object! {
         id: Option<Id<'a>> = "id",
         text: Option<Text<'a>> = "text",
         entities: Option<Entities<'a>> = "entities",
-        note: Option<Note<'a>> = "note_tweet" | "note_post",
+        note: Option<Box<Note<'a>>> = "note_tweet" | "note_post",
     }
 }
 
