@@ -245,24 +245,22 @@ impl Cutter {
 
     /// Counts the lines of an archive that go nowhere in the windows that they belong to.
     fn place(&mut self, batch: &Batch, now_ms: i64) {
-        // A batch without any post lies beside the one before it.
-        let timeless = Unsent { at_ms: self.last_ms.or(batch.last_ms).unwrap_or(now_ms), ..batch.timeless };
-        for unsent in batch.unsent.iter().chain([&timeless]) {
-            let (filtered, quarantined) = (unsent.filtered, unsent.quarantined);
-            if !unsent.is_empty() {
+        // A batch has lines without a time only when it has no post: it lies beside the one before it.
+        let timeless = Unsent { at_ms: self.last_ms.unwrap_or(now_ms), ..batch.timeless };
+        for unsent in batch.unsent.iter().chain([&timeless]).filter(|unsent| !unsent.is_empty()) {
+            let Unsent { at_ms, filtered, quarantined, withheld: total } = *unsent;
+            let mut withheld = 0;
+            if total > 0 {
                 // The source counts from its connection on; a lower number is a new connection.
-                let before = if unsent.withheld < self.withheld { 0 } else { self.withheld };
-                let withheld = if unsent.withheld > 0 { unsent.withheld - before } else { 0 };
-                if unsent.withheld > 0 {
-                    self.withheld = unsent.withheld;
-                }
-                self.unsent.withheld += withheld;
-                let ledger = self.by_window.of(self.size.start_of(unsent.at_ms).0);
-                ledger.received += filtered + quarantined;
-                ledger.filtered += filtered;
-                ledger.quarantined += quarantined;
-                ledger.withheld += withheld;
+                withheld = total.checked_sub(self.withheld).unwrap_or(total);
+                self.withheld = total;
             }
+            self.unsent.withheld += withheld;
+            let ledger = self.by_window.of(self.size.start_of(at_ms).0);
+            ledger.received += filtered + quarantined;
+            ledger.filtered += filtered;
+            ledger.quarantined += quarantined;
+            ledger.withheld += withheld;
         }
         self.last_ms = batch.last_ms.or(self.last_ms);
     }

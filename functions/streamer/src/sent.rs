@@ -122,14 +122,9 @@ impl SentPosts {
             missing = self.sets.without(missing, known);
         }
         if !missing.is_empty() {
-            self.insert(id, missing, now_ms)?;
+            self.learn(id, missing, now_ms)?;
         }
         Ok(missing)
-    }
-
-    /// Remembers what the log holds already: no look-up, so a post may be in several runs.
-    pub(crate) fn learn(&mut self, id: PostId, region: RegionSet, now_ms: i64) -> io::Result<()> {
-        self.insert(id, region, now_ms)
     }
 
     /// Whether a crashed run wrote this post without counting it in a ledger. Answers once.
@@ -137,7 +132,11 @@ impl SentPosts {
         !self.uncounted.is_empty() && self.uncounted.remove(&id)
     }
 
-    fn insert(&mut self, id: PostId, regions: RegionSet, now_ms: i64) -> io::Result<()> {
+    /// Remembers that a post is in these regions, without a look-up: it may be in several runs.
+    ///
+    /// # Errors
+    /// When a file of the index cannot be read or written.
+    pub(crate) fn learn(&mut self, id: PostId, regions: RegionSet, now_ms: i64) -> io::Result<()> {
         let place = *self.places.entry(id).or_insert(self.young.len() as u32);
         match self.young.get_mut(place as usize) {
             Some(known) => known.regions = self.sets.union(known.regions, regions),
