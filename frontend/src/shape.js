@@ -89,6 +89,7 @@ export function readWindow(raw, nowMs, stepMs = 300_000) {
     quarantined: count(completeness.quarantined),
     missedSecs: count(completeness.missed_secs),
     withheld: count(completeness.withheld),
+    corrupt: count(completeness.corrupt),
     // The smallest share of its posts that a source was asked for; 1 is all.
     share: typeof completeness.sampled === 'number' ? completeness.sampled : 1,
     late: count(completeness.late),
@@ -411,6 +412,8 @@ const LEDGER = [
   ['sent', 'Sent', 'handed to the aggregator'],
   ['aggregated', 'Aggregated', 'counted in windows'],
   ['late', 'Late', 'came after their window had closed'],
+  ['corrupt', 'Corrupt', 'in damaged records of the log'],
+  ['missing', 'Missing', 'sent and in no window'],
 ];
 
 /** What the ledger covers: all regions, and its time when the API says so. */
@@ -425,7 +428,7 @@ export function ledgerRows(status) {
   const ledger = status?.ledger;
   if (!ledger) return [];
   return LEDGER.filter(([key]) => typeof ledger[key] === 'number')
-    .map(([key, label, note]) => ({ key, label, note, value: formatCount(ledger[key]), flaw: /dropped|quarantined|late/.test(key) && ledger[key] > 0 }));
+    .map(([key, label, note]) => ({ key, label, note, value: formatCount(ledger[key]), flaw: /dropped|quarantined|late|corrupt|missing/.test(key) && ledger[key] > 0 }));
 }
 
 /** Why the counts of a window are too low. That it was sampled counts before it has ended, too. */
@@ -437,6 +440,7 @@ function flawReasons(w) {
     partial && w.dropped > 0 && `${plural(w.dropped, 'post')} dropped: log away, spool full`,
     partial && w.withheld > 0 && `${plural(w.withheld, 'post')} withheld by the source`,
     partial && w.quarantined > 0 && `${plural(w.quarantined, 'line')} could not be read`,
+    partial && w.flaws.includes('corrupt') && `log or store damaged${w.corrupt > 0 ? `, ${plural(w.corrupt, 'post')} missing` : ''}: a reprocess may restore them`,
     !w.future && w.share < 1 && `only ${formatShare(w.share, 1)} of a source's posts were asked for`,
   ].filter(Boolean);
 }

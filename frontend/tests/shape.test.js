@@ -350,10 +350,11 @@ describe('tables and summaries', () => {
   it('remarks on what is special about a window', () => {
     expect(windowRemarks(readWindow(window(0), NOW))).toEqual([]);
     expect(windowRemarks(readWindow(window(0, { completeness: { complete: false, frames: 1, dropped: 1 } }), NOW))).toEqual(['Incomplete', '1 post dropped: log away, spool full']);
-    const all = { complete: false, flaws: ['unwatched', 'missed', 'dropped', 'unreadable', 'sampled'], frames: 1, dropped: 2, missed_secs: 90, quarantined: 1, sampled: 0.5 };
+    const all = { complete: false, flaws: ['unwatched', 'missed', 'dropped', 'unreadable', 'corrupt', 'sampled'], frames: 1, dropped: 2, missed_secs: 90, quarantined: 1, corrupt: 2, sampled: 0.5 };
     expect(windowRemarks(readWindow(window(0, { completeness: all }), NOW))).toEqual([
       'Incomplete', 'Nobody listened all the time', 'A source was away for 1 min', '2 posts dropped: log away, spool full',
-      '1 line could not be read', "Only 50% of a source's posts were asked for",
+      '1 line could not be read', 'Log or store damaged, 2 posts missing: a reprocess may restore them',
+      "Only 50% of a source's posts were asked for",
     ]);
     expect(windowRemarks(readWindow(window(0, { completeness: sampled }), NOW))).toEqual(["Only 25% of a source's posts were asked for"]);
     expect(windowRemarks(readWindow(window(3, { lifecycle: 'provisional', completeness: sampled }), NOW))).toEqual([

@@ -5,14 +5,17 @@
 //! stored is what the fold started from. Records at or below the fence are skipped; a failed
 //! condition means that somebody else wrote, so the partial is loaded and folded again.
 
+pub mod dead_letter;
 pub mod reprocess;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use birdsong_domain::frame::{self, Frame, FrameError};
-use birdsong_domain::ports::{Expected, LogRecord, PartialKey, PortError, PutOutcome, SequenceNumber, WindowStore};
+use birdsong_domain::frame::{Frame, STREAM};
+use birdsong_domain::ports::{Expected, LogRecord, PartialKey, PortError, PutOutcome, WindowStore};
 use birdsong_domain::window::{Aggregate, FoldRules, Partial, touched};
+
+use crate::dead_letter::DeadLetter;
 
 /// Generation of live aggregation.
 pub const LIVE_GENERATION: u32 = 1;
@@ -48,8 +51,9 @@ pub struct BatchOutcome {
     pub conflicts: u64,
     /// Partials written.
     pub stored: u64,
-    /// Records that are no frames: their position, and what is wrong with them.
-    pub quarantined: Vec<(SequenceNumber, FrameError)>,
+    /// Records that cannot be read, and windows that could not be read or stored. They must be kept before the
+    /// batch is checkpointed; the windows that they belong to say that something is missing.
+    pub dead: Vec<DeadLetter>,
 }
 
 /// Folds batches of one shard, in order. Keeps the partials that it wrote itself last in a bounded cache.
@@ -59,84 +63,140 @@ pub struct Aggregator<S> {
     rules: FoldRules,
     cache: HashMap<PartialKey, Partial>,
     cache_limit: usize,
+    /// Windows that cannot be stored, of which a dead letter was written.
+    given_up: HashSet<PartialKey>,
 }
+
+/// Windows remembered as given up; beyond that some have a second dead letter.
+const MAX_GIVEN_UP: usize = 10_000;
+
+type Frames<'f> = [(&'f LogRecord, &'f Frame)];
 
 impl<S: WindowStore> Aggregator<S> {
     /// An aggregator over `store`, with room for `cache_limit` warm partials (about 20 KB each).
     #[must_use]
     pub fn new(store: Arc<S>, rules: FoldRules, cache_limit: usize) -> Self {
-        Self { store, rules, cache: HashMap::new(), cache_limit }
+        Self { store, rules, cache: HashMap::new(), cache_limit, given_up: HashSet::new() }
     }
 
     /// Folds a batch of records of one shard, in log order. When it returns `Ok`, every window that
     /// the batch touches is stored and the batch may be checkpointed; on an error some windows may
     /// be stored already, and giving the batch again is safe.
     ///
+    /// Damage is contained (rule 4). A record that cannot be read counts as corrupt in the windows that it belongs
+    /// to. A stored window that cannot be read is begun anew and says so until a reprocess restores it. A window
+    /// that cannot be stored is given up. Each of them becomes a dead letter, and everything else goes on.
+    ///
     /// # Errors
-    /// When the store fails or others keep writing.
-    pub async fn fold_batch(&mut self, records: &[LogRecord]) -> Result<BatchOutcome, FoldError> {
+    /// When the store is away or refuses us, or others keep writing.
+    pub async fn fold_batch(&mut self, shard: &str, records: &[LogRecord]) -> Result<BatchOutcome, FoldError> {
         let mut outcome = BatchOutcome::default();
-        let mut frames = Vec::with_capacity(records.len());
-        for record in records {
-            match frame::decode(&record.bytes) {
-                Ok(frame) => frames.push((&record.sequence, frame)),
-                Err(error) => outcome.quarantined.push((record.sequence.clone(), error)),
+        let frames: Vec<_> = records.iter().map(|record| (record, Frame::of(record))).collect();
+        for (record, frame) in &frames {
+            if let Some(damage) = &frame.damage {
+                let data = base64_simd::STANDARD.encode_to_string(&record.bytes);
+                outcome.dead.push(DeadLetter::record(shard, record, damage.to_string(), data));
             }
         }
-        let mut work: BTreeMap<PartialKey, Vec<(&SequenceNumber, &Frame)>> = BTreeMap::new();
-        for (sequence, frame) in &frames {
+        // Ledgers last: whoever reads them first and the regions afterwards never finds fewer posts than they count.
+        let mut work: BTreeMap<(bool, PartialKey), Vec<(&LogRecord, &Frame)>> = BTreeMap::new();
+        for (record, frame) in &frames {
             for window in touched(self.rules, frame) {
                 let key = PartialKey { lane: frame.header.lane.clone(), window };
-                work.entry(key).or_default().push((sequence, frame));
+                work.entry((key.lane.region == STREAM, key)).or_default().push((record, frame));
             }
         }
-        for (key, frames) in work {
-            self.fold_window(key, &frames, &mut outcome).await?;
+        for ((_, key), frames) in work {
+            self.fold_window(shard, key, &frames, &mut outcome).await?;
         }
         Ok(outcome)
     }
 
     async fn fold_window(
         &mut self,
+        shard: &str,
         key: PartialKey,
-        frames: &[(&SequenceNumber, &Frame)],
+        frames: &Frames<'_>,
         outcome: &mut BatchOutcome,
     ) -> Result<(), FoldError> {
+        let Some((last, _)) = frames.last() else { return Ok(()) };
+        let mut damage = None;
         for _ in 0..MAX_CONFLICTS {
             // Taken out of the cache: if anything fails below, the cache must not keep what the
             // store may not have.
             let cached = self.cache.remove(&key);
             let is_own = cached.is_some();
             let base = match cached {
-                Some(partial) => Some(partial),
-                None => self.store.load(&key).await?,
+                Some(partial) => Ok(as_expected(Some(partial))),
+                None => match self.store.load(&key).await {
+                    Ok(stored) => Ok(as_expected(stored)),
+                    Err(error @ PortError::Corrupt { .. }) => {
+                        damage = Some(error.to_string());
+                        self.begin_anew(&key).await
+                    }
+                    Err(error) => Err(error),
+                },
             };
-            let expected = base.as_ref().map_or(Expected::Absent, |partial| Expected::At {
-                generation: partial.generation,
-                fence: partial.fence.clone(),
-            });
+            let (base, expected) = match base {
+                Ok(base) => base,
+                Err(PortError::Corrupt { what, reason }) => {
+                    self.give_up(shard, &key, last, format!("{what}: {reason}"), outcome);
+                    return Ok(());
+                }
+                Err(error) => return Err(error.into()),
+            };
             let (partial, posts, late) = fold_onto(self.rules, &key, base, frames);
             let Some((partial, is_changed)) = partial else { return Ok(()) };
             if !is_changed {
                 // Somebody else's row is looked at again each time: were its fence altered, a reprocess would
-                // repaired it, but the cache would go on skipping records.
+                // repair it, but the cache would go on skipping records.
                 if is_own {
                     self.keep(key, partial);
                 }
                 return Ok(());
             }
-            match self.store.put(&key, &partial, &expected).await? {
-                PutOutcome::Stored => {
+            match self.store.put(&key, &partial, &expected).await {
+                Ok(PutOutcome::Stored) => {
                     outcome.aggregated += posts - late;
                     outcome.late += late;
                     outcome.stored += 1;
+                    if let Some(reason) = damage {
+                        let reason = format!("{reason}; the window was begun anew");
+                        outcome.dead.push(DeadLetter::window(shard, &key, last, reason));
+                    }
                     self.keep(key, partial);
                     return Ok(());
                 }
-                PutOutcome::Conflict => outcome.conflicts += 1,
+                Ok(PutOutcome::Conflict) => outcome.conflicts += 1,
+                Err(error @ PortError::Corrupt { .. }) => {
+                    self.give_up(shard, &key, last, error.to_string(), outcome);
+                    return Ok(());
+                }
+                Err(error) => return Err(error.into()),
             }
         }
         Err(FoldError::Contended { lane: key.lane.to_string(), window: key.window.0 })
+    }
+
+    /// An empty window in the place of one that cannot be read.
+    async fn begin_anew(&self, key: &PartialKey) -> Result<(Option<Partial>, Expected), PortError> {
+        let Some(version) = self.store.version(key).await? else { return Ok((None, Expected::Absent)) };
+        let partial = Partial {
+            generation: version.generation.unwrap_or(LIVE_GENERATION),
+            fence: 0u64.into(),
+            aggregate: Aggregate::begun_anew(),
+        };
+        Ok((Some(partial), Expected::Row(version)))
+    }
+
+    fn give_up(&mut self, shard: &str, key: &PartialKey, last: &LogRecord, reason: String, outcome: &mut BatchOutcome) {
+        if self.given_up.len() >= MAX_GIVEN_UP {
+            self.given_up.clear();
+        }
+        if self.given_up.insert(key.clone()) {
+            let reason = format!("{reason}; the window is not stored");
+            outcome.dead.push(DeadLetter::window(shard, key, last, reason));
+        }
     }
 
     fn keep(&mut self, key: PartialKey, partial: Partial) {
@@ -155,29 +215,38 @@ impl<S: WindowStore> Aggregator<S> {
     }
 }
 
+fn as_expected(stored: Option<Partial>) -> (Option<Partial>, Expected) {
+    let expected = stored.as_ref().map_or(Expected::Absent, |partial| Expected::At {
+        generation: partial.generation,
+        fence: partial.fence.clone(),
+    });
+    (stored, expected)
+}
+
 /// Folds the frames that lie behind the fence of `base` onto it. The flag says whether any did.
 fn fold_onto(
     rules: FoldRules,
     key: &PartialKey,
     base: Option<Partial>,
-    frames: &[(&SequenceNumber, &Frame)],
+    frames: &Frames<'_>,
 ) -> (Option<(Partial, bool)>, u64, u64) {
     let counts = |partial: &Partial| (partial.aggregate.primary, partial.aggregate.primary_late);
     let (before, late_before) = base.as_ref().map_or((0, 0), counts);
     let mut partial = base;
     let mut is_changed = false;
-    for (sequence, frame) in frames {
-        if partial.as_ref().is_some_and(|partial| **sequence <= partial.fence) {
+    for (record, frame) in frames {
+        let sequence = &record.sequence;
+        if partial.as_ref().is_some_and(|partial| *sequence <= partial.fence) {
             continue;
         }
         is_changed = true;
         let target = partial.get_or_insert_with(|| Partial {
             generation: LIVE_GENERATION,
-            fence: (*sequence).clone(),
+            fence: sequence.clone(),
             aggregate: Aggregate::default(),
         });
         target.aggregate.fold(rules, key.window, frame);
-        target.fence = (*sequence).clone();
+        target.fence = sequence.clone();
     }
     let (after, late_after) = partial.as_ref().map_or((0, 0), counts);
     (partial.map(|partial| (partial, is_changed)), after - before, late_after - late_before)

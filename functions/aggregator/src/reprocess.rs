@@ -18,7 +18,7 @@
 use std::collections::{BTreeMap, BTreeSet, btree_map};
 use std::time::Duration;
 
-use birdsong_domain::frame;
+use birdsong_domain::frame::Frame;
 use birdsong_domain::ports::{
     Expected, PartialKey, PortError, PostLog, PutOutcome, ReadFrom, RowVersion, SequenceNumber, WindowStore,
 };
@@ -110,7 +110,7 @@ pub enum Change {
 pub struct Receipt {
     /// Each window found in the log's range or in the store.
     pub entries: Vec<Entry>,
-    /// Records that are no frames.
+    /// Records that cannot be read.
     pub unreadable: u64,
 }
 
@@ -322,10 +322,8 @@ impl LogFold {
             shard.read_to = last.sequence.clone();
             self.told = Progress { records: self.told.records + records.len() as u64, arrived_ms: last.arrived_ms };
             for record in &records {
-                let Ok(frame) = frame::decode(&record.bytes) else {
-                    self.unreadable += 1;
-                    continue;
-                };
+                let frame = Frame::of(record);
+                self.unreadable += u64::from(frame.damage.is_some());
                 for window in touched(rules, &frame).into_iter().filter(|window| range.contains(window)) {
                     let key = PartialKey { lane: frame.header.lane.clone(), window };
                     let folded = self
@@ -364,13 +362,10 @@ impl LogFold {
                         break 'shard;
                     }
                     self.told.records += 1;
-                    match frame::decode(&record.bytes) {
-                        Ok(frame) => {
-                            for window in touched(rules, &frame).into_iter().filter(|window| range.contains(window)) {
-                                earlier.keys.insert(PartialKey { lane: frame.header.lane.clone(), window });
-                            }
-                        }
-                        Err(_) => self.unreadable += 1,
+                    let frame = Frame::of(record);
+                    self.unreadable += u64::from(frame.damage.is_some());
+                    for window in touched(rules, &frame).into_iter().filter(|window| range.contains(window)) {
+                        earlier.keys.insert(PartialKey { lane: frame.header.lane.clone(), window });
                     }
                 }
                 progress(self.told);
@@ -465,5 +460,5 @@ fn next(generation: u32) -> u32 {
 }
 
 fn encode(partial: &Partial) -> Result<Vec<u8>, PortError> {
-    partial.encode().map_err(|e| PortError::Refused { what: "zstd", reason: e.to_string() })
+    partial.encode().map_err(PortError::cannot_encode)
 }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use birdsong_aggregator::Aggregator;
 use birdsong_domain::frame::{self, FrameHeader, Lane, Ledger, SlimPost};
-use birdsong_domain::ports::LogRecord;
+use birdsong_domain::ports::{LogRecord, PartialKey, WindowStore};
 use birdsong_domain::post::{Kind, Located};
+use birdsong_domain::time::WindowStart;
 use birdsong_domain::window::FoldRules;
 use birdsong_testkit::{Fault, MemoryStore};
 use proptest::prelude::*;
@@ -20,11 +21,11 @@ fn record(n: u64, lane: u16, posts: &[(i64, u64)]) -> LogRecord {
         cut_ms: 400_000 + n as i64 * 20_000,
         connected_ms: 0,
         cut: 1,
-        frames: 0,
         live: true,
         // Some say that their source was sampled.
         ledger: Ledger { received: n, unasked_permille: [0, 750, 0, 300][(n % 4) as usize], ..Ledger::default() },
         ledgers: vec![],
+        windows: vec![],
     };
     let mut lines = Vec::new();
     for (t, a) in posts {
@@ -44,7 +45,7 @@ fn record(n: u64, lane: u16, posts: &[(i64, u64)]) -> LogRecord {
         lines.extend(serde_json::to_vec(&post).unwrap());
         lines.push(b'\n');
     }
-    LogRecord { sequence: n.into(), arrived_ms: 0, bytes: frame::encode(&header, &lines).unwrap() }
+    LogRecord { sequence: n.into(), arrived_ms: 0, lane: None, bytes: frame::encode(&header, &lines).unwrap() }
 }
 
 fn log() -> impl Strategy<Value = Vec<LogRecord>> {
@@ -60,7 +61,7 @@ fn run<T>(future: impl Future<Output = T>) -> T {
 
 fn undisturbed(log: &[LogRecord]) -> Arc<MemoryStore> {
     let store = Arc::new(MemoryStore::default());
-    run(Aggregator::new(store.clone(), FoldRules::default(), 64).fold_batch(log)).unwrap();
+    run(Aggregator::new(store.clone(), FoldRules::default(), 64).fold_batch("0", log)).unwrap();
     store
 }
 
@@ -89,7 +90,7 @@ proptest! {
                 let (aggregator, checkpoint) = &mut rivals[usize::from(who)];
                 let from = checkpoint.saturating_sub(back);
                 let to = (from + take).min(log.len());
-                if aggregator.fold_batch(&log[from..to]).await.is_ok() {
+                if aggregator.fold_batch("0", &log[from..to]).await.is_ok() {
                     *checkpoint = (*checkpoint).max(to);
                 }
                 if crash {
@@ -98,7 +99,7 @@ proptest! {
             }
             // In the end each record has been given until its batch was taken.
             for (aggregator, checkpoint) in &mut rivals {
-                while aggregator.fold_batch(&log[*checkpoint..]).await.is_err() {}
+                while aggregator.fold_batch("0", &log[*checkpoint..]).await.is_err() {}
             }
         });
         prop_assert_eq!(store.dump(), expected);
@@ -108,22 +109,31 @@ proptest! {
 #[test]
 fn a_damaged_record_is_reported_and_the_rest_is_folded() {
     let mut log: Vec<_> = (1..=3).map(|n| record(n, 0, &[(1000, n)])).collect();
-    log[1].bytes[10] ^= 1;
+    *log[1].bytes.last_mut().unwrap() ^= 1;
     let store = Arc::new(MemoryStore::default());
-    let outcome = run(Aggregator::new(store.clone(), FoldRules::default(), 8).fold_batch(&log)).unwrap();
-    assert_eq!((outcome.aggregated + outcome.late, outcome.quarantined.len()), (2, 1));
-    assert_eq!(outcome.quarantined[0].0, 2u64.into());
+    let outcome = run(Aggregator::new(store.clone(), FoldRules::default(), 8).fold_batch("0", &log)).unwrap();
+    assert_eq!((outcome.aggregated + outcome.late, outcome.dead.len()), (2, 1));
+    assert_eq!(outcome.dead[0].sequence_number, "2");
+    let counted = |window| {
+        let key = PartialKey { lane: Lane::new("r", 0), window: WindowStart(window) };
+        let aggregate = run(store.load(&key)).unwrap().unwrap().aggregate;
+        (aggregate.posts(), aggregate.corrupt_records)
+    };
+    assert_eq!((counted(0), counted(300_000)), ((2, 0), (0, 1)), "the window of the cut says so");
 }
 
 #[test]
-fn a_damaged_window_is_an_error_and_is_not_overwritten() {
+fn a_damaged_window_is_begun_anew_and_every_other_one_goes_on() {
     let log = [record(1, 0, &[(1000, 1)])];
     let store = undisturbed(&log);
     let key = store.dump().into_keys().next().unwrap();
     store.overwrite(key.clone(), 1, vec![1, 2, 3]);
     let mut aggregator = Aggregator::new(store.clone(), FoldRules::default(), 8);
-    assert!(run(aggregator.fold_batch(&[record(2, 0, &[(1000, 2)])])).is_err());
-    assert_eq!(store.dump()[&key].1, [1, 2, 3]);
+    let outcome = run(aggregator.fold_batch("0", &[record(2, 0, &[(1000, 2)]), record(3, 1, &[(1000, 3)])])).unwrap();
+    assert_eq!((outcome.aggregated + outcome.late, outcome.dead.len()), (2, 1));
+    assert_eq!(outcome.dead[0].lane, Some(key.lane.to_string()));
+    let partial = run(store.load(&key)).unwrap().unwrap();
+    assert_eq!((partial.aggregate.posts(), partial.aggregate.resets), (1, 1));
 }
 
 /// An append that timed out and did succeed is sent again: the log has its frames twice.

@@ -7,8 +7,8 @@ use birdsong_aggregator::Aggregator;
 use birdsong_aggregator::reprocess::{Before, Change, Receipt, ReprocessError, reprocess};
 use birdsong_domain::frame::{self, FrameHeader, Lane, Ledger, SlimPost};
 use birdsong_domain::ports::{
-    Expected, FrameRecord, LogRecord, PartialKey, PortError, PostLog, PutOutcome, ReadFrom, RowVersion, SequenceNumber,
-    WindowStore,
+    Expected, FrameRecord, LogRecord, PartialKey, PortError, PostLog, PutOutcome, ReadFrom, Row, RowVersion,
+    SequenceNumber, WindowStore,
 };
 use birdsong_domain::post::{Kind, Located};
 use birdsong_domain::time::WindowStart;
@@ -70,10 +70,10 @@ fn record(n: u64, lane: Lane, t: i64) -> LogRecord {
         cut_ms: t,
         connected_ms: 0,
         cut: 1,
-        frames: 0,
         live: true,
         ledger: Ledger::default(),
         ledgers: vec![],
+        windows: vec![],
     };
     let post = SlimPost {
         i: u128::from(n),
@@ -89,7 +89,7 @@ fn record(n: u64, lane: Lane, t: i64) -> LogRecord {
         u: vec![],
     };
     let line = serde_json::to_vec(&post).unwrap();
-    LogRecord { sequence: n.into(), arrived_ms: t, bytes: frame::encode(&header, &line).unwrap() }
+    LogRecord { sequence: n.into(), arrived_ms: t, lane: None, bytes: frame::encode(&header, &line).unwrap() }
 }
 
 fn list(records: Vec<LogRecord>) -> ListLog {
@@ -110,7 +110,7 @@ const ALL: std::ops::Range<WindowStart> = WindowStart(i64::MIN / 2)..WindowStart
 
 fn folded(log: &ListLog) -> Arc<MemoryStore> {
     let store = Arc::new(MemoryStore::default());
-    run(Aggregator::new(store.clone(), FoldRules::default(), 64).fold_batch(&log.records)).unwrap();
+    run(Aggregator::new(store.clone(), FoldRules::default(), 64).fold_batch("0", &log.records)).unwrap();
     store
 }
 
@@ -174,13 +174,13 @@ fn live_aggregation_goes_on_behind_a_reprocess() {
     let expected = states(&folded(&log));
     let store = Arc::new(MemoryStore::default());
     let mut live = Aggregator::new(store.clone(), FoldRules::default(), 64);
-    run(live.fold_batch(&log.records[..300])).unwrap();
+    run(live.fold_batch("0", &log.records[..300])).unwrap();
     for key in store.dump().into_keys() {
         store.overwrite(key, 1, b"damaged".to_vec());
     }
     let early = list(log.records[..400].to_vec());
     run(reprocess(&early, &*store, FoldRules::default(), ALL, false, |_| ())).unwrap();
-    run(live.fold_batch(&log.records[300..])).unwrap();
+    run(live.fold_batch("0", &log.records[300..])).unwrap();
     assert_eq!(states(&store), expected);
 }
 
@@ -318,7 +318,7 @@ fn a_fence_ahead_of_the_log_and_what_cannot_be_read_beside_a_state_are_healed() 
     let mut longer = log.records;
     longer.extend((601..=640u64).map(|n| record(n, Lane::new(["a", "b"][n as usize % 2], 0), n as i64 * 2000)));
     let mut live = Aggregator::new(store.clone(), FoldRules::default(), 64);
-    run(live.fold_batch(&longer[600..])).unwrap();
+    run(live.fold_batch("0", &longer[600..])).unwrap();
     assert_eq!(states(&store), states(&folded(&list(longer))));
 }
 
@@ -386,7 +386,7 @@ impl LastMoment<'_> {
     async fn live_folds_the_rest(&self) {
         if let Some(mut live) = self.live.lock().await.take() {
             let hidden = std::mem::take(&mut *self.log.hidden.lock().unwrap());
-            live.fold_batch(&self.log.records[self.log.records.len() - hidden..]).await.unwrap();
+            live.fold_batch("0", &self.log.records[self.log.records.len() - hidden..]).await.unwrap();
         }
     }
 }
@@ -414,12 +414,7 @@ impl WindowStore for LastMoment<'_> {
         self.store.remove(key, version).await
     }
 
-    async fn query(
-        &self,
-        region: &str,
-        from: WindowStart,
-        to: WindowStart,
-    ) -> Result<Vec<(PartialKey, Partial)>, PortError> {
+    async fn query(&self, region: &str, from: WindowStart, to: WindowStart) -> Result<Vec<Row>, PortError> {
         self.store.query(region, from, to).await
     }
 
@@ -497,12 +492,7 @@ impl WindowStore for Yielding {
         self.0.remove(key, version).await
     }
 
-    async fn query(
-        &self,
-        region: &str,
-        from: WindowStart,
-        to: WindowStart,
-    ) -> Result<Vec<(PartialKey, Partial)>, PortError> {
+    async fn query(&self, region: &str, from: WindowStart, to: WindowStart) -> Result<Vec<Row>, PortError> {
         self.0.query(region, from, to).await
     }
 
@@ -552,7 +542,7 @@ fn beside_live_aggregation_no_post_is_lost_and_no_stranger_stays() {
         run(async {
             let mut live =
                 Aggregator::new(Arc::new(of_seed(2)), FoldRules::default(), if seed % 2 == 0 { 64 } else { 0 });
-            live.fold_batch(&records[..100]).await.unwrap();
+            live.fold_batch("0", &records[..100]).await.unwrap();
             let keys: Vec<_> = store.dump().into_keys().collect();
             // Rows of windows that live aggregation is about to write, made up from another one.
             let mut stranger = store.load(&keys[0]).await.unwrap().unwrap();
@@ -569,7 +559,7 @@ fn beside_live_aggregation_no_post_is_lost_and_no_stranger_stays() {
                 for step in (100..300).step_by(STEP) {
                     *growing.log.hidden.lock().unwrap() = 300 - step - STEP;
                     // What it cannot read it tries again, as it does in real life.
-                    while let Err(error) = live.fold_batch(&records[step..step + STEP]).await {
+                    while let Err(error) = live.fold_batch("0", &records[step..step + STEP]).await {
                         assert!(error.to_string().contains("damaged"), "{error}");
                         tokio::time::sleep(std::time::Duration::from_millis(100 + seed)).await;
                     }

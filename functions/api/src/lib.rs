@@ -16,7 +16,6 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::Response;
 use axum::routing::get;
-use birdsong_domain::frame::STREAM;
 use birdsong_domain::ports::{PortError, SourceState, WindowStore};
 use birdsong_domain::region::Region;
 use birdsong_domain::time::{FUTURE_LIMIT_MS, WindowStart, rfc3339};
@@ -43,6 +42,11 @@ pub struct Api<S> {
     pub now_ms: Arc<dyn Fn() -> i64 + Send + Sync>,
     /// State of each source.
     pub sources: Arc<dyn Fn() -> Vec<SourceState> + Send + Sync>,
+    /// What keeps windows from being stored, such as a full disk, as long as it lasts.
+    pub problems: Arc<dyn Fn() -> Vec<String> + Send + Sync>,
+    /// Posts of windows younger than this, in milliseconds, may be on their way from the log to the windows, and are
+    /// not missing yet. 0 when records are folded in the order of the log.
+    pub grace_ms: i64,
 }
 
 struct Shared<S> {
@@ -98,8 +102,11 @@ async fn current<S: WindowStore>(
     json_answer(&headers, Fresh::Ask, &status)
 }
 
+/// Fails when the store cannot be read, and so whenever the status fails.
 async fn health<S: WindowStore>(State(shared): State<Arc<Shared<S>>>) -> Result<Response, ApiError> {
-    shared.api.store.newest(STREAM).await?;
+    status::status(&shared.api, &shared.status)
+        .await
+        .map_err(|error| ApiError::from(error).with(StatusCode::SERVICE_UNAVAILABLE, "store_error"))?;
     json_answer(&HeaderMap::new(), Fresh::Ask, &json!({"status": "ok"}))
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use birdsong_domain::frame::{Ledger, STREAM};
-use birdsong_domain::ports::{PartialKey, PortError, WindowStore};
+use birdsong_domain::ports::{PortError, Row, WindowStore};
 use birdsong_domain::post::{Kind, Located};
 use birdsong_domain::time::{WindowStart, rfc3339};
 use birdsong_domain::topk::{TopItem, TopK};
@@ -91,6 +91,9 @@ pub enum Flaw {
     Withheld,
     /// Lines could not be read; they are in quarantine.
     Unreadable,
+    /// Log records or stored windows are damaged, and the posts in them are missing. A reprocess restores what the
+    /// log still holds.
+    Corrupt,
     /// A source was asked for a share of its posts only, to stay within its budget.
     Sampled,
 }
@@ -110,6 +113,8 @@ pub struct Completeness {
     pub filtered: u64,
     /// Lines that could not be read.
     pub quarantined: u64,
+    /// Posts of this region in damaged log records, as far as these say how many.
+    pub corrupt: u64,
     /// Posts seen before.
     pub duplicates: u64,
     /// Posts given up, since the log was away and the spool was full.
@@ -194,6 +199,8 @@ pub(crate) struct Span {
     aggregate: Aggregate,
     ledger: Ledger,
     stream_frames: u64,
+    /// Whether log records or the stored window cannot be read, of the region or of the ledger.
+    is_damaged: bool,
     lifecycle: Lifecycle,
     /// Whether somebody looked in each of its windows.
     is_watched: bool,
@@ -210,6 +217,7 @@ impl Span {
             aggregate: Aggregate::default(),
             ledger: Ledger::default(),
             stream_frames: 0,
+            is_damaged: false,
             lifecycle: Lifecycle::Final,
             is_watched: true,
             is_future: false,
@@ -226,23 +234,26 @@ impl Span {
     /// One window of a region: its lanes, and what the streamer says of that time.
     fn of_window(
         window: WindowStart,
-        mut lanes: Vec<(PartialKey, Partial)>,
-        stream: Option<&Aggregate>,
+        lanes: Vec<Row>,
+        stream: Option<&(Aggregate, bool)>,
         rules: FoldRules,
         now_ms: i64,
     ) -> Self {
         let end_ms = window.0 + rules.size.ms();
         let mut span = Self::empty(window.0, end_ms);
-        let is_again = lanes.iter().any(|(_, partial)| partial.generation > 1);
+        let rows = lanes.len();
+        let mut lanes: Vec<_> = lanes.into_iter().filter_map(|(_, partial)| partial.ok()).collect();
+        span.is_damaged = lanes.len() < rows;
+        let is_again = lanes.iter().any(|partial| partial.generation > 1);
         match lanes.pop() {
-            Some((_, only)) if lanes.is_empty() => span.aggregate = only.aggregate,
-            last => {
-                lanes.iter().chain(&last).for_each(|(_, partial)| span.aggregate.merge(&partial.aggregate, true));
-            }
+            Some(only) if lanes.is_empty() => span.aggregate = only.aggregate,
+            last => lanes.iter().chain(&last).for_each(|partial| span.aggregate.merge(&partial.aggregate, true)),
         }
-        if let Some(stream) = stream {
+        span.is_damaged |= span.aggregate.is_damaged();
+        if let Some((stream, is_damaged)) = stream {
             span.ledger = stream.ledger;
             span.stream_frames = stream.frames;
+            span.is_damaged |= stream.is_damaged() || *is_damaged;
         }
         let is_revised = span.aggregate.late > 0 || is_again;
         span.lifecycle = match (now_ms < end_ms + rules.lateness_ms, is_revised) {
@@ -250,7 +261,7 @@ impl Span {
             (_, true) => Lifecycle::Revised,
             _ => Lifecycle::Final,
         };
-        span.is_watched = span.aggregate.frames + span.stream_frames > 0;
+        span.is_watched = span.aggregate.frames + span.stream_frames > 0 || span.is_damaged;
         span
     }
 
@@ -259,6 +270,7 @@ impl Span {
         self.aggregate.merge(&part.aggregate, false);
         self.ledger.add(&part.ledger);
         self.stream_frames += part.stream_frames;
+        self.is_damaged |= part.is_damaged;
         self.lifecycle = self.lifecycle.min(part.lifecycle);
         self.is_watched &= part.is_watched;
     }
@@ -284,6 +296,7 @@ impl Span {
             (self.ledger.dropped > 0, Flaw::Dropped),
             (self.ledger.withheld > 0, Flaw::Withheld),
             (self.ledger.quarantined > 0, Flaw::Unreadable),
+            (self.is_damaged, Flaw::Corrupt),
             (self.ledger.unasked_permille > 0, Flaw::Sampled),
         ]
         .into_iter()
@@ -343,6 +356,7 @@ impl Span {
                 received: self.ledger.received,
                 filtered: self.ledger.filtered,
                 quarantined: self.ledger.quarantined,
+                corrupt: aggregate.corrupt_posts,
                 duplicates: self.ledger.duplicates,
                 dropped: self.ledger.dropped,
                 withheld: self.ledger.withheld,
@@ -351,6 +365,15 @@ impl Span {
                 late: aggregate.late,
             },
         }
+    }
+}
+
+/// Fails when a row cannot be had for another reason than damage, which is contained in the row.
+pub(crate) fn readable(row: Result<Partial, PortError>) -> Result<Option<Partial>, PortError> {
+    match row {
+        Ok(partial) => Ok(Some(partial)),
+        Err(PortError::Corrupt { .. }) => Ok(None),
+        Err(error) => Err(error),
     }
 }
 
@@ -378,13 +401,16 @@ pub(crate) async fn spans<S: WindowStore>(
     and_empty: bool,
 ) -> Result<Vec<Span>, PortError> {
     let (partials, stream) = try_join(store.query(region, from, to), store.query(STREAM, from, to)).await?;
-    let mut by_time = BTreeMap::<WindowStart, Aggregate>::new();
+    let mut by_time = BTreeMap::<WindowStart, (Aggregate, bool)>::new();
     for (key, partial) in stream {
-        by_time.entry(key.window).or_default().merge(&partial.aggregate, true);
+        let (aggregate, is_damaged) = by_time.entry(key.window).or_default();
+        match readable(partial)? {
+            Some(partial) => aggregate.merge(&partial.aggregate, true),
+            None => *is_damaged = true,
+        }
     }
-    let span = |window: WindowStart, lanes: Vec<(PartialKey, Partial)>| {
-        Span::of_window(window, lanes, by_time.get(&window), rules, now_ms)
-    };
+    let span =
+        |window: WindowStart, lanes: Vec<Row>| Span::of_window(window, lanes, by_time.get(&window), rules, now_ms);
     let mut partials = partials.into_iter().peekable();
     let mut spans = vec![];
     let mut at = from;

@@ -5,12 +5,12 @@ use std::sync::Mutex;
 use birdsong_domain::frame::{Ledger, STREAM};
 use birdsong_domain::ports::{PortError, SourceState, WindowStore};
 use birdsong_domain::time::{WindowStart, parse_rfc3339, rfc3339};
-use birdsong_domain::window::Lag;
+use birdsong_domain::window::{Aggregate, Lag};
 use serde::Serialize;
 
 use crate::Api;
 use crate::newest as newest_window;
-use crate::report::{LagReport, lag};
+use crate::report::{LagReport, lag, readable};
 
 /// The ledger covers this much time up to the end of the newest window.
 const LEDGER_MS: i64 = 86_400_000;
@@ -30,6 +30,8 @@ pub(crate) struct Status {
     lag_ms: Option<LagReport>,
     window_secs: u32,
     sources: Vec<SourceState>,
+    /// What keeps windows from being stored, as long as it lasts.
+    problems: Vec<String>,
     ledger: LedgerReport,
 }
 
@@ -48,6 +50,15 @@ struct LedgerReport {
     sent: u64,
     aggregated: u64,
     late: u64,
+    /// Posts in log records that cannot be read, as far as the records say how many.
+    corrupt: u64,
+    /// Log records that cannot be read.
+    corrupt_records: u64,
+    /// Stored windows that cannot be read, or were begun anew since they could not.
+    corrupt_windows: u64,
+    /// Posts that are sent and in no window: lost with a damaged record or window, or, on AWS, on their way.
+    missing: u64,
+    /// Both sums hold, and nothing is damaged.
     balanced: bool,
 }
 
@@ -80,6 +91,7 @@ pub(crate) async fn status<S: WindowStore>(api: &Api<S>, cache: &Mutex<Option<Ca
         lag_ms: lag(cached.lag.sum_ms, cached.lag.max_ms, cached.lag.count),
         window_secs: api.rules.size.secs(),
         sources: (api.sources)().into_iter().map(|source| now_or_stale(source, now_ms)).collect(),
+        problems: (api.problems)(),
         ledger: cached.ledger,
     })
 }
@@ -109,17 +121,43 @@ async fn read<S: WindowStore>(api: &Api<S>, now_ms: i64) -> Result<Cached, PortE
     let to = WindowStart(newest.0 + api.rules.size.ms());
     let from = WindowStart(to.0 - LEDGER_MS);
     (cached.ledger.from, cached.ledger.to) = (Some(rfc3339(from.0)), Some(rfc3339(to.0)));
-    let mut ledger = Ledger::default();
-    for (_, partial) in api.store.query(STREAM, from, to).await? {
-        ledger.add(&partial.aggregate.ledger);
-    }
     let told = &mut cached.ledger;
+    let damage = |told: &mut LedgerReport, aggregate: &Aggregate| {
+        told.corrupt += aggregate.corrupt_primary;
+        told.corrupt_records += aggregate.corrupt_records;
+        told.corrupt_windows += aggregate.resets;
+    };
+    // Ledgers before the regions: an aggregator stores them the other way around, so that no post is missing only
+    // because it came meanwhile.
+    let mut ledger = Ledger::default();
+    let settled_ms = now_ms - api.grace_ms;
+    let is_settled = |window: WindowStart| api.grace_ms == 0 || window.0 + api.rules.size.ms() <= settled_ms;
+    let (mut sent, mut arrived) = (0, 0);
+    for (key, partial) in api.store.query(STREAM, from, to).await? {
+        match readable(partial)? {
+            Some(partial) => {
+                ledger.add(&partial.aggregate.ledger);
+                if is_settled(key.window) {
+                    sent += partial.aggregate.ledger.sent;
+                }
+                damage(told, &partial.aggregate);
+            }
+            None => told.corrupt_windows += 1,
+        }
+    }
     (told.received, told.sent, told.filtered) = (ledger.received, ledger.sent, ledger.filtered);
     (told.quarantined, told.duplicates, told.dropped) = (ledger.quarantined, ledger.duplicates, ledger.dropped);
-    told.balanced = ledger.balances();
     for region in api.regions.iter() {
         for (key, partial) in api.store.query(&region.id, from, to).await? {
+            let Some(partial) = readable(partial)? else {
+                told.corrupt_windows += 1;
+                continue;
+            };
             let aggregate = &partial.aggregate;
+            damage(told, aggregate);
+            if is_settled(key.window) {
+                arrived += aggregate.primary + aggregate.corrupt_primary;
+            }
             told.aggregated += aggregate.primary - aggregate.primary_late;
             told.late += aggregate.primary_late;
             if aggregate.posts() > 0 {
@@ -132,5 +170,7 @@ async fn read<S: WindowStore>(api: &Api<S>, now_ms: i64) -> Result<Cached, PortE
             }
         }
     }
+    told.missing = u64::saturating_sub(sent, arrived);
+    told.balanced = ledger.balances() && told.missing + told.corrupt_records + told.corrupt_windows == 0;
     Ok(cached)
 }

@@ -90,7 +90,7 @@ impl Source {
             sleep(SECOND).await;
             self.next_id += 1;
             let post = SourcePost {
-                id: PostId::x(self.next_id),
+                id: PostId(u128::from(self.next_id)),
                 time_ms: (self.clock)() - 100,
                 author: Some(self.next_id),
                 kind: Kind::Original,
@@ -197,7 +197,7 @@ async fn each_window_says_what_is_missing_and_why() {
     let records = log.records.take(usize::MAX);
     let mut aggregator = Aggregator::new(store.clone(), FoldRules::default(), 64);
     for batch in records.chunks(100) {
-        assert!(aggregator.fold_batch(batch).await.unwrap().quarantined.is_empty());
+        assert!(aggregator.fold_batch("0", batch).await.unwrap().dead.is_empty());
     }
     let end_ms = START_MS + 8 * WINDOW.as_millis() as i64;
     let app = router(Api {
@@ -206,6 +206,8 @@ async fn each_window_says_what_is_missing_and_why() {
         rules: FoldRules::default(),
         now_ms: Arc::new(move || end_ms + 3_600_000),
         sources: Arc::new(Vec::new),
+        problems: Arc::new(Vec::new),
+        grace_ms: 0,
     });
     let range = format!("from={}&to={}", rfc3339(START_MS), rfc3339(end_ms));
     let answer = get(&app, &format!("/api/windows?step=5m&{range}")).await;

@@ -48,13 +48,13 @@ async fn put(store: &MemoryStore, lane: Lane, window: i64, authors: std::ops::Ra
         cut_ms,
         connected_ms: 0,
         cut: 1,
-        frames: 0,
         live: true,
         ledger,
         ledgers: vec![],
+        windows: vec![],
     };
     let mut aggregate = Aggregate::default();
-    aggregate.fold(FoldRules::default(), WindowStart(window), &Frame { header, posts });
+    aggregate.fold(FoldRules::default(), WindowStart(window), &Frame { header, posts, damage: None });
     let partial = Partial { generation: 1, fence: 1u64.into(), aggregate };
     store.put(&PartialKey { lane, window: WindowStart(window) }, &partial, &Expected::Absent).await.unwrap();
 }
@@ -82,6 +82,7 @@ fn app_over(store: MemoryStore, now_ms: i64) -> axum::Router {
         gaps: 1,
         sampled: Some(0.25),
         spent_dollars: Some(1.5),
+        problem: Some("the log is full".into()),
         told: Some(rfc3339(now_ms)),
         ..SourceState::default()
     };
@@ -95,6 +96,8 @@ fn app_of(store: MemoryStore, now_ms: i64, source: SourceState) -> axum::Router 
         rules: FoldRules::default(),
         now_ms: Arc::new(move || now_ms),
         sources: Arc::new(move || vec![source.clone()]),
+        problems: Arc::new(Vec::new),
+        grace_ms: 0,
     })
 }
 
@@ -221,13 +224,13 @@ async fn put_posts(store: &MemoryStore, authors: u64, nobodys: u64) {
         cut_ms: T + 2000,
         connected_ms: 0,
         cut: 1,
-        frames: 0,
         live: true,
         ledger: Ledger::default(),
         ledgers: vec![],
+        windows: vec![],
     };
     let mut aggregate = Aggregate::default();
-    let frame = Frame { header, posts: (0..authors + nobodys).map(post).collect() };
+    let frame = Frame { header, posts: (0..authors + nobodys).map(post).collect(), damage: None };
     aggregate.fold(FoldRules::default(), WindowStart(T), &frame);
     let partial = Partial { generation: 1, fence: 1u64.into(), aggregate };
     let key = PartialKey { lane: Lane::new("a", 0), window: WindowStart(T) };
@@ -319,6 +322,7 @@ async fn the_status_tells_all_that_is_known_of_a_source_and_when_that_is_old() {
         waiting_since: (state == "waiting").then(|| rfc3339(T - 2 * MIN)),
         sampled: Some(0.25),
         spent_dollars: Some(12.5),
+        problem: None,
         told: told.map(rfc3339),
     };
     let of =
@@ -352,11 +356,22 @@ async fn an_empty_store_answers_too() {
 }
 
 #[tokio::test]
-async fn a_damaged_window_is_an_error_and_not_a_gap() {
-    let store = MemoryStore::default();
-    store.overwrite(PartialKey { lane: Lane::new("a", 0), window: WindowStart(T) }, 1, vec![1, 2, 3]);
-    let (status, _, body) = get(&app_over(store, T + MIN), "/api/windows").await;
-    assert_eq!((status, &body["error"]["code"]), (StatusCode::INTERNAL_SERVER_ERROR, &json!("store_error")));
+async fn a_damaged_window_has_a_flaw_and_hides_no_other() {
+    for region in ["a", STREAM] {
+        let store = MemoryStore::default();
+        store.overwrite(PartialKey { lane: Lane::new(region, 0), window: WindowStart(T) }, 1, vec![1, 2, 3]);
+        let app = app_over(store, T + MIN);
+        let (status, _, body) = get(&app, "/api/windows").await;
+        assert_eq!(status, StatusCode::OK);
+        let windows = body["windows"].as_array().unwrap();
+        let completeness = &windows.last().unwrap()["completeness"];
+        assert_eq!((&completeness["flaws"], &completeness["corrupt"]), (&json!(["corrupt"]), &json!(0)), "{region}");
+        let total = &body["total"]["completeness"]["flaws"];
+        assert!(total.as_array().unwrap().contains(&json!("corrupt")) && windows.len() == 288, "{total}");
+        let (_, _, status) = get(&app, "/api/status").await;
+        assert_eq!((&status["ledger"]["corrupt_windows"], &status["ledger"]["balanced"]), (&json!(1), &json!(false)));
+        assert_eq!(get(&app, "/healthz").await.0, StatusCode::OK);
+    }
 }
 
 #[tokio::test]

@@ -6,9 +6,9 @@ mod posts;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use birdsong_aggregator::dead_letter::{DeadLetter, DeadLetters};
 use birdsong_aws::lambda::aggregator::Handler;
 use birdsong_aws::lambda::event::KinesisEvent;
-use birdsong_aws::lambda::quarantine::{Poison, Quarantine};
 use birdsong_domain::frame;
 use birdsong_domain::ports::PortError;
 use birdsong_domain::window::{Aggregate, FoldRules, touched};
@@ -21,11 +21,11 @@ fn main() {
     divan::main();
 }
 
-/// Nothing here is poison.
+/// Nothing here is damaged.
 struct Nowhere;
 
-impl Quarantine for Nowhere {
-    async fn keep(&self, _: &Poison) -> Result<(), PortError> {
+impl DeadLetters for Nowhere {
+    async fn keep(&self, _: &DeadLetter) -> Result<(), PortError> {
         Err(PortError::Unavailable { what: "quarantine", reason: "there is none in a benchmark".into() })
     }
 }

@@ -21,7 +21,6 @@ mod keys;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use aws_sdk_dynamodb::Client;
@@ -29,10 +28,11 @@ use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
-use birdsong_domain::ports::{Expected, PartialKey, PortError, PutOutcome, RowVersion, Settings, WindowStore};
+use birdsong_domain::ports::{Expected, PartialKey, PortError, PutOutcome, Row, RowVersion, Settings, WindowStore};
 use birdsong_domain::time::WindowStart;
 use birdsong_domain::window::Partial;
 use futures_util::future::try_join_all;
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::errors::port_error;
 use item::{Attributes, Beside, Core, PutId};
@@ -110,8 +110,7 @@ impl DynamoStore {
     }
 
     fn listed(&self) -> MutexGuard<'_, HashMap<(String, Day), i64>> {
-        // No code here panics halfway through a change, so a poisoned lock guards nothing broken.
-        self.listed.lock().unwrap_or_else(PoisonError::into_inner)
+        self.listed.lock()
     }
 
     /// Puts a day on the list of its region, unless this process did so lately.
@@ -181,15 +180,17 @@ impl DynamoStore {
         let (first, last) = (keys::day_name(*span.days.start()), keys::day_name(*span.days.end()));
         let pk = keys::days_pk(region);
         let items = self.between(&pk, &first, &last, "sk").await?;
-        items.iter().map(|item| self.listed_day(&pk, item.get("sk").and_then(|sk| sk.as_s().ok()))).collect()
+        let listed = items.iter().map(|item| item.get("sk").and_then(|sk| sk.as_s().ok()).map_or("", String::as_str));
+        Ok(listed.filter_map(|sk| self.listed_day(&pk, sk)).collect())
     }
 
-    fn listed_day(&self, pk: &str, sk: Option<&String>) -> Result<Day, PortError> {
-        let sk = sk.map_or("", String::as_str);
-        keys::parse_day(sk).ok_or_else(|| PortError::Corrupt {
-            what: format!("DynamoDB table {}, item {pk} / {sk}", self.table),
-            reason: "the sort key is no day".to_owned(),
-        })
+    /// A day on the list of a region. What is no day lists none, and hides no other.
+    fn listed_day(&self, pk: &str, sk: &str) -> Option<Day> {
+        let day = keys::parse_day(sk);
+        if day.is_none() {
+            tracing::error!("DynamoDB table {}, item {pk} / {sk}: the sort key is no day", self.table);
+        }
+        day
     }
 }
 
@@ -219,6 +220,13 @@ fn row_condition(version: &RowVersion) -> Result<(String, HashMap<String, Attrib
     let generation = one("g", "N", beside.generation.map(AttributeValue::N));
     let fence = one("f", "S", beside.fence.map(AttributeValue::S));
     Ok((format!("attribute_exists(pk) AND {generation} AND {fence}"), values))
+}
+
+/// Whether the item exceeds the limit: no retry helps, and other items are not affected.
+fn is_too_large<R>(error: &SdkError<PutItemError, R>) -> bool {
+    use aws_sdk_dynamodb::error::ProvideErrorMetadata;
+    let message = error.message().unwrap_or_default();
+    error.code() == Some("ValidationException") && message.contains("Item size")
 }
 
 /// The item that a put found where its condition failed; `None` for any other error.
@@ -251,7 +259,7 @@ impl WindowStore for DynamoStore {
     async fn load(&self, key: &PartialKey) -> Result<Option<Partial>, PortError> {
         let at = keys::item_key(key)?;
         let item = self.get(&at.pk, &at.sk, item::READ).await?;
-        item.map(|item| Ok(item::read(&self.table, &key.lane.region, &at.pk, &item)?.1)).transpose()
+        item.map(|item| item::read(&self.table, &key.lane.region, &at.pk, &item)?.1).transpose()
     }
 
     /// The SDK repeats a put whose answer was lost, and the repeated one then fails on what the first
@@ -277,6 +285,13 @@ impl WindowStore for DynamoStore {
         };
         let call = call.return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         if let Err(error) = call.send().await {
+            if is_too_large(&error) {
+                let what = format!("DynamoDB table {}, item {} / {}", self.table, at.pk, at.sk);
+                return Err(PortError::Corrupt {
+                    what,
+                    reason: format!("its {bytes} bytes are more than the table takes"),
+                });
+            }
             let Some(found) = found_instead(&error) else { return Err(port_error(PUT_ITEM, &error)) };
             if !found.is_some_and(|item| id.wrote(item)) {
                 return Ok(PutOutcome::Conflict);
@@ -329,24 +344,23 @@ impl WindowStore for DynamoStore {
         }
     }
 
-    async fn query(
-        &self,
-        region: &str,
-        from: WindowStart,
-        to: WindowStart,
-    ) -> Result<Vec<(PartialKey, Partial)>, PortError> {
+    async fn query(&self, region: &str, from: WindowStart, to: WindowStart) -> Result<Vec<Row>, PortError> {
         let Some(span) = keys::span(from, to) else { return Ok(Vec::new()) };
-        let mut partials = Vec::new();
+        let mut rows = Vec::new();
         for days in self.days(region, &span).await?.chunks(DAYS_AT_ONCE) {
             let pks: Vec<_> = days.iter().map(|day| keys::day_pk(region, *day)).collect();
             let calls = pks.iter().map(|pk| self.between(pk, &span.first, &span.last, item::READ));
             for (pk, items) in pks.iter().zip(try_join_all(calls).await?) {
                 for item in &items {
-                    partials.push(item::read(&self.table, region, pk, item)?);
+                    match item::read(&self.table, region, pk, item) {
+                        Ok(row) => rows.push(row),
+                        // Nobody knows which window it is of.
+                        Err(error) => tracing::error!("an item is left out: {error}"),
+                    }
                 }
             }
         }
-        Ok(partials)
+        Ok(rows)
     }
 
     async fn newest(&self, region: &str) -> Result<Option<WindowStart>, PortError> {
@@ -355,7 +369,8 @@ impl WindowStore for DynamoStore {
         loop {
             let (days, next) = self.last_sks(&days_pk, NEWEST_PAGE, start).await?;
             for day in &days {
-                let pk = keys::day_pk(region, self.listed_day(&days_pk, Some(day))?);
+                let Some(day) = self.listed_day(&days_pk, day) else { continue };
+                let pk = keys::day_pk(region, day);
                 let (sks, _) = self.last_sks(&pk, 1, None).await?;
                 if let Some(sk) = sks.first() {
                     let key = keys::parse_sk(region, sk).ok_or_else(|| PortError::Corrupt {

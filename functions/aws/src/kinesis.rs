@@ -28,7 +28,6 @@ mod lineage;
 mod requests;
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use aws_sdk_kinesis::Client;
@@ -37,6 +36,7 @@ use aws_sdk_kinesis::operation::get_records::GetRecordsOutput;
 use aws_sdk_kinesis::primitives::{Blob, DateTime};
 use aws_sdk_kinesis::types::{PutRecordsRequestEntry, PutRecordsResultEntry, Record, ShardIteratorType};
 use birdsong_domain::ports::{FrameRecord, LogRecord, PortError, PostLog, ReadFrom, SequenceNumber};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use crate::errors::port_error;
@@ -151,8 +151,7 @@ impl KinesisLog {
     }
 
     fn places(&self) -> MutexGuard<'_, HashMap<String, Place>> {
-        // No code here panics halfway through a change, so a poisoned lock guards nothing broken.
-        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+        self.places.lock()
     }
 
     /// The iterator left by the read that ended at `from`.
@@ -193,7 +192,8 @@ fn log_record(record: Record) -> Result<LogRecord, PortError> {
         reason: format!("record {} has no time of arrival", record.sequence_number),
     })?;
     let sequence = number(&record.sequence_number, GET_RECORDS)?;
-    Ok(LogRecord { sequence, arrived_ms, bytes: record.data.into_inner() })
+    let lane = record.partition_key.and_then(|key| key.try_into().ok());
+    Ok(LogRecord { sequence, arrived_ms, lane, bytes: record.data.into_inner() })
 }
 
 impl PostLog for KinesisLog {

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Result, bail};
 use birdsong_aggregator::Aggregator;
-use birdsong_domain::ports::{Expected, LogRecord, PartialKey, PortError, PutOutcome, RowVersion, WindowStore};
+use birdsong_domain::ports::{Expected, LogRecord, PartialKey, PortError, PutOutcome, Row, RowVersion, WindowStore};
 use birdsong_domain::post::AuthorKey;
 use birdsong_domain::region::Regions;
 use birdsong_domain::time::WindowStart;
@@ -180,7 +180,7 @@ impl WindowStore for Charged {
     }
 
     async fn put(&self, key: &PartialKey, partial: &Partial, expected: &Expected) -> Result<PutOutcome, PortError> {
-        let state = partial.encode().map_err(|e| PortError::Refused { what: "zstd", reason: e.to_string() })?;
+        let state = partial.encode().map_err(PortError::cannot_encode)?;
         let item_bytes = state.len() as u64 + ITEM_OVERHEAD_BYTES;
         self.puts.fetch_add(1, Ordering::Relaxed);
         self.item_bytes.fetch_add(item_bytes, Ordering::Relaxed);
@@ -200,12 +200,7 @@ impl WindowStore for Charged {
         self.windows.remove(key, version).await
     }
 
-    async fn query(
-        &self,
-        region: &str,
-        from: WindowStart,
-        to: WindowStart,
-    ) -> Result<Vec<(PartialKey, Partial)>, PortError> {
+    async fn query(&self, region: &str, from: WindowStart, to: WindowStart) -> Result<Vec<Row>, PortError> {
         self.windows.query(region, from, to).await
     }
 
@@ -256,11 +251,11 @@ fn simulate(rate: u32, regions: &Regions, rules: FoldRules, batching_secs: u64) 
             measured.record_bytes += bytes.len() as u64;
             measured.put_units += (bytes.len() as u64).div_ceil(25 << 10);
             sequence += 1;
-            waiting.push(LogRecord { sequence: sequence.into(), arrived_ms: now_ms, bytes });
+            waiting.push(LogRecord { sequence: sequence.into(), arrived_ms: now_ms, lane: None, bytes });
         }
         if (second + 1).unsigned_abs().is_multiple_of(batching_secs) && !waiting.is_empty() {
             measured.invocations += 1;
-            runtime.block_on(aggregator.fold_batch(&waiting))?;
+            runtime.block_on(aggregator.fold_batch("0", &waiting))?;
             waiting.clear();
         }
     }

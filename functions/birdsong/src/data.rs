@@ -4,12 +4,14 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
+use birdsong_aggregator::dead_letter::{DeadLetter, DeadLetters};
 use birdsong_domain::ports::{self, PortError, Settings};
 use birdsong_domain::post::AuthorKey;
 use birdsong_domain::region::{Region, Regions};
 use birdsong_domain::time::WindowSize;
 use birdsong_domain::window::FoldRules;
+use birdsong_streamer::durable;
 use birdsong_streamer::live::Aside;
 use birdsong_streamer::quarantine::Quarantined;
 
@@ -25,57 +27,103 @@ const REGIONS_TOML: &str = "BIRDSONG_REGIONS_TOML";
 /// Held for as long as this process may write posts into the folder.
 #[derive(Debug)]
 pub(crate) struct WriterLock {
-    _file: File,
+    /// The folder itself, and a file in it: somebody may remove the file, and some file systems lock no folders.
+    _locked: [Option<File>; 2],
 }
 
-/// Makes the folder and takes its writer's lock.
+/// Makes the folder, for its owner only, and takes its writer's lock.
 pub(crate) fn lock(dir: &Path) -> Result<WriterLock> {
     fs::create_dir_all(dir)
         .with_context(|| format!("the data folder {} cannot be made; give another one with --data", dir.display()))?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        if let Err(error) = fs::set_permissions(dir, fs::Permissions::from_mode(0o700)) {
+            tracing::warn!("{} may be read by others: its mode cannot be set to 0700: {error}", dir.display());
+        }
+    }
     let path = dir.join("writer.lock");
     let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
     let file = file.with_context(|| format!("{} cannot be opened", path.display()))?;
-    match file.try_lock() {
-        Ok(()) => Ok(WriterLock { _file: file }),
-        Err(TryLockError::WouldBlock) => bail!(
+    let taken = || {
+        anyhow!(
             "another birdsong is writing to {}: stop it first, or take another folder with --data (for a replay also --memory)",
             dir.display()
-        ),
-        Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("{} cannot be locked", path.display())),
+        )
+    };
+    match file.try_lock() {
+        Ok(()) => (),
+        Err(TryLockError::WouldBlock) => return Err(taken()),
+        Err(TryLockError::Error(error)) => {
+            return Err(error).with_context(|| format!("{} cannot be locked", path.display()));
+        }
     }
+    let folder = File::open(dir).ok();
+    if let Some(Err(TryLockError::WouldBlock)) = folder.as_ref().map(File::try_lock) {
+        return Err(taken());
+    }
+    Ok(WriterLock { _locked: [Some(file), folder] })
 }
 
-/// The key that author ids are hashed with: from the environment, else made once, then kept in the
-/// folder, readable by its owner only.
-pub(crate) fn author_key(dir: &Path) -> Result<AuthorKey> {
+/// The key that the ids of posts and authors are hashed with: from the environment, else from the folder. Where
+/// no post is stored yet it is made, and kept in the folder, readable by its owner only.
+///
+/// Everything that writes to one log must use one key, or the same authors and posts would count twice. So
+/// `settings` holds the key's fingerprint.
+pub(crate) async fn installation_key<S: Settings>(dir: &Path, settings: &S, has_posts: bool) -> Result<AuthorKey> {
+    let known = settings.setting(ports::KEY_FINGERPRINT).await?;
+    let key = match stored_key(dir)? {
+        Some(key) => key,
+        None if has_posts || known.is_some() => bail!(
+            "the key is missing that the stored posts are hashed with: put it back as {}, or into {AUTHOR_KEY}; without \
+             it `birdsong key rotate` begins with a new one",
+            key_path(dir).display()
+        ),
+        None => make_key(dir)?,
+    };
+    match known {
+        Some(known) if known != key.fingerprint() => bail!(
+            "the stored posts are hashed with another key (fingerprint {known}, not {}): the same authors and posts would \
+             count twice. Use that key, as {} or in {AUTHOR_KEY}; `birdsong key rotate` begins with this one",
+            key.fingerprint(),
+            key_path(dir).display()
+        ),
+        Some(_) => (),
+        None => settings.set_setting(ports::KEY_FINGERPRINT, &key.fingerprint()).await?,
+    }
+    Ok(key)
+}
+
+pub(crate) fn key_path(dir: &Path) -> PathBuf {
+    dir.join("author.key")
+}
+
+/// The key of the environment or the folder; `None` when there is none, or an empty file, as a full disk leaves it.
+pub(crate) fn stored_key(dir: &Path) -> Result<Option<AuthorKey>> {
     if let Some(text) = std::env::var(AUTHOR_KEY).ok().filter(|text| !text.is_empty()) {
         return parse_key(&text)
+            .map(Some)
             .with_context(|| format!("{AUTHOR_KEY} must hold 32 hex digits, such as `openssl rand -hex 16` makes"));
     }
-    let path = dir.join("author.key");
-    match fs::read(&path) {
-        Ok(bytes) => {
-            let key = <[u8; 16]>::try_from(bytes).ok();
-            key.map(AuthorKey).with_context(|| {
-                format!(
-                    "{} must hold 16 bytes; put the right file back, or remove it to begin with new author hashes",
-                    path.display()
-                )
-            })
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let key = random_key();
-            let mut options = OpenOptions::new();
-            options.write(true).create_new(true);
-            #[cfg(unix)]
-            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-            let mut file = options.open(&path).with_context(|| format!("{} cannot be written", path.display()))?;
-            file.write_all(&key.0)?;
-            file.sync_all()?;
-            Ok(key)
-        }
-        Err(error) => Err(error).with_context(|| format!("{} cannot be read", path.display())),
+    let path = key_path(dir);
+    let bytes = match fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error).with_context(|| format!("{} cannot be read", path.display())),
+    };
+    if bytes.is_empty() {
+        return Ok(None);
     }
+    let key = <[u8; 16]>::try_from(bytes).ok();
+    key.map(|key| Some(AuthorKey(key)))
+        .with_context(|| format!("{} must hold 16 bytes: put the right file back", path.display()))
+}
+
+/// A new key in the folder.
+pub(crate) fn make_key(dir: &Path) -> Result<AuthorKey> {
+    let (key, path) = (random_key(), key_path(dir));
+    durable::write(&path, &key.0).with_context(|| format!("{} cannot be written", path.display()))?;
+    Ok(key)
 }
 
 fn parse_key(text: &str) -> Option<AuthorKey> {
@@ -177,7 +225,9 @@ impl Quarantine {
                 if let Some(parent) = path.parent() {
                     fs::create_dir_all(parent)?;
                 }
-                self.file.insert(OpenOptions::new().create(true).append(true).open(path)?)
+                let file = OpenOptions::new().create(true).append(true).open(path)?;
+                durable::sync_folder(path)?;
+                self.file.insert(file)
             }
         };
         file.write_all(&ndjson(lines))?;
@@ -192,10 +242,30 @@ impl Quarantine {
 
 impl Aside for Quarantine {
     async fn keep(&mut self, lines: &[Quarantined]) -> Result<(), PortError> {
-        self.keep_now(lines).map_err(|error| {
+        durable::blocking(|| self.keep_now(lines)).map_err(|error| {
             let path = self.path.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
             PortError::Unavailable { what: "the quarantine folder", reason: format!("{path}: {error}") }
         })
+    }
+}
+
+/// Dead letters as files below `quarantine/`; without a folder they are only logged.
+#[derive(Clone, Debug)]
+pub(crate) struct DeadLetterFolder(pub(crate) Option<PathBuf>);
+
+impl DeadLetters for DeadLetterFolder {
+    async fn keep(&self, letter: &DeadLetter) -> Result<(), PortError> {
+        let Some(dir) = &self.0 else { return Ok(()) };
+        let (path, letter) = (dir.join(letter.key()), letter.clone());
+        let write = move || -> std::io::Result<()> {
+            if let Some(folder) = path.parent() {
+                fs::create_dir_all(folder)?;
+            }
+            durable::write(&path, &serde_json::to_vec_pretty(&letter)?)
+        };
+        let failed = |reason: String| PortError::Unavailable { what: "the quarantine folder", reason };
+        let written = tokio::task::spawn_blocking(write).await.map_err(|error| failed(error.to_string()))?;
+        written.map_err(|error| failed(error.to_string()))
     }
 }
 

@@ -1,15 +1,18 @@
 //! The two ports on this machine, on disk or in memory, and the aggregation that follows the log.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
-use birdsong_aggregator::Aggregator;
+use anyhow::Result;
+use birdsong_aggregator::dead_letter::{DeadLetter, DeadLetters};
+use birdsong_aggregator::{Aggregator, FoldError};
 use birdsong_domain::ports::{PortError, PostLog, ReadFrom, SequenceNumber, WindowStore};
 use birdsong_domain::window::FoldRules;
 use birdsong_embedded::{MemoryLog, MemoryWindows, SHARD, SqliteLog, SqliteStore};
-use tokio::sync::Notify;
+use parking_lot::Mutex;
+use tokio::sync::{Notify, watch};
 
 /// Log records folded at a time.
 const BATCH: usize = 64;
@@ -17,6 +20,8 @@ const BATCH: usize = 64;
 const WARM_PARTIALS: usize = 512;
 /// Longest time until a record that another process appended is seen.
 const POLL: Duration = Duration::from_millis(250);
+/// First and longest wait before a step is tried again that failed.
+const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
 /// How long the log is kept.
 const RETENTION_MS: i64 = 7 * 86_400_000;
 /// How often it is looked for what is older; by a timer, as the clock may be set.
@@ -74,13 +79,13 @@ impl Machine for Disk {
 pub(crate) struct Memory {
     log: Arc<MemoryLog>,
     store: Arc<MemoryWindows>,
-    checkpoint: std::sync::Mutex<Option<SequenceNumber>>,
+    checkpoint: Mutex<Option<SequenceNumber>>,
 }
 
 impl Memory {
     pub(crate) fn new(max_log_bytes: usize) -> Self {
         let log = Arc::new(MemoryLog::new(max_log_bytes));
-        Self { log, store: Arc::new(MemoryWindows::default()), checkpoint: std::sync::Mutex::default() }
+        Self { log, store: Arc::new(MemoryWindows::default()), checkpoint: Mutex::default() }
     }
 }
 
@@ -101,14 +106,12 @@ impl Machine for Memory {
     }
 
     async fn checkpoint(&self) -> Result<Option<SequenceNumber>, PortError> {
-        Ok(self.checkpoint.lock().ok().and_then(|at| at.clone()))
+        Ok(self.checkpoint.lock().clone())
     }
 
     async fn set_checkpoint(&self, sequence: &SequenceNumber) -> Result<(), PortError> {
         self.log.trim(sequence);
-        if let Ok(mut at) = self.checkpoint.lock() {
-            *at = Some(sequence.clone());
-        }
+        *self.checkpoint.lock() = Some(sequence.clone());
         Ok(())
     }
 
@@ -118,53 +121,209 @@ impl Machine for Memory {
 }
 
 /// What the aggregation has done, readable while it goes on.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Folded {
     pub(crate) aggregated: AtomicU64,
     pub(crate) late: AtomicU64,
-    pub(crate) unreadable: AtomicU64,
-    /// Set to make [`follow`] end when it has folded all there is.
-    pub(crate) drain: AtomicBool,
+    /// Log records and windows that are damaged; each has a dead letter.
+    pub(crate) corrupt: AtomicU64,
+    /// Set to make [`follow`] end when it has folded all there is, or at the latest at this time.
+    end: watch::Sender<Option<Option<Instant>>>,
+    /// What keeps it from going on, as long as it does.
+    problem: Mutex<Option<String>>,
+}
+
+impl Default for Folded {
+    fn default() -> Self {
+        let (aggregated, late, corrupt) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
+        Self { aggregated, late, corrupt, end: watch::Sender::new(None), problem: Mutex::default() }
+    }
+}
+
+impl Folded {
+    /// Lets [`follow`] end when it has folded all there is; at this time it ends anyway.
+    pub(crate) fn drain(&self, by: Option<Instant>) {
+        self.end.send_replace(Some(by));
+    }
+
+    pub(crate) fn problem(&self) -> Option<String> {
+        self.problem.lock().clone()
+    }
+
+    /// Notes what went wrong, and logs it when it is news.
+    fn note(&self, problem: Option<String>) {
+        let mut noted = self.problem.lock();
+        if *noted != problem {
+            match &problem {
+                Some(problem) => tracing::error!("{problem}; trying again"),
+                None => tracing::info!("the windows are stored again"),
+            }
+            *noted = problem;
+        }
+    }
+
+    /// When the time to end has come.
+    async fn is_over(&self) {
+        let mut end = self.end.subscribe();
+        // The sender lives as long as we do.
+        let by = end.wait_for(Option::is_some).await.ok().and_then(|end| end.flatten());
+        match by {
+            Some(by) => tokio::time::sleep_until(by.into()).await,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+/// How [`follow`] ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Followed {
+    /// Every record of the log is in the windows.
+    Whole,
+    /// Time was up. The next start goes on where this one ended.
+    Behind,
 }
 
 /// Folds the log into the store from the checkpoint on, until told to drain.
-pub(crate) async fn follow<M: Machine>(machine: &M, rules: FoldRules, folded: &Folded) -> Result<()> {
-    let mut aggregator = Aggregator::new(machine.store().clone(), rules, WARM_PARTIALS);
-    let mut from = machine.checkpoint().await?.map_or(ReadFrom::Oldest, ReadFrom::After);
-    let mut retained: Option<std::time::Instant> = None;
+///
+/// Whatever fails is tried again, for as long as it takes: an operator can mend a full disk, and until then the rest
+/// of the program goes on.
+///
+/// # Errors
+/// When the log or the store refuses from the first call on: then something is wrong that no retry mends.
+pub(crate) async fn follow<M: Machine, D: DeadLetters>(
+    machine: &M,
+    rules: FoldRules,
+    folded: &Folded,
+    letters: &D,
+) -> Result<Followed> {
+    tokio::select! {
+        followed = follow_to_the_end(machine, rules, folded, letters) => followed,
+        // Like a crash at this point: what is stored has its fence.
+        () = folded.is_over() => Ok(Followed::Behind),
+    }
+}
+
+async fn follow_to_the_end<M: Machine, D: DeadLetters>(
+    machine: &M,
+    rules: FoldRules,
+    folded: &Folded,
+    letters: &D,
+) -> Result<Followed> {
+    let mut follower = Follower {
+        machine,
+        letters,
+        aggregator: Aggregator::new(machine.store().clone(), rules, WARM_PARTIALS),
+        from: None,
+        pending: BTreeMap::new(),
+    };
+    let (mut wait, mut has_begun) = (RETRY.0, false);
+    let mut retained: Option<Instant> = None;
     loop {
-        // Read before the log is: what is appended before draining is told, is folded.
-        let is_draining = folded.drain.load(Ordering::Acquire);
-        let records = match machine.log().read(SHARD, &from, BATCH).await {
-            Err(error @ PortError::Unavailable { .. }) if !is_draining => {
-                tracing::warn!("the log cannot be read just now: {error}");
-                tokio::time::sleep(POLL).await;
+        // Read before the log is: what is appended before the end is announced, is folded.
+        let is_draining = folded.end.borrow().is_some();
+        let has_more = match follower.step(folded).await {
+            Ok(has_more) => {
+                (wait, has_begun) = (RETRY.0, true);
+                folded.note(None);
+                has_more
+            }
+            Err(error) => {
+                let is_final = !error.is_retryable() && !has_begun;
+                if is_final {
+                    return Err(error.into());
+                }
+                folded.note(Some(error.to_string()));
+                tokio::time::sleep(wait).await;
+                wait = (wait * 2).min(RETRY.1);
                 continue;
             }
-            other => other?,
         };
-        let Some(last) = records.last() else {
-            if is_draining {
-                return Ok(());
-            }
-            if retained.is_none_or(|at| at.elapsed() >= RETAIN_EVERY) {
-                machine.retain(RETENTION_MS).await?;
-                retained = Some(std::time::Instant::now());
-            }
-            let _ = tokio::time::timeout(POLL, machine.appended().notified()).await;
+        if has_more {
             continue;
-        };
-        let last = last.sequence.clone();
-        let outcome = aggregator.fold_batch(&records).await.with_context(|| {
-            format!("the windows of log record {last} could not be stored; nothing is lost, it will be tried again at the next start")
-        })?;
-        for (sequence, error) in &outcome.quarantined {
-            tracing::error!("log record {sequence} is left out: {error}");
         }
-        machine.set_checkpoint(&last).await?;
-        from = ReadFrom::After(last);
+        if is_draining {
+            return Ok(Followed::Whole);
+        }
+        if retained.is_none_or(|at| at.elapsed() >= RETAIN_EVERY) {
+            if let Err(error) = machine.retain(RETENTION_MS).await {
+                tracing::warn!("old records cannot be removed from the log: {error}");
+            }
+            retained = Some(Instant::now());
+        }
+        let _ = tokio::time::timeout(POLL, machine.appended().notified()).await;
+    }
+}
+
+/// Why a step could not be done.
+#[derive(Debug, thiserror::Error)]
+enum StepError {
+    #[error("the log cannot be read: {0}")]
+    Log(PortError),
+    #[error("windows cannot be stored: {0}")]
+    Fold(#[from] FoldError),
+    #[error("the checkpoint cannot be read or stored: {0}")]
+    Checkpoint(PortError),
+    #[error("a dead letter cannot be kept: {0}")]
+    DeadLetter(PortError),
+}
+
+impl StepError {
+    fn is_retryable(&self) -> bool {
+        match self {
+            Self::Fold(FoldError::Contended { .. }) => true,
+            Self::Fold(FoldError::Store(error))
+            | Self::Log(error)
+            | Self::Checkpoint(error)
+            | Self::DeadLetter(error) => error.is_retryable(),
+        }
+    }
+}
+
+struct Follower<'m, M: Machine, D> {
+    machine: &'m M,
+    letters: &'m D,
+    aggregator: Aggregator<M::Store>,
+    /// `None` before the checkpoint is read.
+    from: Option<ReadFrom>,
+    /// Dead letters that are not kept yet.
+    pending: BTreeMap<String, DeadLetter>,
+}
+
+impl<M: Machine, D: DeadLetters> Follower<'_, M, D> {
+    /// Folds the next records; `false` when there are none.
+    async fn step(&mut self, folded: &Folded) -> Result<bool, StepError> {
+        let from = match &self.from {
+            Some(from) => from,
+            None => {
+                let checkpoint = match self.machine.checkpoint().await {
+                    // Every record is folded again, and the fences skip what the windows have.
+                    Err(PortError::Corrupt { what, reason }) => {
+                        tracing::error!("{what} is damaged ({reason}): reading the log from its beginning");
+                        None
+                    }
+                    checkpoint => checkpoint.map_err(StepError::Checkpoint)?,
+                };
+                self.from.insert(checkpoint.map_or(ReadFrom::Oldest, ReadFrom::After))
+            }
+        };
+        let records = self.machine.log().read(SHARD, from, BATCH).await.map_err(StepError::Log)?;
+        let Some(last) = records.last().map(|record| record.sequence.clone()) else { return Ok(false) };
+        let outcome = self.aggregator.fold_batch(SHARD, &records).await?;
         folded.aggregated.fetch_add(outcome.aggregated, Ordering::Relaxed);
         folded.late.fetch_add(outcome.late, Ordering::Relaxed);
-        folded.unreadable.fetch_add(outcome.quarantined.len() as u64, Ordering::Relaxed);
+        for letter in outcome.dead {
+            let (reason, lane, window) = (&letter.reason, &letter.lane, &letter.window);
+            tracing::error!(sequence = letter.sequence_number, lane, window, "damage in log or store: {reason}");
+            if self.pending.insert(letter.key(), letter).is_none() {
+                folded.corrupt.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        while let Some(letter) = self.pending.first_entry() {
+            self.letters.keep(letter.get()).await.map_err(StepError::DeadLetter)?;
+            letter.remove();
+        }
+        self.machine.set_checkpoint(&last).await.map_err(StepError::Checkpoint)?;
+        self.from = Some(ReadFrom::After(last));
+        Ok(true)
     }
 }

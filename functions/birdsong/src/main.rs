@@ -4,6 +4,7 @@ mod cloud;
 mod cost;
 mod data;
 mod fake;
+mod key;
 mod machine;
 mod print;
 mod regions;
@@ -67,6 +68,8 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// Fold a part of the log again and put right what the store has otherwise
     Reprocess(reprocess::ReprocessArgs),
+    /// Show or change the key that ids are hashed with
+    Key(key::KeyArgs),
     /// Work on the regions file
     Regions(regions::RegionsArgs),
     /// Show or set what X is asked for
@@ -125,7 +128,13 @@ fn now_ms() -> i64 {
     since.map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
+#[cfg(not(panic = "unwind"))]
+compile_error!("a panic in one source must not end the others: build with panic = \"unwind\"");
+
 fn main() -> ExitCode {
+    // What this program writes is for its owner only.
+    #[cfg(unix)]
+    rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     let cli = Cli::parse();
     let filter = tracing_subscriber::EnvFilter::try_from_env("BIRDSONG_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,birdsong=info,birdsong_streamer=info"));
@@ -145,6 +154,7 @@ fn main() -> ExitCode {
         Command::Health(args) => stream::ask_health(&args),
         Command::Replay(args) => replay::replay(args),
         Command::Reprocess(args) => reprocess::reprocess(args),
+        Command::Key(args) => key::key(args),
         Command::Regions(args) => regions::regions(args),
         Command::Rules(args) => rules::rules(&args),
         Command::Fake(args) => fake::fake(&args),

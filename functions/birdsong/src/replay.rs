@@ -4,14 +4,14 @@
 //! chunks back in order and cuts frames, one compresses and appends, one folds. Every channel is
 //! bounded, so memory does not grow with the archive.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::IsTerminal;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -20,7 +20,7 @@ use birdsong_domain::frame::Ledger;
 use birdsong_domain::ports::PostLog;
 use birdsong_domain::post::AuthorKey;
 use birdsong_domain::region::Regions;
-use birdsong_domain::time::{FUTURE_LIMIT_MS, WindowStart};
+use birdsong_domain::time::{FUTURE_LIMIT_MS, WindowStart, rfc3339};
 use birdsong_domain::window::FoldRules;
 use birdsong_embedded::{SqliteLog, SqliteStore};
 use birdsong_sources::archive::{self, Chunk, Found, Line, LineError, Piece};
@@ -31,6 +31,7 @@ use birdsong_streamer::quarantine::Quarantined;
 use birdsong_streamer::send::send_all;
 use birdsong_streamer::sent::{SentRules, SharedSent};
 use clap::Args;
+use parking_lot::Mutex;
 
 use crate::cloud::{CloudArgs, Target};
 use crate::machine::{Disk, Folded, Machine, Memory, follow};
@@ -117,7 +118,6 @@ pub(crate) fn replay(args: ReplayArgs) -> Result<ExitCode> {
     }
     let dir = &args.data.data;
     let _lock = data::lock(dir)?;
-    let key = data::author_key(dir)?;
     let sent = SharedSent::new(SentRules::archive(Some(dir.clone())));
     if args.to == Target::Kinesis {
         #[cfg(not(feature = "aws"))]
@@ -125,22 +125,25 @@ pub(crate) fn replay(args: ReplayArgs) -> Result<ExitCode> {
         #[cfg(feature = "aws")]
         {
             let (log, settings) = runtime.block_on(args.cloud.connect())?;
+            let key = runtime.block_on(data::installation_key(dir, &settings, false))?;
             let rules = runtime.block_on(data::fold_rules(&settings, args.count.window))?;
             runtime.block_on(data::publish_regions(&settings, &regions))?;
-            runtime.block_on(learn_all(&log, &sent, now_ms(), progress("the stream")))?;
+            runtime.block_on(learn_all(&log, SOURCE, &sent, now_ms(), progress("the stream")))?;
             let plan = Plan { sent, key, dir: Some(dir) };
             return through(&args, &files, &regions, rules, &log, None::<&Disk>, &runtime, plan);
         }
     }
     let machine = Disk { log: Arc::new(SqliteLog::open(dir)?), store: Arc::new(SqliteStore::open(dir)?) };
+    let has_posts = runtime.block_on(machine.log.newest_sequence())?.is_some();
+    let key = runtime.block_on(data::installation_key(dir, &*machine.store, has_posts))?;
     let rules = runtime.block_on(data::fold_rules(&*machine.store, args.count.window))?;
     runtime.block_on(data::publish_regions(&*machine.store, &regions))?;
     // What an earlier run left in the log is folded first, so that our ledger counts our posts only;
     // and what the log has is known, so that it is not counted again.
     let earlier = Folded::default();
-    earlier.drain.store(true, Ordering::Release);
-    runtime.block_on(follow(&machine, rules, &earlier))?;
-    runtime.block_on(learn_all(&*machine.log, &sent, now_ms(), progress("the log")))?;
+    earlier.drain(None);
+    runtime.block_on(follow(&machine, rules, &earlier, &data::DeadLetterFolder(Some(dir.clone()))))?;
+    runtime.block_on(learn_all(&*machine.log, SOURCE, &sent, now_ms(), progress("the log")))?;
     let plan = Plan { sent, key, dir: Some(dir) };
     through(&args, &files, &regions, rules, &*machine.log, Some(&machine), &runtime, plan)
 }
@@ -155,6 +158,9 @@ fn progress(what: &str) -> impl Fn(u64) {
         }
     }
 }
+
+/// Name of this source in frames.
+const SOURCE: &str = "replay";
 
 struct Plan<'a> {
     sent: SharedSent,
@@ -223,7 +229,7 @@ fn through<L: PostLog, M: Machine>(
     let started = Instant::now();
     let run = data::run_id();
     let lanes = Lanes::new(regions);
-    let origin = Origin { source: "replay".into(), run: run.clone(), live: false, connected_ms: now_ms() };
+    let origin = Origin { source: SOURCE.into(), run: run.clone(), live: false, connected_ms: now_ms() };
     let mut cutter = Cutter::new(origin, CutRules::default(), rules.size, lanes.clone(), plan.sent);
     let mut quarantine = data::Quarantine::new(plan.dir, &run);
     let folded = Folded::default();
@@ -258,13 +264,15 @@ fn through<L: PostLog, M: Machine>(
         drop(batch_out);
         let sending = scope.spawn(|| {
             let done = send(log, frame_in, runtime);
-            folded.drain.store(true, Ordering::Release);
+            folded.drain(None);
             done
         });
         let folding = scope.spawn(|| -> Result<()> {
             let Some(machine) = machine else { return Ok(()) };
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            runtime.block_on(follow(machine, rules, &folded))
+            runtime
+                .block_on(follow(machine, rules, &folded, &data::DeadLetterFolder(plan.dir.map(Path::to_owned))))
+                .map(drop)
         });
         let order = order(batch_in, &mut cutter, &mut quarantine, args.speed, &bar, frame_out);
         let join = "a thread of the replay crashed; this is a defect of birdsong";
@@ -284,14 +292,14 @@ fn through<L: PostLog, M: Machine>(
 
     let touched = cutter.touched();
     let ledger = cutter.ledger();
-    let reports = match machine {
-        Some(machine) => runtime.block_on(reports(machine, rules, &touched))?,
-        None => vec![],
-    };
-    if args.json {
-        print::out_json_lines(&reports);
-    } else if machine.is_some() {
-        print_table(&reports);
+    if let Some(machine) = machine {
+        let mut shown = Shown::default();
+        runtime.block_on(reports(machine, rules, &touched, &mut |reports| {
+            if args.json { print::out_json_lines(reports) } else { shown.add(reports) }
+        }))?;
+        if !args.json {
+            shown.print();
+        }
     }
     for line in &told.unreadable {
         print::err(format_args!("not read: {}:{}: {}", line.origin, line.line, line.reason));
@@ -370,7 +378,7 @@ fn read(files: &[Found], chunk_bytes: usize, out: SyncSender<(u64, Chunk)>, is_s
 }
 
 fn next_chunk(chunks: &Mutex<Receiver<(u64, Chunk)>>) -> Option<(u64, Chunk)> {
-    chunks.lock().ok()?.recv().ok()
+    chunks.lock().recv().ok()
 }
 
 fn parse(chunk: &Chunk, regions: &Regions, lanes: &Lanes, key: &AuthorKey, latest_ms: i64, is_strict: bool) -> Parsed {
@@ -494,45 +502,73 @@ fn send<L: PostLog>(log: &L, frames: Receiver<Vec<CutFrame>>, runtime: &tokio::r
     Ok(())
 }
 
-/// The windows that this replay touched, by region, then start.
+/// Hands on the windows that this replay touched, by region, then start, some at a time: there may be millions.
 async fn reports<M: Machine>(
     machine: &M,
     rules: FoldRules,
-    touched: &std::collections::BTreeSet<(String, i64)>,
-) -> Result<Vec<WindowReport>> {
-    let mut all = vec![];
-    let mut ranges = BTreeMap::<&str, (i64, i64)>::new();
-    for (region, window) in touched {
-        let range = ranges.entry(region).or_insert((*window, *window));
-        *range = (range.0.min(*window), range.1.max(*window));
-    }
-    for (region, (first, last)) in ranges {
+    touched: &BTreeSet<(&str, i64)>,
+    each: &mut dyn FnMut(&[WindowReport]),
+) -> Result<()> {
+    const SLICE: i64 = 256;
+    let mut touched = touched.iter().peekable();
+    while let Some(&(region, first)) = touched.next() {
+        let end = first.saturating_add(SLICE * rules.size.ms());
+        let mut starts = BTreeSet::from([rfc3339(first)]);
+        let mut last = first;
+        while let Some((_, start)) = touched.next_if(|(of, start)| *of == region && *start < end) {
+            starts.insert(rfc3339(*start));
+            last = *start;
+        }
         let (from, to) = (WindowStart(first), WindowStart(last + rules.size.ms()));
         let stored = stored_windows(&**machine.store(), region, from, to, rules, now_ms()).await;
-        let stored = stored.with_context(|| format!("the windows of {region} cannot be read"))?;
-        all.extend(stored.into_iter().filter(|report| {
-            let start = birdsong_domain::time::parse_rfc3339(&report.window_start).unwrap_or_default();
-            touched.contains(&(region.to_owned(), start))
-        }));
+        let mut stored = stored.with_context(|| format!("the windows of {region} cannot be read"))?;
+        stored.retain(|report| starts.contains(&report.window_start));
+        each(&stored);
     }
-    Ok(all)
+    Ok(())
 }
 
-fn print_table(reports: &[WindowReport]) {
-    let mut table = comfy_table::Table::new();
-    table.load_preset(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
-    table.set_header(["region", "window", "posts", "originals", "replies", "quotes", "reposts", "authors", "hashtags"]);
-    for report in reports.iter().take(TABLE_ROWS) {
-        let mut cells = vec![report.region.clone(), report.window_start.clone()];
-        let counts = [report.posts, report.originals, report.replies, report.quotes, report.reposts];
-        cells.extend(counts.iter().map(u64::to_string));
-        cells.extend([table::authors(report), table::hashtags(report)]);
-        table.add_row(cells);
+/// The windows as people read them: the first ones, and what is to be known of all.
+#[derive(Default)]
+struct Shown {
+    first: Vec<WindowReport>,
+    count: usize,
+    legend: table::Legend,
+}
+
+impl Shown {
+    fn add(&mut self, reports: &[WindowReport]) {
+        self.count += reports.len();
+        self.first.extend(reports.iter().take(TABLE_ROWS - self.first.len()).cloned());
+        reports.iter().for_each(|report| self.legend.add(report));
     }
-    print::out(&table);
-    table::legend(reports).iter().for_each(print::out);
-    if reports.len() > TABLE_ROWS {
-        print::out(format_args!("… and {} more windows; --json prints all of them", reports.len() - TABLE_ROWS));
+
+    fn print(&self) {
+        let mut table = comfy_table::Table::new();
+        table.load_preset(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
+        table.set_header([
+            "region",
+            "window",
+            "posts",
+            "originals",
+            "replies",
+            "quotes",
+            "reposts",
+            "authors",
+            "hashtags",
+        ]);
+        for report in &self.first {
+            let mut cells = vec![report.region.clone(), report.window_start.clone()];
+            let counts = [report.posts, report.originals, report.replies, report.quotes, report.reposts];
+            cells.extend(counts.iter().map(u64::to_string));
+            cells.extend([table::authors(report), table::hashtags(report)]);
+            table.add_row(cells);
+        }
+        print::out(&table);
+        self.legend.lines().iter().for_each(print::out);
+        if self.count > TABLE_ROWS {
+            print::out(format_args!("… and {} more windows; --json prints all of them", self.count - TABLE_ROWS));
+        }
     }
 }
 

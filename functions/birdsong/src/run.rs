@@ -3,24 +3,27 @@
 use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use birdsong_api::Api;
+use birdsong_domain::ports::{self, Settings};
 use birdsong_embedded::{SqliteLog, SqliteStore};
 use birdsong_sources::live::Clock;
 use birdsong_streamer::live::Board;
 use birdsong_streamer::sent::{SentRules, SharedSent};
 use clap::Args;
 
-use crate::machine::{Disk, Folded, follow};
+use crate::machine::{Disk, Folded, Followed, follow};
 use crate::source::SourceArgs;
 use crate::stream::{Streamer, stop_signal};
 use crate::{CountArgs, DataArgs, data, now_ms, print, serve};
 
 /// How often it is looked whether a part has ended by itself.
 const TICK: Duration = Duration::from_millis(200);
+/// How long the log may take for what the sources sent last, and the windows for what the log has; what is left
+/// then waits in the spool and in the log.
+pub(crate) const DRAIN: Duration = Duration::from_millis(500);
 /// How long open connections may hold up the end.
 const GOODBYE: Duration = Duration::from_millis(250);
 
@@ -63,19 +66,26 @@ async fn work(args: RunArgs) -> Result<ExitCode> {
     };
     let dir = &args.data.data;
     let _lock = data::lock(dir)?;
-    let key = data::author_key(dir)?;
     let log = Arc::new(SqliteLog::open(dir)?);
     let store = Arc::new(SqliteStore::open(dir)?);
+    // Only posts that come need the key; what is stored can be served without it.
+    let key = match args.source.is_none() {
+        true => data::random_key(),
+        false => data::installation_key(dir, &*store, log.newest_sequence().await?.is_some()).await?,
+    };
     let rules = data::fold_rules(&*store, args.count.window).await?;
     let catalogue = data::publish_regions(&*store, &regions).await?;
 
     let machine = Arc::new(Disk { log: log.clone(), store: store.clone() });
     let folded = Arc::new(Folded::default());
     let aggregation = {
-        let folded = folded.clone();
-        std::thread::Builder::new().name("aggregator".into()).spawn(move || -> Result<()> {
+        let (folded, letters) = (folded.clone(), data::DeadLetterFolder(Some(dir.clone())));
+        std::thread::Builder::new().name("aggregator".into()).spawn(move || -> Result<Followed> {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            runtime.block_on(follow(&*machine, rules, &folded))
+            let followed = runtime.block_on(follow(&*machine, rules, &folded, &letters));
+            // A call that waits for a locked file does not hold up the end.
+            runtime.shutdown_background();
+            followed
         })?
     };
     let (stop, stopping) = tokio::sync::watch::channel(false);
@@ -86,8 +96,9 @@ async fn work(args: RunArgs) -> Result<ExitCode> {
         let streamer = Streamer {
             regions: regions.clone(),
             rules,
-            log,
+            log: log.clone(),
             settings: store.clone(),
+            drain: DRAIN,
             spool: dir.join("spool"),
             sent: SharedSent::new(SentRules::live(dir.to_owned())),
             board: board.clone(),
@@ -98,7 +109,12 @@ async fn work(args: RunArgs) -> Result<ExitCode> {
     });
 
     let api = Api {
-        store,
+        problems: Arc::new({
+            let folded = folded.clone();
+            move || folded.problem().into_iter().collect()
+        }),
+        grace_ms: 0,
+        store: store.clone(),
         regions: Arc::new(catalogue),
         rules,
         now_ms: Arc::new(now_ms),
@@ -137,24 +153,74 @@ async fn work(args: RunArgs) -> Result<ExitCode> {
     }
     // Drain from the source to the store: first no new posts, then every frame folded.
     let _ = stop.send(true);
-    if let Some(task) = streaming.take()
-        && let Err(error) = task.await.context("the streamer crashed").and_then(|ended| ended)
-    {
-        failure = Some(error);
+    let mut left = Left::default();
+    if let Some(task) = streaming.take() {
+        match task.await.context("the streamer crashed").and_then(|ended| ended) {
+            Ok(ended) => (left.spooled_bytes, left.lost_bytes) = (ended.left_bytes, ended.lost_bytes),
+            Err(error) => failure = Some(error),
+        }
     }
-    folded.drain.store(true, Ordering::Release);
+    folded.drain(Some(std::time::Instant::now() + DRAIN));
     match tokio::task::spawn_blocking(move || aggregation.join()).await? {
-        Ok(Ok(())) => (),
+        Ok(Ok(followed)) => left.is_behind = followed == Followed::Behind,
         Ok(Err(error)) => failure = Some(error),
         Err(_) => failure = Some(anyhow::anyhow!("the aggregator crashed")),
     }
+    left.problem = folded.problem();
+    let are_files_here = async { log.newest_sequence().await.and(store.setting(ports::WINDOW_SECS).await.map(drop)) };
+    left.missing = match tokio::time::timeout(GOODBYE, are_files_here).await {
+        Ok(Ok(())) => None,
+        Ok(Err(error)) => Some(error.to_string()),
+        Err(_) => Some("log or store are locked by another program".to_owned()),
+    };
     let _ = goodbye.send(());
     let _ = tokio::time::timeout(GOODBYE, serving).await;
     match failure {
         Some(error) => Err(error),
-        None => {
-            print::err("birdsong: stopped, everything received is stored");
-            Ok(ExitCode::SUCCESS)
+        None => Ok(left.say_goodbye()),
+    }
+}
+
+/// What is not where it should be at the end.
+#[derive(Debug, Default)]
+struct Left {
+    /// The windows lack records of the log.
+    is_behind: bool,
+    /// What kept the aggregator from going on.
+    problem: Option<String>,
+    /// Frames that wait in the spool, and frames that are nowhere.
+    spooled_bytes: u64,
+    lost_bytes: u64,
+    /// Why log or store cannot be read.
+    missing: Option<String>,
+}
+
+impl Left {
+    fn say_goodbye(&self) -> ExitCode {
+        let mut notes = vec![];
+        if self.lost_bytes > 0 {
+            notes.push(format!(
+                "{} bytes of frames are lost, since neither the log nor the spool could be written; a source that can \
+                 go on from where it was will send those posts again",
+                self.lost_bytes
+            ));
         }
+        if let Some(reason) = &self.missing {
+            notes.push(format!("what was stored last may be lost: {reason}"));
+        }
+        let is_lost = !notes.is_empty();
+        if self.spooled_bytes > 0 {
+            notes.push(format!("{} bytes of frames wait in the spool for the next start", self.spooled_bytes));
+        }
+        if self.is_behind {
+            let why = self.problem.as_ref().map_or_else(String::new, |problem| format!(" ({problem})"));
+            notes.push(format!("the log is safe and the windows lack its end{why}; the next start goes on there"));
+        }
+        if notes.is_empty() {
+            print::err("birdsong: stopped, everything received is stored");
+        } else {
+            print::err(format_args!("birdsong: stopped; {}", notes.join("; ")));
+        }
+        if is_lost { ExitCode::FAILURE } else { ExitCode::SUCCESS }
     }
 }

@@ -121,6 +121,9 @@ pub(crate) enum Live {
     Bluesky(Bluesky<Tcp>),
     Mastodon(Mastodon<Network>),
     X(X<Network>),
+    /// Ends at once with a panic.
+    #[cfg(test)]
+    Defect,
 }
 
 impl Live {
@@ -131,6 +134,8 @@ impl Live {
             Self::Bluesky(_) => bluesky::NAME.into(),
             Self::Mastodon(mastodon) => mastodon.name(),
             Self::X(_) => x::NAME.into(),
+            #[cfg(test)]
+            Self::Defect => "defect".into(),
         }
     }
 
@@ -141,6 +146,8 @@ impl Live {
             Self::Demo(..) | Self::Mastodon(_) => i64::MAX,
             Self::Bluesky(_) => bluesky::REACH_MS,
             Self::X(x) => x.reach_ms(),
+            #[cfg(test)]
+            Self::Defect => 0,
         }
     }
 
@@ -155,6 +162,8 @@ impl Live {
         stop: impl Future<Output = ()> + Send,
     ) -> Option<SourceError> {
         match self {
+            #[cfg(test)]
+            Self::Defect => panic!("a defect of this source"),
             Self::Demo(demo, _) => {
                 unless(stop, demo.stream(second, clock, intake)).await;
                 None

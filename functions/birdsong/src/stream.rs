@@ -23,6 +23,7 @@ use birdsong_streamer::prepare::{Batch, Lanes};
 use birdsong_streamer::send::send_all;
 use birdsong_streamer::sent::{SentRules, SharedSent};
 use clap::Args;
+use futures_util::FutureExt;
 use serde_json::json;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -33,9 +34,9 @@ use crate::{CountArgs, DataArgs, LogFormat, data, now_ms, print};
 
 /// Posts of Bluesky, whose reposts come without words, that are remembered at least: 12 to 24 MB.
 const ORIGINALS: usize = 50_000;
-/// How long the log may take for the rest at the end; Fargate kills a task 60 s after it asked it to
-/// stop.
-const DRAIN: Duration = Duration::from_secs(20);
+/// How long Kinesis may take for the rest at the end. A Fargate task loses its spool, and is killed 60 s after it was
+/// asked to stop.
+const KINESIS_DRAIN: Duration = Duration::from_secs(20);
 /// First and longest wait before a source is started again that could not be.
 const START_RETRY: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 /// How often the sources' states are written to the settings.
@@ -84,6 +85,8 @@ pub(crate) struct Streamer<L, S> {
     pub(crate) spool: PathBuf,
     /// The posts that the log has, by any source.
     pub(crate) sent: SharedSent,
+    /// How long the log may take for the rest at the end.
+    pub(crate) drain: Duration,
     pub(crate) board: Arc<Board>,
     /// True when it is time to stop.
     pub(crate) stop: watch::Receiver<bool>,
@@ -122,6 +125,7 @@ impl<L: PostLog + 'static, S: Settings + 'static> Streamer<L, S> {
                     all.ledger.add(&ended.ledger);
                     all.dropped += ended.dropped;
                     all.left_bytes += ended.left_bytes;
+                    all.lost_bytes += ended.lost_bytes;
                 }
                 Err(error) => {
                     failures += 1;
@@ -158,10 +162,18 @@ impl<L: PostLog + 'static, S: Settings + 'static> Streamer<L, S> {
         let (mut stop, mut end) = (self.stop.clone(), self.stop.clone());
         let feeding = async {
             let stopped = async { _ = stop.wait_for(|stop| *stop).await };
-            let refused = source.stream(resume.as_deref(), second, &clock, &mut feeder, stopped).await;
-            if let Some(error) = refused {
-                tracing::error!(source = name, "the source stopped: {error}");
-                self.board.stopped(&name, error.to_string());
+            let streaming = source.stream(resume.as_deref(), second, &clock, &mut feeder, stopped);
+            // What it handed on before a panic is whole, and reaches the log as after any other end.
+            let refused = match std::panic::AssertUnwindSafe(streaming).catch_unwind().await {
+                Ok(refused) => refused.map(|error| error.to_string()),
+                Err(panic) => Some(format!(
+                    "it crashed ({}): this is a defect of birdsong, please report it. It starts again with the program",
+                    panic_text(&*panic)
+                )),
+            };
+            if let Some(reason) = refused {
+                tracing::error!(source = name, "the source stopped: {reason}");
+                self.board.stopped(&name, reason);
                 // From now on its windows show that nobody listens.
                 feeder.is_over().await;
                 let _ = end.wait_for(|stop| *stop).await;
@@ -226,7 +238,7 @@ impl<L: PostLog + 'static, S: Settings + 'static> Streamer<L, S> {
             board: self.board.clone(),
             clock: clock.clone(),
             jitter: rand::random::<f64>,
-            drain: DRAIN,
+            drain: self.drain,
         }
     }
 
@@ -251,7 +263,9 @@ impl<L: PostLog + 'static, S: Settings + 'static> Streamer<L, S> {
             past.cut(now_ms(), &mut frames);
             second = end;
             if frames.len() >= 64 || second >= now_second {
-                self.send(&mut frames).await?;
+                if !self.send(&mut frames).await? {
+                    break;
+                }
                 let point = ResumePoint { resume: Some(second.to_string()), at_ms: now_ms() };
                 live::save_resume(&*self.settings, demo::NAME, &point).await?;
                 tokio::task::yield_now().await;
@@ -265,7 +279,8 @@ impl<L: PostLog + 'static, S: Settings + 'static> Streamer<L, S> {
         Ok(second)
     }
 
-    async fn send(&self, frames: &mut Vec<CutFrame>) -> Result<()> {
+    /// `false` when it was time to stop before the log had all frames.
+    async fn send(&self, frames: &mut Vec<CutFrame>) -> Result<bool> {
         let records = frames.iter().map(CutFrame::encode).collect::<Result<Vec<_>, _>>()?;
         frames.clear();
         let pause = |wait: Duration| {
@@ -277,10 +292,21 @@ impl<L: PostLog + 'static, S: Settings + 'static> Streamer<L, S> {
                 !*stop.borrow()
             }
         };
-        send_all(&*self.log, records, pause).await.map_err(|(error, left)| {
-            anyhow::Error::new(error).context(format!("{} frames could not be written to the log", left.len()))
-        })
+        match send_all(&*self.log, records, pause).await {
+            Ok(()) => Ok(true),
+            Err((error, _)) if error.is_retryable() && *self.stop.borrow() => Ok(false),
+            Err((error, left)) => {
+                let failed = format!("{} frames could not be written to the log", left.len());
+                Err(anyhow::Error::new(error).context(failed))
+            }
+        }
     }
+}
+
+/// What a panic said.
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a message")
 }
 
 pub(crate) fn stream(args: StreamArgs, format: LogFormat) -> Result<ExitCode> {
@@ -298,19 +324,21 @@ async fn work(args: StreamArgs, format: LogFormat) -> Result<ExitCode> {
     let regions = Arc::new(data::load_regions(&args.count)?);
     let dir = args.data.data.clone();
     let lock = data::lock(&dir)?;
-    let key = data::author_key(&dir)?;
     let spool = dir.join("spool");
     let clock: Clock = Arc::new(now_ms);
-    let sources = args.source.sources(&regions, key, &clock)?;
     match args.to {
         Target::Embedded => {
             let (log, store) = (Arc::new(SqliteLog::open(&dir)?), Arc::new(SqliteStore::open(&dir)?));
+            let key = data::installation_key(&dir, &*store, log.newest_sequence().await?.is_some()).await?;
+            let sources = args.source.sources(&regions, key, &clock)?;
             let sources = sources.into_iter().map(|live| (live, data::Quarantine::new(Some(&dir), &data::run_id())));
             through(args, format, stop, (log, store), sources.collect(), regions, spool).await?;
         }
         #[cfg(feature = "aws")]
         Target::Kinesis => {
             let (log, store) = args.cloud.connect().await?;
+            let key = data::installation_key(&dir, &store, false).await?;
+            let sources = args.source.sources(&regions, key, &clock)?;
             let mut with_aside = vec![];
             for live in sources {
                 with_aside.push((live, args.cloud.aside(&dir, &data::run_id()).await));
@@ -360,8 +388,9 @@ where
     };
     tracing::info!(to, regions = regions.list().len(), window_secs = rules.size.secs(), "streaming");
     let sent = SharedSent::new(SentRules::live(args.data.data.clone()));
+    let drain = if args.to == Target::Kinesis { KINESIS_DRAIN } else { crate::run::DRAIN };
     let streamer =
-        Streamer { regions, rules, log, settings: settings.clone(), spool, sent, board: board.clone(), stop };
+        Streamer { regions, rules, log, settings: settings.clone(), spool, sent, drain, board: board.clone(), stop };
     let ended = streamer.run(sources).await;
     telling.abort();
     for standing in board.standings() {
@@ -383,8 +412,12 @@ where
         duplicates,
         dropped = ended.dropped,
         spooled_bytes = ended.left_bytes,
+        lost_bytes = ended.lost_bytes,
         "stopped"
     );
+    if ended.lost_bytes > 0 {
+        bail!("{} bytes of frames are lost: neither the log nor the spool could be written", ended.lost_bytes);
+    }
     Ok(())
 }
 
@@ -556,6 +589,7 @@ mod tests {
             log: Arc::new(MemoryLog::new(1 << 20)),
             settings: Arc::new(Away(AtomicU32::new(20))),
             spool: folder.path().into(),
+            drain: Duration::ZERO,
             sent: SharedSent::new(SentRules::live(folder.path().into())),
             board: Arc::new(Board::default()),
             stop: stopped,
@@ -569,6 +603,37 @@ mod tests {
             stop.send(true)
         });
         assert!(start.unwrap().is_none());
+    }
+
+    /// Runs in the release build, too (`make release-test`): there a panic must not end the program either.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_panic_in_one_source_never_stops_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let (stop, stopped) = watch::channel(false);
+        let (regions, board) = (Arc::new(Regions::everything("all")), Arc::new(Board::default()));
+        let log = Arc::new(MemoryLog::new(1 << 24));
+        let streamer = Streamer {
+            regions: regions.clone(),
+            rules: FoldRules::default(),
+            log: log.clone(),
+            settings: Arc::new(Away(AtomicU32::new(0))),
+            spool: folder.path().into(),
+            drain: Duration::from_secs(5),
+            sent: SharedSent::new(SentRules::live(folder.path().into())),
+            board: board.clone(),
+            stop: stopped,
+        };
+        let demo = Live::Demo(Demo::new(1, &regions, data::random_key()), 0);
+        let aside = || data::Quarantine::new(None, "test");
+        let running = tokio::spawn(streamer.run(vec![(Live::Defect, aside()), (demo, aside())]));
+        let state = |name: &str| board.states().into_iter().find(|state| state.source == name).unwrap_or_default();
+        while state("demo").last_post.is_none() || state("defect").state != "stopped" {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert!(state("defect").reason.is_some_and(|reason| reason.contains("a defect of this source")));
+        stop.send(true).unwrap();
+        let ended = running.await.unwrap().unwrap();
+        assert!(ended.ledger.sent > 0 && ended.ledger.balances() && ended.lost_bytes == 0, "{ended:?}");
     }
 
     #[test]

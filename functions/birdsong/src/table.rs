@@ -1,6 +1,6 @@
 //! Cells of the table that `replay` prints: an estimate shows as one.
 
-use birdsong_api::report::WindowReport;
+use birdsong_api::report::{Flaw, WindowReport};
 use birdsong_domain::printable::printable;
 
 /// Hashtags of one row.
@@ -24,22 +24,46 @@ pub(crate) fn hashtags(report: &WindowReport) -> String {
     }
 }
 
-/// What a reader of the table must know to read its numbers; empty when all of them are exact.
-pub(crate) fn legend(reports: &[WindowReport]) -> Vec<String> {
-    let mut lines = vec![];
-    if reports.iter().any(|report| report.authors_low < report.authors_high) {
-        lines.push("authors: estimate (with 95 % probability the number lies in these bounds)".to_owned());
+/// What a reader of the table must know to read its numbers; nothing when all of them are exact.
+#[derive(Debug, Default)]
+pub(crate) struct Legend {
+    has_estimates: bool,
+    authorless: u64,
+    long_hashtags: u64,
+    is_damaged: bool,
+}
+
+impl Legend {
+    pub(crate) fn add(&mut self, report: &WindowReport) {
+        self.has_estimates |= report.authors_low < report.authors_high;
+        self.authorless += report.authorless;
+        self.long_hashtags += report.long_hashtags;
+        self.is_damaged |= report.completeness.flaws.contains(&Flaw::Corrupt);
     }
-    let authorless: u64 = reports.iter().map(|report| report.authorless).sum();
-    if authorless > 0 {
+
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let mut lines = vec![];
+        if self.has_estimates {
+            lines.push("authors: estimate (with 95 % probability the number lies in these bounds)".to_owned());
+        }
+        if self.authorless > 0 {
+            lines.push(format!(
+                "{} posts name no author; each may be by somebody else or not, as the bounds say",
+                self.authorless
+            ));
+        }
+        if self.long_hashtags > 0 {
+            lines.push(format!("{} hashtags were longer than the limit and have no count", self.long_hashtags));
+        }
+        if self.is_damaged {
+            lines.push(
+                "posts are missing, as records of the log or stored windows are damaged: `birdsong reprocess` restores \
+                 what the log still holds"
+                    .to_owned(),
+            );
+        }
         lines
-            .push(format!("{authorless} posts name no author; each may be by somebody else or not, as the bounds say"));
     }
-    let long: u64 = reports.iter().map(|report| report.long_hashtags).sum();
-    if long > 0 {
-        lines.push(format!("{long} hashtags were longer than the limit and have no count"));
-    }
-    lines
 }
 
 #[cfg(test)]
@@ -96,9 +120,14 @@ mod tests {
     fn an_estimate_shows_its_bounds_and_an_exact_number_none() {
         let (exact, estimate) = (report(&[], [3, 3, 3]), report(&[], [960, 980, 1000]));
         assert_eq!((authors(&exact).as_str(), authors(&estimate).as_str()), ("3", "980 (960–1000)"));
-        assert!(legend(std::slice::from_ref(&exact)).is_empty());
-        assert_eq!(legend(&[exact.clone(), estimate]).len(), 1);
+        let legend = |reports: &[&WindowReport]| {
+            let mut legend = Legend::default();
+            reports.iter().for_each(|report| legend.add(report));
+            legend.lines().len()
+        };
+        assert_eq!(legend(&[&exact]), 0);
+        assert_eq!(legend(&[&exact, &estimate]), 1);
         let missing = WindowReport { authorless: 2, long_hashtags: 1, ..exact };
-        assert_eq!(legend(&[missing]).len(), 2);
+        assert_eq!(legend(&[&missing]), 2);
     }
 }

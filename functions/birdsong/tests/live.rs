@@ -1,73 +1,19 @@
 //! The real binary with live sources against the made-up servers of `birdsong fake`.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::process::Command;
 
 use serde_json::Value;
 
+mod support;
+
+use support::{Running, wait_until};
+
 const TOKEN: &str = "made-up";
 const WRONG: &str = "AAAAsecretAAAA";
-
-/// A process that is killed at the end, and what it says.
-struct Running {
-    child: Child,
-    said: Arc<Mutex<String>>,
-}
-
-impl Running {
-    fn start(args: &[&str], environment: &[(&str, &str)]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_birdsong"))
-            .args(args)
-            .envs(environment.iter().copied())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let said = Arc::new(Mutex::new(String::new()));
-        let hears = said.clone();
-        std::thread::spawn(move || {
-            lines.map_while(Result::ok).for_each(|line| *hears.lock().unwrap() += &(line + "\n"))
-        });
-        Self { child, said }
-    }
-
-    fn said(&self) -> String {
-        self.said.lock().unwrap().clone()
-    }
-
-    /// Waits until it has said `before` and a port number.
-    fn port_behind(&self, before: &str) -> String {
-        wait_until(&format!("{before:?} in {}", self.said()), || {
-            let said = self.said();
-            let (_, rest) = said.split_once(before)?;
-            let port: String = rest.chars().take_while(char::is_ascii_digit).collect();
-            (port.len() < rest.len()).then_some(port)
-        })
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn wait_until<T>(what: &str, mut is_there: impl FnMut() -> Option<T>) -> T {
-    let patience = Instant::now() + Duration::from_secs(60);
-    loop {
-        if let Some(found) = is_there() {
-            return found;
-        }
-        assert!(Instant::now() < patience, "{what} did not happen");
-        std::thread::sleep(Duration::from_millis(100));
-    }
-}
 
 fn fake(server: &str) -> (Running, String) {
     fake_with(server, &[])

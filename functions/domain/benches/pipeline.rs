@@ -16,7 +16,7 @@ fn main() {
 fn posts() -> Vec<SourcePost<'static>> {
     (0..POSTS)
         .map(|n| SourcePost {
-            id: PostId::x(1_725_000_000_000_000_000 + (n << 22)),
+            id: PostId(u128::from(1_725_000_000_000_000_000 + (n << 22))),
             time_ms: 1_700_000_100_000 + n as i64 * 100,
             author: Some(n.wrapping_mul(0x9e37_79b9_7f4a_7c15) % 50_000 * 7919),
             kind: Kind::ALL[(n % 4) as usize],
@@ -49,10 +49,10 @@ fn header() -> FrameHeader {
         cut_ms: 1_700_000_300_000,
         connected_ms: 0,
         cut: 1,
-        frames: 0,
         live: false,
         ledger: Ledger::default(),
         ledgers: vec![],
+        windows: vec![],
     }
 }
 

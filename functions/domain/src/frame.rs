@@ -1,21 +1,30 @@
 //! Frames: what one record of the post log holds.
 //!
-//! Layout: `BSF` + version byte `1`, CRC-32 of the rest (little endian), uncompressed length
-//! (LEB128), then one zstd frame. Uncompressed: the header as a JSON line, then each post as a JSON
-//! line. The checksum turns a damaged record into one loud error instead of wrong numbers, and the
-//! stated length bounds what a hostile record can make us allocate.
+//! Layout: `BSF` + version byte `2`; CRC-32 (little endian), length (LEB128) and JSON of the header; CRC-32 of
+//! the rest, then the uncompressed length of the post lines (LEB128) and one zstd frame with these lines, each a
+//! JSON object. A frame without posts ends behind its header.
+//!
+//! The checksums turn a damaged record into a loud error instead of wrong numbers. The header has one of its own
+//! and states how many posts there are in which window: when the posts of a frame are damaged, the windows that
+//! they belong to are known. The stated lengths bound what a hostile record can make us allocate.
+//!
+//! Version `1`, whose header was the first of the compressed lines, is still read.
 
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use crate::ports::LogRecord;
 use crate::post::{Kind, Located, SourcePost};
 use crate::unzstd;
 use crate::wire::{self, Reader};
 
-const MAGIC: [u8; 4] = *b"BSF1";
-/// Largest uncompressed frame that is read, in bytes.
+const MAGIC: [u8; 4] = *b"BSF2";
+const OLD_MAGIC: [u8; 4] = *b"BSF1";
+/// Most bytes of post lines, uncompressed, that a frame is written or read with.
 pub const MAX_FRAME_BYTES: usize = 8 << 20;
+/// Most bytes of a header that a frame is written or read with.
+pub const MAX_HEADER_BYTES: usize = 256 << 10;
 
 /// One ordered sequence of a region's posts; its text form `region#bucket` is the partition key.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -147,20 +156,61 @@ pub struct FrameHeader {
     /// last.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub cut: u64,
-    /// How many frames the cut has beside this one; only on frames of [`STREAM`]. Who reads the log
-    /// knows by it whether a run that crashed got all of its last cut into the log.
-    #[serde(default, skip_serializing_if = "is_zero")]
-    pub frames: u32,
-    /// What happened since the run's last frame with a ledger; only on frames of [`STREAM`].
+    /// What happened to the source itself, such as time that it missed; only on frames of [`STREAM`].
     #[serde(default, skip_serializing_if = "Ledger::is_empty")]
     pub ledger: Ledger,
-    /// The same of an archive, whose lines are of any time: what happened, by the start of the window that it
-    /// belongs to, in milliseconds. It takes the place of `ledger`.
+    /// What became of the lines since the run's last frame with a ledger, by the start of the window that they
+    /// belong to, in milliseconds; only on frames of [`STREAM`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ledgers: Vec<(i64, Ledger)>,
+    /// The posts of this frame by window; none on frames of [`STREAM`], and in version 1.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub windows: Vec<PostCount>,
+}
+
+/// How many posts of a frame belong to a window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(into = "(i64, u64, u64)", from = "(i64, u64, u64)")]
+pub struct PostCount {
+    /// Start of the window, in milliseconds.
+    pub window_ms: i64,
+    /// All posts.
+    pub posts: u64,
+    /// Those that are no further copies ([`SlimPost::c`]).
+    pub primary: u64,
+}
+
+impl From<PostCount> for (i64, u64, u64) {
+    fn from(count: PostCount) -> Self {
+        (count.window_ms, count.posts, count.primary)
+    }
+}
+
+impl From<(i64, u64, u64)> for PostCount {
+    fn from((window_ms, posts, primary): (i64, u64, u64)) -> Self {
+        Self { window_ms, posts, primary }
+    }
 }
 
 impl FrameHeader {
+    /// The header of a record of this lane that arrived at this time, in milliseconds, and whose own header
+    /// cannot be read.
+    fn unknown(lane: Lane, arrived_ms: i64) -> Self {
+        Self {
+            lane,
+            source: String::new(),
+            run: String::new(),
+            counter: 0,
+            cut_ms: arrived_ms,
+            connected_ms: arrived_ms,
+            live: true,
+            cut: 0,
+            ledger: Ledger::default(),
+            ledgers: vec![],
+            windows: vec![],
+        }
+    }
+
     /// The ledgers of this frame, each with a time in its window, in milliseconds.
     pub fn ledgers(&self) -> impl Iterator<Item = (i64, &Ledger)> {
         std::iter::once((self.cut_ms, &self.ledger)).chain(self.ledgers.iter().map(|(at_ms, ledger)| (*at_ms, ledger)))
@@ -406,7 +456,7 @@ fn put_json_text(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
 }
 
-/// Why the bytes of a log record are no frame.
+/// Why the bytes of a log record are no frame, or one whose posts cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
     /// Other magic or version.
@@ -426,26 +476,47 @@ pub enum FrameError {
         /// What the JSON reader says.
         reason: String,
     },
+    /// Header or posts are longer than any frame may be.
+    #[error("a frame of {bytes} bytes is larger than the limit of {limit}")]
+    TooLarge {
+        /// Length of the header or of the posts.
+        bytes: usize,
+        /// [`MAX_HEADER_BYTES`] or [`MAX_FRAME_BYTES`].
+        limit: usize,
+    },
+}
+
+fn at_most(bytes: usize, limit: usize) -> Result<(), FrameError> {
+    if bytes <= limit { Ok(()) } else { Err(FrameError::TooLarge { bytes, limit }) }
 }
 
 /// Encodes a frame. `posts` are the post lines, each ended by a newline.
 ///
 /// # Errors
-/// When the header cannot be written as JSON or zstd fails for want of memory.
+/// When the header cannot be written as JSON, header or posts exceed their limits, or zstd fails for want of
+/// memory.
 pub fn encode(header: &FrameHeader, posts: &[u8]) -> Result<Vec<u8>, FrameError> {
-    let mut plain = serde_json::to_vec(header).map_err(|e| FrameError::Line { line: 1, reason: e.to_string() })?;
-    plain.reserve(posts.len() + 1);
-    plain.push(b'\n');
-    plain.extend_from_slice(posts);
-    let packed = zstd::bulk::compress(&plain, 1).map_err(|_| FrameError::Compression)?;
-    let mut body = Vec::with_capacity(packed.len() + 16);
-    body.extend_from_slice(&MAGIC);
-    body.extend_from_slice(&[0; 4]);
-    wire::put_u64(&mut body, plain.len() as u64);
-    body.extend_from_slice(&packed);
-    let sum = crc32fast::hash(&body[8..]);
-    body[4..8].copy_from_slice(&sum.to_le_bytes());
-    Ok(body)
+    let first = serde_json::to_vec(header).map_err(|e| FrameError::Line { line: 1, reason: e.to_string() })?;
+    at_most(first.len(), MAX_HEADER_BYTES)?;
+    at_most(posts.len(), MAX_FRAME_BYTES)?;
+    let mut record = Vec::with_capacity(first.len() + posts.len() / 4 + 32);
+    record.extend_from_slice(&MAGIC);
+    let mut part = |write: &mut dyn FnMut(&mut Vec<u8>)| {
+        let at = record.len();
+        record.extend_from_slice(&[0; 4]);
+        write(&mut record);
+        let sum = crc32fast::hash(&record[at + 4..]);
+        record[at..at + 4].copy_from_slice(&sum.to_le_bytes());
+    };
+    part(&mut |record| wire::put_bytes(record, &first));
+    if !posts.is_empty() {
+        let packed = zstd::bulk::compress(posts, 1).map_err(|_| FrameError::Compression)?;
+        part(&mut |record| {
+            wire::put_u64(record, posts.len() as u64);
+            record.extend_from_slice(&packed);
+        });
+    }
+    Ok(record)
 }
 
 /// A frame taken apart.
@@ -453,17 +524,61 @@ pub fn encode(header: &FrameHeader, posts: &[u8]) -> Result<Vec<u8>, FrameError>
 pub struct Frame {
     /// First line.
     pub header: FrameHeader,
-    /// The other lines.
+    /// The other lines; none when they are damaged.
     pub posts: Vec<SlimPost>,
+    /// Why the posts, or with an empty [`FrameHeader::run`] the header, too, cannot be read.
+    pub damage: Option<FrameError>,
 }
 
-/// Decodes one log record.
+impl Frame {
+    /// The frame in a record of the log. One that cannot be read still says which windows lack posts: those that
+    /// its header names, or, without a header, the one in which the record arrived.
+    #[must_use]
+    pub fn of(record: &LogRecord) -> Self {
+        decode(&record.bytes).unwrap_or_else(|damage| Self {
+            header: FrameHeader::unknown(
+                record.lane.clone().unwrap_or_else(|| Lane::new(STREAM, 0)),
+                record.arrived_ms,
+            ),
+            posts: vec![],
+            damage: Some(damage),
+        })
+    }
+}
+
+/// Decodes one log record. A frame whose posts are damaged has its header, no posts, and says what is wrong.
 ///
 /// # Errors
-/// When the bytes are not a whole, undamaged frame.
+/// When the bytes are not a frame with an undamaged header.
 pub fn decode(record: &[u8]) -> Result<Frame, FrameError> {
+    if let Some(rest) = record.strip_prefix(&OLD_MAGIC) {
+        return decode_old(rest);
+    }
     let rest = record.strip_prefix(&MAGIC).ok_or(FrameError::Unknown)?;
-    let (sum, body) = rest.split_first_chunk::<4>().ok_or(FrameError::Unknown)?;
+    let (sum, rest) = rest.split_first_chunk::<4>().ok_or(FrameError::Unknown)?;
+    let mut reader = Reader::new(rest);
+    let header = reader.bytes().map_err(|_| FrameError::Checksum)?;
+    let body = reader.rest();
+    if crc32fast::hash(&rest[..rest.len() - body.len()]) != u32::from_le_bytes(*sum) {
+        return Err(FrameError::Checksum);
+    }
+    at_most(header.len(), MAX_HEADER_BYTES)?;
+    let header: FrameHeader = serde_json::from_slice(header).map_err(at_line(1))?;
+    let posts = if body.is_empty() && header.windows.is_empty() { Ok(vec![]) } else { decode_posts(body) };
+    Ok(match posts {
+        Ok(posts) => Frame { header, posts, damage: None },
+        Err(damage) => Frame { header, posts: vec![], damage: Some(damage) },
+    })
+}
+
+fn decode_posts(body: &[u8]) -> Result<Vec<SlimPost>, FrameError> {
+    let lines = unpack(body)?;
+    posts_of(lines.split(|b| *b == b'\n'), 2)
+}
+
+/// Checksum, length and zstd frame.
+fn unpack(body: &[u8]) -> Result<Vec<u8>, FrameError> {
+    let (sum, body) = body.split_first_chunk::<4>().ok_or(FrameError::Checksum)?;
     if crc32fast::hash(body) != u32::from_le_bytes(*sum) {
         return Err(FrameError::Checksum);
     }
@@ -471,18 +586,28 @@ pub fn decode(record: &[u8]) -> Result<Frame, FrameError> {
     let length = reader.u64().ok().and_then(|n| usize::try_from(n).ok()).filter(|n| *n <= MAX_FRAME_BYTES);
     let length = length.ok_or(FrameError::Compression)?;
     let plain = unzstd::decompress(reader.rest(), length).map_err(|_| FrameError::Compression)?;
-    if plain.len() != length {
-        return Err(FrameError::Compression);
-    }
-    let at = |line: usize| move |e: serde_json::Error| FrameError::Line { line, reason: e.to_string() };
-    let mut lines = plain.split(|b| *b == b'\n').filter(|line| !line.is_empty()).enumerate();
-    let (_, first) = lines.next().ok_or(FrameError::Compression)?;
-    let header = serde_json::from_slice(first).map_err(at(1))?;
+    if plain.len() == length { Ok(plain) } else { Err(FrameError::Compression) }
+}
+
+/// A frame of version 1, without its magic.
+fn decode_old(rest: &[u8]) -> Result<Frame, FrameError> {
+    let plain = unpack(rest)?;
+    let mut lines = plain.split(|b| *b == b'\n');
+    let header = serde_json::from_slice(lines.next().unwrap_or_default()).map_err(at_line(1))?;
+    Ok(Frame { header, posts: posts_of(lines, 2)?, damage: None })
+}
+
+/// `first` is the number of the first line.
+fn posts_of<'l>(lines: impl Iterator<Item = &'l [u8]>, first: usize) -> Result<Vec<SlimPost>, FrameError> {
+    let lines = lines.filter(|line| !line.is_empty()).enumerate();
     // Our own lines have one shape; whatever else is valid goes the general way.
-    let posts = lines
-        .map(|(n, line)| read_line(line).map_or_else(|| serde_json::from_slice(line).map_err(at(n + 1)), Ok))
-        .collect::<Result<_, _>>()?;
-    Ok(Frame { header, posts })
+    lines
+        .map(|(n, line)| read_line(line).map_or_else(|| serde_json::from_slice(line).map_err(at_line(n + first)), Ok))
+        .collect()
+}
+
+fn at_line(line: usize) -> impl Fn(serde_json::Error) -> FrameError {
+    move |e| FrameError::Line { line, reason: e.to_string() }
 }
 
 #[cfg(test)]
@@ -499,10 +624,10 @@ mod tests {
             cut_ms: 1_700_000_100_000,
             connected_ms: 1_700_000_000_000,
             cut: 7,
-            frames: 0,
             live: true,
             ledger: Ledger { received: 3, sent: 2, filtered: 1, ..Ledger::default() },
             ledgers: vec![],
+            windows: vec![],
         }
     }
 
@@ -550,7 +675,7 @@ mod tests {
     fn a_frame_comes_back_as_it_went_in() {
         for posts in [vec![], vec![post(), post()]] {
             let bytes = encode(&header(), &lines(&posts)).unwrap();
-            assert_eq!(decode(&bytes), Ok(Frame { header: header(), posts }));
+            assert_eq!(decode(&bytes), Ok(Frame { header: header(), posts, damage: None }));
         }
     }
 
@@ -625,12 +750,24 @@ mod tests {
 
     #[test]
     fn every_single_flipped_byte_is_noticed() {
-        let bytes = encode(&header(), &lines(&[post()])).unwrap();
+        let counted = FrameHeader { windows: vec![PostCount { window_ms: 0, posts: 1, primary: 0 }], ..header() };
+        let bytes = encode(&counted, &lines(&[post()])).unwrap();
+        let is_header_read = |at: usize| {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 0x20;
+            decode(&damaged).is_ok()
+        };
+        assert!(!is_header_read(20) && is_header_read(bytes.len() - 20));
         for at in 0..bytes.len() {
             let mut damaged = bytes.clone();
             damaged[at] ^= 0x20;
-            assert!(decode(&damaged).is_err(), "byte {at}");
-            assert!(decode(&bytes[..at]).is_err(), "cut at {at}");
+            // What is damaged behind the header leaves the header.
+            let is_noticed = |bytes: &[u8]| match decode(bytes) {
+                Ok(frame) => frame.damage.is_some() && frame.posts.is_empty() && frame.header == counted,
+                Err(_) => true,
+            };
+            assert!(is_noticed(&damaged), "byte {at}");
+            assert!(is_noticed(&bytes[..at]), "cut at {at}");
         }
     }
 

@@ -86,6 +86,13 @@ pub enum PortError {
 }
 
 impl PortError {
+    /// A window that [`Partial::encode`] does not take: storing it will never succeed.
+    #[must_use]
+    #[allow(clippy::needless_pass_by_value, reason = "what map_err gives")]
+    pub fn cannot_encode(error: std::io::Error) -> Self {
+        Self::Corrupt { what: "a window".into(), reason: error.to_string() }
+    }
+
     /// Whether the same call may succeed later.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
@@ -109,6 +116,8 @@ pub struct LogRecord {
     pub sequence: SequenceNumber,
     /// When the log took it.
     pub arrived_ms: i64,
+    /// The lane that it was appended under; `None` when that is not written as one.
+    pub lane: Option<Lane>,
     /// The encoded frame.
     pub bytes: Vec<u8>,
 }
@@ -199,6 +208,9 @@ pub enum PutOutcome {
     Conflict,
 }
 
+/// A row of the store: its key, and its partial or why that cannot be read.
+pub type Row = (PartialKey, Result<Partial, PortError>);
+
 /// The store of partials.
 pub trait WindowStore: Send + Sync {
     /// The partial under a key.
@@ -227,13 +239,14 @@ pub trait WindowStore: Send + Sync {
     /// afterwards; `false` when somebody else wrote meanwhile.
     fn remove(&self, key: &PartialKey, version: &RowVersion) -> impl Future<Output = Result<bool, PortError>> + Send;
 
-    /// All partials of a region whose windows start in `from..to`, by window, then bucket.
+    /// All rows of a region whose windows start in `from..to`, by window, then bucket. A row that cannot be read
+    /// is an error of its own ([`PortError::Corrupt`]).
     fn query(
         &self,
         region: &str,
         from: WindowStart,
         to: WindowStart,
-    ) -> impl Future<Output = Result<Vec<(PartialKey, Partial)>, PortError>> + Send;
+    ) -> impl Future<Output = Result<Vec<Row>, PortError>> + Send;
 
     /// Start of the newest window of a region, if it has any.
     fn newest(&self, region: &str) -> impl Future<Output = Result<Option<WindowStart>, PortError>> + Send;
@@ -252,6 +265,8 @@ pub trait Settings: Send + Sync {
 pub const WINDOW_SECS: &str = "window_secs";
 /// Setting: the catalogue of regions, as a JSON list of [`crate::region::Region`].
 pub const REGIONS: &str = "regions";
+/// Setting: what identifies the key that ids are hashed with ([`crate::post::AuthorKey::fingerprint`]).
+pub const KEY_FINGERPRINT: &str = "key_fingerprint";
 /// Setting: how the sources do, as a JSON list of [`SourceState`].
 pub const SOURCES: &str = "sources";
 
@@ -292,6 +307,9 @@ pub struct SourceState {
     /// Money spent at the source since the first of the month, in US dollars.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub spent_dollars: Option<f64>,
+    /// What keeps posts that came from getting into the log, such as a full disk, as long as it lasts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
     /// When this was written, RFC 3339; a streamer does so twice a minute.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub told: Option<String>,

@@ -57,33 +57,14 @@ impl Located {
     pub const ALL: [Self; 5] = [Self::Point, Self::Place, Self::Rule, Self::Text, Self::All];
 }
 
-/// Identity of a post across all sources, for finding duplicates.
+/// Identity of a post across all sources, for finding duplicates: a keyed hash of the id that the source gave it
+/// ([`AuthorKey::post`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PostId(pub u128);
 
-impl PostId {
-    /// A numeric id of X (v2 and v1.1 share one id space).
-    #[must_use]
-    pub fn x(id: u64) -> Self {
-        Self(u128::from(id))
-    }
-
-    /// An id that is a text, such as `did:plc:…/3mmi…`, within the id space named `space`. Two
-    /// 64-bit SipHash values side by side; bit 127 keeps them apart from numeric ids.
-    #[must_use]
-    pub fn text(space: &str, id: &str) -> Self {
-        use siphasher::sip128::{Hasher128, SipHasher24};
-        use std::hash::Hasher;
-        let mut hasher = SipHasher24::new();
-        hasher.write(space.as_bytes());
-        hasher.write_u8(0xff);
-        hasher.write(id.as_bytes());
-        Self(hasher.finish128().as_u128() | 1 << 127)
-    }
-}
-
-/// The secret under which author ids are hashed, so that a stored number leads to nobody. Made once
-/// per installation; with another key the same author is another number.
+/// The secret under which the ids of authors and posts are hashed, so that a stored number leads to nobody. A
+/// post's public id would lead to its author. Made once per installation; with another key the same author is
+/// another number.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct AuthorKey(pub [u8; 16]);
 
@@ -105,6 +86,31 @@ impl AuthorKey {
         hasher.write_u8(0xff);
         hasher.write(author.as_bytes());
         hasher.finish()
+    }
+
+    /// The id of a post, in the id space named `space`, as 96 bits of SipHash-2-4-128: among a billion posts
+    /// two have the same hash with a probability of one to 10^11.
+    #[must_use]
+    pub fn post(&self, space: &str, id: &[u8]) -> PostId {
+        use siphasher::sip128::{Hasher128, SipHasher24};
+        use std::hash::Hasher;
+        let mut hasher = SipHasher24::new_with_key(&self.0);
+        hasher.write(space.as_bytes());
+        hasher.write_u8(0xff);
+        hasher.write(id);
+        PostId(hasher.finish128().as_u128() >> 32)
+    }
+
+    /// The id of a post of X, whose ids are numbers: v2 and v1.1 share one id space.
+    #[must_use]
+    pub fn x_post(&self, id: u64) -> PostId {
+        self.post("x", &id.to_be_bytes())
+    }
+
+    /// What identifies the key without revealing it, in hex: a hash under it of a text that is nobody's id.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        format!("{:016x}", self.hash("birdsong", "fingerprint of the key"))
     }
 }
 
@@ -293,6 +299,9 @@ mod tests {
         assert_ne!(key.hash("x", "42"), key.hash("bluesky", "42"));
         assert_ne!(key.hash("x", "42"), AuthorKey([8; 16]).hash("x", "42"));
         assert_eq!(format!("{key:?}"), "AuthorKey(secret)");
-        assert_ne!(PostId::text("a", "b"), PostId::text("ab", ""));
+        assert_ne!(key.post("a", b"b"), key.post("ab", b""));
+        assert_ne!(key.x_post(1), key.x_post(2));
+        assert_ne!(key.x_post(1), AuthorKey([8; 16]).x_post(1), "nobody without the key finds the post");
+        assert_ne!(key.fingerprint(), AuthorKey([8; 16]).fingerprint());
     }
 }

@@ -18,6 +18,9 @@ pub const HOST_COUNTERS: usize = 32;
 /// Where posts without a language are counted (BCP 47's code for undetermined).
 pub const NO_LANGUAGE: &str = "und";
 
+/// Most bytes of a partial's state, uncompressed, that is written or read.
+pub const MAX_PARTIAL_BYTES: usize = 1 << 20;
+
 const VERSION: u8 = 4;
 /// Still read: spellings without the key itself, at most 64 languages.
 const OLD_VERSION: u8 = 3;
@@ -76,6 +79,14 @@ pub struct Aggregate {
     pub newest_ms: i64,
     /// What the streamer says of the lines that it received (lane `_stream` only).
     pub ledger: Ledger,
+    /// Log records that cannot be read; each counts in the first window that it has posts of.
+    pub corrupt_records: u64,
+    /// Posts of this window in records that cannot be read, as far as their headers can.
+    pub corrupt_posts: u64,
+    /// Those among them of which no earlier region has a copy.
+    pub corrupt_primary: u64,
+    /// How often the stored window could not be read and was begun anew. A reprocess restores it.
+    pub resets: u64,
     /// Frames taken, so that one that the log holds twice counts once.
     seen: SeenFrames,
 }
@@ -92,10 +103,22 @@ pub struct Lag {
 }
 
 impl Aggregate {
+    /// An empty window in the place of a stored one that cannot be read.
+    #[must_use]
+    pub fn begun_anew() -> Self {
+        Self { resets: 1, ..Self::default() }
+    }
+
     /// Posts of any kind.
     #[must_use]
     pub fn posts(&self) -> u64 {
         self.kinds.iter().sum()
+    }
+
+    /// Whether posts are missing since records or the stored window were damaged.
+    #[must_use]
+    pub fn is_damaged(&self) -> bool {
+        self.corrupt_records + self.corrupt_posts + self.resets > 0
     }
 
     /// How many people wrote the posts, with the bounds in which the number lies with 95 %
@@ -115,8 +138,17 @@ impl Aggregate {
     /// nothing.
     pub fn fold(&mut self, rules: FoldRules, window: WindowStart, frame: &Frame) {
         let header = &frame.header;
-        if !self.seen.take(&header.run, header.counter) {
+        // Of a record without a header nobody knows whether it is a repetition.
+        if !header.run.is_empty() && !self.seen.take(&header.run, header.counter) {
             return;
+        }
+        if frame.damage.is_some() {
+            let first_ms = header.windows.first().map_or(header.cut_ms, |count| count.window_ms);
+            self.corrupt_records += u64::from(rules.size.start_of(first_ms) == window);
+            for count in header.windows.iter().filter(|count| count.window_ms == window.0) {
+                self.corrupt_posts += count.posts;
+                self.corrupt_primary += count.primary;
+            }
         }
         let end_ms = window.0 + rules.size.ms();
         let is_late = header.live && header.cut_ms >= end_ms + rules.lateness_ms;
@@ -204,6 +236,10 @@ impl Aggregate {
         self.primary_late += other.primary_late;
         self.newest_ms = self.newest_ms.max(other.newest_ms);
         self.ledger.add(&other.ledger);
+        self.corrupt_records += other.corrupt_records;
+        self.corrupt_posts += other.corrupt_posts;
+        self.corrupt_primary += other.corrupt_primary;
+        self.resets += other.resets;
     }
 
     fn encode(&self, out: &mut Vec<u8>) {
@@ -237,7 +273,8 @@ impl Aggregate {
         }
         self.seen.encode(out);
         // Counts that are rarely other than zero, up to the last one that is.
-        let rare = [unasked_permille, self.authorless, self.long_hashtags, withheld];
+        let corrupt = [self.corrupt_records, self.corrupt_posts, self.corrupt_primary, self.resets];
+        let rare = [[unasked_permille, self.authorless, self.long_hashtags, withheld].as_slice(), &corrupt].concat();
         let said = rare.iter().rposition(|count| *count > 0).map_or(0, |last| last + 1);
         rare[..said].iter().for_each(|count| wire::put_u64(out, *count));
     }
@@ -284,6 +321,10 @@ impl Aggregate {
             &mut aggregate.authorless,
             &mut aggregate.long_hashtags,
             &mut ledger.withheld,
+            &mut aggregate.corrupt_records,
+            &mut aggregate.corrupt_posts,
+            &mut aggregate.corrupt_primary,
+            &mut aggregate.resets,
         ];
         for count in rare {
             if reader.rest().is_empty() {
@@ -312,6 +353,9 @@ fn merge_top(ours: &mut Option<TopK>, theirs: Option<&TopK>, capacity: usize) {
 #[must_use]
 pub fn touched(rules: FoldRules, frame: &Frame) -> Vec<WindowStart> {
     let mut windows: Vec<_> = frame.header.ledgers().map(|(at_ms, _)| rules.size.start_of(at_ms)).collect();
+    if frame.damage.is_some() {
+        windows.extend(frame.header.windows.iter().map(|count| rules.size.start_of(count.window_ms)));
+    }
     for post in &frame.posts {
         let window = rules.size.start_of(post.t);
         if windows.last() != Some(&window) {
@@ -340,13 +384,16 @@ impl Partial {
     /// its bytes (rule 1).
     ///
     /// # Errors
-    /// When zstd fails.
+    /// When it is larger than [`MAX_PARTIAL_BYTES`], which the bounds of what is counted exclude, or zstd fails.
     pub fn encode(&self) -> std::io::Result<Vec<u8>> {
         let mut out = vec![VERSION];
         wire::put_bytes(&mut out, self.fence.as_str().as_bytes());
         self.aggregate.encode(&mut out);
         // Neither zstd nor every store notices a flipped bit.
         out.extend_from_slice(&crc32fast::hash(&out).to_le_bytes());
+        if out.len() > MAX_PARTIAL_BYTES {
+            return Err(std::io::Error::other(format!("a window of {} bytes exceeds {MAX_PARTIAL_BYTES}", out.len())));
+        }
         zstd::bulk::compress(&out, 3)
     }
 
@@ -355,8 +402,7 @@ impl Partial {
     /// # Errors
     /// When the bytes are damaged: our own corruption, to be reported and never skipped (rule 4).
     pub fn decode(generation: u32, bytes: &[u8]) -> Result<Self, DecodeError> {
-        const LARGEST: usize = 1 << 20;
-        let plain = unzstd::decompress(bytes, LARGEST)
+        let plain = unzstd::decompress(bytes, MAX_PARTIAL_BYTES)
             .map_err(|_| DecodeError { at: 0, what: "a zstd frame of at most 1 MiB" })?;
         let Some((plain, sum)) = plain.split_last_chunk::<4>() else {
             return Err(DecodeError { at: 0, what: "a checksum" });
@@ -392,12 +438,12 @@ mod tests {
             cut_ms,
             connected_ms: 0,
             cut: 1,
-            frames: 0,
             live,
             ledger: Ledger { received: 1, filtered: 1, ..Ledger::default() },
             ledgers: vec![],
+            windows: vec![],
         };
-        Frame { header, posts }
+        Frame { header, posts, damage: None }
     }
 
     fn post(t: i64, author: u64) -> SlimPost {

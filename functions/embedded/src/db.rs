@@ -1,16 +1,20 @@
 //! What both files have in common: opening, schema version, connections, and what errors mean.
 
-use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use birdsong_domain::ports::PortError;
+use parking_lot::{Mutex, MutexGuard};
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 /// Version of both schemas; a change of either raises it.
 const SCHEMA_VERSION: i64 = 1;
-/// How long a statement waits for another process.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a statement waits for another process. Callers try again, and must notice within this time that they
+/// are to stop.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
+/// How long opening a file waits for another process.
+const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Why work on a connection failed.
 pub(crate) enum Failure {
@@ -51,13 +55,16 @@ fn explain(what: &'static str, error: &rusqlite::Error) -> PortError {
             ErrorCode::DatabaseBusy
             | ErrorCode::DatabaseLocked
             | ErrorCode::DiskFull
+            | ErrorCode::ReadOnly
             | ErrorCode::SystemIoFailure
             | ErrorCode::CannotOpen
             | ErrorCode::OutOfMemory
             | ErrorCode::OperationInterrupted
             | ErrorCode::FileLockingProtocolFailed,
         ) => PortError::Unavailable { what, reason },
-        Some(ErrorCode::DatabaseCorrupt) => PortError::Corrupt { what: what.to_owned(), reason },
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            PortError::Corrupt { what: what.to_owned(), reason }
+        }
         _ => PortError::Refused { what, reason },
     }
 }
@@ -71,6 +78,7 @@ fn is_busy(error: &rusqlite::Error) -> bool {
 #[derive(Debug)]
 pub(crate) struct Db {
     what: &'static str,
+    place: Arc<Place>,
     // Closed first: only a writer that is the last to close moves the WAL back into the file, so
     // that the file alone is the whole data.
     reader: Arc<Mutex<Connection>>,
@@ -107,7 +115,7 @@ impl Db {
         let started = Instant::now();
         let prepared = loop {
             match prepare() {
-                Err(Failure::Sqlite(error)) if is_busy(&error) && started.elapsed() < BUSY_TIMEOUT => {
+                Err(Failure::Sqlite(error)) if is_busy(&error) && started.elapsed() < OPEN_TIMEOUT => {
                     std::thread::sleep(Duration::from_millis(5));
                 }
                 prepared => break prepared,
@@ -125,7 +133,9 @@ impl Db {
                 _ => explain(what, &error),
             },
         })?;
-        Ok(Self { what, reader: Arc::new(Mutex::new(reader)), writer: Arc::new(Mutex::new(writer)) })
+        let place = Place::of(path.clone()).map_err(|e| refused(e.to_string()))?;
+        let (reader, writer) = (Arc::new(Mutex::new(reader)), Arc::new(Mutex::new(writer)));
+        Ok(Self { what, place: Arc::new(place), reader, writer })
     }
 
     /// Writes on this thread, where there is no runtime yet.
@@ -133,7 +143,7 @@ impl Db {
         &self,
         work: impl FnOnce(MutexGuard<'_, Connection>) -> Result<T, Failure>,
     ) -> Result<T, PortError> {
-        let connection = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let connection = self.writer.lock();
         work(connection).map_err(|failure| failure.into_port_error(self.what))
     }
 
@@ -141,27 +151,82 @@ impl Db {
         &self,
         work: impl FnOnce(MutexGuard<'_, Connection>) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, PortError> {
-        on(self.what, &self.writer, work).await
+        on(self.what, &self.place, &self.writer, work).await
     }
 
     pub(crate) async fn read<T: Send + 'static>(
         &self,
         work: impl FnOnce(MutexGuard<'_, Connection>) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, PortError> {
-        on(self.what, &self.reader, work).await
+        on(self.what, &self.place, &self.reader, work).await
+    }
+}
+
+/// The files under the connections. Whoever removes or replaces one of them leaves SQLite writing into a file that
+/// has no name any more, without an error, and all of that is lost at the end of the process.
+#[derive(Debug)]
+struct Place {
+    path: PathBuf,
+    file: FileId,
+    /// SQLite makes the write-ahead log with the first write, and keeps it for as long as a connection is open.
+    wal: OnceLock<FileId>,
+}
+
+type FileId = (u64, u64);
+
+/// Device and number of a file; always the same where there is no such thing.
+fn file_id(path: &Path) -> std::io::Result<FileId> {
+    let metadata = std::fs::metadata(path)?;
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        Ok((metadata.dev(), metadata.ino()))
+    }
+    #[cfg(not(unix))]
+    {
+        drop(metadata);
+        Ok((0, 0))
+    }
+}
+
+impl Place {
+    fn of(path: PathBuf) -> std::io::Result<Self> {
+        Ok(Self { file: file_id(&path)?, path, wal: OnceLock::new() })
+    }
+
+    fn check(&self, what: &'static str) -> Result<(), Failure> {
+        let wal_path = PathBuf::from(format!("{}-wal", self.path.display()));
+        let (file, wal) = (file_id(&self.path).ok(), file_id(&wal_path).ok());
+        let is_wal_here = match (self.wal.get(), wal) {
+            (Some(known), wal) => wal.as_ref() == Some(known),
+            (None, wal) => wal.is_none_or(|wal| self.wal.set(wal).is_ok() || self.wal.get() == Some(&wal)),
+        };
+        let gone = match (file == Some(self.file), is_wal_here) {
+            (true, true) => return Ok(()),
+            (true, false) => &wal_path,
+            (false, _) => &self.path,
+        };
+        let reason = format!(
+            "{} was removed or replaced while this program has it open; stop the program, put the file back if you \
+             can, and start again",
+            gone.display()
+        );
+        Err(PortError::Unavailable { what, reason }.into())
     }
 }
 
 /// Works off the runtime's threads: the disk may take long, and the api answers on those threads.
 async fn on<T: Send + 'static>(
     what: &'static str,
+    place: &Arc<Place>,
     connection: &Arc<Mutex<Connection>>,
     work: impl FnOnce(MutexGuard<'_, Connection>) -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, PortError> {
-    let connection = Arc::clone(connection);
+    let (connection, place) = (Arc::clone(connection), Arc::clone(place));
     let task = tokio::task::spawn_blocking(move || {
+        place.check(what)?;
         // Whoever panicked rolled its transaction back, so the connection is as good as before.
-        work(connection.lock().unwrap_or_else(PoisonError::into_inner))
+        work(connection.lock())
     });
     match task.await {
         Ok(result) => result.map_err(|failure| failure.into_port_error(what)),
@@ -199,15 +264,20 @@ mod tests {
     #[test]
     fn errors_say_whether_a_retry_helps() {
         let meaning = |code| explain("store", &rusqlite::Error::SqliteFailure(ffi::Error::new(code), None));
-        for code in
-            [ffi::SQLITE_BUSY, ffi::SQLITE_BUSY_SNAPSHOT, ffi::SQLITE_LOCKED, ffi::SQLITE_FULL, ffi::SQLITE_IOERR_WRITE]
-        {
+        for code in [
+            ffi::SQLITE_READONLY,
+            ffi::SQLITE_BUSY,
+            ffi::SQLITE_BUSY_SNAPSHOT,
+            ffi::SQLITE_LOCKED,
+            ffi::SQLITE_FULL,
+            ffi::SQLITE_IOERR_WRITE,
+        ] {
             assert!(meaning(code).is_retryable(), "{code}");
         }
         for code in [ffi::SQLITE_CORRUPT, ffi::SQLITE_CORRUPT_INDEX] {
             assert!(matches!(meaning(code), PortError::Corrupt { .. }), "{code}");
         }
-        for code in [ffi::SQLITE_READONLY, ffi::SQLITE_TOOBIG, ffi::SQLITE_CONSTRAINT, ffi::SQLITE_ERROR] {
+        for code in [ffi::SQLITE_TOOBIG, ffi::SQLITE_CONSTRAINT, ffi::SQLITE_ERROR] {
             assert!(matches!(meaning(code), PortError::Refused { .. }), "{code}");
         }
     }

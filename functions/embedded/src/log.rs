@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use birdsong_domain::frame::Lane;
 use birdsong_domain::ports::{FrameRecord, LogRecord, PortError, PostLog, ReadFrom, SequenceNumber};
-use rusqlite::{OptionalExtension, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior};
 use tokio::sync::Notify;
 
 use crate::db::{Db, Failure, Layout};
@@ -97,7 +98,7 @@ impl SqliteLog {
     pub async fn retain(&self, for_ms: i64) -> Result<usize, PortError> {
         const ROWS: &str = "SELECT sequence FROM record WHERE sequence <= ?1 ORDER BY sequence LIMIT ?2";
         let now_ms = self.now_ms;
-        let look = move |mut connection: std::sync::MutexGuard<'_, rusqlite::Connection>| {
+        let look = move |mut connection: parking_lot::MutexGuard<'_, Connection>| {
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let newest = newest(&transaction)?.unwrap_or(0);
             let last = retention::look(&transaction, now_ms(), newest, for_ms)?;
@@ -107,7 +108,7 @@ impl SqliteLog {
         let Some(last) = self.db.write(look).await? else { return Ok(0) };
         let mut deleted = 0;
         loop {
-            let rows = move |mut connection: std::sync::MutexGuard<'_, rusqlite::Connection>| {
+            let rows = move |mut connection: parking_lot::MutexGuard<'_, Connection>| {
                 let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
                 let arrived: Option<i64> = transaction.query_row(
                     &format!("SELECT max(arrived_ms) FROM record WHERE sequence IN ({ROWS})"),
@@ -134,7 +135,7 @@ fn number(rowid: i64) -> SequenceNumber {
     rowid.cast_unsigned().into()
 }
 
-fn newest(connection: &rusqlite::Connection) -> Result<Option<i64>, Failure> {
+fn newest(connection: &Connection) -> Result<Option<i64>, Failure> {
     let sql = "SELECT seq FROM sqlite_sequence WHERE name = 'record'";
     Ok(connection.prepare_cached(sql)?.query_row([], |row| row.get(0)).optional()?)
 }
@@ -203,43 +204,101 @@ impl PostLog for SqliteLog {
             .await
     }
 
+    /// A record whose place in the file is damaged comes without bytes, so that it is no frame, and hides no other.
+    ///
     /// # Errors
     /// Also [`PortError::Refused`] when asked for what lies behind a number that this log never
     /// gave out.
     async fn read(&self, shard: &str, from: &ReadFrom, limit: usize) -> Result<Vec<LogRecord>, PortError> {
-        const FROM_SEQUENCE: &str =
-            "SELECT sequence, arrived_ms, bytes FROM record WHERE sequence > ?1 ORDER BY sequence LIMIT ?2";
-        const FROM_TIME: &str = "SELECT sequence, arrived_ms, bytes FROM record WHERE sequence >=
-            (SELECT sequence FROM record WHERE arrived_ms >= ?1 ORDER BY arrived_ms, sequence LIMIT 1)
-            ORDER BY sequence LIMIT ?2";
         check_shard(WHAT, shard)?;
-        let (sql, position) = match from {
-            ReadFrom::Oldest => (FROM_SEQUENCE, 0),
-            ReadFrom::Time(time_ms) => (FROM_TIME, *time_ms),
-            ReadFrom::After(after) => match after.as_str().parse() {
-                Ok(rowid) => (FROM_SEQUENCE, rowid),
-                Err(_) => return Err(never_given(WHAT, after)),
-            },
+        let position = match from {
+            ReadFrom::Oldest => 0,
+            ReadFrom::Time(time_ms) => *time_ms,
+            ReadFrom::After(after) => after.as_str().parse().map_err(|_| never_given(WHAT, after))?,
         };
-        let after = matches!(from, ReadFrom::After(_));
+        let from = from.clone();
         self.db
             .read(move |connection| {
-                let mut records = Vec::new();
-                let mut size = 0;
-                let mut statement = connection.prepare_cached(sql)?;
-                let mut rows = statement.query((position, i64::try_from(limit).unwrap_or(i64::MAX)))?;
-                while size < READ_BYTES
-                    && let Some(row) = rows.next()?
+                let rowids = |rowid: i64| {
+                    let sql = "SELECT sequence, arrived_ms, bytes, lane FROM record WHERE sequence > ?1
+                        ORDER BY sequence LIMIT ?2";
+                    read_rows(&connection, sql, (rowid, i64::try_from(limit).unwrap_or(i64::MAX)))
+                };
+                let after = match from {
+                    ReadFrom::Time(time_ms) => {
+                        let sql = "SELECT sequence FROM record WHERE arrived_ms >= ?1
+                            ORDER BY arrived_ms, sequence LIMIT 1";
+                        let first =
+                            connection.prepare_cached(sql)?.query_row([time_ms], |row| row.get(0)).optional()?;
+                        let Some(first) = first else { return Ok(vec![]) };
+                        let first: i64 = first;
+                        first - 1
+                    }
+                    ReadFrom::Oldest | ReadFrom::After(_) => position,
+                };
+                let records = match rowids(after) {
+                    Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) => {
+                        read_around_damage(&connection, after, limit)?
+                    }
+                    records => records?,
+                };
+                if matches!(from, ReadFrom::After(_))
+                    && records.is_empty()
+                    && position > newest(&connection)?.unwrap_or(0)
                 {
-                    let bytes: Vec<u8> = row.get(2)?;
-                    size += bytes.len();
-                    records.push(LogRecord { sequence: number(row.get(0)?), arrived_ms: row.get(1)?, bytes });
-                }
-                if after && records.is_empty() && position > newest(&connection)?.unwrap_or(0) {
                     return Err(never_given(WHAT, &number(position)).into());
                 }
                 Ok(records)
             })
             .await
     }
+}
+
+fn read_rows(connection: &Connection, sql: &str, params: (i64, i64)) -> rusqlite::Result<Vec<LogRecord>> {
+    let (mut records, mut size) = (Vec::new(), 0);
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query(params)?;
+    while size < READ_BYTES
+        && let Some(row) = rows.next()?
+    {
+        let bytes: Vec<u8> = row.get(2)?;
+        size += bytes.len();
+        let lane = row.get_ref(3)?.as_str().ok().and_then(|lane| Lane::try_from(lane.to_owned()).ok());
+        records.push(LogRecord { sequence: number(row.get(0)?), arrived_ms: row.get(1)?, lane, bytes });
+    }
+    Ok(records)
+}
+
+/// The records behind a number, one at a time, of a file that is damaged somewhere there. At least one, while
+/// there is any.
+fn read_around_damage(connection: &Connection, after: i64, limit: usize) -> Result<Vec<LogRecord>, Failure> {
+    const ONE: &str = "SELECT sequence, arrived_ms, bytes, lane FROM record WHERE sequence = ?1 LIMIT ?2";
+    const NEXT: &str = "SELECT min(sequence) FROM record WHERE sequence > ?1";
+    let last = newest(connection)?.unwrap_or(0);
+    let (mut records, mut at, mut arrived_ms): (Vec<LogRecord>, _, i64) = (vec![], after, 0);
+    while records.len() < limit && at < last {
+        // The next number, when the tree can be followed to it; else the one behind this.
+        let next = connection.prepare_cached(NEXT)?.query_row([at], |row| row.get::<_, Option<i64>>(0));
+        at = match next {
+            Ok(Some(next)) => next,
+            Ok(None) => break,
+            Err(_) => at + 1,
+        };
+        match read_rows(connection, ONE, (at, 1)) {
+            Ok(mut found) => {
+                arrived_ms = found.last().map_or(arrived_ms, |record| record.arrived_ms);
+                records.append(&mut found);
+            }
+            Err(_) => {
+                // What is short stands in the tree itself and may be whole.
+                let part = |column: &str| format!("SELECT {column} FROM record WHERE sequence = ?1");
+                let time = connection.query_row(&part("arrived_ms"), [at], |row| row.get(0));
+                arrived_ms = time.unwrap_or(arrived_ms);
+                let lane = connection.query_row(&part("lane"), [at], |row| row.get::<_, String>(0));
+                let lane = lane.ok().and_then(|lane| Lane::try_from(lane).ok());
+                records.push(LogRecord { sequence: number(at), arrived_ms, lane, bytes: vec![] });
+            }
+        }
+    }
+    Ok(records)
 }

@@ -1,25 +1,21 @@
 //! The same ports without files, for a replay that only wants its result.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use birdsong_domain::frame::Lane;
 use birdsong_domain::ports::{
-    Expected, FrameRecord, LogRecord, PartialKey, PortError, PostLog, PutOutcome, ReadFrom, RowVersion, SequenceNumber,
-    WindowStore,
+    Expected, FrameRecord, LogRecord, PartialKey, PortError, PostLog, PutOutcome, ReadFrom, Row, RowVersion,
+    SequenceNumber, WindowStore,
 };
 use birdsong_domain::time::WindowStart;
 use birdsong_domain::window::Partial;
+use parking_lot::Mutex;
+use rusqlite::{Connection, OptionalExtension};
 use tokio::sync::Notify;
 
 use crate::{Dump, SHARD, check_shard, never_given, system_ms};
 
 const WHAT: &str = "post log in memory";
-
-/// No code here panics halfway through a change, so a poisoned lock guards nothing broken.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 /// A [`PostLog`] in memory, bounded: an append waits while the records held have `max_bytes` or
 /// more, until [`MemoryLog::take`] or [`MemoryLog::trim`] makes room. It has one shard, [`SHARD`].
@@ -77,7 +73,7 @@ impl MemoryLog {
     /// brings them back.
     #[must_use]
     pub fn take(&self, limit: usize) -> Vec<LogRecord> {
-        let mut held = lock(&self.held);
+        let mut held = self.held.lock();
         let count = limit.min(held.records.len());
         let taken = held.remove(count).collect();
         drop(held);
@@ -87,7 +83,7 @@ impl MemoryLog {
 
     /// Frees the records up to and including `up_to`, once they are checkpointed.
     pub fn trim(&self, up_to: &SequenceNumber) {
-        let mut held = lock(&self.held);
+        let mut held = self.held.lock();
         let count = held.records.partition_point(|record| record.sequence <= *up_to);
         drop(held.remove(count));
         drop(held);
@@ -97,19 +93,19 @@ impl MemoryLog {
     /// The last number given out, also when its record is gone. `None` when none ever was.
     #[must_use]
     pub fn newest_sequence(&self) -> Option<SequenceNumber> {
-        let last = lock(&self.held).last;
+        let last = self.held.lock().last;
         (last > 0).then(|| last.into())
     }
 
     /// Bytes of the frames held.
     #[must_use]
     pub fn held_bytes(&self) -> usize {
-        lock(&self.held).bytes
+        self.held.lock().bytes
     }
 
     /// Appends as many of the frames as there is room for.
     fn fill(&self, frames: &[FrameRecord], given: &mut Vec<Result<SequenceNumber, PortError>>) {
-        let mut held = lock(&self.held);
+        let mut held = self.held.lock();
         let arrived_ms = (self.now_ms)().max(held.last_ms);
         held.last_ms = arrived_ms;
         let before = given.len();
@@ -121,7 +117,8 @@ impl MemoryLog {
             held.bytes += frame.bytes.len();
             let sequence = SequenceNumber::from(held.last);
             given.push(Ok(sequence.clone()));
-            held.records.push_back(LogRecord { sequence, arrived_ms, bytes: frame.bytes.clone() });
+            let (lane, bytes) = (Some(frame.lane.clone()), frame.bytes.clone());
+            held.records.push_back(LogRecord { sequence, arrived_ms, lane, bytes });
         }
         drop(held);
         if given.len() > before {
@@ -155,14 +152,14 @@ impl PostLog for MemoryLog {
 
     async fn complete_since(&self, shard: &str) -> Result<i64, PortError> {
         check_shard(WHAT, shard)?;
-        Ok(lock(&self.held).gone_ms.map_or(i64::MIN, |gone_ms| gone_ms.saturating_add(1)))
+        Ok(self.held.lock().gone_ms.map_or(i64::MIN, |gone_ms| gone_ms.saturating_add(1)))
     }
 
     /// # Errors
     /// [`PortError::Refused`] when asked for what lies behind a number that this log never gave out.
     async fn read(&self, shard: &str, from: &ReadFrom, limit: usize) -> Result<Vec<LogRecord>, PortError> {
         check_shard(WHAT, shard)?;
-        let held = lock(&self.held);
+        let held = self.held.lock();
         let first = match from {
             ReadFrom::Oldest => 0,
             ReadFrom::Time(time_ms) => held.records.partition_point(|record| record.arrived_ms < *time_ms),
@@ -173,27 +170,176 @@ impl PostLog for MemoryLog {
     }
 }
 
-/// A [`WindowStore`] in memory. It keeps partials decoded, so that a put costs a clone.
-#[derive(Debug, Default)]
+/// Partials that [`MemoryWindows`] keeps decoded, at 3 to 20 KB each.
+const MAX_WARM: usize = 4096;
+
+/// A [`WindowStore`] that keeps nothing. The windows that were changed last are in memory, decoded, so that a put costs
+/// a clone; beyond a number of them the older ones move into a temporary file, which has no name and is gone with the
+/// store.
+#[derive(Debug)]
 pub struct MemoryWindows {
-    regions: Mutex<HashMap<String, Windows>>,
+    held: Mutex<Windows>,
 }
 
-type Windows = BTreeMap<(WindowStart, u16), Partial>;
+#[derive(Debug)]
+struct Windows {
+    /// By region, then start and bucket.
+    warm: HashMap<String, BTreeMap<(WindowStart, u16), Partial>>,
+    count: usize,
+    max_warm: usize,
+    /// Made when it is needed.
+    cold: Option<Connection>,
+}
+
+impl Default for MemoryWindows {
+    fn default() -> Self {
+        Self::with_warm(MAX_WARM)
+    }
+}
+
+fn failed(error: &rusqlite::Error) -> PortError {
+    PortError::Unavailable { what: "the temporary file of windows", reason: error.to_string() }
+}
+
+impl Windows {
+    fn cold(&mut self) -> Result<&mut Connection, PortError> {
+        if self.cold.is_none() {
+            let open = || -> rusqlite::Result<Connection> {
+                // An empty name is a temporary file. Nothing of it outlives a crash.
+                let cold = Connection::open("")?;
+                cold.execute_batch(
+                    "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -16384;
+                     CREATE TABLE partial (
+                         region TEXT NOT NULL, window_start INTEGER NOT NULL, bucket INTEGER NOT NULL,
+                         generation INTEGER NOT NULL, state BLOB NOT NULL,
+                         PRIMARY KEY (region, window_start, bucket)
+                     ) STRICT, WITHOUT ROWID;",
+                )?;
+                Ok(cold)
+            };
+            self.cold = Some(open().map_err(|error| failed(&error))?);
+        }
+        self.cold.as_mut().ok_or_else(|| failed(&rusqlite::Error::InvalidQuery))
+    }
+
+    fn get(&self, key: &PartialKey) -> Result<Option<Partial>, PortError> {
+        let warm = self.warm.get(&key.lane.region).and_then(|windows| windows.get(&(key.window, key.lane.bucket)));
+        match (warm, &self.cold) {
+            (Some(partial), _) => Ok(Some(partial.clone())),
+            (None, None) => Ok(None),
+            (None, Some(cold)) => {
+                const ONE: &str =
+                    "SELECT generation, state FROM partial WHERE region = ?1 AND window_start = ?2 AND bucket = ?3";
+                let row = cold.prepare_cached(ONE).and_then(|mut one| {
+                    let params = (&key.lane.region, key.window.0, key.lane.bucket);
+                    one.query_row(params, |row| Ok((row.get(0)?, row.get(1)?))).optional()
+                });
+                let row: Option<(u32, Vec<u8>)> = row.map_err(|error| failed(&error))?;
+                row.map(|(generation, state)| decode(key, generation, &state)).transpose()
+            }
+        }
+    }
+
+    fn insert(&mut self, key: &PartialKey, partial: Partial) -> Result<(), PortError> {
+        let windows = match self.warm.get_mut(&key.lane.region) {
+            Some(windows) => windows,
+            None => self.warm.entry(key.lane.region.clone()).or_default(),
+        };
+        let at = (key.window, key.lane.bucket);
+        if windows.insert(at, partial).is_none() {
+            self.count += 1;
+        }
+        if self.count > self.max_warm { self.cool(key.window) } else { Ok(()) }
+    }
+
+    /// Moves the older half of the windows into the file, but not the one that was just put.
+    fn cool(&mut self, just_put: WindowStart) -> Result<(), PortError> {
+        let mut starts: Vec<_> =
+            self.warm.values().flat_map(|windows| windows.keys().map(|(start, _)| *start)).collect();
+        let middle = starts.len() / 2;
+        let (_, median, _) = starts.select_nth_unstable(middle);
+        let median = *median;
+        let mut rows = vec![];
+        for (region, windows) in &mut self.warm {
+            let stays = |start: WindowStart| start > median || start == just_put;
+            for (at, partial) in windows.iter().filter(|((start, _), _)| !stays(*start)) {
+                rows.push((key(region, *at), partial.generation, partial.encode().map_err(PortError::cannot_encode)?));
+            }
+            windows.retain(|(start, _), _| stays(*start));
+        }
+        self.count = self.warm.values().map(BTreeMap::len).sum();
+        let cold = self.cold()?;
+        let mut store = || -> rusqlite::Result<()> {
+            let transaction = cold.transaction()?;
+            let mut insert =
+                transaction.prepare_cached("INSERT OR REPLACE INTO partial VALUES (?1, ?2, ?3, ?4, ?5)")?;
+            for (key, generation, state) in &rows {
+                insert.execute((&key.lane.region, key.window.0, key.lane.bucket, generation, state))?;
+            }
+            drop(insert);
+            transaction.commit()
+        };
+        store().map_err(|error| failed(&error))
+    }
+
+    /// Rows of the file in a range, of one region or of all; those that are in memory, too, are older there.
+    fn cold_rows(
+        &self,
+        region: Option<&str>,
+        from: WindowStart,
+        to: WindowStart,
+    ) -> Result<Vec<(PartialKey, u32, Vec<u8>)>, PortError> {
+        let Some(cold) = &self.cold else { return Ok(vec![]) };
+        let rows = cold
+            .prepare_cached(
+                "SELECT region, window_start, bucket, generation, state FROM partial
+                 WHERE (?1 IS NULL OR region = ?1) AND window_start >= ?2 AND window_start < ?3
+                 ORDER BY region, window_start, bucket",
+            )
+            .and_then(|mut all| {
+                let rows = all.query_map((region, from.0, to.0), |row| {
+                    let lane = Lane { region: row.get(0)?, bucket: row.get(2)? };
+                    Ok((PartialKey { lane, window: WindowStart(row.get(1)?) }, row.get(3)?, row.get(4)?))
+                });
+                rows?.collect::<rusqlite::Result<Vec<_>>>()
+            });
+        let is_warm = |key: &PartialKey| {
+            self.warm.get(&key.lane.region).is_some_and(|all| all.contains_key(&(key.window, key.lane.bucket)))
+        };
+        Ok(rows.map_err(|error| failed(&error))?.into_iter().filter(|(key, ..)| !is_warm(key)).collect())
+    }
+}
+
+fn decode(key: &PartialKey, generation: u32, state: &[u8]) -> Result<Partial, PortError> {
+    Partial::decode(generation, state).map_err(|error| PortError::Corrupt {
+        what: format!("window {} of {}", key.window.0, key.lane),
+        reason: error.to_string(),
+    })
+}
 
 impl MemoryWindows {
+    /// With room for so many windows in memory, at least one.
+    #[must_use]
+    pub fn with_warm(max_warm: usize) -> Self {
+        let windows = Windows { warm: HashMap::new(), count: 0, max_warm: max_warm.max(1), cold: None };
+        Self { held: Mutex::new(windows) }
+    }
+
     /// Everything stored, to be compared with another store.
     ///
     /// # Errors
-    /// [`PortError::Refused`] when zstd fails.
+    /// When a window cannot be encoded, or the temporary file not be read.
     pub fn dump(&self) -> Result<Dump, PortError> {
-        let regions = lock(&self.regions);
-        let all = regions.iter().flat_map(|(region, windows)| windows.iter().map(move |item| (region, item)));
-        all.map(|(region, (at, partial))| {
-            let state = partial.encode().map_err(|e| PortError::Refused { what: "zstd", reason: e.to_string() })?;
-            Ok((key(region, *at), (partial.generation, state)))
-        })
-        .collect()
+        let held = self.held.lock();
+        let cold = held.cold_rows(None, WindowStart(i64::MIN), WindowStart(i64::MAX))?;
+        let mut dump: Dump = cold.into_iter().map(|(key, generation, state)| (key, (generation, state))).collect();
+        for (region, windows) in &held.warm {
+            for (at, partial) in windows {
+                let state = partial.encode().map_err(PortError::cannot_encode)?;
+                dump.insert(key(region, *at), (partial.generation, state));
+            }
+        }
+        Ok(dump)
     }
 }
 
@@ -216,33 +362,38 @@ fn version_of(stored: &Partial) -> RowVersion {
 
 impl WindowStore for MemoryWindows {
     async fn load(&self, key: &PartialKey) -> Result<Option<Partial>, PortError> {
-        let regions = lock(&self.regions);
-        let windows = regions.get(&key.lane.region);
-        Ok(windows.and_then(|windows| windows.get(&(key.window, key.lane.bucket))).cloned())
+        self.held.lock().get(key)
     }
 
     async fn put(&self, key: &PartialKey, partial: &Partial, expected: &Expected) -> Result<PutOutcome, PortError> {
+        let mut held = self.held.lock();
         let at = (key.window, key.lane.bucket);
-        let mut regions = lock(&self.regions);
-        let stored = regions.get_mut(&key.lane.region).and_then(|windows| windows.get_mut(&at));
-        match (stored, expected) {
-            (None, Expected::Absent) => {
-                regions.entry(key.lane.region.clone()).or_default().insert(at, partial.clone());
-                Ok(PutOutcome::Stored)
+        // Mostly it is in memory, and comparing needs no copy.
+        if let Some(stored) = held.warm.get_mut(&key.lane.region).and_then(|windows| windows.get_mut(&at)) {
+            if !holds(expected, stored) {
+                return Ok(PutOutcome::Conflict);
             }
-            (Some(stored), expected) if holds(expected, stored) => {
-                stored.clone_from(partial);
-                Ok(PutOutcome::Stored)
-            }
-            _ => Ok(PutOutcome::Conflict),
+            stored.clone_from(partial);
+            return Ok(PutOutcome::Stored);
         }
+        let is_as_expected = match held.get(key)? {
+            Some(stored) => holds(expected, &stored),
+            None => *expected == Expected::Absent,
+        };
+        if !is_as_expected {
+            return Ok(PutOutcome::Conflict);
+        }
+        held.insert(key, partial.clone())?;
+        Ok(PutOutcome::Stored)
     }
 
     async fn keys(&self, from: WindowStart, to: WindowStart) -> Result<Vec<PartialKey>, PortError> {
-        let regions = lock(&self.regions);
+        let held = self.held.lock();
+        let mut keys: Vec<_> = held.cold_rows(None, from, to)?.into_iter().map(|(key, ..)| key).collect();
         let is_asked = |window: WindowStart| from <= window && window < to;
-        let all = regions.iter().flat_map(|(region, windows)| windows.keys().map(move |at| (region, *at)));
-        Ok(all.filter(|(_, (window, _))| is_asked(*window)).map(|(region, at)| key(region, at)).collect())
+        let warm = held.warm.iter().flat_map(|(region, windows)| windows.keys().map(move |at| (region, *at)));
+        keys.extend(warm.filter(|(_, (window, _))| is_asked(*window)).map(|(region, at)| key(region, at)));
+        Ok(keys)
     }
 
     async fn version(&self, key: &PartialKey) -> Result<Option<RowVersion>, PortError> {
@@ -250,30 +401,44 @@ impl WindowStore for MemoryWindows {
     }
 
     async fn remove(&self, key: &PartialKey, version: &RowVersion) -> Result<bool, PortError> {
-        let at = (key.window, key.lane.bucket);
-        let mut regions = lock(&self.regions);
-        let Some(windows) = regions.get_mut(&key.lane.region) else { return Ok(true) };
-        if windows.get(&at).is_some_and(|stored| version_of(stored) != *version) {
+        let mut held = self.held.lock();
+        let Some(stored) = held.get(key)? else { return Ok(true) };
+        if version_of(&stored) != *version {
             return Ok(false);
         }
-        windows.remove(&at);
+        let warm = held.warm.get_mut(&key.lane.region);
+        let removed = warm.and_then(|windows| windows.remove(&(key.window, key.lane.bucket)));
+        held.count -= usize::from(removed.is_some());
+        if let Some(cold) = &held.cold {
+            let delete = "DELETE FROM partial WHERE region = ?1 AND window_start = ?2 AND bucket = ?3";
+            let params = (&key.lane.region, key.window.0, key.lane.bucket);
+            cold.execute(delete, params).map_err(|error| failed(&error))?;
+        }
         Ok(true)
     }
 
-    async fn query(
-        &self,
-        region: &str,
-        from: WindowStart,
-        to: WindowStart,
-    ) -> Result<Vec<(PartialKey, Partial)>, PortError> {
-        let regions = lock(&self.regions);
-        let Some(windows) = regions.get(region).filter(|_| from < to) else { return Ok(Vec::new()) };
-        let found = windows.range((from, 0)..(to, 0));
-        Ok(found.map(|(at, partial)| (key(region, *at), partial.clone())).collect())
+    async fn query(&self, region: &str, from: WindowStart, to: WindowStart) -> Result<Vec<Row>, PortError> {
+        if from >= to {
+            return Ok(Vec::new());
+        }
+        let held = self.held.lock();
+        let cold = held.cold_rows(Some(region), from, to)?.into_iter().map(|(key, generation, state)| {
+            let partial = decode(&key, generation, &state);
+            (key, partial)
+        });
+        let warm = held.warm.get(region).into_iter().flat_map(|windows| windows.range((from, 0)..(to, 0)));
+        let mut rows: Vec<Row> =
+            cold.chain(warm.map(|(at, partial)| (key(region, *at), Ok(partial.clone())))).collect();
+        rows.sort_by_key(|(key, _)| (key.window, key.lane.bucket));
+        Ok(rows)
     }
 
     async fn newest(&self, region: &str) -> Result<Option<WindowStart>, PortError> {
-        let regions = lock(&self.regions);
-        Ok(regions.get(region).and_then(|windows| windows.last_key_value()).map(|((window, _), _)| *window))
+        let held = self.held.lock();
+        let warm = held.warm.get(region).and_then(|windows| windows.last_key_value()).map(|((window, _), _)| *window);
+        let Some(cold) = &held.cold else { return Ok(warm) };
+        let newest = "SELECT max(window_start) FROM partial WHERE region = ?1";
+        let cold: Option<i64> = cold.query_row(newest, [region], |row| row.get(0)).map_err(|error| failed(&error))?;
+        Ok(warm.max(cold.map(WindowStart)))
     }
 }

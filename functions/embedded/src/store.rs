@@ -5,11 +5,11 @@ use std::path::Path;
 
 use birdsong_domain::frame::Lane;
 use birdsong_domain::ports::{
-    Expected, PartialKey, PortError, PutOutcome, RowVersion, SequenceNumber, Settings, WindowStore,
+    Expected, PartialKey, PortError, PutOutcome, Row, RowVersion, SequenceNumber, Settings, WindowStore,
 };
 use birdsong_domain::time::{WindowStart, rfc3339};
 use birdsong_domain::window::Partial;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, Row};
+use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use crate::db::{Db, Layout};
 
@@ -59,7 +59,7 @@ struct Stored {
 impl Stored {
     const COLUMNS: &str = "window_start, bucket, generation, fence, state";
 
-    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+    fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
             window: row.get(0)?,
             bucket: row.get(1)?,
@@ -69,7 +69,11 @@ impl Stored {
         })
     }
 
-    fn decode(&self, region: &str) -> Result<(PartialKey, Partial), PortError> {
+    fn key(&self, region: &str) -> PartialKey {
+        PartialKey { lane: Lane::new(region, self.bucket), window: WindowStart(self.window) }
+    }
+
+    fn decode(&self, region: &str) -> Result<Partial, PortError> {
         let corrupt = |reason: String| PortError::Corrupt {
             what: format!("{WHAT}, region {region}, bucket {}, window {}", self.bucket, rfc3339(self.window)),
             reason,
@@ -81,7 +85,7 @@ impl Stored {
         if partial.fence.as_str() != self.fence {
             return Err(corrupt(format!("the fence is {} in the state but {} beside it", partial.fence, self.fence)));
         }
-        Ok((PartialKey { lane: Lane::new(region, self.bucket), window: WindowStart(self.window) }, partial))
+        Ok(partial)
     }
 }
 
@@ -226,7 +230,7 @@ impl WindowStore for SqliteStore {
                     .query_row((&key.lane.region, key.window.0, key.lane.bucket), Stored::read)
                     .optional()?;
                 drop(connection);
-                Ok(stored.map(|stored| stored.decode(&key.lane.region)).transpose()?.map(|(_, partial)| partial))
+                Ok(stored.map(|stored| stored.decode(&key.lane.region)).transpose()?)
             })
             .await
     }
@@ -240,7 +244,7 @@ impl WindowStore for SqliteStore {
         // By its columns as they are, so that a damaged state or column can be replaced.
         const REPLACE: &str = "UPDATE partial SET generation = ?4, fence = ?5, state = ?6
             WHERE region = ?1 AND window_start = ?2 AND bucket = ?3 AND generation = ?7 AND CAST(fence AS BLOB) = ?8";
-        let state = partial.encode().map_err(|e| PortError::Refused { what: "zstd", reason: e.to_string() })?;
+        let state = partial.encode().map_err(PortError::cannot_encode)?;
         let (region, window, bucket) = (key.lane.region.clone(), key.window.0, key.lane.bucket);
         let (generation, fence) = (partial.generation, partial.fence.as_str().to_owned());
         let rows = match expected {
@@ -311,15 +315,12 @@ impl WindowStore for SqliteStore {
             .await
     }
 
-    async fn query(
-        &self,
-        region: &str,
-        from: WindowStart,
-        to: WindowStart,
-    ) -> Result<Vec<(PartialKey, Partial)>, PortError> {
-        let region = region.to_owned();
-        self.db
+    async fn query(&self, region: &str, from: WindowStart, to: WindowStart) -> Result<Vec<Row>, PortError> {
+        let name = region.to_owned();
+        let rows = self
+            .db
             .read(move |connection| {
+                let region = name;
                 let sql = format!(
                     "SELECT {} FROM partial WHERE region = ?1 AND window_start >= ?2 AND window_start < ?3
                      ORDER BY window_start, bucket",
@@ -331,9 +332,22 @@ impl WindowStore for SqliteStore {
                 drop(statement);
                 // Decoding takes longer than reading, and the next reader need not wait for it.
                 drop(connection);
-                Ok(rows.iter().map(|stored| stored.decode(&region)).collect::<Result<_, _>>()?)
+                Ok(rows.iter().map(|stored| (stored.key(&region), stored.decode(&region))).collect())
             })
-            .await
+            .await;
+        if !matches!(rows, Err(PortError::Corrupt { .. })) {
+            return rows;
+        }
+        // The file is damaged somewhere there: one by one, so that the rest can be read.
+        let mut keys: Vec<_> = self.keys(from, to).await?.into_iter().filter(|key| key.lane.region == region).collect();
+        keys.sort_by_key(|key| (key.window, key.lane.bucket));
+        let mut rows = Vec::with_capacity(keys.len());
+        for key in keys {
+            if let Some(row) = self.load(&key).await.transpose() {
+                rows.push((key, row));
+            }
+        }
+        Ok(rows)
     }
 
     async fn newest(&self, region: &str) -> Result<Option<WindowStart>, PortError> {

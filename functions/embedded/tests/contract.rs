@@ -41,6 +41,8 @@ async fn the_store_in_a_file_keeps_the_contract_on_one_thread() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn the_store_in_memory_keeps_the_contract() {
     window_store_contract(async || MemoryWindows::default()).await;
+    // Nearly all of them in the temporary file.
+    window_store_contract(async || MemoryWindows::with_warm(1)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

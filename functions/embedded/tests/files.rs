@@ -380,17 +380,17 @@ fn heartbeat(n: u64) -> LogRecord {
         cut_ms: 300_000,
         connected_ms: 0,
         cut: 1,
-        frames: 0,
         live: true,
         ledger: Ledger::default(),
         ledgers: vec![],
+        windows: vec![],
     };
-    LogRecord { sequence: n.into(), arrived_ms: 0, bytes: frame::encode(&header, &[]).unwrap() }
+    LogRecord { sequence: n.into(), arrived_ms: 0, lane: None, bytes: frame::encode(&header, &[]).unwrap() }
 }
 
 /// Rule 4: our own corruption is an error that names its place, and stays for whoever looks into it.
 #[tokio::test]
-async fn a_damaged_window_is_an_error_and_is_not_overwritten() {
+async fn a_damaged_window_is_an_error_that_names_it_and_is_begun_anew() {
     for damage in [
         "state = x'00'",
         "state = substr(state, 1, length(state) - 1)",
@@ -413,11 +413,17 @@ async fn a_damaged_window_is_an_error_and_is_not_overwritten() {
         let before = damaged();
         let error = store.load(&key()).await.unwrap_err();
         assert!(matches!(error, PortError::Corrupt { .. }) && !error.is_retryable(), "{damage}: {error}");
-        assert!(store.query("montréal", WindowStart(0), WindowStart(900_000)).await.is_err(), "{damage}");
+        let rows = store.query("montréal", WindowStart(0), WindowStart(900_000)).await.unwrap();
+        assert!(matches!(rows[..], [(_, Err(PortError::Corrupt { .. }))]), "{damage}");
         assert!(error.to_string().contains("montréal"), "{error}");
         assert!(error.to_string().contains("1970-01-01T00:05:00Z"), "{error}");
         let mut aggregator = Aggregator::new(store.clone(), FoldRules::default(), 8);
-        assert!(aggregator.fold_batch(&[heartbeat(6)]).await.is_err(), "{damage}");
+        let outcome = aggregator.fold_batch("0", &[heartbeat(6)]).await.unwrap();
+        assert_eq!((outcome.dead.len(), outcome.stored), (1, 1), "{damage}");
+        assert_eq!(store.load(&key()).await.unwrap().unwrap().aggregate.resets, 1, "{damage}");
+        other.execute("DELETE FROM partial", []).unwrap();
+        store.put(&key(), &partial, &Expected::Absent).await.unwrap();
+        other.execute(&format!("UPDATE partial SET {damage}"), []).unwrap();
         assert_eq!(damaged(), before, "{damage}");
         // Whatever is damaged, the row can be recognized, replaced and removed.
         assert_eq!(store.keys(WindowStart(0), WindowStart(900_000)).await.unwrap(), [key()], "{damage}");
@@ -537,7 +543,7 @@ async fn a_reprocess_removes_strange_rows_and_heals_a_fence_that_was_altered_in_
     let frames: Vec<_> = (1..=9).map(|n| FrameRecord { lane: key().lane, bytes: heartbeat(n).bytes }).collect();
     assert!(log.append(&frames).await.iter().all(Result::is_ok));
     let records = log.read(SHARD, &ReadFrom::Oldest, 100).await.unwrap();
-    Aggregator::new(store.clone(), FoldRules::default(), 8).fold_batch(&records).await.unwrap();
+    Aggregator::new(store.clone(), FoldRules::default(), 8).fold_batch("0", &records).await.unwrap();
     let right = store.dump().await.unwrap().into_values().next().unwrap().1;
 
     let other = raw(dir.path(), "store.sqlite");

@@ -8,7 +8,7 @@
 use std::f64::consts::TAU;
 use std::time::Duration;
 
-use birdsong_domain::post::{AuthorKey, GeoBox, Kind, Point, PostId, SourcePost};
+use birdsong_domain::post::{AuthorKey, GeoBox, Kind, Point, SourcePost};
 use birdsong_domain::region::{Region, Regions};
 use birdsong_domain::time::SNOWFLAKE_EPOCH_MS;
 
@@ -299,7 +299,7 @@ impl Demo {
         let mentions = if kind == Kind::Original { u32::from(dice.chance(0.2)) } else { 1 + dice.below(2) as u32 };
 
         let mut post = SourcePost {
-            id: PostId::x(id),
+            id: self.key.x_post(id),
             time_ms,
             author: Some(self.key.hash(NAME, &author)),
             kind,

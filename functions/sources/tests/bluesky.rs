@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use birdsong_domain::post::{AuthorKey, PostId};
+use birdsong_domain::post::AuthorKey;
 use birdsong_sources::bluesky::{Bluesky, MAX_MESSAGE_BYTES, Options, Tcp, What, read_message};
 use birdsong_sources::live::{Change, Clock, SourceError};
 use birdsong_testkit::fake::bluesky::{InProcess, Jetstream, Script, Trouble};
@@ -46,7 +46,7 @@ fn ids_are_of_the_repository_and_authors_are_hashed() {
         let message = json!({"did": "did:plc:a", "time_us": 1, "kind": "commit", "commit": commit}).to_string();
         read_message(message.as_bytes(), &KEY, &mut |post| seen.push((post.id, post.author))).unwrap();
     }
-    assert_eq!(seen[0], (PostId::text("bluesky", "did:plc:a/3mmiqfsnzbk25"), Some(KEY.hash("bluesky", "did:plc:a"))));
+    assert_eq!(seen[0], (KEY.post("bluesky", b"did:plc:a/3mmiqfsnzbk25"), Some(KEY.hash("bluesky", "did:plc:a"))));
     assert_eq!(seen[0].1, seen[1].1);
     assert_ne!(seen[0].0, seen[1].0, "a repost may have the key of a post");
 }
@@ -63,7 +63,7 @@ fn a_repost_names_its_original() {
         found
     };
     let uri = |uri: &str| original(json!({"uri": uri, "cid": "bafyreinobody"}));
-    assert_eq!(uri("at://did:plc:b/app.bsky.feed.post/3mmj"), Some(PostId::text("bluesky", "did:plc:b/3mmj")));
+    assert_eq!(uri("at://did:plc:b/app.bsky.feed.post/3mmj"), Some(KEY.post("bluesky", b"did:plc:b/3mmj")));
     for odd in ["at://did:plc:b/app.bsky.feed.generator/3mmj", "at://did:plc:b", "https://example.org/a/b/c", ""] {
         assert_eq!(uri(odd), None, "{odd}");
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use birdsong_domain::post::{AuthorKey, Kind, PostId, SourcePost};
+use birdsong_domain::post::{AuthorKey, Kind, SourcePost};
 use birdsong_domain::region::Regions;
 use birdsong_domain::time::snowflake_ms;
 use birdsong_sources::http::{Body, Http, HttpError, Network};
@@ -190,7 +190,7 @@ fn trouble(times: usize) -> Vec<Connection> {
 /// Each delivered post was handed on, and each that nobody got lies within a gap that was told.
 fn nothing_is_lost_untold(fake: &FakeX, sink: &Sink, what: &str) {
     let (delivered, told) = (fake.delivered(), sink.told());
-    let wanted: BTreeSet<_> = delivered.posts.iter().map(|(id, _)| PostId::x(*id).0).collect();
+    let wanted: BTreeSet<_> = delivered.posts.iter().map(|(id, _)| AuthorKey([7; 16]).x_post(*id).0).collect();
     let found: BTreeSet<_> = told.posts.iter().copied().collect();
     assert!(wanted == found, "{what}: {} posts lost, of {}", wanted.difference(&found).count(), wanted.len());
     let gaps = told.gaps();
@@ -403,7 +403,7 @@ async fn a_clock_that_is_set_now_and_then_ends_nothing_and_hides_nothing() {
         let error = tokio::time::timeout(Duration::from_secs(8 * 3600), running).await;
         assert_eq!(error.unwrap_or_else(|_| panic!("{what}: the script did not end")), None, "{what}");
         let (delivered, told) = (fake.delivered(), sink.told());
-        let wanted: BTreeSet<_> = delivered.posts.iter().map(|(id, _)| PostId::x(*id).0).collect();
+        let wanted: BTreeSet<_> = delivered.posts.iter().map(|(id, _)| AuthorKey([7; 16]).x_post(*id).0).collect();
         assert!(wanted == told.posts.iter().copied().collect(), "{what}");
         assert_eq!(delivered.too_many_connects, 0, "{what}");
         let gaps = told.gaps();

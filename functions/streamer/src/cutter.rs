@@ -2,17 +2,22 @@
 //! ledger.
 //!
 //! All lanes are cut together and the ledger's frame comes last, so that the ledger never counts
-//! a post as sent whose frame stands behind it in the log.
+//! a post as sent whose frame stands behind it in the log. A ledger counts what was taken until its cut and
+//! nothing else, so that it balances by itself: a cut in the middle of a batch counts the batch up to there.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
-use birdsong_domain::frame::{self, FrameError, FrameHeader, Lane, Ledger, STREAM};
+use birdsong_domain::frame::{self, FrameError, FrameHeader, Lane, Ledger, PostCount, STREAM};
 use birdsong_domain::ports::FrameRecord;
 use birdsong_domain::time::WindowSize;
 
 use crate::prepare::{Batch, LaneLine, Lanes, Unsent};
 use crate::sent::{RegionSet, RegionSets, SharedSent};
+
+/// A ledger of this many windows causes a cut, so that no header becomes too long: posts of an archive may be of
+/// as many times as there are posts.
+const MAX_WINDOWS: usize = 512;
 
 /// When frames are cut.
 #[derive(Clone, Copy, Debug)]
@@ -50,6 +55,24 @@ struct Buffer {
     lines: Vec<u8>,
     newest_ms: i64,
     counter: u64,
+    /// Of the lines, by window in order.
+    windows: Vec<PostCount>,
+}
+
+impl Buffer {
+    /// Counts a line. Most belong to the same window as the one before, or to a later one.
+    fn count(&mut self, window_ms: i64, is_primary: bool) {
+        let at = match self.windows.last() {
+            Some(last) if last.window_ms == window_ms => self.windows.len() - 1,
+            _ => self.windows.binary_search_by_key(&window_ms, |count| count.window_ms).unwrap_or_else(|at| {
+                self.windows.insert(at, PostCount { window_ms, posts: 0, primary: 0 });
+                at
+            }),
+        };
+        let count = &mut self.windows[at];
+        count.posts += 1;
+        count.primary += u64::from(is_primary);
+    }
 }
 
 /// A frame that is cut and not yet encoded.
@@ -75,7 +98,7 @@ impl CutFrame {
     }
 }
 
-/// What became of an archive's lines, by the start of the window that they belong to.
+/// What became of lines, by the start of the window that they belong to.
 #[derive(Debug, Default)]
 struct ByWindow {
     past: BTreeMap<i64, Ledger>,
@@ -99,6 +122,17 @@ impl ByWindow {
         }
     }
 
+    fn len(&self) -> usize {
+        self.past.len() + 1
+    }
+
+    fn sum(&self) -> Ledger {
+        self.past.values().fold(self.current.1, |mut sum, ledger| {
+            sum.add(ledger);
+            sum
+        })
+    }
+
     fn take(&mut self) -> Vec<(i64, Ledger)> {
         self.close();
         std::mem::take(&mut self.past).into_iter().collect()
@@ -117,9 +151,7 @@ pub struct Cutter {
     /// Number of each lane's region in `sent`, and the set of that region alone.
     regions: Vec<(u32, RegionSet)>,
     /// Since the last ledger frame.
-    unsent: Ledger,
-    /// The same by window, of an archive.
-    by_window: ByWindow,
+    unsent: ByWindow,
     total: Ledger,
     /// Windows that posts belong to, as (lane, start); repeated posts, too.
     touched: BTreeSet<(u32, i64)>,
@@ -153,7 +185,6 @@ impl Cutter {
         };
         Self {
             regions,
-            by_window: ByWindow::default(),
             last_cut_ms: origin.connected_ms,
             origin,
             rules,
@@ -161,7 +192,7 @@ impl Cutter {
             buffers: lanes.all().iter().map(|_| Buffer::default()).collect(),
             lanes,
             sent,
-            unsent: Ledger::default(),
+            unsent: ByWindow::default(),
             total: Ledger::default(),
             touched: BTreeSet::new(),
             last_touched: None,
@@ -181,12 +212,7 @@ impl Cutter {
     /// # Errors
     /// When the index of posts that were sent cannot be read.
     pub fn take(&mut self, batch: &Batch, now_ms: i64, out: &mut Vec<CutFrame>) -> io::Result<()> {
-        self.unsent.received += batch.received();
-        self.unsent.filtered += batch.filtered;
-        self.unsent.quarantined += batch.quarantined.len() as u64;
-        if !self.origin.live {
-            self.place(batch, now_ms);
-        }
+        self.place(batch, now_ms, out);
         self.newest_ms = self.newest_ms.max(batch.newest_ms());
         let (shared, mut scratch) = (self.sent.clone(), vec![]);
         let mut index = shared.lock();
@@ -201,39 +227,34 @@ impl Cutter {
             }
             let regions = self.regions_of(copies, &mut index.sets, &mut scratch);
             let missing = index.add(post.id, regions, now_ms)?;
-            // A run that crashed wrote this post, but not the ledger that counts it.
-            let is_uncounted = index.take_uncounted(post.id);
-            let is_repeated = missing.is_empty() && !is_uncounted;
-            self.unsent.sent += u64::from(!is_repeated);
-            self.unsent.duplicates += u64::from(is_repeated);
-            if !self.origin.live {
-                let ledger = self.by_window.of(window);
-                ledger.received += 1;
-                ledger.sent += u64::from(!is_repeated);
-                ledger.duplicates += u64::from(is_repeated);
-            }
-            if is_repeated {
-                continue;
-            }
+            let is_repeated = missing.is_empty();
+            let ledger = self.unsent.of(window);
+            ledger.received += 1;
+            ledger.sent += u64::from(!is_repeated);
+            ledger.duplicates += u64::from(is_repeated);
+            let mut is_full = self.unsent.len() >= MAX_WINDOWS;
             let is_whole = missing == regions;
-            let mut needs_first_copy = !is_whole && !is_uncounted;
-            let mut is_full = false;
-            for copy in copies {
+            // The first copy of a post that is sent now counts as primary.
+            let mut is_primary = true;
+            for copy in if is_repeated { &[] } else { copies } {
                 if !is_whole && !index.sets.has(missing, self.regions[copy.lane as usize].0) {
                     continue;
                 }
                 let buffer = &mut self.buffers[copy.lane as usize];
                 let newest_ms = if buffer.lines.is_empty() { post.time_ms } else { buffer.newest_ms.max(post.time_ms) };
                 buffer.newest_ms = newest_ms;
+                buffer.count(window, is_primary);
                 let line = &batch.lines[copy.from as usize..copy.to as usize];
-                if std::mem::take(&mut needs_first_copy) {
+                if std::mem::take(&mut is_primary) && !is_whole {
                     frame::put_first_copy(&mut buffer.lines, line);
                 } else {
                     buffer.lines.extend_from_slice(line);
                 }
                 is_full |= buffer.lines.len() >= self.rules.max_bytes;
             }
-            self.oldest_wait_ms.get_or_insert(now_ms);
+            if !is_repeated {
+                self.oldest_wait_ms.get_or_insert(now_ms);
+            }
             if is_full {
                 self.cut(now_ms, out);
             }
@@ -243,10 +264,12 @@ impl Cutter {
         Ok(())
     }
 
-    /// Counts the lines of an archive that go nowhere in the windows that they belong to.
-    fn place(&mut self, batch: &Batch, now_ms: i64) {
-        // A batch has lines without a time only when it has no post: it lies beside the one before it.
-        let timeless = Unsent { at_ms: self.last_ms.unwrap_or(now_ms), ..batch.timeless };
+    /// Counts the lines that go nowhere in the windows that they belong to.
+    fn place(&mut self, batch: &Batch, now_ms: i64, out: &mut Vec<CutFrame>) {
+        // A batch has lines without a time only when it has no post: a live one is of now, that of an archive lies
+        // beside the one before it.
+        let beside_ms = self.last_ms.filter(|_| !self.origin.live).unwrap_or(now_ms);
+        let timeless = Unsent { at_ms: beside_ms, ..batch.timeless };
         for unsent in batch.unsent.iter().chain([&timeless]).filter(|unsent| !unsent.is_empty()) {
             let Unsent { at_ms, filtered, quarantined, withheld: total } = *unsent;
             let mut withheld = 0;
@@ -255,12 +278,14 @@ impl Cutter {
                 withheld = total.checked_sub(self.withheld).unwrap_or(total);
                 self.withheld = total;
             }
-            self.unsent.withheld += withheld;
-            let ledger = self.by_window.of(self.size.start_of(at_ms).0);
+            let ledger = self.unsent.of(self.size.start_of(at_ms).0);
             ledger.received += filtered + quarantined;
             ledger.filtered += filtered;
             ledger.quarantined += quarantined;
             ledger.withheld += withheld;
+            if self.unsent.len() >= MAX_WINDOWS {
+                self.cut(now_ms, out);
+            }
         }
         self.last_ms = batch.last_ms.or(self.last_ms);
     }
@@ -334,9 +359,9 @@ impl Cutter {
             connected_ms: self.origin.connected_ms,
             live: self.origin.live,
             cut: 0,
-            frames: 0,
             ledger,
             ledgers: vec![],
+            windows: vec![],
         };
         self.total.add(&header.ledger);
         out.push(CutFrame { header, lines: vec![] });
@@ -351,14 +376,14 @@ impl Cutter {
     /// Cuts whatever there is. A live source's frame is cut even when there was nothing: that is the
     /// heartbeat.
     pub fn cut(&mut self, now_ms: i64, out: &mut Vec<CutFrame>) {
-        if !self.origin.live && self.unsent.is_empty() {
+        let ledgers = self.unsent.take();
+        if !self.origin.live && ledgers.is_empty() {
             return;
         }
-        self.unsent.unasked_permille = self.unasked_permille;
+        let ledger = Ledger { unasked_permille: self.unasked_permille, ..Ledger::default() };
         let archive_ms = self.newest_ms.unwrap_or(now_ms);
         self.cut_counter += 1;
-        let cut_begin = out.len();
-        let header = |lane: Lane, counter, cut_ms, ledger| FrameHeader {
+        let header = |lane: Lane, counter, cut_ms| FrameHeader {
             lane,
             source: self.origin.source.clone(),
             run: self.origin.run.clone(),
@@ -367,30 +392,25 @@ impl Cutter {
             connected_ms: self.origin.connected_ms,
             live: self.origin.live,
             cut: self.cut_counter,
-            frames: 0,
-            ledger,
+            ledger: Ledger::default(),
             ledgers: vec![],
+            windows: vec![],
         };
         for (lane, buffer) in self.lanes.all().iter().zip(&mut self.buffers) {
             if !buffer.lines.is_empty() {
                 buffer.counter += 1;
                 let room = Vec::with_capacity(buffer.lines.len());
                 let lines = std::mem::replace(&mut buffer.lines, room);
-                out.push(CutFrame {
-                    header: header(lane.clone(), buffer.counter, buffer.newest_ms, Ledger::default()),
-                    lines,
-                });
+                let windows = std::mem::take(&mut buffer.windows);
+                let header = header(lane.clone(), buffer.counter, buffer.newest_ms);
+                out.push(CutFrame { header: FrameHeader { windows, ..header }, lines });
             }
         }
         self.ledger_counter += 1;
-        let lines = vec![];
-        let frames = (out.len() - cut_begin) as u32;
-        let ledger = if self.origin.live { self.unsent } else { Ledger::default() };
-        let ledger_header = header(Lane::new(STREAM, 0), self.ledger_counter, archive_ms, ledger);
-        let header = FrameHeader { frames, ledgers: self.by_window.take(), ..ledger_header };
-        out.push(CutFrame { header, lines });
-        self.total.add(&self.unsent);
-        self.unsent = Ledger::default();
+        let header = header(Lane::new(STREAM, 0), self.ledger_counter, archive_ms);
+        let header = FrameHeader { ledger, ledgers, ..header };
+        header.ledgers().for_each(|(_, ledger)| self.total.add(ledger));
+        out.push(CutFrame { header, lines: vec![] });
         self.oldest_wait_ms = None;
         self.last_cut_ms = now_ms;
     }
@@ -399,15 +419,15 @@ impl Cutter {
     #[must_use]
     pub fn ledger(&self) -> Ledger {
         let mut ledger = self.total;
-        ledger.add(&self.unsent);
+        ledger.add(&self.unsent.sum());
         ledger
     }
 
     /// Region and window start (milliseconds) of every window that a post belongs to.
     #[must_use]
-    pub fn touched(&self) -> BTreeSet<(String, i64)> {
+    pub fn touched(&self) -> BTreeSet<(&str, i64)> {
         let lanes = self.lanes.all();
-        self.touched.iter().map(|(lane, window)| (lanes[*lane as usize].region.clone(), *window)).collect()
+        self.touched.iter().map(|(lane, window)| (&*lanes[*lane as usize].region, *window)).collect()
     }
 
     /// Newest event time seen.
@@ -428,7 +448,7 @@ mod tests {
 
     fn post(id: u64, lang: &'static str) -> SourcePost<'static> {
         SourcePost {
-            id: PostId::x(id),
+            id: PostId(u128::from(id)),
             time_ms: id as i64 * 1000,
             author: Some(id % 7),
             kind: Kind::Original,
@@ -493,7 +513,8 @@ mod tests {
         assert!(out.is_empty());
         cutter.tick(6000, &mut out);
         assert_eq!(out.len(), 2, "the lane's frame and the ledger's");
-        assert_eq!(out[1].header().ledger, Ledger { received: 1, sent: 1, ..Ledger::default() });
+        assert_eq!(out[1].header().ledgers, [(0, Ledger { received: 1, sent: 1, ..Ledger::default() })]);
+        assert_eq!(out[0].header().windows, [PostCount { window_ms: 0, posts: 1, primary: 1 }]);
     }
 
     /// Cut time in seconds and the share in permille that was not asked for, of each frame.
@@ -626,15 +647,17 @@ mod tests {
     }
 
     proptest! {
-        /// Rule 3: whatever comes, the ledgers in the frames add up, and each post is in the frames
+        /// Rule 3: whatever comes and wherever it is cut, the ledgers up to any frame balance, and those up to a
+        /// ledger's frame count as sent just the posts before it, window by window. Each post is in the frames
         /// once per region, with one primary copy.
         #[test]
-        fn the_ledger_balances_and_frames_hold_each_post_once(
-            posts in prop::collection::vec((0u64..60, 0usize..3), 0..200), cut in 1usize..40, max_bytes in 1usize..4000,
+        fn the_ledger_holds_in_every_prefix_of_the_log(
+            posts in prop::collection::vec((0u64..600, 0usize..3), 0..200), cut in 1usize..40, max_bytes in 1usize..4000,
+            live: bool,
         ) {
             let regions = regions();
             let lanes = Lanes::new(&regions);
-            let mut cutter = cutter(&regions, false, max_bytes);
+            let mut cutter = cutter(&regions, live, max_bytes);
             let mut out = vec![];
             for chunk in posts.chunks(cut) {
                 let mut batch = Batch::default();
@@ -646,19 +669,32 @@ mod tests {
             }
             cutter.cut(0, &mut out);
             let mut ledger = Ledger::default();
-            let (mut primary, mut seen) = (0, std::collections::HashSet::new());
+            let mut seen = std::collections::HashSet::new();
+            let (mut primary, mut sent) = (BTreeMap::<i64, u64>::new(), BTreeMap::<i64, u64>::new());
             for frame in &out {
                 let frame = frame::decode(&frame.encode().unwrap().bytes).unwrap();
-                frame.header.ledgers().for_each(|(_, part)| ledger.add(part));
-                for post in frame.posts {
-                    primary += u64::from(!post.c);
+                for (at_ms, part) in frame.header.ledgers() {
+                    ledger.add(part);
+                    *sent.entry(at_ms).or_default() += part.sent;
+                }
+                prop_assert!(ledger.balances(), "{:?}", ledger);
+                let mut counted = BTreeMap::<i64, (u64, u64)>::new();
+                for post in &frame.posts {
+                    let window_ms = cutter.size.start_of(post.t).0;
+                    *primary.entry(window_ms).or_default() += u64::from(!post.c);
+                    let counts = counted.entry(window_ms).or_default();
+                    *counts = (counts.0 + 1, counts.1 + u64::from(!post.c));
                     prop_assert!(seen.insert((frame.header.lane.region.clone(), post.i)));
                 }
-                prop_assert!(primary >= ledger.sent, "a ledger frame stands behind its posts");
+                let stated = frame.header.windows.iter().map(|count| (count.window_ms, (count.posts, count.primary)));
+                prop_assert_eq!(stated.collect::<BTreeMap<_, _>>(), counted, "the header says what is in the frame");
+                if frame.header.lane.region == STREAM {
+                    [&mut primary, &mut sent].map(|windows| windows.retain(|_, posts| *posts > 0));
+                    prop_assert_eq!(&primary, &sent);
+                }
             }
-            prop_assert!(ledger.balances());
             prop_assert_eq!(ledger, cutter.ledger());
-            prop_assert_eq!(primary, ledger.sent);
+            prop_assert_eq!(primary.values().sum::<u64>(), ledger.sent);
         }
     }
 }

@@ -8,6 +8,7 @@
 
 mod clock;
 pub mod cutter;
+pub mod durable;
 pub mod live;
 pub mod originals;
 pub mod outbox;

@@ -6,7 +6,7 @@
 //! point and for some time before it, so that what the source repeats counts as a duplicate.
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use birdsong_domain::frame::{self, FrameError, Ledger};
@@ -15,13 +15,15 @@ use birdsong_domain::post::SourcePost;
 use birdsong_domain::region::Regions;
 use birdsong_domain::time::{WindowSize, is_future, rfc3339};
 use birdsong_sources::live::{Change, Clock, Intake, Resume};
+use parking_lot::Mutex;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::clock::SteadyClock;
 use crate::cutter::{CutFrame, CutRules, Cutter, Origin};
+use crate::durable::blocking;
 use crate::originals::Originals;
-use crate::outbox::{Cut, Outbox, OutboxLimits, ResumePoint};
+use crate::outbox::{Cut, Dropped, Outbox, OutboxLimits, ResumePoint};
 use crate::prepare::{Batch, Lanes};
 use crate::quarantine::Quarantined;
 use crate::send;
@@ -45,6 +47,10 @@ const CLOCK_MARGIN_MS: i64 = 60_000;
 /// A source may deliver a post again for this long, in milliseconds: X delivers each version of a post, which may
 /// be edited for half an hour; newer Jetstream hosts start up to an hour before the cursor (jetstream#343).
 pub const REPEATS_MS: i64 = 75 * 60_000;
+/// How long it takes until the spool is tried again that could not be written.
+const PARK_AGAIN: Duration = Duration::from_secs(1);
+/// How long the settings may take at the end.
+const GOODBYE: Duration = Duration::from_millis(500);
 /// Records read at a time when learning what was sent.
 const PAGE: usize = 256;
 
@@ -71,7 +77,7 @@ impl Board {
     /// All sources, in the order in which they first told something.
     #[must_use]
     pub fn standings(&self) -> Vec<Standing> {
-        self.0.lock().map(|all| all.clone()).unwrap_or_default()
+        self.0.lock().clone()
     }
 
     /// The states alone.
@@ -95,7 +101,7 @@ impl Board {
     }
 
     fn stand(&self, source: &str, change: impl FnOnce(&mut Standing)) {
-        let Ok(mut all) = self.0.lock() else { return };
+        let mut all = self.0.lock();
         let at = all.iter().position(|standing| standing.state.source == source).unwrap_or_else(|| {
             let state = SourceState { source: source.into(), state: "starting".into(), ..SourceState::default() };
             all.push(Standing { state, ..Standing::default() });
@@ -320,8 +326,11 @@ pub struct Ended {
     pub ledger: Ledger,
     /// Posts given up because the spool was full; the ledger in the log says so, too.
     pub dropped: u64,
-    /// Bytes that wait in the spool for the next start. Without a spool folder they are lost.
+    /// Bytes that wait in the spool for the next start.
     pub left_bytes: u64,
+    /// Bytes of frames that neither the log nor the spool has. Their posts are lost, unless the source sends them
+    /// again.
+    pub lost_bytes: u64,
 }
 
 /// Where a source goes on.
@@ -370,11 +379,10 @@ pub async fn start<L: PostLog, S: Settings>(
     // The clock may have been wrong then.
     let from_ms = point.at_ms.min(now_ms).saturating_sub(REPEATS_MS + CLOCK_MARGIN_MS);
     let mut learner = learn_log(log, Some(from_ms), sent, &mut originals, now_ms, |_| ()).await?;
-    let mut index = sent.lock();
     let spooled = outbox
-        .learn(&mut learner, &mut index, &mut originals, now_ms)
+        .learn(&mut learner, &mut sent.lock(), &mut originals, now_ms)
         .map_err(|error| PortError::Unavailable { what: "the spool folder", reason: error.to_string() })?;
-    learner.finish(&mut index);
+    recover(log, learner, source).await?;
     Ok(Start { point: spooled.unwrap_or(point), originals })
 }
 
@@ -388,19 +396,35 @@ pub async fn save_resume<S: Settings>(settings: &S, source: &str, point: &Resume
     settings.set_setting(&resume_key(source), &text).await
 }
 
-/// Remembers all posts that the log has. `progress` hears how many records were read.
+/// Remembers all posts that the log has, for a run of `source`. `progress` gets the number of records read.
 ///
 /// # Errors
-/// When the log or the index cannot be read.
+/// When the log or the index cannot be read, or the log not be written.
 pub async fn learn_all<L: PostLog>(
     log: &L,
+    source: &str,
     sent: &SharedSent,
     now_ms: i64,
     progress: impl Fn(u64),
 ) -> Result<(), PortError> {
     let learner = learn_log(log, None, sent, &mut Originals::default(), now_ms, progress).await?;
-    learner.finish(&mut sent.lock());
-    Ok(())
+    recover(log, learner, source).await
+}
+
+/// Appends the ledgers that earlier runs of the source left out when they crashed.
+async fn recover<L: PostLog>(log: &L, learner: Learner, source: &str) -> Result<(), PortError> {
+    let missing = learner
+        .finish(source)
+        .map_err(|error| PortError::Corrupt { what: "a ledger of a crashed run".into(), reason: error.to_string() })?;
+    if missing.is_empty() {
+        return Ok(());
+    }
+    tracing::info!(
+        source,
+        cuts = missing.len(),
+        "an earlier run ended before it could write its ledger: writing it now"
+    );
+    log.append(&missing).await.into_iter().try_for_each(|outcome| outcome.map(drop))
 }
 
 /// Reads the records that arrived since `from_ms`, or all.
@@ -464,7 +488,7 @@ where
     Q: Aside,
 {
     let Pipe { source, log, settings, aside, outbox, reach_ms, board, clock, jitter, drain, .. } = pipe;
-    let mut keeper = Keeper { aside, is_away: false };
+    let mut keeper = Keeper { aside, is_away: false, problem: None };
     let point = &pipe.start.point;
     let mut has_resume = point.resume.is_some();
     let mut steady = SteadyClock::new(clock.clone(), has_resume.then_some(point.at_ms));
@@ -473,25 +497,31 @@ where
     let origin = Origin { source: source.clone(), run: pipe.run, live: true, connected_ms: last_ms };
     let mut cutter = Cutter::new(origin, pipe.rules, pipe.size, Lanes::new(&pipe.regions), pipe.sent);
     cutter.disconnected();
-    let mut hold = Hold { outbox, frames: vec![], resume: None, dropped: 0 };
+    let mut hold = Hold { outbox, frames: vec![], resume: None, dropped: 0, problem: None, park_at: Instant::now() };
     let mut sending: Option<Sending> = None;
     let (mut wait, mut retry_at) = (RETRY.0, Instant::now());
     let mut points = ResumePoints { settings: &*settings, source: &source, newest: None, written: None };
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut end_by: Option<Instant> = None;
+    // Why the log does not have what it should.
+    let mut problem = None;
     loop {
         if sending.is_none()
             && Instant::now() >= retry_at
-            && let Some(cut) = hold.outbox.front()
+            && let Some(records) = hold.front()
         {
-            sending = Some(Box::pin(append(log.clone(), cut.records.clone())));
+            sending = Some(Box::pin(append(log.clone(), records)));
         }
         let reach_ms = if has_resume { reach_ms } else { 0 };
         let (mut ledger, waiting_bytes, beat_ms) = (cutter.ledger(), hold.outbox.waiting_bytes(), clock());
         ledger.dropped += hold.dropped;
+        let current = [&problem, &hold.problem, &keeper.problem].into_iter().flatten().next();
         board.stand(&source, |standing| {
             (standing.ledger, standing.waiting_bytes, standing.beat_ms) = (ledger, waiting_bytes, beat_ms);
+            if standing.state.problem.as_ref() != current {
+                standing.state.problem = current.cloned();
+            }
         });
         if let Some(by) = end_by
             && (hold.outbox.is_empty() || Instant::now() >= by)
@@ -548,17 +578,19 @@ where
             } } => {
                 sending = None;
                 match error {
-                    None => wait = RETRY.0,
+                    None => (wait, problem) = (RETRY.0, None),
                     Some(error) => {
                         tracing::warn!(
                             source, waiting_bytes = hold.outbox.waiting_bytes(),
                             "the log did not take all frames, trying again: {error}"
                         );
+                        problem = Some(format!("the log does not take frames: {error}"));
                         retry_at = Instant::now() + wait.mul_f64(jitter());
                         wait = (wait * 2).min(RETRY.1);
                     }
                 }
-                points.newest = hold.outbox.settle(left).or(points.newest.take());
+                let point = hold.settle(left);
+                points.newest = point.or(points.newest.take());
                 points.write(false).await;
             }
             _ = ticks.tick() => {
@@ -578,6 +610,7 @@ where
                 }
                 last_ms = now_ms;
                 hold.keep(&cutter)?;
+                hold.park_again();
                 points.write(false).await;
                 missed.store(&*settings, &source, false).await;
             }
@@ -586,14 +619,22 @@ where
     // An append that is given up may have been carried out; its frames are sent again then, and the
     // aggregator takes each of them once.
     drop(sending);
-    points.write(true).await;
-    missed.store(&*settings, &source, true).await;
-    if let Err(error) = hold.outbox.park() {
-        tracing::error!(source, "frames that wait for the log cannot be written to the spool: {error}");
+    // Settings that are locked must not hold up the end. Without the newest point, posts that come again are duplicates.
+    let _ = tokio::time::timeout(GOODBYE, async {
+        points.write(true).await;
+        missed.store(&*settings, &source, true).await;
+    })
+    .await;
+    hold.park();
+    let lost_bytes = hold.outbox.memory_bytes();
+    if lost_bytes > 0 {
+        let reason = hold.problem.as_deref().unwrap_or("there is no spool");
+        tracing::error!(source, lost_bytes, "frames that the log does not have are lost: {reason}");
     }
     // Nothing goes round any more, and nothing is stuck.
     board.stand(&source, |standing| standing.beat_ms = 0);
-    Ok(Ended { ledger: cutter.ledger(), dropped: hold.dropped, left_bytes: hold.outbox.waiting_bytes() })
+    let left_bytes = hold.outbox.waiting_bytes() - lost_bytes;
+    Ok(Ended { ledger: cutter.ledger(), dropped: hold.dropped, left_bytes, lost_bytes })
 }
 
 /// What was noted of a source's missed time, kept for the next run.
@@ -633,6 +674,8 @@ struct Keeper<Q> {
     aside: Q,
     /// It took nothing the last time.
     is_away: bool,
+    /// Why, as long as that is so.
+    problem: Option<String>,
 }
 
 impl<Q: Aside> Keeper<Q> {
@@ -644,12 +687,13 @@ impl<Q: Aside> Keeper<Q> {
         loop {
             tries_left -= 1;
             let Err(error) = self.aside.keep(lines).await else {
-                self.is_away = false;
+                (self.is_away, self.problem) = (false, None);
                 return;
             };
             if tries_left == 0 {
                 self.is_away = true;
-                tracing::error!(source, "unreadable lines cannot be put aside, they are told here: {error}");
+                self.problem = Some(format!("unreadable lines cannot be kept: {error}"));
+                tracing::error!(source, "unreadable lines cannot be kept, they are logged here: {error}");
                 for Quarantined { line, reason, size_bytes, shape, .. } in lines {
                     tracing::error!(source, line, size_bytes, shape, "unreadable: {reason}");
                 }
@@ -669,9 +713,59 @@ struct Hold {
     /// Newest resume point; it belongs to a cut only when nothing was left uncut.
     resume: Option<Resume>,
     dropped: u64,
+    /// Why frames that should be in a file are not.
+    problem: Option<String>,
+    /// When to try that again.
+    park_at: Instant,
 }
 
 impl Hold {
+    /// The oldest cut's frames.
+    fn front(&mut self) -> Option<Vec<FrameRecord>> {
+        let front = |outbox: &mut Outbox| outbox.front().map(|cut| cut.records.clone());
+        if self.outbox.touches_files(None) { blocking(|| front(&mut self.outbox)) } else { front(&mut self.outbox) }
+    }
+
+    fn settle(&mut self, left: Vec<FrameRecord>) -> Option<ResumePoint> {
+        if self.outbox.touches_files(None) { blocking(|| self.outbox.settle(left)) } else { self.outbox.settle(left) }
+    }
+
+    fn park(&mut self) {
+        let parked = blocking(|| self.outbox.park());
+        self.note(parked.map(|()| Dropped::default()));
+    }
+
+    /// Tries again to write what waits in memory because the spool could not be written.
+    fn park_again(&mut self) {
+        if self.problem.is_some() && Instant::now() >= self.park_at {
+            self.park();
+        }
+    }
+
+    /// What came of writing to the spool.
+    fn note(&mut self, pushed: std::io::Result<Dropped>) {
+        match pushed {
+            Ok(dropped) => {
+                self.problem = None;
+                if dropped.posts > 0 {
+                    self.dropped += dropped.posts;
+                    tracing::error!(
+                        posts = dropped.posts,
+                        "the log is away and the spool is full: the oldest posts are dropped"
+                    );
+                }
+            }
+            Err(error) => {
+                self.park_at = Instant::now() + PARK_AGAIN;
+                let problem = format!("the spool cannot be written, frames wait in memory: {error}");
+                if self.problem.as_ref() != Some(&problem) {
+                    tracing::error!("{problem}");
+                }
+                self.problem = Some(problem);
+            }
+        }
+    }
+
     fn keep(&mut self, cutter: &Cutter) -> Result<(), FrameError> {
         if self.frames.is_empty() {
             return Ok(());
@@ -680,17 +774,13 @@ impl Hold {
         self.frames.clear();
         let resume = if cutter.is_drained() { self.resume.take() } else { None };
         let resume = resume.map(|Resume { place, since_ms }| ResumePoint { resume: Some(place), at_ms: since_ms });
-        match self.outbox.push(Cut { records, resume }) {
-            Ok(dropped) if dropped.posts > 0 => {
-                self.dropped += dropped.posts;
-                tracing::error!(
-                    posts = dropped.posts,
-                    "the log is away and the spool is full: the oldest posts are dropped"
-                );
-            }
-            Ok(_) => (),
-            Err(error) => tracing::error!("the spool cannot be written, frames wait in memory: {error}"),
-        }
+        let cut = Cut { records, resume };
+        let pushed = if self.outbox.touches_files(Some(&cut)) {
+            blocking(|| self.outbox.push(cut))
+        } else {
+            self.outbox.push(cut)
+        };
+        self.note(pushed);
         Ok(())
     }
 }
@@ -762,7 +852,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_quarantine_that_is_away_holds_nothing_up_for_long() {
         let lines = [Quarantined::new(&"test".into(), 1, "half a line".into(), b"{")];
-        let mut keeper = Keeper { aside: Away { tries_left: 3, kept: 0, tries: 0 }, is_away: false };
+        let mut keeper = Keeper { aside: Away { tries_left: 3, kept: 0, tries: 0 }, is_away: false, problem: None };
         keeper.keep("test", &lines, || 1.0).await;
         assert_eq!((keeper.aside.kept, keeper.aside.tries, keeper.is_away), (1, 4, false));
         // It is given up after some seconds, then tried once for each batch until it is back.

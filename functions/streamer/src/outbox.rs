@@ -3,15 +3,16 @@
 //! While the log is away the files grow; when they may grow no more, the oldest cut gives up its
 //! posts. Its ledger stays and says how many were dropped, so that their window shows as incomplete.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
-use birdsong_domain::frame::{self, FrameError, FrameHeader, Lane, STREAM};
+use birdsong_domain::frame::{self, FrameError, FrameHeader, Lane, Ledger, STREAM};
 use birdsong_domain::ports::FrameRecord;
 use serde::{Deserialize, Serialize};
 
+use crate::durable;
 use crate::originals::Originals;
 use crate::sent::{Learner, SentPosts};
 
@@ -80,7 +81,7 @@ pub struct Dropped {
 }
 
 /// The cuts that the log does not have yet, oldest first.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Outbox {
     limits: OutboxLimits,
     dir: Option<PathBuf>,
@@ -130,10 +131,22 @@ impl Outbox {
         })
     }
 
-    /// Whether another cut can be taken without giving anything up. Always so with a folder.
+    /// Whether another cut can be taken without giving anything up. With a folder it can, unless the folder cannot
+    /// be written: then the source has to wait, as memory is bounded.
     #[must_use]
     pub fn has_room(&self) -> bool {
-        self.dir.is_some() || self.memory_bytes < self.limits.memory_bytes
+        self.memory_bytes < self.limits.memory_bytes.max(1)
+    }
+
+    /// Whether taking in `cut`, or with `None` any work on what waits, may touch files, which may block.
+    pub(crate) fn touches_files(&self, cut: Option<&Cut>) -> bool {
+        let fits = cut.is_none_or(|cut| self.memory_bytes + cut.bytes() <= self.limits.memory_bytes);
+        self.dir.is_some() && (!fits || !self.spooled.is_empty())
+    }
+
+    /// Bytes that wait in memory alone.
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        self.memory_bytes as u64
     }
 
     /// Remembers the posts that wait in files, and gives the newest resume point among them: all
@@ -181,8 +194,7 @@ impl Outbox {
     /// # Errors
     /// When it cannot be written to a file; it is kept in memory then, so nothing is lost.
     pub fn push(&mut self, cut: Cut) -> io::Result<Dropped> {
-        let fits = self.memory_bytes + cut.bytes() <= self.limits.memory_bytes;
-        let goes_to_file = self.dir.is_some() && (!fits || !self.spooled.is_empty());
+        let goes_to_file = self.touches_files(Some(&cut));
         self.remember(cut);
         if !goes_to_file {
             return Ok(Dropped::default());
@@ -344,11 +356,7 @@ impl Outbox {
         let mut bytes = serde_json::to_vec(&header)?;
         bytes.push(b'\n');
         cut.records.iter().for_each(|record| bytes.extend_from_slice(&record.bytes));
-        let unfinished = path.with_extension("part");
-        let mut file = fs::File::create(&unfinished)?;
-        file.write_all(&bytes)?;
-        file.sync_data()?;
-        fs::rename(&unfinished, &path)?;
+        durable::write(&path, &bytes)?;
         Ok(bytes.len() as u64)
     }
 }
@@ -377,15 +385,16 @@ fn without_posts(cut: Cut) -> Result<(u64, Cut), FrameError> {
     let mut records = vec![];
     for record in cut.records.into_iter().filter(|record| record.lane.region == STREAM) {
         let mut header = frame::decode(&record.bytes)?.header;
-        posts += header.ledger.sent;
-        header.ledger.dropped += header.ledger.sent;
-        header.ledger.sent = 0;
+        for ledger in std::iter::once(&mut header.ledger).chain(header.ledgers.iter_mut().map(|(_, ledger)| ledger)) {
+            posts += ledger.sent;
+            ledger.dropped += std::mem::take(&mut ledger.sent);
+        }
         records.push(FrameRecord { lane: record.lane, bytes: frame::encode(&header, b"")? });
     }
     Ok((posts, Cut { records, resume: cut.resume }))
 }
 
-/// Both cuts in one, when each is one ledger of the same run and minute, and so of the same window.
+/// Both cuts in one, when each is one ledger of the same run and minute, and so cut in the same window.
 fn join(older: &Cut, newer: &Cut) -> Option<Cut> {
     let ledger_of = |cut: &Cut| match &cut.records[..] {
         [record] => frame::decode(&record.bytes).ok().map(|frame| (record.lane.clone(), frame.header)),
@@ -397,6 +406,11 @@ fn join(older: &Cut, newer: &Cut) -> Option<Cut> {
         return None;
     }
     header.ledger.add(&older.ledger);
+    let mut windows: BTreeMap<i64, Ledger> = BTreeMap::new();
+    for (window_ms, ledger) in older.ledgers.iter().chain(&header.ledgers) {
+        windows.entry(*window_ms).or_default().add(ledger);
+    }
+    header.ledgers = windows.into_iter().collect();
     let record = FrameRecord { lane, bytes: frame::encode(&header, b"").ok()? };
     Some(Cut { records: vec![record], resume: newer.resume.clone() })
 }
@@ -420,10 +434,10 @@ mod tests {
             cut_ms: number as i64 * 10_000,
             connected_ms: 0,
             cut: 1,
-            frames: 0,
             live: true,
             ledger,
             ledgers: vec![],
+            windows: vec![],
         };
         let ledger = Ledger { received: posts, sent: posts, ..Ledger::default() };
         let frames =
@@ -447,7 +461,7 @@ mod tests {
             char::from(b'a' + (x >> 59) as u8 % 26)
         });
         let post = SourcePost {
-            id: PostId::x(seed),
+            id: PostId(u128::from(seed)),
             time_ms: 0,
             author: Some(1),
             kind: Kind::Original,
@@ -514,8 +528,8 @@ mod tests {
         assert_eq!(learned, Some(point(11)));
         let region = index.sets.region("oslo");
         let region = index.sets.of(&mut vec![region]);
-        assert!((0..12).all(|n| index.add(PostId::x(n), region, 0).unwrap().is_empty()));
-        assert_eq!(index.add(PostId::x(12), region, 0).unwrap(), region);
+        assert!((0..12u64).all(|n| index.add(PostId(u128::from(n)), region, 0).unwrap().is_empty()));
+        assert_eq!(index.add(PostId(12), region, 0).unwrap(), region);
         assert_eq!(drain(&mut outbox), numbers(0..12));
     }
 

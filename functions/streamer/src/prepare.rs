@@ -217,7 +217,7 @@ mod tests {
         for n in 0..400u64 {
             let post = SourcePost {
                 // As X numbers posts: the low 22 bits say which of its machines it was, and are often zero.
-                id: PostId::x((1_000_000_000_000 + n * 7) << 22),
+                id: PostId(u128::from((1_000_000_000_000 + n * 7) << 22)),
                 time_ms: 0,
                 author: None,
                 kind: Kind::Original,

@@ -28,14 +28,15 @@ pub(crate) async fn append<L: PostLog>(log: &L, frames: &[FrameRecord]) -> Vec<R
     frames.iter().filter_map(|frame| if is_ledger(frame) { ledgers.next() } else { posts.next() }).collect()
 }
 
-/// Appends `frames` in order, again and again what failed with a retryable error, until the log has
-/// all of them.
+/// Appends `frames` in order, again and again each one that failed with a retryable error, until the log has
+/// all of them. A frame that the log refuses for good is not tried again, and neither is a ledger behind it; the
+/// other frames are.
 ///
 /// `pause` waits for the given time and says whether to go on; it is where full jitter and shutdown
 /// come in.
 ///
 /// # Errors
-/// A permanent error of the log, or the last one when `pause` says to stop; with it, the frames that
+/// The first permanent error of a frame, or the last one when `pause` says to stop; with it, the frames that
 /// the log does not have.
 pub async fn send_all<L: PostLog, F: Future<Output = bool>>(
     log: &L,
@@ -43,29 +44,38 @@ pub async fn send_all<L: PostLog, F: Future<Output = bool>>(
     mut pause: impl FnMut(Duration) -> F,
 ) -> Result<(), (PortError, Vec<FrameRecord>)> {
     let mut wait = Duration::from_millis(50);
+    let (mut refused, mut refusal) = (vec![], None);
     while !frames.is_empty() {
         let outcomes = append(log, &frames).await;
-        let mut failed = Vec::new();
-        let mut last_error = None;
-        let count = frames.len();
+        let (mut again, mut last_error, count) = (vec![], None, frames.len());
         for (frame, outcome) in frames.into_iter().zip(outcomes) {
-            if let Err(error) = outcome {
-                // That of a ledger may only say that it waits.
-                last_error = Some(last_error.filter(|error: &PortError| !error.is_retryable()).unwrap_or(error));
-                failed.push(frame);
+            match outcome {
+                Ok(_) => (),
+                Err(error) if error.is_retryable() => {
+                    last_error = Some(error);
+                    again.push(frame);
+                }
+                Err(error) => {
+                    refusal.get_or_insert(error);
+                    refused.push(frame);
+                }
             }
         }
-        let Some(error) = last_error else { return Ok(()) };
-        if !matches!(error, PortError::Unavailable { .. }) {
-            return Err((error, failed));
+        if refusal.is_some() {
+            // It would count posts that the log will never have.
+            let (ledgers, posts) = again.into_iter().partition(|frame| frame.lane.region == STREAM);
+            refused.extend::<Vec<_>>(ledgers);
+            again = posts;
         }
-        wait = if failed.len() < count { Duration::from_millis(50) } else { (wait * 2).min(MAX_WAIT) };
+        frames = again;
+        let Some(error) = last_error.filter(|_| !frames.is_empty()) else { break };
+        wait = if frames.len() < count { Duration::from_millis(50) } else { (wait * 2).min(MAX_WAIT) };
         if !pause(wait).await {
-            return Err((error, failed));
+            refused.extend(frames);
+            return Err((refusal.unwrap_or(error), refused));
         }
-        frames = failed;
     }
-    Ok(())
+    refusal.map_or(Ok(()), |error| Err((error, refused)))
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use birdsong_domain::ports::{
-    Expected, PartialKey, PortError, PutOutcome, RowVersion, SequenceNumber, Settings, WindowStore,
+    Expected, PartialKey, PortError, PutOutcome, Row, RowVersion, SequenceNumber, Settings, WindowStore,
 };
 use birdsong_domain::time::WindowStart;
 use birdsong_domain::window::Partial;
@@ -129,7 +129,7 @@ impl WindowStore for MemoryStore {
         if !matches {
             return Ok(PutOutcome::Conflict);
         }
-        let state = partial.encode().map_err(|e| PortError::Refused { what: "zstd", reason: e.to_string() })?;
+        let state = partial.encode().map_err(PortError::cannot_encode)?;
         let item = Item { generation: partial.generation, fence: Some(partial.fence.clone()), state };
         items.insert(key.clone(), item);
         if fault == Fault::AnswerLost { Err(timeout()) } else { Ok(PutOutcome::Stored) }
@@ -153,17 +153,12 @@ impl WindowStore for MemoryStore {
         Ok(true)
     }
 
-    async fn query(
-        &self,
-        region: &str,
-        from: WindowStart,
-        to: WindowStart,
-    ) -> Result<Vec<(PartialKey, Partial)>, PortError> {
+    async fn query(&self, region: &str, from: WindowStart, to: WindowStart) -> Result<Vec<Row>, PortError> {
         let items = self.items.lock().map_err(poisoned)?;
         let mut found = Vec::new();
         for (key, item) in items.iter() {
             if key.lane.region == region && (from..to).contains(&key.window) {
-                found.push((key.clone(), item.read(key)?));
+                found.push((key.clone(), item.read(key)));
             }
         }
         found.sort_by_key(|item| (item.0.window, item.0.lane.bucket));

@@ -31,7 +31,7 @@ pub(crate) fn frame(region: &str, counter: u64, cut_ms: i64, posts: usize) -> Ve
             _ => vec![],
         };
         let post = SourcePost {
-            id: PostId::x(1_725_000_000_000_000_000 + (counter << 32) + (n << 16)),
+            id: PostId(u128::from(1_725_000_000_000_000_000 + (counter << 32) + (n << 16))),
             time_ms: cut_ms - 1000 + n as i64 * 1000 / posts as i64,
             author: Some(scatter(at % 100_000)),
             kind: Kind::ALL[(at % 4) as usize],
@@ -56,10 +56,10 @@ pub(crate) fn frame(region: &str, counter: u64, cut_ms: i64, posts: usize) -> Ve
         cut_ms,
         connected_ms: BEGIN_MS,
         cut: counter,
-        frames: 0,
         live: true,
         ledger: Ledger::default(),
         ledgers: vec![],
+        windows: vec![],
     };
     frame::encode(&header, &lines).expect("the frame can be encoded")
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
-use birdsong_domain::ports::{PartialKey, PortError, RowVersion, SequenceNumber};
+use birdsong_domain::ports::{PortError, Row, RowVersion, SequenceNumber};
 use birdsong_domain::post::Kind;
 use birdsong_domain::time::rfc3339;
 use birdsong_domain::window::Partial;
@@ -97,7 +97,7 @@ impl Core {
         Ok(Self {
             generation: partial.generation.to_string(),
             fence: fence_text(&partial.fence)?,
-            state: partial.encode().map_err(|e| PortError::Refused { what: "zstd", reason: e.to_string() })?,
+            state: partial.encode().map_err(PortError::cannot_encode)?,
         })
     }
 
@@ -175,14 +175,17 @@ pub(super) fn write(
     item
 }
 
-/// Reads a partial from an item that has `sk` and the attributes of [`READ`].
-pub(super) fn read(table: &str, region: &str, pk: &str, item: &Attributes) -> Result<(PartialKey, Partial), PortError> {
+/// Reads a row from an item that has `sk` and the attributes of [`READ`].
+///
+/// # Errors
+/// When the sort key is none of a row. That the partial cannot be read is part of the row.
+pub(super) fn read(table: &str, region: &str, pk: &str, item: &Attributes) -> Result<Row, PortError> {
     let sk = item.get("sk").and_then(|sk| sk.as_s().ok()).map_or("", String::as_str);
     let corrupt =
         |reason: String| PortError::Corrupt { what: format!("DynamoDB table {table}, item {pk} / {sk}"), reason };
     let key = keys::parse_sk(region, sk).ok_or_else(|| corrupt("the sort key is no window and bucket".to_owned()))?;
-    let core = Core::read(item).ok_or_else(|| corrupt("g (a number), f (text) or s (bytes) is missing".to_owned()))?;
-    Ok((key, core.decode().map_err(corrupt)?))
+    let core = Core::read(item).ok_or_else(|| corrupt("g (a number), f (text) or s (bytes) is missing".to_owned()));
+    Ok((key, core.and_then(|core| core.decode().map_err(corrupt))))
 }
 
 /// Size as DynamoDB bills it, about: names and values; a number takes a byte for two digits, and
@@ -258,7 +261,7 @@ mod tests {
                 Some(value) => item.insert(name.to_owned(), value),
                 None => item.remove(name),
             };
-            let error = read("t", "a", &key.pk, &item).unwrap_err();
+            let error = read("t", "a", &key.pk, &item).and_then(|(_, partial)| partial).unwrap_err();
             assert!(matches!(error, PortError::Corrupt { .. }), "{name} {value:?}: {error}");
             assert!(error.to_string().contains("table t, item a#1970-01-01"), "{error}");
         }

@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
-use birdsong_aggregator::{Aggregator, FoldError};
-use birdsong_domain::ports::{PortError, WindowStore};
+use birdsong_aggregator::Aggregator;
+use birdsong_aggregator::dead_letter::{DeadLetter, DeadLetters};
+use birdsong_domain::frame::FrameError;
+use birdsong_domain::ports::{LogRecord, PortError, WindowStore};
 use birdsong_domain::window::FoldRules;
 use tokio::sync::Mutex;
 
 use super::event::{BatchResponse, KinesisEvent};
 use super::metrics::BatchMetrics;
-use super::quarantine::{Poison, Quarantine};
+use crate::Bucket;
 
 /// Partials kept warm between invocations, about 20 KB each.
 const WARM_PARTIALS: usize = 256;
@@ -18,7 +20,7 @@ const WARM_PARTIALS: usize = 256;
 #[derive(Debug)]
 pub struct Handler<S, Q> {
     aggregator: Mutex<Aggregator<S>>,
-    quarantine: Q,
+    dead_letters: Q,
 }
 
 /// Why an invocation failed as a whole.
@@ -27,67 +29,81 @@ pub enum HandlerError {
     /// The payload is no event of a Kinesis event source mapping.
     #[error("the event is not one of a Kinesis event source mapping: {0}; is the function's trigger the post log?")]
     Event(serde_json::Error),
-    /// A stored window is damaged (rule 4: our own corruption stops us, loudly).
-    #[error("{0}")]
-    Corrupt(PortError),
 }
 
-impl<S: WindowStore, Q: Quarantine> Handler<S, Q> {
+impl DeadLetters for Bucket {
+    async fn keep(&self, letter: &DeadLetter) -> Result<(), PortError> {
+        let body = serde_json::to_vec(letter)
+            .map_err(|e| PortError::Refused { what: "the quarantine", reason: e.to_string() })?;
+        self.put(&letter.key(), "application/json", body).await
+    }
+}
+
+impl<S: WindowStore, Q: DeadLetters> Handler<S, Q> {
     /// A handler with a cold cache.
     #[must_use]
-    pub fn new(store: Arc<S>, rules: FoldRules, quarantine: Q) -> Self {
-        Self { aggregator: Mutex::new(Aggregator::new(store, rules, WARM_PARTIALS)), quarantine }
+    pub fn new(store: Arc<S>, rules: FoldRules, dead_letters: Q) -> Self {
+        Self { aggregator: Mutex::new(Aggregator::new(store, rules, WARM_PARTIALS)), dead_letters }
     }
 
     /// Folds the batch of an event. The answer names the first record that has to come again, if any;
     /// whatever was stored by then is skipped by its fence when it does.
     ///
-    /// A record that is no frame goes to quarantine and is done with. When quarantine does not take
-    /// it, it has to come again: nothing is lost in silence.
+    /// A record or window that is damaged becomes a dead letter and is done with. When that cannot be kept, the
+    /// batch has to come again: nothing is lost in silence.
     ///
     /// # Errors
-    /// When the event is none of ours, or a stored window is damaged.
+    /// When the event is none of ours.
     pub async fn handle(&self, payload: &str, now_ms: i64) -> Result<(BatchResponse, BatchMetrics), HandlerError> {
         let event: KinesisEvent<'_> = serde_json::from_str(payload).map_err(HandlerError::Event)?;
         let mut metrics = BatchMetrics { records: event.records.len() as u64, ..BatchMetrics::default() };
         let Some(first) = event.records.first() else { return Ok((BatchResponse::default(), metrics)) };
         metrics.lag_ms = u64::try_from(now_ms - first.arrived_ms()).unwrap_or(0);
+        let again = || BatchResponse::again_from(&first.kinesis.sequence_number);
         let mut records = Vec::with_capacity(event.records.len());
-        let mut poison = vec![];
+        let mut dead = vec![];
         for record in &event.records {
-            let aside = |reason: String| {
-                let number = &record.kinesis.sequence_number;
-                Poison::new(record.shard(), number, record.arrived_ms(), reason, &record.kinesis.data)
-            };
             match record.log_record() {
                 Ok(record) => records.push(record),
-                Err(reason) => poison.push(aside(reason.to_owned())),
+                Err(reason) => {
+                    let (sequence, arrived_ms) = (0u64.into(), record.arrived_ms());
+                    let unplaced = LogRecord { sequence, arrived_ms, lane: None, bytes: vec![] };
+                    let data = record.kinesis.data.clone().into_owned();
+                    let letter = DeadLetter::record(record.shard(), &unplaced, reason.to_owned(), data);
+                    let sequence_number = record.kinesis.sequence_number.clone().into_owned();
+                    dead.push(DeadLetter { sequence_number, ..letter });
+                }
             }
         }
-        let outcome = match self.aggregator.lock().await.fold_batch(&records).await {
+        let outcome = match self.aggregator.lock().await.fold_batch(first.shard(), &records).await {
             Ok(outcome) => outcome,
-            Err(FoldError::Store(error @ PortError::Corrupt { .. })) => return Err(HandlerError::Corrupt(error)),
             Err(error) => {
                 tracing::warn!(%error, records = records.len(), "the batch has to come again");
-                return Ok((BatchResponse::again_from(&first.kinesis.sequence_number), metrics));
+                return Ok((again(), metrics));
             }
         };
-        for (sequence, error) in &outcome.quarantined {
-            let found = event.records.iter().find(|record| record.kinesis.sequence_number == sequence.as_str());
-            let (shard, arrived_ms, data) =
-                found.map_or(("shard", now_ms, ""), |r| (r.shard(), r.arrived_ms(), &*r.kinesis.data));
-            poison.push(Poison::new(shard, sequence.as_str(), arrived_ms, error.to_string(), data));
-        }
+        dead.extend(outcome.dead);
         metrics.posts = outcome.aggregated + outcome.late;
         metrics.late = outcome.late;
         metrics.conflicts = outcome.conflicts;
         metrics.partials = outcome.stored;
-        for record in &poison {
-            if let Err(error) = self.quarantine.keep(record).await {
-                tracing::error!(%error, "a record that is no frame could not be put aside; the batch has to come again");
-                return Ok((BatchResponse::again_from(&first.kinesis.sequence_number), metrics));
+        for mut letter in dead {
+            // Of a record whose base64 cannot be read the text is kept.
+            if letter.data.is_empty() && letter.reason == FrameError::Unknown.to_string() {
+                let of = |number: &str| event.records.iter().find(|record| record.kinesis.sequence_number == number);
+                let data = of(&letter.sequence_number).map(|record| record.kinesis.data.clone().into_owned());
+                letter.data = data.unwrap_or_default();
             }
-            tracing::error!(key = record.key(), reason = record.reason, "a record is no frame: put aside");
+            if let Err(error) = self.dead_letters.keep(&letter).await {
+                tracing::error!(%error, "a dead letter could not be kept; the batch has to come again");
+                return Ok((again(), metrics));
+            }
+            tracing::error!(
+                key = letter.key(),
+                lane = letter.lane,
+                reason = letter.reason,
+                "damage: see the dead letter"
+            );
             metrics.quarantined += 1;
         }
         Ok((BatchResponse::default(), metrics))
@@ -104,12 +120,12 @@ mod tests {
 
     #[derive(Default)]
     struct Kept {
-        poison: SyncMutex<Vec<Poison>>,
+        poison: SyncMutex<Vec<DeadLetter>>,
         is_away: bool,
     }
 
-    impl Quarantine for Arc<Kept> {
-        async fn keep(&self, poison: &Poison) -> Result<(), PortError> {
+    impl DeadLetters for Kept {
+        async fn keep(&self, poison: &DeadLetter) -> Result<(), PortError> {
             if self.is_away {
                 return Err(PortError::Unavailable { what: "the bucket", reason: "away".into() });
             }
@@ -127,10 +143,10 @@ mod tests {
             cut_ms: n as i64 * 1000,
             connected_ms: 0,
             cut: 1,
-            frames: 0,
             live: true,
             ledger: Ledger::default(),
             ledgers: vec![],
+            windows: vec![],
         };
         let post = format!("{{\"i\":{n},\"t\":{},\"a\":{n},\"k\":\"original\",\"l\":\"all\"}}\n", n * 1000);
         frame::encode(&header, post.as_bytes()).unwrap()
@@ -206,7 +222,10 @@ mod tests {
         assert_eq!((answer, metrics.quarantined), (BatchResponse::default(), 2));
         let poison = kept.poison.lock().unwrap();
         assert_eq!(poison[0].key(), "quarantine/1970/01/01/shardId-000000000000-2.json");
-        assert_eq!((poison[0].data.as_str(), poison[0].reason.as_str()), ("not base64!", "its data is not base64"));
+        assert_eq!(
+            (poison[0].data.as_str(), poison[0].reason.as_str()),
+            ("not base64!", "not a frame of a version that this program knows")
+        );
         assert_eq!(poison[1].sequence_number, "4");
         let posts: u64 = store
             .dump()
@@ -219,14 +238,19 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_damaged_window_fails_loudly_and_stays() {
+    async fn a_damaged_window_is_begun_anew_and_says_so() {
         let store = Arc::new(MemoryStore::default());
         handler(&store, &Arc::default()).handle(&event(&good(1..=2)), 0).await.unwrap();
         let key = store.dump().into_keys().next().unwrap();
         store.overwrite(key.clone(), 1, b"damaged".to_vec());
-        let answer = handler(&store, &Arc::default()).handle(&event(&good(3..=4)), 0).await;
-        assert!(matches!(answer, Err(HandlerError::Corrupt(_))));
-        assert_eq!(store.dump()[&key].1, b"damaged");
+        let kept = Arc::new(Kept::default());
+        let (answer, metrics) = handler(&store, &kept).handle(&event(&good(3..=4)), 0).await.unwrap();
+        assert_eq!((answer, metrics.quarantined), (BatchResponse::default(), 1));
+        let (generation, state) = store.dump().remove(&key).unwrap();
+        let aggregate = birdsong_domain::window::Partial::decode(generation, &state).unwrap().aggregate;
+        assert_eq!((aggregate.posts(), aggregate.resets), (2, 1));
+        let letter = kept.poison.lock().unwrap()[0].clone();
+        assert_eq!((letter.lane.as_deref(), letter.window.as_deref()), (Some("r#0"), Some("1970-01-01T00:00:00Z")));
     }
 
     #[tokio::test]

@@ -71,6 +71,8 @@ impl Service {
             rules: FoldRules { size, ..FoldRules::default() },
             now_ms: self.now_ms.clone(),
             sources: Arc::new(move || sources.clone()),
+            problems: Arc::new(Vec::new),
+            grace_ms: FoldRules::default().lateness_ms,
         };
         Ok(kept.insert((Instant::now(), birdsong_api::router(api))).1.clone())
     }

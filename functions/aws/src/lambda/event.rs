@@ -28,6 +28,9 @@ pub struct EventRecord<'a> {
 /// The record itself.
 #[derive(Debug, Deserialize)]
 pub struct KinesisData<'a> {
+    /// Written as the lane.
+    #[serde(rename = "partitionKey", borrow, default)]
+    pub partition_key: Cow<'a, str>,
     /// Position in the shard, decimal digits.
     #[serde(rename = "sequenceNumber", borrow)]
     pub sequence_number: Cow<'a, str>,
@@ -52,16 +55,16 @@ impl EventRecord<'_> {
         (self.kinesis.arrived_secs * 1000.0).round() as i64
     }
 
-    /// The record as the log had it.
+    /// The record as the log had it. Data that is not base64 becomes a record without bytes, which is no frame.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// When its sequence number is no number, so that it has no place in the log.
     pub fn log_record(&self) -> Result<LogRecord, &'static str> {
         let sequence =
             SequenceNumber::parse(&self.kinesis.sequence_number).ok_or("its sequence number is no number")?;
-        let bytes =
-            base64_simd::STANDARD.decode_to_vec(self.kinesis.data.as_bytes()).map_err(|_| "its data is not base64")?;
-        Ok(LogRecord { sequence, arrived_ms: self.arrived_ms(), bytes })
+        let bytes = base64_simd::STANDARD.decode_to_vec(self.kinesis.data.as_bytes()).unwrap_or_default();
+        let lane = self.kinesis.partition_key.clone().into_owned().try_into().ok();
+        Ok(LogRecord { sequence, arrived_ms: self.arrived_ms(), lane, bytes })
     }
 }
 
@@ -92,6 +95,8 @@ impl BatchResponse {
 
 #[cfg(test)]
 mod tests {
+    use birdsong_domain::frame::Lane;
+
     use super::*;
 
     #[test]
@@ -112,6 +117,7 @@ mod tests {
     fn a_record_that_cannot_be_read_says_why() {
         let record = |sequence: &str, data: &str| EventRecord {
             kinesis: KinesisData {
+                partition_key: "oslo#1".into(),
                 sequence_number: sequence.to_owned().into(),
                 data: data.to_owned().into(),
                 arrived_secs: 0.0,
@@ -119,7 +125,8 @@ mod tests {
             event_id: "".into(),
         };
         assert_eq!(record("x", "QlNG").log_record(), Err("its sequence number is no number"));
-        assert_eq!(record("1", "Q*NG").log_record(), Err("its data is not base64"));
+        let record = record("1", "Q*NG").log_record().unwrap();
+        assert_eq!((record.lane, &record.bytes[..]), (Some(Lane::new("oslo", 1)), &b""[..]));
     }
 
     #[test]

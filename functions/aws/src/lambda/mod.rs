@@ -4,7 +4,6 @@ pub mod aggregator;
 pub mod api;
 pub mod event;
 pub mod metrics;
-pub mod quarantine;
 
 use anyhow::{Context, Result};
 

@@ -132,10 +132,10 @@ fn a_frame(n: u64) -> Vec<u8> {
         cut_ms: BEGIN + n as i64 * 1000,
         connected_ms: BEGIN,
         cut: 1,
-        frames: 0,
         live: true,
         ledger: Ledger::default(),
         ledgers: vec![],
+        windows: vec![],
     };
     let time = BEGIN + n as i64 * 900;
     let line = format!("{{\"i\":{n},\"t\":{time},\"a\":{n},\"k\":\"repost\",\"l\":\"all\",\"g\":\"fr\"}}\n");

@@ -359,13 +359,18 @@ fn replayed(archive: &[u8], regions: &Regions, dir: &Path, runtime: &tokio::runt
     cutter.cut(0, &mut frames);
     let records: Vec<_> = frames.iter().map(|frame| frame.encode().unwrap()).collect();
     let folded = Folded::default();
-    folded.drain.store(true, Ordering::Release);
+    folded.drain(None);
     let reports = runtime.block_on(async {
         assert!(machine.log().append(&records).await.iter().all(Result::is_ok));
-        follow(&machine, rules, &folded).await.unwrap();
-        reports(&machine, rules, &cutter.touched()).await.unwrap()
+        follow(&machine, rules, &folded, &data::DeadLetterFolder(None)).await.unwrap();
+        let mut lines = vec![];
+        let mut each = |reports: &[WindowReport]| {
+            lines.extend(reports.iter().map(|report| serde_json::to_string(report).unwrap()));
+        };
+        reports(&machine, rules, &cutter.touched(), &mut each).await.unwrap();
+        lines
     });
-    (reports.iter().map(|report| serde_json::to_string(report).unwrap()).collect(), cutter.ledger())
+    (reports, cutter.ledger())
 }
 
 #[test]

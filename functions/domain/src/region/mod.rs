@@ -264,7 +264,7 @@ languages = ["FR"]
 
     fn post() -> SourcePost<'static> {
         SourcePost {
-            id: PostId::x(1),
+            id: PostId(1),
             time_ms: 0,
             author: Some(1),
             kind: Kind::Original,

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use birdsong_domain::language;
-use birdsong_domain::post::{AuthorKey, GeoBox, Kind, PostId, SourcePost};
+use birdsong_domain::post::{AuthorKey, GeoBox, Kind, SourcePost};
 use birdsong_domain::time::snowflake_ms;
 
 use super::LineError;
@@ -189,7 +189,7 @@ pub(super) fn post<'p>(
     let user = status.user.as_ref().and_then(|user| user.id_str.as_ref().or(user.id.as_ref()));
     let (hashtags, long_hashtags) = entities.map(Entities::hashtags).unwrap_or_default();
     Ok(SourcePost {
-        id: PostId::x(id),
+        id: key.x_post(id),
         time_ms,
         author: author_hash(key, user),
         kind: Kind::of(is_repost, is_quote, is_reply),

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use birdsong_domain::language;
-use birdsong_domain::post::{AuthorKey, GeoBox, Kind, PostId, SourcePost};
+use birdsong_domain::post::{AuthorKey, GeoBox, Kind, SourcePost};
 use birdsong_domain::time::{parse_rfc3339, parse_v1_time, snowflake_ms};
 
 use super::LineError;
@@ -167,7 +167,7 @@ pub(super) fn post<'p>(
     let geo = post.geo.as_ref().filter(|_| repost.is_none());
     let (hashtags, long_hashtags) = entities.map(Entities::hashtags).unwrap_or_default();
     Ok(SourcePost {
-        id: PostId::x(id),
+        id: key.x_post(id),
         time_ms,
         author: author_hash(key, post.author_id.as_ref()),
         kind,

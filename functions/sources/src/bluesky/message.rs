@@ -140,16 +140,16 @@ object! {
 
 impl Repost<'_> {
     /// The post that is passed on.
-    fn original(&self) -> Option<PostId> {
+    fn original(&self, key: &AuthorKey) -> Option<PostId> {
         let uri = self.subject.as_ref()?.uri.as_ref()?.0.strip_prefix("at://")?;
         let (did, rest) = uri.split_once('/')?;
         let (POST, rkey) = rest.split_once('/')? else { return None };
-        Some(post_id(NAME, did, rkey))
+        Some(post_id(key, NAME, did, rkey))
     }
 }
 
-fn post_id(space: &str, did: &str, rkey: &str) -> PostId {
-    PostId::text(space, &[did, "/", rkey].concat())
+fn post_id(key: &AuthorKey, space: &str, did: &str, rkey: &str) -> PostId {
+    key.post(space, [did, "/", rkey].concat().as_bytes())
 }
 
 /// Reads one message and hands a new post or repost to `each`. `key` hashes the author.
@@ -204,7 +204,7 @@ pub fn read_message(
     };
     let repost_of = match &commit.record {
         Some(record) if is_repost => {
-            json::read::<Option<Repost<'_>>>(record.bytes())?.as_ref().and_then(Repost::original)
+            json::read::<Option<Repost<'_>>>(record.bytes())?.as_ref().and_then(|repost| repost.original(key))
         }
         _ => None,
     };
@@ -213,7 +213,7 @@ pub fn read_message(
     let embed = record.embed.as_ref();
     let Named { hashtags, long_hashtags, mentions, hosts } = record.named();
     each(&SourcePost {
-        id: post_id(space, did, rkey),
+        id: post_id(key, space, did, rkey),
         time_ms: seen_us.div_euclid(1000),
         author: Some(key.hash(NAME, did)),
         kind: Kind::of(is_repost, embed.is_some_and(Embed::is_quote), record.is_reply()),

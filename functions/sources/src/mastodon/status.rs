@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use birdsong_domain::frame::MAX_PER_POST;
 use birdsong_domain::language;
-use birdsong_domain::post::{AuthorKey, Kind, PostId, SourcePost, link_host};
+use birdsong_domain::post::{AuthorKey, Kind, SourcePost, link_host};
 use birdsong_domain::time::parse_rfc3339;
 
 use super::html::{self, Words};
@@ -157,6 +157,9 @@ impl Status<'_> {
     }
 }
 
+/// Longest id of a status that is used as a mark in the timeline. Mastodon's have 18 digits, others' up to 40 bytes.
+const MAX_ID_BYTES: usize = 64;
+
 /// Reads one status and hands it to `each`. `key` hashes the author.
 ///
 /// # Errors
@@ -176,7 +179,7 @@ pub fn read_status(
     let status: Status<'_> = json::read::<Option<Status<'_>>>(json)?.unwrap_or_default();
     let uri = status.uri.as_ref().map(|uri| &*uri.0).ok_or(StatusError::NoUri)?;
     let time_ms = seen.time_ms(status.created_at.as_ref().and_then(|text| parse_rfc3339(&text.0)));
-    let id = status.id.as_ref().map(|id| id.0.as_ref().to_owned());
+    let id = status.id.as_ref().filter(|id| id.0.len() <= MAX_ID_BYTES).map(|id| id.0.as_ref().to_owned());
     let account = status.account.as_ref();
     if account.is_some_and(|account| account.noindex.0) {
         return Ok(Read { id, time_ms, is_post: false });
@@ -211,7 +214,7 @@ pub fn read_status(
     let names = shown.tags.iter().filter_map(|tag| tag.name.as_ref()).map(|name| &*name.0);
     let (hashtags, long_hashtags) = tags::as_written(names, &words.text);
     each(&SourcePost {
-        id: PostId::text(NAME, uri),
+        id: key.post(NAME, uri.as_bytes()),
         time_ms,
         author,
         kind: Kind::of(original.is_some(), status.is_quote(), status.is_reply()),

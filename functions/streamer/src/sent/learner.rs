@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 
-use birdsong_domain::frame::{Frame, STREAM};
+use birdsong_domain::frame::{self, Frame, FrameError, FrameHeader, Lane, Ledger, PostCount, STREAM};
+use birdsong_domain::ports::FrameRecord;
 use birdsong_domain::post::PostId;
 
 use super::SentPosts;
@@ -13,7 +14,7 @@ use super::SentPosts;
 const OPEN_CUTS: usize = 64;
 
 /// Takes the frames of a log, shard by shard. A run that crashed may have got the posts of its last cut into the
-/// log without the cut's ledger: those are in their regions, and yet no ledger counts them as sent.
+/// log without the cut's ledger: [`Learner::finish`] makes the ledgers that are missing.
 #[derive(Debug, Default)]
 pub struct Learner {
     runs: HashMap<String, OpenRun>,
@@ -21,10 +22,12 @@ pub struct Learner {
 
 #[derive(Debug, Default)]
 struct OpenRun {
-    /// Posts of cuts whose ledger was not found yet.
-    cuts: BTreeMap<u64, Vec<PostId>>,
+    /// Cuts whose ledger was not found yet: a header of theirs, and the posts of each lane.
+    cuts: BTreeMap<u64, (FrameHeader, BTreeMap<Lane, Vec<PostCount>>)>,
     /// The newest cuts whose ledger was found.
     ledgers: BTreeSet<u64>,
+    /// Highest number of a frame with a ledger.
+    counter: u64,
 }
 
 impl Learner {
@@ -42,21 +45,24 @@ impl Learner {
                 sent.learn(PostId(post.i), region, now_ms)?;
             }
         }
-        if header.cut == 0 {
-            return Ok(());
-        }
         let run = match self.runs.get_mut(&header.run) {
             Some(run) => run,
             None => self.runs.entry(header.run.clone()).or_default(),
         };
         if is_ledger {
-            run.cuts.remove(&header.cut);
-            run.ledgers.insert(header.cut);
+            run.counter = run.counter.max(header.counter);
+            // Frames with cut 0 are notes between cuts.
+            if header.cut > 0 {
+                run.cuts.remove(&header.cut);
+                run.ledgers.insert(header.cut);
+            }
             while run.ledgers.len() > OPEN_CUTS {
                 run.ledgers.pop_first();
             }
-        } else if !run.ledgers.contains(&header.cut) {
-            run.cuts.entry(header.cut).or_default().extend(frame.posts.iter().map(|post| PostId(post.i)));
+        } else if !header.windows.is_empty() && !run.ledgers.contains(&header.cut) {
+            let (_, lanes) = run.cuts.entry(header.cut).or_insert_with(|| (header.clone(), BTreeMap::new()));
+            // The log may hold a frame twice.
+            lanes.insert(header.lane.clone(), header.windows.clone());
             while run.cuts.len() > OPEN_CUTS {
                 run.cuts.pop_first();
             }
@@ -64,12 +70,38 @@ impl Learner {
         Ok(())
     }
 
-    /// The log is read to its end.
-    pub fn finish(self, sent: &mut SentPosts) {
+    /// The log is read to its end. Gives the ledgers that runs of `source` which are over left out: the posts of
+    /// their last cut are in the log, and nothing counts them as sent.
+    ///
+    /// The numbers of such a frame follow from the log alone. When it is appended twice, or the crashed run's own
+    /// one appears after all, it counts once.
+    ///
+    /// # Errors
+    /// When a frame cannot be encoded.
+    pub fn finish(self, source: &str) -> Result<Vec<FrameRecord>, FrameError> {
+        let mut missing = vec![];
         for run in self.runs.into_values() {
             // Ledgers before these were found, too, and are not remembered.
             let oldest = run.ledgers.first().filter(|_| run.ledgers.len() == OPEN_CUTS).copied().unwrap_or(0);
-            sent.uncounted.extend(run.cuts.into_iter().filter(|(cut, _)| *cut >= oldest).flat_map(|(_, ids)| ids));
+            let open = run.cuts.into_iter().filter(|(cut, (header, _))| *cut >= oldest && header.source == source);
+            for (n, (cut, (header, lanes))) in open.enumerate() {
+                let mut windows = BTreeMap::<i64, u64>::new();
+                for count in lanes.values().flatten() {
+                    *windows.entry(count.window_ms).or_default() += count.primary;
+                }
+                let ledger = |posts| Ledger { received: posts, sent: posts, ..Ledger::default() };
+                let lane = Lane::new(STREAM, 0);
+                let header = FrameHeader {
+                    lane: lane.clone(),
+                    counter: run.counter + 1 + n as u64,
+                    cut,
+                    ledgers: windows.into_iter().map(|(window_ms, posts)| (window_ms, ledger(posts))).collect(),
+                    windows: vec![],
+                    ..header
+                };
+                missing.push(FrameRecord { lane, bytes: frame::encode(&header, b"")? });
+            }
         }
+        Ok(missing)
     }
 }

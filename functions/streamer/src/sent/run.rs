@@ -311,9 +311,10 @@ impl Filter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use birdsong_domain::post::AuthorKey;
 
     fn hashed(n: u64) -> u128 {
-        PostId::text("test", &n.to_string()).0
+        AuthorKey([1; 16]).post("test", &n.to_be_bytes()).0
     }
 
     fn run(ids: impl Iterator<Item = u128>) -> Run {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use birdsong_domain::frame::SlimPost;
-use birdsong_domain::post::{AuthorKey, PostId};
+use birdsong_domain::post::AuthorKey;
 use birdsong_domain::time::WindowSize;
 use birdsong_sources::live::SourceError;
 use birdsong_sources::mastodon::{Feed, Mastodon, Options, Token};
@@ -80,7 +80,10 @@ fn assert_same(what: &str, server: &Instance, found: &Counted, expected: &Counte
             Some(Event::Update(status)) => {
                 let is_honest = !["19", "209"].iter().any(|c| status["created_at"].as_str().unwrap().starts_with(c));
                 if is_honest {
-                    honest_ms.insert(PostId::text("mastodon", status["uri"].as_str().unwrap()).0, server.time_ms(n));
+                    honest_ms.insert(
+                        AuthorKey([1; 16]).post("mastodon", status["uri"].as_str().unwrap().as_bytes()).0,
+                        server.time_ms(n),
+                    );
                 }
             }
             Some(_) => (),

@@ -20,7 +20,7 @@ const REGIONS: &str =
 
 fn post(id: u64, now_ms: i64) -> SourcePost<'static> {
     SourcePost {
-        id: PostId::x(id),
+        id: PostId(u128::from(id)),
         time_ms: now_ms - 300,
         author: Some(id % 7),
         kind: Kind::Original,
@@ -97,7 +97,7 @@ async fn every_post_is_in_the_log_once_whatever_fails() {
         for id in 0..posts {
             let wanted = [("fr", id % 3 == 0), ("any", id % 3 != 2)];
             for (region, is_wanted) in wanted {
-                let found = counts.get(&(region.to_owned(), PostId::x(id).0)).map_or(0, Vec::len);
+                let found = counts.get(&(region.to_owned(), PostId(u128::from(id)).0)).map_or(0, Vec::len);
                 assert_eq!(found, usize::from(is_wanted), "seed {seed}, post {id} in {region}");
             }
         }

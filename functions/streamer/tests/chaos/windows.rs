@@ -80,8 +80,8 @@ async fn fold(records: &[LogRecord]) -> (BTreeMap<PartialKey, Aggregate>, Ledger
     let store = Arc::new(MemoryStore::default());
     let mut aggregator = Aggregator::new(store.clone(), FoldRules::default(), 16);
     for batch in records.chunks(250) {
-        let outcome = aggregator.fold_batch(batch).await.unwrap();
-        assert!(outcome.quarantined.is_empty(), "{outcome:?}");
+        let outcome = aggregator.fold_batch("0", batch).await.unwrap();
+        assert!(outcome.dead.is_empty(), "{outcome:?}");
     }
     let (mut windows, mut ledger) = (BTreeMap::new(), Ledger::default());
     for (key, (generation, state)) in store.dump() {

@@ -108,7 +108,12 @@ impl World {
         let mut records = self.records.lock().unwrap();
         let sequence = SequenceNumber::from(records.len() as u64 + 1);
         let bytes = frame.bytes.clone();
-        records.push(LogRecord { sequence: sequence.clone(), arrived_ms: self.now_ms(), bytes });
+        records.push(LogRecord {
+            sequence: sequence.clone(),
+            arrived_ms: self.now_ms(),
+            lane: Some(frame.lane.clone()),
+            bytes,
+        });
         sequence
     }
 
@@ -120,8 +125,8 @@ impl World {
         for record in self.records.lock().unwrap().iter() {
             let frame = frame::decode(&record.bytes).unwrap();
             let header = frame.header;
-            if seen.insert((header.lane.clone(), header.run, header.counter)) {
-                ledger.add(&header.ledger);
+            if seen.insert((header.lane.clone(), header.run.clone(), header.counter)) {
+                header.ledgers().for_each(|(_, of_window)| ledger.add(of_window));
                 assert!(header.lane.region != STREAM || frame.posts.is_empty());
                 for post in frame.posts {
                     posts.entry((header.lane.region.clone(), post.i)).or_default().push(post);

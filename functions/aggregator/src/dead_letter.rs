@@ -1,0 +1,96 @@
+//! What cannot be read or stored, kept with its reason: it neither blocks the rest nor vanishes.
+
+use std::future::Future;
+
+use birdsong_domain::ports::{LogRecord, PartialKey, PortError};
+use birdsong_domain::time::rfc3339;
+use serde::Serialize;
+
+/// A log record that is no frame, or a window that could not be read or stored.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DeadLetter {
+    /// Shard of the record, or of the records that were folded.
+    pub shard: String,
+    /// Position of the record in its shard, or of the last one that was folded.
+    pub sequence_number: String,
+    /// When the log took it, RFC 3339.
+    pub arrived: String,
+    /// Region and bucket, as far as they are known.
+    pub lane: Option<String>,
+    /// Start of the window, RFC 3339; `None` for a record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub window: Option<String>,
+    /// What is wrong.
+    pub reason: String,
+    /// The record as it came, base64. A window's posts are in the log: a reprocess restores it.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub data: String,
+}
+
+impl DeadLetter {
+    /// For a record that cannot be read. `data` is its content in base64.
+    #[must_use]
+    pub fn record(shard: &str, record: &LogRecord, reason: String, data: String) -> Self {
+        Self {
+            shard: shard.to_owned(),
+            sequence_number: record.sequence.as_str().to_owned(),
+            arrived: rfc3339(record.arrived_ms),
+            lane: record.lane.as_ref().map(ToString::to_string),
+            window: None,
+            reason,
+            data,
+        }
+    }
+
+    /// For a window that cannot be read or stored; `last` is the last record that was to be folded into it.
+    #[must_use]
+    pub fn window(shard: &str, key: &PartialKey, last: &LogRecord, reason: String) -> Self {
+        Self {
+            lane: Some(key.lane.to_string()),
+            window: Some(rfc3339(key.window.0)),
+            ..Self::record(shard, last, reason, String::new())
+        }
+    }
+
+    /// `quarantine/YYYY/MM/DD/SHARD-SEQUENCE.json`, for a window with its lane and start behind the number: the
+    /// same record always has the same key, so that a repeated delivery adds nothing.
+    #[must_use]
+    pub fn key(&self) -> String {
+        let day = self.arrived.get(..10).unwrap_or("unknown").replace('-', "/");
+        let window = match (&self.lane, &self.window) {
+            (Some(lane), Some(start)) => format!("-{}-{}", lane.replace('#', "-"), start.replace(':', "")),
+            _ => String::new(),
+        };
+        format!("quarantine/{day}/{}-{}{window}.json", self.shard, self.sequence_number)
+    }
+}
+
+/// Where dead letters go.
+pub trait DeadLetters: Send + Sync {
+    /// Keeps a letter; once it returns `Ok` the letter is safe there.
+    fn keep(&self, letter: &DeadLetter) -> impl Future<Output = Result<(), PortError>> + Send;
+}
+
+impl<D: DeadLetters> DeadLetters for std::sync::Arc<D> {
+    fn keep(&self, letter: &DeadLetter) -> impl Future<Output = Result<(), PortError>> + Send {
+        (**self).keep(letter)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use birdsong_domain::frame::Lane;
+    use birdsong_domain::time::WindowStart;
+
+    #[test]
+    fn a_letter_has_one_name() {
+        let record = LogRecord { sequence: 17u64.into(), arrived_ms: 0, lane: None, bytes: vec![] };
+        let letter = DeadLetter::record("0", &record, "why".into(), "QlNG".into());
+        assert_eq!(letter.key(), "quarantine/1970/01/01/0-17.json");
+        let key = PartialKey { lane: Lane::new("oslo", 2), window: WindowStart(300_000) };
+        let letter = DeadLetter::window("0", &key, &record, "why".into());
+        assert_eq!(letter.key(), "quarantine/1970/01/01/0-17-oslo-2-1970-01-01T000500Z.json");
+        assert!(!serde_json::to_string(&letter).unwrap().contains("data"));
+    }
+}

@@ -1,0 +1,100 @@
+//! What several tests of the real binary share.
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "each test uses a part of it, and may panic")]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// A process that is killed at the end, and what it says.
+pub struct Running {
+    pub child: Child,
+    said: Arc<Mutex<String>>,
+}
+
+impl Running {
+    pub fn start(args: &[&str], environment: &[(&str, &str)]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_birdsong"));
+        Self::spawn(command.args(args).envs(environment.iter().copied()))
+    }
+
+    /// With an input that stays open and gives nothing.
+    pub fn start_with_input(args: &[&str]) -> Self {
+        Self::spawn(Command::new(env!("CARGO_BIN_EXE_birdsong")).args(args).stdin(Stdio::piped()))
+    }
+
+    pub fn start_program(program: &str, args: &[&str]) -> Self {
+        Self::spawn(Command::new(program).args(args))
+    }
+
+    fn spawn(command: &mut Command) -> Self {
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let said = Arc::new(Mutex::new(String::new()));
+        let hears = said.clone();
+        std::thread::spawn(move || {
+            lines.map_while(Result::ok).for_each(|line| *hears.lock().unwrap() += &(line + "\n"))
+        });
+        Self { child, said }
+    }
+
+    pub fn said(&self) -> String {
+        self.said.lock().unwrap().clone()
+    }
+
+    /// Waits until it has said `before` and a port number.
+    pub fn port_behind(&self, before: &str) -> String {
+        wait_until(&format!("{before:?} in {}", self.said()), || {
+            let said = self.said();
+            let (_, rest) = said.split_once(before)?;
+            let port: String = rest.chars().take_while(char::is_ascii_digit).collect();
+            (port.len() < rest.len()).then_some(port)
+        })
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub fn wait_until<T>(what: &str, mut is_there: impl FnMut() -> Option<T>) -> T {
+    let patience = Instant::now() + Duration::from_secs(60);
+    loop {
+        if let Some(found) = is_there() {
+            return found;
+        }
+        assert!(Instant::now() < patience, "{what} did not happen");
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+impl Running {
+    /// Ends it as a service manager does, and gives the time that it took.
+    pub fn terminate(&mut self) -> (ExitStatus, Duration) {
+        let (pid, began) = (self.child.id().to_string(), Instant::now());
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        (self.child.wait().unwrap(), began.elapsed())
+    }
+}
+
+/// Status code and body.
+pub fn get(port: &str, path: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(format!("127.0.0.1:{port}")).unwrap();
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+}
+
+pub fn get_json(port: &str, path: &str) -> Value {
+    let (status, body) = get(port, path);
+    assert_eq!(status, 200, "{path}: {body}");
+    serde_json::from_str(&body).unwrap()
+}
