@@ -14,7 +14,7 @@ export async function run(program, args, env = {}) {
     const done = await exec(program, args, { env: { ...process.env, ...env }, maxBuffer: 256 << 20 });
     return done.stdout;
   } catch (error) {
-    throw new Error(`${program} ${args.join(' ')}: ${error.stderr || error.message}\n${error.stdout ?? ''}`);
+    throw new Error(`${program} ${args.join(' ')}: ${error.stderr || error.message}\n${error.stdout ?? ''}`, { cause: error });
   }
 }
 
@@ -54,7 +54,7 @@ export function which(name) {
 
 /** Process ids whose environment has this line. */
 export function processesWith(line) {
-  return readdirSync('/proc').filter((name) => /^\d+$/.test(name)).filter((pid) => {
+  return readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(Number).filter((pid) => {
     try {
       return readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0').includes(line);
     } catch {

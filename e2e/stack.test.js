@@ -198,7 +198,7 @@ test('the page from the bucket draws the windows', { skip: !isLocalStack && 'Min
     await page.screenshot({ path: path.join(root, 'localstack/.run/page.png') });
     assert.match(posts.replace(/\D+/g, ' '), /\d/, posts);
     const drawn = await page.evaluate(() => {
-      const canvas = document.getElementById('chart-posts');
+      const canvas = /** @type {HTMLCanvasElement} */ (document.getElementById('chart-posts'));
       const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
       return data.some((byte, at) => at % 4 === 3 && byte > 0);
     });

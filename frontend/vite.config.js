@@ -1,3 +1,4 @@
+/// <reference types="vitest/config" />
 // How the dashboard is bundled (relative base: it may be served below any path) and tested.
 import { defineConfig } from 'vite';
 

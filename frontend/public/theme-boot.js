@@ -1,13 +1,13 @@
 // Sets the colour theme before the first paint, so that the page does not flash.
 // A classic script in a file of its own: the page must work without inline scripts.
 (function () {
-  var stored = null;
+  let stored = null;
   try {
     stored = localStorage.getItem('birdsong-theme');
-  } catch (e) {
+  } catch {
     // Storage may be blocked; the system's theme is used then.
   }
-  var dark = window.matchMedia && window.matchMedia('(prefers-color-scheme: dark)').matches;
-  var theme = stored === 'light' || stored === 'dark' ? stored : dark ? 'dark' : 'light';
+  const dark = window.matchMedia && window.matchMedia('(prefers-color-scheme: dark)').matches;
+  const theme = stored === 'light' || stored === 'dark' ? stored : dark ? 'dark' : 'light';
   document.documentElement.setAttribute('data-theme', theme);
 })();

@@ -14,7 +14,15 @@ export class ApiError extends Error {
   }
 }
 
-/** Reads config.json, which the deployment may replace. A missing or broken one means: same origin. */
+/**
+ * The parts of fetch that are used here, so that tests can pass a small stand-in.
+ * @typedef {(url: string, init?: RequestInit) => Promise<Pick<Response, 'ok' | 'status' | 'json'>>} Fetch
+ */
+
+/**
+ * Reads config.json, which the deployment may replace. A missing or broken one means: same origin.
+ * @param {Fetch} [fetchImpl]
+ */
 export async function loadConfig(fetchImpl = globalThis.fetch, url = './config.json') {
   try {
     const response = await fetchImpl(url, { cache: 'no-cache' });
@@ -26,8 +34,16 @@ export async function loadConfig(fetchImpl = globalThis.fetch, url = './config.j
   }
 }
 
-/** An API client below `base`. Each call takes `{ signal }`, to be cancelled by. */
+/**
+ * An API client below `base`. Each call takes `{ signal }`, to be cancelled by.
+ * @param {{ base?: string, fetchImpl?: Fetch, timeoutMs?: number }} [options]
+ */
 export function createApi({ base = '', fetchImpl = globalThis.fetch, timeoutMs = DEFAULT_TIMEOUT_MS } = {}) {
+  /**
+   * @param {string} path
+   * @param {object} [params]
+   * @param {{ signal?: AbortSignal }} [options]
+   */
   async function get(path, params = {}, { signal } = {}) {
     const query = new URLSearchParams();
     for (const [name, value] of Object.entries(params)) {
@@ -90,9 +106,13 @@ export function createApi({ base = '', fetchImpl = globalThis.fetch, timeoutMs =
     }
   }
 
+  /** @typedef {{ region?: string, from?: string, to?: string, step?: string }} WindowQuery */
   return {
+    /** @param {{ signal?: AbortSignal }} [options] */
     regions: (options) => get('/api/regions', {}, options),
+    /** @param {{ signal?: AbortSignal }} [options] */
     status: (options) => get('/api/status', {}, options),
+    /** @type {(query: WindowQuery, options?: { signal?: AbortSignal }) => Promise<any>} */
     windows: ({ region, from, to, step }, options) => get('/api/windows', { region, from, to, step }, options),
   };
 }

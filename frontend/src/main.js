@@ -1,3 +1,4 @@
+/// <reference types="vite/client" />
 // The page's state and wiring: what is chosen, when to ask the API, and what to draw.
 
 import { ApiError, createApi, loadConfig } from './api.js';

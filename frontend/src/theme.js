@@ -24,7 +24,10 @@ export function readPalette(element = document.documentElement) {
   };
 }
 
-/** Wires the toggle. Calls `onChange` after each switch, by hand or by the system. */
+/**
+ * Wires the toggle. Calls `onChange` after each switch, by hand or by the system.
+ * @param {{ button?: HTMLElement, onChange?: (theme: string) => void, win?: Window }} [options]
+ */
 export function initTheme({ button, onChange = () => {}, win = window } = {}) {
   const root = win.document.documentElement;
   const media = win.matchMedia?.('(prefers-color-scheme: dark)');

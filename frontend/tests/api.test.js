@@ -15,7 +15,7 @@ const hanging = (url, { signal }) => new Promise((_, reject) => {
 
 describe('createApi', () => {
   it('asks below the base and leaves out empty parameters', async () => {
-    const fetchImpl = vi.fn(async () => answer({ windows: [] }));
+    const fetchImpl = vi.fn(async (_url, _init) => answer({ windows: [] }));
     const api = createApi({ base: 'https://api.example', fetchImpl });
     await api.windows({ region: 'a b', from: '2026-11-24T08:00:00Z', to: null, step: '5m' });
     expect(fetchImpl.mock.calls[0][0]).toBe('https://api.example/api/windows?region=a+b&from=2026-11-24T08%3A00%3A00Z&step=5m');

@@ -99,6 +99,7 @@ function makeWindow(region, start, step, now) {
   };
 }
 
+/** @returns {[status: number, body: object]} */
 function windows(params, now) {
   const region = REGIONS.find((one) => one.id === (params.get('region') ?? REGIONS[0].id));
   if (!region) return [404, { error: { code: 'unknown_region', message: 'there is no such region', parameter: 'region' } }];
@@ -122,6 +123,7 @@ function windows(params, now) {
   return [200, { region: region.id, name: region.name, from: iso(from), to: iso(to), window_secs: WINDOW_SECS, step_secs: step, total, windows: all }];
 }
 
+/** @returns {[status: number, body: object]} */
 function status(now) {
   const newest = Math.floor((now - 1500) / 7000) * 7000;
   return [200, {
@@ -139,6 +141,7 @@ export function createFakeApi({ clock = Date.now } = {}) {
     const url = new URL(request.url, 'http://localhost');
     const now = clock();
     if (url.pathname.startsWith('/api/')) {
+      /** @type {[status: number, body: object]} */
       const [code, body] = url.pathname === '/api/regions'
         ? [200, { regions: REGIONS.map(({ rate, ...region }) => region), window_secs: WINDOW_SECS }]
         : url.pathname === '/api/windows' ? windows(url.searchParams, now)

@@ -8,6 +8,8 @@ import { startApp } from '../src/main.js';
 const html = readFileSync(join(import.meta.dirname, '../index.html'), 'utf8');
 const NOW = Date.UTC(2026, 10, 24, 8, 12, 30);
 const text = (id) => document.getElementById(id).textContent.replace(/\s+/g, ' ').trim();
+/** Of no narrower type, for it may be any kind of element. @type {(selector: string) => any} */
+const find = (selector) => document.querySelector(selector);
 const shown = (id) => !document.getElementById(id).hidden;
 
 let app;
@@ -20,7 +22,7 @@ function createServer() {
     calls,
     newest: '2026-11-24T08:12:28Z',
     posts: 12,
-    fail: () => null,
+    fail: (_url) => null,
     asked: (path) => calls.filter((url) => url.pathname === path),
     async fetch(address) {
       const url = new URL(address, 'http://localhost');
@@ -65,7 +67,8 @@ function setHidden(hidden) {
 
 beforeEach(() => {
   vi.useFakeTimers({ now: NOW });
-  window.matchMedia = () => ({ matches: false, addEventListener() {}, removeEventListener() {} });
+  const media = { matches: false, addEventListener() {}, removeEventListener() {} };
+  window.matchMedia = () => /** @type {any} */ (media);
   charts = { draw: vi.fn(), restyle: vi.fn(), destroy: vi.fn() };
   server = createServer();
 });
@@ -102,7 +105,7 @@ describe('first load', () => {
     expect(server.asked('/api/windows')[0].searchParams.get('region')).toBe('b');
     expect(server.asked('/api/windows')[0].searchParams.get('step')).toBe('5m');
     expect(document.querySelector('#region option:checked').textContent).toBe('<b>Beta</b>');
-    expect(document.querySelector('#ranges input:checked').value).toBe('1h');
+    expect(find('#ranges input:checked').value).toBe('1h');
   });
 
   it('corrects a region that does not exist', async () => {
@@ -118,7 +121,7 @@ describe('first load', () => {
 
   it('fills a table when it is opened', async () => {
     await start();
-    const details = document.querySelector('[data-table=hashtags]');
+    const details = find('[data-table=hashtags]');
     details.open = true;
     details.ontoggle();
     expect(details.querySelector('tbody').textContent).toBe('#x4133% to 42%');
@@ -169,10 +172,10 @@ describe('keeping up', () => {
 describe('choosing', () => {
   it('holds region and range in the address and goes back', async () => {
     await start();
-    const select = document.getElementById('region');
+    const select = find('#region');
     select.value = 'b';
     select.dispatchEvent(new Event('change', { bubbles: true }));
-    document.querySelector('#ranges input[value="7d"]').click();
+    find('#ranges input[value="7d"]').click();
     await vi.advanceTimersByTimeAsync(10);
     expect(location.search).toBe('?region=b&range=7d');
     expect(Object.fromEntries(server.asked('/api/windows').at(-1).searchParams)).toMatchObject({ region: 'b', step: '1h' });
@@ -195,7 +198,7 @@ describe('choosing', () => {
     };
     start();
     await vi.advanceTimersByTimeAsync(10);
-    const select = document.getElementById('region');
+    const select = find('#region');
     select.value = 'b';
     select.dispatchEvent(new Event('change', { bubbles: true }));
     await vi.advanceTimersByTimeAsync(10);
@@ -207,7 +210,7 @@ describe('choosing', () => {
 
   it('hides and shows a kind', async () => {
     await start();
-    const button = document.querySelector('[data-kind=repost]');
+    const button = find('[data-kind=repost]');
     button.click();
     expect(button.getAttribute('aria-pressed')).toBe('false');
     expect(charts.draw.mock.calls.findLast(([name]) => name === 'posts')[1].hidden.has('repost')).toBe(true);
@@ -222,7 +225,7 @@ describe('when things are missing', () => {
     expect(shown('charts')).toBe(false);
     expect(text('panel-title')).toBe('No posts in this range yet');
     server.posts = 5;
-    document.querySelector('#panel-actions button').click();
+    find('#panel-actions button').click();
     await vi.advanceTimersByTimeAsync(10);
     expect(location.search).toContain('range=24h');
     expect(shown('charts')).toBe(true);

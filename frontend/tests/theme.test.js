@@ -9,7 +9,7 @@ function start(systemDark) {
   document.body.innerHTML = '<button></button>';
   const button = document.querySelector('button');
   const media = { matches: systemDark, addEventListener: (_, run) => { media.change = run; }, removeEventListener() {} };
-  window.matchMedia = () => media;
+  window.matchMedia = () => /** @type {any} */ (media);
   const onChange = vi.fn();
   const stop = initTheme({ button, onChange, win: window });
   return { button, media, onChange, stop };
