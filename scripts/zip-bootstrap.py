@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """zip-bootstrap.py BINARY ZIP: packs a binary as Lambda wants it, an executable `bootstrap`."""
+
 import pathlib
 import sys
 import zipfile

@@ -141,7 +141,9 @@ class _Process:
             )
         except OSError as error:
             self.api.close("never started")
-            message = f"Error: cannot run {error.filename}: {error.strerror}. It must be an executable for this machine."
+            message = (
+                f"Error: cannot run {error.filename}: {error.strerror}. It must be an executable for this machine."
+            )
             raise InitFailed(error_document("Runtime.InvalidEntrypoint", message)) from error
         self._reaping = threading.Lock()
         self._reader = output.follow(self._popen.stdout)

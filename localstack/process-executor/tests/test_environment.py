@@ -20,7 +20,9 @@ SOON = 10
 
 # What every bootstrap here begins with; `handle` stands for the function, it says what to do with one event.
 # The real path of Python, because a shebang takes no blanks and the folder of a venv may have some.
-RUNTIME = f"#!{os.path.realpath(sys.executable)}" + '''
+RUNTIME = (
+    f"#!{os.path.realpath(sys.executable)}"
+    + """
 import http.client, json, os, signal, subprocess, sys, time
 api = http.client.HTTPConnection(os.environ["AWS_LAMBDA_RUNTIME_API"])
 def call(method, path, body=None, **options):
@@ -36,7 +38,8 @@ def serve(handle):
         except Exception as error:
             kind, answer = "error", {"errorType": type(error).__name__, "errorMessage": str(error)}
         call("POST", f"invocation/{request_id}/{kind}", json.dumps(answer))
-'''
+"""
+)
 
 
 class EnvironmentTest(unittest.TestCase):
@@ -163,7 +166,9 @@ class EnvironmentTest(unittest.TestCase):
         self.assert_ends(int(outcome.output))
 
     def test_an_init_error(self):
-        environment = self.environment('print("no table", flush=True); call("POST", "init/error", b\'{"errorType":"X"}\')')
+        environment = self.environment(
+            'print("no table", flush=True); call("POST", "init/error", b\'{"errorType":"X"}\')'
+        )
         with self.assertRaises(InitFailed) as raised:
             environment.start()
         self.assertEqual(raised.exception.payload, b'{"errorType":"X"}')
