@@ -112,7 +112,9 @@ apply() { # ARGUMENT OF terraform plan...: plans, shows what would change, asks,
 }
 
 apply_with() { # IMAGE ARGUMENT...
-    apply -var-file="env/$env.tfvars" -var=streamer_image="$@"
+    local image=$1
+    shift
+    apply -var-file="env/$env.tfvars" -var=streamer_image="$image" "$@"
     tf output -json >"$work/outputs.json"
 }
 
