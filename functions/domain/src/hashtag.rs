@@ -15,7 +15,7 @@ pub const MAX_HASHTAG_CHARS: usize = 100;
 pub const MAX_HASHTAG_BYTES: usize = 4 * MAX_HASHTAG_CHARS;
 
 /// The key under which spellings of a hashtag are counted together: without leading `#`, white
-/// space at the ends and [invisible characters](is_invisible), Unicode NFKC, case folded (Unicode Standard
+/// space at the ends and invisible characters, Unicode NFKC, case folded (Unicode Standard
 /// §3.13, toNFKC_Casefold, but U+200C and U+200D stay: scripts and emoji need them). `None` when
 /// nothing is left or more than [`MAX_HASHTAG_CHARS`] characters are.
 #[must_use]
