@@ -1,9 +1,10 @@
 # The streamer (and everything else that `birdsong` does) in an image without a shell.
 #   docker buildx build --platform linux/arm64,linux/amd64 -t birdsong .
 # Rust is compiled on the builder's own platform for the target's, so that no emulation is needed.
-FROM --platform=$BUILDPLATFORM docker.io/library/node:22-bookworm-slim AS node
+# Each digest is of an index of all platforms; Dependabot raises tag and digest together.
+FROM --platform=$BUILDPLATFORM docker.io/library/node:22.23.3-bookworm-slim@sha256:43ac6c60b8f89723f746e8a92ce91abd5017e627ce1ddfe4238355d3a30b772c AS node
 
-FROM --platform=$BUILDPLATFORM docker.io/library/rust:1.95-bookworm AS build
+FROM --platform=$BUILDPLATFORM docker.io/library/rust:1.95.0-bookworm@sha256:6258907abe69656e41cd992e0b705cdcfabcbbe3db374f92ed2d47121282d4a1 AS build
 # Debian's own Node.js is too old for the dashboard's build.
 COPY --from=node /usr/local/bin/node /usr/local/bin/node
 COPY --from=node /usr/local/lib/node_modules /usr/local/lib/node_modules
@@ -37,7 +38,7 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry --mount=type=cache,targe
     && mkdir -p /image/data \
     && cp "target/$target/release/birdsong" /image/birdsong
 
-FROM gcr.io/distroless/cc-debian12:nonroot
+FROM gcr.io/distroless/cc-debian12:nonroot@sha256:9dac0a79194e45a7da0158a9c6da57b217585af0786db3845d1f0ec1a0dd182f
 COPY --from=build /image/birdsong /birdsong
 # Fargate mounts the volume of the spool here; it must belong to the user.
 COPY --from=build --chown=65532:65532 /image/data /data
