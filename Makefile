@@ -6,8 +6,8 @@ SHELL := /bin/bash
 BINARIES = $(or $(CARGO_TARGET_DIR),target)/debug
 EMULATOR ?= localstack
 
-.PHONY: help run test check rust chaos frontend infra localstack e2e e2e-localstack e2e-ministack local-up local-down fmt bench \
-	scripts-test build-functions deploy destroy
+.PHONY: help run test check deny fuzz rust chaos frontend infra localstack e2e e2e-localstack e2e-ministack local-up \
+	local-down fmt bench scripts-test build-functions deploy destroy
 
 help: ## list the commands
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -51,9 +51,18 @@ local-up: ## all AWS parts on this machine, with the demo's posts; EMULATOR=mini
 local-down: ## stop them
 	scripts/local.sh down $(EMULATOR)
 
-check: ## format and lint
+check: ## format, lint, spelling, documentation (README.md, Checks)
 	cargo fmt --all --check
+	scripts/lint.sh
 	cargo clippy --workspace --all-targets --features birdsong/aws --locked -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --features birdsong/aws --locked
+
+deny: ## advisories, licences, bans and sources of all crates (deny.toml); it fetches the advisories
+	scripts/cargo-tool.sh deny --all-features --locked check -D unnecessary-skip -D unmatched-skip
+	scripts/cargo-tool.sh deny --manifest-path fuzz/Cargo.toml --locked check -A unnecessary-skip -A unmatched-skip advisories bans sources
+
+fuzz: ## each fuzz target for FUZZ_SECONDS (60); it needs a nightly toolchain
+	scripts/fuzz.sh $(or $(FUZZ_SECONDS),60)
 
 frontend: ## unit tests of the dashboard
 	cd frontend && { [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --no-audit --no-fund; }
@@ -80,5 +89,6 @@ bench: ## speed of the hot paths, of a replay in memory, of the X client, and of
 	cargo build --release --locked --package birdsong-aws --example hello
 	cargo run --release --locked --package birdsong-aws --example cold_start
 
-fmt: ## format the code
+fmt: ## format the code, and correct what the linters can
 	cargo fmt --all
+	scripts/lint.sh --fix

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
 # Installs what the tests need beside Rust and Node.js and is missing: cargo-nextest, and, where that is Debian and we
-# are root, Chromium, Java and ss. Elsewhere it says what to install.
+# are root, Chromium, Java and ss. Elsewhere it says what to install. `tools.sh rust` installs cargo-nextest alone.
 set -euo pipefail
 
-cargo nextest --version >/dev/null 2>&1 || cargo install cargo-nextest --locked
+cargo nextest --version >/dev/null 2>&1 || cargo install cargo-nextest --locked --version 0.9.143
+[[ ${1:-} != rust ]] || exit 0
 
 packages=()
 command -v chromium >/dev/null || command -v google-chrome >/dev/null || [[ -n ${CHROMIUM:-} ]] || packages+=(chromium)

@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Runs each fuzz target for a while; usage: fuzz.sh SECONDS [TARGET]... An input that breaks a target is left in
+# fuzz/artifacts/TARGET/, and what the target learned in fuzz/corpus/TARGET/.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+seconds_each=${1:?usage: fuzz.sh SECONDS [TARGET]...}
+shift
+fuzz=(scripts/cargo-tool.sh +nightly fuzz)
+targets=("$@")
+if ((${#targets[@]} == 0)); then
+    listed=$("${fuzz[@]}" list)
+    mapfile -t targets <<<"$listed"
+fi
+
+"${fuzz[@]}" build
+failed=()
+for target in "${targets[@]}"; do
+    echo "$target: $seconds_each s"
+    # Inputs of the tests are where the fuzzer starts from; new ones go to its own folder, the first.
+    corpus=fuzz/corpus/$target
+    mkdir -p "$corpus"
+    seeds=()
+    [[ $target != read_line ]] || seeds=(functions/sources/tests/golden)
+    "${fuzz[@]}" run "$target" "$corpus" "${seeds[@]}" -- -max_total_time="$seconds_each" -rss_limit_mb=1024 -verbosity=0 \
+        -print_final_stats=1 || failed+=("$target")
+done
+if ((${#failed[@]})); then
+    echo "failed: ${failed[*]}" >&2
+    exit 1
+fi
