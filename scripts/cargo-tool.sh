@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs a cargo subcommand of the version that is pinned here: cargo-tool.sh [+TOOLCHAIN] NAME [ARGUMENT]...
-# The first time it is compiled into .tools/cargo, which takes a minute or a few.
+# It is compiled once for all clones, into the user's cache, and without optimization: it only runs for seconds.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -14,9 +14,9 @@ fi
 name=${1:?usage: cargo-tool.sh [+TOOLCHAIN] NAME [ARGUMENT]...}
 version=${versions[$name]:?no version is pinned for it}
 
-if ! grep -qxF "$version" ".tools/cargo/$name" 2>/dev/null; then
-    echo "compiling cargo-$name $version into .tools/cargo (once)" >&2
-    cargo install --quiet "cargo-$name" --locked --version "$version" --root .tools/cargo --force
-    echo "$version" >".tools/cargo/$name"
+root=${XDG_CACHE_HOME:-$HOME/.cache}/birdsong/cargo-$name-$version
+if [[ ! -x $root/bin/cargo-$name ]]; then
+    echo "compiling cargo-$name $version into $root (once)" >&2
+    cargo install --quiet --debug "cargo-$name" --locked --version "$version" --root "$root"
 fi
-PATH=$PWD/.tools/cargo/bin:$PATH exec cargo "${toolchain[@]}" "$@"
+PATH=$root/bin:$PATH exec cargo "${toolchain[@]}" "$@"

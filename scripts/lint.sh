@@ -2,7 +2,8 @@
 # Lints what is not Rust: Python (ruff), shell (shellcheck), JavaScript (eslint, and tsc for its types), spelling
 # (typos), the hosted workflows (zizmor), and dependencies in Cargo.toml that nothing uses (cargo-machete).
 # With --fix, corrects what the tools can correct by themselves.
-# The tools are pinned in scripts/checks/ and scripts/cargo-tool.sh, and installed into .tools/ and node_modules/ when those pins change.
+# The tools are pinned in scripts/checks/ and scripts/cargo-tool.sh, and installed into .tools/, node_modules/ and the user's
+# cache when those pins change.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
