@@ -22,8 +22,8 @@ for target in "${targets[@]}"; do
     mkdir -p "$corpus"
     seeds=()
     [[ $target != read_line ]] || seeds=(functions/sources/tests/golden)
-    "${fuzz[@]}" run "$target" "$corpus" "${seeds[@]}" -- -max_total_time="$seconds_each" -rss_limit_mb=1024 -verbosity=0 \
-        -print_final_stats=1 || failed+=("$target")
+    "${fuzz[@]}" run "$target" "$corpus" "${seeds[@]}" -- -max_total_time="$seconds_each" -rss_limit_mb=1024 \
+        -verbosity=0 -print_funcs=0 -print_final_stats=1 || failed+=("$target")
 done
 if ((${#failed[@]})); then
     echo "failed: ${failed[*]}" >&2
