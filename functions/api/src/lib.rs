@@ -3,19 +3,22 @@
 //! `GET /api/regions`, `/api/windows`, `/api/status`, `/api/openapi.json` and `/healthz`. Every error
 //! has one shape: `{"error":{"code","message","parameter"}}`.
 
-mod answer;
+mod admission;
+pub mod answer;
 mod params;
 pub mod report;
 mod status;
+mod steps;
 
-use std::borrow::Cow;
-use std::sync::{Arc, Mutex};
+use std::ops::Range;
+use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::Response;
 use axum::routing::get;
+use birdsong_domain::frame::STREAM;
 use birdsong_domain::ports::{PortError, SourceState, WindowStore};
 use birdsong_domain::region::Region;
 use birdsong_domain::time::{FUTURE_LIMIT_MS, WindowStart, rfc3339};
@@ -23,9 +26,14 @@ use birdsong_domain::window::FoldRules;
 use serde::Serialize;
 use serde_json::json;
 
-use answer::{ApiError, Fresh, json_answer};
+pub use admission::Limits;
+
+use admission::Admission;
+use answer::{ApiError, Fresh, Held, foreign, json_answer};
+use axum::body::Body;
 use params::WindowsQuery;
-use report::{Span, WindowReport};
+use report::WindowReport;
+use steps::Steps;
 
 /// The hand-written description of this API (OpenAPI 3.1).
 const OPENAPI: &str = include_str!("../openapi.json");
@@ -51,18 +59,26 @@ pub struct Api<S> {
 
 struct Shared<S> {
     api: Api<S>,
-    status: Mutex<Option<status::Cached>>,
+    status: status::Cache,
+    admission: Admission,
 }
 
-/// The router. Compression is left to the server around it.
+/// The router with the usual limits. Compression is left to the server around it.
 pub fn router<S: WindowStore + 'static>(api: Api<S>) -> Router {
-    let shared = Arc::new(Shared { api, status: Mutex::new(None) });
+    router_with(api, Limits::default())
+}
+
+/// The router with these limits.
+pub fn router_with<S: WindowStore + 'static>(api: Api<S>, limits: Limits) -> Router {
+    let shared = Arc::new(Shared { api, status: status::Cache::default(), admission: Admission::new(limits) });
     let known = get(regions::<S>).fallback(wrong_method);
     Router::new()
         .route("/api/regions", known)
         .route("/api/windows", get(windows::<S>).fallback(wrong_method))
         .route("/api/status", get(current::<S>).fallback(wrong_method))
         .route("/api/openapi.json", get(openapi).fallback(wrong_method))
+        .route("/api", axum::routing::any(unknown_path))
+        .route("/api/", axum::routing::any(unknown_path))
         .route("/api/{*path}", axum::routing::any(unknown_path))
         .route("/healthz", get(health::<S>).fallback(wrong_method))
         .with_state(shared)
@@ -73,12 +89,12 @@ async fn wrong_method() -> ApiError {
 }
 
 async fn unknown_path(uri: Uri) -> ApiError {
-    let message = format!("there is no {}; see /api/openapi.json for what there is", uri.path());
+    let message = format!("there is no {}; see /api/openapi.json for what there is", foreign(uri.path()));
     ApiError::new(StatusCode::NOT_FOUND, "unknown_path", message)
 }
 
 async fn openapi(headers: HeaderMap) -> Result<Response, ApiError> {
-    Ok(answer::body_answer(&headers, Fresh::Minutes(60), OPENAPI.as_bytes().to_vec()))
+    Ok(answer::body_answer(&headers, Fresh::Minutes(60), &answer::entity_tag(OPENAPI.as_bytes()), OPENAPI))
 }
 
 async fn regions<S: WindowStore>(
@@ -98,18 +114,24 @@ async fn current<S: WindowStore>(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     params::none(query.as_deref())?;
-    let status = status::status(&shared.api, &shared.status).await?;
+    let status = status::status(&shared.api, shared.admission.limits, &shared.status).await?;
     json_answer(&headers, Fresh::Ask, &status)
 }
 
-/// Fails when the store cannot be read, and so whenever the status fails.
+/// Fails while the store cannot be read. A damaged window is no reason: it is shown, and the rest can be read.
 async fn health<S: WindowStore>(State(shared): State<Arc<Shared<S>>>) -> Result<Response, ApiError> {
-    status::status(&shared.api, &shared.status)
-        .await
-        .map_err(|error| ApiError::from(error).with(StatusCode::SERVICE_UNAVAILABLE, "store_error"))?;
+    let Api { store, rules, .. } = &shared.api;
+    let read = async {
+        if let Some(newest) = store.newest(STREAM).await? {
+            store.query(STREAM, newest, WindowStart(newest.0.saturating_add(rules.size.ms()))).await?;
+        }
+        Ok::<_, PortError>(())
+    };
+    read.await.map_err(|error| ApiError::from(error).with(StatusCode::SERVICE_UNAVAILABLE, "store_error"))?;
     json_answer(&HeaderMap::new(), Fresh::Ask, &json!({"status": "ok"}))
 }
 
+/// All of an answer but its list of windows.
 #[derive(Serialize)]
 struct WindowsAnswer<'a> {
     region: &'a str,
@@ -119,7 +141,19 @@ struct WindowsAnswer<'a> {
     window_secs: u32,
     step_secs: u32,
     total: WindowReport,
-    windows: Vec<WindowReport>,
+}
+
+impl WindowsAnswer<'_> {
+    /// The answer as JSON with `windows`, the reports separated by commas, as its last member.
+    fn json(&self, windows: &[u8]) -> serde_json::Result<Vec<u8>> {
+        let mut json = serde_json::to_vec(self)?;
+        json.pop();
+        json.reserve_exact(windows.len() + 16);
+        json.extend_from_slice(b",\"windows\":[");
+        json.extend_from_slice(windows);
+        json.extend_from_slice(b"]}");
+        Ok(json)
+    }
 }
 
 /// Start of the newest window of a region. One that a wrong clock opened in a far future would hide
@@ -140,54 +174,62 @@ async fn windows<S: WindowStore>(
     let newest = if query.is_closed() { None } else { newest(api, &query.region.id, now_ms).await? };
     let range = query.range(newest, now_ms, api.rules.size)?;
     // Windows that have not begun are not listed.
-    let open_end = api.rules.size.start_of(now_ms).0 + api.rules.size.ms();
+    let open_end = api.rules.size.start_of(now_ms).0.saturating_add(api.rules.size.ms());
     let to_ms = range.end.min(open_end.max(range.start));
-    let (from, to) = (WindowStart(range.start), WindowStart(to_ms));
-    let spans = report::spans(&*api.store, &query.region.id, from, to, api.rules, now_ms, true).await?;
+    let lanes = u64::from(query.region.hot_buckets.max(1)) + 1;
+    let windows = u64::try_from((to_ms - range.start) / api.rules.size.ms()).unwrap_or(0);
+    let (class, place) = shared.admission.admit(windows * lanes).await?;
 
     let step_ms = i64::from(query.step_secs) * 1000;
-    let mut total = Span::empty(range.start, range.end);
-    let mut windows = Vec::with_capacity(spans.len());
-    for group in spans.chunk_by(|a, b| a.start_ms().div_euclid(step_ms) == b.start_ms().div_euclid(step_ms)) {
-        let merged = merge(group, step_ms);
-        total.add(&merged);
-        windows.push(merged.report(&query.region.id));
+    let mut steps = Steps::new(&query.region.id, &range, step_ms, api.rules, now_ms);
+    // A part at a time, so that a long range needs no more memory than a short one.
+    for (from, to) in slices(range.start..to_ms, lanes, shared.admission.limits, api.rules) {
+        let read = report::read(&*api.store, &query.region.id, from, to).await?;
+        steps = off_runtime(move || steps.take(read, from, to).map(|()| steps)).await??;
     }
-    total.lay_minutes(vec![]);
-    if range.end > to_ms {
-        total.reaches_into_the_future(step_ms, now_ms);
-    }
-    let is_settled = to_ms + api.rules.lateness_ms + 3_600_000 < now_ms;
-    let answer = WindowsAnswer {
-        region: &query.region.id,
-        name: &query.region.name,
-        from: rfc3339(range.start),
-        to: rfc3339(range.end),
-        window_secs: api.rules.size.secs(),
-        step_secs: query.step_secs,
-        total: total.report(&query.region.id),
-        windows,
+    let (region, name) = (query.region.id.clone(), query.region.name.clone());
+    let (rules, step_secs) = (api.rules, query.step_secs);
+    let is_settled = to_ms.saturating_add(rules.lateness_ms).saturating_add(3_600_000) < now_ms;
+    let written = move || -> serde_json::Result<_> {
+        let (total, windows) = steps.finish(range.end > to_ms)?;
+        let answer = WindowsAnswer {
+            region: &region,
+            name: &name,
+            from: rfc3339(range.start),
+            to: rfc3339(range.end),
+            window_secs: rules.size.secs(),
+            step_secs,
+            total,
+        };
+        let json = answer.json(&windows)?;
+        Ok((answer::entity_tag(&json), json))
     };
-    json_answer(&headers, if is_settled { Fresh::Minutes(5) } else { Fresh::Ask }, &answer)
+    let (tag, json) = off_runtime(written).await??;
+    drop(place);
+    let guard = shared.admission.hold(class, json.len()).await?;
+    let body = Body::new(Held::new(json, guard));
+    Ok(answer::body_answer(&headers, if is_settled { Fresh::Minutes(5) } else { Fresh::Ask }, &tag, body))
 }
 
-/// Merges the windows of one step; its minutes stand where they belong.
-fn merge(group: &[Span], step_ms: i64) -> Cow<'_, Span> {
-    if let [only] = group
-        && only.minutes().len() as i64 * 60_000 == step_ms
-    {
-        return Cow::Borrowed(only);
-    }
-    let start_ms = group.first().map_or(0, |first| first.start_ms().div_euclid(step_ms) * step_ms);
-    let mut merged = Span::empty(start_ms, start_ms + step_ms);
-    let mut minutes = vec![0; (step_ms / 60_000) as usize];
-    for span in group {
-        let at = ((span.start_ms() - start_ms) / 60_000) as usize;
-        for (slot, n) in minutes.iter_mut().skip(at).zip(span.minutes()) {
-            *slot = *n;
-        }
-        merged.add(span);
-    }
-    merged.lay_minutes(minutes);
-    Cow::Owned(merged)
+/// Parts of a range that hold a bounded number of partials each.
+fn slices(
+    range: Range<i64>,
+    lanes: u64,
+    limits: Limits,
+    rules: FoldRules,
+) -> impl Iterator<Item = (WindowStart, WindowStart)> {
+    let windows = (u64::from(limits.slice_partials) / lanes).clamp(1, 1 << 16);
+    let length_ms = windows as i64 * rules.size.ms();
+    let mut at = range.start;
+    std::iter::from_fn(move || {
+        let from = at;
+        at = range.end.min(from.saturating_add(length_ms));
+        (from < range.end).then_some((WindowStart(from), WindowStart(at)))
+    })
+}
+
+/// Work that takes the processor for a while, away from the threads that answer.
+async fn off_runtime<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ApiError> {
+    let internal = |error| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", format!("no answer: {error}"));
+    tokio::task::spawn_blocking(work).await.map_err(internal)
 }

@@ -4,9 +4,9 @@ use std::ops::Range;
 
 use axum::http::StatusCode;
 use birdsong_domain::region::Region;
-use birdsong_domain::time::{WindowSize, WindowStart, parse_rfc3339};
+use birdsong_domain::time::{RFC3339_MS, WindowSize, WindowStart, parse_rfc3339};
 
-use crate::answer::ApiError;
+use crate::answer::{ApiError, foreign};
 
 const DAY_MS: i64 = 86_400_000;
 const DAY_SECS: u32 = 86_400;
@@ -14,6 +14,8 @@ const DAY_SECS: u32 = 86_400;
 const MAX_STEPS: i64 = 2016;
 /// Most windows merged for one answer: 31 days of five minutes.
 const MAX_WINDOWS: i64 = 8928;
+/// Most regions that an error lists.
+const LISTED_REGIONS: usize = 20;
 
 /// Refuses any parameter.
 pub(crate) fn none(query: Option<&str>) -> Result<(), ApiError> {
@@ -62,7 +64,6 @@ pub(crate) struct WindowsQuery<'a> {
 
 impl<'a> WindowsQuery<'a> {
     pub(crate) fn parse(query: Option<&str>, regions: &'a [Region], size: WindowSize) -> Result<Self, ApiError> {
-        let ids = || regions.iter().map(|region| region.id.as_str()).collect::<Vec<_>>().join(", ");
         let no_region = || ApiError::new(StatusCode::NOT_FOUND, "unknown_region", "no region is being watched yet");
         let first = regions.first().ok_or_else(no_region)?;
         let mut parsed = Self { region: first, step_secs: size.secs(), from_ms: None, to_ms: None };
@@ -74,7 +75,8 @@ impl<'a> WindowsQuery<'a> {
             match name.as_str() {
                 "region" => {
                     parsed.region = regions.iter().find(|region| region.id == value).ok_or_else(|| {
-                        let message = format!("there is no region {value:?}; take one of {}", ids());
+                        let message =
+                            format!("there is no region \"{}\"; take one of {}", foreign(&value), listed(regions));
                         ApiError::parameter("region", message).with(StatusCode::NOT_FOUND, "unknown_region")
                     })?;
                 }
@@ -104,10 +106,12 @@ impl<'a> WindowsQuery<'a> {
         let step_ms = i64::from(self.step_secs) * 1000;
         let down = |time_ms: i64| time_ms.div_euclid(step_ms) * step_ms;
         let up = |time_ms: i64| down(time_ms.saturating_add(step_ms - 1));
-        let newest_end = newest.map_or(now_ms, |window| window.0 + size.ms());
+        // A clock or a window beyond the ends of time leaves room for a day and the rounding.
+        let (first_ms, last_ms) = (RFC3339_MS.start() + 3 * DAY_MS, RFC3339_MS.end() - 3 * DAY_MS);
+        let newest_end = newest.map_or(now_ms, |window| window.0.saturating_add(size.ms())).clamp(first_ms, last_ms);
         let (from_ms, to_ms) = match (self.from_ms, self.to_ms) {
             (Some(from), Some(to)) => (from, to),
-            (Some(from), None) => (from, newest_end.max(from + 1).min(from + DAY_MS)),
+            (Some(from), None) => (from, newest_end.clamp(from + 1, from + DAY_MS)),
             (None, Some(to)) => (to - DAY_MS, to),
             (None, None) => (up(newest_end) - DAY_MS.max(step_ms), newest_end),
         };
@@ -115,6 +119,13 @@ impl<'a> WindowsQuery<'a> {
             return Err(ApiError::parameter("to", "must be later than from"));
         }
         let range = down(from_ms)..up(to_ms);
+        let ends = [("from", self.from_ms, range.start), ("to", self.to_ms, range.end)];
+        if let Some((name, asked, _)) = ends.iter().find(|(_, _, end_ms)| !RFC3339_MS.contains(end_ms)) {
+            // A default is as far away as the parameter that it was computed from.
+            let name = if asked.is_some() { name } else { ["from", "to"][usize::from(*name == "from")] };
+            let message = "the range must lie within the years 0000 to 9999, also after rounding to steps";
+            return Err(ApiError::parameter(name, message));
+        }
         let length = range.end - range.start;
         if length / step_ms > MAX_STEPS {
             let message = format!(
@@ -134,11 +145,21 @@ impl<'a> WindowsQuery<'a> {
     }
 }
 
+/// The ids of the first regions, and how many more there are.
+fn listed(regions: &[Region]) -> String {
+    let first: Vec<_> = regions.iter().take(LISTED_REGIONS).map(|region| foreign(&region.id)).collect();
+    let more = regions.len().saturating_sub(LISTED_REGIONS);
+    let more = if more > 0 { format!(" and {more} more, see /api/regions") } else { String::new() };
+    first.join(", ") + &more
+}
+
 fn time(name: &str, value: &str) -> Result<i64, ApiError> {
     // A plus sign that was not percent-encoded arrives as a space.
     let text = value.replace(' ', "+");
-    parse_rfc3339(&text)
-        .ok_or_else(|| ApiError::parameter(name, format!("{value:?} is no RFC 3339 time such as 2026-05-23T05:40:00Z")))
+    parse_rfc3339(&text).ok_or_else(|| {
+        let message = format!("\"{}\" is no RFC 3339 time such as 2026-05-23T05:40:00Z", foreign(value));
+        ApiError::parameter(name, message)
+    })
 }
 
 fn step(value: &str, size: WindowSize) -> Result<u32, ApiError> {
@@ -156,7 +177,8 @@ fn step(value: &str, size: WindowSize) -> Result<u32, ApiError> {
     })
     .ok_or_else(|| {
         let message = format!(
-            "{value:?} is no step; take a multiple of the window ({} s) that divides a day, such as 15m, 1h or 1d",
+            "\"{}\" is no step; take a multiple of the window ({} s) that divides a day, such as 15m, 1h or 1d",
+            foreign(value),
             size.secs()
         );
         ApiError::parameter("step", message)

@@ -7,7 +7,7 @@ use birdsong_domain::ports::{PortError, Row, WindowStore};
 use birdsong_domain::post::{Kind, Located};
 use birdsong_domain::time::{WindowStart, rfc3339};
 use birdsong_domain::topk::{TopItem, TopK};
-use birdsong_domain::window::{Aggregate, FoldRules, Partial};
+use birdsong_domain::window::{Aggregate, FoldRules};
 use futures_util::future::try_join;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
@@ -368,15 +368,6 @@ impl Span {
     }
 }
 
-/// Fails when a row cannot be had for another reason than damage, which is contained in the row.
-pub(crate) fn readable(row: Result<Partial, PortError>) -> Result<Option<Partial>, PortError> {
-    match row {
-        Ok(partial) => Ok(Some(partial)),
-        Err(PortError::Corrupt { .. }) => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
 /// Mean and maximum of lags, when there are any.
 pub(crate) fn lag(sum_ms: u64, max_ms: u64, count: u64) -> Option<LagReport> {
     (count > 0).then(|| LagReport { mean: sum_ms / count, max: max_ms })
@@ -386,44 +377,58 @@ fn top<T>(top: Option<&TopK>, n: usize, told: impl Fn(TopItem) -> T) -> Vec<T> {
     top.map(|top| top.top(n).into_iter().map(told).collect()).unwrap_or_default()
 }
 
-/// The windows of a region that start in `from..to`; with `and_empty` also those of which nothing is
-/// stored.
+/// What the store has of a region in some time.
+pub(crate) struct Read {
+    partials: Vec<Row>,
+    stream: Vec<Row>,
+}
+
+/// Reads the windows of a region that start in `from..to`, and what the streamer says of that time.
 ///
 /// # Errors
 /// When the store does not answer, or holds something damaged.
-pub(crate) async fn spans<S: WindowStore>(
+pub(crate) async fn read<S: WindowStore>(
     store: &S,
     region: &str,
+    from: WindowStart,
+    to: WindowStart,
+) -> Result<Read, PortError> {
+    let (partials, stream) = try_join(store.query(region, from, to), store.query(STREAM, from, to)).await?;
+    Ok(Read { partials, stream })
+}
+
+/// The windows that were read of `from..to`, in order; with `and_empty` also those of which nothing is
+/// stored.
+pub(crate) fn spans(
+    read: Read,
     from: WindowStart,
     to: WindowStart,
     rules: FoldRules,
     now_ms: i64,
     and_empty: bool,
-) -> Result<Vec<Span>, PortError> {
-    let (partials, stream) = try_join(store.query(region, from, to), store.query(STREAM, from, to)).await?;
+) -> impl Iterator<Item = Span> {
     let mut by_time = BTreeMap::<WindowStart, (Aggregate, bool)>::new();
-    for (key, partial) in stream {
+    for (key, partial) in read.stream {
         let (aggregate, is_damaged) = by_time.entry(key.window).or_default();
-        match readable(partial)? {
-            Some(partial) => aggregate.merge(&partial.aggregate, true),
-            None => *is_damaged = true,
+        match partial {
+            Ok(partial) => aggregate.merge(&partial.aggregate, true),
+            Err(_) => *is_damaged = true,
         }
     }
-    let span =
-        |window: WindowStart, lanes: Vec<Row>| Span::of_window(window, lanes, by_time.get(&window), rules, now_ms);
-    let mut partials = partials.into_iter().peekable();
-    let mut spans = vec![];
+    let mut partials = read.partials.into_iter().peekable();
     let mut at = from;
-    while at < to {
+    std::iter::from_fn(move || {
         if !and_empty {
-            let Some((key, _)) = partials.peek() else { break };
-            at = key.window;
+            at = partials.peek()?.0.window;
+        }
+        if at >= to {
+            return None;
         }
         let lanes = std::iter::from_fn(|| partials.next_if(|(key, _)| key.window == at)).collect();
-        spans.push(span(at, lanes));
+        let span = Span::of_window(at, lanes, by_time.get(&at), rules, now_ms);
         at = WindowStart(at.0 + rules.size.ms());
-    }
-    Ok(spans)
+        Some(span)
+    })
 }
 
 /// What is told of those windows of a region that start in `from..to` and are stored.
@@ -438,6 +443,6 @@ pub async fn stored_windows<S: WindowStore>(
     rules: FoldRules,
     now_ms: i64,
 ) -> Result<Vec<WindowReport>, PortError> {
-    let spans = spans(store, region, from, to, rules, now_ms, false).await?;
-    Ok(spans.iter().map(|span| span.report(region)).collect())
+    let read = read(store, region, from, to).await?;
+    Ok(spans(read, from, to, rules, now_ms, false).map(|span| span.report(region)).collect())
 }

@@ -1,16 +1,18 @@
 //! `/api/status`: is it running, how fresh is it, where did everything go.
 
-use std::sync::Mutex;
+use std::time::Duration;
 
 use birdsong_domain::frame::{Ledger, STREAM};
 use birdsong_domain::ports::{PortError, SourceState, WindowStore};
 use birdsong_domain::time::{WindowStart, parse_rfc3339, rfc3339};
 use birdsong_domain::window::{Aggregate, Lag};
 use serde::Serialize;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
 
-use crate::Api;
 use crate::newest as newest_window;
-use crate::report::{LagReport, lag, readable};
+use crate::report::{LagReport, lag};
+use crate::{Api, Limits, slices};
 
 /// The ledger covers this much time up to the end of the newest window.
 const LEDGER_MS: i64 = 86_400_000;
@@ -19,8 +21,11 @@ const LAG_MS: i64 = 3_600_000;
 /// A streamer that writes how its sources do does so every 30 seconds; one that has not for this long
 /// is gone, or its table is away.
 const STALE_MS: i64 = 90_000;
-/// Pages ask every few seconds, and reading a day of windows is not free.
-const REUSE_MS: i64 = 1000;
+/// Pages ask every few seconds, and reading a day of windows is not free: what was read is used for a
+/// second, or for so many times as long as reading took, up to the most.
+const REUSE: Duration = Duration::from_secs(1);
+const REUSE_TIMES: u32 = 5;
+const REUSE_MOST: Duration = Duration::from_secs(15);
 
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Status {
@@ -62,32 +67,34 @@ struct LedgerReport {
     balanced: bool,
 }
 
-/// What was read from the store, and when.
+/// What was read last, and until when it is used. Whoever comes while it is read waits for it.
+pub(crate) type Cache = Mutex<Option<(Instant, Cached)>>;
+
+/// What was read from the store.
 #[derive(Clone, Debug)]
 pub(crate) struct Cached {
-    read_ms: i64,
     newest_ms: Option<i64>,
     lag: Lag,
     ledger: LedgerReport,
 }
 
-pub(crate) async fn status<S: WindowStore>(api: &Api<S>, cache: &Mutex<Option<Cached>>) -> Result<Status, PortError> {
-    let now_ms = (api.now_ms)();
-    let known = cache.lock().ok().and_then(|cached| cached.clone());
-    let cached = match known.filter(|known| (0..REUSE_MS).contains(&(now_ms - known.read_ms))) {
-        Some(known) => known,
-        None => {
-            let read = read(api, now_ms).await?;
-            if let Ok(mut slot) = cache.lock() {
-                *slot = Some(read.clone());
-            }
-            read
+pub(crate) async fn status<S: WindowStore>(api: &Api<S>, limits: Limits, cache: &Cache) -> Result<Status, PortError> {
+    let mut known = cache.lock().await;
+    let began = Instant::now();
+    let cached = match &*known {
+        Some((until, cached)) if began < *until => cached.clone(),
+        _ => {
+            let read = read(api, limits, (api.now_ms)()).await?;
+            let reuse = (began.elapsed() * REUSE_TIMES).clamp(REUSE, REUSE_MOST);
+            known.insert((Instant::now() + reuse, read)).1.clone()
         }
     };
+    drop(known);
+    let now_ms = (api.now_ms)();
     Ok(Status {
         now: rfc3339(now_ms),
         newest_post: cached.newest_ms.map(rfc3339),
-        freshness_secs: cached.newest_ms.map(|newest_ms| (now_ms - newest_ms).max(0) / 1000),
+        freshness_secs: cached.newest_ms.map(|newest_ms| now_ms.saturating_sub(newest_ms).max(0) / 1000),
         lag_ms: lag(cached.lag.sum_ms, cached.lag.max_ms, cached.lag.count),
         window_secs: api.rules.size.secs(),
         sources: (api.sources)().into_iter().map(|source| now_or_stale(source, now_ms)).collect(),
@@ -108,18 +115,18 @@ fn now_or_stale(source: SourceState, now_ms: i64) -> SourceState {
     SourceState { state: "stale".into(), reason: Some(reason), connected_since: None, ..source }
 }
 
-async fn read<S: WindowStore>(api: &Api<S>, now_ms: i64) -> Result<Cached, PortError> {
+async fn read<S: WindowStore>(api: &Api<S>, limits: Limits, now_ms: i64) -> Result<Cached, PortError> {
     let mut newest = newest_window(api, STREAM, now_ms).await?;
     for region in api.regions.iter() {
         newest = newest.max(newest_window(api, &region.id, now_ms).await?);
     }
-    let mut cached = Cached { read_ms: now_ms, newest_ms: None, lag: Lag::default(), ledger: LedgerReport::default() };
+    let mut cached = Cached { newest_ms: None, lag: Lag::default(), ledger: LedgerReport::default() };
     let Some(newest) = newest else {
         cached.ledger.balanced = true;
         return Ok(cached);
     };
-    let to = WindowStart(newest.0 + api.rules.size.ms());
-    let from = WindowStart(to.0 - LEDGER_MS);
+    let to = WindowStart(newest.0.saturating_add(api.rules.size.ms()));
+    let from = WindowStart(to.0.saturating_sub(LEDGER_MS));
     (cached.ledger.from, cached.ledger.to) = (Some(rfc3339(from.0)), Some(rfc3339(to.0)));
     let told = &mut cached.ledger;
     let damage = |told: &mut LedgerReport, aggregate: &Aggregate| {
@@ -133,40 +140,44 @@ async fn read<S: WindowStore>(api: &Api<S>, now_ms: i64) -> Result<Cached, PortE
     let settled_ms = now_ms - api.grace_ms;
     let is_settled = |window: WindowStart| api.grace_ms == 0 || window.0 + api.rules.size.ms() <= settled_ms;
     let (mut sent, mut arrived) = (0, 0);
-    for (key, partial) in api.store.query(STREAM, from, to).await? {
-        match readable(partial)? {
-            Some(partial) => {
-                ledger.add(&partial.aggregate.ledger);
-                if is_settled(key.window) {
-                    sent += partial.aggregate.ledger.sent;
-                }
-                damage(told, &partial.aggregate);
+    for (from, to) in slices(from.0..to.0, 1, limits, api.rules) {
+        for (key, partial) in api.store.query(STREAM, from, to).await? {
+            let Ok(partial) = partial else {
+                told.corrupt_windows += 1;
+                continue;
+            };
+            ledger.add(&partial.aggregate.ledger);
+            if is_settled(key.window) {
+                sent += partial.aggregate.ledger.sent;
             }
-            None => told.corrupt_windows += 1,
+            damage(told, &partial.aggregate);
         }
     }
     (told.received, told.sent, told.filtered) = (ledger.received, ledger.sent, ledger.filtered);
     (told.quarantined, told.duplicates, told.dropped) = (ledger.quarantined, ledger.duplicates, ledger.dropped);
+    let lag_from_ms = to.0.saturating_sub(LAG_MS);
     for region in api.regions.iter() {
-        for (key, partial) in api.store.query(&region.id, from, to).await? {
-            let Some(partial) = readable(partial)? else {
-                told.corrupt_windows += 1;
-                continue;
-            };
-            let aggregate = &partial.aggregate;
-            damage(told, aggregate);
-            if is_settled(key.window) {
-                arrived += aggregate.primary + aggregate.corrupt_primary;
-            }
-            told.aggregated += aggregate.primary - aggregate.primary_late;
-            told.late += aggregate.primary_late;
-            if aggregate.posts() > 0 {
-                cached.newest_ms = cached.newest_ms.max(Some(aggregate.newest_ms));
-            }
-            if key.window.0 >= to.0 - LAG_MS {
-                cached.lag.sum_ms += aggregate.lag.sum_ms;
-                cached.lag.max_ms = cached.lag.max_ms.max(aggregate.lag.max_ms);
-                cached.lag.count += aggregate.lag.count;
+        for (from, to) in slices(from.0..to.0, u64::from(region.hot_buckets.max(1)), limits, api.rules) {
+            for (key, partial) in api.store.query(&region.id, from, to).await? {
+                let Ok(partial) = partial else {
+                    told.corrupt_windows += 1;
+                    continue;
+                };
+                let aggregate = &partial.aggregate;
+                damage(told, aggregate);
+                if is_settled(key.window) {
+                    arrived += aggregate.primary + aggregate.corrupt_primary;
+                }
+                told.aggregated += aggregate.primary - aggregate.primary_late;
+                told.late += aggregate.primary_late;
+                if aggregate.posts() > 0 {
+                    cached.newest_ms = cached.newest_ms.max(Some(aggregate.newest_ms));
+                }
+                if key.window.0 >= lag_from_ms {
+                    cached.lag.sum_ms += aggregate.lag.sum_ms;
+                    cached.lag.max_ms = cached.lag.max_ms.max(aggregate.lag.max_ms);
+                    cached.lag.count += aggregate.lag.count;
+                }
             }
         }
     }

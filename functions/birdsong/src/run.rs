@@ -14,6 +14,7 @@ use birdsong_streamer::live::Board;
 use birdsong_streamer::sent::{SentRules, SharedSent};
 use clap::Args;
 
+use crate::hosts::Hosts;
 use crate::machine::{Disk, Folded, Followed, follow};
 use crate::source::SourceArgs;
 use crate::stream::{Streamer, stop_signal};
@@ -41,6 +42,11 @@ pub(crate) struct RunArgs {
     /// Address to listen on; anything but loopback shows the page to the network
     #[arg(long, default_value = "127.0.0.1", value_name = "ADDRESS")]
     host: IpAddr,
+    /// Answer under this name, too, such as that of a reverse proxy in front; may be given several times.
+    /// Needed on loopback only, where other names than localhost are refused: a page of another site could
+    /// make the browser ask
+    #[arg(long, value_name = "NAME")]
+    allow_host: Vec<String>,
 }
 
 pub(crate) fn run(args: RunArgs) -> Result<ExitCode> {
@@ -120,18 +126,13 @@ async fn work(args: RunArgs) -> Result<ExitCode> {
         now_ms: Arc::new(now_ms),
         sources: Arc::new(move || board.states()),
     };
-    let router = serve::with_page(birdsong_api::router(api));
     let bound = listener.local_addr()?;
+    let limits = serve::Limits::default();
+    let router = serve::with_page(birdsong_api::router(api), Hosts::new(bound, &args.allow_host), limits);
     let shown = if bound.ip().is_loopback() { format!("localhost:{}", bound.port()) } else { bound.to_string() };
     print::err(format_args!("birdsong: the dashboard is at http://{shown}  (data in {}, Ctrl-C stops)", dir.display()));
     let (goodbye, told) = tokio::sync::oneshot::channel::<()>();
-    let mut serving = tokio::spawn(
-        axum::serve(listener, router)
-            .with_graceful_shutdown(async {
-                let _ = told.await;
-            })
-            .into_future(),
-    );
+    let mut serving = tokio::spawn(serve::serve(listener, router, limits, async { _ = told.await }));
 
     // Any part that ends by itself ends all of it; otherwise the signal does.
     let mut failure = None;

@@ -29,8 +29,9 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::cloud::{CloudArgs, Target};
+use crate::hosts::Hosts;
 use crate::source::{Live, SourceArgs};
-use crate::{CountArgs, DataArgs, LogFormat, data, now_ms, print};
+use crate::{CountArgs, DataArgs, LogFormat, data, now_ms, print, serve};
 
 /// Posts of Bluesky, whose reposts come without words, that are remembered at least: 12 to 24 MB.
 const ORIGINALS: usize = 50_000;
@@ -45,6 +46,8 @@ const TELL_EVERY: Duration = Duration::from_secs(30);
 const METRICS_EVERY: Duration = Duration::from_secs(60);
 /// A source that has not gone round for this long is stuck, which a restart mends.
 const STUCK_MS: i64 = 120_000;
+/// Connections to the health check, of which a container opens one at a time.
+const HEALTH_CONNECTIONS: usize = 16;
 
 #[derive(Debug, Args)]
 #[command(after_help = STREAM_HELP)]
@@ -378,7 +381,9 @@ where
         tracing::info!("health at http://{}/healthz", listener.local_addr()?);
         let board = board.clone();
         let router = axum::Router::new().route("/healthz", axum::routing::get(move || async move { health(&board) }));
-        tokio::spawn(axum::serve(listener, router).into_future());
+        let limits = serve::Limits { connections: HEALTH_CONNECTIONS, ..serve::Limits::default() };
+        let router = serve::checked(router, Hosts::new(listener.local_addr()?, &[]), limits);
+        tokio::spawn(serve::serve(listener, router, limits, std::future::pending()));
     }
     let namespace = (format == LogFormat::Json).then_some(args.metrics);
     let telling = tokio::spawn(tell(settings.clone(), board.clone(), namespace));

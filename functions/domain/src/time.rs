@@ -76,7 +76,7 @@ impl WindowSize {
     /// Start of the window that holds `time_ms`; windows are aligned to the epoch.
     #[must_use]
     pub fn start_of(self, time_ms: i64) -> WindowStart {
-        WindowStart(time_ms.div_euclid(self.ms()) * self.ms())
+        WindowStart(time_ms.div_euclid(self.ms()).saturating_mul(self.ms()))
     }
 }
 
@@ -98,9 +98,14 @@ impl From<WindowSize> for u32 {
 #[serde(transparent)]
 pub struct WindowStart(pub i64);
 
-/// Formats milliseconds as RFC 3339 UTC: whole seconds when there are no milliseconds.
+/// All milliseconds that RFC 3339 can name: the years 0000 to 9999.
+pub const RFC3339_MS: std::ops::RangeInclusive<i64> = -62_167_219_200_000..=253_402_300_799_999;
+
+/// Formats milliseconds as RFC 3339 UTC: whole seconds when there are no milliseconds. A time outside of
+/// [`RFC3339_MS`] is shown as the nearest one inside.
 #[must_use]
 pub fn rfc3339(time_ms: i64) -> String {
+    let time_ms = time_ms.clamp(*RFC3339_MS.start(), *RFC3339_MS.end());
     let (days, ms_of_day) = (time_ms.div_euclid(86_400_000), time_ms.rem_euclid(86_400_000));
     let (year, month, day) = civil_from_days(days);
     let (secs, ms) = (ms_of_day / 1000, ms_of_day % 1000);
@@ -113,7 +118,8 @@ pub fn rfc3339(time_ms: i64) -> String {
 }
 
 /// Reads an RFC 3339 time (`2026-05-23T05:41:07.318Z`, or with an offset such as `+02:00`) into
-/// milliseconds. `None` when the text is anything else; finer fractions are cut.
+/// milliseconds. `None` when the text is anything else, or when its offset moves it out of [`RFC3339_MS`];
+/// finer fractions are cut.
 #[must_use]
 pub fn parse_rfc3339(text: &str) -> Option<i64> {
     let b = text.as_bytes();
@@ -155,7 +161,8 @@ pub fn parse_rfc3339(text: &str) -> Option<i64> {
         }
         _ => return None,
     };
-    Some(((days_from_civil(year, month, day) * 1440 + h * 60 + m - offset_min) * 60 + s) * 1000 + ms)
+    let time_ms = ((days_from_civil(year, month, day) * 1440 + h * 60 + m - offset_min) * 60 + s) * 1000 + ms;
+    RFC3339_MS.contains(&time_ms).then_some(time_ms)
 }
 
 /// Reads the time format of v1.1 statuses: `Sat May 23 05:41:07 +0000 2026`.
@@ -235,6 +242,15 @@ mod tests {
             assert_eq!(parse_rfc3339(bad), None, "{bad:?}");
         }
         assert_eq!(parse_v1_time("Thu Apr 08 19:31:31 +0é0 2021"), None);
+    }
+
+    #[test]
+    fn times_end_with_the_years_that_rfc_3339_can_write() {
+        let (first, last) = ("0000-01-01T00:00:00Z", "9999-12-31T23:59:59.999Z");
+        assert_eq!((parse_rfc3339(first), parse_rfc3339(last)), (Some(*RFC3339_MS.start()), Some(*RFC3339_MS.end())));
+        assert_eq!(parse_rfc3339("0000-01-01T00:00:00+00:01"), None);
+        assert_eq!(parse_rfc3339("9999-12-31T23:59:59-00:01"), None);
+        assert_eq!((rfc3339(i64::MIN).as_str(), rfc3339(i64::MAX).as_str()), (first, last));
     }
 
     #[test]

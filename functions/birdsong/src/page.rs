@@ -1,0 +1,239 @@
+//! The dashboard's files, carried inside the binary.
+
+use std::collections::HashMap;
+use std::io::Write;
+use std::sync::{LazyLock, OnceLock};
+
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use birdsong_api::answer::{ApiError, entity_tag, foreign, is_known};
+use include_dir::{Dir, include_dir};
+
+static PAGE: Dir<'_> = include_dir!("$OUT_DIR/page");
+
+/// Nothing but our own files; no inline script or style.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; \
+                                       frame-ancestors 'none'; form-action 'none'";
+
+/// Below this, compression saves no packet.
+const COMPRESSED_FROM: usize = 1024;
+
+/// Compressed forms of the files, made at first use.
+static COMPRESSED: LazyLock<HashMap<String, Forms>> = LazyLock::new(|| {
+    let mut forms = HashMap::new();
+    visit(&PAGE, &mut |path, bytes| _ = forms.insert(path.to_owned(), Forms::of(path, bytes)));
+    forms
+});
+
+fn visit(dir: &Dir<'static>, each: &mut impl FnMut(&str, &'static [u8])) {
+    dir.files()
+        .filter_map(|file| Some((file.path().to_str()?, file)))
+        .for_each(|(path, file)| each(path, file.contents()));
+    dir.dirs().for_each(|dir| visit(dir, each));
+}
+
+/// A file as it is sent.
+struct Forms {
+    tag: String,
+    content_type: &'static str,
+    plain: &'static [u8],
+    is_compressible: bool,
+    brotli: OnceLock<Option<Bytes>>,
+    gzip: OnceLock<Option<Bytes>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Coding {
+    Identity,
+    Gzip,
+    Brotli,
+}
+
+impl Forms {
+    fn of(path: &str, plain: &'static [u8]) -> Self {
+        let content_type = content_type(path);
+        let is_text =
+            content_type.starts_with("text/") || ["application/json", "image/svg+xml"].contains(&content_type);
+        Self {
+            tag: entity_tag(plain),
+            content_type,
+            plain,
+            is_compressible: is_text && plain.len() >= COMPRESSED_FROM,
+            brotli: OnceLock::new(),
+            gzip: OnceLock::new(),
+        }
+    }
+
+    /// The file in this coding, compressed once. Nothing when that fails or saves nothing.
+    fn coded(&self, coding: Coding) -> Option<Bytes> {
+        let smaller = |bytes: std::io::Result<Vec<u8>>| {
+            bytes.ok().filter(|bytes| bytes.len() < self.plain.len()).map(Bytes::from)
+        };
+        match coding {
+            Coding::Identity => None,
+            Coding::Brotli => self.brotli.get_or_init(|| smaller(brotli(self.plain))).clone(),
+            Coding::Gzip => self.gzip.get_or_init(|| smaller(gzip(self.plain))).clone(),
+        }
+    }
+}
+
+fn brotli(plain: &[u8]) -> std::io::Result<Vec<u8>> {
+    let params = ::brotli::enc::BrotliEncoderParams { quality: 9, size_hint: plain.len(), ..Default::default() };
+    let mut out = vec![];
+    ::brotli::BrotliCompress(&mut &*plain, &mut out, &params)?;
+    Ok(out)
+}
+
+fn gzip(plain: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut encoder = flate2::write::GzEncoder::new(vec![], flate2::Compression::new(9));
+    encoder.write_all(plain)?;
+    encoder.finish()
+}
+
+/// The best coding that the caller takes.
+fn accepted(headers: &HeaderMap) -> Coding {
+    let asked = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    let mut best = Coding::Identity;
+    for item in asked.flat_map(|value| value.split(',')) {
+        let (name, quality) = item.split_once(';').unwrap_or((item, ""));
+        let quality = quality.trim().strip_prefix("q=").map_or(Ok(1.0), str::parse::<f32>);
+        if !quality.is_ok_and(|quality| quality > 0.0) {
+            continue;
+        }
+        match name.trim().to_ascii_lowercase().as_str() {
+            "br" => return Coding::Brotli,
+            "gzip" => best = Coding::Gzip,
+            _ => (),
+        }
+    }
+    best
+}
+
+/// Answers for every path that is not of the API.
+pub(crate) async fn page(method: Method, uri: Uri, headers: HeaderMap) -> Response {
+    let mut response = match file(&method, &uri, &headers).await {
+        Ok(response) => response,
+        Err(error) => error.into_response(),
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    response
+}
+
+async fn file(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<Response, ApiError> {
+    if method != Method::GET && method != Method::HEAD {
+        let message = "this page can only be read (GET)";
+        return Err(ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message));
+    }
+    let path = uri.path().trim_start_matches('/');
+    let path = if path.is_empty() { "index.html" } else { path }.to_owned();
+    let coding = accepted(headers);
+    let found = {
+        let path = path.clone();
+        // Compression takes the processor for a while, the first time.
+        let look = move || {
+            COMPRESSED.get(&path).map(|forms| (forms, forms.is_compressible.then(|| forms.coded(coding)).flatten()))
+        };
+        tokio::task::spawn_blocking(look).await
+    };
+    let found = found
+        .map_err(|error| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", format!("no answer: {error}")))?;
+    let Some((forms, coded)) = found else {
+        let message = format!("there is no page {}; the dashboard is at /", foreign(uri.path()));
+        return Err(ApiError::new(StatusCode::NOT_FOUND, "unknown_path", message));
+    };
+    let is_known = is_known(headers, &forms.tag);
+    let name = coded.as_ref().map(|_| if coding == Coding::Brotli { "br" } else { "gzip" });
+    let body = coded.unwrap_or_else(|| Bytes::from_static(forms.plain));
+    let mut response = Response::new(if is_known { Body::empty() } else { Body::from(body) });
+    if is_known {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+    }
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(forms.content_type));
+    if let Ok(tag) = HeaderValue::from_str(&forms.tag) {
+        headers.insert(header::ETAG, tag);
+    }
+    if forms.is_compressible {
+        headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    }
+    if let Some(name) = name.filter(|_| !is_known) {
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(name));
+    }
+    // Vite puts a hash of the content into the names of its assets.
+    let cache = if path.starts_with("assets/") { "public, max-age=31536000, immutable" } else { "no-cache" };
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
+    Ok(response)
+}
+
+fn content_type(path: &str) -> &'static str {
+    match path.rsplit('.').next() {
+        Some("html") => "text/html; charset=utf-8",
+        Some("js") => "text/javascript; charset=utf-8",
+        Some("css") => "text/css; charset=utf-8",
+        Some("json") => "application/json",
+        Some("svg") => "image/svg+xml",
+        Some("png") => "image/png",
+        _ => "application/octet-stream",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+
+    async fn get(path: &str, headers: &[(header::HeaderName, &str)]) -> (StatusCode, HeaderMap, Bytes) {
+        let headers = headers.iter().map(|(name, value)| (name.clone(), value.parse().unwrap())).collect();
+        let response = page(Method::GET, path.parse().unwrap(), headers).await;
+        let (parts, body) = response.into_parts();
+        (parts.status, parts.headers, axum::body::to_bytes(body, 1 << 24).await.unwrap())
+    }
+
+    #[test]
+    fn a_file_is_compressed_once_and_reads_the_same() {
+        let plain: &'static [u8] = "birds of Paris ".repeat(500).leak().as_bytes();
+        let forms = Forms::of("a.js", plain);
+        let (gzip, brotli) = (forms.coded(Coding::Gzip).unwrap(), forms.coded(Coding::Brotli).unwrap());
+        let (mut of_gzip, mut of_brotli) = (vec![], vec![]);
+        flate2::read::GzDecoder::new(&gzip[..]).read_to_end(&mut of_gzip).unwrap();
+        ::brotli::Decompressor::new(&brotli[..], 4096).read_to_end(&mut of_brotli).unwrap();
+        assert!(of_gzip == plain && of_brotli == plain && gzip.len() < 500 && brotli.len() < 500);
+        assert_eq!(forms.coded(Coding::Gzip).unwrap().as_ptr(), gzip.as_ptr(), "kept");
+        assert!(!Forms::of("a.png", plain).is_compressible);
+        assert!(!Forms::of("a.js", &plain[..100]).is_compressible);
+    }
+
+    #[test]
+    fn the_best_coding_that_is_accepted_is_taken() {
+        let of = |value: &str| accepted(&[(header::ACCEPT_ENCODING, value.parse().unwrap())].into_iter().collect());
+        assert_eq!(of("gzip, deflate, br;q=0.1"), Coding::Brotli);
+        assert_eq!(of("br;q=0, GZIP ; q=0.5"), Coding::Gzip);
+        assert_eq!(of("deflate, gzip;q=x"), Coding::Identity);
+        assert_eq!(accepted(&HeaderMap::new()), Coding::Identity);
+    }
+
+    #[tokio::test]
+    async fn files_have_an_entity_tag_and_errors_the_one_shape() {
+        let (status, headers, body) = get("/", &[]).await;
+        assert!(status.is_success() && !body.is_empty());
+        let tag = headers[header::ETAG].to_str().unwrap().to_owned();
+        let (status, headers, body) = get("/index.html", &[(header::IF_NONE_MATCH, &tag)]).await;
+        assert_eq!((status, body.len()), (StatusCode::NOT_MODIFIED, 0));
+        assert_eq!(headers[header::ETAG], tag);
+        // What happened: a page that was missing for a moment was missing for a year.
+        let (status, headers, body) = get("/assets/gone.js", &[]).await;
+        assert_eq!(status, StatusCode::NOT_FOUND);
+        assert_eq!(headers[header::CACHE_CONTROL], "no-store");
+        assert_eq!(headers[header::X_CONTENT_TYPE_OPTIONS], "nosniff");
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(body["error"]["code"], "unknown_path");
+        let refused = page(Method::POST, "/".parse().unwrap(), HeaderMap::new()).await;
+        assert_eq!(refused.status(), StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(refused.headers()[header::ALLOW], "GET, HEAD");
+    }
+}
