@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use anyhow::{Result, anyhow};
 use birdsong_domain::printable::printable;
+use birdsong_sources::http::safe_for_token;
 use birdsong_sources::live::Clock;
 use birdsong_sources::x::api::{Api, Diff, Failure};
 use birdsong_sources::x::rules::{self, MAX_RULE_CHARS, MAX_RULES, Plan};
@@ -77,6 +78,7 @@ fn show(plan: &Plan) {
 }
 
 async fn sync(plan: &Plan, account: &XAccount, dry_run: bool) -> Result<()> {
+    safe_for_token(&account.x_url)?;
     let api = Api::new(network(false)?, &account.x_url, x_token()?);
     let clock: Clock = Arc::new(now_ms);
     let failed = |failure: Failure| anyhow!("{}", failure.reason);

@@ -97,7 +97,7 @@ async fn work(args: RunArgs) -> Result<ExitCode> {
     let (stop, stopping) = tokio::sync::watch::channel(false);
     let board = Arc::new(Board::default());
     let clock: Clock = Arc::new(now_ms);
-    let sources = args.source.sources(&regions, key, &clock)?;
+    let sources = args.source.sources(&regions, key, &clock, dir)?;
     let streaming = (!sources.is_empty()).then(|| {
         let streamer = Streamer {
             regions: regions.clone(),

@@ -1,6 +1,6 @@
 //! Where posts come from: the options of each source, and how it is started.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -51,6 +51,9 @@ pub(crate) struct SourceArgs {
     #[command(flatten)]
     x: XArgs,
 }
+
+/// What X delivered and charges for, in the data folder.
+const X_JOURNAL: &str = "x-metered";
 
 const SOURCES: &str = "Where posts come from; several with commas, or the option several times:
 - demo: made-up posts in your regions, some of the past at once, then live
@@ -189,8 +192,14 @@ impl SourceArgs {
         self.sources == [Source::None]
     }
 
-    /// Makes the sources that were asked for.
-    pub(crate) fn sources(&self, regions: &Arc<Regions>, key: AuthorKey, clock: &Clock) -> Result<Vec<Live>> {
+    /// Makes the sources that were asked for. What they have to keep over a restart is in `dir`.
+    pub(crate) fn sources(
+        &self,
+        regions: &Arc<Regions>,
+        key: AuthorKey,
+        clock: &Clock,
+        dir: &Path,
+    ) -> Result<Vec<Live>> {
         let mut lives: Vec<Live> = vec![];
         if self.sources.len() > 1 && self.sources.contains(&Source::None) {
             bail!("--source none cannot go with others");
@@ -200,7 +209,7 @@ impl SourceArgs {
                 Source::Demo => Live::Demo(Demo::new(self.seed, regions, key), self.backfill),
                 Source::Bluesky => Live::Bluesky(self.bluesky(key, clock)?),
                 Source::Mastodon(host) => Live::Mastodon(self.mastodon(host, key, clock)?),
-                Source::X => Live::X(self.x.client(regions, key, clock)?),
+                Source::X => Live::X(self.x.client(regions, key, clock, dir)?),
                 Source::None => continue,
             };
             if lives.iter().any(|other| other.name() == live.name()) {
@@ -245,7 +254,7 @@ fn parse_feed(text: &str) -> Result<mastodon::Feed, String> {
 }
 
 impl XArgs {
-    fn client(&self, regions: &Arc<Regions>, key: AuthorKey, clock: &Clock) -> Result<X<Network>> {
+    fn client(&self, regions: &Arc<Regions>, key: AuthorKey, clock: &Clock, dir: &Path) -> Result<X<Network>> {
         if !(self.x_price.is_finite() && self.x_price >= 0.0) {
             bail!("--x-price must be a number of US dollars, not {}", self.x_price);
         }
@@ -262,6 +271,7 @@ impl XArgs {
             gzip: self.x_gzip,
             backfill_minutes: self.x_backfill_minutes,
             stall: x::STALL,
+            journal: Some(dir.join(X_JOURNAL)),
             budget: self.x_budget,
             dollars_a_post: self.x_price,
             jitter: rand::random::<f64>,
@@ -281,15 +291,53 @@ pub(crate) fn x_token() -> Result<api::Token> {
     api::Token::new(&text).map_err(|error| anyhow!("X_BEARER_TOKEN: {error}"))
 }
 
-/// The variable `name`, or the content of the file that `name`_FILE names.
+/// The variable `name`, or the content of the file that `name`_FILE names; nothing when neither is set.
+///
+/// # Errors
+/// When there is nothing in it: an empty secret is a mistake and is sent to nobody.
 fn secret(name: &str) -> Result<Option<String>> {
-    if let Some(text) = std::env::var(name).ok().filter(|text| !text.is_empty()) {
-        return Ok(Some(text));
+    let set = |name: &str| std::env::var_os(name);
+    let text = std::env::var(name).ok();
+    secret_of(name, text, set(&format!("{name}_FILE")).map(PathBuf::from))
+}
+
+fn secret_of(name: &str, text: Option<String>, file: Option<PathBuf>) -> Result<Option<String>> {
+    if let Some(text) = text.as_ref().filter(|text| !text.trim().is_empty()) {
+        return Ok(Some(text.clone()));
     }
-    let variable = format!("{name}_FILE");
-    let Some(path) = std::env::var_os(&variable).filter(|path| !path.is_empty()).map(PathBuf::from) else {
-        return Ok(None);
-    };
-    let text = std::fs::read_to_string(&path).with_context(|| format!("{variable}: {} cannot be read", path.display()));
-    text.map(Some)
+    if let Some(path) = file.filter(|path| !path.as_os_str().is_empty()) {
+        let read = std::fs::read_to_string(&path);
+        let read = read.with_context(|| format!("{name}_FILE: {} cannot be read", path.display()))?;
+        if read.trim().is_empty() {
+            bail!("{name}_FILE: there is no token in {}; write it into the file", path.display());
+        }
+        return Ok(Some(read));
+    }
+    if text.is_some() {
+        bail!("{name} is set and empty: set it to the token, or unset it");
+    }
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_empty_token_is_a_mistake_and_is_not_sent() {
+        let folder = tempfile::tempdir().unwrap();
+        let (blank, good) = (folder.path().join("blank"), folder.path().join("good"));
+        std::fs::write(&blank, " \n\t").unwrap();
+        std::fs::write(&good, "token\n").unwrap();
+        let of = |text: Option<&str>, file: Option<&Path>| {
+            secret_of("TOKEN", text.map(str::to_owned), file.map(Path::to_owned)).map_err(|error| error.to_string())
+        };
+        assert_eq!(of(None, None), Ok(None));
+        assert_eq!(of(Some("a"), Some(&blank)), Ok(Some("a".into())));
+        assert_eq!(of(Some(""), Some(&good)), Ok(Some("token\n".into())));
+        for text in ["", " \n"] {
+            assert!(of(Some(text), None).unwrap_err().contains("TOKEN is set and empty"));
+        }
+        assert!(of(None, Some(&blank)).unwrap_err().contains("there is no token in"));
+    }
 }

@@ -333,7 +333,7 @@ async fn work(args: StreamArgs, format: LogFormat) -> Result<ExitCode> {
         Target::Embedded => {
             let (log, store) = (Arc::new(SqliteLog::open(&dir)?), Arc::new(SqliteStore::open(&dir)?));
             let key = data::installation_key(&dir, &*store, log.newest_sequence().await?.is_some()).await?;
-            let sources = args.source.sources(&regions, key, &clock)?;
+            let sources = args.source.sources(&regions, key, &clock, &dir)?;
             let sources = sources.into_iter().map(|live| (live, data::Quarantine::new(Some(&dir), &data::run_id())));
             through(args, format, stop, (log, store), sources.collect(), regions, spool).await?;
         }
@@ -341,7 +341,7 @@ async fn work(args: StreamArgs, format: LogFormat) -> Result<ExitCode> {
         Target::Kinesis => {
             let (log, store) = args.cloud.connect().await?;
             let key = data::installation_key(&dir, &store, false).await?;
-            let sources = args.source.sources(&regions, key, &clock)?;
+            let sources = args.source.sources(&regions, key, &clock, &dir)?;
             let mut with_aside = vec![];
             for live in sources {
                 with_aside.push((live, args.cloud.aside(&dir, &data::run_id()).await));

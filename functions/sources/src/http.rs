@@ -11,6 +11,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 
+use crate::live::SourceError;
+
 /// Longest time for a name look-up, a TCP connection and its TLS.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -88,6 +90,28 @@ fn reason(error: &dyn std::error::Error) -> String {
         next = cause.source();
     }
     text
+}
+
+/// Whether a token may go to this address: by HTTPS, or to this machine. Anybody on the way reads plain HTTP.
+///
+/// # Errors
+/// When it may not; the text says what to do.
+pub fn safe_for_token(url: &str) -> Result<(), SourceError> {
+    let uri = url.trim().parse::<http::Uri>().ok();
+    let plain = uri.as_ref().filter(|uri| uri.scheme_str().is_none_or(|scheme| !scheme.eq_ignore_ascii_case("https")));
+    let Some(uri) = plain else { return Ok(()) };
+    let host = uri.host().unwrap_or_default();
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let is_here = bare.eq_ignore_ascii_case("localhost")
+        || bare.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback());
+    if is_here {
+        return Ok(());
+    }
+    Err(SourceError::Config(format!(
+        "the token would be readable on its way to {} by plain HTTP: use an address with https://, or a tunnel that \
+         listens on localhost",
+        printable(host)
+    )))
 }
 
 /// Reads an answer to its end, up to `limit` bytes; what is beyond is left out.
@@ -235,6 +259,25 @@ impl Backoff {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_token_goes_by_https_or_to_this_machine() {
+        for good in
+            ["https://x.example", "HTTPS://x.example", "http://localhost:1", "http://127.0.0.2/", "http://[::1]:80"]
+        {
+            assert_eq!(safe_for_token(good), Ok(()), "{good}");
+        }
+        for bad in [
+            "http://x.example",
+            "HTTP://192.0.2.1",
+            "http://localhost.evil.example",
+            "http://localhost@evil.example",
+            "http://[::2]",
+        ] {
+            let error = safe_for_token(bad).unwrap_err().to_string();
+            assert!(error.contains("https://"), "{bad}: {error}");
+        }
+    }
     use proptest::prelude::*;
 
     /// Each line as text, an oversize one with a `!`.

@@ -80,6 +80,11 @@ pub enum Change {
         /// From 0 to 1.
         share: f64,
     },
+    /// Something beside the stream keeps failing, or does no longer. The stream itself goes on.
+    Trouble {
+        /// What fails, and what to do about it; `None` when it works again.
+        reason: Option<String>,
+    },
     /// Money spent at the source since the first of the month, in US dollars.
     Spent {
         /// US dollars.

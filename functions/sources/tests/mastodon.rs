@@ -72,7 +72,7 @@ proptest! {
 
 fn options(token: Option<&str>) -> Options {
     let token = token.map(|token| Token::new(token).unwrap());
-    Options { server: "http://here.example/".into(), feed: Feed::Public, token }
+    Options { server: "https://here.example/".into(), feed: Feed::Public, token }
 }
 
 /// Runs a client for a time against a fake server; gives the error with which it stopped before.
@@ -269,6 +269,9 @@ async fn each_feed_asks_for_its_own_stream_and_timeline() {
         _ => panic!("taken"),
     };
     assert!(bad(Options { server: "here.example".into(), ..options(None) }).contains("https://"));
+    let plain = "http://here.example";
+    assert!(bad(Options { server: plain.into(), ..options(Some("good")) }).contains("https://"));
+    assert!(matches!(Token::new(" \n"), Err(SourceError::Config(text)) if text.contains("empty")));
     assert!(bad(Options { feed: Feed::Hashtag("#wx".into()), ..options(None) }).contains("without #"));
 }
 

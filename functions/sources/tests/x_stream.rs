@@ -12,6 +12,7 @@ use birdsong_domain::time::snowflake_ms;
 use birdsong_sources::http::{Body, Http, HttpError, Network};
 use birdsong_sources::live::{Change, Clock, Intake, Resume, SourceError};
 use birdsong_sources::x::api::Token;
+use birdsong_sources::x::meter::{Journal, Meter, Spent};
 use birdsong_sources::x::{self, X};
 use birdsong_testkit::fake::InProcess;
 use birdsong_testkit::fake::dice::Dice;
@@ -29,17 +30,22 @@ const DAY_MS: i64 = 86_400_000;
 
 /// The true time, which X has, and by how much the client's clock is wrong.
 struct Time {
+    start_ms: i64,
     began: Instant,
     off_ms: AtomicI64,
 }
 
 impl Time {
     fn new() -> Arc<Self> {
-        Arc::new(Self { began: Instant::now(), off_ms: AtomicI64::new(0) })
+        Self::at(START_MS)
+    }
+
+    fn at(start_ms: i64) -> Arc<Self> {
+        Arc::new(Self { start_ms, began: Instant::now(), off_ms: AtomicI64::new(0) })
     }
 
     fn true_ms(&self) -> i64 {
-        START_MS + self.began.elapsed().as_millis() as i64
+        self.start_ms + self.began.elapsed().as_millis() as i64
     }
 
     fn of_x(self: &Arc<Self>) -> Clock {
@@ -60,6 +66,8 @@ impl Time {
 #[derive(Default)]
 struct Told {
     posts: Vec<u128>,
+    /// How many of them were handed on.
+    handed_on: usize,
     reposts: usize,
     unreadable: Vec<String>,
     /// With the true time.
@@ -84,6 +92,24 @@ impl Told {
             _ => None,
         };
         self.changes.iter().filter_map(|(_, change)| wait(change)).collect()
+    }
+
+    /// What was told to fail beside the stream, and when it did no longer.
+    fn troubles(&self) -> Vec<Option<String>> {
+        let trouble = |change: &Change| match change {
+            Change::Trouble { reason } => Some(reason.clone()),
+            _ => None,
+        };
+        self.changes.iter().filter_map(|(_, change)| trouble(change)).collect()
+    }
+
+    /// Posts of the month by what was told to be spent last.
+    fn spent(&self) -> f64 {
+        let spent = |change: &Change| match change {
+            Change::Spent { dollars } => Some(dollars / 0.005),
+            _ => None,
+        };
+        self.changes.iter().rev().find_map(|(_, change)| spent(change)).unwrap_or(0.0).round()
     }
 
     /// True times of the connects.
@@ -124,8 +150,12 @@ impl Intake for Sink {
     }
 
     async fn flush(&mut self, resume: Option<Resume>) {
-        if resume.is_some() {
-            self.told().resume = resume;
+        {
+            let mut told = self.told();
+            told.handed_on = told.posts.len();
+            if resume.is_some() {
+                told.resume = resume;
+            }
         }
         let until = *self.shut_until.lock().unwrap();
         tokio::time::sleep_until(until).await;
@@ -151,12 +181,13 @@ fn fake(time: &Arc<Time>, script: Vec<Connection>, seed: u64, posts_per_s: f64, 
 
 fn options() -> x::Options {
     x::Options {
-        url: "http://x.example".into(),
+        url: "https://x.example".into(),
         token: Token::new(TOKEN).unwrap(),
         read_token: Arc::new(|| Token::new(TOKEN).map_err(str::to_owned)),
         gzip: false,
         backfill_minutes: None,
         stall: x::STALL,
+        journal: None,
         budget: None,
         dollars_a_post: 0.005,
         jitter: || 0.5,
@@ -653,4 +684,131 @@ async fn an_end_of_a_compressed_stream_is_an_end() {
     assert_eq!((error, told.waits().len(), told.unreadable.len()), (None, 2, 1));
     drop(told);
     nothing_is_lost_untold(&fake, &sink, "gzip");
+}
+
+/// What happened: 30 SIGKILLs with a backfill of five minutes made $1,827 of $178, since what was metered was not kept.
+#[tokio::test(start_paused = true)]
+async fn however_often_it_is_killed_each_post_is_paid_for_once_a_day() {
+    // Twenty minutes before midnight, so that both days are charged, and in the same month.
+    let start_ms = START_MS.div_euclid(DAY_MS) * DAY_MS + DAY_MS - 20 * MINUTE_MS;
+    for seed in 0..4 {
+        let what = format!("seed {seed}");
+        let folder = tempfile::tempdir().unwrap();
+        let journal = folder.path().join("metered");
+        let recorded = || {
+            let (_, recorded) = Journal::open(&journal).unwrap();
+            Meter::new(AuthorKey([7; 16]), Spent::default(), recorded).spent().days().clone()
+        };
+        let (time, mut dice) = (Time::at(start_ms), Dice::of(&[seed, 5]));
+        let account = Account { has_backfill: true, ..Account::default() };
+        let (fake, sink) = (fake(&time, vec![posts(u64::MAX, &[])], seed, 0.3, account), Sink::new(&time));
+        let options = || x::Options { backfill_minutes: Some(5), journal: Some(journal.clone()), ..options() };
+        let mut handed_on = BTreeSet::new();
+        for kill in 0..40 {
+            // Half of them without the resume point, which holds a sum, too.
+            if seed % 2 == 0 {
+                sink.told().resume = None;
+            }
+            let alive = Duration::from_millis(20_000 + dice.below(60_000));
+            let killed = tokio::time::timeout(alive, run_here(&fake, options(), &sink, u64::MAX >> 20)).await;
+            assert!(killed.is_err(), "{what}: {killed:?}");
+            let told = sink.told();
+            handed_on.extend(told.posts[..told.handed_on].iter().copied());
+            drop(told);
+            let paid: u64 = recorded().values().sum();
+            assert!(paid >= handed_on.len() as u64, "{what}: {paid} of {} after kill {kill}", handed_on.len());
+        }
+        // What was on its way when it was killed comes again.
+        assert_eq!(run_here(&fake, options(), &sink, 30).await, None, "{what}");
+        let delivered = fake.delivered();
+        assert!(delivered.repeated > 1000 && delivered.days.len() == 2, "{what}: {delivered:?}");
+        assert_eq!(recorded(), delivered.days, "{what}");
+        assert_eq!(sink.told().spent(), delivered.days.values().sum::<u64>() as f64, "{what}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_handed_on_before_its_cost_is_on_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let inner = folder.path().join("data");
+    let time = Time::new();
+    // Nothing comes at first, so that there is nothing to write.
+    let script = vec![Connection::Stream(vec![Step::KeepAlives(10), Step::Posts(u64::MAX)])];
+    let (fake, sink) = (fake(&time, script, 1, 1.0, Account::default()), Sink::new(&time));
+    let (at_work, path) = (sink.clone(), inner.clone());
+    let disk = async move {
+        let sleep = |secs| tokio::time::sleep(Duration::from_secs(secs));
+        sleep(20).await;
+        let waits = at_work.told().waits();
+        assert!(waits[0].0.contains("which keeps what is spent, cannot be opened"), "{waits:?}");
+        std::fs::create_dir(&path).unwrap();
+        // Opened, and gone before anything is written.
+        while !path.join("metered").exists() {
+            tokio::task::yield_now().await;
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        std::fs::remove_dir_all(&path).unwrap();
+        sleep(60).await;
+        let troubles = at_work.told().troubles();
+        assert!(troubles.len() == 1 && troubles[0].as_ref().unwrap().contains("stands still"), "{troubles:?}");
+        assert!(at_work.told().handed_on == 0 && !at_work.told().posts.is_empty());
+        std::fs::create_dir(&path).unwrap();
+        sleep(60).await;
+        assert_eq!(at_work.told().troubles().last(), Some(&None));
+    };
+    let options = x::Options { journal: Some(inner.join("metered")), ..options() };
+    assert_eq!(run(InProcess(fake.router()), options, &sink, disk).await, None);
+    nothing_is_lost_untold(&fake, &sink, "disk");
+    let told = sink.told();
+    assert_eq!(told.handed_on, told.posts.len());
+    assert_eq!(told.spent(), fake.delivered().posts.len() as f64);
+}
+
+/// Rules cannot be listed for a while.
+struct NoRules {
+    http: InProcess,
+    time: Arc<Time>,
+    away_ms: std::ops::Range<i64>,
+}
+
+impl Http for NoRules {
+    async fn send(&self, request: Request<Bytes>) -> Result<Response<Body>, HttpError> {
+        let is_away = self.away_ms.contains(&(self.time.true_ms() - START_MS));
+        if is_away && request.uri().path().ends_with("/rules") {
+            return Err(HttpError("connection refused".into()));
+        }
+        self.http.send(request).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn rules_that_cannot_be_synced_again_and_again_are_reported_while_the_stream_goes_on() {
+    for (away_mins, is_told) in [(16, false), (25, true)] {
+        let time = Time::new();
+        let (fake, sink) = (fake(&time, vec![posts(u64::MAX, &[])], 1, 1.0, Account::default()), Sink::new(&time));
+        let http = NoRules {
+            http: InProcess(fake.router()),
+            time: time.clone(),
+            away_ms: MINUTE_MS..away_mins * MINUTE_MS - 30_000,
+        };
+        assert_eq!(run(http, options(), &sink, tokio::time::sleep(Duration::from_secs(1800))).await, None);
+        nothing_is_lost_untold(&fake, &sink, "rules");
+        let told = sink.told();
+        assert_eq!((told.connects().len(), told.waits().len()), (1, 0));
+        let troubles = told.troubles();
+        if is_told {
+            let reason = troubles[0].as_ref().unwrap();
+            assert!(reason.contains("rules at X") && reason.contains("connection refused"), "{reason}");
+            assert_eq!(troubles[1..], [None]);
+        } else {
+            assert!(troubles.is_empty(), "once is no trouble: {troubles:?}");
+        }
+    }
+}
+
+#[test]
+fn a_token_is_not_sent_in_clear() {
+    let options = x::Options { url: "http://x.example".into(), ..options() };
+    let made = X::new(Network::new(false).unwrap(), regions(), AuthorKey([7; 16]), options, Time::new().of_client());
+    assert!(matches!(made, Err(SourceError::Config(text)) if text.contains("https://")));
 }

@@ -90,6 +90,7 @@ async fn load(address: &str, lines: u64) -> Result<(), AnyError> {
         gzip: false,
         backfill_minutes: None,
         stall: x::STALL,
+        journal: None,
         budget: None,
         dollars_a_post: 0.005,
         jitter: || 0.5,

@@ -251,6 +251,8 @@ impl Intake for Feeder {
                     );
                 }
             }
+            Change::Trouble { reason: Some(reason) } => tracing::warn!(source, "{reason}"),
+            Change::Trouble { reason: None } => tracing::info!(source, "what failed beside the stream works again"),
             Change::Spent { .. } => (),
         }
         let is_reconnect = self.was_connected;
@@ -272,6 +274,7 @@ impl Intake for Feeder {
             Change::Gap { .. } => state.gaps += 1,
             Change::Replayed { events } => state.replayed += events,
             Change::Sampling { share } => state.sampled = (share < 1.0).then_some(share),
+            Change::Trouble { reason } => state.reason = reason,
             Change::Spent { dollars } => state.spent_dollars = Some(dollars),
         });
     }

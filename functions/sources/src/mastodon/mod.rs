@@ -23,7 +23,7 @@ use sonic_rs::LazyValue;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::archive::json;
-use crate::http::{Backoff, Body, Http, Lines, Piece, printable, read_all};
+use crate::http::{Backoff, Body, Http, Lines, Piece, printable, read_all, safe_for_token};
 use crate::live::{Change, Clock, Intake, Resume, SourceError};
 use status::is_newer;
 
@@ -63,8 +63,11 @@ impl Token {
     /// An access token.
     ///
     /// # Errors
-    /// When it holds what no token has, such as a line break.
+    /// When it is empty or holds what no token has, such as a line break.
     pub fn new(token: &str) -> Result<Self, SourceError> {
+        if token.trim().is_empty() {
+            return Err(SourceError::Config("the Mastodon token is empty".into()));
+        }
         let header = HeaderValue::try_from(format!("Bearer {}", token.trim()));
         let mut header =
             header.map_err(|_| SourceError::Config("the Mastodon token holds characters that no token has".into()))?;
@@ -181,6 +184,9 @@ impl<H: Http> Mastodon<H> {
             return Err(SourceError::Config("the hashtag of a Mastodon stream is given without #".into()));
         }
         let Options { feed, token, .. } = options;
+        if token.is_some() {
+            safe_for_token(&server)?;
+        }
         Ok(Self { server, host, feed, token, http, key, clock, jitter })
     }
 
@@ -312,7 +318,9 @@ impl<H: Http> Mastodon<H> {
             return Some(format!("https://{rest}"));
         }
         let rest = address.strip_prefix("ws://").or_else(|| address.strip_prefix("http://"))?;
-        self.server.starts_with("http://").then(|| format!("http://{rest}"))
+        let plain = format!("http://{rest}");
+        let is_safe = self.token.is_none() || safe_for_token(&plain).is_ok();
+        (self.server.starts_with("http://") && is_safe).then_some(plain)
     }
 
     /// Reads from the timeline what came behind `mark`, oldest first, and tells of what is left out.

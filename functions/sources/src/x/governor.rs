@@ -1,14 +1,13 @@
 //! Keeps spending within a budget: by asking for a smaller share of the posts in time, and by
 //! closing the stream before the money is gone.
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::str::FromStr;
 
 use birdsong_domain::post::PostId;
 use birdsong_domain::time::{parse_rfc3339, rfc3339};
-use serde::{Deserialize, Serialize};
 
 use super::api::Usage;
+use super::meter::{DAY_MS, Meter, Spent};
 
 /// What a post costs, in US dollars (docs.x.com, pricing, August 2026).
 pub const DOLLARS_A_POST: f64 = 0.005;
@@ -28,11 +27,6 @@ const WIDEN_WITHIN: f64 = 0.8;
 /// measured rate, and this share of the budget.
 const BACK_SECS: f64 = 5.0;
 const BACK_SHARE: f64 = 0.02;
-/// X charges a post once a UTC day however often it delivers it; repetitions come soon or never.
-const REMEMBERED_POSTS: usize = 1 << 16;
-/// A month, and room for days of a clock that was wrong.
-const REMEMBERED_DAYS: usize = 62;
-const DAY_MS: i64 = 86_400_000;
 
 /// US dollars a day or a month (UTC).
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -91,28 +85,6 @@ impl Period {
     }
 }
 
-/// What was spent, as it is kept over a restart: posts by UTC day since 1970.
-///
-/// A clock that is set wrong for a while spends of another day, and finds this one again after that.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Spent(BTreeMap<i64, u64>);
-
-impl Spent {
-    /// Posts of a period, given by its begin and end in milliseconds.
-    fn posts(&self, (begin_ms, end_ms): (i64, i64)) -> u64 {
-        self.0.range(begin_ms.div_euclid(DAY_MS)..end_ms.div_euclid(DAY_MS)).map(|(_, posts)| posts).sum()
-    }
-
-    /// Of a day.
-    fn of(&mut self, day: i64) -> &mut u64 {
-        while self.0.len() >= REMEMBERED_DAYS && !self.0.contains_key(&day) {
-            self.0.pop_first();
-        }
-        self.0.entry(day).or_default()
-    }
-}
-
 /// What to do about the money.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Verdict {
@@ -129,11 +101,9 @@ pub enum Verdict {
 pub struct Governor {
     budget: Option<Budget>,
     dollars_a_post: f64,
-    spent: Spent,
+    meter: Meter,
     percent: u8,
     changed_ms: i64,
-    known: HashSet<u128>,
-    order: VecDeque<u128>,
     /// Since when posts are counted for the rate, and how many there were.
     measured: Option<(i64, u64)>,
     /// Posts a second at the present share.
@@ -145,35 +115,25 @@ pub struct Governor {
 impl Governor {
     /// Goes on with what was spent before, asking for `percent` of the posts.
     #[must_use]
-    pub fn new(budget: Option<Budget>, dollars_a_post: f64, spent: Spent, percent: u8) -> Self {
+    pub fn new(budget: Option<Budget>, dollars_a_post: f64, meter: Meter, percent: u8) -> Self {
         let percent = if budget.is_some() && STEPS.contains(&percent) { percent } else { 100 };
         Self {
             budget,
             dollars_a_post,
-            spent,
+            meter,
             percent,
             changed_ms: i64::MIN / 2,
-            known: HashSet::new(),
-            order: VecDeque::new(),
             measured: None,
             rate: None,
             used_up: None,
         }
     }
 
-    /// Counts a delivered post, unless it was counted lately.
+    /// Counts a post that was delivered, unless it was counted this UTC day.
     pub fn count(&mut self, id: PostId, now_ms: i64) {
-        if !self.known.insert(id.0) {
-            return;
-        }
-        self.order.push_back(id.0);
-        if self.order.len() > REMEMBERED_POSTS
-            && let Some(oldest) = self.order.pop_front()
+        if self.meter.count(id, now_ms)
+            && let Some((_, posts)) = &mut self.measured
         {
-            self.known.remove(&oldest);
-        }
-        *self.spent.of(now_ms.div_euclid(DAY_MS)) += 1;
-        if let Some((_, posts)) = &mut self.measured {
             *posts += 1;
         }
     }
@@ -182,21 +142,25 @@ impl Governor {
     pub fn reconcile(&mut self, usage: &Usage, now_ms: i64) {
         let (first, today) = (Period::Month.around(now_ms).0.div_euclid(DAY_MS), now_ms.div_euclid(DAY_MS));
         for (day, posts) in usage.days.iter().filter(|(day, _)| (first..=today).contains(day)) {
-            let counted = self.spent.of(*day);
-            *counted = (*counted).max(*posts);
+            self.meter.raise(*day, *posts);
         }
+    }
+
+    /// The meter, which the journal follows.
+    pub fn meter(&mut self) -> &mut Meter {
+        &mut self.meter
     }
 
     /// What was spent, for the next start.
     #[must_use]
     pub fn spent(&self) -> &Spent {
-        &self.spent
+        self.meter.spent()
     }
 
     /// US dollars since the first of the month.
     #[must_use]
     pub fn dollars(&self, now_ms: i64) -> f64 {
-        self.spent.posts(Period::Month.around(now_ms)) as f64 * self.dollars_a_post
+        self.spent().posts(Period::Month.around(now_ms)) as f64 * self.dollars_a_post
     }
 
     /// Share of the posts that is asked for, in percent.
@@ -220,7 +184,7 @@ impl Governor {
     fn left(&self, now_ms: i64) -> Option<(f64, (i64, i64))> {
         let budget = self.budget?;
         let period = budget.period.around(now_ms);
-        let posts = self.spent.posts(period);
+        let posts = self.spent().posts(period);
         let all = budget.dollars / self.dollars_a_post;
         // A burst must not pass the budget before it shows in the smoothed rate.
         let burst = self
@@ -289,12 +253,19 @@ impl Governor {
 
 #[cfg(test)]
 mod tests {
+    use birdsong_domain::post::AuthorKey;
+
     use super::*;
+    use crate::x::meter::Recorded;
 
     const NOON_MS: i64 = 1_779_537_600_000; // 2026-05-23T12:00:00Z
 
+    fn meter() -> Meter {
+        Meter::new(AuthorKey([7; 16]), Spent::default(), Recorded::default())
+    }
+
     fn governor(budget: &str) -> Governor {
-        let mut governor = Governor::new(Some(budget.parse().unwrap()), 0.005, Spent::default(), 100);
+        let mut governor = Governor::new(Some(budget.parse().unwrap()), 0.005, meter(), 100);
         governor.connected(true, NOON_MS);
         governor
     }
@@ -408,7 +379,7 @@ mod tests {
         let mut governor = governor("5/day");
         (0..200).for_each(|day| governor.count(PostId(day as u128), NOON_MS + day * DAY_MS));
         let spent = governor.spent();
-        assert_eq!(spent.0.len(), REMEMBERED_DAYS);
+        assert_eq!(spent.posts((0, NOON_MS + 200 * DAY_MS)), 62);
         assert_eq!(posts(&governor, Period::Day, NOON_MS + 199 * DAY_MS), 1);
         let text = serde_json::to_string(spent).unwrap();
         assert_eq!(serde_json::from_str::<Spent>(&text).unwrap(), *spent);
@@ -447,7 +418,7 @@ mod tests {
 
     #[test]
     fn a_quiet_stream_is_widened_again_but_not_at_once() {
-        let mut governor = Governor::new(Some("100/day".parse().unwrap()), 0.005, Spent::default(), 10);
+        let mut governor = Governor::new(Some("100/day".parse().unwrap()), 0.005, meter(), 10);
         governor.connected(true, NOON_MS);
         governor.sampled(10, NOON_MS);
         let decided = run(&mut governor, NOON_MS, 3600, 0.1);

@@ -8,11 +8,13 @@
 pub mod api;
 pub mod fields;
 pub mod governor;
+pub mod meter;
 pub mod rules;
 
 use std::collections::VecDeque;
+use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use birdsong_domain::post::AuthorKey;
@@ -26,11 +28,12 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::archive::{self, Line};
-use crate::http::{Backoff, Body, Http, HttpError, Lines, Piece};
+use crate::http::{Backoff, Body, Http, HttpError, Lines, Piece, safe_for_token};
 use crate::live::{Change, Clock, Intake, Resume, SourceError};
 
 use api::{Api, Class, Diff, Failure, ReadToken, Token, Usage};
-use governor::{Budget, Governor, Spent, Verdict};
+use governor::{Budget, Governor, Verdict};
+use meter::{Journal, Meter, Recorded, Spent};
 
 /// Name of the source in frames and in the status.
 pub const NAME: &str = "x";
@@ -70,6 +73,12 @@ const LONGEST_GAP_MS: i64 = 86_400_000;
 const LOOK_AT_BUDGET: Duration = Duration::from_secs(3600);
 /// Longest sleep without a look at the clock, which may be set meanwhile.
 const LOOK_AT_CLOCK: Duration = Duration::from_secs(60);
+/// Pause before the journal is tried again, such as on a disk that is full.
+const JOURNAL_RETRY: Duration = Duration::from_secs(5);
+/// Chunks that are recorded together at most, when so many wait: one wait for the disk is enough for them.
+const RECORDED_TOGETHER: usize = 256;
+/// Failures in a row after which the sync of the rules is reported.
+const RULES_FAILURES: u32 = 2;
 
 /// How to read the stream.
 #[derive(Clone)]
@@ -86,6 +95,9 @@ pub struct Options {
     pub backfill_minutes: Option<u8>,
     /// A connection on which nothing came for this long is given up.
     pub stall: Duration,
+    /// The file that keeps what was delivered over a restart; without one only the resume point does, and
+    /// what X sends again after a restart counts again.
+    pub journal: Option<PathBuf>,
     /// What may be spent.
     pub budget: Option<Budget>,
     /// What a post costs, in US dollars.
@@ -144,6 +156,11 @@ struct Session {
     owed_until: Option<Instant>,
     connected: Option<Instant>,
     rules_due: Instant,
+    /// Failed syncs of the rules in a row.
+    rules_failures: u32,
+    /// What was reported as failing beside the stream.
+    trouble: Option<String>,
+    journal: Option<Arc<Mutex<Journal>>>,
     usage_due: Instant,
     told: Option<Instant>,
     /// Share that the intake was told of, in percent.
@@ -177,13 +194,14 @@ enum Done {
     Usage(Usage),
 }
 
-type Errand = Pin<Box<dyn Future<Output = Result<Done, Failure>> + Send>>;
+/// Says with its outcome whether it is about the rules.
+type Errand = Pin<Box<dyn Future<Output = (bool, Result<Done, Failure>)> + Send>>;
 
 impl<H: Http + 'static> X<H> {
     /// A client that watches `regions`; `key` hashes the authors.
     ///
     /// # Errors
-    /// When no rules can be made of the regions.
+    /// When no rules can be made of the regions, or the token would travel in clear.
     pub fn new(
         http: H,
         regions: Arc<Regions>,
@@ -192,6 +210,7 @@ impl<H: Http + 'static> X<H> {
         clock: Clock,
     ) -> Result<Self, SourceError> {
         rules::plan(&regions, 100).map_err(|error| SourceError::Config(error.to_string()))?;
+        safe_for_token(&options.url)?;
         let api = Arc::new(Api::new(http, &options.url, options.token.clone()));
         Ok(Self { api, regions, key, options, clock })
     }
@@ -215,7 +234,10 @@ impl<H: Http + 'static> X<H> {
     ) -> Option<SourceError> {
         let mut stop = std::pin::pin!(stop);
         let resume = resume.and_then(|text| serde_json::from_str::<Standing>(text).ok());
-        let mut session = self.session(resume.as_ref());
+        let mut session = tokio::select! {
+            session = self.session(resume.as_ref(), intake) => session,
+            () = stop.as_mut() => return None,
+        };
         let now_ms = (self.clock)();
         session.governor.look(now_ms);
         if session.governor.percent() < 100 {
@@ -276,11 +298,29 @@ impl<H: Http + 'static> X<H> {
         SourceError::Refused(reason)
     }
 
-    fn session(&self, resume: Option<&Standing>) -> Session {
+    /// Opens the journal, as soon as the disk gives it.
+    async fn journal<I: Intake>(&self, intake: &mut I) -> (Option<Arc<Mutex<Journal>>>, Recorded) {
+        let Some(path) = &self.options.journal else { return (None, Recorded::default()) };
+        loop {
+            let opened = path.clone();
+            let reason = match tokio::task::spawn_blocking(move || Journal::open(&opened)).await {
+                Ok(Ok((journal, recorded))) => return (Some(Arc::new(Mutex::new(journal))), recorded),
+                Ok(Err(error)) => error.to_string(),
+                Err(error) => error.to_string(),
+            };
+            let reason = format!("{}, which keeps what is spent, cannot be opened: {reason}", path.display());
+            intake.change(Change::Waiting { reason, retry_in: JOURNAL_RETRY });
+            tokio::time::sleep(JOURNAL_RETRY).await;
+        }
+    }
+
+    async fn session<I: Intake>(&self, resume: Option<&Standing>, intake: &mut I) -> Session {
+        let (journal, recorded) = self.journal(intake).await;
         let Options { budget, dollars_a_post, .. } = self.options;
         let spent = resume.map(|resume| resume.spent.clone()).unwrap_or_default();
         let percent = resume.map_or(100, |resume| resume.percent);
-        let governor = Governor::new(budget, dollars_a_post, spent, percent);
+        let meter = Meter::new(self.key, spent, recorded);
+        let governor = Governor::new(budget, dollars_a_post, meter, percent);
         let secs = Duration::from_secs;
         Session {
             told_percent: governor.percent(),
@@ -295,6 +335,9 @@ impl<H: Http + 'static> X<H> {
             owed_until: None,
             connected: None,
             rules_due: Instant::now(),
+            rules_failures: 0,
+            trouble: None,
+            journal,
             usage_due: Instant::now(),
             told: None,
         }
@@ -368,36 +411,38 @@ impl<H: Http + 'static> X<H> {
             if errand.is_none() {
                 if is_due(session.rules_due) {
                     session.rules_due = Instant::now() + RULES_RETRY;
-                    errand = Some(Box::pin(self.errand_rules(session.governor.percent())));
+                    let rules = self.errand_rules(session.governor.percent());
+                    errand = Some(Box::pin(async move { (true, rules.await) }));
                 } else if self.options.budget.is_some() && is_due(session.usage_due) {
                     session.usage_due = Instant::now() + USAGE_EVERY;
                     let (api, clock) = (self.api.clone(), self.clock.clone());
-                    errand = Some(Box::pin(async move { api.usage(&clock).await.map(Done::Usage) }));
+                    errand = Some(Box::pin(async move { (false, api.usage(&clock).await.map(Done::Usage)) }));
                 }
             }
             tokio::select! {
                 () = stop.as_mut() => return Ended::Stopped,
                 chunk = reader.next() => {
-                    let ended = match chunk {
-                        Ok(chunk) => self.read(&chunk, incoming, session, intake),
-                        Err(reason) => {
-                            if let Some(begun) = incoming.lines.end() {
-                                intake.unreadable("the connection ended within the line".into(), &begun);
-                            }
-                            Some(Failure::network(reason))
+                    let mut ended = self.take(chunk, incoming, session, intake);
+                    // What waits is recorded with it.
+                    for _ in 1..RECORDED_TOGETHER {
+                        if ended.is_some() {
+                            break;
                         }
-                    };
-                    let now_ms = (self.clock)();
-                    let verdict = session.governor.look(now_ms);
-                    if let Verdict::Sample(percent) = verdict {
-                        session.sample(percent, now_ms, intake);
+                        let Ok(chunk) = reader.chunks.try_recv() else { break };
+                        ended = self.take(chunk, incoming, session, intake);
                     }
-                    let resume = session.tell(now_ms, intake);
+                    let is_recorded = tokio::select! {
+                        biased;
+                        () = self.record(session, intake) => true,
+                        () = stop.as_mut() => false,
+                    };
+                    if !is_recorded {
+                        return Ended::Stopped;
+                    }
+                    let resume = session.tell((self.clock)(), intake);
                     intake.flush(resume).await;
-                    match (ended, verdict) {
-                        (Some(failure), _) => return failure.into(),
-                        (None, Verdict::PauseUntil(until_ms)) => return Ended::Paid(until_ms),
-                        (None, _) => (),
+                    if let Some(ended) = ended {
+                        return ended;
                     }
                 }
                 done = async { match errand.as_mut() {
@@ -406,14 +451,59 @@ impl<H: Http + 'static> X<H> {
                 } } => {
                     errand = None;
                     match done {
-                        Ok(Done::Rules(percent)) => session.rules_are_set(percent, intake),
-                        Ok(Done::Usage(usage)) => session.governor.reconcile(&usage, (self.clock)()),
+                        (_, Ok(Done::Rules(percent))) => session.rules_are_set(percent, intake),
+                        (_, Ok(Done::Usage(usage))) => session.governor.reconcile(&usage, (self.clock)()),
                         // The stream itself meets these, too, and says more.
-                        Err(failure) if failure.class == Class::Refused => return failure.into(),
-                        Err(_) => (),
+                        (_, Err(failure)) if failure.class == Class::Refused => return failure.into(),
+                        (true, Err(failure)) => session.rules_failed(&failure, intake),
+                        // Without it our own count decides.
+                        (false, Err(_)) => (),
                     }
                 }
             }
+        }
+    }
+
+    /// Hands on what a chunk holds, and decides whether the stream goes on.
+    fn take<I: Intake>(
+        &self,
+        chunk: Result<Chunk, String>,
+        incoming: &mut Incoming,
+        session: &mut Session,
+        intake: &mut I,
+    ) -> Option<Ended> {
+        let failure = match chunk {
+            Ok(chunk) => self.read(&chunk, incoming, session, intake),
+            Err(reason) => {
+                if let Some(begun) = incoming.lines.end() {
+                    intake.unreadable("the connection ended within the line".into(), &begun);
+                }
+                Some(Failure::network(reason))
+            }
+        };
+        let now_ms = (self.clock)();
+        let verdict = session.governor.look(now_ms);
+        if let Verdict::Sample(percent) = verdict {
+            session.sample(percent, now_ms, intake);
+        }
+        match (failure, verdict) {
+            (Some(failure), _) => Some(failure.into()),
+            (None, Verdict::PauseUntil(until_ms)) => Some(Ended::Paid(until_ms)),
+            (None, _) => None,
+        }
+    }
+
+    /// Makes durable what was counted, as soon as the disk takes it. Nothing is read or handed on meanwhile.
+    async fn record<I: Intake>(&self, session: &mut Session, intake: &mut I) {
+        let mut has_failed = false;
+        while let Err(error) = session.record_once().await {
+            let reason = format!("what is spent cannot be written, so that the stream stands still: {error}");
+            session.trouble(Some(reason), intake);
+            has_failed = true;
+            tokio::time::sleep(JOURNAL_RETRY).await;
+        }
+        if has_failed {
+            session.trouble(None, intake);
         }
     }
 
@@ -428,8 +518,23 @@ impl<H: Http + 'static> X<H> {
         reader.stop.notify_one();
         while let Some(Ok(chunk)) = reader.chunks.recv().await {
             self.read(&chunk, &mut incoming, session, intake);
-            intake.flush(None).await;
+            for _ in 1..RECORDED_TOGETHER {
+                let Ok(Ok(chunk)) = reader.chunks.try_recv() else { break };
+                self.read(&chunk, &mut incoming, session, intake);
+            }
+            self.hand_on_last(session, intake).await;
         }
+        // What was read before a stop that came while the disk did not take it.
+        self.hand_on_last(session, intake).await;
+    }
+
+    /// Hands on at the end. A disk that is full is not waited for: the resume point holds the sum, too, and the
+    /// posts are worth more than the certainty that it survives a crash at this moment.
+    async fn hand_on_last<I: Intake>(&self, session: &mut Session, intake: &mut I) {
+        if let Err(error) = session.record_once().await {
+            tracing::error!(source = NAME, "what is spent could not be written: {error}");
+        }
+        intake.flush(None).await;
     }
 
     async fn connected<I: Intake>(&self, session: &mut Session, intake: &mut I) {
@@ -455,6 +560,9 @@ impl<H: Http + 'static> X<H> {
             }
             session.owed_until = (covered_ms > 0).then(|| Instant::now() + HEALTHY);
         }
+        if let Some(reason) = session.trouble.clone() {
+            intake.change(Change::Trouble { reason: Some(reason) });
+        }
         session.received(now_ms, Instant::now());
         intake.flush(session.resume()).await;
     }
@@ -469,6 +577,8 @@ impl<H: Http + 'static> X<H> {
     ) -> Option<Failure> {
         let now_ms = (self.clock)();
         let mut ended = None;
+        // X bills by the day of delivery.
+        let received_ms = chunk.at_ms;
         let Incoming { lines, is_behind, newest_ms } = incoming;
         let governor = &mut session.governor;
         lines.take(&chunk.bytes, |piece| {
@@ -481,7 +591,7 @@ impl<H: Http + 'static> X<H> {
             };
             let read = archive::read_line(line, &self.key, &mut |post| match post {
                 Ok(post) => {
-                    governor.count(post.id, now_ms);
+                    governor.count(post.id, received_ms);
                     // One from the far future says nothing about how far the stream was received.
                     if !is_future(post.time_ms, now_ms) {
                         *newest_ms = post.time_ms.max(*newest_ms);
@@ -614,7 +724,40 @@ impl Session {
         self.rules_due = Instant::now();
     }
 
+    /// Writes what the journal does not have, once.
+    async fn record_once(&mut self) -> std::io::Result<()> {
+        let Some(journal) = self.journal.clone() else { return Ok(()) };
+        let Some(entry) = self.governor.meter().unrecorded() else { return Ok(()) };
+        let (bytes, is_all) = entry.extent();
+        let write = move || journal.lock().unwrap_or_else(PoisonError::into_inner).write(&entry);
+        tokio::task::spawn_blocking(write).await.map_err(std::io::Error::other)??;
+        self.governor.meter().recorded(bytes, is_all);
+        Ok(())
+    }
+
+    /// Reports what fails beside the stream, or that it works again. The same is reported once.
+    fn trouble<I: Intake>(&mut self, reason: Option<String>, intake: &mut I) {
+        if self.trouble != reason {
+            self.trouble.clone_from(&reason);
+            intake.change(Change::Trouble { reason });
+        }
+    }
+
+    /// The stream goes on by the rules that X has. That is worth a word only when it lasts.
+    fn rules_failed<I: Intake>(&mut self, failure: &Failure, intake: &mut I) {
+        self.rules_failures += 1;
+        if self.rules_failures >= RULES_FAILURES {
+            let reason = format!(
+                "the rules at X cannot be brought up to date, the stream goes on by those that are set: {}",
+                failure.reason
+            );
+            self.trouble(Some(reason), intake);
+        }
+    }
+
     fn rules_are_set<I: Intake>(&mut self, percent: u8, intake: &mut I) {
+        self.rules_failures = 0;
+        self.trouble(None, intake);
         // Another share may be wanted already.
         if percent == self.governor.percent() {
             self.rules_due = Instant::now() + RULES_EVERY;

@@ -38,12 +38,13 @@ fn made_by(world: &Arc<World>, script: Vec<Connection>, seed: u64, posts_per_s: 
 
 fn options(budget: Option<&str>) -> x::Options {
     x::Options {
-        url: "http://x.example".into(),
+        url: "https://x.example".into(),
         token: Token::new(TOKEN).unwrap(),
         read_token: Arc::new(|| Token::new(TOKEN).map_err(str::to_owned)),
         gzip: false,
         backfill_minutes: None,
         stall: x::STALL,
+        journal: None,
         budget: budget.map(|budget| budget.parse().unwrap()),
         dollars_a_post: 0.005,
         jitter: || 0.5,

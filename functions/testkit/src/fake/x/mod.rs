@@ -145,7 +145,7 @@ pub struct Delivered {
     /// Posts that were made and that nobody got, with the tag of their rule: dropped with the queue of
     /// a slow reader, or made while nobody was connected. A backfill takes them out again.
     pub missed: BTreeMap<u64, String>,
-    /// Posts that have to be paid for, by UTC day since 1970.
+    /// Posts that have to be paid for, by UTC day since 1970: each once a day, however often it is delivered.
     pub days: BTreeMap<i64, u64>,
     /// Times that a post was handed over again.
     pub repeated: u64,
@@ -206,6 +206,8 @@ impl FakeX {
             last: VecDeque::new(),
             recent: VecDeque::new(),
             got: HashSet::new(),
+            billed: HashSet::new(),
+            billed_day: i64::MIN,
             delivered: Delivered::default(),
         })))
     }
@@ -265,6 +267,9 @@ struct Server {
     /// Posts of the last minutes, delivered or not, and which were; only with backfill.
     recent: VecDeque<(Instant, Line)>,
     got: HashSet<u64>,
+    /// Posts that were delivered on this day.
+    billed: HashSet<u64>,
+    billed_day: i64,
     delivered: Delivered,
 }
 
@@ -405,13 +410,19 @@ impl Server {
     /// These posts are on their way to the client.
     fn deliver(&mut self, lines: Vec<Line>) {
         let day = self.now_ms().div_euclid(86_400_000);
+        if self.billed_day != day {
+            self.billed.clear();
+            self.billed_day = day;
+        }
         for line in lines {
+            if self.billed.insert(line.id) {
+                *self.delivered.days.entry(day).or_default() += 1;
+            }
             if self.account.has_backfill && !self.got.insert(line.id) {
                 self.delivered.repeated += 1;
                 continue;
             }
             self.delivered.missed.remove(&line.id);
-            *self.delivered.days.entry(day).or_default() += 1;
             self.delivered.posts.push((line.id, line.tag.clone()));
             self.last.push_back(line);
             if self.last.len() > 1000 {
