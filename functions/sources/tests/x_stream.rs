@@ -94,7 +94,7 @@ impl Told {
         self.changes.iter().filter_map(|(_, change)| wait(change)).collect()
     }
 
-    /// What was told to fail beside the stream, and when it did no longer.
+    /// What was reported to fail beside the stream, and when it worked again.
     fn troubles(&self) -> Vec<Option<String>> {
         let trouble = |change: &Change| match change {
             Change::Trouble { reason } => Some(reason.clone()),
@@ -103,7 +103,7 @@ impl Told {
         self.changes.iter().filter_map(|(_, change)| trouble(change)).collect()
     }
 
-    /// Posts of the month by what was told to be spent last.
+    /// Posts of the month by the last report of what was spent.
     fn spent(&self) -> f64 {
         let spent = |change: &Change| match change {
             Change::Spent { dollars } => Some(dollars / 0.005),

@@ -309,7 +309,7 @@ impl Journal {
         let has_more = (1..rest.len()).any(|at| split(&rest[at..]).is_some());
         if has_more {
             tracing::error!(
-                "{} is damaged at byte {good}: what was spent at X since then may be told too low",
+                "{} is damaged at byte {good}: what was spent at X since then may be too low",
                 path.display()
             );
         }
