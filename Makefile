@@ -6,7 +6,7 @@ SHELL := /bin/bash
 BINARIES = $(or $(CARGO_TARGET_DIR),target)/debug
 EMULATOR ?= localstack
 
-.PHONY: help run test check deny fuzz rust chaos frontend infra localstack e2e e2e-localstack e2e-ministack local-up \
+.PHONY: help run test check deny fuzz rust chaos release-test frontend infra localstack e2e e2e-localstack e2e-ministack local-up \
 	local-down fmt bench scripts-test build-functions deploy destroy
 
 help: ## list the commands
@@ -29,8 +29,13 @@ test: ## everything: format, lints, all tests, and the whole of it on emulators
 rust: ## tests of the Rust code
 	cargo nextest run --workspace --features birdsong/aws --locked
 
-chaos: ## hours of trouble for the live sources with other seeds: make chaos SEEDS=1000..1100
-	BIRDSONG_SEEDS=$(or $(SEEDS),1000..1020) cargo nextest run --package birdsong-streamer --test chaos --locked --no-fail-fast
+chaos: ## hours of trouble for the live sources, and kills of the real binary: make chaos SEEDS=1000..1100 KILLS=200
+	BIRDSONG_SEEDS=$(or $(SEEDS),1000..1020) BIRDSONG_KILLS=$(or $(KILLS),20) \
+	BIRDSONG_SEED=$(firstword $(subst ., ,$(or $(SEEDS),1000..1020))) \
+		cargo nextest run --workspace --features birdsong/aws --test chaos --locked --no-fail-fast
+
+release-test: ## tests that must hold in the release build, too: a panic in one source never stops another
+	cargo nextest run --release --package birdsong --bins --locked a_panic_in_one_source
 
 infra: ## checks of infra/: format, types, tests, checkov
 	scripts/infra-check.sh

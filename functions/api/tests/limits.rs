@@ -10,7 +10,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use birdsong_api::{Api, Limits, router, router_with};
 use birdsong_domain::frame::{Lane, STREAM};
-use birdsong_domain::ports::{Expected, PartialKey, PortError, PutOutcome, RowVersion, WindowStore};
+use birdsong_domain::ports::{Expected, PartialKey, PortError, PutOutcome, Row, RowVersion, WindowStore};
 use birdsong_domain::region::{Region, Regions};
 use birdsong_domain::time::{WindowStart, parse_rfc3339, rfc3339};
 use birdsong_domain::window::{FoldRules, Partial};
@@ -61,12 +61,7 @@ impl WindowStore for Watched {
         self.windows.remove(key, version).await
     }
 
-    async fn query(
-        &self,
-        region: &str,
-        from: WindowStart,
-        to: WindowStart,
-    ) -> Result<Vec<(PartialKey, Partial)>, PortError> {
+    async fn query(&self, region: &str, from: WindowStart, to: WindowStart) -> Result<Vec<Row>, PortError> {
         self.longest_ms.fetch_max(to.0 - from.0, Ordering::Relaxed);
         // The second region is the one that makes wait.
         if region == "slow" {
@@ -94,6 +89,8 @@ fn api<S: WindowStore>(store: Arc<S>, regions: Vec<Region>, now_ms: i64) -> Api<
         rules: FoldRules::default(),
         now_ms: Arc::new(move || now_ms),
         sources: Arc::new(Vec::new),
+        problems: Arc::new(Vec::new),
+        grace_ms: 0,
     }
 }
 

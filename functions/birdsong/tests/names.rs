@@ -59,7 +59,7 @@ fn neither_posts_nor_authors_of_an_archive_can_be_found_without_the_key() {
     let (mut lines, mut needles) = (String::new(), vec![]);
     let nobody = AuthorKey([0; 16]);
     for n in 0..500u64 {
-        let (id, author) = (1_724_551_528_980_676_608 + (n * 7919 << 22), 1_240_000_000_000_000_000 + n * 104_729);
+        let (id, author) = (1_724_551_528_980_676_608 + ((n * 7919) << 22), 1_240_000_000_000_000_000 + n * 104_729);
         let (name, text) = (format!("handle_of_{n}"), format!("what person {n} said aloud"));
         let post = json!({
             "data": {"id": id.to_string(), "author_id": author.to_string(), "text": text, "lang": "en"},

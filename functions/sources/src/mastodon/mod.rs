@@ -532,6 +532,12 @@ impl fmt::Display for Mark {
     }
 }
 
+/// The id of the time [`REWIND_MS`] before that of an id with milliseconds in it.
+fn earlier_by_rewind(id: &str) -> Option<String> {
+    let number: u64 = id.parse().ok().filter(|_| id.len() >= SNOWFLAKE_DIGITS)?;
+    Some(number.saturating_sub((REWIND_MS as u64) << 16).to_string())
+}
+
 /// Fewest digits of an id with milliseconds in it: those of 2017, when Mastodon began with them, have 17.
 const SNOWFLAKE_DIGITS: usize = 17;
 
@@ -568,6 +574,8 @@ impl Place {
     /// A status was handed on.
     fn saw(&mut self, id: String, now_ms: i64) {
         let Some(newest) = &mut self.newest else {
+            // What arrives late may have an id before the very first one.
+            let id = earlier_by_rewind(&id).unwrap_or(id);
             return self.set(Mark { id, at_ms: now_ms });
         };
         if let Some((older, younger, taken_ms)) = &mut self.marks

@@ -1,6 +1,7 @@
 //! The client of Bluesky against a fake of it.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use birdsong_domain::frame::SlimPost;
@@ -110,6 +111,25 @@ async fn crashes_and_restarts_lose_nothing_and_count_nothing_twice() {
         assert_same_posts(&what, &world.counted().0, &posts, SlimPost::clone);
         Windows::of(&world).await.assert_same(&what, &windows, Order::Kept);
         assert_eq!(world.board.states()[0].gaps, 0, "{what}");
+    }
+}
+
+/// Our clock is five minutes behind, or forty minutes or two hours ahead, from one start to another.
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_jumps_from_start_to_start_changes_no_window() {
+    for seed in seeds(40..42) {
+        let what = format!("seed {seed}");
+        let (posts, windows) = undisturbed(seed, 1).await;
+        let world = World::new(seed, 20, REGIONS);
+        world.clock_jumps.store(true, Ordering::Relaxed);
+        let right = world.clone();
+        let server = Jetstream::new(troubled(seed, 1), Arc::new(move || right.true_ms()));
+        let client = async |resume, feeder: &mut Feeder| stream(&world, &server, resume, feeder).await;
+        lives(&world, NAME, Duration::from_secs(3600), 12, client).await;
+        let (found, ledger) = world.counted();
+        assert_same_posts(&what, &found, &posts, SlimPost::clone);
+        assert!(ledger.balances(), "{what}: {ledger:?}");
+        Windows::of(&world).await.assert_same(&what, &windows, Order::Kept);
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -46,6 +46,8 @@ pub(crate) struct World {
     began: Instant,
     /// By how much the clock of everybody but the sources is ahead, in milliseconds.
     ahead_ms: AtomicI64,
+    /// Whether the clock is set wrong at the begin of some lives.
+    pub(crate) clock_jumps: AtomicBool,
     /// Until when the log takes nothing, in milliseconds.
     away_until_ms: AtomicI64,
     /// One append and one setting in so many goes wrong, one way or another; 0 for none.
@@ -66,6 +68,7 @@ impl World {
             dice: Mutex::new(Dice::of(&[seed])),
             began: Instant::now(),
             ahead_ms: AtomicI64::new(0),
+            clock_jumps: AtomicBool::new(false),
             away_until_ms: AtomicI64::new(0),
             trouble,
             runs: AtomicU64::new(0),
@@ -97,7 +100,7 @@ impl World {
 
     /// The log takes nothing for so many milliseconds.
     pub(crate) fn away_for_ms(&self, ms: u64) {
-        self.away_until_ms.store(self.now_ms() + ms as i64, Ordering::Relaxed);
+        self.away_until_ms.store(self.true_ms() + ms as i64, Ordering::Relaxed);
     }
 
     fn is_bad(&self) -> bool {
@@ -147,7 +150,7 @@ fn away() -> PortError {
 impl PostLog for World {
     async fn append(&self, frames: &[FrameRecord]) -> Vec<Result<SequenceNumber, PortError>> {
         sleep(Duration::from_millis(5 + self.below(50))).await;
-        if self.now_ms() < self.away_until_ms.load(Ordering::Relaxed) {
+        if self.true_ms() < self.away_until_ms.load(Ordering::Relaxed) {
             return frames.iter().map(|_| Err(away())).collect();
         }
         let trouble = if self.is_bad() { self.below(4) } else { u64::MAX };
@@ -318,8 +321,13 @@ pub(crate) async fn lives(
         let time = Duration::from_secs(1 + world.below(time.as_secs() / crashes));
         world.away_for_ms(if world.below(3) == 0 { world.below(180_000) } else { 0 });
         let crash_after = (world.below(3) > 0).then_some(time);
+        if world.clock_jumps.load(Ordering::Relaxed) {
+            let jumps_ms = [0, -300_000, 2_400_000, 7_200_000];
+            world.clock_is_ahead_by_ms(jumps_ms[world.below(4) as usize]);
+        }
         Life { crash_after, ..life }.live(world, async |resume, feeder| stop_after(time, resume, feeder).await).await;
     }
+    world.clock_is_ahead_by_ms(0);
     let rest = time.saturating_sub(world.began.elapsed()) + Duration::from_secs(900);
     let (ended, ()) = life.live(world, async |resume, feeder| stop_after(rest, resume, feeder).await).await.unwrap();
     assert_eq!((ended.left_bytes, ended.dropped), (0, 0), "all that there is, is in the log");

@@ -186,6 +186,7 @@ impl FakeX {
     pub fn with(options: Options, account: Account) -> Self {
         let dice = Dice::of(&[options.seed]);
         Self(Arc::new(Mutex::new(Server {
+            is_quiet: false,
             options,
             account,
             dice,
@@ -222,6 +223,11 @@ impl FakeX {
             .with_state(self.clone())
     }
 
+    /// Makes no more posts from now on. Keep-alives go on.
+    pub fn be_quiet(&self) {
+        self.server().is_quiet = true;
+    }
+
     /// What it did so far.
     #[must_use]
     pub fn delivered(&self) -> Delivered {
@@ -246,6 +252,8 @@ impl FakeX {
 }
 
 struct Server {
+    /// Makes no posts.
+    is_quiet: bool,
     options: Options,
     account: Account,
     dice: Dice,
@@ -350,7 +358,7 @@ impl Server {
 
     /// A post of this moment for one of the rules, or none when that rule takes only a share.
     fn post(&mut self, at: Instant) -> Option<Line> {
-        if self.rules.is_empty() {
+        if self.rules.is_empty() || self.is_quiet {
             return None;
         }
         let chosen = self.dice.below(self.rules.len() as u64) as usize;
