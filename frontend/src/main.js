@@ -6,7 +6,7 @@ import { createCharts } from './charts.js';
 import { formatAgo, formatClockSeconds, plural } from './format.js';
 import {
   KINDS, authorSeries, authorsTable, barsSummary, barsTable, coveredText, freshnessTile, hashtagBars, hostBars, kindSeries,
-  languageBars, ledgerRows, ledgerTitle, locatedBars, longHashtagsNote, parseTime, postsSummary, postsTable, readAnswer, sourceChips, sourcesTable, tiles,
+  languageBars, ledgerRows, ledgerTitle, locatedBars, longHashtagsNote, parseTime, postsSummary, postsTable, problemText, readAnswer, sourceChips, sourcesTable, tiles,
   windowQuery,
 } from './shape.js';
 import { initTheme, readPalette } from './theme.js';
@@ -282,7 +282,7 @@ export function startApp({ win = window, fetchImpl = win.fetch.bind(win), makeCh
         ? `${explain(state.error)}. What you see is from ${when}; the page keeps trying.`
         : `${explain(state.error)}. What you see is the earlier choice, from ${when}; the page keeps trying.`);
     } else {
-      renderBanner(doc, null);
+      renderBanner(doc, problemText(state.status));
       if (state.regions?.length === 0) {
         main.classList.remove('loading');
         renderPanel(doc, {

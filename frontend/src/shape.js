@@ -416,6 +416,12 @@ const LEDGER = [
   ['missing', 'Missing', 'sent and in no window'],
 ];
 
+/** What keeps posts from being stored, such as a full disk; null when all is well. */
+export function problemText(status) {
+  const problems = list(status?.problems).filter((problem) => typeof problem === 'string');
+  return problems.length ? `Posts are not stored at present: ${problems.join('; ')}. What is shown may be incomplete.` : null;
+}
+
 /** What the ledger covers: all regions, and its time when the API says so. */
 export function ledgerTitle(status) {
   const [from, to] = [parseTime(status?.ledger?.from), parseTime(status?.ledger?.to)];

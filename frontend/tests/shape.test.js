@@ -2,7 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import {
   authorSeries, authorsTable, barsSummary, barsTable, coveredText, freshnessTile, gapSpans, hashtagBars, hostBars, kindSeries, languageBars,
-  ledgerRows, ledgerTitle, locatedBars, longHashtagsNote, parseTime, postsSummary, postsTable, rateNow, readAnswer, readWindow, sourceChips, sourcesTable, tiles, timeTicks,
+  ledgerRows, ledgerTitle, locatedBars, longHashtagsNote, parseTime, postsSummary, postsTable, problemText, rateNow, readAnswer, readWindow, sourceChips, sourcesTable, tiles, timeTicks,
   windowQuery, windowRemarks,
 } from '../src/shape.js';
 import { rangeById } from '../src/url-state.js';
@@ -336,6 +336,14 @@ describe('tables and summaries', () => {
     const exact = [{ label: '#a', value: 9, error: 0 }, { label: '#b', value: 8, error: 5 }];
     expect(barsTable(exact, 'Hashtag', { errors: true, all: 10 }).rows).toEqual([['#a', '9', '0', '90%'], ['#b', '8', '5', '80% to 100%']]);
     expect(barsSummary('Top hashtags', [{ label: '#storm', value: 2375, error: 625 }])).toContain('#storm 2,375 (up to 625 more)');
+  });
+
+  it('says what keeps posts from being stored', () => {
+    expect(problemText({ problems: [] })).toBeNull();
+    expect(problemText(null)).toBeNull();
+    expect(problemText({ problems: ['x: the log is full', 'windows cannot be stored'] })).toBe(
+      'Posts are not stored at present: x: the log is full; windows cannot be stored. What is shown may be incomplete.',
+    );
   });
 
   it('says in a sentence what a chart shows', () => {

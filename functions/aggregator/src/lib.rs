@@ -95,7 +95,12 @@ impl<S: WindowStore> Aggregator<S> {
         for (record, frame) in &frames {
             if let Some(damage) = &frame.damage {
                 let data = base64_simd::STANDARD.encode_to_string(&record.bytes);
-                outcome.dead.push(DeadLetter::record(shard, record, damage.to_string(), data));
+                let windows = &frame.header.windows;
+                let lost = match windows.iter().map(|count| count.posts).sum::<u64>() {
+                    0 => "how many posts it had is unknown".to_owned(),
+                    posts => format!("{posts} posts of {} windows are missing", windows.len()),
+                };
+                outcome.dead.push(DeadLetter::record(shard, record, format!("{damage}; {lost}"), data));
             }
         }
         // Ledgers last: whoever reads them first and the regions afterwards never finds fewer posts than they count.

@@ -12,6 +12,9 @@
 //! has been read by then; if it still contradicts the log, it was altered. It is replaced or removed on
 //! condition that it still has that version.
 //!
+//! A row that was folded while all of its records were whole stays when one of them is damaged by now, and it would lose
+//! posts.
+//!
 //! A row is removed only when no record of the whole log is of its window, and none of those is unreadable.
 //! A row whose fence lies before the log's oldest record stays: it may be of a log that was here earlier.
 
@@ -98,8 +101,8 @@ pub enum Change {
     Healed,
     /// The log knows nothing of it; it was removed.
     Removed,
-    /// It stays although the log has no record of it where there should be one: it may come from a record
-    /// that is unreadable, that arrived at a wrong time, or that the log no longer has.
+    /// It stays although the log cannot reproduce it: it may come from a record that is damaged, that arrived at a
+    /// wrong time, or that the log no longer has.
     Kept,
     /// Somebody was always ahead of us; live aggregation keeps this window.
     LeftToLive,
@@ -418,6 +421,13 @@ impl LogFold {
         {
             if stored.fence == ours.fence && encode(stored)? == encode(&ours)? {
                 return Ok(Settled::As(before, Change::None));
+            }
+            // A damaged record was whole when this window was folded. Its posts are here and nowhere else.
+            if ours.aggregate.is_damaged()
+                && !stored.aggregate.is_damaged()
+                && stored.aggregate.posts() > ours.aggregate.posts()
+            {
+                return Ok(Settled::As(before, Change::Kept));
             }
             if stored.fence <= ours.fence {
                 let expected = Expected::At { generation: stored.generation, fence: stored.fence.clone() };

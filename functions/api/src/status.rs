@@ -35,7 +35,7 @@ pub(crate) struct Status {
     lag_ms: Option<LagReport>,
     window_secs: u32,
     sources: Vec<SourceState>,
-    /// What keeps windows from being stored, as long as it lasts.
+    /// What keeps posts from getting into the log, or windows from being stored, as long as it lasts.
     problems: Vec<String>,
     ledger: LedgerReport,
 }
@@ -91,14 +91,18 @@ pub(crate) async fn status<S: WindowStore>(api: &Api<S>, limits: Limits, cache: 
     };
     drop(known);
     let now_ms = (api.now_ms)();
+    let sources: Vec<_> = (api.sources)().into_iter().map(|source| now_or_stale(source, now_ms)).collect();
+    let of_sources =
+        sources.iter().filter_map(|source| Some(format!("{}: {}", source.source, source.problem.as_ref()?)));
+    let problems = (api.problems)().into_iter().chain(of_sources).collect();
     Ok(Status {
         now: rfc3339(now_ms),
         newest_post: cached.newest_ms.map(rfc3339),
         freshness_secs: cached.newest_ms.map(|newest_ms| now_ms.saturating_sub(newest_ms).max(0) / 1000),
         lag_ms: lag(cached.lag.sum_ms, cached.lag.max_ms, cached.lag.count),
         window_secs: api.rules.size.secs(),
-        sources: (api.sources)().into_iter().map(|source| now_or_stale(source, now_ms)).collect(),
-        problems: (api.problems)(),
+        sources,
+        problems,
         ledger: cached.ledger,
     })
 }

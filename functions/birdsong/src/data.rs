@@ -75,8 +75,8 @@ pub(crate) async fn installation_key<S: Settings>(dir: &Path, settings: &S, has_
     let key = match stored_key(dir)? {
         Some(key) => key,
         None if has_posts || known.is_some() => bail!(
-            "the key is missing that the stored posts are hashed with: put it back as {}, or into {AUTHOR_KEY}; without \
-             it `birdsong key rotate` begins with a new one",
+            "the key that the stored posts are hashed with is missing: restore it as {} or in {AUTHOR_KEY}. If it is lost, \
+             `birdsong key rotate` begins with a new one, and posts that come again count again",
             key_path(dir).display()
         ),
         None => make_key(dir)?,

@@ -18,18 +18,24 @@ pub(crate) struct KeyArgs {
     what: What,
 }
 
-const HELP: &str = "Posts and authors are stored as hashes under this key. Whoever has the log and the key can find out
-which public posts were counted and who wrote them; without the key nobody can. Keep a copy of it: when it is
-lost, the posts that are stored count as unknown ones.
+const HELP: &str =
+    "Posts and authors are stored as hashes under this key. Whoever has the log and the key can find out which
+public posts were counted and who wrote them; without the key nobody can look them up. Keep a copy of the
+key, apart from copies of the data: without it, stored posts can no longer be recognised, and count again
+when they are replayed.
 
-After a rotation the same author is another number, so that a window which has posts from before and after it counts
-some authors twice, and so does a post that a source sends again from before the rotation.";
+The key is in author.key in the data folder, or in the environment variable BIRDSONG_AUTHOR_KEY (32 hex
+digits). After a rotation, posts and authors get new hashes: windows that span it count some authors twice,
+and posts that come again from before it count again.";
 
 #[derive(Debug, Subcommand)]
 enum What {
     /// Print what identifies the key, and whether the stored posts are hashed with it
     Show(Place),
-    /// Begin with a new key: stop everything that writes first
+    /// Switch to another key; stop everything that writes first
+    ///
+    /// When author.key or BIRDSONG_AUTHOR_KEY already holds another key than the stored posts are hashed with, that one is
+    /// adopted. Otherwise a new one is made and replaces author.key. The key from before is not kept.
     Rotate(Place),
 }
 
@@ -66,10 +72,16 @@ pub(crate) fn key(args: KeyArgs) -> Result<ExitCode> {
     }
     let _lock = if is_rotation { Some(data::lock(dir)?) } else { None };
     let settings = SqliteStore::open(dir)?;
-    let key = match (is_rotation, std::env::var_os("BIRDSONG_AUTHOR_KEY")) {
-        (true, None) => Some(data::make_key(dir)?),
-        _ => data::stored_key(dir)?,
-    };
+    let mut key = data::stored_key(dir)?;
+    let known = runtime.block_on(settings.setting(KEY_FINGERPRINT))?;
+    if is_rotation && key.is_none_or(|key| Some(key.fingerprint()) == known) {
+        if std::env::var_os("BIRDSONG_AUTHOR_KEY").is_some() {
+            bail!(
+                "BIRDSONG_AUTHOR_KEY holds the key that is in use: set it to another one, or unset it to have one made"
+            );
+        }
+        key = Some(data::make_key(dir)?);
+    }
     runtime.block_on(with(&settings, key, is_rotation))
 }
 
@@ -80,10 +92,17 @@ async fn with<S: Settings>(settings: &S, key: Option<AuthorKey>, is_rotation: bo
         let ours = ours.context("there is no key")?;
         settings.set_setting(KEY_FINGERPRINT, &ours).await?;
         let before = known.unwrap_or_else(|| "none".to_owned());
-        print::out(format_args!("the fingerprint was {before} and is {ours} now"));
+        print::out(format_args!("the fingerprint of the key was {before} and is {ours} now"));
         return Ok(ExitCode::SUCCESS);
     }
     print::out(format_args!("fingerprint of the key: {}", ours.as_deref().unwrap_or("there is no key")));
     print::out(format_args!("the stored posts are hashed with: {}", known.as_deref().unwrap_or("no key yet")));
-    Ok(if known.is_none() || known == ours { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    if known.is_none() || known == ours {
+        return Ok(ExitCode::SUCCESS);
+    }
+    print::out(
+        "These differ: restore the key as author.key or in BIRDSONG_AUTHOR_KEY. If it is lost, `birdsong key rotate` \
+         begins with a new one",
+    );
+    Ok(ExitCode::FAILURE)
 }

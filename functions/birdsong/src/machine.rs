@@ -313,7 +313,11 @@ impl<M: Machine, D: DeadLetters> Follower<'_, M, D> {
         folded.late.fetch_add(outcome.late, Ordering::Relaxed);
         for letter in outcome.dead {
             let (reason, lane, window) = (&letter.reason, &letter.lane, &letter.window);
-            tracing::error!(sequence = letter.sequence_number, lane, window, "damage in log or store: {reason}");
+            let file = letter.key();
+            match window {
+                Some(window) => tracing::error!(lane, window, file, "a stored window is damaged: {reason}"),
+                None => tracing::error!(lane, file, "log record {} is damaged: {reason}", letter.sequence_number),
+            }
             if self.pending.insert(letter.key(), letter).is_none() {
                 folded.corrupt.fetch_add(1, Ordering::Relaxed);
             }

@@ -81,6 +81,23 @@ pub(crate) struct ReplayArgs {
     /// Stop at the first line that cannot be read, instead of putting it aside
     #[arg(long)]
     strict: bool,
+    /// Go on although records of the log are damaged: posts that were in them count again
+    #[arg(long)]
+    despite_damage: bool,
+}
+
+impl ReplayArgs {
+    /// Nobody knows which posts were in damaged records, so that they would count twice.
+    fn accept_damage(&self, unreadable: u64) -> Result<()> {
+        if unreadable > 0 && !self.despite_damage {
+            bail!(
+                "{unreadable} records of the log are damaged, and posts of this archive that were in them would count \
+                 again. Replay into another folder (--data), or go on with --despite-damage when the archive has other \
+                 posts, or when the windows lack those (`birdsong reprocess` shows it)"
+            );
+        }
+        Ok(())
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -128,7 +145,8 @@ pub(crate) fn replay(args: ReplayArgs) -> Result<ExitCode> {
             let key = runtime.block_on(data::installation_key(dir, &settings, false))?;
             let rules = runtime.block_on(data::fold_rules(&settings, args.count.window))?;
             runtime.block_on(data::publish_regions(&settings, &regions))?;
-            runtime.block_on(learn_all(&log, SOURCE, &sent, now_ms(), progress("the stream")))?;
+            let unreadable = runtime.block_on(learn_all(&log, SOURCE, &sent, now_ms(), progress("the stream")))?;
+            args.accept_damage(unreadable)?;
             let plan = Plan { sent, key, dir: Some(dir) };
             return through(&args, &files, &regions, rules, &log, None::<&Disk>, &runtime, plan);
         }
@@ -143,7 +161,8 @@ pub(crate) fn replay(args: ReplayArgs) -> Result<ExitCode> {
     let earlier = Folded::default();
     earlier.drain(None);
     runtime.block_on(follow(&machine, rules, &earlier, &data::DeadLetterFolder(Some(dir.clone()))))?;
-    runtime.block_on(learn_all(&*machine.log, SOURCE, &sent, now_ms(), progress("the log")))?;
+    let unreadable = runtime.block_on(learn_all(&*machine.log, SOURCE, &sent, now_ms(), progress("the log")))?;
+    args.accept_damage(unreadable)?;
     let plan = Plan { sent, key, dir: Some(dir) };
     through(&args, &files, &regions, rules, &*machine.log, Some(&machine), &runtime, plan)
 }

@@ -174,6 +174,10 @@ fn print_table(receipt: &Receipt, args: &ReprocessArgs, from: WindowStart, to: W
         }
     }
     if receipt.unreadable > 0 {
-        print::out(format_args!("{} log records could not be read and were left out", receipt.unreadable));
+        print::out(format_args!(
+            "{} records of the log are damaged: their posts cannot be restored from it. Windows that still have them were \
+             kept as they are",
+            receipt.unreadable
+        ));
     }
 }

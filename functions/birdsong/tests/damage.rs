@@ -133,6 +133,25 @@ fn damaged_records_are_missing_where_they_belong_and_everything_else_counts() {
     assert!(running.terminate().0.success());
 }
 
+/// The windows have the posts of a record that was damaged afterwards: nothing may take them away or add them again.
+#[test]
+fn a_record_that_is_damaged_after_it_was_folded_takes_no_posts_away_and_counts_none_twice() {
+    let dir = tempfile::tempdir().unwrap();
+    let (data, start_ms) = counted(dir.path());
+    let log = Connection::open(data.join("log.sqlite")).unwrap();
+    flip(&log, 3, Some(10));
+    drop(log);
+    let file = dir.path().join("posts.jsonl");
+    let output = birdsong(&["replay", "--everything", "all", file.to_str().unwrap()], &data);
+    assert!(!output.status.success() && stderr(&output).contains("--despite-damage"), "{}", stderr(&output));
+    let output = birdsong(&["reprocess", "--from", &time(start_ms), "--to", &time(start_ms + 3_600_000)], &data);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("kept"), "{output:?}");
+    let (mut running, port) = serve(&data);
+    assert_eq!(posts(&windows(&port, start_ms)), POSTS);
+    assert!(running.terminate().0.success());
+}
+
 #[test]
 fn a_damaged_window_says_so_until_a_reprocess_restores_it() {
     let dir = tempfile::tempdir().unwrap();
@@ -192,10 +211,10 @@ fn a_key_that_is_gone_empty_or_another_is_an_error_with_a_remedy() {
         assert!(!output.status.success() && said.contains(what) && said.contains("birdsong key rotate"), "{said}");
     };
     fs::remove_file(&key).unwrap();
-    refused("the key is missing");
+    refused("is missing");
     assert!(!key.exists(), "no new one is made");
     fs::write(&key, b"").unwrap();
-    refused("the key is missing");
+    refused("is missing");
     fs::write(&key, [7; 16]).unwrap();
     refused("another key");
     fs::write(&key, [7; 15]).unwrap();
@@ -203,7 +222,7 @@ fn a_key_that_is_gone_empty_or_another_is_an_error_with_a_remedy() {
     // Without the store, which has the fingerprint, the log alone demands its key.
     fs::remove_file(&key).unwrap();
     forget_store(&data);
-    refused("the key is missing");
+    refused("is missing");
     fs::write(&key, &right).unwrap();
     assert!(replay().status.success());
     // A rotation begins anew, and says what it means.

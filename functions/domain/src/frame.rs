@@ -463,7 +463,7 @@ pub enum FrameError {
     #[error("not a frame of a version that this program knows")]
     Unknown,
     /// The checksum does not match.
-    #[error("the frame's checksum does not match: the record was damaged")]
+    #[error("its checksum does not match")]
     Checksum,
     /// Compressed bytes unreadable, or longer than stated or allowed.
     #[error("the frame does not decompress to the length that it states")]

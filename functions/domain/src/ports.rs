@@ -60,7 +60,7 @@ impl PartialOrd for SequenceNumber {
 #[derive(Debug, thiserror::Error)]
 pub enum PortError {
     /// The service is away or overloaded; the same call may succeed later.
-    #[error("{what} did not answer, a retry may help: {reason}")]
+    #[error("{what} is unavailable: {reason}")]
     Unavailable {
         /// Which service and call.
         what: &'static str,
@@ -68,7 +68,7 @@ pub enum PortError {
         reason: String,
     },
     /// What is stored cannot be read; a retry does not help.
-    #[error("{what} holds something damaged: {reason}; a reprocess of that window may restore it")]
+    #[error("{what} is damaged: {reason}")]
     Corrupt {
         /// Which service and item.
         what: String,

@@ -35,18 +35,24 @@ impl From<PortError> for Failure {
 }
 
 impl Failure {
-    fn into_port_error(self, what: &'static str) -> PortError {
+    fn into_port_error(self, what: &'static str, path: &Path) -> PortError {
         match self {
             Self::Port(error) => error,
-            Self::Sqlite(error) => explain(what, &error),
+            Self::Sqlite(error) => explain(what, path, &error),
         }
     }
 }
 
 /// What an error of SQLite means for a caller of the ports.
-fn explain(what: &'static str, error: &rusqlite::Error) -> PortError {
+fn explain(what: &'static str, path: &Path, error: &rusqlite::Error) -> PortError {
     use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType};
-    let reason = error.to_string();
+    let remedy = match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => "; free some space, and it goes on by itself",
+        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen) => "; may this user write there?",
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => "; another program holds it",
+        _ => "",
+    };
+    let reason = format!("{}: {error}{remedy}", path.display());
     if matches!(error, FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..)) {
         return PortError::Corrupt { what: what.to_owned(), reason };
     }
@@ -130,7 +136,7 @@ impl Db {
                 Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly) => {
                     refused(format!("{error}: may this user write here?"))
                 }
-                _ => explain(what, &error),
+                _ => explain(what, &path, &error),
             },
         })?;
         let place = Place::of(path.clone()).map_err(|e| refused(e.to_string()))?;
@@ -144,7 +150,7 @@ impl Db {
         work: impl FnOnce(MutexGuard<'_, Connection>) -> Result<T, Failure>,
     ) -> Result<T, PortError> {
         let connection = self.writer.lock();
-        work(connection).map_err(|failure| failure.into_port_error(self.what))
+        work(connection).map_err(|failure| failure.into_port_error(self.what, &self.place.path))
     }
 
     pub(crate) async fn write<T: Send + 'static>(
@@ -222,14 +228,14 @@ async fn on<T: Send + 'static>(
     connection: &Arc<Mutex<Connection>>,
     work: impl FnOnce(MutexGuard<'_, Connection>) -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, PortError> {
-    let (connection, place) = (Arc::clone(connection), Arc::clone(place));
+    let (connection, place, path) = (Arc::clone(connection), Arc::clone(place), place.path.clone());
     let task = tokio::task::spawn_blocking(move || {
         place.check(what)?;
         // Whoever panicked rolled its transaction back, so the connection is as good as before.
         work(connection.lock())
     });
     match task.await {
-        Ok(result) => result.map_err(|failure| failure.into_port_error(what)),
+        Ok(result) => result.map_err(|failure| failure.into_port_error(what, &path)),
         Err(error) => Err(PortError::Unavailable { what, reason: format!("the program is stopping: {error}") }),
     }
 }
@@ -263,7 +269,8 @@ mod tests {
 
     #[test]
     fn errors_say_whether_a_retry_helps() {
-        let meaning = |code| explain("store", &rusqlite::Error::SqliteFailure(ffi::Error::new(code), None));
+        let meaning =
+            |code| explain("store", Path::new("s"), &rusqlite::Error::SqliteFailure(ffi::Error::new(code), None));
         for code in [
             ffi::SQLITE_READONLY,
             ffi::SQLITE_BUSY,

@@ -290,19 +290,19 @@ impl Windows {
         to: WindowStart,
     ) -> Result<Vec<(PartialKey, u32, Vec<u8>)>, PortError> {
         let Some(cold) = &self.cold else { return Ok(vec![]) };
-        let rows = cold
-            .prepare_cached(
-                "SELECT region, window_start, bucket, generation, state FROM partial
-                 WHERE (?1 IS NULL OR region = ?1) AND window_start >= ?2 AND window_start < ?3
-                 ORDER BY region, window_start, bucket",
-            )
-            .and_then(|mut all| {
-                let rows = all.query_map((region, from.0, to.0), |row| {
-                    let lane = Lane { region: row.get(0)?, bucket: row.get(2)? };
-                    Ok((PartialKey { lane, window: WindowStart(row.get(1)?) }, row.get(3)?, row.get(4)?))
-                });
-                rows?.collect::<rusqlite::Result<Vec<_>>>()
+        // By its key when the region is given, else all rows.
+        let of_region = if region.is_some() { "region = ?1" } else { "?1 IS NULL" };
+        let sql = format!(
+            "SELECT region, window_start, bucket, generation, state FROM partial
+             WHERE {of_region} AND window_start >= ?2 AND window_start < ?3 ORDER BY region, window_start, bucket"
+        );
+        let rows = cold.prepare_cached(&sql).and_then(|mut all| {
+            let rows = all.query_map((region, from.0, to.0), |row| {
+                let lane = Lane { region: row.get(0)?, bucket: row.get(2)? };
+                Ok((PartialKey { lane, window: WindowStart(row.get(1)?) }, row.get(3)?, row.get(4)?))
             });
+            rows?.collect::<rusqlite::Result<Vec<_>>>()
+        });
         let is_warm = |key: &PartialKey| {
             self.warm.get(&key.lane.region).is_some_and(|all| all.contains_key(&(key.window, key.lane.bucket)))
         };

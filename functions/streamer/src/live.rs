@@ -9,7 +9,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use birdsong_domain::frame::{self, FrameError, Ledger};
+use birdsong_domain::frame::{Frame, FrameError, Ledger};
 use birdsong_domain::ports::{FrameRecord, PortError, PostLog, ReadFrom, Settings, SourceState};
 use birdsong_domain::post::SourcePost;
 use birdsong_domain::region::Regions;
@@ -381,7 +381,10 @@ pub async fn start<L: PostLog, S: Settings>(
     }
     // The clock may have been wrong then.
     let from_ms = point.at_ms.min(now_ms).saturating_sub(REPEATS_MS + CLOCK_MARGIN_MS);
-    let mut learner = learn_log(log, Some(from_ms), sent, &mut originals, now_ms, |_| ()).await?;
+    let (mut learner, unreadable) = learn_log(log, Some(from_ms), sent, &mut originals, now_ms, |_| ()).await?;
+    if unreadable > 0 {
+        tracing::warn!(source, unreadable, "records of the log are damaged: posts in them that come again count again");
+    }
     let spooled = outbox
         .learn(&mut learner, &mut sent.lock(), &mut originals, now_ms)
         .map_err(|error| PortError::Unavailable { what: "the spool folder", reason: error.to_string() })?;
@@ -399,7 +402,8 @@ pub async fn save_resume<S: Settings>(settings: &S, source: &str, point: &Resume
     settings.set_setting(&resume_key(source), &text).await
 }
 
-/// Remembers all posts that the log has, for a run of `source`. `progress` gets the number of records read.
+/// Remembers all posts that the log has, for a run of `source`. `progress` gets the number of records read. Gives the
+/// number of records that cannot be read: their posts are not known, and count again when they are sent again.
 ///
 /// # Errors
 /// When the log or the index cannot be read, or the log not be written.
@@ -409,9 +413,10 @@ pub async fn learn_all<L: PostLog>(
     sent: &SharedSent,
     now_ms: i64,
     progress: impl Fn(u64),
-) -> Result<(), PortError> {
-    let learner = learn_log(log, None, sent, &mut Originals::default(), now_ms, progress).await?;
-    recover(log, learner, source).await
+) -> Result<u64, PortError> {
+    let (learner, unreadable) = learn_log(log, None, sent, &mut Originals::default(), now_ms, progress).await?;
+    recover(log, learner, source).await?;
+    Ok(unreadable)
 }
 
 /// Appends the ledgers that earlier runs of the source left out when they crashed.
@@ -438,8 +443,8 @@ async fn learn_log<L: PostLog>(
     originals: &mut Originals,
     now_ms: i64,
     progress: impl Fn(u64),
-) -> Result<Learner, PortError> {
-    let (mut read, mut learner) = (0, Learner::default());
+) -> Result<(Learner, u64), PortError> {
+    let (mut read, mut unreadable, mut learner) = (0, 0, Learner::default());
     for shard in log.shards().await? {
         let mut from = from_ms.map_or(ReadFrom::Oldest, ReadFrom::Time);
         loop {
@@ -448,7 +453,11 @@ async fn learn_log<L: PostLog>(
             from = ReadFrom::After(last.sequence.clone());
             let mut index = sent.lock();
             for record in &records {
-                let Ok(frame) = frame::decode(&record.bytes) else { continue };
+                let frame = Frame::of(record);
+                unreadable += u64::from(frame.damage.is_some());
+                if frame.header.run.is_empty() {
+                    continue;
+                }
                 originals.learn(&frame);
                 learner.read(&frame, &mut index, now_ms).map_err(|error| PortError::Unavailable {
                     what: "the index of posts that were sent",
@@ -459,7 +468,7 @@ async fn learn_log<L: PostLog>(
             progress(read);
         }
     }
-    Ok(learner)
+    Ok((learner, unreadable))
 }
 
 /// Why a run cannot go on.
@@ -581,13 +590,20 @@ where
             } } => {
                 sending = None;
                 match error {
-                    None => (wait, problem) = (RETRY.0, None),
+                    None => {
+                        if problem.is_some() {
+                            tracing::info!(source, "the log takes frames again");
+                        }
+                        (wait, problem) = (RETRY.0, None);
+                    }
                     Some(error) => {
-                        tracing::warn!(
-                            source, waiting_bytes = hold.outbox.waiting_bytes(),
-                            "the log did not take all frames, trying again: {error}"
-                        );
-                        problem = Some(format!("the log does not take frames: {error}"));
+                        let now = format!("the log does not take frames: {error}");
+                        // Once, and again when the reason is another.
+                        if problem.as_ref() != Some(&now) {
+                            let waiting_bytes = hold.outbox.waiting_bytes();
+                            tracing::warn!(source, waiting_bytes, "{now}; trying again");
+                        }
+                        problem = Some(now);
                         retry_at = Instant::now() + wait.mul_f64(jitter());
                         wait = (wait * 2).min(RETRY.1);
                     }
@@ -632,7 +648,11 @@ where
     let lost_bytes = hold.outbox.memory_bytes();
     if lost_bytes > 0 {
         let reason = hold.problem.as_deref().unwrap_or("there is no spool");
-        tracing::error!(source, lost_bytes, "frames that the log does not have are lost: {reason}");
+        tracing::error!(
+            source,
+            lost_bytes,
+            "posts are lost, as neither the log nor the spool could be written: {reason}"
+        );
     }
     // Nothing goes round any more, and nothing is stuck.
     board.stand(&source, |standing| standing.beat_ms = 0);
@@ -760,7 +780,7 @@ impl Hold {
             }
             Err(error) => {
                 self.park_at = Instant::now() + PARK_AGAIN;
-                let problem = format!("the spool cannot be written, frames wait in memory: {error}");
+                let problem = format!("the spool cannot be written: {error}; frames wait in memory");
                 if self.problem.as_ref() != Some(&problem) {
                     tracing::error!("{problem}");
                 }
