@@ -18,7 +18,6 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::Response;
 use axum::routing::get;
-use birdsong_domain::frame::STREAM;
 use birdsong_domain::ports::{PortError, SourceState, WindowStore};
 use birdsong_domain::region::Region;
 use birdsong_domain::time::{FUTURE_LIMIT_MS, WindowStart, rfc3339};
@@ -118,16 +117,11 @@ async fn current<S: WindowStore>(
     json_answer(&headers, Fresh::Ask, &status)
 }
 
-/// Fails while the store cannot be read. A damaged window is no reason: it is shown, and the rest can be read.
+/// Fails while the store cannot be read, and so whenever the status does. A damaged window is no reason: it is shown,
+/// and the rest can be read.
 async fn health<S: WindowStore>(State(shared): State<Arc<Shared<S>>>) -> Result<Response, ApiError> {
-    let Api { store, rules, .. } = &shared.api;
-    let read = async {
-        if let Some(newest) = store.newest(STREAM).await? {
-            store.query(STREAM, newest, WindowStart(newest.0.saturating_add(rules.size.ms()))).await?;
-        }
-        Ok::<_, PortError>(())
-    };
-    read.await.map_err(|error| ApiError::from(error).with(StatusCode::SERVICE_UNAVAILABLE, "store_error"))?;
+    let status = status::status(&shared.api, shared.admission.limits, &shared.status).await;
+    status.map_err(|error| ApiError::from(error).with(StatusCode::SERVICE_UNAVAILABLE, "store_error"))?;
     json_answer(&HeaderMap::new(), Fresh::Ask, &json!({"status": "ok"}))
 }
 

@@ -11,6 +11,7 @@ use birdsong_domain::post::AuthorKey;
 use birdsong_domain::region::{Region, Regions};
 use birdsong_domain::time::WindowSize;
 use birdsong_domain::window::FoldRules;
+use birdsong_embedded::{SqliteLog, SqliteStore};
 use birdsong_streamer::durable;
 use birdsong_streamer::live::Aside;
 use birdsong_streamer::quarantine::Quarantined;
@@ -71,7 +72,23 @@ pub(crate) fn lock(dir: &Path) -> Result<WriterLock> {
 /// Everything that writes to one log must use one key, or the same authors and posts would count twice. So
 /// `settings` holds the key's fingerprint.
 pub(crate) async fn installation_key<S: Settings>(dir: &Path, settings: &S, has_posts: bool) -> Result<AuthorKey> {
-    let known = settings.setting(ports::KEY_FINGERPRINT).await?;
+    key_for(dir, settings, None, has_posts).await
+}
+
+/// The same on this machine, where the log has the fingerprint, too: the store may be removed to be built anew.
+pub(crate) async fn local_key(dir: &Path, log: &SqliteLog, store: &SqliteStore) -> Result<AuthorKey> {
+    let has_posts = log.newest_sequence().await?.is_some();
+    let in_log = log.setting(ports::KEY_FINGERPRINT).await?;
+    let key = key_for(dir, store, in_log.clone(), has_posts).await?;
+    if in_log.is_none() {
+        log.set_setting(ports::KEY_FINGERPRINT, &key.fingerprint()).await?;
+    }
+    Ok(key)
+}
+
+async fn key_for<S: Settings>(dir: &Path, settings: &S, in_log: Option<String>, has_posts: bool) -> Result<AuthorKey> {
+    let in_settings = settings.setting(ports::KEY_FINGERPRINT).await?;
+    let known = in_log.or_else(|| in_settings.clone());
     let key = match stored_key(dir)? {
         Some(key) => key,
         None if has_posts || known.is_some() => bail!(
@@ -88,8 +105,8 @@ pub(crate) async fn installation_key<S: Settings>(dir: &Path, settings: &S, has_
             key.fingerprint(),
             key_path(dir).display()
         ),
-        Some(_) => (),
-        None => settings.set_setting(ports::KEY_FINGERPRINT, &key.fingerprint()).await?,
+        _ if in_settings.is_some() => (),
+        _ => settings.set_setting(ports::KEY_FINGERPRINT, &key.fingerprint()).await?,
     }
     Ok(key)
 }
@@ -169,8 +186,19 @@ pub(crate) fn load_regions(args: &CountArgs) -> Result<Regions> {
 
 /// The rules of the fold; a store keeps the window length that it began with.
 pub(crate) async fn fold_rules<S: Settings>(settings: &S, asked: Option<WindowSize>) -> Result<FoldRules> {
-    let stored = settings.setting(ports::WINDOW_SECS).await?.and_then(|text| text.parse().ok());
-    let stored = stored.map(WindowSize::from_secs).transpose()?;
+    let stored = match settings.setting(ports::WINDOW_SECS).await? {
+        Some(text) => {
+            let secs = text.parse().with_context(|| {
+                format!(
+                    "the stored length of a window is damaged: {text:?} is no number of seconds. Set it right (table meta \
+                     of store.sqlite, key {}), or begin with another folder",
+                    ports::WINDOW_SECS
+                )
+            })?;
+            Some(WindowSize::from_secs(secs)?)
+        }
+        None => None,
+    };
     let size = match (stored, asked) {
         (Some(stored), Some(asked)) if stored != asked => bail!(
             "what is stored here are windows of {} s, not {} s; leave --window out, or take another folder or table",
@@ -192,7 +220,12 @@ pub(crate) async fn fold_rules<S: Settings>(settings: &S, asked: Option<WindowSi
 pub(crate) async fn publish_regions<S: Settings>(settings: &S, regions: &Regions) -> Result<Vec<Region>> {
     let mut all = regions.list().to_vec();
     if let Some(text) = settings.setting(ports::REGIONS).await? {
-        let known: Vec<Region> = serde_json::from_str(&text).context("the store's catalogue of regions is damaged")?;
+        let known: Vec<Region> = serde_json::from_str(&text).unwrap_or_else(|error| {
+            tracing::error!(
+                "the stored list of regions is damaged, it begins anew with those of the regions file: {error}"
+            );
+            vec![]
+        });
         for region in known {
             if all.iter().all(|ours| ours.id != region.id) {
                 all.push(region);

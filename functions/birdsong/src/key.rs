@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use birdsong_domain::ports::{KEY_FINGERPRINT, Settings};
 use birdsong_domain::post::AuthorKey;
-use birdsong_embedded::SqliteStore;
+use birdsong_embedded::{SqliteLog, SqliteStore};
 use clap::{Args, Subcommand};
 
 use crate::cloud::CloudArgs;
@@ -71,7 +71,7 @@ pub(crate) fn key(args: KeyArgs) -> Result<ExitCode> {
         bail!("there is nothing stored in {}; name the data folder with --data", dir.display());
     }
     let _lock = if is_rotation { Some(data::lock(dir)?) } else { None };
-    let settings = SqliteStore::open(dir)?;
+    let (log, settings) = (SqliteLog::open(dir)?, SqliteStore::open(dir)?);
     let mut key = data::stored_key(dir)?;
     let known = runtime.block_on(settings.setting(KEY_FINGERPRINT))?;
     if is_rotation && key.is_none_or(|key| Some(key.fingerprint()) == known) {
@@ -81,6 +81,9 @@ pub(crate) fn key(args: KeyArgs) -> Result<ExitCode> {
             );
         }
         key = Some(data::make_key(dir)?);
+    }
+    if let Some(key) = key.filter(|_| is_rotation) {
+        runtime.block_on(log.set_setting(KEY_FINGERPRINT, &key.fingerprint()))?;
     }
     runtime.block_on(with(&settings, key, is_rotation))
 }

@@ -152,8 +152,7 @@ pub(crate) fn replay(args: ReplayArgs) -> Result<ExitCode> {
         }
     }
     let machine = Disk { log: Arc::new(SqliteLog::open(dir)?), store: Arc::new(SqliteStore::open(dir)?) };
-    let has_posts = runtime.block_on(machine.log.newest_sequence())?.is_some();
-    let key = runtime.block_on(data::installation_key(dir, &*machine.store, has_posts))?;
+    let key = runtime.block_on(data::local_key(dir, &machine.log, &machine.store))?;
     let rules = runtime.block_on(data::fold_rules(&*machine.store, args.count.window))?;
     runtime.block_on(data::publish_regions(&*machine.store, &regions))?;
     // What an earlier run left in the log is folded first, so that our ledger counts our posts only;

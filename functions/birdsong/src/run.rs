@@ -77,7 +77,7 @@ async fn work(args: RunArgs) -> Result<ExitCode> {
     // Only posts that come need the key; what is stored can be served without it.
     let key = match args.source.is_none() {
         true => data::random_key(),
-        false => data::installation_key(dir, &*store, log.newest_sequence().await?.is_some()).await?,
+        false => data::local_key(dir, &log, &store).await?,
     };
     let rules = data::fold_rules(&*store, args.count.window).await?;
     let catalogue = data::publish_regions(&*store, &regions).await?;
@@ -213,7 +213,7 @@ impl Left {
         if self.spooled_bytes > 0 {
             notes.push(format!("{} bytes of frames wait in the spool for the next start", self.spooled_bytes));
         }
-        if self.is_behind {
+        if self.is_behind && !is_lost {
             let why = self.problem.as_ref().map_or_else(String::new, |problem| format!(" ({problem})"));
             notes.push(format!("the log is safe and the windows lack its end{why}; the next start goes on there"));
         }

@@ -150,7 +150,9 @@ impl<L: PostLog + 'static, S: Settings + 'static> Streamer<L, S> {
         let name = source.name();
         let outbox = self.outbox(&name)?;
         let originals = if matches!(source, Live::Bluesky(_)) { ORIGINALS } else { 0 };
-        let Some(mut start) = self.start(&name, originals, &outbox).await? else { return Ok(Ended::default()) };
+        let Some(mut start) = self.start(&name, originals, &outbox).await? else {
+            return Ok(Ended { left_bytes: outbox.waiting_bytes(), ..Ended::default() });
+        };
         let resume = start.point.resume.clone();
         let mut second = 0;
         if let Live::Demo(demo, backfill) = &source {
@@ -166,10 +168,21 @@ impl<L: PostLog + 'static, S: Settings + 'static> Streamer<L, S> {
         let feeding = async {
             let stopped = async { _ = stop.wait_for(|stop| *stop).await };
             let streaming = source.stream(resume.as_deref(), second, &clock, &mut feeder, stopped);
-            // What it handed on before a panic is whole, and reaches the log as after any other end.
-            let refused = match std::panic::AssertUnwindSafe(streaming).catch_unwind().await {
-                Ok(refused) => refused.map(|error| error.to_string()),
-                Err(panic) => Some(format!(
+            // What it handed on before a panic is whole, and reaches the log as after any other end. When nothing can
+            // be handed on any more, the end does not wait for it.
+            let mut stopping = self.stop.clone();
+            let too_late = async {
+                _ = stopping.wait_for(|stop| *stop).await;
+                tokio::time::sleep(self.drain).await;
+            };
+            let ended = tokio::select! {
+                ended = std::panic::AssertUnwindSafe(streaming).catch_unwind() => Some(ended),
+                () = too_late => None,
+            };
+            let refused = match ended {
+                None => None,
+                Some(Ok(refused)) => refused.map(|error| error.to_string()),
+                Some(Err(panic)) => Some(format!(
                     "it crashed ({}): this is a defect of birdsong, please report it. It starts again with the program",
                     panic_text(&*panic)
                 )),
@@ -182,7 +195,7 @@ impl<L: PostLog + 'static, S: Settings + 'static> Streamer<L, S> {
                 let _ = end.wait_for(|stop| *stop).await;
             }
             // What was gathered and not handed on yet.
-            feeder.flush(None).await;
+            let _ = tokio::time::timeout(self.drain, feeder.flush(None)).await;
             drop(feeder);
             Ok(())
         };
@@ -196,7 +209,12 @@ impl<L: PostLog + 'static, S: Settings + 'static> Streamer<L, S> {
         let (mut wait, mut stop) = (START_RETRY.0, self.stop.clone());
         loop {
             let start = live::start(&*self.log, &*self.settings, source, outbox, &self.sent, originals, now_ms());
-            let error = match start.await {
+            let started = tokio::select! {
+                started = start => started,
+                // Reading a large log takes a while.
+                _ = stop.wait_for(|stop| *stop) => return Ok(None),
+            };
+            let error = match started {
                 Ok(start) => return Ok(Some(start)),
                 Err(error) if error.is_retryable() => error,
                 Err(error) => return Err(error.into()),
@@ -332,7 +350,7 @@ async fn work(args: StreamArgs, format: LogFormat) -> Result<ExitCode> {
     match args.to {
         Target::Embedded => {
             let (log, store) = (Arc::new(SqliteLog::open(&dir)?), Arc::new(SqliteStore::open(&dir)?));
-            let key = data::installation_key(&dir, &*store, log.newest_sequence().await?.is_some()).await?;
+            let key = data::local_key(&dir, &log, &store).await?;
             let sources = args.source.sources(&regions, key, &clock, &dir)?;
             let sources = sources.into_iter().map(|live| (live, data::Quarantine::new(Some(&dir), &data::run_id())));
             through(args, format, stop, (log, store), sources.collect(), regions, spool).await?;

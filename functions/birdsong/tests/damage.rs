@@ -152,6 +152,30 @@ fn a_record_that_is_damaged_after_it_was_folded_takes_no_posts_away_and_counts_n
     assert!(running.terminate().0.success());
 }
 
+/// One bit of the file makes a text of a column that is a blob: SQLite reads the row without an error.
+#[test]
+fn a_row_whose_column_has_another_type_hides_no_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let (data, _) = counted(dir.path());
+    let path = data.join("log.sqlite");
+    Connection::open(&path).unwrap().query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
+    forget_store(&data);
+    let mut file = fs::read(&path).unwrap();
+    // The types of a row's columns stand in front of its first text, that of its last column, the blob, last.
+    // In a frame's header it stands behind a quotation mark.
+    let lanes = file.windows(6).enumerate().filter(|(_, text)| text.ends_with(b"all#0") && text[0] != b'"');
+    let before = lanes.last().unwrap().0;
+    file[before] ^= 1;
+    fs::write(&path, file).unwrap();
+    let (mut running, port) = serve(&data);
+    let ledger = wait_until("the log is folded", || {
+        let ledger = get_json(&port, "/api/status")["ledger"].clone();
+        (ledger["sent"] == POSTS && ledger["corrupt_records"] == 1).then_some(ledger)
+    });
+    assert!(ledger["aggregated"].as_u64() > Some(POSTS / 2) && ledger["balanced"] == false, "{ledger}");
+    assert!(running.terminate().0.success());
+}
+
 #[test]
 fn a_damaged_window_says_so_until_a_reprocess_restores_it() {
     let dir = tempfile::tempdir().unwrap();
@@ -223,6 +247,8 @@ fn a_key_that_is_gone_empty_or_another_is_an_error_with_a_remedy() {
     fs::remove_file(&key).unwrap();
     forget_store(&data);
     refused("is missing");
+    fs::write(&key, [7; 16]).unwrap();
+    refused("another key");
     fs::write(&key, &right).unwrap();
     assert!(replay().status.success());
     // A rotation begins anew, and says what it means.

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use birdsong_domain::frame::Lane;
-use birdsong_domain::ports::{FrameRecord, LogRecord, PortError, PostLog, ReadFrom, SequenceNumber};
+use birdsong_domain::ports::{FrameRecord, LogRecord, PortError, PostLog, ReadFrom, SequenceNumber, Settings};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior};
 use tokio::sync::Notify;
 
@@ -67,6 +67,12 @@ impl SqliteLog {
         let db = Db::open(dir, &LAYOUT)?;
         // Windows that are here already come from a log that is gone. This one does not have their
         // records, and must not be taken for one that does.
+        // Came after the first version, and is not worth a version of its own.
+        db.write_now(|connection| {
+            let sql =
+                "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID";
+            Ok(connection.execute(sql, [])?)
+        })?;
         if is_new && crate::store::has_windows(dir) {
             db.write_now(|connection| Ok(connection.execute(REMEMBER_PRUNED, [now_ms()])?))?;
         }
@@ -128,6 +134,26 @@ impl SqliteLog {
                 rows => deleted += rows,
             }
         }
+    }
+}
+
+/// What must be known of the log itself, such as the key that its ids are hashed with.
+impl Settings for SqliteLog {
+    async fn setting(&self, key: &str) -> Result<Option<String>, PortError> {
+        let key = key.to_owned();
+        let sql = "SELECT value FROM meta WHERE key = ?1";
+        self.db
+            .read(move |connection| {
+                Ok(connection.prepare_cached(sql)?.query_row([key], |row| row.get(0)).optional()?)
+            })
+            .await
+    }
+
+    async fn set_setting(&self, key: &str, value: &str) -> Result<(), PortError> {
+        const SQL: &str = "INSERT INTO meta (key, value) VALUES (?1, ?2)
+            ON CONFLICT (key) DO UPDATE SET value = excluded.value";
+        let (key, value) = (key.to_owned(), value.to_owned());
+        self.db.write(move |connection| Ok(connection.execute(SQL, (key, value))?)).await.map(drop)
     }
 }
 
@@ -237,9 +263,7 @@ impl PostLog for SqliteLog {
                     ReadFrom::Oldest | ReadFrom::After(_) => position,
                 };
                 let records = match rowids(after) {
-                    Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt) => {
-                        read_around_damage(&connection, after, limit)?
-                    }
+                    Err(error) if is_damage(&error) => read_around_damage(&connection, after, limit)?,
                     records => records?,
                 };
                 if matches!(from, ReadFrom::After(_))
@@ -252,6 +276,14 @@ impl PostLog for SqliteLog {
             })
             .await
     }
+}
+
+/// Whether a row cannot be read for what is stored, be it in the tree or in a column's type.
+fn is_damage(error: &rusqlite::Error) -> bool {
+    use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType};
+    let is_of_column =
+        matches!(error, FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..));
+    is_of_column || error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt)
 }
 
 fn read_rows(connection: &Connection, sql: &str, params: (i64, i64)) -> rusqlite::Result<Vec<LogRecord>> {

@@ -10,6 +10,7 @@ mod learner;
 mod run;
 mod sets;
 
+use std::cell::RefCell;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::io;
@@ -148,7 +149,7 @@ impl SentPosts {
         }
         // A stable sort finds what is in order already.
         self.young.sort_by_key(|entry| entry.id);
-        self.runs.push(self.scratch.write(0, now_ms, self.young.iter().map(|entry| Ok(*entry)))?);
+        self.runs.push(self.scratch.write(0, now_ms, || self.young.iter().map(|entry| Ok(*entry)))?);
         self.young.clear();
         self.places.clear();
         while let Some(last) = self.runs.last()
@@ -157,8 +158,8 @@ impl SentPosts {
         {
             let (level, written_ms) = (last.level + 1, last.written_ms);
             let parts = self.runs.split_off(self.runs.len() - same);
-            let merged = run::merged(&parts, &mut self.sets);
-            self.runs.push(self.scratch.write(level, written_ms, merged)?);
+            let sets = RefCell::new(&mut self.sets);
+            self.runs.push(self.scratch.write(level, written_ms, || run::merged(&parts, &sets))?);
         }
         Ok(())
     }

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use birdsong_domain::time::rfc3339;
 use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
+use parking_lot::Mutex;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -318,7 +319,7 @@ impl<H: Http> Api<H> {
 
     /// Takes another token; `false` when it is the one that is used already.
     pub(super) fn change_token(&self, token: Token) -> bool {
-        self.token.lock().is_ok_and(|mut current| std::mem::replace(&mut *current, token.clone()) != token)
+        std::mem::replace(&mut *self.token.lock(), token.clone()) != token
     }
 
     async fn send(
@@ -329,7 +330,7 @@ impl<H: Http> Api<H> {
         body: Option<&Value>,
         clock: &Clock,
     ) -> Result<Body, Failure> {
-        let token = self.token.lock().map(|token| token.0.clone()).unwrap_or_default();
+        let token = self.token.lock().0.clone();
         let mut authorization = http::HeaderValue::try_from(format!("Bearer {token}"))
             .map_err(|_| Failure::new(Class::Refused, "the bearer token has characters that no token has"))?;
         authorization.set_sensitive(true);

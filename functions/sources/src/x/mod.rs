@@ -14,7 +14,7 @@ pub mod rules;
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use birdsong_domain::post::AuthorKey;
@@ -22,6 +22,7 @@ use birdsong_domain::region::Regions;
 use birdsong_domain::time::{is_future, rfc3339};
 use bytes::Bytes;
 use futures_util::StreamExt;
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinHandle;
@@ -729,7 +730,7 @@ impl Session {
         let Some(journal) = self.journal.clone() else { return Ok(()) };
         let Some(entry) = self.governor.meter().unrecorded() else { return Ok(()) };
         let (bytes, is_all) = entry.extent();
-        let write = move || journal.lock().unwrap_or_else(PoisonError::into_inner).write(&entry);
+        let write = move || journal.lock().write(&entry);
         tokio::task::spawn_blocking(write).await.map_err(std::io::Error::other)??;
         self.governor.meter().recorded(bytes, is_all);
         Ok(())

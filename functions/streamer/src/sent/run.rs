@@ -1,5 +1,6 @@
 //! A sorted run: posts by id, on disk in blocks, with the first id of each block in memory.
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
@@ -30,7 +31,7 @@ pub(super) struct Entry {
 #[derive(Debug)]
 pub(super) struct Scratch {
     dir: Option<PathBuf>,
-    /// The disk refused a file once: runs stay in memory from then on.
+    /// The disk refuses files just now: runs stay in memory.
     is_refused: bool,
 }
 
@@ -61,21 +62,40 @@ impl Scratch {
         Self { dir, is_refused: false }
     }
 
-    /// Writes entries that come in order of their ids. Without a disk they are kept in memory: exactness is
-    /// worth more than a bound.
-    pub(super) fn write(
+    /// Writes entries that come in order of their ids. Without a disk, or when that is full, they are kept in memory:
+    /// exactness is worth more than a bound.
+    pub(super) fn write<E: Iterator<Item = io::Result<Entry>>>(
         &mut self,
+        level: u8,
+        written_ms: i64,
+        entries: impl Fn() -> E,
+    ) -> io::Result<Run> {
+        let written = self.file().and_then(|file| {
+            let file = Output::File(BufWriter::with_capacity(1 << 18, file));
+            Self::write_to(file, level, written_ms, entries())
+        });
+        match written {
+            Ok(run) => {
+                self.is_refused = false;
+                Ok(run)
+            }
+            Err(error) => {
+                if !std::mem::replace(&mut self.is_refused, true) {
+                    tracing::warn!(
+                        "the index of posts that were sent stays in memory, as no file can be written: {error}"
+                    );
+                }
+                Self::write_to(Output::Memory(vec![]), level, written_ms, entries())
+            }
+        }
+    }
+
+    fn write_to(
+        mut out: Output,
         level: u8,
         written_ms: i64,
         entries: impl Iterator<Item = io::Result<Entry>>,
     ) -> io::Result<Run> {
-        let mut out = Output::Memory(vec![]);
-        if !self.is_refused {
-            match self.file() {
-                Ok(file) => out = Output::File(BufWriter::with_capacity(1 << 18, file)),
-                Err(error) => self.refused(&error),
-            }
-        }
         let (mut first_ids, mut last_id, mut count) = (vec![], 0, 0u64);
         for entry in entries {
             let Entry { id, regions } = entry?;
@@ -104,11 +124,6 @@ impl Scratch {
             Some(dir) => tempfile::tempfile_in(dir),
             None => tempfile::tempfile(),
         }
-    }
-
-    fn refused(&mut self, error: &io::Error) {
-        self.is_refused = true;
-        tracing::warn!("no file can be made for the index of posts that were sent, it stays in memory: {error}");
     }
 }
 
@@ -228,7 +243,10 @@ impl Iterator for Entries<'_> {
 
 /// The entries of several runs in order, each post once. As long as one run has the lowest ids, the others are
 /// not looked at.
-pub(super) fn merged(runs: &[Run], sets: &mut RegionSets) -> impl Iterator<Item = io::Result<Entry>> {
+pub(super) fn merged<'r, 's>(
+    runs: &'r [Run],
+    sets: &'r RefCell<&'s mut RegionSets>,
+) -> impl Iterator<Item = io::Result<Entry>> + use<'r, 's> {
     let mut parts: Vec<_> = runs.iter().map(|run| run.entries().peekable()).collect();
     // The run that had the lowest id, and the lowest id of the others.
     let (mut lowest, mut limit) = (0, 0);
@@ -256,7 +274,7 @@ pub(super) fn merged(runs: &[Run], sets: &mut RegionSets) -> impl Iterator<Item 
         let mut next = Entry { id: first?, regions: RegionSet::default() };
         for part in &mut parts {
             if let Some(Ok(entry)) = part.next_if(|entry| entry.as_ref().is_ok_and(|entry| entry.id == next.id)) {
-                next.regions = sets.union(next.regions, entry.regions);
+                next.regions = sets.borrow_mut().union(next.regions, entry.regions);
             }
         }
         Some(Ok(next))
@@ -320,7 +338,7 @@ mod tests {
     fn run(ids: impl Iterator<Item = u128>) -> Run {
         let mut entries: Vec<_> = ids.map(|id| Entry { id, regions: RegionSet(id as u32 | 1) }).collect();
         entries.sort_unstable_by_key(|entry| entry.id);
-        Scratch::new(None).write(0, 0, entries.into_iter().map(Ok)).unwrap()
+        Scratch::new(None).write(0, 0, || entries.iter().copied().map(Ok)).unwrap()
     }
 
     #[test]
@@ -344,7 +362,7 @@ mod tests {
             // Eight runs of 1,000 ids, `step` apart.
             let runs: Vec<_> = (0..8).map(|n| run((0..1000).map(|id| n * step + id))).collect();
             let mut sets = RegionSets::default();
-            let ids: Vec<_> = merged(&runs, &mut sets).map(|entry| entry.unwrap().id).collect();
+            let ids: Vec<_> = merged(&runs, &RefCell::new(&mut sets)).map(|entry| entry.unwrap().id).collect();
             let plain: std::collections::BTreeSet<_> =
                 (0..8).flat_map(|n| (0..1000).map(move |id| n * step + id)).collect();
             assert!(ids.iter().copied().eq(plain), "{step}");
@@ -366,7 +384,7 @@ mod tests {
     #[test]
     fn a_disk_that_takes_no_file_costs_memory_and_no_post() {
         let mut scratch = Scratch::new(Some("/nowhere/at/all".into()));
-        let mut run = scratch.write(0, 0, (0..1000).map(|id| Ok(Entry { id, regions: RegionSet(7) }))).unwrap();
+        let mut run = scratch.write(0, 0, || (0..1000).map(|id| Ok(Entry { id, regions: RegionSet(7) }))).unwrap();
         assert!(scratch.is_refused && matches!(run.storage, Storage::Memory(_)));
         assert!((0..1000).all(|id| run.get(PostId(id)).unwrap() == RegionSet(7)));
         assert!(run.get(PostId(1000)).unwrap().is_empty());
