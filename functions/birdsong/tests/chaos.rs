@@ -167,6 +167,30 @@ fn start_without_port(source: &[&str], data: &Path) -> Running {
     Running::start(&args, &environment)
 }
 
+/// Two that begin together in folders of their own, `twin` and `killed`, after the life of the second.
+fn twins(name: &str, share: u64, source: &[&str], dir: &Path, stage: &Stage) -> [(Running, String); 2] {
+    let (undisturbed, data) = (start(source, &dir.join("twin")), dir.join("killed"));
+    let (first, first_port) = start(source, &data);
+    for port in [&undisturbed.1, &first_port] {
+        wait_until("it connects", || connected(port));
+    }
+    stage.start();
+    let killed = killed(name, share, source, &data, first);
+    std::thread::sleep(Duration::from_secs(1));
+    [undisturbed, killed]
+}
+
+/// How many posts and reposts the server made in the time of the stage.
+fn made(server: &bluesky::Jetstream, stage: &Stage, end_ms: i64) -> u64 {
+    let wanted = [POST.to_owned(), REPOST.to_owned()];
+    let events = server.first_from(stage.open_ms * 1000)..server.first_from(end_ms * 1000 + 1);
+    let is_new = |n: &u64| {
+        let event: Option<Value> = server.event(*n, 0, &wanted).map(|text| serde_json::from_str(&text).unwrap());
+        event.is_some_and(|event| event["commit"]["operation"] == "create")
+    };
+    events.filter(is_new).count() as u64
+}
+
 fn runtime() -> Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
 }
@@ -186,24 +210,10 @@ fn bluesky_killed_at_random_has_the_posts_and_the_windows_of_its_twin() {
     runtime.spawn(server.clone().listen(listener));
     let url = format!("ws://127.0.0.1:{port}");
     let source = ["--everything", "all", "--source", "bluesky", "--bluesky-url", &url];
-    let data = dir.path().join("killed");
-    let ((mut twin, twin_port), (first, first_port)) =
-        (start(&source, &dir.path().join("twin")), start(&source, &data));
-    for port in [&twin_port, &first_port] {
-        wait_until("it connects", || connected(port));
-    }
-    stage.start();
-    let (mut running, port) = killed("bluesky", 40, &source, &data, first);
-    std::thread::sleep(Duration::from_secs(1));
+    let [(mut twin, twin_port), (mut running, port)] = twins("bluesky", 40, &source, dir.path(), &stage);
     let end_ms = stage.end();
 
-    let wanted = [POST.to_owned(), REPOST.to_owned()];
-    let events = server.first_from(stage.open_ms * 1000)..server.first_from(end_ms * 1000 + 1);
-    let is_new = |n| {
-        let event: Option<Value> = server.event(n, 0, &wanted).map(|text| serde_json::from_str(&text).unwrap());
-        event.is_some_and(|event| event["commit"]["operation"] == "create")
-    };
-    let truth = events.filter(|n| is_new(*n)).count() as u64;
+    let truth = made(&server, &stage, end_ms);
     assert!(truth > 1000, "{truth}");
     for (name, port) in [("the twin", &twin_port), ("the killed one", &port)] {
         let ledger = settled(port);
@@ -228,22 +238,14 @@ fn mastodon_killed_at_random_has_the_posts_of_its_twin() {
     runtime.spawn(server.clone().listen(listener));
     let url = format!("http://127.0.0.1:{port}");
     let source = ["--everything", "all", "--source", "mastodon:far.example", "--mastodon-url", &url];
-    let data = dir.path().join("killed");
-    let ((mut twin, twin_port), (first, first_port)) =
-        (start(&source, &dir.path().join("twin")), start(&source, &data));
-    for port in [&twin_port, &first_port] {
-        wait_until("it connects", || connected(port));
-    }
-    stage.start();
-    let (mut running, port) = killed("mastodon", 30, &source, &data, first);
-    std::thread::sleep(Duration::from_secs(1));
+    let [(mut twin, twin_port), (mut running, port)] = twins("mastodon", 30, &source, dir.path(), &stage);
     stage.end();
     let [twins, ours] = [&twin_port, &port].map(|port| settled(port));
     for ledger in [&twins, &ours] {
         assert_eq!(ledger["balanced"], true, "{ledger}");
     }
     // A status that arrives twice counts once; the times are ours, so the windows may differ.
-    let (twins, ours) = (posts_in(&dir.path().join("twin")), posts_in(&data));
+    let (twins, ours) = (posts_in(&dir.path().join("twin")), posts_in(&dir.path().join("killed")));
     let events = server.first_from(stage.open_ms)..server.first_from(stage.now_ms() + 1);
     let of_event = |n: &u64| match server.event(*n) {
         Some(mastodon::Event::Update(status)) => {
@@ -356,13 +358,7 @@ fn bluesky_killed_on_a_disk_that_is_full_now_and_then_has_all_posts_in_the_end()
     let _ = std::fs::remove_file(signs.join("full"));
     std::thread::sleep(Duration::from_secs(2));
     let end_ms = stage.end();
-    let wanted = [POST.to_owned(), REPOST.to_owned()];
-    let events = server.first_from(stage.open_ms * 1000)..server.first_from(end_ms * 1000 + 1);
-    let truth = events.filter(|n| {
-        let event: Option<Value> = server.event(*n, 0, &wanted).map(|text| serde_json::from_str(&text).unwrap());
-        event.is_some_and(|event| event["commit"]["operation"] == "create")
-    });
-    let truth = truth.count() as u64;
+    let truth = made(&server, &stage, end_ms);
     wait_until("it serves", || std::net::TcpStream::connect(format!("127.0.0.1:{port}")).ok());
     let ledger = settled(&port);
     assert_eq!((&ledger["balanced"], ledger["sent"].as_u64()), (&true.into(), Some(truth)), "{ledger}");

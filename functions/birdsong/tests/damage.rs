@@ -163,8 +163,8 @@ fn a_row_whose_column_has_another_type_hides_no_other() {
     let mut file = fs::read(&path).unwrap();
     // The types of a row's columns stand in front of its first text, that of its last column, the blob, last.
     // In a frame's header it stands behind a quotation mark.
-    let lanes = file.windows(6).enumerate().filter(|(_, text)| text.ends_with(b"all#0") && text[0] != b'"');
-    let before = lanes.last().unwrap().0;
+    let mut lanes = file.windows(6).enumerate().filter(|(_, text)| text.ends_with(b"all#0") && text[0] != b'"');
+    let before = lanes.next_back().unwrap().0;
     file[before] ^= 1;
     fs::write(&path, file).unwrap();
     let (mut running, port) = serve(&data);
