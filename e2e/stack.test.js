@@ -182,7 +182,8 @@ test('a reprocess finds nothing to change, puts right what was damaged, and then
 
 test('the page from the bucket draws the windows', { skip: !isLocalStack && 'MiniStack serves no website' }, async () => {
   const site = new URL(value('site_url'));
-  const region = expected.once.regions[0].id;
+  // Not the one of the record that is no frame, whose newest window is of today and has no posts.
+  const region = expected.once.regions.find(({ id }) => id !== 'paris').id;
   const browser = await chromium.launch({
     executablePath: process.env.CHROMIUM ?? ['chromium', 'google-chrome'].map(which).find(Boolean),
     args: [
@@ -199,12 +200,12 @@ test('the page from the bucket draws the windows', { skip: !isLocalStack && 'Min
     const posts = await page.textContent('#tile-posts');
     await page.screenshot({ path: path.join(root, 'localstack/.run/page.png') });
     assert.match(posts.replace(/\D+/g, ' '), /\d/, posts);
-    const drawn = await page.evaluate(() => {
+    // The chart is drawn a moment after the numbers.
+    await page.waitForFunction(() => {
       const canvas = /** @type {HTMLCanvasElement} */ (document.getElementById('chart-posts'));
       const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
       return data.some((byte, at) => at % 4 === 3 && byte > 0);
-    });
-    assert.ok(drawn, 'the chart is empty');
+    }, null, { timeout: 15_000 });
     assert.deepEqual(problems, []);
   } finally {
     await browser.close();
