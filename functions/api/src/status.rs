@@ -186,6 +186,17 @@ async fn read<S: WindowStore>(api: &Api<S>, limits: Limits, now_ms: i64) -> Resu
         }
     }
     told.missing = u64::saturating_sub(sent, arrived);
+    if cached.newest_ms.is_none() {
+        // A window without posts, such as that of a damaged record, must not hide that there are older ones.
+        for region in api.regions.iter() {
+            let Some(start) = newest_window(api, &region.id, now_ms).await? else { continue };
+            let end = WindowStart(start.0.saturating_add(api.rules.size.ms()));
+            for (_, partial) in api.store.query(&region.id, start, end).await? {
+                let newest_ms = partial.ok().filter(|partial| partial.aggregate.posts() > 0);
+                cached.newest_ms = cached.newest_ms.max(newest_ms.map(|partial| partial.aggregate.newest_ms));
+            }
+        }
+    }
     told.balanced = ledger.balances() && told.missing + told.corrupt_records + told.corrupt_windows == 0;
     Ok(cached)
 }

@@ -356,6 +356,17 @@ async fn an_empty_store_answers_too() {
 }
 
 #[tokio::test]
+async fn a_window_without_posts_hides_no_older_post() {
+    let store = MemoryStore::default();
+    put(&store, Lane::new("a", 0), T, 0..10, T + 70_000, Ledger::default()).await;
+    // Weeks later something came to the ledger's lane, such as a damaged record.
+    let later = T + 30 * 24 * 60 * MIN;
+    put(&store, Lane::new(STREAM, 0), later, 0..0, later + 70_000, Ledger::default()).await;
+    let (_, _, status) = get(&app_over(store, later + 60 * MIN), "/api/status").await;
+    assert_eq!(status["newest_post"], rfc3339(T + 61_000));
+}
+
+#[tokio::test]
 async fn a_damaged_window_has_a_flaw_and_hides_no_other() {
     for region in ["a", STREAM] {
         let store = MemoryStore::default();
