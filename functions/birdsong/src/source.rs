@@ -181,6 +181,7 @@ impl Live {
 /// Drops `work` at `stop`: what its source has not handed on yet comes again at the next start.
 async fn unless<T>(stop: impl Future<Output = ()>, work: impl Future<Output = T>) -> Option<T> {
     tokio::select! {
+        biased;
         () = stop => None,
         done = work => Some(done),
     }

@@ -159,6 +159,10 @@ impl<L: PostLog + 'static, S: Settings + 'static> Streamer<L, S> {
             second = resume.as_ref().and_then(|text| text.parse().ok()).unwrap_or(i64::MIN);
             second = second.max(now_ms().div_euclid(1000) - i64::try_from(*backfill).unwrap_or(i64::MAX));
             second = self.backfill(demo, second).await?;
+            // What is left of the past is for the next start: streaming would make it up all at once.
+            if *self.stop.borrow() {
+                return Ok(Ended { left_bytes: outbox.waiting_bytes(), ..Ended::default() });
+            }
         }
 
         let originals = std::mem::take(&mut start.originals);
