@@ -16,7 +16,7 @@ use crate::{Api, Limits, slices};
 
 /// The ledger covers this much time up to the end of the newest window.
 const LEDGER_MS: i64 = 86_400_000;
-/// Lag is told of this much.
+/// Lag is reported for this much.
 const LAG_MS: i64 = 3_600_000;
 /// A streamer that writes how its sources do does so every 30 seconds; one that has not for this long
 /// is gone, or its table is away.
@@ -132,11 +132,11 @@ async fn read<S: WindowStore>(api: &Api<S>, limits: Limits, now_ms: i64) -> Resu
     let to = WindowStart(newest.0.saturating_add(api.rules.size.ms()));
     let from = WindowStart(to.0.saturating_sub(LEDGER_MS));
     (cached.ledger.from, cached.ledger.to) = (Some(rfc3339(from.0)), Some(rfc3339(to.0)));
-    let told = &mut cached.ledger;
-    let damage = |told: &mut LedgerReport, aggregate: &Aggregate| {
-        told.corrupt += aggregate.corrupt_primary;
-        told.corrupt_records += aggregate.corrupt_records;
-        told.corrupt_windows += aggregate.resets;
+    let report = &mut cached.ledger;
+    let damage = |report: &mut LedgerReport, aggregate: &Aggregate| {
+        report.corrupt += aggregate.corrupt_primary;
+        report.corrupt_records += aggregate.corrupt_records;
+        report.corrupt_windows += aggregate.resets;
     };
     // Ledgers before the regions: an aggregator stores them the other way around, so that no post is missing only
     // because it came meanwhile.
@@ -147,33 +147,33 @@ async fn read<S: WindowStore>(api: &Api<S>, limits: Limits, now_ms: i64) -> Resu
     for (from, to) in slices(from.0..to.0, 1, limits, api.rules) {
         for (key, partial) in api.store.query(STREAM, from, to).await? {
             let Ok(partial) = partial else {
-                told.corrupt_windows += 1;
+                report.corrupt_windows += 1;
                 continue;
             };
             ledger.add(&partial.aggregate.ledger);
             if is_settled(key.window) {
                 sent += partial.aggregate.ledger.sent;
             }
-            damage(told, &partial.aggregate);
+            damage(report, &partial.aggregate);
         }
     }
-    (told.received, told.sent, told.filtered) = (ledger.received, ledger.sent, ledger.filtered);
-    (told.quarantined, told.duplicates, told.dropped) = (ledger.quarantined, ledger.duplicates, ledger.dropped);
+    (report.received, report.sent, report.filtered) = (ledger.received, ledger.sent, ledger.filtered);
+    (report.quarantined, report.duplicates, report.dropped) = (ledger.quarantined, ledger.duplicates, ledger.dropped);
     let lag_from_ms = to.0.saturating_sub(LAG_MS);
     for region in api.regions.iter() {
         for (from, to) in slices(from.0..to.0, u64::from(region.hot_buckets.max(1)), limits, api.rules) {
             for (key, partial) in api.store.query(&region.id, from, to).await? {
                 let Ok(partial) = partial else {
-                    told.corrupt_windows += 1;
+                    report.corrupt_windows += 1;
                     continue;
                 };
                 let aggregate = &partial.aggregate;
-                damage(told, aggregate);
+                damage(report, aggregate);
                 if is_settled(key.window) {
                     arrived += aggregate.primary + aggregate.corrupt_primary;
                 }
-                told.aggregated += aggregate.primary - aggregate.primary_late;
-                told.late += aggregate.primary_late;
+                report.aggregated += aggregate.primary - aggregate.primary_late;
+                report.late += aggregate.primary_late;
                 if aggregate.posts() > 0 {
                     cached.newest_ms = cached.newest_ms.max(Some(aggregate.newest_ms));
                 }
@@ -185,7 +185,7 @@ async fn read<S: WindowStore>(api: &Api<S>, limits: Limits, now_ms: i64) -> Resu
             }
         }
     }
-    told.missing = u64::saturating_sub(sent, arrived);
+    report.missing = u64::saturating_sub(sent, arrived);
     if cached.newest_ms.is_none() {
         // A window without posts, such as that of a damaged record, must not hide that there are older ones.
         for region in api.regions.iter() {
@@ -197,6 +197,6 @@ async fn read<S: WindowStore>(api: &Api<S>, limits: Limits, now_ms: i64) -> Resu
             }
         }
     }
-    told.balanced = ledger.balances() && told.missing + told.corrupt_records + told.corrupt_windows == 0;
+    report.balanced = ledger.balances() && report.missing + report.corrupt_records + report.corrupt_windows == 0;
     Ok(cached)
 }

@@ -121,23 +121,14 @@ impl Machine for Memory {
 }
 
 /// What the aggregation has done, readable while it goes on.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Folded {
     pub(crate) aggregated: AtomicU64,
     pub(crate) late: AtomicU64,
-    /// Log records and windows that are damaged; each has a dead letter.
-    pub(crate) corrupt: AtomicU64,
     /// Set to make [`follow`] end when it has folded all there is, or at the latest at this time.
     end: watch::Sender<Option<Option<Instant>>>,
     /// What keeps it from going on, as long as it does.
     problem: Mutex<Option<String>>,
-}
-
-impl Default for Folded {
-    fn default() -> Self {
-        let (aggregated, late, corrupt) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
-        Self { aggregated, late, corrupt, end: watch::Sender::new(None), problem: Mutex::default() }
-    }
 }
 
 impl Folded {
@@ -318,9 +309,7 @@ impl<M: Machine, D: DeadLetters> Follower<'_, M, D> {
                 Some(window) => tracing::error!(lane, window, file, "a stored window is damaged: {reason}"),
                 None => tracing::error!(lane, file, "log record {} is damaged: {reason}", letter.sequence_number),
             }
-            if self.pending.insert(letter.key(), letter).is_none() {
-                folded.corrupt.fetch_add(1, Ordering::Relaxed);
-            }
+            self.pending.insert(letter.key(), letter);
         }
         while let Some(letter) = self.pending.first_entry() {
             self.letters.keep(letter.get()).await.map_err(StepError::DeadLetter)?;

@@ -131,8 +131,8 @@ async fn work(args: RunArgs) -> Result<ExitCode> {
     let router = serve::with_page(birdsong_api::router(api), Hosts::new(bound, &args.allow_host), limits);
     let shown = if bound.ip().is_loopback() { format!("localhost:{}", bound.port()) } else { bound.to_string() };
     print::err(format_args!("birdsong: the dashboard is at http://{shown}  (data in {}, Ctrl-C stops)", dir.display()));
-    let (goodbye, told) = tokio::sync::oneshot::channel::<()>();
-    let mut serving = tokio::spawn(serve::serve(listener, router, limits, async { _ = told.await }));
+    let (goodbye, is_over) = tokio::sync::oneshot::channel::<()>();
+    let mut serving = tokio::spawn(serve::serve(listener, router, limits, async { _ = is_over.await }));
 
     // Any part that ends by itself ends all of it; otherwise the signal does.
     let mut failure = None;

@@ -573,7 +573,7 @@ pub fn decode(record: &[u8]) -> Result<Frame, FrameError> {
 
 fn decode_posts(body: &[u8]) -> Result<Vec<SlimPost>, FrameError> {
     let lines = unpack(body)?;
-    posts_of(lines.split(|b| *b == b'\n'), 2)
+    posts_of(lines.split(|b| *b == b'\n'))
 }
 
 /// Checksum, length and zstd frame.
@@ -594,15 +594,15 @@ fn decode_old(rest: &[u8]) -> Result<Frame, FrameError> {
     let plain = unpack(rest)?;
     let mut lines = plain.split(|b| *b == b'\n');
     let header = serde_json::from_slice(lines.next().unwrap_or_default()).map_err(at_line(1))?;
-    Ok(Frame { header, posts: posts_of(lines, 2)?, damage: None })
+    Ok(Frame { header, posts: posts_of(lines)?, damage: None })
 }
 
-/// `first` is the number of the first line.
-fn posts_of<'l>(lines: impl Iterator<Item = &'l [u8]>, first: usize) -> Result<Vec<SlimPost>, FrameError> {
+/// The lines behind the header, which is line 1.
+fn posts_of<'l>(lines: impl Iterator<Item = &'l [u8]>) -> Result<Vec<SlimPost>, FrameError> {
     let lines = lines.filter(|line| !line.is_empty()).enumerate();
     // Our own lines have one shape; whatever else is valid goes the general way.
     lines
-        .map(|(n, line)| read_line(line).map_or_else(|| serde_json::from_slice(line).map_err(at_line(n + first)), Ok))
+        .map(|(n, line)| read_line(line).map_or_else(|| serde_json::from_slice(line).map_err(at_line(n + 2)), Ok))
         .collect()
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use birdsong_domain::ports::PortError;
 use parking_lot::{Mutex, MutexGuard};
-use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior};
 
 /// Version of both schemas; a change of either raises it.
 const SCHEMA_VERSION: i64 = 1;
@@ -43,9 +43,16 @@ impl Failure {
     }
 }
 
+/// Whether a row cannot be read for what is stored, be it in the tree or in a column's type.
+pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
+    use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType};
+    let is_of_column =
+        matches!(error, FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..));
+    is_of_column || error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt)
+}
+
 /// What an error of SQLite means for a caller of the ports.
 fn explain(what: &'static str, path: &Path, error: &rusqlite::Error) -> PortError {
-    use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType};
     let remedy = match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => "; free some space, and it goes on by itself",
         Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen) => "; may this user write there?",
@@ -53,7 +60,7 @@ fn explain(what: &'static str, path: &Path, error: &rusqlite::Error) -> PortErro
         _ => "",
     };
     let reason = format!("{}: {error}{remedy}", path.display());
-    if matches!(error, FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..)) {
+    if is_damage(error) {
         return PortError::Corrupt { what: what.to_owned(), reason };
     }
     match error.sqlite_error_code() {
@@ -68,9 +75,7 @@ fn explain(what: &'static str, path: &Path, error: &rusqlite::Error) -> PortErro
             | ErrorCode::OperationInterrupted
             | ErrorCode::FileLockingProtocolFailed,
         ) => PortError::Unavailable { what, reason },
-        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-            PortError::Corrupt { what: what.to_owned(), reason }
-        }
+        Some(ErrorCode::NotADatabase) => PortError::Corrupt { what: what.to_owned(), reason },
         _ => PortError::Refused { what, reason },
     }
 }
@@ -151,6 +156,23 @@ impl Db {
     ) -> Result<T, PortError> {
         let connection = self.writer.lock();
         work(connection).map_err(|failure| failure.into_port_error(self.what, &self.place.path))
+    }
+
+    /// A text of the table `meta`, which each file has.
+    pub(crate) async fn setting(&self, key: &str) -> Result<Option<String>, PortError> {
+        const SQL: &str = "SELECT value FROM meta WHERE key = ?1";
+        let key = key.to_owned();
+        self.read(move |connection| {
+            Ok(connection.prepare_cached(SQL)?.query_row([key], |row| row.get(0)).optional()?)
+        })
+        .await
+    }
+
+    pub(crate) async fn set_setting(&self, key: &str, value: &str) -> Result<(), PortError> {
+        const SQL: &str = "INSERT INTO meta (key, value) VALUES (?1, ?2)
+            ON CONFLICT (key) DO UPDATE SET value = excluded.value";
+        let (key, value) = (key.to_owned(), value.to_owned());
+        self.write(move |connection| Ok(connection.prepare_cached(SQL)?.execute((key, value))?)).await.map(drop)
     }
 
     pub(crate) async fn write<T: Send + 'static>(

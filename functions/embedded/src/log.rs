@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use birdsong_domain::frame::Lane;
 use birdsong_domain::ports::{FrameRecord, LogRecord, PortError, PostLog, ReadFrom, SequenceNumber, Settings};
-use rusqlite::{Connection, ErrorCode, OptionalExtension, TransactionBehavior};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use tokio::sync::Notify;
 
-use crate::db::{Db, Failure, Layout};
+use crate::db::{Db, Failure, Layout, is_damage};
 use crate::retention;
 use crate::{SHARD, check_shard, never_given, system_ms};
 
@@ -140,20 +140,11 @@ impl SqliteLog {
 /// What must be known of the log itself, such as the key that its ids are hashed with.
 impl Settings for SqliteLog {
     async fn setting(&self, key: &str) -> Result<Option<String>, PortError> {
-        let key = key.to_owned();
-        let sql = "SELECT value FROM meta WHERE key = ?1";
-        self.db
-            .read(move |connection| {
-                Ok(connection.prepare_cached(sql)?.query_row([key], |row| row.get(0)).optional()?)
-            })
-            .await
+        self.db.setting(key).await
     }
 
     async fn set_setting(&self, key: &str, value: &str) -> Result<(), PortError> {
-        const SQL: &str = "INSERT INTO meta (key, value) VALUES (?1, ?2)
-            ON CONFLICT (key) DO UPDATE SET value = excluded.value";
-        let (key, value) = (key.to_owned(), value.to_owned());
-        self.db.write(move |connection| Ok(connection.execute(SQL, (key, value))?)).await.map(drop)
+        self.db.set_setting(key, value).await
     }
 }
 
@@ -276,14 +267,6 @@ impl PostLog for SqliteLog {
             })
             .await
     }
-}
-
-/// Whether a row cannot be read for what is stored, be it in the tree or in a column's type.
-fn is_damage(error: &rusqlite::Error) -> bool {
-    use rusqlite::Error::{FromSqlConversionFailure, IntegralValueOutOfRange, InvalidColumnType};
-    let is_of_column =
-        matches!(error, FromSqlConversionFailure(..) | IntegralValueOutOfRange(..) | InvalidColumnType(..));
-    is_of_column || error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt)
 }
 
 fn read_rows(connection: &Connection, sql: &str, params: (i64, i64)) -> rusqlite::Result<Vec<LogRecord>> {

@@ -206,13 +206,11 @@ fn columns(version: &RowVersion) -> Result<(i64, Vec<u8>), PortError> {
 
 impl Settings for SqliteStore {
     async fn setting(&self, key: &str) -> Result<Option<String>, PortError> {
-        self.text("SELECT value FROM meta WHERE key = ?1", key).await
+        self.db.setting(key).await
     }
 
     async fn set_setting(&self, key: &str, value: &str) -> Result<(), PortError> {
-        const SQL: &str = "INSERT INTO meta (key, value) VALUES (?1, ?2)
-            ON CONFLICT (key) DO UPDATE SET value = excluded.value";
-        self.execute(SQL, (key.to_owned(), value.to_owned())).await.map(drop)
+        self.db.set_setting(key, value).await
     }
 }
 

@@ -521,11 +521,13 @@ where
     // Why the log does not have what it should.
     let mut problem = None;
     loop {
-        if sending.is_none()
-            && Instant::now() >= retry_at
-            && let Some(records) = hold.front()
-        {
-            sending = Some(Box::pin(append(log.clone(), records)));
+        if sending.is_none() && Instant::now() >= retry_at {
+            match hold.front() {
+                Some(records) => sending = Some(Box::pin(append(log.clone(), records))),
+                // A file that cannot be read just now.
+                None if !hold.outbox.is_empty() => retry_at = Instant::now() + RETRY.1,
+                None => (),
+            }
         }
         let reach_ms = if has_resume { reach_ms } else { 0 };
         let (mut ledger, waiting_bytes, beat_ms) = (cutter.ledger(), hold.outbox.waiting_bytes(), clock());
@@ -750,18 +752,22 @@ struct Hold {
 }
 
 impl Hold {
+    /// Works on the outbox; `on_files` says whether that may wait for the disk.
+    fn work<T>(&mut self, on_files: bool, work: impl FnOnce(&mut Outbox) -> T) -> T {
+        if on_files { blocking(|| work(&mut self.outbox)) } else { work(&mut self.outbox) }
+    }
+
     /// The oldest cut's frames.
     fn front(&mut self) -> Option<Vec<FrameRecord>> {
-        let front = |outbox: &mut Outbox| outbox.front().map(|cut| cut.records.clone());
-        if self.outbox.touches_files(None) { blocking(|| front(&mut self.outbox)) } else { front(&mut self.outbox) }
+        self.work(self.outbox.touches_files(None), |outbox| outbox.front().map(|cut| cut.records.clone()))
     }
 
     fn settle(&mut self, left: Vec<FrameRecord>) -> Option<ResumePoint> {
-        if self.outbox.touches_files(None) { blocking(|| self.outbox.settle(left)) } else { self.outbox.settle(left) }
+        self.work(self.outbox.touches_files(None), |outbox| outbox.settle(left))
     }
 
     fn park(&mut self) {
-        let parked = blocking(|| self.outbox.park());
+        let parked = self.work(true, Outbox::park);
         self.note(parked.map(|()| Dropped::default()));
     }
 
@@ -805,11 +811,7 @@ impl Hold {
         let resume = if cutter.is_drained() { self.resume.take() } else { None };
         let resume = resume.map(|Resume { place, since_ms }| ResumePoint { resume: Some(place), at_ms: since_ms });
         let cut = Cut { records, resume };
-        let pushed = if self.outbox.touches_files(Some(&cut)) {
-            blocking(|| self.outbox.push(cut))
-        } else {
-            self.outbox.push(cut)
-        };
+        let pushed = self.work(self.outbox.touches_files(Some(&cut)), |outbox| outbox.push(cut));
         self.note(pushed);
         Ok(())
     }

@@ -81,7 +81,7 @@ pub struct Dropped {
 }
 
 /// The cuts that the log does not have yet, oldest first.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Outbox {
     limits: OutboxLimits,
     dir: Option<PathBuf>,
@@ -216,7 +216,8 @@ impl Outbox {
         self.memory.push_back(cut);
     }
 
-    /// The oldest cut. A file that cannot be read is put aside as `.damaged` and passed over.
+    /// The oldest cut. A file that is damaged is renamed to `.damaged` and passed over; `None` when one cannot be read
+    /// just now.
     pub fn front(&mut self) -> Option<&Cut> {
         while self.front.is_none() {
             let Some(file) = self.spooled.front() else { return self.memory.front() };

@@ -85,7 +85,6 @@ pub struct Batch {
     pub(crate) lines: Vec<u8>,
     pub(crate) posts: Vec<Prepared>,
     pub(crate) copies: Vec<LaneLine>,
-    pub(crate) filtered: u64,
     pub(crate) quarantined: Vec<Quarantined>,
     /// Filtered posts by their time; notices and unreadable lines, which have none, by that of the post before
     /// them, else of the one behind them.
@@ -140,7 +139,6 @@ impl Batch {
             }
         }
         if self.scratch.is_empty() {
-            self.filtered += 1;
             self.unsent().filtered += 1;
             return;
         }
@@ -168,7 +166,6 @@ impl Batch {
 
     /// Counts something that is no post, such as a delete notice.
     pub fn add_notice(&mut self) {
-        self.filtered += 1;
         self.unsent().filtered += 1;
     }
 
@@ -182,12 +179,6 @@ impl Batch {
     pub fn add_unreadable(&mut self, line: Quarantined) {
         self.quarantined.push(line);
         self.unsent().quarantined += 1;
-    }
-
-    /// Posts and notices in this batch, readable or not.
-    #[must_use]
-    pub fn received(&self) -> u64 {
-        self.posts.len() as u64 + self.filtered + self.quarantined.len() as u64
     }
 
     /// Newest event time of its posts, in milliseconds.
