@@ -35,7 +35,7 @@ chaos: ## hours of trouble for the live sources, and kills of the real binary: m
 		cargo nextest run --workspace --features birdsong/aws --test chaos --locked --no-fail-fast
 
 release-test: ## tests that must hold in the release build, too: a panic in one source never stops another
-	cargo nextest run --release --package birdsong --bins --locked a_panic_in_one_source
+	cargo nextest run --release --package birdsong-streamer --lib --locked a_panic_in_one_source
 
 infra: ## checks of infra/: format, types, tests, checkov
 	scripts/infra-check.sh

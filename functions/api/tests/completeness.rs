@@ -16,13 +16,18 @@ use birdsong_domain::region::Regions;
 use birdsong_domain::time::{WindowSize, rfc3339};
 use birdsong_domain::window::FoldRules;
 use birdsong_embedded::MemoryLog;
-use birdsong_sources::live::{Change, Clock, Intake, Resume};
+use birdsong_sources::intake::{Change, Intake, Resume};
+use birdsong_sources::source::Clock;
 use birdsong_streamer::cutter::CutRules;
-use birdsong_streamer::live::{self, Aside, Board, Feeder, Pipe};
+use birdsong_streamer::ingest::Ingest;
 use birdsong_streamer::originals::Originals;
 use birdsong_streamer::outbox::{Outbox, OutboxLimits};
-use birdsong_streamer::quarantine::Quarantined;
+use birdsong_streamer::pipeline::{self, Pipe};
 use birdsong_streamer::sent::{SentRules, SharedSent};
+use birdsong_streamer::status::StatusRegistry;
+use birdsong_streamer::unreadable::Unreadable;
+use birdsong_streamer::unreadable::UnreadableStore;
+use birdsong_streamer::{ingest, recovery};
 use birdsong_testkit::{MemoryStore, NoSettings};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
@@ -64,15 +69,15 @@ impl PostLog for Log {
 
 struct Nowhere;
 
-impl Aside for Nowhere {
-    async fn keep(&mut self, _lines: &[Quarantined]) -> Result<(), PortError> {
+impl UnreadableStore for Nowhere {
+    async fn keep(&mut self, _lines: &[Unreadable]) -> Result<(), PortError> {
         Ok(())
     }
 }
 
 /// A source that does as the test says.
 struct Source {
-    feeder: Feeder,
+    feeder: Ingest,
     began: Instant,
     clock: Clock,
     next_id: u64,
@@ -107,7 +112,7 @@ impl Source {
             };
             self.feeder.post(&post);
             // It can get again what it misses.
-            self.feeder.flush(Some(Resume { place: "here".into(), since_ms: (self.clock)() })).await;
+            self.feeder.flush(Some(Resume { cursor: "here".into(), since_ms: (self.clock)() })).await;
         }
     }
 
@@ -136,8 +141,9 @@ async fn each_window_says_what_is_missing_and_why() {
     let limits = OutboxLimits { memory_bytes: 2000, spool_bytes: 90_000 };
     let outbox = Outbox::open(Some(spool.path().into()), limits).unwrap();
     let sent = SharedSent::new(SentRules::live(spool.path().into()));
-    let start = live::start(&*log, &NoSettings, "test", &outbox, &sent, 0, START_MS).await.unwrap();
-    let (feeder, inbox) = live::feeder("test", &regions, &clock, &Arc::new(Board::default()), Originals::default());
+    let start = recovery::start(&*log, &NoSettings, "test", &outbox, &sent, 0, START_MS).await.unwrap();
+    let (feeder, inbox) =
+        ingest::ingest("test", &regions, &clock, &Arc::new(StatusRegistry::default()), Originals::default());
     let pipe = Pipe {
         source: "test".into(),
         run: "run".into(),
@@ -146,12 +152,12 @@ async fn each_window_says_what_is_missing_and_why() {
         rules: CutRules::default(),
         log: log.clone(),
         settings: Arc::new(NoSettings),
-        aside: Nowhere,
+        unreadable: Nowhere,
         outbox,
         start,
         sent,
         reach_ms: i64::MAX,
-        board: Arc::default(),
+        status: Arc::default(),
         clock: clock.clone(),
         jitter: || 0.5,
         drain: Duration::from_secs(20),
@@ -190,7 +196,7 @@ async fn each_window_says_what_is_missing_and_why() {
         source.until(8, 0).await;
         drop(source);
     };
-    let (ended, ()) = tokio::join!(live::run(pipe, inbox), feeding);
+    let (ended, ()) = tokio::join!(pipeline::run(pipe, inbox), feeding);
     let ended = ended.unwrap();
 
     let store = Arc::new(MemoryStore::default());

@@ -39,8 +39,8 @@ mod connected {
     use birdsong_aws::{Bucket, DynamoStore, KinesisLog};
     use birdsong_domain::ports::PortError;
     use birdsong_domain::time::rfc3339;
-    use birdsong_streamer::live::Aside;
-    use birdsong_streamer::quarantine::Quarantined;
+    use birdsong_streamer::unreadable::Unreadable;
+    use birdsong_streamer::unreadable::UnreadableStore;
 
     use super::CloudArgs;
     use crate::{data, now_ms};
@@ -49,24 +49,24 @@ mod connected {
         pub(crate) async fn connect(&self) -> Result<(KinesisLog, DynamoStore)> {
             let name = |name: &Option<String>, option| {
                 name.clone()
-                    .with_context(|| format!("name the {option} with --{option}, as `terraform output` tells it"))
+                    .with_context(|| format!("name the {option} with --{option}, as `terraform output` shows it"))
             };
             Ok(birdsong_aws::connect(name(&self.stream, "stream")?, name(&self.table, "table")?).await)
         }
 
-        pub(crate) async fn aside(&self, dir: &Path, run: &str) -> CloudAside {
+        pub(crate) async fn unreadable(&self, dir: &Path, run: &str) -> CloudUnreadable {
             match &self.quarantine_bucket {
                 Some(bucket) => {
                     let bucket = Bucket::new(&birdsong_aws::sdk_config().await, bucket.clone());
-                    CloudAside::Bucket { bucket, run: run.to_owned(), objects: 0 }
+                    CloudUnreadable::Bucket { bucket, run: run.to_owned(), objects: 0 }
                 }
-                None => CloudAside::Folder(data::Quarantine::new(Some(dir), run)),
+                None => CloudUnreadable::Folder(data::Quarantine::new(Some(dir), run)),
             }
         }
     }
 
     /// Where unreadable lines go.
-    pub(crate) enum CloudAside {
+    pub(crate) enum CloudUnreadable {
         Folder(data::Quarantine),
         /// One object for each batch that has any: `unreadable/YYYY/MM/DD/RUN-N.ndjson`.
         Bucket {
@@ -76,8 +76,8 @@ mod connected {
         },
     }
 
-    impl Aside for CloudAside {
-        async fn keep(&mut self, lines: &[Quarantined]) -> Result<(), PortError> {
+    impl UnreadableStore for CloudUnreadable {
+        async fn keep(&mut self, lines: &[Unreadable]) -> Result<(), PortError> {
             match self {
                 Self::Folder(folder) => folder.keep(lines).await,
                 Self::Bucket { bucket, run, objects } => {

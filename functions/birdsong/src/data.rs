@@ -13,8 +13,8 @@ use birdsong_domain::time::WindowSize;
 use birdsong_domain::window::FoldRules;
 use birdsong_embedded::{SqliteLog, SqliteStore};
 use birdsong_streamer::durable;
-use birdsong_streamer::live::Aside;
-use birdsong_streamer::quarantine::Quarantined;
+use birdsong_streamer::unreadable::Unreadable;
+use birdsong_streamer::unreadable::UnreadableStore;
 
 use crate::CountArgs;
 
@@ -29,11 +29,32 @@ const REGIONS_TOML: &str = "BIRDSONG_REGIONS_TOML";
 #[derive(Debug)]
 pub(crate) struct WriterLock {
     /// The folder itself, and a file in it: somebody may remove the file, and some file systems lock no folders.
-    _locked: [Option<File>; 2],
+    _locked: Vec<File>,
 }
 
-/// Makes the folder, for its owner only, and takes its writer's lock.
-pub(crate) fn lock(dir: &Path) -> Result<WriterLock> {
+/// What a process writes in a data folder. One process has each role at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// The log, the spool and what belongs to sources.
+    Log,
+    /// The windows.
+    Windows,
+}
+
+impl Role {
+    /// Everything.
+    pub(crate) const ALL: [Self; 2] = [Self::Log, Self::Windows];
+
+    fn file(self) -> &'static str {
+        match self {
+            Self::Log => "writer.lock",
+            Self::Windows => "windows.lock",
+        }
+    }
+}
+
+/// Makes the folder, for its owner only, and takes the locks of these roles.
+pub(crate) fn lock(dir: &Path, roles: &[Role]) -> Result<WriterLock> {
     fs::create_dir_all(dir)
         .with_context(|| format!("the data folder {} cannot be made; give another one with --data", dir.display()))?;
     #[cfg(unix)]
@@ -43,27 +64,35 @@ pub(crate) fn lock(dir: &Path) -> Result<WriterLock> {
             tracing::warn!("{} may be read by others: its mode cannot be set to 0700: {error}", dir.display());
         }
     }
-    let path = dir.join("writer.lock");
-    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
-    let file = file.with_context(|| format!("{} cannot be opened", path.display()))?;
     let taken = || {
         anyhow!(
-            "another birdsong is writing to {}: stop it first, or take another folder with --data (for a replay also --memory)",
+            "another birdsong is writing to {}: stop it first, or use another folder with --data (for a replay also --memory)",
             dir.display()
         )
     };
-    match file.try_lock() {
-        Ok(()) => (),
-        Err(TryLockError::WouldBlock) => return Err(taken()),
-        Err(TryLockError::Error(error)) => {
-            return Err(error).with_context(|| format!("{} cannot be locked", path.display()));
+    let mut locked = vec![];
+    for role in roles {
+        let path = dir.join(role.file());
+        let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+        let file = file.with_context(|| format!("{} cannot be opened", path.display()))?;
+        match file.try_lock() {
+            Ok(()) => locked.push(file),
+            Err(TryLockError::WouldBlock) => return Err(taken()),
+            Err(TryLockError::Error(error)) => {
+                return Err(error).with_context(|| format!("{} cannot be locked", path.display()));
+            }
         }
     }
-    let folder = File::open(dir).ok();
-    if let Some(Err(TryLockError::WouldBlock)) = folder.as_ref().map(File::try_lock) {
-        return Err(taken());
+    // Holds, too, when somebody removes the file of the lock.
+    if roles.contains(&Role::Log)
+        && let Ok(folder) = File::open(dir)
+    {
+        if let Err(TryLockError::WouldBlock) = folder.try_lock() {
+            return Err(taken());
+        }
+        locked.push(folder);
     }
-    Ok(WriterLock { _locked: [Some(file), folder] })
+    Ok(WriterLock { _locked: locked })
 }
 
 /// The key that the ids of posts and authors are hashed with: from the environment, else from the folder. Where
@@ -250,7 +279,7 @@ impl Quarantine {
     }
 
     /// Keeps lines; durable before the ledger that counts them is sent.
-    pub(crate) fn keep_now(&mut self, lines: &[Quarantined]) -> std::io::Result<()> {
+    pub(crate) fn keep_now(&mut self, lines: &[Unreadable]) -> std::io::Result<()> {
         let Some(path) = self.path.as_ref().filter(|_| !lines.is_empty()) else { return Ok(()) };
         let file = match &mut self.file {
             Some(file) => file,
@@ -273,8 +302,8 @@ impl Quarantine {
     }
 }
 
-impl Aside for Quarantine {
-    async fn keep(&mut self, lines: &[Quarantined]) -> Result<(), PortError> {
+impl UnreadableStore for Quarantine {
+    async fn keep(&mut self, lines: &[Unreadable]) -> Result<(), PortError> {
         durable::blocking(|| self.keep_now(lines)).map_err(|error| {
             let path = self.path.as_ref().map(|path| path.display().to_string()).unwrap_or_default();
             PortError::Unavailable { what: "the quarantine folder", reason: format!("{path}: {error}") }
@@ -303,7 +332,7 @@ impl DeadLetters for DeadLetterFolder {
 }
 
 /// One JSON line each.
-pub(crate) fn ndjson(lines: &[Quarantined]) -> Vec<u8> {
+pub(crate) fn ndjson(lines: &[Unreadable]) -> Vec<u8> {
     let mut text = Vec::new();
     for line in lines {
         // Texts and numbers always can be written.

@@ -70,7 +70,7 @@ pub(crate) fn key(args: KeyArgs) -> Result<ExitCode> {
     if !dir.join("store.sqlite").exists() {
         bail!("there is nothing stored in {}; name the data folder with --data", dir.display());
     }
-    let _lock = if is_rotation { Some(data::lock(dir)?) } else { None };
+    let _lock = if is_rotation { Some(data::lock(dir, &data::Role::ALL)?) } else { None };
     let (log, settings) = (SqliteLog::open(dir)?, SqliteStore::open(dir)?);
     let mut key = data::stored_key(dir)?;
     let known = runtime.block_on(settings.setting(KEY_FINGERPRINT))?;

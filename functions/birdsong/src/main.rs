@@ -1,12 +1,12 @@
 //! Reads the command line and starts. Holds no rule of the domain.
 
 mod cloud;
-mod cost;
 mod data;
-mod fake;
+mod health;
 mod hosts;
 mod key;
 mod machine;
+mod metrics;
 mod page;
 mod print;
 mod regions;
@@ -15,6 +15,7 @@ mod reprocess;
 mod rules;
 mod run;
 mod serve;
+mod signal;
 mod source;
 mod stream;
 mod table;
@@ -24,6 +25,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use birdsong_domain::time::WindowSize;
+use birdsong_sources::length::Length;
 use clap::{Args, Parser, Subcommand};
 
 /// Real-time metrics of social posts by region.
@@ -37,7 +39,7 @@ struct Cli {
     command: Option<Command>,
     #[command(flatten)]
     run: run::RunArgs,
-    /// How the log on stderr is written; BIRDSONG_LOG chooses what is told [such as warn or debug]
+    /// How the log on stderr is written; BIRDSONG_LOG sets the level, such as warn or debug
     #[arg(long, global = true, value_enum, default_value_t = LogFormat::Text, env = "BIRDSONG_LOG_FORMAT")]
     log_format: LogFormat,
 }
@@ -56,7 +58,7 @@ const EXAMPLES: &str = "Examples:
   birdsong replay --everything all --json -   count standard input as one region, one JSON line a window
   birdsong stream --to kinesis --stream S --table T
                                               send a live source to AWS (built with --features aws)
-  birdsong reprocess --last 1h                fold the last hour of the log again and put right what differs";
+  birdsong reprocess --last 1h                rebuild the last hour from the log and repair what differs";
 
 #[derive(Debug, Subcommand)]
 enum Command {
@@ -64,22 +66,18 @@ enum Command {
     Run(run::RunArgs),
     /// Send live sources into the log, on this machine or on Kinesis
     Stream(stream::StreamArgs),
-    /// Ask a streamer on this machine how it does
-    Health(stream::HealthArgs),
+    /// Check the health of a local streamer
+    Health(health::HealthArgs),
     /// Send archives of posts through the pipeline and print what was counted
     Replay(replay::ReplayArgs),
-    /// Fold a part of the log again and put right what the store has otherwise
+    /// Rebuild windows from a range of the log and repair any that differ
     Reprocess(reprocess::ReprocessArgs),
     /// Show or change the key that ids are hashed with
     Key(key::KeyArgs),
     /// Work on the regions file
     Regions(regions::RegionsArgs),
-    /// Show or set what X is asked for
+    /// Show or set the rules at X
     Rules(rules::RulesArgs),
-    /// Play X, Bluesky or Mastodon with made-up posts, to try a source without an account
-    Fake(fake::FakeArgs),
-    /// Tell what a month on AWS would cost, from frames and items that it makes and measures
-    Cost(cost::CostArgs),
 }
 
 /// Options of every command that works with stored data.
@@ -111,17 +109,7 @@ fn parse_window(text: &str) -> Result<WindowSize, String> {
 
 /// Reads `90s`, `5m`, `1h` or `2d` as seconds.
 fn parse_secs(text: &str) -> Result<u64, String> {
-    let wrong = || format!("{text:?} is no length of time; write one such as 90s, 5m, 1h or 2d");
-    let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
-    let unit = match &text[digits.len()..] {
-        "s" => 1,
-        "m" => 60,
-        "h" => 3600,
-        "d" => 86_400,
-        _ => return Err(wrong()),
-    };
-    let number: u64 = digits.parse().map_err(|_| wrong())?;
-    number.checked_mul(unit).filter(|secs| *secs > 0).ok_or_else(wrong)
+    text.parse().map(|Length(secs)| secs)
 }
 
 /// Milliseconds since 1970: the one place where the program reads the clock.
@@ -153,14 +141,12 @@ fn main() -> ExitCode {
     let done = match cli.command.unwrap_or(Command::Run(cli.run)) {
         Command::Run(args) => run::run(args),
         Command::Stream(args) => stream::stream(args, cli.log_format),
-        Command::Health(args) => stream::ask_health(&args),
+        Command::Health(args) => health::ask_health(&args),
         Command::Replay(args) => replay::replay(args),
         Command::Reprocess(args) => reprocess::reprocess(args),
         Command::Key(args) => key::key(args),
         Command::Regions(args) => regions::regions(args),
         Command::Rules(args) => rules::rules(&args),
-        Command::Fake(args) => fake::fake(&args),
-        Command::Cost(args) => cost::cost(args),
     };
     done.unwrap_or_else(|error| {
         print::err(format_args!("error: {error:#}"));
@@ -179,13 +165,8 @@ mod tests {
     }
 
     #[test]
-    fn lengths_of_time_are_read() {
-        assert_eq!(parse_secs("90s"), Ok(90));
-        assert_eq!(parse_secs("2d"), Ok(172_800));
-        for bad in ["", "5", "m", "0m", "-1h", "1é", "99999999999999999999d", "9999999999999999999d"] {
-            assert!(parse_secs(bad).is_err(), "{bad}");
-        }
+    fn a_window_has_a_length_that_divides_an_hour_or_is_one() {
         assert_eq!(parse_window("15m"), Ok(WindowSize::from_secs(900).unwrap()));
-        assert!(parse_window("7m").is_err());
+        assert!(parse_window("7m").is_err() && parse_window("2").is_err());
     }
 }

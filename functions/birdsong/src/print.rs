@@ -37,11 +37,6 @@ pub(crate) fn err(text: impl Display) {
     put(io::stderr().lock(), &printable(&text.to_string()));
 }
 
-/// A text of several lines, all of them our own, on stderr.
-pub(crate) fn err_lines(text: impl Display) {
-    put(io::stderr().lock(), &printable_lines(&text.to_string()));
-}
-
 /// One JSON value as a line on stderr.
 pub(crate) fn err_json(value: &impl serde::Serialize) {
     put(io::stderr().lock(), &json(value));

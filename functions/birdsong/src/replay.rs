@@ -25,11 +25,11 @@ use birdsong_domain::window::FoldRules;
 use birdsong_embedded::{SqliteLog, SqliteStore};
 use birdsong_sources::archive::{self, Chunk, Found, Line, LineError, Piece};
 use birdsong_streamer::cutter::{CutFrame, CutRules, Cutter, Origin};
-use birdsong_streamer::live::learn_all;
 use birdsong_streamer::prepare::{Batch, Lanes};
-use birdsong_streamer::quarantine::Quarantined;
+use birdsong_streamer::recovery::learn_all;
 use birdsong_streamer::send::send_all;
 use birdsong_streamer::sent::{SentRules, SharedSent};
+use birdsong_streamer::unreadable::Unreadable;
 use clap::Args;
 use parking_lot::Mutex;
 
@@ -134,7 +134,7 @@ pub(crate) fn replay(args: ReplayArgs) -> Result<ExitCode> {
         return through(&args, &files, &regions, rules, &*machine.log().clone(), Some(&machine), &runtime, plan);
     }
     let dir = &args.data.data;
-    let _lock = data::lock(dir)?;
+    let _lock = data::lock(dir, &data::Role::ALL)?;
     let sent = SharedSent::new(SentRules::archive(Some(dir.clone())));
     if args.to == Target::Kinesis {
         #[cfg(not(feature = "aws"))]
@@ -422,7 +422,7 @@ fn parse(chunk: &Chunk, regions: &Regions, lanes: &Lanes, key: &AuthorKey, lates
                 stop.get_or_insert_with(|| format!("{}:{n}: {reason}", chunk.file));
                 return false;
             }
-            batch.add_unreadable(Quarantined::new(&chunk.file, n, reason, value));
+            batch.add_unreadable(Unreadable::new(&chunk.file, n, reason, value));
         }
         true
     };
@@ -453,7 +453,7 @@ fn parse(chunk: &Chunk, regions: &Regions, lanes: &Lanes, key: &AuthorKey, lates
 /// What the ordered half has to tell in the end.
 #[derive(Default)]
 struct Told {
-    unreadable: Vec<Quarantined>,
+    unreadable: Vec<Unreadable>,
     stop: Option<String>,
 }
 

@@ -1,18 +1,22 @@
 //! `birdsong rules`: what X is asked for.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::{Result, anyhow};
+use anyhow::{Context, Result, anyhow};
 use birdsong_domain::printable::printable;
-use birdsong_sources::http::safe_for_token;
-use birdsong_sources::live::Clock;
-use birdsong_sources::x::api::{Api, Diff, Failure};
+use birdsong_domain::region::Regions;
+use birdsong_sources::http::{Network, safe_for_token};
+use birdsong_sources::x;
+use birdsong_sources::x::api::Api;
+use birdsong_sources::x::diff::Diff;
+use birdsong_sources::x::problem::Failure;
 use birdsong_sources::x::rules::{self, MAX_RULE_CHARS, MAX_RULES, Plan};
 use clap::{Args, Subcommand};
 
-use crate::source::{XAccount, network, x_token};
-use crate::{CountArgs, data, now_ms, print};
+use crate::source;
+use crate::{CountArgs, data, print};
 
 #[derive(Debug, Args)]
 pub(crate) struct RulesArgs {
@@ -32,8 +36,9 @@ enum RulesCommand {
     Sync {
         #[command(flatten)]
         count: CountArgs,
-        #[command(flatten)]
-        account: XAccount,
+        /// Address of the X API
+        #[arg(long = "x-url", value_name = "URL", default_value = x::URL, env = "BIRDSONG_X_URL")]
+        url: String,
         /// Only have X check them, and show what would change
         #[arg(long)]
         dry_run: bool,
@@ -43,10 +48,10 @@ enum RulesCommand {
 pub(crate) fn rules(args: &RulesArgs) -> Result<ExitCode> {
     match &args.command {
         RulesCommand::Show { count } => show(&plan(count)?),
-        RulesCommand::Sync { count, account, dry_run } => {
+        RulesCommand::Sync { count, url, dry_run } => {
             let wanted = plan(count)?;
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-            runtime.block_on(sync(&wanted, account, *dry_run))?;
+            runtime.block_on(sync(&wanted, url, *dry_run))?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -77,10 +82,12 @@ fn show(plan: &Plan) {
     }
 }
 
-async fn sync(plan: &Plan, account: &XAccount, dry_run: bool) -> Result<()> {
-    safe_for_token(&account.x_url)?;
-    let api = Api::new(network(false)?, &account.x_url, x_token()?);
-    let clock: Clock = Arc::new(now_ms);
+async fn sync(plan: &Plan, url: &str, dry_run: bool) -> Result<()> {
+    safe_for_token(url)?;
+    let context = source::context(Arc::new(Regions::everything("all")), data::random_key(), Path::new(""));
+    let token = x::token(&context)?;
+    let api = Api::new(Network::new(false).context("HTTPS cannot be set up")?, url, token);
+    let clock = context.clock;
     let failed = |failure: Failure| anyhow!("{}", failure.reason);
     let set = api.rules(&clock).await.map_err(failed)?;
     let diff = Diff::new(set, &plan.rules).sparing(&plan.foreign_tags);
@@ -94,7 +101,7 @@ async fn sync(plan: &Plan, account: &XAccount, dry_run: bool) -> Result<()> {
         print::out(format_args!("= {}  {}", printable(&rule.tag), printable(&rule.value)));
     }
     for tag in diff.missing(&plan.foreign_tags) {
-        print::err(format_args!("note: no rule at X has the tag {tag:?} that a region lists: nothing comes for it"));
+        print::err(format_args!("note: no rule at X has the tag {tag:?} that a region lists: no post matches it"));
     }
     if !diff.is_empty() {
         api.check(&diff, &clock).await.map_err(failed)?;

@@ -9,16 +9,18 @@ use anyhow::{Context, Result, bail};
 use birdsong_api::Api;
 use birdsong_domain::ports::{self, Settings};
 use birdsong_embedded::{SqliteLog, SqliteStore};
-use birdsong_sources::live::Clock;
-use birdsong_streamer::live::Board;
+use birdsong_sources::session::Stop;
+use birdsong_streamer::runner::Runner;
 use birdsong_streamer::sent::{SentRules, SharedSent};
+use birdsong_streamer::status::StatusRegistry;
 use clap::Args;
 
+use crate::data::Role;
 use crate::hosts::Hosts;
 use crate::machine::{Disk, Folded, Followed, follow};
+use crate::signal::stop_signal;
 use crate::source::SourceArgs;
-use crate::stream::{Streamer, stop_signal};
-use crate::{CountArgs, DataArgs, data, now_ms, print, serve};
+use crate::{CountArgs, DataArgs, data, metrics, now_ms, print, serve};
 
 /// How often it is looked whether a part has ended by itself.
 const TICK: Duration = Duration::from_millis(200);
@@ -71,7 +73,9 @@ async fn work(args: RunArgs) -> Result<ExitCode> {
         Err(error) => return Err(error).with_context(|| format!("cannot listen on {address}")),
     };
     let dir = &args.data.data;
-    let _lock = data::lock(dir)?;
+    // Without sources, `birdsong stream` may fill the log at the same time.
+    let roles = if args.source.is_none() { &[Role::Windows][..] } else { &Role::ALL };
+    let _lock = data::lock(dir, roles)?;
     let log = Arc::new(SqliteLog::open(dir)?);
     let store = Arc::new(SqliteStore::open(dir)?);
     // Only posts that come need the key; what is stored can be served without it.
@@ -95,23 +99,27 @@ async fn work(args: RunArgs) -> Result<ExitCode> {
         })?
     };
     let (stop, stopping) = tokio::sync::watch::channel(false);
-    let board = Arc::new(Board::default());
-    let clock: Clock = Arc::new(now_ms);
-    let sources = args.source.sources(&regions, key, &clock, dir)?;
+    let status = Arc::new(StatusRegistry::default());
+    let sources = args.source.sources(&regions, key, dir)?;
+    let states = metrics::States::new(status.clone(), sources.is_empty());
+    let reporting = tokio::spawn(states.clone().keep(store.clone()));
     let streaming = (!sources.is_empty()).then(|| {
-        let streamer = Streamer {
+        let runner = Runner {
             regions: regions.clone(),
-            rules,
+            size: rules.size,
             log: log.clone(),
             settings: store.clone(),
             drain: DRAIN,
             spool: dir.join("spool"),
             sent: SharedSent::new(SentRules::live(dir.to_owned())),
-            board: board.clone(),
-            stop: stopping,
+            status,
+            clock: Arc::new(now_ms),
+            jitter: rand::random::<f64>,
+            run_id: data::run_id,
+            stop: Stop::new(stopping),
         };
-        let sources = sources.into_iter().map(|live| (live, data::Quarantine::new(Some(dir), &data::run_id())));
-        tokio::spawn(streamer.run(sources.collect()))
+        let sources = sources.into_iter().map(|source| (source, data::Quarantine::new(Some(dir), &data::run_id())));
+        tokio::spawn(runner.run(sources.collect()))
     });
 
     let api = Api {
@@ -124,7 +132,7 @@ async fn work(args: RunArgs) -> Result<ExitCode> {
         regions: Arc::new(catalogue),
         rules,
         now_ms: Arc::new(now_ms),
-        sources: Arc::new(move || board.states()),
+        sources: Arc::new(move || states.current()),
     };
     let bound = listener.local_addr()?;
     let limits = serve::Limits::default();
@@ -156,11 +164,12 @@ async fn work(args: RunArgs) -> Result<ExitCode> {
     let _ = stop.send(true);
     let mut left = Left::default();
     if let Some(task) = streaming.take() {
-        match task.await.context("the streamer crashed").and_then(|ended| ended) {
+        match task.await.context("the streamer crashed").and_then(|ended| Ok(ended?)) {
             Ok(ended) => (left.spooled_bytes, left.lost_bytes) = (ended.left_bytes, ended.lost_bytes),
             Err(error) => failure = Some(error),
         }
     }
+    reporting.abort();
     folded.drain(Some(std::time::Instant::now() + DRAIN));
     match tokio::task::spawn_blocking(move || aggregation.join()).await? {
         Ok(Ok(followed)) => left.is_behind = followed == Followed::Behind,

@@ -1,302 +1,185 @@
-//! Where posts come from: the options of each source, and how it is started.
+//! The options that choose live sources.
 
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context as _, Result, bail};
 use birdsong_domain::post::AuthorKey;
 use birdsong_domain::region::Regions;
-use birdsong_sources::bluesky::{self, Bluesky, Tcp};
-use birdsong_sources::demo::{self, Demo};
-use birdsong_sources::http::Network;
-use birdsong_sources::live::{Clock, Intake, SourceError};
-use birdsong_sources::mastodon::{self, Mastodon};
-use birdsong_sources::x::{self, X, api, governor};
-use clap::Args;
+use birdsong_sources::address::{Address, BadAddress};
+use birdsong_sources::source::{Clock, Context, KINDS, Secrets, Source};
+use clap::builder::ValueParser;
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 
-use crate::parse_secs;
+use crate::now_ms;
+
+/// No source: what is stored is served.
+const NONE: &str = "none";
 
 /// Where posts come from.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug)]
 pub(crate) struct SourceArgs {
-    /// Where posts come from, several with commas: demo (made up), bluesky, mastodon:HOST, x, or none
-    #[arg(
-        long = "source",
-        value_name = "SOURCE",
-        value_delimiter = ',',
-        default_value = "demo",
-        env = "BIRDSONG_SOURCE",
-        long_help = SOURCES
-    )]
-    sources: Vec<Source>,
-    /// Seed of the made-up stream
-    #[arg(long, default_value_t = 1, value_name = "N")]
-    seed: u64,
-    /// How much of the past the made-up stream begins with
-    #[arg(long, default_value = "1d", value_name = "TIME", value_parser = parse_secs)]
-    backfill: u64,
-    /// Jetstream hosts, several with commas [default: the four public ones]
-    #[arg(long, value_name = "URL", value_delimiter = ',', env = "BIRDSONG_BLUESKY_URL")]
-    bluesky_url: Vec<String>,
-    /// Jetstream's zstd dictionary: with it, messages come in less than half as many bytes
-    #[arg(long, value_name = "FILE")]
-    bluesky_dictionary: Option<PathBuf>,
-    /// Address of the Mastodon server, when it is not https://HOST
-    #[arg(long, value_name = "URL", env = "BIRDSONG_MASTODON_URL")]
-    mastodon_url: Option<String>,
-    /// What to ask Mastodon for: public, local, remote, or #hashtag
-    #[arg(long, value_name = "FEED", default_value = "public", value_parser = parse_feed)]
-    mastodon_feed: mastodon::Feed,
-    #[command(flatten)]
-    x: XArgs,
+    /// `None` for [`NONE`].
+    sources: Vec<Option<Address>>,
 }
 
-/// What X delivered and charges for, in the data folder.
-const X_JOURNAL: &str = "x-metered";
-
-const SOURCES: &str = "Where posts come from; several with commas, or the option several times:
-- demo: made-up posts in your regions, some of the past at once, then live
-- bluesky: all public posts of Bluesky by Jetstream; free, without account
-- mastodon:HOST: public posts that a Mastodon server knows; most want MASTODON_TOKEN in the environment
-- x: the filtered stream of the X API v2; wants X_BEARER_TOKEN and costs money a post, see --x-budget
-- none: nothing, only serve what is stored, such as replayed archives
-Tokens may stand in a file, too, which X_BEARER_TOKEN_FILE or MASTODON_TOKEN_FILE names.
-What each can do: docs/sources.md";
-
-/// What the commands about X have in common.
-#[derive(Clone, Debug, Args)]
-pub(crate) struct XAccount {
-    /// Address of the X API
-    #[arg(long, value_name = "URL", default_value = x::URL, env = "BIRDSONG_X_URL")]
-    pub(crate) x_url: String,
+/// An option of the command line that sets an option of all addresses of one kind, as it did before these had
+/// options of their own.
+struct Synonym {
+    scheme: &'static str,
+    option: &'static str,
+    flag: &'static str,
+    is_switch: bool,
 }
 
-#[derive(Clone, Debug, Args)]
-struct XArgs {
-    #[command(flatten)]
-    account: XAccount,
-    /// What may be spent at X, such as 5/day or 100/month, in US dollars: less is asked for in time
-    #[arg(long, value_name = "DOLLARS/PERIOD", env = "BIRDSONG_X_BUDGET")]
-    x_budget: Option<governor::Budget>,
-    /// What X charges for a post, in US dollars
-    #[arg(long, value_name = "DOLLARS", default_value_t = governor::DOLLARS_A_POST, env = "BIRDSONG_X_PRICE")]
-    x_price: f64,
-    /// Minutes of posts to ask for again at each connect, 1 to 5; with enterprise access only
-    #[arg(long, value_name = "MINUTES", value_parser = clap::value_parser!(u8).range(1..=5))]
-    x_backfill_minutes: Option<u8>,
-    /// Ask X for a compressed stream, which may come with delay
-    #[arg(long)]
-    x_gzip: bool,
+fn synonyms() -> impl Iterator<Item = Synonym> {
+    KINDS.iter().flat_map(|kind| {
+        kind.options.iter().filter_map(|spec| {
+            let is_switch = spec.value.is_empty();
+            spec.flag.map(|flag| Synonym { scheme: kind.scheme, option: spec.name, flag, is_switch })
+        })
+    })
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Source {
-    Demo,
-    Bluesky,
-    /// With the host.
-    Mastodon(String),
-    X,
-    None,
+fn parse(text: &str) -> Result<Option<Address>, BadAddress> {
+    if text == NONE { Ok(None) } else { text.parse().map(Some) }
 }
 
-impl FromStr for Source {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        match text {
-            "demo" => Ok(Self::Demo),
-            "bluesky" => Ok(Self::Bluesky),
-            "x" => Ok(Self::X),
-            "none" => Ok(Self::None),
-            _ => match text.strip_prefix("mastodon:").filter(|host| !host.is_empty()) {
-                Some(host) => Ok(Self::Mastodon(host.into())),
-                None => Err(format!("there is no source {text:?}; there are demo, bluesky, mastodon:HOST, x and none")),
-            },
+/// All kinds with their options, from the table of sources.
+fn long_help() -> String {
+    let mut help =
+        "Where posts come from; several with commas, or the option several times. Options follow a ?, as in\n\
+         'x:?budget=5/day&gzip'; write , as %2C and & as %26 in a value.\n"
+            .to_owned();
+    for kind in KINDS {
+        help += &format!("\n{}: {}", kind.syntax(), kind.about);
+        if let Some(secret) = kind.secret {
+            let need = if secret.is_required { "Required" } else { "Its token" };
+            help += &format!("\n    {need} in the environment: {0}, or the file named by {0}_FILE", secret.name);
         }
+        for spec in kind.options {
+            let value = if spec.value.is_empty() { String::new() } else { format!("={}", spec.value) };
+            help += &format!("\n    ?{}{value}  {}", spec.name, spec.about);
+        }
+    }
+    help + &format!(
+        "\n{NONE}: no source; only serve what is stored, such as replayed archives\n\ndocs/sources.md says more."
+    )
+}
+
+impl Args for SourceArgs {
+    fn augment_args(command: Command) -> Command {
+        let known: Vec<_> = KINDS.iter().map(|kind| kind.syntax()).collect();
+        let source = Arg::new("source")
+            .long("source")
+            .value_name("SOURCE")
+            .value_delimiter(',')
+            .action(ArgAction::Append)
+            .default_value("demo")
+            .env("BIRDSONG_SOURCE")
+            .help(format!("Where posts come from, several with commas: {} or {NONE}", known.join(", ")))
+            .long_help(long_help())
+            .value_parser(ValueParser::new(parse));
+        synonyms().fold(command.arg(source), |command, synonym| {
+            let arg = Arg::new(synonym.flag).long(synonym.flag).hide(true);
+            let arg = match synonym.is_switch {
+                true => arg.action(ArgAction::SetTrue),
+                // Those of the demo would catch variables that mean something else.
+                false if synonym.flag.starts_with(synonym.scheme) => {
+                    arg.env(format!("BIRDSONG_{}", synonym.flag.replace('-', "_").to_uppercase()))
+                }
+                false => arg,
+            };
+            command.arg(arg)
+        })
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
     }
 }
 
-/// A source, ready to be read.
-pub(crate) enum Live {
-    /// With how many seconds of the past it begins.
-    Demo(Demo, u64),
-    Bluesky(Bluesky<Tcp>),
-    Mastodon(Mastodon<Network>),
-    X(X<Network>),
-    /// Ends at once with a panic.
-    #[cfg(test)]
-    Defect,
-}
-
-impl Live {
-    /// Name in frames and in the status.
-    pub(crate) fn name(&self) -> String {
-        match self {
-            Self::Demo(..) => demo::NAME.into(),
-            Self::Bluesky(_) => bluesky::NAME.into(),
-            Self::Mastodon(mastodon) => mastodon.name(),
-            Self::X(_) => x::NAME.into(),
-            #[cfg(test)]
-            Self::Defect => "defect".into(),
-        }
-    }
-
-    /// How far back, in milliseconds, it can get what it missed, once it has a resume point. What it cannot
-    /// get within that it reports as a gap.
-    pub(crate) fn reach_ms(&self) -> i64 {
-        match self {
-            Self::Demo(..) | Self::Mastodon(_) => i64::MAX,
-            Self::Bluesky(_) => bluesky::REACH_MS,
-            Self::X(x) => x.reach_ms(),
-            #[cfg(test)]
-            Self::Defect => 0,
-        }
-    }
-
-    /// Streams until something is wrong that only people can mend, or until `stop`, when there is no
-    /// error.
-    pub(crate) async fn stream<I: Intake>(
-        &self,
-        resume: Option<&str>,
-        second: i64,
-        clock: &Clock,
-        intake: &mut I,
-        stop: impl Future<Output = ()> + Send,
-    ) -> Option<SourceError> {
-        match self {
-            #[cfg(test)]
-            Self::Defect => panic!("a defect of this source"),
-            Self::Demo(demo, _) => {
-                unless(stop, demo.stream(second, clock, intake)).await;
-                None
+impl FromArgMatches for SourceArgs {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut sources: Vec<_> =
+            matches.get_many::<Option<Address>>("source").into_iter().flatten().cloned().collect();
+        for Synonym { scheme, option, flag, is_switch } in synonyms() {
+            let value = match is_switch {
+                true => matches.get_flag(flag).then_some("true"),
+                false => matches.get_one::<String>(flag).map(String::as_str),
+            };
+            let Some(value) = value else { continue };
+            for address in sources.iter_mut().flatten().filter(|address| address.kind().scheme == scheme) {
+                address.set_default(option, value);
             }
-            Self::Bluesky(bluesky) => unless(stop, bluesky.run(resume, intake)).await,
-            Self::Mastodon(mastodon) => unless(stop, mastodon.run(resume, intake)).await,
-            Self::X(x) => x.stream(resume, intake, stop).await,
         }
+        Ok(Self { sources })
     }
-}
 
-/// Drops `work` at `stop`: what its source has not handed on yet comes again at the next start.
-async fn unless<T>(stop: impl Future<Output = ()>, work: impl Future<Output = T>) -> Option<T> {
-    tokio::select! {
-        biased;
-        () = stop => None,
-        done = work => Some(done),
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
     }
 }
 
 impl SourceArgs {
     /// Nothing is to be read.
     pub(crate) fn is_none(&self) -> bool {
-        self.sources == [Source::None]
+        self.sources.iter().all(Option::is_none)
     }
 
-    /// Makes the sources that were asked for. What they have to keep over a restart is in `dir`.
-    pub(crate) fn sources(
-        &self,
-        regions: &Arc<Regions>,
-        key: AuthorKey,
-        clock: &Clock,
-        dir: &Path,
-    ) -> Result<Vec<Live>> {
-        let mut lives: Vec<Live> = vec![];
-        if self.sources.len() > 1 && self.sources.contains(&Source::None) {
-            bail!("--source none cannot go with others");
+    /// Makes the sources. What they have to keep over a restart is in `dir`.
+    pub(crate) fn sources(&self, regions: &Arc<Regions>, key: AuthorKey, dir: &Path) -> Result<Vec<Box<dyn Source>>> {
+        if self.sources.len() > 1 && self.sources.iter().any(Option::is_none) {
+            bail!("--source {NONE} cannot be combined with other sources");
         }
-        for source in &self.sources {
-            let live = match source {
-                Source::Demo => Live::Demo(Demo::new(self.seed, regions, key), self.backfill),
-                Source::Bluesky => Live::Bluesky(self.bluesky(key, clock)?),
-                Source::Mastodon(host) => Live::Mastodon(self.mastodon(host, key, clock)?),
-                Source::X => Live::X(self.x.client(regions, key, clock, dir)?),
-                Source::None => continue,
-            };
-            if lives.iter().any(|other| other.name() == live.name()) {
-                bail!("--source names {} twice", live.name());
+        self.check_tokens()?;
+        let context = context(regions.clone(), key, dir);
+        let mut sources: Vec<Box<dyn Source>> = vec![];
+        for address in self.sources.iter().flatten() {
+            let source = address.open(&context)?;
+            if sources.iter().any(|other| other.name() == source.name()) {
+                bail!("--source names {} twice", source.name());
             }
-            lives.push(live);
+            sources.push(source);
         }
-        Ok(lives)
+        Ok(sources)
     }
 
-    fn bluesky(&self, key: AuthorKey, clock: &Clock) -> Result<Bluesky<Tcp>> {
-        let mut options = bluesky::Options::default();
-        if !self.bluesky_url.is_empty() {
-            options.hosts.clone_from(&self.bluesky_url);
+    /// A token that opens one server is not sent to another.
+    fn check_tokens(&self) -> Result<()> {
+        for kind in KINDS {
+            let Some(secret) = kind.secret else { continue };
+            let of_kind = self.sources.iter().flatten().filter(|address| address.kind().scheme == kind.scheme);
+            let shared: Vec<_> = of_kind.filter(|address| address.get("token").is_none()).collect();
+            if shared.len() > 1 && secret_of_environment(secret.name)?.is_some() {
+                let names: Vec<_> = shared.iter().map(|address| address.target()).collect();
+                bail!(
+                    "{} would be sent to {}: name a variable for each in its address, such as {}:{}?token=TOKEN_2, or \
+                     ?token=none",
+                    secret.name,
+                    names.join(" and "),
+                    kind.scheme,
+                    names.last().unwrap_or(&"HOST")
+                );
+            }
         }
-        if let Some(path) = &self.bluesky_dictionary {
-            let bytes =
-                std::fs::read(path).with_context(|| format!("the dictionary {} cannot be read", path.display()))?;
-            options.dictionary = Some(bytes);
-        }
-        Ok(Bluesky::new(options, Tcp, key, clock.clone(), rand::random::<f64>)?)
-    }
-
-    fn mastodon(&self, host: &str, key: AuthorKey, clock: &Clock) -> Result<Mastodon<Network>> {
-        let token = secret("MASTODON_TOKEN")?.map(|text| mastodon::Token::new(&text)).transpose()?;
-        let server = self.mastodon_url.clone().unwrap_or_else(|| format!("https://{host}"));
-        let options = mastodon::Options { server, feed: self.mastodon_feed.clone(), token };
-        Ok(Mastodon::new(options, network(false)?, key, clock.clone(), rand::random::<f64>)?)
-    }
-}
-
-fn parse_feed(text: &str) -> Result<mastodon::Feed, String> {
-    match text {
-        "public" => Ok(mastodon::Feed::Public),
-        "local" => Ok(mastodon::Feed::Local),
-        "remote" => Ok(mastodon::Feed::Remote),
-        _ => match text.strip_prefix('#').filter(|tag| !tag.is_empty()) {
-            Some(tag) => Ok(mastodon::Feed::Hashtag(tag.into())),
-            None => Err(format!("there is no feed {text:?}; there are public, local, remote and a #hashtag")),
-        },
+        Ok(())
     }
 }
 
-impl XArgs {
-    fn client(&self, regions: &Arc<Regions>, key: AuthorKey, clock: &Clock, dir: &Path) -> Result<X<Network>> {
-        if !(self.x_price.is_finite() && self.x_price >= 0.0) {
-            bail!("--x-price must be a number of US dollars, not {}", self.x_price);
-        }
-        for note in x::rules::plan(regions, 100).map_err(|error| anyhow!("{error}"))?.notes {
-            tracing::warn!("{note}");
-        }
-        if self.x_budget.is_none() && self.account.x_url == x::URL {
-            tracing::warn!("X charges ${} a post and no budget is set: --x-budget 5/day sets one", self.x_price);
-        }
-        let options = x::Options {
-            url: self.account.x_url.clone(),
-            token: x_token()?,
-            read_token: Arc::new(|| x_token().map_err(|error| format!("{error:#}"))),
-            gzip: self.x_gzip,
-            backfill_minutes: self.x_backfill_minutes,
-            stall: x::STALL,
-            journal: Some(dir.join(X_JOURNAL)),
-            budget: self.x_budget,
-            dollars_a_post: self.x_price,
-            jitter: rand::random::<f64>,
-        };
-        Ok(X::new(network(self.x_gzip)?, regions.clone(), key, options, clock.clone())?)
-    }
-}
-
-pub(crate) fn network(gzip: bool) -> Result<Network> {
-    Network::new(gzip).context("HTTPS cannot be set up")
-}
-
-/// The bearer token of X, from the environment or a file.
-pub(crate) fn x_token() -> Result<api::Token> {
-    let text = secret("X_BEARER_TOKEN")?
-        .context("X wants a bearer token: set X_BEARER_TOKEN, or X_BEARER_TOKEN_FILE to a file that holds it")?;
-    api::Token::new(&text).map_err(|error| anyhow!("X_BEARER_TOKEN: {error}"))
+/// What sources are made with in this program.
+pub(crate) fn context(regions: Arc<Regions>, key: AuthorKey, dir: &Path) -> Context {
+    let clock: Clock = Arc::new(now_ms);
+    let secrets: Secrets = Arc::new(|name| secret_of_environment(name).map_err(|error| format!("{error:#}")));
+    Context { regions, key, clock, jitter: rand::random::<f64>, dir: dir.to_owned(), secrets }
 }
 
 /// The variable `name`, or the content of the file that `name`_FILE names; nothing when neither is set.
 ///
 /// # Errors
 /// When there is nothing in it: an empty secret is a mistake and is sent to nobody.
-fn secret(name: &str) -> Result<Option<String>> {
+fn secret_of_environment(name: &str) -> Result<Option<String>> {
     let set = |name: &str| std::env::var_os(name);
     let text = std::env::var(name).ok();
     secret_of(name, text, set(&format!("{name}_FILE")).map(PathBuf::from))
@@ -323,6 +206,32 @@ fn secret_of(name: &str, text: Option<String>, file: Option<PathBuf>) -> Result<
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn args(line: &[&str]) -> Result<SourceArgs, clap::Error> {
+        let command = SourceArgs::augment_args(Command::new("test"));
+        SourceArgs::from_arg_matches(&command.try_get_matches_from([&["test"], line].concat())?)
+    }
+
+    #[test]
+    fn old_flags_set_options_of_addresses_and_the_address_wins() {
+        let parsed = args(&["--source", "x:?budget=5/day,demo", "--x-budget", "9/day", "--x-gzip", "--seed", "7"]);
+        let sources = parsed.unwrap().sources;
+        let (x, demo) = (sources[0].as_ref().unwrap(), sources[1].as_ref().unwrap());
+        assert_eq!((x.get("budget"), x.is_on("gzip")), (Some("5/day"), Ok(true)));
+        assert_eq!((demo.get("seed"), demo.get("budget")), (Some("7"), None));
+        assert!(args(&["--source", "none"]).unwrap().is_none() && !args(&[]).unwrap().is_none());
+        assert!(args(&["--source", "fish"]).unwrap_err().to_string().contains("mastodon:HOST"));
+    }
+
+    #[test]
+    fn help_lists_every_option_of_every_kind() {
+        let help = long_help();
+        for kind in KINDS {
+            assert!(help.contains(&format!("\n{}: ", kind.syntax())), "{}", kind.scheme);
+            assert!(kind.options.iter().all(|spec| help.contains(&format!("?{}", spec.name))), "{}", kind.scheme);
+            assert!(kind.secret.is_none_or(|secret| help.contains(secret.name)), "{}", kind.scheme);
+        }
+    }
 
     #[test]
     fn an_empty_token_is_a_mistake_and_is_not_sent() {

@@ -11,6 +11,7 @@ use birdsong_domain::post::AuthorKey;
 use birdsong_domain::region::{Region, Regions};
 use birdsong_domain::time::{parse_rfc3339, rfc3339};
 use birdsong_sources::demo::Demo;
+use birdsong_sources::source::Context;
 use serde_json::Value;
 
 const SEED: u64 = 11;
@@ -76,7 +77,17 @@ fn regions() -> Regions {
 
 /// Posts and reposts of a region that the demo makes in a window, each once.
 fn sent(regions: &Regions, region: &Region, from_ms: i64) -> (u64, u64) {
-    let demo = Demo::new(SEED, regions, AuthorKey([0; 16]));
+    let demo = {
+        let context = Context {
+            regions: std::sync::Arc::new(self::regions()),
+            key: AuthorKey([0; 16]),
+            clock: std::sync::Arc::new(|| 0),
+            jitter: || 0.5,
+            dir: "".into(),
+            secrets: std::sync::Arc::new(|_| Ok(None)),
+        };
+        Demo::new(SEED, 0, &context)
+    };
     let (mut found, mut seen) = (vec![], std::collections::HashSet::new());
     let (mut posts, mut reposts) = (0, 0);
     for second in from_ms / 1000..from_ms / 1000 + 300 {

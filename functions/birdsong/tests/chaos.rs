@@ -13,9 +13,11 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use birdsong_domain::frame;
 use birdsong_domain::post::AuthorKey;
-use birdsong_sources::live::Clock;
-use birdsong_testkit::fake::dice::Dice;
-use birdsong_testkit::fake::{bluesky, mastodon, x};
+use birdsong_sources::bluesky::fake as bluesky;
+use birdsong_sources::dice::Dice;
+use birdsong_sources::mastodon::fake as mastodon;
+use birdsong_sources::source::Clock;
+use birdsong_sources::x::fake as x;
 use rusqlite::Connection;
 use serde_json::Value;
 use tokio::net::TcpListener;

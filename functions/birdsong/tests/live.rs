@@ -1,4 +1,4 @@
-//! The real binary with live sources against the made-up servers of `birdsong fake`.
+//! The real binary with live sources against their fake servers.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::io::{Read, Write};
@@ -10,20 +10,9 @@ use serde_json::Value;
 
 mod support;
 
-use support::{Running, wait_until};
+use support::{FakeServer, Running, wait_until};
 
-const TOKEN: &str = "made-up";
 const WRONG: &str = "AAAAsecretAAAA";
-
-fn fake(server: &str) -> (Running, String) {
-    fake_with(server, &[])
-}
-
-fn fake_with(server: &str, more: &[&str]) -> (Running, String) {
-    let running = Running::start(&[&["fake", server, "--port", "0", "--rate", "40"], more].concat(), &[]);
-    let port = running.port_behind("127.0.0.1:");
-    (running, port)
-}
 
 fn run(data: &Path, sources: &str, more: &[&str], environment: &[(&str, &str)]) -> (Running, String) {
     let regions = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../regions.toml");
@@ -60,18 +49,10 @@ fn streams(port: &str, name: &str) -> Option<Value> {
 #[test]
 fn three_live_sources_at_once_are_counted_and_the_ledger_balances() {
     let dir = tempfile::tempdir().unwrap();
-    let ((_x, x), (_bluesky, bluesky), (_mastodon, mastodon)) = (fake("x"), fake("bluesky"), fake("mastodon"));
-    let addresses = [
-        "--x-url",
-        &format!("http://127.0.0.1:{x}"),
-        "--bluesky-url",
-        &format!("ws://127.0.0.1:{bluesky}"),
-        "--mastodon-url",
-        &format!("http://127.0.0.1:{mastodon}"),
-        "--x-budget",
-        "5/day",
-    ];
-    let (running, port) = run(dir.path(), "x,bluesky,mastodon:localhost", &addresses, &[("X_BEARER_TOKEN", TOKEN)]);
+    let fakes = ["x", "bluesky", "mastodon"].map(FakeServer::start);
+    let sources = fakes.iter().map(|fake| fake.source.as_str()).collect::<Vec<_>>().join(",");
+    let sources = sources.replace("x:?", "x:?budget=5/day&");
+    let (running, port) = run(dir.path(), &sources, &[], &fakes[0].environment());
     for name in ["x", "bluesky", "mastodon:"] {
         wait_until(&format!("a post of {name}: {}", running.said()), || streams(&port, name));
     }
@@ -81,15 +62,14 @@ fn three_live_sources_at_once_are_counted_and_the_ledger_balances() {
         (ledger["aggregated"].as_u64() > Some(10)).then_some(ledger)
     });
     assert_eq!(ledger["balanced"], true, "{ledger}");
-    assert!(!running.said().contains(TOKEN), "{}", running.said());
+    assert!(!running.said().contains(&fakes[0].environment[0].1), "{}", running.said());
 }
 
 #[test]
 fn a_source_that_is_refused_says_what_to_do_and_stops_no_other() {
     let dir = tempfile::tempdir().unwrap();
-    let (_x, x) = fake("x");
-    let address = format!("http://127.0.0.1:{x}");
-    let (running, port) = run(dir.path(), "demo,x", &["--x-url", &address], &[("X_BEARER_TOKEN", WRONG)]);
+    let x = FakeServer::start("x");
+    let (running, port) = run(dir.path(), &format!("demo,{}", x.source), &[], &[("X_BEARER_TOKEN", WRONG)]);
     let refused = wait_until("the refusal", || {
         source(&status(&port), "x").filter(|source| source["state"] == "stopped" && source["reason"].is_string())
     });
@@ -121,14 +101,14 @@ fn x_without_a_token_says_what_to_set() {
 
 #[test]
 fn the_rules_of_x_are_set_once() {
-    let (_x, x) = fake("x");
+    let x = FakeServer::start("x");
     let sync = |more: &[&str]| {
         let regions = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../regions.toml");
         let output = Command::new(env!("CARGO_BIN_EXE_birdsong"))
-            .args(["rules", "sync", "--x-url", &format!("http://127.0.0.1:{x}"), "--regions"])
+            .args(["rules", "sync", "--x-url", &x.url(), "--regions"])
             .arg(regions)
             .args(more)
-            .env("X_BEARER_TOKEN", TOKEN)
+            .envs(x.environment())
             .output()
             .unwrap();
         let told = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -143,26 +123,23 @@ fn the_rules_of_x_are_set_once() {
 }
 
 #[test]
-fn the_made_up_x_has_more_than_it_does_normally() {
+fn the_fake_of_x_has_more_than_it_does_normally() {
     // Compressed, with the new names, and with a backfill.
     let dir = tempfile::tempdir().unwrap();
-    let (made, x) = fake_with("x", &["--new-names", "--enterprise", "--gzip"]);
-    wait_until("the options", || made.said().contains("--x-backfill-minutes 5 --x-gzip").then_some(()));
-    let address = format!("http://127.0.0.1:{x}");
-    let options = ["--x-url", &address, "--x-gzip", "--x-backfill-minutes", "5"];
-    let (running, port) = run(dir.path(), "x", &options, &[("X_BEARER_TOKEN", TOKEN)]);
+    let x = FakeServer::with("x", "normal", &["new-names", "enterprise", "gzip"]);
+    assert!(x.source.ends_with("&backfill=5&gzip"), "{}", x.source);
+    let (running, port) = run(dir.path(), &x.source, &[], &x.environment());
     wait_until(&format!("a post: {}", running.said()), || streams(&port, "x"));
 
-    // Without enterprise access it says what to leave off.
+    // Without enterprise access it says what to remove. The old options mean the same as those of the address.
     let dir = tempfile::tempdir().unwrap();
-    let (_x, x) = fake_with("x", &["--script", "keep-alives"]);
-    let address = format!("http://127.0.0.1:{x}");
-    let with =
-        |more: &[&str]| run(dir.path(), "x", &[&["--x-url", &*address], more].concat(), &[("X_BEARER_TOKEN", TOKEN)]);
+    let x = FakeServer::with("x", "keep-alives", &[]);
+    let url = x.url();
+    let with = |more: &[&str]| run(dir.path(), "x", &[&["--x-url", &*url], more].concat(), &x.environment());
     let (running, port) = with(&["--x-backfill-minutes", "5"]);
     let stopped =
         wait_until("the refusal", || source(&status(&port), "x").filter(|source| source["state"] == "stopped"));
-    assert!(stopped["reason"].as_str().unwrap().contains("leave off --x-backfill-minutes"), "{stopped}");
+    assert!(stopped["reason"].as_str().unwrap().contains("remove the option backfill"), "{stopped}");
     drop(running);
     let (_running, port) = with(&[]);
     let connected =
@@ -171,23 +148,32 @@ fn the_made_up_x_has_more_than_it_does_normally() {
 }
 
 #[test]
-fn each_script_of_a_made_up_server_starts_or_says_which_there_are() {
-    for script in ["normal", "trouble", "silence", "keep-alives", "errors"] {
-        for server in ["x", "bluesky", "mastodon"] {
-            let running = Running::start(&["fake", server, "--port", "0", "--script", script], &[]);
-            if (server, script) == ("mastodon", "keep-alives") {
-                let wanted = "mastodon has no script keep-alives; it has normal, trouble, silence, errors";
-                wait_until("the list", || running.said().contains(wanted).then_some(()));
-            } else {
-                running.port_behind("listens at 127.0.0.1:");
-            }
-        }
-    }
-    let help = Command::new(env!("CARGO_BIN_EXE_birdsong")).args(["fake", "--help"]).output().unwrap();
-    let help = String::from_utf8_lossy(&help.stdout).into_owned();
-    for line in ["- keep-alives: A sign of life", "- errors:", "- silence:", "--enterprise", "--new-names"] {
-        assert!(help.contains(line), "{line} in {help}");
-    }
-    let running = Running::start(&["fake", "bluesky", "--port", "0", "--gzip"], &[]);
-    wait_until("what it is of", || running.said().contains("are of x, not of bluesky").then_some(()));
+fn a_token_for_one_server_is_not_sent_to_another() {
+    let dir = tempfile::tempdir().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_birdsong"))
+        .args(["run", "--source", "mastodon:a.example,mastodon:b.example", "--port", "0", "--data"])
+        .arg(dir.path())
+        .env("MASTODON_TOKEN", WRONG)
+        .output()
+        .unwrap();
+    assert!(!output.status.success());
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("a.example and b.example") && said.contains("?token="), "{said}");
+    assert!(!said.contains(WRONG), "{said}");
+}
+
+/// Once `run --source none` refused to start beside the streamer, although the help of `stream` recommends it.
+#[test]
+fn what_a_streamer_writes_is_served_by_another_process_with_its_states() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().to_str().unwrap();
+    let streamer = Running::start(&["stream", "--source", "demo:?backfill=5m", "--data", data], &[]);
+    wait_until(&format!("the streamer: {}", streamer.said()), || streamer.said().contains("streaming").then_some(()));
+    let (server, port) = run(dir.path(), "none", &[], &[]);
+    wait_until(&format!("the demo: {}", server.said()), || streams(&port, "demo"));
+    wait_until("posts of the demo", || (status(&port)["ledger"]["aggregated"].as_u64() > Some(10)).then_some(()));
+    // Two that write the same are refused.
+    let second = Command::new(env!("CARGO_BIN_EXE_birdsong")).args(["stream", "--data", data]).output().unwrap();
+    assert!(!second.status.success());
+    assert!(String::from_utf8_lossy(&second.stderr).contains("another birdsong is writing"));
 }

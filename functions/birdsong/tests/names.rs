@@ -13,7 +13,7 @@ use serde_json::json;
 
 mod support;
 
-use support::{Running, get_json, wait_until};
+use support::{FakeServer, Running, get_json, wait_until};
 
 fn walk(dir: &Path) -> Vec<PathBuf> {
     let paths = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());
@@ -100,28 +100,10 @@ fn neither_posts_nor_authors_of_an_archive_can_be_found_without_the_key() {
 #[test]
 fn no_account_of_a_live_source_is_in_the_data_folder() {
     let dir = tempfile::tempdir().unwrap();
-    let fakes = ["bluesky", "mastodon"].map(|server| {
-        let running = Running::start(&["fake", server, "--port", "0", "--rate", "40"], &[]);
-        let port = running.port_behind("127.0.0.1:");
-        (running, port)
-    });
-    let (bluesky, mastodon) = (&fakes[0].1, &fakes[1].1);
+    let fakes = ["bluesky", "mastodon"].map(FakeServer::start);
+    let sources = fakes.iter().map(|fake| fake.source.as_str()).collect::<Vec<_>>().join(",");
     let data = dir.path().join("data");
-    let args = [
-        "run",
-        "--everything",
-        "all",
-        "--port",
-        "0",
-        "--source",
-        "bluesky,mastodon:far.example",
-        "--bluesky-url",
-        &format!("ws://127.0.0.1:{bluesky}"),
-        "--mastodon-url",
-        &format!("http://127.0.0.1:{mastodon}"),
-        "--data",
-        data.to_str().unwrap(),
-    ];
+    let args = ["run", "--everything", "all", "--port", "0", "--source", &sources, "--data", data.to_str().unwrap()];
     let mut running = Running::start(&args, &[("MASTODON_TOKEN", "made-up")]);
     let port = running.port_behind("http://localhost:");
     wait_until("posts of both come", || {

@@ -25,7 +25,6 @@ fn a_reader_that_goes_away_is_no_crash() {
         &["rules", "show", "--regions", regions],
         &["regions", "check", regions],
         &["replay", "--help"],
-        &["cost", "--rates", "1"],
     ] {
         let mut child = Command::new(env!("CARGO_BIN_EXE_birdsong"))
             .current_dir(dir.path())

@@ -1,8 +1,8 @@
 //! Jetstream messages to posts, on one core.
 
 use birdsong_domain::post::AuthorKey;
+use birdsong_sources::bluesky::fake::{Jetstream, Script};
 use birdsong_sources::bluesky::{POST, REPOST, read_message};
-use birdsong_testkit::fake::bluesky::{Jetstream, Script};
 use divan::counter::{BytesCount, ItemsCount};
 
 fn main() {

@@ -1,17 +1,19 @@
-//! What the HTTP sources share: requests whose answers are streams, lines out of chunks, and waits
-//! between tries.
+//! HTTP for the sources: requests whose answers are streams, and bearer tokens.
 //!
 //! [`Http`] stands between a source and the network, so that a test can answer in place of a server
 //! without sockets, in simulated time.
 
+use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
+use http::HeaderValue;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use crate::live::SourceError;
+use crate::source::SourceError;
 
 /// Longest time for a name look-up, a TCP connection and its TLS.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -135,125 +137,59 @@ pub(crate) fn printable(text: &str) -> String {
     birdsong_domain::printable::printable(text.trim()).chars().take(300).collect()
 }
 
-/// Longest line that [`Lines`] takes unless told otherwise.
-pub const MAX_LINE_BYTES: usize = 1 << 20;
+/// A bearer token. It is shown nowhere.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token(HeaderValue);
 
-/// One line, or what is left of one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Piece<'a> {
-    /// A line without its end. May be empty.
-    Line(&'a [u8]),
-    /// The head of a line that is longer than the limit; the rest of it is skipped.
-    Oversize(&'a [u8]),
+/// A token that cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadToken {
+    /// Nothing but white space.
+    #[error("the token is empty")]
+    Empty,
+    /// It holds characters that no token has, such as a line break.
+    #[error("the token has characters that no token has")]
+    Characters,
 }
 
-/// Cuts chunks into lines that end with `\n` or `\r\n`, in bounded memory. A line that lies within one
-/// chunk is not copied.
-#[derive(Debug)]
-pub struct Lines {
-    limit: usize,
-    /// Begin of a line whose end has not come yet.
-    begun: Vec<u8>,
-    is_skipping: bool,
-}
-
-impl Default for Lines {
-    fn default() -> Self {
-        Self::new(MAX_LINE_BYTES)
+impl Token {
+    /// Reads a token. White space around it is dropped.
+    ///
+    /// # Errors
+    /// When it is empty, or has characters other than those of printable ASCII.
+    pub fn new(text: &str) -> Result<Self, BadToken> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(BadToken::Empty);
+        }
+        if !text.bytes().all(|b| b.is_ascii_graphic()) {
+            return Err(BadToken::Characters);
+        }
+        let mut header = HeaderValue::try_from(format!("Bearer {text}")).map_err(|_| BadToken::Characters)?;
+        header.set_sensitive(true);
+        Ok(Self(header))
     }
-}
 
-impl Lines {
-    /// Lines of up to `limit` bytes, the `\r` included.
+    /// The value of an `Authorization` header.
     #[must_use]
-    pub fn new(limit: usize) -> Self {
-        Self { limit, begun: vec![], is_skipping: false }
-    }
-
-    /// Hands on every line that ends in `chunk`.
-    pub fn take(&mut self, chunk: &[u8], mut each: impl FnMut(Piece<'_>)) {
-        let mut from = 0;
-        for end in memchr::memchr_iter(b'\n', chunk) {
-            let part = &chunk[from..end];
-            from = end + 1;
-            if std::mem::take(&mut self.is_skipping) {
-                continue;
-            }
-            if self.begun.is_empty() {
-                each(self.piece(part));
-            } else {
-                let room = self.limit + 1 - self.begun.len();
-                self.begun.extend_from_slice(&part[..part.len().min(room)]);
-                each(self.piece(&self.begun));
-                self.begun.clear();
-            }
-        }
-        let rest = &chunk[from..];
-        if self.is_skipping || rest.is_empty() {
-            return;
-        }
-        let room = self.limit + 1 - self.begun.len();
-        self.begun.extend_from_slice(&rest[..rest.len().min(room)]);
-        if self.begun.len() > self.limit {
-            each(self.piece(&self.begun));
-            self.is_skipping = true;
-            self.begun = vec![];
-        }
-    }
-
-    /// The stream has ended: hands on the begin of a line whose end never came, if there is one.
-    pub fn end(&mut self) -> Option<Vec<u8>> {
-        self.is_skipping = false;
-        let begun = std::mem::take(&mut self.begun);
-        (!begun.trim_ascii().is_empty()).then_some(begun)
-    }
-
-    fn piece<'a>(&self, line: &'a [u8]) -> Piece<'a> {
-        if line.len() > self.limit {
-            Piece::Oversize(&line[..self.limit])
-        } else {
-            Piece::Line(line.strip_suffix(b"\r").unwrap_or(line))
-        }
+    pub fn header(&self) -> HeaderValue {
+        self.0.clone()
     }
 }
 
-/// Waits between tries that grow until something has gone well for a while.
-#[derive(Clone, Debug)]
-pub struct Backoff {
-    first: Duration,
-    cap: Duration,
-    is_linear: bool,
-    tries: u32,
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token(secret)")
+    }
 }
 
-/// Waits are longer by up to this share, so that clients which lost their connections together do
-/// not come back together.
-const JITTER: f64 = 0.25;
+/// Everything but the unreserved characters of RFC 3986, section 2.3.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
-impl Backoff {
-    /// None at first, then `step` longer each time, up to `cap`.
-    #[must_use]
-    pub fn linear(step: Duration, cap: Duration) -> Self {
-        Self { first: step, cap, is_linear: true, tries: 0 }
-    }
-
-    /// `first`, then twice as long each time, up to `cap`.
-    #[must_use]
-    pub fn doubling(first: Duration, cap: Duration) -> Self {
-        Self { first, cap, is_linear: false, tries: 0 }
-    }
-
-    /// The next wait; `jitter` is a number from 0 to 1 that spreads it.
-    pub fn wait(&mut self, jitter: f64) -> Duration {
-        let factor = if self.is_linear { self.tries } else { 1u32.checked_shl(self.tries).unwrap_or(u32::MAX) };
-        self.tries = self.tries.saturating_add(1);
-        self.first.saturating_mul(factor).min(self.cap).mul_f64(1.0 + JITTER * jitter)
-    }
-
-    /// All is well again: the next wait is the first.
-    pub fn reset(&mut self) {
-        self.tries = 0;
-    }
+/// Text as it may appear anywhere in a path or a query.
+#[must_use]
+pub fn percent_encoded(text: &str) -> String {
+    utf8_percent_encode(text, RESERVED).to_string()
 }
 
 #[cfg(test)]
@@ -278,66 +214,23 @@ mod tests {
             assert!(error.contains("https://"), "{bad}: {error}");
         }
     }
-    use proptest::prelude::*;
-
-    /// Each line as text, an oversize one with a `!`.
-    fn lines(limit: usize, chunks: &[&[u8]]) -> (Vec<String>, Option<Vec<u8>>) {
-        let (mut lines, mut found) = (Lines::new(limit), vec![]);
-        for chunk in chunks {
-            lines.take(chunk, |piece| match piece {
-                Piece::Line(line) => found.push(String::from_utf8_lossy(line).into_owned()),
-                Piece::Oversize(head) => found.push(format!("{}!", String::from_utf8_lossy(head))),
-            });
-        }
-        (found, lines.end())
-    }
 
     #[test]
-    fn line_ends_may_lie_between_chunks() {
-        let (found, rest) = lines(9, &[b"a\r", b"\n\r\nb", b"c\n\n", b"d\re\n", b"f"]);
-        assert_eq!(found, ["a", "", "bc", "", "d\re"]);
-        assert_eq!(rest, Some(b"f".to_vec()));
-        assert_eq!(lines(9, &[b"a\n\r"]).1, None, "half a keep-alive is no line");
-    }
-
-    #[test]
-    fn a_line_that_is_too_long_is_told_once_and_skipped_to_its_end() {
-        assert_eq!(lines(4, &[b"12345\n1234\n"]).0, ["1234!", "1234"]);
-        assert_eq!(lines(4, &[b"12", b"34", b"56", b"78", b"\n1\n"]).0, ["1234!", "1"]);
-        assert_eq!(lines(4, &[b"123", b"456\n1\n"]).0, ["1234!", "1"]);
-        assert_eq!(lines(4, &[b"123456", b"7", b"\r\n\r\n"]).0, ["1234!", ""]);
-    }
-
-    proptest! {
-        #[test]
-        fn the_cut_into_chunks_makes_no_difference(
-            text in "[ab\r\n]{0,60}", cuts in prop::collection::vec(0usize..60, 0..8), limit in 1usize..9,
-        ) {
-            let bytes = text.as_bytes();
-            let mut at: Vec<_> = cuts.into_iter().filter(|cut| *cut <= bytes.len()).collect();
-            at.extend([0, bytes.len()]);
-            at.sort_unstable();
-            let chunks: Vec<_> = at.windows(2).map(|pair| &bytes[pair[0]..pair[1]]).collect();
-            let whole = lines(limit, &[bytes]);
-            prop_assert_eq!(&lines(limit, &chunks), &whole);
-            let ended = bytes.iter().filter(|b| **b == b'\n').count();
-            prop_assert!((ended..=ended + 1).contains(&whole.0.len()));
+    fn a_token_is_never_shown() {
+        let token = Token::new(" AAAA%2Bsecret\n").unwrap();
+        assert_eq!(token.header(), "Bearer AAAA%2Bsecret");
+        assert!(!format!("{token:?} {:?}", token.header()).contains("secret\""));
+        assert_eq!(format!("{token:?}"), "Token(secret)");
+        assert_eq!(Token::new(" "), Err(BadToken::Empty));
+        for bad in ["a b", "é", "SECRET\u{7f}"] {
+            let error = Token::new(bad).unwrap_err();
+            assert!(!format!("{error} {error:?}").contains("SECRET"), "{bad}");
         }
     }
 
     #[test]
-    fn waits_grow_to_their_cap_and_begin_again() {
-        let ms = |n| Duration::from_millis(n);
-        let mut linear = Backoff::linear(ms(250), ms(600));
-        assert_eq!([0; 4].map(|_| linear.wait(0.0)), [ms(0), ms(250), ms(500), ms(600)]);
-        linear.reset();
-        assert_eq!(linear.wait(1.0), ms(0));
-        assert_eq!(linear.wait(1.0), ms(312) + Duration::from_micros(500));
-        let mut doubling = Backoff::doubling(ms(5000), ms(320_000));
-        let waits = [0; 8].map(|_| doubling.wait(0.0).as_secs());
-        assert_eq!(waits, [5, 10, 20, 40, 80, 160, 320, 320]);
-        for _ in 0..100 {
-            assert!(doubling.wait(1.0) <= ms(400_000));
-        }
+    fn text_is_encoded_for_paths_and_queries() {
+        assert_eq!(percent_encoded("aZ09-_.~"), "aZ09-_.~");
+        assert_eq!(percent_encoded("b+/=&é"), "b%2B%2F%3D%26%C3%A9");
     }
 }

@@ -10,15 +10,22 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use birdsong_domain::post::AuthorKey;
+use birdsong_domain::region::Regions;
+use birdsong_sources::bluesky::fake::{InProcess, Jetstream, Script, Trouble};
 use birdsong_sources::bluesky::{Bluesky, MAX_MESSAGE_BYTES, Options, Tcp, What, read_message};
-use birdsong_sources::live::{Change, Clock, SourceError};
-use birdsong_testkit::fake::bluesky::{InProcess, Jetstream, Script, Trouble};
+use birdsong_sources::intake::Change;
+use birdsong_sources::session::Stop;
+use birdsong_sources::source::{Clock, Context, Source, SourceError};
 use kept::{Kept, MINUTE, START_MS, clock};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 
 const KEY: AuthorKey = AuthorKey([1; 16]);
+
+fn context(clock: Clock) -> Context {
+    birdsong_testkit::context(Arc::new(Regions::everything("all")), KEY, clock)
+}
 
 /// A short form of all that came of a message.
 fn read(message: &[u8]) -> Value {
@@ -104,9 +111,9 @@ fn options(hosts: &[&str]) -> Options {
 async fn run_for(script: Script, options: Options, time: Duration, resume: Option<i64>, kept: &Kept) -> Arc<Jetstream> {
     let clock = clock();
     let server = Jetstream::new(script, clock.clone());
-    let client = Bluesky::new(options, InProcess::new(&server, 0), KEY, clock, || 0.5).unwrap();
+    let mut client = Bluesky::new(options, InProcess::new(&server, 0), &context(clock)).unwrap();
     let resume = resume.map(|us| us.to_string());
-    let ended = timeout(time, client.run(resume.as_deref(), &mut kept.clone())).await;
+    let ended = timeout(time, client.stream(resume.as_deref(), &mut kept.clone(), Stop::never())).await;
     assert!(ended.is_err(), "{ended:?}");
     server
 }
@@ -123,7 +130,7 @@ async fn every_event_is_read_once_and_the_resume_point_is_the_newest() {
     assert_eq!(told.cursors, [Some(START_MS * 1000 - 5_000_000)], "rewound, as this may be another host");
     assert!((9..=10).contains(&told.pongs), "{} pongs", told.pongs);
     assert!(all.posts.len() as u64 + all.notices <= told.sent && told.sent > 12_000);
-    let newest_us: i64 = all.resume.as_ref().unwrap().place.parse().unwrap();
+    let newest_us: i64 = all.resume.as_ref().unwrap().cursor.parse().unwrap();
     assert!((START_MS * 1000 + 299_000_000..START_MS * 1000 + 300_000_000).contains(&newest_us), "{newest_us}");
     assert_eq!(ids.len(), all.posts.len());
     assert_eq!(all.changes, [(0, Change::Connected)]);
@@ -135,13 +142,13 @@ async fn a_clock_that_is_behind_has_nothing_read_again() {
     let (clock, behind_ms) = (clock(), 300_000);
     let server = Jetstream::new(Script::calm(1, START_MS - 86_400_000, 50), clock.clone());
     let behind: Clock = Arc::new(move || clock() - behind_ms);
-    let client = Bluesky::new(options(&["ws://host0"]), InProcess::new(&server, 0), KEY, behind, || 0.5).unwrap();
+    let mut client = Bluesky::new(options(&["ws://host0"]), InProcess::new(&server, 0), &context(behind)).unwrap();
     let resume_us = (START_MS - 20_000) * 1000;
-    let ended = timeout(MINUTE, client.run(Some(&resume_us.to_string()), &mut kept.clone())).await;
+    let ended = timeout(MINUTE, client.stream(Some(&resume_us.to_string()), &mut kept.clone(), Stop::never())).await;
     assert!(ended.is_err(), "{ended:?}");
     assert_eq!(server.told().cursors, [Some(resume_us - 5_000_000)]);
     let resume = kept.all().resume.clone().unwrap();
-    assert_eq!(resume.place, resume_us.to_string(), "no place of a clock that is wrong");
+    assert_eq!(resume.cursor, resume_us.to_string(), "no place of a clock that is wrong");
     // What comes again was put into the log by the same clock.
     assert!((START_MS - behind_ms - 5000..START_MS - behind_ms + 60_000).contains(&resume.since_ms), "{resume:?}");
 }
@@ -154,7 +161,7 @@ async fn a_clock_that_is_far_behind_is_waited_for_and_costs_nothing() {
     let server = Jetstream::new(Script::calm(1, START_MS - 86_400_000, 50), clock.clone());
     let (of_client, off) = (clock.clone(), off_ms.clone());
     let ours: Clock = Arc::new(move || of_client() - off.load(Ordering::Relaxed));
-    let client = Bluesky::new(options(&["ws://host0"]), InProcess::new(&server, 0), KEY, ours, || 0.5).unwrap();
+    let mut client = Bluesky::new(options(&["ws://host0"]), InProcess::new(&server, 0), &context(ours)).unwrap();
     let resume_us = (START_MS - 20_000) * 1000;
     let set_right = async {
         sleep(MINUTE).await;
@@ -169,11 +176,11 @@ async fn a_clock_that_is_far_behind_is_waited_for_and_costs_nothing() {
     let (resume, mut intake) = (resume_us.to_string(), kept.clone());
     let (tries, all) = tokio::select! {
         tries = set_right => tries,
-        ended = client.run(Some(&resume), &mut intake) => panic!("{ended:?}"),
+        ended = client.stream(Some(&resume), &mut intake, Stop::never()) => panic!("{ended:?}"),
     };
     assert_eq!(all, tries + 1, "one that goes on");
     assert_eq!(kept.gaps(), []);
-    let now_us = kept.all().resume.clone().unwrap().place.parse::<i64>().unwrap();
+    let now_us = kept.all().resume.clone().unwrap().cursor.parse::<i64>().unwrap();
     assert!((clock() * 1000 - now_us) < 2_000_000, "{now_us}");
 }
 
@@ -289,20 +296,20 @@ async fn compressed_messages_are_read_with_the_dictionary_file() {
 
     let clock = clock();
     let server = Jetstream::new(script, clock.clone());
-    let client = Bluesky::new(with(&other), InProcess::new(&server, 0), KEY, clock.clone(), || 0.5).unwrap();
-    let ended = timeout(MINUTE, client.run(None, &mut Kept::new(Duration::ZERO))).await.unwrap();
-    assert!(matches!(&ended, SourceError::Config(text) if text.contains("another dictionary")), "{ended:?}");
+    let mut client = Bluesky::new(with(&other), InProcess::new(&server, 0), &context(clock.clone())).unwrap();
+    let ended = timeout(MINUTE, client.stream(None, &mut Kept::new(Duration::ZERO), Stop::never())).await.unwrap();
+    assert!(matches!(&ended, Some(SourceError::Config(text)) if text.contains("another dictionary")), "{ended:?}");
 
     // A host that does not know the request says so with 400.
     let server = Jetstream::new(calm, clock.clone());
-    let client = Bluesky::new(with(&dictionary), InProcess::new(&server, 0), KEY, clock, || 0.5).unwrap();
-    let ended = timeout(MINUTE, client.run(None, &mut Kept::new(Duration::ZERO))).await.unwrap();
-    assert!(matches!(&ended, SourceError::Config(text) if text.contains("does not compress")), "{ended:?}");
+    let mut client = Bluesky::new(with(&dictionary), InProcess::new(&server, 0), &context(clock)).unwrap();
+    let ended = timeout(MINUTE, client.stream(None, &mut Kept::new(Duration::ZERO), Stop::never())).await.unwrap();
+    assert!(matches!(&ended, Some(SourceError::Config(text)) if text.contains("does not compress")), "{ended:?}");
 }
 
 #[test]
 fn options_that_cannot_be_used_are_told() {
-    let fails = |options: Options| match Bluesky::new(options, Tcp, KEY, Arc::new(|| 0), || 0.0) {
+    let fails = |options: Options| match Bluesky::new(options, Tcp, &context(Arc::new(|| 0))) {
         Err(SourceError::Config(text)) => text,
         _ => panic!("taken"),
     };
@@ -326,7 +333,7 @@ async fn a_real_socket_works_as_well() {
     let server = Jetstream::new(Script::calm(1, start_ms, 500), clock.clone());
     let serving = tokio::spawn(server.clone().listen(listener));
     let kept = Kept::new(Duration::ZERO);
-    let client = Bluesky::new(options(&[&address]), Tcp, KEY, clock, || 0.5).unwrap();
+    let mut client = Bluesky::new(options(&[&address]), Tcp, &context(clock)).unwrap();
     let resume = (start_ms * 1000).to_string();
     let mut intake = kept.clone();
     let enough = async {
@@ -335,7 +342,7 @@ async fn a_real_socket_works_as_well() {
         }
     };
     tokio::select! {
-        ended = client.run(Some(&resume), &mut intake) => panic!("{ended}"),
+        ended = client.stream(Some(&resume), &mut intake, Stop::never()) => panic!("{ended:?}"),
         done = timeout(MINUTE, enough) => done.expect("15,000 posts of the last minute within a minute"),
     }
     serving.abort();

@@ -7,8 +7,8 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::get;
+use birdsong_sources::fake::InProcess;
 use birdsong_sources::http::{Http, HttpError, Network, read_all};
-use birdsong_testkit::fake::InProcess;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 

@@ -9,17 +9,26 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use birdsong_domain::post::{AuthorKey, SourcePost};
-use birdsong_sources::http::Network;
-use birdsong_sources::live::{Change, Clock, SourceError};
-use birdsong_sources::mastodon::{Feed, Mastodon, Options, Seen, Token, read_status};
-use birdsong_testkit::fake::InProcess;
-use birdsong_testkit::fake::mastodon::{Instance, Script, Trouble};
+use birdsong_domain::region::Regions;
+use birdsong_sources::fake::InProcess;
+use birdsong_sources::http::Token;
+use birdsong_sources::http::{BadToken, Network};
+use birdsong_sources::intake::Change;
+use birdsong_sources::mastodon::fake::{Instance, Script, Trouble};
+use birdsong_sources::mastodon::{Feed, Mastodon, Options, Seen, read_status};
+use birdsong_sources::session::Stop;
+use birdsong_sources::source::{Clock, SourceError};
+use birdsong_sources::source::{Context, Source};
 use kept::{Kept, MINUTE, START_MS, clock};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 
 const KEY: AuthorKey = AuthorKey([1; 16]);
+fn context(clock: Clock) -> Context {
+    birdsong_testkit::context(Arc::new(Regions::everything("all")), KEY, clock)
+}
+
 const SEEN_MS: i64 = 1_779_514_900_000;
 
 fn read(json: &[u8], seen: Seen) -> Value {
@@ -85,9 +94,9 @@ async fn run_for(
 ) -> (Arc<Instance>, Option<SourceError>) {
     let clock = clock();
     let server = Instance::new(script, clock.clone());
-    let client = Mastodon::new(options, InProcess(server.router()), KEY, clock, || 0.5).unwrap();
-    let ended = timeout(time, client.run(resume, &mut kept.clone())).await;
-    (server, ended.ok())
+    let mut client = Mastodon::new(options, InProcess(server.router()), &context(clock)).unwrap();
+    let ended = timeout(time, client.stream(resume, &mut kept.clone(), Stop::never())).await;
+    (server, ended.ok().flatten())
 }
 
 #[tokio::test(start_paused = true)]
@@ -243,8 +252,8 @@ async fn the_stream_may_be_at_another_host_but_not_at_a_less_safe_one() {
             },
         ));
         let options = Options { server: server.into(), ..options(None) };
-        let client = Mastodon::new(options, InProcess(router), KEY, clock, || 0.5).unwrap();
-        let _ = timeout(MINUTE, client.run(None, &mut Kept::new(Duration::ZERO))).await;
+        let mut client = Mastodon::new(options, InProcess(router), &context(clock)).unwrap();
+        let _ = timeout(MINUTE, client.stream(None, &mut Kept::new(Duration::ZERO), Stop::never())).await;
         let hosts = hosts.lock().unwrap();
         assert_eq!(hosts[1].strip_suffix("/api/v1/streaming/public"), asked, "{hosts:?}");
     }
@@ -264,14 +273,14 @@ async fn each_feed_asks_for_its_own_stream_and_timeline() {
         let paths = server.told().paths;
         assert!(paths.contains_key(stream) && paths.contains_key(timeline), "{paths:?}");
     }
-    let bad = |options| match Mastodon::new(options, Network::new(false).unwrap(), KEY, Arc::new(|| 0), || 0.0) {
+    let bad = |options| match Mastodon::new(options, Network::new(false).unwrap(), &context(Arc::new(|| 0))) {
         Err(SourceError::Config(text)) => text,
         _ => panic!("taken"),
     };
     assert!(bad(Options { server: "here.example".into(), ..options(None) }).contains("https://"));
     let plain = "http://here.example";
     assert!(bad(Options { server: plain.into(), ..options(Some("good")) }).contains("https://"));
-    assert!(matches!(Token::new(" \n"), Err(SourceError::Config(text)) if text.contains("empty")));
+    assert_eq!(Token::new(" \n"), Err(BadToken::Empty));
     assert!(bad(Options { feed: Feed::Hashtag("#wx".into()), ..options(None) }).contains("without #"));
 }
 
@@ -288,7 +297,7 @@ async fn a_real_socket_works_as_well() {
     let serving = tokio::spawn(server.clone().listen(listener));
     let kept = Kept::new(Duration::ZERO);
     let options = Options { server: address, ..options(Some("good")) };
-    let client = Mastodon::new(options, Network::new(false).unwrap(), KEY, clock, || 0.5).unwrap();
+    let mut client = Mastodon::new(options, Network::new(false).unwrap(), &context(clock)).unwrap();
     let resume = format!("{} {start_ms}", start_ms << 16);
     let mut intake = kept.clone();
     // More than the 750 of the timeline, so some of them come from the stream.
@@ -298,7 +307,7 @@ async fn a_real_socket_works_as_well() {
         }
     };
     tokio::select! {
-        ended = client.run(Some(&resume), &mut intake) => panic!("{ended}"),
+        ended = client.stream(Some(&resume), &mut intake, Stop::never()) => panic!("{ended:?}"),
         done = timeout(MINUTE, enough) => done.expect("900 posts within a minute"),
     }
     assert!(server.told().pages > 10);

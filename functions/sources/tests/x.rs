@@ -6,12 +6,15 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use birdsong_domain::region::Regions;
+use birdsong_sources::fake::InProcess;
+use birdsong_sources::http::Token;
 use birdsong_sources::http::{Body, Http, HttpError, read_all};
-use birdsong_sources::live::Clock;
-use birdsong_sources::x::api::{Api, Class, Diff, Token};
+use birdsong_sources::source::Clock;
+use birdsong_sources::x::api::Api;
+use birdsong_sources::x::diff::Diff;
+use birdsong_sources::x::fake::{Account, FakeX, Options};
+use birdsong_sources::x::problem::Class;
 use birdsong_sources::x::rules::{self, Rule};
-use birdsong_testkit::fake::InProcess;
-use birdsong_testkit::fake::x::{Account, FakeX, Options};
 use bytes::Bytes;
 use serde_json::{Value, json};
 

@@ -5,9 +5,9 @@ use std::collections::{BTreeSet, HashMap};
 
 use birdsong_domain::post::AuthorKey;
 use birdsong_sources::archive::{self, Line};
+use birdsong_sources::dice::Dice;
+use birdsong_sources::x::fake::{Asked, Sketch, full_post};
 use birdsong_sources::x::fields;
-use birdsong_testkit::fake::dice::Dice;
-use birdsong_testkit::fake::x::{Asked, Sketch, full_post};
 use serde_json::Value;
 
 /// Lines with all that X has, of every kind of post and in both spellings.

@@ -9,16 +9,20 @@ use std::time::Duration;
 use birdsong_domain::post::{AuthorKey, Kind, SourcePost};
 use birdsong_domain::region::Regions;
 use birdsong_domain::time::snowflake_ms;
+use birdsong_sources::dice::Dice;
+use birdsong_sources::fake::InProcess;
+use birdsong_sources::http::Token;
 use birdsong_sources::http::{Body, Http, HttpError, Network};
-use birdsong_sources::live::{Change, Clock, Intake, Resume, SourceError};
-use birdsong_sources::x::api::Token;
+use birdsong_sources::intake::{Change, Intake, Resume};
+use birdsong_sources::source::Source;
+use birdsong_sources::source::{Clock, SourceError};
+use birdsong_sources::x::fake::{Account, Connection, FakeX, Options, Step, chaos};
 use birdsong_sources::x::meter::{Journal, Meter, Spent};
 use birdsong_sources::x::{self, X};
-use birdsong_testkit::fake::InProcess;
-use birdsong_testkit::fake::dice::Dice;
-use birdsong_testkit::fake::x::{Account, Connection, FakeX, Options, Step, chaos};
+use birdsong_testkit::{context, until};
 use bytes::Bytes;
-use futures_util::{StreamExt, stream};
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, StreamExt, stream};
 use http::{Request, Response};
 use tokio::time::Instant;
 
@@ -149,7 +153,7 @@ impl Intake for Sink {
         self.told().unreadable.push(reason);
     }
 
-    async fn flush(&mut self, resume: Option<Resume>) {
+    fn flush(&mut self, resume: Option<Resume>) -> BoxFuture<'_, ()> {
         {
             let mut told = self.told();
             told.handed_on = told.posts.len();
@@ -158,7 +162,7 @@ impl Intake for Sink {
             }
         }
         let until = *self.shut_until.lock().unwrap();
-        tokio::time::sleep_until(until).await;
+        tokio::time::sleep_until(until).boxed()
     }
 
     fn change(&mut self, change: Change) {
@@ -183,14 +187,13 @@ fn options() -> x::Options {
     x::Options {
         url: "https://x.example".into(),
         token: Token::new(TOKEN).unwrap(),
-        read_token: Arc::new(|| Token::new(TOKEN).map_err(str::to_owned)),
+        read_token: Arc::new(|| Token::new(TOKEN).map_err(|error| error.to_string())),
         gzip: false,
         backfill_minutes: None,
         stall: x::STALL,
         journal: None,
         budget: None,
         dollars_a_post: 0.005,
-        jitter: || 0.5,
     }
 }
 
@@ -199,11 +202,13 @@ async fn run<H: Http + 'static>(
     http: H,
     options: x::Options,
     sink: &Sink,
-    stop: impl Future<Output = ()> + Send,
+    stop: impl Future<Output = ()>,
 ) -> Option<SourceError> {
-    let client = X::new(http, regions(), AuthorKey([7; 16]), options, sink.time.of_client()).unwrap();
+    let context = context(regions(), AuthorKey([7; 16]), sink.time.of_client());
+    let mut client = X::new(options, http, &context).unwrap();
     let resume = sink.told().resume.clone();
-    client.stream(resume.as_ref().map(|resume| &*resume.place), &mut sink.clone(), stop).await
+    let resume = resume.as_ref().map(|resume| &*resume.cursor);
+    until(stop, async |stop| client.stream(resume, &mut sink.clone(), stop).await).await
 }
 
 async fn run_here(fake: &FakeX, options: x::Options, sink: &Sink, secs: u64) -> Option<SourceError> {
@@ -313,7 +318,7 @@ async fn an_account_without_backfill_is_told_at_the_first_connect() {
     let sink = Sink::new(&time);
     let options = x::Options { backfill_minutes: Some(2), ..options() };
     let error = run_here(&fake, options, &sink, 900).await.unwrap().to_string();
-    assert!(error.contains("leave off --x-backfill-minutes") && error.contains("not available"), "{error}");
+    assert!(error.contains("remove the option backfill") && error.contains("not available"), "{error}");
     assert_eq!((fake.delivered().streams, fake.delivered().connects), (0, 1));
 }
 
@@ -809,6 +814,7 @@ async fn rules_that_cannot_be_synced_again_and_again_are_reported_while_the_stre
 #[test]
 fn a_token_is_not_sent_in_clear() {
     let options = x::Options { url: "http://x.example".into(), ..options() };
-    let made = X::new(Network::new(false).unwrap(), regions(), AuthorKey([7; 16]), options, Time::new().of_client());
+    let context = context(regions(), AuthorKey([7; 16]), Time::new().of_client());
+    let made = X::new(options, Network::new(false).unwrap(), &context);
     assert!(matches!(made, Err(SourceError::Config(text)) if text.contains("https://")));
 }

@@ -14,17 +14,21 @@ use birdsong_domain::post::AuthorKey;
 use birdsong_domain::region::Regions;
 use birdsong_domain::time::WindowSize;
 use birdsong_sources::http::Network;
-use birdsong_sources::live::Clock;
-use birdsong_sources::x::api::Token;
+use birdsong_sources::http::Token;
+use birdsong_sources::session::Stop;
+use birdsong_sources::source::{Clock, Source};
+use birdsong_sources::x::fake::{Connection, Options, Step, router};
 use birdsong_sources::x::{self, X};
 use birdsong_streamer::cutter::CutRules;
-use birdsong_streamer::live::{self, Aside, Board, Pipe};
 use birdsong_streamer::originals::Originals;
 use birdsong_streamer::outbox::{Outbox, OutboxLimits};
-use birdsong_streamer::quarantine::Quarantined;
+use birdsong_streamer::pipeline::{self, Pipe};
 use birdsong_streamer::sent::{SentRules, SharedSent};
+use birdsong_streamer::status::StatusRegistry;
+use birdsong_streamer::unreadable::Unreadable;
+use birdsong_streamer::unreadable::UnreadableStore;
+use birdsong_streamer::{ingest, recovery};
 use birdsong_testkit::NoSettings;
-use birdsong_testkit::fake::x::{Connection, Options, Step, router};
 
 type AnyError = Box<dyn std::error::Error>;
 
@@ -58,8 +62,8 @@ impl PostLog for Counting {
 
 struct Nowhere;
 
-impl Aside for Nowhere {
-    async fn keep(&mut self, _lines: &[Quarantined]) -> Result<(), PortError> {
+impl UnreadableStore for Nowhere {
+    async fn keep(&mut self, _lines: &[Unreadable]) -> Result<(), PortError> {
         Ok(())
     }
 }
@@ -93,14 +97,14 @@ async fn load(address: &str, lines: u64) -> Result<(), AnyError> {
         journal: None,
         budget: None,
         dollars_a_post: 0.005,
-        jitter: || 0.5,
     };
-    let client = X::new(Network::new(false)?, regions.clone(), AuthorKey([7; 16]), options, clock())?;
-    let (log, board) = (Arc::new(Counting::default()), Arc::new(Board::default()));
+    let context = birdsong_testkit::context(regions.clone(), AuthorKey([7; 16]), clock());
+    let mut client = X::new(options, Network::new(false)?, &context)?;
+    let (log, board) = (Arc::new(Counting::default()), Arc::new(StatusRegistry::default()));
     let outbox = Outbox::open(None, OutboxLimits::default())?;
     let sent = SharedSent::new(SentRules::live(std::env::temp_dir()));
-    let start = live::start(&*log, &NoSettings, x::NAME, &outbox, &sent, 0, clock()()).await?;
-    let (mut feeder, inbox) = live::feeder(x::NAME, &regions, &clock(), &board, Originals::default());
+    let start = recovery::start(&*log, &NoSettings, x::NAME, &outbox, &sent, 0, clock()()).await?;
+    let (mut feeder, inbox) = ingest::ingest(x::NAME, &regions, &clock(), &board, Originals::default());
     let pipe = Pipe {
         source: x::NAME.into(),
         run: "load".into(),
@@ -109,25 +113,25 @@ async fn load(address: &str, lines: u64) -> Result<(), AnyError> {
         rules: CutRules::default(),
         log: log.clone(),
         settings: Arc::new(NoSettings),
-        aside: Nowhere,
+        unreadable: Nowhere,
         outbox,
         start,
         sent,
         reach_ms: 0,
-        board: board.clone(),
+        status: board.clone(),
         clock: clock(),
         jitter: || 0.5,
         drain: Duration::from_secs(10),
     };
-    let running = tokio::spawn(live::run(pipe, inbox));
+    let running = tokio::spawn(pipeline::run(pipe, inbox));
     let began = Instant::now();
     let all_came = async {
-        while board.standings().first().is_none_or(|standing| standing.ledger.received < lines) {
+        while board.entries().first().is_none_or(|standing| standing.ledger.received < lines) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
     tokio::select! {
-        Some(error) = client.stream(None, &mut feeder, std::future::pending()) => return Err(error.into()),
+        Some(error) = client.stream(None, &mut feeder, Stop::never()) => return Err(error.into()),
         () = all_came => (),
     }
     let secs = began.elapsed().as_secs_f64();

@@ -11,7 +11,7 @@
 use std::time::Duration;
 
 use birdsong_domain::time::FUTURE_LIMIT_MS;
-use birdsong_sources::live::Clock;
+use birdsong_sources::source::Clock;
 use tokio::time::Instant;
 
 /// A longer leap forward is doubted, in milliseconds.

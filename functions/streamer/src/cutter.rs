@@ -616,7 +616,7 @@ mod tests {
         let regions = regions();
         let lanes = Lanes::new(&regions);
         let mut cutter = cutter(&regions, false, 1 << 20);
-        let broken = || crate::quarantine::Quarantined::new(&"test".into(), 1, "broken".into(), b"{");
+        let broken = || crate::unreadable::Unreadable::new(&"test".into(), 1, "broken".into(), b"{");
         let mut out = vec![];
         // No post yet: the lines belong to the first one that comes.
         let mut batch = Batch::default();

@@ -5,7 +5,7 @@ use birdsong_domain::post::{Located, PostId, SourcePost};
 use birdsong_domain::region::Regions;
 
 use crate::originals::Originals;
-use crate::quarantine::Quarantined;
+use crate::unreadable::Unreadable;
 
 /// All lanes of a set of regions, numbered.
 #[derive(Debug, Clone)]
@@ -85,7 +85,7 @@ pub struct Batch {
     pub(crate) lines: Vec<u8>,
     pub(crate) posts: Vec<Prepared>,
     pub(crate) copies: Vec<LaneLine>,
-    pub(crate) quarantined: Vec<Quarantined>,
+    pub(crate) quarantined: Vec<Unreadable>,
     /// Filtered posts by their time; notices and unreadable lines, which have none, by that of the post before
     /// them, else of the one behind them.
     pub(crate) unsent: Vec<Unsent>,
@@ -176,7 +176,7 @@ impl Batch {
     }
 
     /// Keeps a line that could not be read for the quarantine.
-    pub fn add_unreadable(&mut self, line: Quarantined) {
+    pub fn add_unreadable(&mut self, line: Unreadable) {
         self.quarantined.push(line);
         self.unsent().quarantined += 1;
     }
@@ -189,7 +189,7 @@ impl Batch {
 
     /// The lines put aside.
     #[must_use]
-    pub fn quarantined(&self) -> &[Quarantined] {
+    pub fn quarantined(&self) -> &[Unreadable] {
         &self.quarantined
     }
 }

@@ -44,8 +44,8 @@ impl SentRules {
     /// 7/8 of a power of two is what a hash table holds before it grows.
     const ARCHIVE_POSTS: usize = (1 << 20) / 8 * 7;
     const LIVE_POSTS: usize = (1 << 17) / 8 * 7;
-    /// Twice what a start learns, see [`crate::live::REPEATS_MS`].
-    const LIVE_KEEP_MS: i64 = 2 * crate::live::REPEATS_MS;
+    /// Twice what a start learns, see [`crate::recovery::REPEATS_MS`].
+    const LIVE_KEEP_MS: i64 = 2 * crate::recovery::REPEATS_MS;
 
     /// For archives: everything that the log holds is remembered.
     #[must_use]

@@ -12,6 +12,13 @@
 //!   restart, too.
 //! - A first wait of less than ten seconds, as at each start, is none.
 
+use std::time::Duration;
+
+use birdsong_domain::ports::Settings;
+use tokio::time::Instant;
+
+/// How often missed time is stored at most.
+const MISSED_EVERY: Duration = Duration::from_secs(60);
 /// Least time that is noted at once, in milliseconds.
 const LEAST_MS: i64 = 10_000;
 /// No source reports gaps that are longer ago, in milliseconds.
@@ -110,6 +117,42 @@ impl Unheard {
     /// What is noted, when that has changed since the last call.
     pub(crate) fn changed(&mut self) -> Option<&[Span]> {
         std::mem::take(&mut self.is_changed).then_some(&*self.noted)
+    }
+}
+
+fn unheard_key(source: &str) -> String {
+    format!("unheard:{source}")
+}
+
+/// A source's missed time, stored for the next run.
+pub(crate) struct Missed {
+    pub(crate) unheard: Unheard,
+    written: Option<Instant>,
+}
+
+impl Missed {
+    /// Reads what an earlier run stored. Without what cannot be read, a gap that the source reports may count in full.
+    pub(crate) async fn load<S: Settings>(settings: &S, source: &str) -> Self {
+        let noted = match settings.setting(&unheard_key(source)).await {
+            Ok(text) => text.and_then(|text| serde_json::from_str::<Vec<Span>>(&text).ok()).unwrap_or_default(),
+            Err(error) => {
+                tracing::warn!(source, "the stored record of missed time cannot be read: {error}");
+                vec![]
+            }
+        };
+        Self { unheard: Unheard::new(noted), written: None }
+    }
+
+    pub(crate) async fn store<S: Settings>(&mut self, settings: &S, source: &str, at_once: bool) {
+        if !at_once && self.written.is_some_and(|at| at.elapsed() < MISSED_EVERY) {
+            return;
+        }
+        let Some(noted) = self.unheard.changed() else { return };
+        self.written = Some(Instant::now());
+        let text = serde_json::to_string(noted).unwrap_or_default();
+        if let Err(error) = settings.set_setting(&unheard_key(source), &text).await {
+            tracing::warn!(source, "the record of missed time could not be written: {error}");
+        }
     }
 }
 

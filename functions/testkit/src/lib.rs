@@ -1,6 +1,5 @@
-//! Fakes with fault injection, fake servers of the sources, and the contract suites of the ports.
+//! Fakes with fault injection, the contract suites of the ports, and what tests of several crates share.
 
-pub mod fake;
 mod log_contract;
 mod store_contract;
 
@@ -8,13 +7,20 @@ pub use log_contract::post_log_contract;
 pub use store_contract::{sample_partial, window_store_contract};
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::future::Future;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 
 use birdsong_domain::ports::{
     Expected, PartialKey, PortError, PutOutcome, Row, RowVersion, SequenceNumber, Settings, WindowStore,
 };
+use birdsong_domain::post::AuthorKey;
+use birdsong_domain::region::Regions;
 use birdsong_domain::time::WindowStart;
 use birdsong_domain::window::Partial;
+use birdsong_sources::session::Stop;
+use birdsong_sources::source::{Clock, Context};
+use tokio::sync::watch;
 
 /// A window store in memory, holding the very bytes that a real one would hold.
 #[derive(Debug, Default)]
@@ -169,6 +175,26 @@ impl WindowStore for MemoryStore {
         let items = self.items.lock().map_err(poisoned)?;
         Ok(items.keys().filter(|key| key.lane.region == region).map(|key| key.window).max())
     }
+}
+
+/// What a source is made with in a test: no secrets, and retries in the middle of their range.
+#[must_use]
+pub fn context(regions: Arc<Regions>, key: AuthorKey, clock: Clock) -> Context {
+    Context { regions, key, clock, jitter: || 0.5, dir: PathBuf::new(), secrets: Arc::new(|_| Ok(None)) }
+}
+
+/// Does `work`, which is asked to stop when `stop` is over.
+pub async fn until<T>(stop: impl Future<Output = ()>, work: impl AsyncFnOnce(Stop) -> T) -> T {
+    let (send, receive) = watch::channel(false);
+    let mut work = std::pin::pin!(work(Stop::new(receive)));
+    tokio::select! {
+        biased;
+        done = work.as_mut() => return done,
+        () = stop => {
+            let _ = send.send(true);
+        }
+    }
+    work.await
 }
 
 /// Settings of which nothing is kept.

@@ -7,6 +7,8 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use birdsong_sources::fake::{Order, Started};
+use birdsong_sources::source::KINDS;
 use serde_json::Value;
 
 /// A process that is killed at the end, and what it says.
@@ -53,6 +55,49 @@ impl Running {
             let port: String = rest.chars().take_while(char::is_ascii_digit).collect();
             (port.len() < rest.len()).then_some(port)
         })
+    }
+}
+
+/// The fake server of a kind of source, in this process.
+pub struct FakeServer {
+    /// The address of the source that reads from it.
+    pub source: String,
+    pub environment: Vec<(&'static str, String)>,
+    _runtime: tokio::runtime::Runtime,
+}
+
+impl FakeServer {
+    pub fn start(kind: &str) -> Self {
+        Self::with(kind, "normal", &[])
+    }
+
+    pub fn with(kind: &str, script: &str, switches: &[&str]) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+        let since = |time: std::time::SystemTime| time.duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
+        let order = Order {
+            script: script.into(),
+            switches: switches.iter().map(|switch| (*switch).to_owned()).collect(),
+            rate: 40,
+            seed: 1,
+            clock: Arc::new(move || since(std::time::SystemTime::now()) as i64),
+        };
+        let kind = KINDS.iter().find(|other| other.scheme == kind).unwrap();
+        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+        let _entered = runtime.enter();
+        let Started { source, environment, serving } = (kind.fake.unwrap().start)(&order, listener);
+        runtime.spawn(serving);
+        drop(_entered);
+        Self { source, environment, _runtime: runtime }
+    }
+
+    pub fn environment(&self) -> Vec<(&str, &str)> {
+        self.environment.iter().map(|(name, value)| (*name, value.as_str())).collect()
+    }
+
+    /// `http://127.0.0.1:PORT` of its address.
+    pub fn url(&self) -> String {
+        let (_, url) = self.source.split_once("url=").unwrap();
+        url.split('&').next().unwrap().to_owned()
     }
 }
 

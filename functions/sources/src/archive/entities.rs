@@ -6,7 +6,7 @@ use birdsong_domain::frame::MAX_PER_POST;
 use birdsong_domain::hashtag::Hashtags;
 use birdsong_domain::post::link_host;
 
-use super::json::{Count, Text, object};
+use crate::json::{Count, Text, object};
 
 /// Hosts of the platform itself, whose links lead to posts rather than out. `www.` is gone already.
 /// Other hosts below them, such as help.x.com, are sites like any other.

@@ -6,7 +6,6 @@
 
 mod entities;
 mod files;
-pub(crate) mod json;
 mod place;
 mod shape;
 mod text;
@@ -19,15 +18,13 @@ use serde::de::{MapAccess, SeqAccess};
 pub use files::{Chunk, Each, FileError, Found, Other, Piece, find, read_files, total_bytes, values};
 pub use shape::Shape;
 
-use json::{Field, Id, Raw, object};
+use crate::json::{self, Field, Id, MAX_DEPTH, Raw, is_too_deep, object};
 use shape::Format;
 use v1::Origin;
 
 /// Longest line that is read. A post with everything that the API can add stays below 1 MiB; a
 /// search page of 500 posts below 8 MiB.
 pub const MAX_LINE_BYTES: usize = 16 << 20;
-/// Deepest nesting that is read; posts have about ten levels.
-const MAX_DEPTH: usize = 500;
 
 /// What a line was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,33 +71,6 @@ pub enum LineError {
     /// A post without a time: its id is too old to hold one, and the date is missing or unreadable.
     #[error("the post has no time: neither its id nor created_at tells it")]
     NoTime,
-}
-
-/// Counting brackets is fast and settles nearly every line; only one with many is looked at closely.
-pub(crate) fn is_too_deep(line: &[u8]) -> bool {
-    // `[` and `{` differ in one bit only. Sums of a byte each are what compilers turn into SIMD.
-    let opening: usize =
-        line.chunks(255).map(|chunk| usize::from(chunk.iter().map(|b| u8::from(b | 0x20 == b'{')).sum::<u8>())).sum();
-    if opening <= MAX_DEPTH {
-        return false;
-    }
-    let (mut depth, mut is_text, mut is_escaped) = (0usize, false, false);
-    for b in line {
-        match b {
-            _ if is_escaped => is_escaped = false,
-            b'\\' if is_text => is_escaped = true,
-            b'"' => is_text = !is_text,
-            b'[' | b'{' if !is_text => {
-                depth += 1;
-                if depth > MAX_DEPTH {
-                    return true;
-                }
-            }
-            b']' | b'}' if !is_text => depth = depth.saturating_sub(1),
-            _ => (),
-        }
-    }
-    false
 }
 
 /// Reads one line and hands its posts to `each`. `key` hashes the authors.

@@ -2,7 +2,7 @@
 
 use birdsong_domain::post::{GeoBox, Point};
 
-use super::json::Numbers;
+use crate::json::Numbers;
 
 /// Longitude and latitude; `swapped` when the latitude comes first. What is off the globe is none.
 pub(super) fn point(numbers: &Numbers, swapped: bool) -> Option<Point> {
@@ -54,7 +54,7 @@ pub(super) fn from_ring(ring: &[Numbers]) -> Option<GeoBox> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::archive::json::read;
+    use crate::json::read;
 
     fn ring(json: &str) -> Option<[f64; 4]> {
         let ring: Vec<Numbers> = read(json.as_bytes()).unwrap();

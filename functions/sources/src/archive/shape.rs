@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
 
 use super::LineError;
-use super::json::{self, Field, Raw};
+use crate::json::{self, Field, Raw};
 
 /// A kind of object that is no post of the X API.
 #[derive(Debug, PartialEq, Eq)]

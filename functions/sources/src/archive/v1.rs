@@ -8,10 +8,10 @@ use birdsong_domain::time::snowflake_ms;
 
 use super::LineError;
 use super::entities::Entities;
-use super::json::{FirstId, Flag, Id, Named, Numbers, Text, object};
 use super::place;
 use super::text::unescape;
 use super::v2::{Coordinates, Rule, author_hash, first_version, rule_tags, written_ms};
+use crate::json::{FirstId, Flag, Id, Named, Numbers, Text, object};
 
 object! {
     /// A status.

@@ -8,9 +8,9 @@ use birdsong_domain::time::{parse_rfc3339, parse_v1_time, snowflake_ms};
 
 use super::LineError;
 use super::entities::Entities;
-use super::json::{FirstId, Id, Numbers, Text, object};
 use super::place;
 use super::text::unescape;
+use crate::json::{FirstId, Id, Numbers, Text, object};
 
 object! {
     /// A rule of the stream that matched.

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use super::{NAME, POST, REPOST};
-use crate::archive::json::{self, Raw, Text, object};
-use crate::archive::{LineError, is_too_deep};
+use crate::archive::LineError;
+use crate::json::{self, Raw, Text, is_too_deep, object};
 use birdsong_domain::frame::MAX_PER_POST;
 use birdsong_domain::hashtag::Hashtags;
 use birdsong_domain::language;

@@ -7,11 +7,12 @@ use birdsong_domain::language;
 use birdsong_domain::post::{AuthorKey, Kind, SourcePost, link_host};
 use birdsong_domain::time::parse_rfc3339;
 
+use super::NAME;
+use super::client::MAX_EVENT_BYTES;
 use super::html::{self, Words};
 use super::tags;
-use super::{MAX_EVENT_BYTES, NAME};
-use crate::archive::json::{self, Count, Flag, Id, Raw, Text, object};
-use crate::archive::{LineError, is_too_deep};
+use crate::archive::LineError;
+use crate::json::{self, Count, Flag, Id, Raw, Text, is_too_deep, object};
 
 /// When a status was seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,8 +6,8 @@ use std::str::FromStr;
 use birdsong_domain::post::PostId;
 use birdsong_domain::time::{parse_rfc3339, rfc3339};
 
-use super::api::Usage;
 use super::meter::{DAY_MS, Meter, Spent};
+use super::usage::Usage;
 
 /// What a post costs, in US dollars (docs.x.com, pricing, August 2026).
 pub const DOLLARS_A_POST: f64 = 0.005;

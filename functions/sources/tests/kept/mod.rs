@@ -4,7 +4,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use birdsong_domain::post::{PostId, SourcePost};
-use birdsong_sources::live::{Change, Clock, Intake, Resume};
+use birdsong_sources::intake::{Change, Intake, Resume};
+use birdsong_sources::source::Clock;
+use futures_util::future::{BoxFuture, FutureExt};
 use tokio::time::{Instant, sleep};
 
 pub(crate) const START_MS: i64 = 1_700_000_000_000;
@@ -74,14 +76,17 @@ impl Intake for Kept {
         self.all().unreadable.push(reason);
     }
 
-    async fn flush(&mut self, resume: Option<Resume>) {
-        let flushes = self.all().flushes;
-        if flushes == 20 {
-            sleep(self.slow_flush).await;
+    fn flush(&mut self, resume: Option<Resume>) -> BoxFuture<'_, ()> {
+        async move {
+            let flushes = self.all().flushes;
+            if flushes == 20 {
+                sleep(self.slow_flush).await;
+            }
+            let mut all = self.all();
+            all.flushes += 1;
+            all.resume = resume.or(all.resume.take());
         }
-        let mut all = self.all();
-        all.flushes += 1;
-        all.resume = resume.or(all.resume.take());
+        .boxed()
     }
 
     fn change(&mut self, change: Change) {

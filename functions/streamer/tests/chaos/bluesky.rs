@@ -8,10 +8,13 @@ use birdsong_domain::frame::SlimPost;
 use birdsong_domain::post::{AuthorKey, Kind};
 use birdsong_domain::uniques::Uniques;
 use birdsong_domain::window::Aggregate;
+use birdsong_sources::bluesky::fake::{InProcess, Jetstream, Script, Trouble};
 use birdsong_sources::bluesky::{Bluesky, NAME, Options};
-use birdsong_sources::live::SourceError;
-use birdsong_streamer::live::{Ended, Feeder};
-use birdsong_testkit::fake::bluesky::{InProcess, Jetstream, Script, Trouble};
+use birdsong_sources::session::Stop;
+use birdsong_sources::source::{Source, SourceError};
+use birdsong_streamer::ingest::Ingest;
+use birdsong_streamer::pipeline::Ended;
+use birdsong_testkit::context;
 
 use super::windows::{Order, Windows};
 use super::world::{Counted, START_MS, World, assert_same_posts, lives, seeds};
@@ -37,21 +40,26 @@ async fn stream(
     world: &Arc<World>,
     server: &Arc<Jetstream>,
     resume: Option<String>,
-    feeder: &mut Feeder,
+    feeder: &mut Ingest,
 ) -> SourceError {
     let hosts = ["ws://host0", "ws://host1", "ws://host2"].map(str::to_owned).to_vec();
     let options = Options { hosts, ..Options::default() };
-    let client = Bluesky::new(options, InProcess::new(server, 5), AuthorKey([1; 16]), world.clock(), || 0.5).unwrap();
+    let mut client = Bluesky::new(
+        options,
+        InProcess::new(server, 5),
+        &context(world.regions.clone(), AuthorKey([1; 16]), world.clock()),
+    )
+    .unwrap();
     // From the first event on, so that all runs have the same to read.
     let resume = resume.unwrap_or_else(|| (START_MS * 1000).to_string());
-    client.run(Some(&resume), feeder).await
+    client.stream(Some(&resume), feeder, Stop::never()).await.unwrap()
 }
 
 /// One life after the other until all is read.
 pub(crate) async fn live_through(world: &Arc<World>, script: Script, crashes: u64) -> (Arc<Jetstream>, Ended) {
     let time = Duration::from_secs(script.posts_until.unwrap() / u64::from(PER_SEC));
     let server = Jetstream::new(script, world.clock());
-    let client = async |resume, feeder: &mut Feeder| stream(world, &server, resume, feeder).await;
+    let client = async |resume, feeder: &mut Ingest| stream(world, &server, resume, feeder).await;
     let ended = lives(world, NAME, time, crashes, client).await;
     (server, ended)
 }
@@ -124,7 +132,7 @@ async fn a_clock_that_jumps_from_start_to_start_changes_no_window() {
         world.clock_jumps.store(true, Ordering::Relaxed);
         let right = world.clone();
         let server = Jetstream::new(troubled(seed, 1), Arc::new(move || right.true_ms()));
-        let client = async |resume, feeder: &mut Feeder| stream(&world, &server, resume, feeder).await;
+        let client = async |resume, feeder: &mut Ingest| stream(&world, &server, resume, feeder).await;
         lives(&world, NAME, Duration::from_secs(3600), 12, client).await;
         let (found, ledger) = world.counted();
         assert_same_posts(&what, &found, &posts, SlimPost::clone);

@@ -7,11 +7,15 @@ use std::time::Duration;
 use birdsong_domain::frame::SlimPost;
 use birdsong_domain::post::AuthorKey;
 use birdsong_domain::time::WindowSize;
-use birdsong_sources::live::SourceError;
-use birdsong_sources::mastodon::{Feed, Mastodon, Options, Token};
-use birdsong_streamer::live::{Ended, Feeder};
-use birdsong_testkit::fake::InProcess;
-use birdsong_testkit::fake::mastodon::{Event, Instance, Script, Trouble};
+use birdsong_sources::fake::InProcess;
+use birdsong_sources::http::Token;
+use birdsong_sources::mastodon::fake::{Event, Instance, Script, Trouble};
+use birdsong_sources::mastodon::{Feed, Mastodon, Options};
+use birdsong_sources::session::Stop;
+use birdsong_sources::source::{Source, SourceError};
+use birdsong_streamer::ingest::Ingest;
+use birdsong_streamer::pipeline::Ended;
+use birdsong_testkit::context;
 
 use super::bluesky::REGIONS;
 use super::windows::{Order, Windows};
@@ -35,21 +39,23 @@ async fn stream(
     world: &Arc<World>,
     server: &Arc<Instance>,
     resume: Option<String>,
-    feeder: &mut Feeder,
+    feeder: &mut Ingest,
 ) -> SourceError {
     let token = Some(Token::new("good").unwrap());
     let options = Options { server: "https://here.example".into(), feed: Feed::Public, token };
     let key = AuthorKey([1; 16]);
-    let client = Mastodon::new(options, InProcess(server.router()), key, world.clock(), || 0.5).unwrap();
+    let mut client =
+        Mastodon::new(options, InProcess(server.router()), &context(world.regions.clone(), key, world.clock()))
+            .unwrap();
     let resume = resume.unwrap_or_else(|| format!("{} {START_MS}", (START_MS - 60_000) << 16));
-    client.run(Some(&resume), feeder).await
+    client.stream(Some(&resume), feeder, Stop::never()).await.unwrap()
 }
 
 /// One life after the other until all is read.
 pub(crate) async fn live_through(world: &Arc<World>, script: Script, crashes: u64) -> (Arc<Instance>, Ended) {
     let time = Duration::from_secs(script.until.unwrap() / u64::from(PER_SEC));
     let server = Instance::new(script, world.clock());
-    let client = async |resume, feeder: &mut Feeder| stream(world, &server, resume, feeder).await;
+    let client = async |resume, feeder: &mut Ingest| stream(world, &server, resume, feeder).await;
     let ended = lives(world, NAME, time, crashes, client).await;
     (server, ended)
 }

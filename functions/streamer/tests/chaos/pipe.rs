@@ -8,8 +8,8 @@ use std::time::Duration;
 use birdsong_domain::frame::{self, STREAM};
 use birdsong_domain::post::{Kind, PostId, SourcePost};
 use birdsong_domain::time::WindowSize;
-use birdsong_sources::live::{Change, Intake, Resume};
-use birdsong_streamer::live::Feeder;
+use birdsong_sources::intake::{Change, Intake, Resume};
+use birdsong_streamer::ingest::Ingest;
 use birdsong_streamer::outbox::OutboxLimits;
 use tokio::time::{sleep, timeout};
 
@@ -42,7 +42,7 @@ const BACK: u64 = 20;
 
 /// Feeds posts `from..to`, about ten a second, saying after each chunk where it would go on. `first_ms`
 /// has when each post was received first.
-async fn feed(world: &Arc<World>, feeder: &mut Feeder, first_ms: &mut Vec<i64>, from: u64, to: u64) {
+async fn feed(world: &Arc<World>, feeder: &mut Ingest, first_ms: &mut Vec<i64>, from: u64, to: u64) {
     feeder.change(Change::Connected);
     let mut next = from;
     while next < to {
@@ -61,7 +61,7 @@ async fn feed(world: &Arc<World>, feeder: &mut Feeder, first_ms: &mut Vec<i64>, 
             feeder.change(Change::Gap { from_ms, to_ms, reason: "no backfill".into() });
         }
         let since_ms = first_ms[next.saturating_sub(BACK) as usize];
-        feeder.flush(Some(Resume { place: next.to_string(), since_ms })).await;
+        feeder.flush(Some(Resume { cursor: next.to_string(), since_ms })).await;
     }
 }
 
@@ -125,7 +125,7 @@ async fn the_ledger_balances_when_no_run_crashes_and_says_what_a_full_spool_gave
         assert_eq!((ledger.received, ledger.quarantined, ledger.duplicates), (5003, 1, 1), "seed {seed}");
         assert_eq!((ledger.sent, ledger.dropped), (in_log, ended.dropped), "seed {seed}");
         assert!(ended.dropped > 0 && ended.left_bytes == 0, "seed {seed}: {ended:?}");
-        assert_eq!(world.board.standings()[0].ledger.dropped, ended.dropped, "seed {seed}: the metric tells, too");
+        assert_eq!(world.board.entries()[0].ledger.dropped, ended.dropped, "seed {seed}: the metric tells, too");
     }
 }
 
@@ -139,7 +139,7 @@ async fn what_a_source_repeats_from_a_place_where_it_stayed_for_long_counts_once
     let crashed = crash.live(&world, async |_, feeder| {
         for id in 0..3 {
             feeder.post(&post(id, world.now_ms()));
-            feeder.flush(Some(Resume { place: "before 0".into(), since_ms: START_MS })).await;
+            feeder.flush(Some(Resume { cursor: "before 0".into(), since_ms: START_MS })).await;
             sleep(long).await;
         }
         std::future::pending::<()>().await;
@@ -240,7 +240,7 @@ async fn what_a_source_gets_later_is_not_missed_and_what_it_tells_of_later_count
     let minute = Duration::from_secs(60);
     for (reach_ms, is_gap) in [(i64::MAX, false), (i64::MAX, true), (0, true), (300_000, true)] {
         let world = World::new(1, 0, REGIONS);
-        let resume = || Some(Resume { place: "here".into(), since_ms: world.now_ms() });
+        let resume = || Some(Resume { cursor: "here".into(), since_ms: world.now_ms() });
         let life = Life { reach_ms, ..Life::calm("test") };
         let first = life.live(&world, async |_, feeder| {
             feeder.change(Change::Connected);

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use birdsong_domain::window::Aggregate;
-use birdsong_sources::live::SourceError;
+use birdsong_sources::source::SourceError;
+use birdsong_sources::x::fake::{Connection, chaos};
 use birdsong_sources::{bluesky as jetstream, x as filtered};
-use birdsong_testkit::fake::x::{Connection, chaos};
 
 use super::windows::{Order, Windows};
 use super::world::{World, seeds};

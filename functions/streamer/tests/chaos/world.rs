@@ -11,13 +11,19 @@ use birdsong_domain::frame::{self, Ledger, STREAM, SlimPost};
 use birdsong_domain::ports::{FrameRecord, LogRecord, PortError, PostLog, ReadFrom, SequenceNumber, Settings};
 use birdsong_domain::region::Regions;
 use birdsong_domain::time::WindowSize;
-use birdsong_sources::live::{Clock, Intake, SourceError};
+use birdsong_sources::dice::Dice;
+use birdsong_sources::intake::Intake;
+use birdsong_sources::source::{Clock, SourceError};
 use birdsong_streamer::cutter::CutRules;
-use birdsong_streamer::live::{self, Aside, Board, Ended, Feeder, Pipe};
+use birdsong_streamer::ingest::Ingest;
 use birdsong_streamer::outbox::{Outbox, OutboxLimits};
-use birdsong_streamer::quarantine::Quarantined;
+use birdsong_streamer::pipeline::Ended;
+use birdsong_streamer::pipeline::{self, Pipe};
 use birdsong_streamer::sent::{SentRules, SharedSent};
-use birdsong_testkit::fake::dice::Dice;
+use birdsong_streamer::status::StatusRegistry;
+use birdsong_streamer::unreadable::Unreadable;
+use birdsong_streamer::unreadable::UnreadableStore;
+use birdsong_streamer::{ingest, recovery};
 use tokio::time::{Instant, sleep, timeout};
 
 /// When every world begins, in milliseconds since 1970.
@@ -38,7 +44,7 @@ pub(crate) fn seeds(own: impl IntoIterator<Item = u64>) -> Vec<u64> {
 /// A log in memory that fails as told, the settings beside it, and the time.
 pub(crate) struct World {
     pub(crate) regions: Arc<Regions>,
-    pub(crate) board: Arc<Board>,
+    pub(crate) board: Arc<StatusRegistry>,
     pub(crate) aside: Lines,
     pub(crate) records: Mutex<Vec<LogRecord>>,
     settings: Mutex<HashMap<String, String>>,
@@ -210,10 +216,10 @@ impl Settings for World {
 
 /// Lines put aside.
 #[derive(Clone, Default)]
-pub(crate) struct Lines(pub(crate) Arc<Mutex<Vec<Quarantined>>>);
+pub(crate) struct Lines(pub(crate) Arc<Mutex<Vec<Unreadable>>>);
 
-impl Aside for Lines {
-    async fn keep(&mut self, lines: &[Quarantined]) -> Result<(), PortError> {
+impl UnreadableStore for Lines {
+    async fn keep(&mut self, lines: &[Unreadable]) -> Result<(), PortError> {
         self.0.lock().unwrap().extend_from_slice(lines);
         Ok(())
     }
@@ -248,7 +254,7 @@ impl Life<'_> {
     pub(crate) async fn live<T>(
         self,
         world: &Arc<World>,
-        stream: impl AsyncFnOnce(Option<String>, &mut Feeder) -> T,
+        stream: impl AsyncFnOnce(Option<String>, &mut Ingest) -> T,
     ) -> Option<(Ended, T)> {
         let living = async {
             let outbox = Outbox::open(self.spool.map(Path::to_owned), self.limits).unwrap();
@@ -257,7 +263,7 @@ impl Life<'_> {
                 SharedSent::new(SentRules { memory_posts: MEMORY_POSTS, ..SentRules::live(std::env::temp_dir()) });
             let mut start = loop {
                 let (source, now_ms) = (self.source, world.now_ms());
-                match live::start(&**world, &**world, source, &outbox, &sent, ORIGINALS, now_ms).await {
+                match recovery::start(&**world, &**world, source, &outbox, &sent, ORIGINALS, now_ms).await {
                     Ok(start) => break start,
                     Err(error) => assert!(error.is_retryable(), "{error}"),
                 }
@@ -266,7 +272,7 @@ impl Life<'_> {
             let resume = start.point.resume.clone();
             let originals = std::mem::take(&mut start.originals);
             let (mut feeder, inbox) =
-                live::feeder(self.source, &world.regions, &world.clock(), &world.board, originals);
+                ingest::ingest(self.source, &world.regions, &world.clock(), &world.board, originals);
             let pipe = Pipe {
                 source: self.source.into(),
                 run: format!("{}{}", self.source, world.runs.fetch_add(1, Ordering::Relaxed)),
@@ -275,12 +281,12 @@ impl Life<'_> {
                 rules: CutRules::default(),
                 log: world.clone(),
                 settings: world.clone(),
-                aside: world.aside.clone(),
+                unreadable: world.aside.clone(),
                 outbox,
                 start,
                 sent,
                 reach_ms: self.reach_ms,
-                board: world.board.clone(),
+                status: world.board.clone(),
                 clock: world.clock(),
                 jitter: || 0.5,
                 drain: self.drain,
@@ -291,7 +297,7 @@ impl Life<'_> {
                 // The feeder is dropped, which ends the pipe.
                 given
             };
-            let (ended, given) = tokio::join!(live::run(pipe, inbox), streaming);
+            let (ended, given) = tokio::join!(pipeline::run(pipe, inbox), streaming);
             (ended.unwrap(), given)
         };
         match self.crash_after {
@@ -308,12 +314,12 @@ pub(crate) async fn lives(
     source: &str,
     time: Duration,
     crashes: u64,
-    client: impl AsyncFn(Option<String>, &mut Feeder) -> SourceError,
+    client: impl AsyncFn(Option<String>, &mut Ingest) -> SourceError,
 ) -> Ended {
     let spool = tempfile::tempdir().unwrap();
     let limits = OutboxLimits { memory_bytes: 20_000, ..OutboxLimits::default() };
     let life = Life { spool: Some(spool.path()), limits, drain: Duration::from_secs(600), ..Life::calm(source) };
-    let stop_after = async |time, resume, feeder: &mut Feeder| {
+    let stop_after = async |time, resume, feeder: &mut Ingest| {
         let ended = timeout(time, client(resume, feeder)).await;
         assert!(ended.is_err(), "{ended:?}");
     };

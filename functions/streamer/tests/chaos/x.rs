@@ -8,13 +8,19 @@ use axum::body::Bytes;
 use axum::http::{Request, Response, StatusCode};
 use birdsong_domain::post::{AuthorKey, Kind};
 use birdsong_domain::time::{WindowSize, snowflake_ms};
+use birdsong_sources::fake::InProcess;
+use birdsong_sources::http::Token;
 use birdsong_sources::http::{Body, Http, HttpError};
-use birdsong_sources::live::{Change, Clock, Intake, Resume, SourceError};
-use birdsong_sources::x::api::Token;
+use birdsong_sources::intake::{Change, Intake, Resume};
+use birdsong_sources::session::Stop;
+use birdsong_sources::source::Source;
+use birdsong_sources::source::{Clock, SourceError};
+use birdsong_sources::x::fake::{Account, Connection, Delivered, FakeX, Options, Step, chaos, passing_errors, script};
 use birdsong_sources::x::{self, X};
-use birdsong_streamer::live::{Ended, Feeder};
-use birdsong_testkit::fake::InProcess;
-use birdsong_testkit::fake::x::{Account, Connection, Delivered, FakeX, Options, Step, chaos, passing_errors, script};
+use birdsong_streamer::ingest::Ingest;
+use birdsong_streamer::pipeline::Ended;
+use birdsong_testkit::{context, until};
+use futures_util::future::BoxFuture;
 use futures_util::{StreamExt, stream};
 use tokio::time::sleep;
 
@@ -40,14 +46,13 @@ fn options(budget: Option<&str>) -> x::Options {
     x::Options {
         url: "https://x.example".into(),
         token: Token::new(TOKEN).unwrap(),
-        read_token: Arc::new(|| Token::new(TOKEN).map_err(str::to_owned)),
+        read_token: Arc::new(|| Token::new(TOKEN).map_err(|error| error.to_string())),
         gzip: false,
         backfill_minutes: None,
         stall: x::STALL,
         journal: None,
         budget: budget.map(|budget| budget.parse().unwrap()),
         dollars_a_post: 0.005,
-        jitter: || 0.5,
     }
 }
 
@@ -56,7 +61,7 @@ fn client(world: &Arc<World>, fake: &FakeX, budget: Option<&str>) -> X<InProcess
 }
 
 fn client_over<H: Http + 'static>(http: H, world: &Arc<World>, options: x::Options) -> X<H> {
-    X::new(http, world.regions.clone(), AuthorKey([7; 16]), options, world.clock()).unwrap()
+    X::new(options, http, &context(world.regions.clone(), AuthorKey([7; 16]), world.clock())).unwrap()
 }
 
 /// What one run of the streamer came to.
@@ -71,7 +76,7 @@ pub(crate) struct Run {
 
 /// Hands everything on and notes what was told.
 struct Watched<'a> {
-    feeder: &'a mut Feeder,
+    feeder: &'a mut Ingest,
     told: &'a Mutex<Vec<Change>>,
     resume: Option<Resume>,
 }
@@ -89,9 +94,9 @@ impl Intake for Watched<'_> {
         self.feeder.unreadable(reason, bytes);
     }
 
-    async fn flush(&mut self, resume: Option<Resume>) {
+    fn flush(&mut self, resume: Option<Resume>) -> BoxFuture<'_, ()> {
         self.resume = resume.clone().or(self.resume.take());
-        self.feeder.flush(resume).await;
+        self.feeder.flush(resume)
     }
 
     fn change(&mut self, change: Change) {
@@ -103,14 +108,15 @@ impl Intake for Watched<'_> {
 /// Streams until `stop` is over or the source ends, then drains.
 async fn run<H: Http + 'static>(
     world: &Arc<World>,
-    client: &X<H>,
+    client: &mut X<H>,
     resume: Option<&str>,
-    stop: impl Future<Output = ()> + Send,
+    stop: impl Future<Output = ()>,
 ) -> Run {
     let told = Mutex::default();
     let lived = Life::calm(x::NAME).live(world, async |_, feeder| {
         let mut intake = Watched { feeder, told: &told, resume: None };
-        (client.stream(resume, &mut intake, stop).await, intake.resume)
+        let error = until(stop, async |stop| client.stream(resume, &mut intake, stop).await).await;
+        (error, intake.resume)
     });
     let (ended, (error, resume)) = lived.await.unwrap();
     Run { error, ended, told: told.into_inner().unwrap(), resume }
@@ -250,8 +256,8 @@ pub(crate) async fn live_through(
     let fake = fake(world, script, seed, 2.0);
     let kept = Arc::default();
     let http = Recorder { http: InProcess(fake.router()), kept: Arc::clone(&kept) };
-    let client = client_over(http, world, options(None));
-    let run = run(world, &client, None, script_is_over(&fake, parts)).await;
+    let mut client = client_over(http, world, options(None));
+    let run = run(world, &mut client, None, script_is_over(&fake, parts)).await;
     let lines = delivered_lines(&kept.lock().unwrap(), &fake);
     (fake, run, lines)
 }
@@ -264,7 +270,7 @@ pub(crate) async fn undisturbed(seed: u64, regions: &str, lines: Vec<(i64, Bytes
     let (posts, last_ms) = (lines.len() as u64, lines.iter().map(|(time_ms, _)| *time_ms).max().unwrap_or(0));
     let http = Calm { http: InProcess(rules.router()), lines: lines.into(), clock: world.clock() };
     let time = Duration::from_millis((last_ms - world.now_ms()).max(0) as u64 + 60_000);
-    let run = run(&world, &client_over(http, &world, options(None)), None, sleep(time)).await;
+    let run = run(&world, &mut client_over(http, &world, options(None)), None, sleep(time)).await;
     assert_eq!((run.error, rules.delivered().connects), (None, 0));
     let (_, ledger) = world.counted();
     assert_eq!((ledger.received, ledger.sent, run.ended.ledger), (posts, posts, ledger), "nothing disturbs");
@@ -275,8 +281,8 @@ pub(crate) async fn undisturbed(seed: u64, regions: &str, lines: Vec<(i64, Bytes
 async fn posts_come_through() {
     let world = World::new(1, 0, REGIONS);
     let fake = fake(&world, vec![Connection::Stream(vec![Step::Posts(600)])], 1, 2.0);
-    let client = client(&world, &fake, None);
-    let run = run(&world, &client, None, secs(3600)).await;
+    let mut client = client(&world, &fake, None);
+    let run = run(&world, &mut client, None, secs(3600)).await;
     assert_eq!((run.error, world.aside.0.lock().unwrap().len()), (None, 0));
     let delivered = fake.delivered();
     assert!((1000..1400).contains(&delivered.posts.len()) && delivered.streams == 1, "{delivered:?}");
@@ -318,15 +324,16 @@ async fn crashes_lose_only_what_is_told_and_count_nothing_twice(backfill_minutes
         let script = parts.chain([Connection::Stream(vec![Step::Posts(u64::MAX)])]).collect();
         let fake =
             FakeX::with(made_by(&world, script, seed, 2.0), Account { has_backfill: true, ..Account::default() });
-        let client = client_over(InProcess(fake.router()), &world, x::Options { backfill_minutes, ..options(None) });
         let (told, first) = (Mutex::default(), OnceLock::new());
         lives(&world, x::NAME, Duration::from_secs(3600), 30, async |resume, feeder| {
             if let Some(resume) = &resume {
                 let resume: serde_json::Value = serde_json::from_str(resume).unwrap();
                 first.get_or_init(|| resume["last_ms"].as_i64().unwrap());
             }
+            let options = x::Options { backfill_minutes, ..options(None) };
+            let mut client = client_over(InProcess(fake.router()), &world, options);
             let mut intake = Watched { feeder, told: &told, resume: None };
-            client.stream(resume.as_deref(), &mut intake, std::future::pending()).await.unwrap()
+            client.stream(resume.as_deref(), &mut intake, Stop::never()).await.unwrap()
         })
         .await;
         let (posts, _) = world.counted();
@@ -373,7 +380,7 @@ async fn what_was_read_ahead_is_handed_on_at_a_stop() {
     for seed in seeds(0..20) {
         let world = World::new(seed, 0, REGIONS);
         let fake = fake(&world, vec![Connection::Stream(vec![Step::Burst(20_000), Step::Posts(60)])], seed, 2.0);
-        let client = client(&world, &fake, None);
+        let mut client = client(&world, &fake, None);
         // Nothing is idle, so that time stands still and the log takes nothing until then.
         let many = 1000 + world.below(15_000) as usize;
         let stop = async {
@@ -381,10 +388,10 @@ async fn what_was_read_ahead_is_handed_on_at_a_stop() {
                 tokio::task::yield_now().await;
             }
         };
-        let run = run(&world, &client, None, stop).await;
+        let run = run(&world, &mut client, None, stop).await;
         assert_eq!((run.error, world.aside.0.lock().unwrap().len()), (None, 0), "seed {seed}");
         is_in_log_once(&world, &fake, &format!("seed {seed}"));
-        let resume: serde_json::Value = serde_json::from_str(&run.resume.unwrap().place).unwrap();
+        let resume: serde_json::Value = serde_json::from_str(&run.resume.unwrap().cursor).unwrap();
         assert!(resume["last_ms"].as_i64().unwrap() >= world.now_ms() - 1000, "seed {seed}: {resume}");
     }
 }
@@ -413,8 +420,8 @@ async fn what_passes_is_waited_for_as_long_as_x_wants() {
     script.push(few_posts(Step::KeepAlives(1)));
     let parts = script.len();
     let fake = fake(&world, script, 1, 1.0);
-    let client = client(&world, &fake, None);
-    let run = run(&world, &client, None, script_is_over(&fake, parts)).await;
+    let mut client = client(&world, &fake, None);
+    let run = run(&world, &mut client, None, script_is_over(&fake, parts)).await;
     assert_eq!(run.error, None);
     let found = waits(&run);
     let wanted = [
@@ -453,8 +460,8 @@ async fn what_people_have_to_mend_ends_with_a_sentence_without_the_token() {
     ] {
         let world = World::new(1, 0, REGIONS);
         let fake = fake(&world, script, 1, 1.0);
-        let client = client(&world, &fake, None);
-        let run = run(&world, &client, None, secs(24 * 3600)).await;
+        let mut client = client(&world, &fake, None);
+        let run = run(&world, &mut client, None, secs(24 * 3600)).await;
         let Some(SourceError::Refused(reason)) = &run.error else { panic!("{begin}: {:?}", run.error) };
         assert!(reason.starts_with(begin), "{reason}");
         assert!(!format!("{reason} {:?}", run.told).contains("secret"), "{reason}");
@@ -470,8 +477,8 @@ async fn a_token_that_was_changed_is_read_again() {
     let fake = fake(&world, vec![few_posts(Step::KeepAlives(1))], 1, 1.0);
     let mut options = options(None);
     options.token = Token::new("oldsecret").unwrap();
-    let client = client_over(InProcess(fake.router()), &world, options);
-    let run = run(&world, &client, None, secs(60)).await;
+    let mut client = client_over(InProcess(fake.router()), &world, options);
+    let run = run(&world, &mut client, None, secs(60)).await;
     assert_eq!((run.error, fake.delivered().streams), (None, 1));
     assert!(!format!("{:?}", run.told).contains("secret"));
 }
@@ -480,12 +487,12 @@ async fn a_token_that_was_changed_is_read_again() {
 async fn a_second_streamer_waits_for_the_first_to_end() {
     let world = World::new(1, 0, REGIONS);
     let fake = fake(&world, script("normal", 1).unwrap(), 1, 1.0);
-    let clients = [client(&world, &fake, None), client(&world, &fake, None)];
-    let second = async {
+    let [mut first, mut second] = [client(&world, &fake, None), client(&world, &fake, None)];
+    let later = async {
         secs(10).await;
-        run(&world, &clients[1], None, secs(900)).await
+        run(&world, &mut second, None, secs(900)).await
     };
-    let (first, second) = tokio::join!(run(&world, &clients[0], None, secs(300)), second);
+    let (first, second) = tokio::join!(run(&world, &mut first, None, secs(300)), later);
     assert_eq!((first.error, &second.error), (None, &None));
     assert!(waits(&second).iter().all(|(reason, _)| reason.starts_with("another connection")), "{:?}", waits(&second));
     assert_eq!((waits(&second).len(), fake.delivered().streams), (3, 2));
@@ -497,8 +504,8 @@ async fn a_connection_that_dies_at_once_does_not_use_up_the_connects() {
     for last in [Step::Close, Step::Break, Step::Errors("ForceDisconnect"), Step::HalfLine] {
         let world = World::new(1, 0, REGIONS);
         let fake = fake(&world, vec![Connection::Stream(vec![last.clone()])], 1, 1.0);
-        let client = client(&world, &fake, None);
-        let run = run(&world, &client, None, secs(2 * 3600)).await;
+        let mut client = client(&world, &fake, None);
+        let run = run(&world, &mut client, None, secs(2 * 3600)).await;
         let delivered = fake.delivered();
         assert_eq!((run.error, delivered.too_many_connects), (None, 0), "{last:?}");
         assert!(delivered.connects > 20, "{last:?}: {}", delivered.connects);
@@ -510,9 +517,9 @@ async fn a_silent_connection_is_given_up_and_the_gap_begins_with_the_silence() {
     let world = World::new(1, 0, REGIONS);
     let script = vec![few_posts(Step::Silence(3600)), Connection::Stream(vec![])];
     let fake = fake(&world, script, 1, 1.0);
-    let client = client(&world, &fake, None);
+    let mut client = client(&world, &fake, None);
     let began_ms = world.now_ms();
-    let run = run(&world, &client, None, secs(600)).await;
+    let run = run(&world, &mut client, None, secs(600)).await;
     assert_eq!(waits(&run), [("nothing came for 30 s, not even a keep-alive", 0)]);
     let gap = run.told.iter().find_map(|change| match change {
         Change::Gap { from_ms, to_ms, .. } => Some(((from_ms - began_ms) / 1000, (to_ms - began_ms) / 1000)),
@@ -530,10 +537,10 @@ async fn a_budget_is_never_passed_and_what_was_spent_outlives_a_restart() {
         let world = World::new(seed, 0, REGIONS);
         let normal = |seed| fake(&world, script("normal", seed).unwrap(), seed, posts_per_s);
         let (first, second) = (normal(seed), normal(seed + 100));
-        let before = run(&world, &client(&world, &first, Some("5/day")), None, secs(1800)).await;
+        let before = run(&world, &mut client(&world, &first, Some("5/day")), None, secs(1800)).await;
         // The other server knows nothing of what was read before.
-        let resume = before.resume.clone().unwrap().place;
-        let after = run(&world, &client(&world, &second, Some("5/day")), Some(&resume), secs(3 * 3600)).await;
+        let resume = before.resume.clone().unwrap().cursor;
+        let after = run(&world, &mut client(&world, &second, Some("5/day")), Some(&resume), secs(3 * 3600)).await;
         assert_eq!((&before.error, &after.error), (&None, &None), "{what}");
         let mut days = first.delivered().days;
         for (day, posts) in second.delivered().days {
@@ -568,7 +575,7 @@ async fn a_burst_does_not_pass_a_budget_while_the_log_is_away() {
         world.away_for_ms(600_000);
         let script = vec![Connection::Stream(vec![Step::Posts(5), Step::Burst(20_000)])];
         let fake = fake(&world, script, seed, 1.0);
-        let run = run(&world, &client(&world, &fake, Some("5/day")), None, secs(3600)).await;
+        let run = run(&world, &mut client(&world, &fake, Some("5/day")), None, secs(3600)).await;
         let posts = fake.delivered().posts.len();
         assert!((400..=1000).contains(&posts), "seed {seed}: {posts} posts");
         assert!(waits(&run).iter().any(|(reason, _)| reason.starts_with("the budget of $5/day is used up")));

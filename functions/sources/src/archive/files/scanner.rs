@@ -1,6 +1,6 @@
 //! Where a JSON value ends (RFC 8259), without reading what it says.
 
-use super::super::MAX_DEPTH;
+use crate::json::MAX_DEPTH;
 
 /// What a scanner found in the bytes that it was given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,6 +9,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::source::Clock;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Query, State};
@@ -16,14 +17,14 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use birdsong_domain::time::rfc3339;
-use birdsong_sources::live::Clock;
 use bytes::Bytes;
+use futures_util::FutureExt;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
-use super::dice::Dice;
-use super::{Kept, Pace, is_at, until_trouble};
+use crate::dice::Dice;
+use crate::fake::{Fake, Kept, Order, Pace, Started, is_at, until_trouble};
 
 /// How often the server sends a heartbeat.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -31,6 +32,35 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 const PAGE: usize = 40;
 /// Statuses of other servers arrive up to this late, under an id that tells when they were written.
 const LATEST_MS: i64 = 8_000;
+
+/// The fake of Mastodon in the table of sources.
+pub(crate) const FAKE: Fake = Fake {
+    scripts: &[
+        ("normal", "posts, and no trouble"),
+        ("trouble", "all kinds of trouble now and then, without end"),
+        ("silence", "not a byte on an open connection now and then"),
+        ("errors", "breaks the connection now and then, and answers 503 for some seconds"),
+    ],
+    switches: &[],
+    start,
+};
+
+fn start(order: &Order, listener: tokio::net::TcpListener) -> Started {
+    let mut script = Script::calm(order.seed, order.start_ms(), order.rate);
+    script.troubles = match order.script.as_str() {
+        "trouble" => Trouble::ALL.to_vec(),
+        "silence" => vec![Trouble::Silence],
+        "errors" => vec![Trouble::Down],
+        _ => vec![],
+    };
+    let address = listener.local_addr().map(|address| address.to_string()).unwrap_or_default();
+    let server = Instance::new(script, order.clock.clone());
+    Started {
+        source: format!("mastodon:localhost?url=http://{address}"),
+        environment: vec![],
+        serving: server.listen(listener).boxed(),
+    }
+}
 
 /// What goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,9 +6,9 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::bluesky::{Dial, POST, REPOST};
+use crate::source::Clock;
 use birdsong_domain::time::rfc3339;
-use birdsong_sources::bluesky::{Dial, POST, REPOST};
-use birdsong_sources::live::Clock;
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, DuplexStream, duplex};
@@ -21,8 +21,8 @@ use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::{WebSocketStream, accept_hdr_async};
 
-use super::dice::Dice;
-use super::{Kept, Pace, is_at, until_trouble};
+use crate::dice::Dice;
+use crate::fake::{Fake, Kept, Order, Pace, Started, is_at, until_trouble};
 
 /// How often the server pings.
 const PING_EVERY: Duration = Duration::from_secs(30);
@@ -32,6 +32,56 @@ const WRITE_DEADLINE: Duration = Duration::from_secs(5);
 const BATCH: usize = 128;
 /// Caps of the real server.
 const MAX_COLLECTIONS: usize = 100;
+
+/// How often a host of the second kind seals its archive.
+const SEAL_EVERY: Duration = Duration::from_secs(3600);
+/// How much of the past such a host has more, in milliseconds.
+const SEALED_PAST_MS: i64 = 3_000_000;
+
+/// The fake of Bluesky in the table of sources.
+pub(crate) const FAKE: Fake = Fake {
+    scripts: &[
+        ("normal", "posts, and no trouble"),
+        ("trouble", "all kinds of trouble now and then, without end"),
+        ("silence", "not a byte on an open connection now and then"),
+        ("keep-alives", "pings and no post now and then"),
+        ("errors", "closes now and then, and answers 503 for some seconds"),
+        (
+            "replay",
+            "a host of the second kind, which starts up to an hour before a young cursor, and closes now and then",
+        ),
+        ("future", "posts now and then whose time lies far in the future"),
+    ],
+    switches: &[],
+    start,
+};
+
+fn start(order: &Order, listener: TcpListener) -> Started {
+    let is_replay = order.script == "replay";
+    let start_ms = order.start_ms() - if is_replay { SEALED_PAST_MS } else { 0 };
+    let mut script = Script::calm(order.seed, start_ms, order.rate);
+    script.seal_every = is_replay.then_some(SEAL_EVERY);
+    script.troubles = match order.script.as_str() {
+        "trouble" => Trouble::ALL.to_vec(),
+        "silence" => vec![Trouble::Silence],
+        "keep-alives" => vec![Trouble::Quiet],
+        "errors" => vec![Trouble::GoAway],
+        "replay" => vec![Trouble::Cut],
+        "future" => vec![Trouble::Future],
+        _ => vec![],
+    };
+    let address = listener.local_addr().map(|address| address.to_string()).unwrap_or_default();
+    let server = Jetstream::new(script, order.clock.clone());
+    Started {
+        source: format!("bluesky:?host=ws://{address}"),
+        environment: vec![],
+        serving: async move {
+            server.listen(listener).await;
+            Ok(())
+        }
+        .boxed(),
+    }
+}
 
 /// What goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

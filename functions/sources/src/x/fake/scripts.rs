@@ -1,7 +1,7 @@
 //! What connections get, by name or at random.
 
 use super::{Connection, Step, problem, too_many_connections};
-use crate::fake::dice::Dice;
+use crate::dice::Dice;
 
 /// A script by its name: `normal`, `trouble`, `silence`, `keep-alives` or `errors`.
 #[must_use]

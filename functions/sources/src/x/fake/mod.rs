@@ -11,22 +11,26 @@ mod scripts;
 mod stream;
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::future::IntoFuture;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use crate::source::Clock;
+use crate::x::rules::MAX_RULES;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use birdsong_domain::time::rfc3339;
-use birdsong_sources::live::Clock;
-use birdsong_sources::x::rules::MAX_RULES;
 use bytes::Bytes;
+use futures_util::FutureExt;
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 use tokio::time::Instant;
 
-use super::dice::Dice;
+use crate::dice::Dice;
+use crate::fake::{Fake, Order, Started};
 use rules::SetRule;
 
 pub use fields::Asked;
@@ -84,6 +88,54 @@ pub enum Connection {
     Answer(u16, String),
     /// 429 until so many seconds from now, as the headers say.
     RateLimited(i64),
+}
+
+/// The token of servers that are started from the table of sources.
+const TOKEN: &str = "made-up";
+/// Bytes that such a server holds back for a client that does not read.
+const QUEUE_BYTES: usize = 4 << 20;
+
+/// The fake of X in the table of sources.
+pub(crate) const FAKE: Fake = Fake {
+    scripts: &[
+        ("normal", "posts, and no trouble"),
+        ("trouble", "fifty connections with silence, bad and half lines, repeated posts and errors, then normal"),
+        ("silence", "posts for a minute, then not a byte on an open connection, each time"),
+        ("keep-alives", "signs of life and no post"),
+        ("errors", "each error that passes and each reason to close a stream, in turn; then there is no more money"),
+    ],
+    switches: &[
+        ("new-names", "fields are named as since August 2026, such as referenced_posts"),
+        ("enterprise", "enterprise access, which allows a backfill; posts go on while nobody is connected"),
+        ("gzip", "compresses the stream for a client that requests it"),
+    ],
+    start,
+};
+
+fn start(order: &Order, listener: TcpListener) -> Started {
+    let options = Options {
+        token: TOKEN.into(),
+        script: script(&order.script, order.seed).unwrap_or_default(),
+        posts_per_s: f64::from(order.rate),
+        seed: order.seed,
+        has_new_names: order.has("new-names"),
+        clock: order.clock.clone(),
+    };
+    let account = Account {
+        has_backfill: order.has("enterprise"),
+        gzip: order.has("gzip"),
+        queue_bytes: Some(QUEUE_BYTES),
+        ..Account::default()
+    };
+    let address = listener.local_addr().map(|address| address.to_string()).unwrap_or_default();
+    let more = [("enterprise", "&backfill=5"), ("gzip", "&gzip")];
+    let more: String = more.into_iter().filter(|(switch, _)| order.has(switch)).map(|(_, option)| option).collect();
+    let router = FakeX::with(options, account).router();
+    Started {
+        source: format!("x:?url=http://{address}{more}"),
+        environment: vec![("X_BEARER_TOKEN", TOKEN.into())],
+        serving: axum::serve(listener, router).into_future().boxed(),
+    }
 }
 
 /// How the server behaves.

@@ -1,21 +1,16 @@
-//! A made-up stream that looks like a real one: it needs no account and no network.
-//!
-//! What happens in a second is a pure function of the seed, the regions and that second, so a
-//! restart continues where it stopped, and a test can say what must have been counted. Hashtags
-//! follow Zipf's law, each region has its languages and its night, about a third are reposts, and
-//! now and then something happens somewhere.
+//! The posts of the demo.
 
 use std::f64::consts::TAU;
-use std::time::Duration;
 
 use birdsong_domain::post::{AuthorKey, GeoBox, Kind, Point, SourcePost};
-use birdsong_domain::region::{Region, Regions};
+use birdsong_domain::region::Region;
 use birdsong_domain::time::SNOWFLAKE_EPOCH_MS;
 
-use crate::live::{Change, Clock, Intake, Resume};
+use crate::dice;
+use crate::source::{Clock, Context};
 
-/// Name of the source in frames and in the status.
-pub const NAME: &str = "demo";
+use super::NAME;
+
 /// Posts per second and region, on the average of a day.
 const BASE_RATE: f64 = 0.45;
 /// Authors of a region.
@@ -26,9 +21,6 @@ const ELSEWHERE: f64 = 0.06;
 const TWICE: f64 = 0.004;
 /// A burst may begin in each slot of this many seconds.
 const BURST_SLOT_SECS: i64 = 1800;
-
-/// How often the live stream looks whether a second is over.
-const TICK: Duration = Duration::from_millis(200);
 
 const TAGS: &[&str] = &[
     "NowPlaying",
@@ -92,32 +84,18 @@ const SPOKEN: &[(Edges, Weights)] = &[
     ([-180.0, -90.0, 180.0, 90.0], &[("en", 80), ("es", 9), ("fr", 3), ("pt", 3), ("ja", 2), ("und", 3)]),
 ];
 
-/// A seeded generator of 64-bit numbers (SplitMix64, Steele, Lea and Flood 2014): the same on every
-/// machine and in every version, which a random number library does not promise.
+/// Random draws of a seed.
 #[derive(Debug, Clone)]
-struct Dice(u64);
+struct Dice(dice::Dice);
 
 impl Dice {
     fn of(parts: &[u64]) -> Self {
-        let mut dice = Self(0x5851_f42d_4c95_7f2d);
-        for part in parts {
-            dice.0 ^= *part;
-            dice.0 = dice.next();
-        }
-        dice
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        Self(dice::Dice::of(parts))
     }
 
     /// In 0..1.
     fn share(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1u64 << 53) as f64
+        (self.0.draw() >> 11) as f64 / (1u64 << 53) as f64
     }
 
     fn below(&mut self, n: u64) -> u64 {
@@ -221,32 +199,22 @@ impl Profile {
 }
 
 /// The made-up stream of a set of regions.
-#[derive(Debug)]
 pub struct Demo {
     seed: u64,
+    /// How much of the past it starts with, in seconds.
+    pub(super) backfill_secs: i64,
     key: AuthorKey,
+    pub(super) clock: Clock,
     profiles: Vec<Profile>,
 }
 
 impl Demo {
-    /// Posts for `regions`, the same for the same `seed`; `key` hashes the authors.
+    /// Posts for the regions of `context`, the same for the same `seed`.
     #[must_use]
-    pub fn new(seed: u64, regions: &Regions, key: AuthorKey) -> Self {
-        Self { seed, key, profiles: regions.list().iter().map(Profile::new).collect() }
-    }
-
-    /// Streams from `second` on for ever, each second when it is over.
-    pub async fn stream<I: Intake>(&self, mut second: i64, clock: &Clock, intake: &mut I) {
-        intake.change(Change::Connected);
-        loop {
-            let end = clock().div_euclid(1000);
-            if second < end {
-                (second..end).for_each(|second| self.second(second, &mut |post| intake.post(post)));
-                second = end;
-                intake.flush(Some(Resume { place: second.to_string(), since_ms: second * 1000 })).await;
-            }
-            tokio::time::sleep(TICK).await;
-        }
+    pub fn new(seed: u64, backfill_secs: u64, context: &Context) -> Self {
+        let profiles = context.regions.list().iter().map(Profile::new).collect();
+        let backfill_secs = i64::try_from(backfill_secs).unwrap_or(i64::MAX);
+        Self { seed, backfill_secs, key: context.key, clock: context.clock.clone(), profiles }
     }
 
     /// Hands on every post of the second that begins at `second` (seconds since 1970), with event
@@ -342,15 +310,25 @@ impl Demo {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::sync::Arc;
+
     use birdsong_domain::region::Regions;
+
+    use super::*;
 
     const REGIONS: &str = "[[region]]\nid = \"paris\"\nboxes = [[2.2, 48.8, 2.5, 48.9]]\nkeywords = [\"#RATP\"]\n\
                            [[region]]\nid = \"tokyo\"\nboxes = [[139.5, 35.5, 139.9, 35.8]]\n";
 
     fn day() -> Vec<(u128, Kind, String, Vec<String>, i64)> {
-        let regions = Regions::parse("test", REGIONS).unwrap();
-        let demo = Demo::new(1, &regions, AuthorKey([1; 16]));
+        let context = Context {
+            regions: Arc::new(Regions::parse("test", REGIONS).unwrap()),
+            key: AuthorKey([1; 16]),
+            clock: Arc::new(|| 0),
+            jitter: || 0.5,
+            dir: "".into(),
+            secrets: Arc::new(|_| Ok(None)),
+        };
+        let demo = Demo::new(1, 0, &context);
         let mut posts = vec![];
         for second in 1_700_000_000..1_700_000_000 + 86_400 {
             demo.second(second, &mut |post| {

@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
+use crate::x::rules::{MAX_RULE_CHARS, MAX_RULES};
 use axum::extract::{Query, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use birdsong_domain::time::rfc3339;
-use birdsong_sources::x::rules::{MAX_RULE_CHARS, MAX_RULES};
 use bytes::Bytes;
 use serde_json::{Value, json};
 

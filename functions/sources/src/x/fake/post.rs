@@ -3,7 +3,7 @@
 use birdsong_domain::time::rfc3339;
 use serde_json::{Value, json};
 
-use super::super::dice::Dice;
+use crate::dice::Dice;
 
 /// What is decided of a post before it is written out.
 #[derive(Clone, Debug)]

@@ -12,7 +12,10 @@ use std::marker::PhantomData;
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use sonic_rs::LazyValue;
 
-use super::LineError;
+use crate::archive::LineError;
+
+/// Deepest nesting that is read; posts have about ten levels.
+pub(crate) const MAX_DEPTH: usize = 500;
 
 /// Reads a value; the library's messages quote the input and are left out.
 ///
@@ -32,6 +35,33 @@ pub(crate) fn read_exact<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, L
     T::deserialize(&mut deserializer)
         .and_then(|value| deserializer.end().map(|()| value))
         .map_err(|error| syntax(&error))
+}
+
+/// Counting brackets is fast and settles nearly every line; only one with many is looked at closely.
+pub(crate) fn is_too_deep(line: &[u8]) -> bool {
+    // `[` and `{` differ in one bit only. Sums of a byte each are what compilers turn into SIMD.
+    let opening: usize =
+        line.chunks(255).map(|chunk| usize::from(chunk.iter().map(|b| u8::from(b | 0x20 == b'{')).sum::<u8>())).sum();
+    if opening <= MAX_DEPTH {
+        return false;
+    }
+    let (mut depth, mut is_text, mut is_escaped) = (0usize, false, false);
+    for b in line {
+        match b {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if is_text => is_escaped = true,
+            b'"' => is_text = !is_text,
+            b'[' | b'{' if !is_text => {
+                depth += 1;
+                if depth > MAX_DEPTH {
+                    return true;
+                }
+            }
+            b']' | b'}' if !is_text => depth = depth.saturating_sub(1),
+            _ => (),
+        }
+    }
+    false
 }
 
 fn deserializer(bytes: &[u8]) -> Result<sonic_rs::Deserializer<sonic_rs::Read<'_>>, LineError> {
@@ -172,7 +202,7 @@ macro_rules! object {
             $($(#[$field_meta])* $field_vis $field: $type,)+
         }
 
-        impl<'de $(: $lt, $lt)?> $crate::archive::json::Field<'de> for Option<$name $(<$lt>)?> {
+        impl<'de $(: $lt, $lt)?> $crate::json::Field<'de> for Option<$name $(<$lt>)?> {
             fn is_filled(&self) -> bool {
                 self.is_some()
             }
@@ -201,8 +231,8 @@ macro_rules! object {
                     let object = object.get_or_insert_default();
                     match key {
                         $(Key::$field => {
-                            let value: $type = map.next_value_seed($crate::archive::json::Seed::new())?;
-                            if $crate::archive::json::Field::is_filled(&value) {
+                            let value: $type = map.next_value_seed($crate::json::Seed::new())?;
+                            if $crate::json::Field::is_filled(&value) {
                                 object.$field = value;
                             }
                         })+

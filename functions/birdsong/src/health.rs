@@ -1,0 +1,74 @@
+//! The health check of a streamer: the endpoint, and the command that asks it.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use axum::http::StatusCode;
+use birdsong_streamer::status::StatusRegistry;
+use clap::Args;
+use serde_json::json;
+
+use crate::hosts::Hosts;
+use crate::{now_ms, print, serve};
+
+/// A source whose loop has not gone round for this long is stuck, which a restart solves.
+const STUCK_MS: i64 = 120_000;
+/// Connections to the health check, of which a container opens one at a time.
+const CONNECTIONS: usize = 16;
+
+/// Serves `GET /healthz` on a port of loopback.
+pub(crate) async fn serve_health(port: u16, status: Arc<StatusRegistry>) -> Result<()> {
+    let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
+    let listener =
+        tokio::net::TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))?;
+    tracing::info!("health at http://{}/healthz", listener.local_addr()?);
+    let router = axum::Router::new().route("/healthz", axum::routing::get(move || async move { health(&status) }));
+    let limits = serve::Limits { connections: CONNECTIONS, ..serve::Limits::default() };
+    let router = serve::checked(router, Hosts::new(listener.local_addr()?, &[]), limits);
+    tokio::spawn(serve::serve(listener, router, limits, std::future::pending()));
+    Ok(())
+}
+
+/// 503 only for what a restart would solve: a source whose loop stands still. A log or a source that
+/// is away does not come back by a restart.
+fn health(status: &StatusRegistry) -> (StatusCode, axum::Json<serde_json::Value>) {
+    let now_ms = now_ms();
+    let entries = status.entries();
+    let stuck: Vec<_> = entries
+        .iter()
+        .filter(|entry| entry.beat_ms > 0 && now_ms - entry.beat_ms > STUCK_MS)
+        .map(|entry| entry.state.source.clone())
+        .collect();
+    let status = if stuck.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let states: Vec<_> = entries.into_iter().map(|entry| entry.state).collect();
+    (status, axum::Json(json!({"ok": stuck.is_empty(), "stuck": stuck, "sources": states})))
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HealthArgs {
+    /// Port that `birdsong stream --health-port` listens on
+    #[arg(long, default_value_t = 8081, env = "BIRDSONG_HEALTH_PORT")]
+    port: u16,
+}
+
+/// Checks the health of a local streamer: the health check of a container that has no shell.
+pub(crate) fn ask_health(args: &HealthArgs) -> Result<ExitCode> {
+    use std::io::{Read, Write};
+    let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), args.port);
+    let patience = Duration::from_secs(4);
+    let asked = || -> std::io::Result<String> {
+        let mut stream = std::net::TcpStream::connect_timeout(&address, patience)?;
+        stream.set_read_timeout(Some(patience))?;
+        stream.write_all(b"GET /healthz HTTP/1.0\r\nHost: localhost\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.take(1 << 20).read_to_string(&mut answer)?;
+        Ok(answer)
+    };
+    let answer = asked().with_context(|| format!("no streamer answers at http://{address}/healthz"))?;
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    print::out(body);
+    Ok(if head.split(' ').nth(1) == Some("200") { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

@@ -1,0 +1,164 @@
+//! What a streamer reports from time to time: the states of its sources for the API, and metrics for CloudWatch.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Result;
+use birdsong_domain::frame::Ledger;
+use birdsong_domain::ports::{self, Settings, SourceState};
+use birdsong_domain::time::rfc3339;
+use birdsong_streamer::status::{SourceEntry, StatusRegistry};
+use parking_lot::Mutex;
+use serde_json::json;
+
+use crate::{now_ms, print};
+
+/// How often the states are written.
+const STATES_EVERY: Duration = Duration::from_secs(30);
+/// How often the states that another process wrote are read.
+const READ_EVERY: Duration = Duration::from_secs(5);
+/// How often metrics are printed.
+const METRICS_EVERY: Duration = Duration::from_secs(60);
+
+pub(crate) async fn write_states<S: Settings>(settings: &S, status: &StatusRegistry) -> Result<()> {
+    let told = rfc3339(now_ms());
+    let mut states = status.states();
+    states.iter_mut().for_each(|state| state.told = Some(told.clone()));
+    Ok(settings.set_setting(ports::SOURCES, &serde_json::to_string(&states)?).await?)
+}
+
+/// Writes the states for the API, and metrics for CloudWatch into `namespace`, from time to time.
+pub(crate) async fn report<S: Settings>(settings: Arc<S>, status: Arc<StatusRegistry>, namespace: Option<String>) {
+    let mut before = Vec::<(String, Ledger)>::new();
+    let mut metrics = tokio::time::interval(METRICS_EVERY);
+    let mut states = tokio::time::interval(STATES_EVERY);
+    loop {
+        tokio::select! {
+            _ = states.tick() => if let Err(error) = write_states(&*settings, &status).await {
+                tracing::warn!("the sources' states could not be written: {error}");
+            },
+            _ = metrics.tick() => for entry in status.entries() {
+                let source = &entry.state.source;
+                let last = before.iter().find(|(name, _)| name == source).map(|(_, ledger)| *ledger).unwrap_or_default();
+                if let Some(namespace) = &namespace {
+                    print::out_json(&metrics_line(namespace, &entry, last, now_ms()));
+                }
+                before.retain(|(name, _)| name != source);
+                before.push((source.clone(), entry.ledger));
+            },
+        }
+    }
+}
+
+/// Current states of the sources for the API of this process: its own, or those that a streamer beside it writes to the
+/// settings.
+#[derive(Clone)]
+pub(crate) struct States {
+    status: Arc<StatusRegistry>,
+    /// What the settings had last; `None` when this process has sources itself.
+    stored: Option<Arc<Mutex<Vec<SourceState>>>>,
+}
+
+impl States {
+    pub(crate) fn new(status: Arc<StatusRegistry>, are_elsewhere: bool) -> Self {
+        Self { status, stored: are_elsewhere.then(Arc::default) }
+    }
+
+    /// Keeps the settings or itself up to date, until it is dropped.
+    pub(crate) async fn keep<S: Settings>(self, settings: Arc<S>) {
+        let Some(stored) = &self.stored else { return report(settings, self.status, None).await };
+        let mut ticks = tokio::time::interval(READ_EVERY);
+        loop {
+            ticks.tick().await;
+            let read = settings.setting(ports::SOURCES).await;
+            match read.map(|text| serde_json::from_str(text.as_deref().unwrap_or("[]"))) {
+                Ok(Ok(states)) => *stored.lock() = states,
+                Ok(Err(error)) => tracing::warn!("the stored states of the sources are damaged: {error}"),
+                Err(error) => tracing::warn!("the states of the sources cannot be read: {error}"),
+            }
+        }
+    }
+
+    pub(crate) fn current(&self) -> Vec<SourceState> {
+        self.stored.as_ref().map_or_else(|| self.status.states(), |stored| stored.lock().clone())
+    }
+}
+
+/// What happened since `last`, in the embedded metric format that CloudWatch reads out of log lines.
+fn metrics_line(namespace: &str, entry: &SourceEntry, last: Ledger, now_ms: i64) -> serde_json::Value {
+    let metric = |name: &str, unit: &str| json!({"Name": name, "Unit": unit});
+    let names = ["received", "sent", "filtered", "unreadable", "duplicates", "dropped", "reconnects", "gaps"];
+    let mut metrics: Vec<_> =
+        names.iter().map(|name| metric(name, "Count")).chain([metric("waiting_bytes", "Bytes")]).collect();
+    let now = entry.ledger;
+    let state = &entry.state;
+    // What is not known is left out. Lag is below zero when the source's clock is ahead of ours.
+    let known = [
+        ("connected", "None", Some(json!(u8::from(state.state == "connected")))),
+        ("sampled", "None", Some(json!(state.sampled.unwrap_or(1.0)))),
+        ("lag_ms", "Milliseconds", entry.newest_ms.map(|newest_ms| json!(now_ms - newest_ms))),
+        ("spent_dollars", "None", state.spent_dollars.map(|dollars| json!(dollars))),
+    ];
+    let known: Vec<_> = known.into_iter().filter_map(|(name, unit, value)| Some((name, unit, value?))).collect();
+    metrics.extend(known.iter().map(|(name, unit, _)| metric(name, unit)));
+    let mut line = json!({
+        "_aws": {
+            "Timestamp": now_ms,
+            "CloudWatchMetrics": [{
+                "Namespace": namespace, "Dimensions": [["service", "source"]], "Metrics": metrics,
+            }],
+        },
+        "service": "streamer",
+        "source": entry.state.source,
+        "received": now.received - last.received,
+        "sent": now.sent - last.sent,
+        "filtered": now.filtered - last.filtered,
+        "unreadable": now.quarantined - last.quarantined,
+        "duplicates": now.duplicates - last.duplicates,
+        "dropped": now.dropped - last.dropped,
+        "reconnects": entry.state.reconnects,
+        "gaps": entry.state.gaps,
+        "waiting_bytes": entry.waiting_bytes,
+    });
+    for (name, _, value) in known {
+        line[name] = value;
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_metrics_line_has_what_happened_since_the_last_one_and_the_current_state() {
+        let ledger = Ledger { received: 30, sent: 20, dropped: 4, ..Ledger::default() };
+        let state = SourceState {
+            source: "x".into(),
+            state: "connected".into(),
+            sampled: Some(0.25),
+            spent_dollars: Some(7.5),
+            ..SourceState::default()
+        };
+        let mut entry = SourceEntry { state, newest_ms: Some(10_250), ledger, ..SourceEntry::default() };
+        let last = Ledger { received: 10, sent: 5, ..Ledger::default() };
+        let shown = |entry: &SourceEntry| {
+            let line = metrics_line("birds-of-paris", entry, last, 10_000);
+            assert_eq!(line["_aws"]["CloudWatchMetrics"][0]["Namespace"], "birds-of-paris");
+            let of_line = line["_aws"]["CloudWatchMetrics"][0]["Metrics"].as_array().unwrap().clone();
+            for metric in &of_line {
+                assert!(line[metric["Name"].as_str().unwrap()].is_number(), "{metric}");
+            }
+            (of_line.len(), line)
+        };
+        let (metrics, line) = shown(&entry);
+        assert_eq!((&line["received"], &line["sent"], &line["dropped"]), (&json!(20), &json!(15), &json!(4)));
+        assert_eq!((&line["lag_ms"], &line["connected"]), (&json!(-250), &json!(1)), "clocks differ");
+        assert_eq!((&line["sampled"], &line["spent_dollars"]), (&json!(0.25), &json!(7.5)));
+        entry.state = SourceState { state: "waiting".into(), ..SourceState::default() };
+        entry.newest_ms = None;
+        let (fewer, line) = shown(&entry);
+        assert_eq!((&line["connected"], &line["sampled"]), (&json!(0), &json!(1.0)));
+        assert_eq!((fewer, line.get("lag_ms"), line.get("spent_dollars")), (metrics - 2, None, None));
+    }
+}

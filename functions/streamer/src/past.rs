@@ -1,0 +1,97 @@
+//! Sends a source's posts of the past as an archive: nothing of it is late, and it says nothing about lag.
+
+use std::time::Duration;
+
+use birdsong_domain::frame::FrameError;
+use birdsong_domain::ports::{PortError, PostLog, Settings};
+use birdsong_domain::time::rfc3339;
+use birdsong_sources::source::Past;
+
+use crate::cutter::{CutFrame, CutRules, Cutter, Origin};
+use crate::outbox::ResumePoint;
+use crate::prepare::{Batch, Lanes};
+use crate::recovery;
+use crate::runner::Runner;
+use crate::send::send_all;
+
+/// Frames that are sent together.
+const FRAMES_TOGETHER: usize = 64;
+
+/// Why posts of the past cannot be sent.
+#[derive(Debug, thiserror::Error)]
+pub enum PastError {
+    /// A frame cannot be made.
+    #[error(transparent)]
+    Frame(#[from] FrameError),
+    /// The index of posts that were sent cannot be read.
+    #[error("the index of posts that were sent cannot be read: {0}")]
+    Sent(#[from] std::io::Error),
+    /// The log refuses frames.
+    #[error("{0} frames could not be written to the log: {1}")]
+    Log(usize, PortError),
+    /// The resume point cannot be stored.
+    #[error(transparent)]
+    Settings(#[from] PortError),
+}
+
+impl<L: PostLog + 'static, S: Settings + 'static> Runner<L, S> {
+    /// Sends the posts from `cursor` on until now, or until it is time to stop. Returns the cursor behind them.
+    pub(crate) async fn send_past(
+        &self,
+        source: &str,
+        past: &mut dyn Past,
+        cursor: Option<&str>,
+    ) -> Result<Option<String>, PastError> {
+        // Whole seconds.
+        let now_ms = || (self.clock)().div_euclid(1000) * 1000;
+        let first_ms = past.first_ms(cursor, now_ms());
+        let origin = Origin { source: source.into(), run: (self.run_id)(), live: false, connected_ms: (self.clock)() };
+        let lanes = Lanes::new(&self.regions);
+        let mut cutter = Cutter::new(origin, CutRules::default(), self.size, lanes.clone(), self.sent.clone());
+        self.status.update(source, |state| state.state = "backfill".into());
+        let (mut frames, mut at_ms, mut end_ms, mut behind) = (vec![], first_ms, now_ms(), None);
+        while at_ms < end_ms && !self.stop.is_now() {
+            // One cut a window, so that each of them knows that it was watched.
+            let to_ms = (self.size.start_of(at_ms).0 + self.size.ms()).min(end_ms);
+            let mut batch = Batch::default();
+            let read_to = past.read(at_ms, to_ms, &mut |post| batch.add(&self.regions, &lanes, post));
+            cutter.take(&batch, (self.clock)(), &mut frames)?;
+            cutter.cut((self.clock)(), &mut frames);
+            at_ms = to_ms;
+            if frames.len() >= FRAMES_TOGETHER || at_ms >= end_ms {
+                if !self.send(&mut frames).await? {
+                    break;
+                }
+                let point = ResumePoint { resume: Some(read_to.clone()), at_ms: (self.clock)() };
+                recovery::save_resume(&*self.settings, source, &point).await?;
+                behind = Some(read_to);
+                tokio::task::yield_now().await;
+            }
+            end_ms = now_ms();
+        }
+        let made_up = cutter.ledger();
+        if made_up.sent > 0 {
+            tracing::info!("{source}: filled {} posts since {}", made_up.sent, rfc3339(first_ms));
+        }
+        Ok(behind)
+    }
+
+    /// `false` when it was time to stop before the log had all frames.
+    async fn send(&self, frames: &mut Vec<CutFrame>) -> Result<bool, PastError> {
+        let records = frames.iter().map(CutFrame::encode).collect::<Result<Vec<_>, _>>()?;
+        frames.clear();
+        let pause = |wait: Duration| {
+            let full_jitter = wait.mul_f64((self.jitter)());
+            tracing::warn!("the log did not accept all frames, trying again");
+            async move {
+                tokio::time::sleep(full_jitter).await;
+                !self.stop.is_now()
+            }
+        };
+        match send_all(&*self.log, records, pause).await {
+            Ok(()) => Ok(true),
+            Err((error, _)) if error.is_retryable() && self.stop.is_now() => Ok(false),
+            Err((error, left)) => Err(PastError::Log(left.len(), error)),
+        }
+    }
+}

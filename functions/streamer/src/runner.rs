@@ -1,0 +1,381 @@
+//! Runs all sources of a process: starts each from where it stopped, keeps them apart, and drains them at the end.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use birdsong_domain::ports::{PortError, PostLog, Settings};
+use birdsong_domain::region::Regions;
+use birdsong_domain::time::WindowSize;
+use birdsong_sources::intake::Intake;
+use birdsong_sources::session::Stop;
+use birdsong_sources::source::{Clock, Source};
+use futures_util::FutureExt;
+use tokio::task::JoinSet;
+
+use crate::cutter::CutRules;
+use crate::ingest;
+use crate::outbox::Outbox;
+use crate::past::PastError;
+use crate::pipeline::{self, Ended, Pipe, RunError};
+use crate::recovery::{self, Start};
+use crate::sent::SharedSent;
+use crate::status::StatusRegistry;
+use crate::unreadable::UnreadableStore;
+
+/// First and longest wait before a start is tried again.
+const START_RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+
+/// What all sources of one process share.
+pub struct Runner<L, S> {
+    /// What is watched.
+    pub regions: Arc<Regions>,
+    /// Length of a window.
+    pub size: WindowSize,
+    /// Where frames go.
+    pub log: Arc<L>,
+    /// Where resume points are stored.
+    pub settings: Arc<S>,
+    /// Folder of frames that wait for the log.
+    pub spool: PathBuf,
+    /// The posts that the log has, by any source.
+    pub sent: SharedSent,
+    /// How long the log may take for the rest at the end.
+    pub drain: Duration,
+    /// Receives status updates.
+    pub status: Arc<StatusRegistry>,
+    /// Milliseconds since 1970.
+    pub clock: Clock,
+    /// A number from 0 to 1, new at each call: spreads retries.
+    pub jitter: fn() -> f64,
+    /// A fresh id for a run.
+    pub run_id: fn() -> String,
+    /// When to stop.
+    pub stop: Stop,
+}
+
+/// Why a source failed.
+#[derive(Debug, thiserror::Error)]
+pub enum RunnerError {
+    /// Log, settings or index cannot be used.
+    #[error(transparent)]
+    Port(#[from] PortError),
+    /// The pipeline cannot go on.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// The source's posts of the past cannot be sent.
+    #[error(transparent)]
+    Past(#[from] PastError),
+    /// The spool folder cannot be made or read.
+    #[error("the spool folder {0} cannot be used: {1}")]
+    Spool(PathBuf, std::io::Error),
+    /// The task of a source crashed.
+    #[error("a source crashed: {0}")]
+    Crashed(#[from] tokio::task::JoinError),
+}
+
+impl<L: PostLog + 'static, S: Settings + 'static> Runner<L, S> {
+    /// Streams from all sources at once until it is time to stop, and sends what is left then. Each comes with
+    /// the store for its unreadable lines.
+    ///
+    /// A source that ends or fails never stops the others, and is tried again only at the next start.
+    ///
+    /// # Errors
+    /// When none of them could go on, the failure of the last one. A source that refuses access is not a failure: its
+    /// state shows it.
+    pub async fn run<Q: UnreadableStore + 'static>(
+        self,
+        sources: Vec<(Box<dyn Source>, Q)>,
+    ) -> Result<Ended, RunnerError> {
+        let (runner, count) = (Arc::new(self), sources.len());
+        let mut running = JoinSet::new();
+        // In the order in which they were requested.
+        sources.iter().for_each(|(source, _)| runner.status.update(&source.name(), |_| ()));
+        for (source, unreadable) in sources {
+            let runner = runner.clone();
+            running.spawn(async move {
+                let name = source.name();
+                let ended = runner.one(source, unreadable).await;
+                if let Err(error) = &ended {
+                    tracing::error!(source = name, "the source failed: {error}");
+                    runner.status.stopped(&name, error.to_string());
+                }
+                ended
+            });
+        }
+        let (mut all, mut failures, mut last) = (Ended::default(), 0, None);
+        while let Some(ended) = running.join_next().await {
+            match ended.map_err(RunnerError::from).and_then(|ended| ended) {
+                Ok(ended) => {
+                    all.ledger.add(&ended.ledger);
+                    all.dropped += ended.dropped;
+                    all.left_bytes += ended.left_bytes;
+                    all.lost_bytes += ended.lost_bytes;
+                }
+                Err(error) => {
+                    failures += 1;
+                    last = Some(error);
+                }
+            }
+        }
+        if let Some(error) = last.filter(|_| failures == count) {
+            return Err(error);
+        }
+        // The states show which sources refuse access; what else this process does goes on.
+        runner.stop.clone().wait().await;
+        Ok(all)
+    }
+
+    async fn one<Q: UnreadableStore>(&self, mut source: Box<dyn Source>, unreadable: Q) -> Result<Ended, RunnerError> {
+        let name = source.name();
+        let outbox = self.outbox(&name)?;
+        let stopped = |outbox: &Outbox| Ended { left_bytes: outbox.waiting_bytes(), ..Ended::default() };
+        let Some(mut start) = self.start(&name, source.originals(), &outbox).await? else {
+            return Ok(stopped(&outbox));
+        };
+        if let Some(past) = source.past() {
+            let cursor = self.send_past(&name, past, start.point.resume.as_deref()).await?;
+            // What is left of the past is for the next start: streaming would make it up all at once.
+            if self.stop.is_now() {
+                return Ok(stopped(&outbox));
+            }
+            start.point.resume = cursor.or(start.point.resume);
+        }
+        let resume = start.point.resume.clone();
+
+        let originals = std::mem::take(&mut start.originals);
+        let (mut ingest, inbox) = ingest::ingest(&name, &self.regions, &self.clock, &self.status, originals);
+        let pipe = self.pipe(&*source, outbox, start, unreadable);
+        let feeding = async {
+            let streaming = source.stream(resume.as_deref(), &mut ingest, self.stop.clone());
+            // What it handed on before a panic is whole, and reaches the log as after any other end. When nothing can
+            // be handed on any more, the end does not wait for it.
+            let too_late = async {
+                self.stop.clone().wait().await;
+                tokio::time::sleep(self.drain).await;
+            };
+            let ended = tokio::select! {
+                ended = std::panic::AssertUnwindSafe(streaming).catch_unwind() => Some(ended),
+                () = too_late => None,
+            };
+            let refused = match ended {
+                None => None,
+                Some(Ok(refused)) => refused.map(|error| error.to_string()),
+                Some(Err(panic)) => Some(format!(
+                    "it crashed ({}): this is a defect of birdsong, please report it. It starts again with the program",
+                    panic_text(&*panic)
+                )),
+            };
+            if let Some(reason) = refused {
+                tracing::error!(source = name, "the source stopped: {reason}");
+                self.status.stopped(&name, reason);
+                // From now on its windows show that nobody listens.
+                ingest.is_over().await;
+                self.stop.clone().wait().await;
+            }
+            // What was gathered and not handed on yet.
+            let _ = tokio::time::timeout(self.drain, ingest.flush(None)).await;
+            drop(ingest);
+            Ok(())
+        };
+        // An ingest whose pipeline has failed waits forever.
+        let (ended, ()) = tokio::try_join!(pipeline::run(pipe, inbox), feeding)?;
+        Ok(ended)
+    }
+
+    /// Where a source continues, as soon as log and settings can be read; `None` when it is time to stop before.
+    async fn start(&self, source: &str, originals: usize, outbox: &Outbox) -> Result<Option<Start>, PortError> {
+        let (mut wait, mut stop) = (START_RETRY.0, self.stop.clone());
+        loop {
+            let now_ms = (self.clock)();
+            let start = recovery::start(&*self.log, &*self.settings, source, outbox, &self.sent, originals, now_ms);
+            let started = tokio::select! {
+                started = start => started,
+                // Reading a large log takes a while.
+                () = stop.wait() => return Ok(None),
+            };
+            let error = match started {
+                Ok(start) => return Ok(Some(start)),
+                Err(error) if error.is_retryable() => error,
+                Err(error) => return Err(error),
+            };
+            tracing::warn!(source, "cannot start yet, trying again: {error}");
+            self.status.update(source, |state| state.reason = Some(error.to_string()));
+            tokio::select! {
+                () = tokio::time::sleep(wait.mul_f64((self.jitter)())) => wait = (wait * 2).min(START_RETRY.1),
+                () = stop.wait() => return Ok(None),
+            }
+        }
+    }
+
+    /// Frames that an earlier run could not send, and room for more.
+    fn outbox(&self, source: &str) -> Result<Outbox, RunnerError> {
+        let outbox =
+            recovery::spool(&self.spool, source).map_err(|error| RunnerError::Spool(self.spool.clone(), error))?;
+        if !outbox.is_empty() {
+            tracing::info!(
+                source,
+                bytes = outbox.waiting_bytes(),
+                "frames of the last run wait in the spool, sending them"
+            );
+        }
+        Ok(outbox)
+    }
+
+    fn pipe<Q: UnreadableStore>(
+        &self,
+        source: &dyn Source,
+        outbox: Outbox,
+        start: Start,
+        unreadable: Q,
+    ) -> Pipe<L, S, Q> {
+        Pipe {
+            source: source.name(),
+            run: (self.run_id)(),
+            regions: self.regions.clone(),
+            size: self.size,
+            rules: CutRules::default(),
+            log: self.log.clone(),
+            settings: self.settings.clone(),
+            unreadable,
+            outbox,
+            start,
+            sent: self.sent.clone(),
+            reach_ms: source.reach_ms(),
+            status: self.status.clone(),
+            clock: self.clock.clone(),
+            jitter: self.jitter,
+            drain: self.drain,
+        }
+    }
+}
+
+/// The message of a panic.
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a message")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use birdsong_domain::post::AuthorKey;
+    use birdsong_embedded::MemoryLog;
+    use birdsong_sources::demo::Demo;
+    use birdsong_sources::source::SourceError;
+    use birdsong_testkit::context;
+    use futures_util::future::BoxFuture;
+    use tokio::sync::watch;
+
+    use super::*;
+    use crate::sent::SentRules;
+    use crate::unreadable::{Unreadable, UnreadableStore};
+
+    /// Settings that are away for so many calls.
+    struct Away(AtomicU32);
+
+    impl Settings for Away {
+        async fn setting(&self, _key: &str) -> Result<Option<String>, PortError> {
+            match self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)) {
+                Ok(_) => Err(PortError::Unavailable { what: "the table", reason: "throttled".into() }),
+                Err(_) => Ok(None),
+            }
+        }
+
+        async fn set_setting(&self, _key: &str, _value: &str) -> Result<(), PortError> {
+            Ok(())
+        }
+    }
+
+    struct Nowhere;
+
+    impl UnreadableStore for Nowhere {
+        async fn keep(&mut self, _lines: &[Unreadable]) -> Result<(), PortError> {
+            Ok(())
+        }
+    }
+
+    /// Ends at once with a panic.
+    struct Defect;
+
+    impl Source for Defect {
+        fn name(&self) -> String {
+            "defect".into()
+        }
+
+        fn network(&self) -> &'static str {
+            "defect"
+        }
+
+        fn reach_ms(&self) -> i64 {
+            0
+        }
+
+        fn stream<'a>(
+            &'a mut self,
+            _resume: Option<&'a str>,
+            _intake: &'a mut dyn Intake,
+            _stop: Stop,
+        ) -> BoxFuture<'a, Option<SourceError>> {
+            async { panic!("a defect of this source") }.boxed()
+        }
+    }
+
+    fn now_ms() -> i64 {
+        std::time::UNIX_EPOCH.elapsed().unwrap().as_millis() as i64
+    }
+
+    fn runner(spool: &std::path::Path, away: u32, drain: Duration, stop: Stop) -> Runner<MemoryLog, Away> {
+        Runner {
+            regions: Arc::new(Regions::everything("all")),
+            size: WindowSize::FIVE_MINUTES,
+            log: Arc::new(MemoryLog::new(1 << 24)),
+            settings: Arc::new(Away(AtomicU32::new(away))),
+            spool: spool.into(),
+            drain,
+            sent: SharedSent::new(SentRules::live(spool.into())),
+            status: Arc::default(),
+            clock: Arc::new(now_ms),
+            jitter: || 0.5,
+            run_id: || "run".into(),
+            stop,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_source_starts_as_soon_as_log_and_settings_answer() {
+        let folder = tempfile::tempdir().unwrap();
+        let (stop, stopped) = watch::channel(false);
+        let runner = runner(folder.path(), 20, Duration::ZERO, Stop::new(stopped));
+        let outbox = runner.outbox("test").unwrap();
+        assert!(runner.start("test", 0, &outbox).await.unwrap().is_some());
+        assert!(runner.status.states()[0].reason.as_ref().is_some_and(|reason| reason.contains("throttled")));
+        runner.settings.0.store(u32::MAX, Ordering::Relaxed);
+        let (start, _) = tokio::join!(runner.start("test", 0, &outbox), async {
+            tokio::time::sleep(Duration::from_secs(3600)).await;
+            stop.send(true)
+        });
+        assert!(start.unwrap().is_none());
+    }
+
+    /// Runs in the release build, too (`make release-test`): there a panic must not end the program either.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_panic_in_one_source_never_stops_another() {
+        let folder = tempfile::tempdir().unwrap();
+        let (stop, stopped) = watch::channel(false);
+        let runner = runner(folder.path(), 0, Duration::from_secs(5), Stop::new(stopped));
+        let status = runner.status.clone();
+        let demo = Demo::new(1, 0, &context(runner.regions.clone(), AuthorKey([7; 16]), runner.clock.clone()));
+        let sources: Vec<(Box<dyn Source>, _)> = vec![(Box::new(Defect), Nowhere), (Box::new(demo), Nowhere)];
+        let running = tokio::spawn(runner.run(sources));
+        let state = |name: &str| status.states().into_iter().find(|state| state.source == name).unwrap_or_default();
+        while state("demo").last_post.is_none() || state("defect").state != "stopped" {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert!(state("defect").reason.is_some_and(|reason| reason.contains("a defect of this source")));
+        stop.send(true).unwrap();
+        let ended = running.await.unwrap().unwrap();
+        assert!(ended.ledger.sent > 0 && ended.ledger.balances() && ended.lost_bytes == 0, "{ended:?}");
+    }
+}

@@ -1,0 +1,63 @@
+//! The current status of all sources, for the API, metrics and the health check.
+
+use birdsong_domain::frame::Ledger;
+use birdsong_domain::ports::SourceState;
+use parking_lot::Mutex;
+
+/// Current status of all sources of a streamer.
+#[derive(Debug, Default)]
+pub struct StatusRegistry(Mutex<Vec<SourceEntry>>);
+
+/// Current status of one source.
+#[derive(Clone, Debug, Default)]
+pub struct SourceEntry {
+    /// As the API shows it.
+    pub state: SourceState,
+    /// Newest event time of its posts, in milliseconds.
+    pub newest_ms: Option<i64>,
+    /// Since the start. What a full spool gave up counts as dropped, and as sent before that.
+    pub ledger: Ledger,
+    /// Bytes of frames that the log does not have yet.
+    pub waiting_bytes: u64,
+    /// Heartbeat: when the source's pipeline last went round, in milliseconds, as it does many times a second. 0 before
+    /// and after.
+    pub beat_ms: i64,
+}
+
+impl StatusRegistry {
+    /// All sources, in the order in which they first reported something.
+    #[must_use]
+    pub fn entries(&self) -> Vec<SourceEntry> {
+        self.0.lock().clone()
+    }
+
+    /// The states alone.
+    #[must_use]
+    pub fn states(&self) -> Vec<SourceState> {
+        self.entries().into_iter().map(|entry| entry.state).collect()
+    }
+
+    /// Changes the state of `source`.
+    pub fn update(&self, source: &str, change: impl FnOnce(&mut SourceState)) {
+        self.change(source, |entry| change(&mut entry.state));
+    }
+
+    /// Marks a source as stopped until the next start: it refuses access, or it failed.
+    pub fn stopped(&self, source: &str, reason: String) {
+        self.change(source, |entry| {
+            entry.state.state = "stopped".into();
+            entry.state.reason = Some(reason);
+            entry.state.connected_since = None;
+        });
+    }
+
+    pub(crate) fn change(&self, source: &str, change: impl FnOnce(&mut SourceEntry)) {
+        let mut all = self.0.lock();
+        let at = all.iter().position(|entry| entry.state.source == source).unwrap_or_else(|| {
+            let state = SourceState { source: source.into(), state: "starting".into(), ..SourceState::default() };
+            all.push(SourceEntry { state, ..SourceEntry::default() });
+            all.len() - 1
+        });
+        change(&mut all[at]);
+    }
+}
