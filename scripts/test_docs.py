@@ -125,7 +125,7 @@ def commands_of(console: str) -> list[tuple[str, str]]:
             commands[-1] = (commands[-1][0], commands[-1][1] + line + "\n")
         else:
             raise Problem("a console block starts with `$ ` and a command")
-        continued = (line.startswith("$ ") or continued) and line.endswith("\\")
+        continued = (line.startswith("$ ") or continued) and line.endswith(("\\", "|"))
     return commands
 
 
@@ -201,7 +201,8 @@ class Page:
                 cwd=self.folder,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
-                capture_output=True,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
                 text=True,
                 timeout=COMMAND_SECS,
             )
@@ -224,7 +225,7 @@ class Page:
         elif block.language == "console":
             for command, expected in commands_of(block.text):
                 result = self.run(["bash", "-euo", "pipefail", "-c", self.prepared(command)])
-                output = result.stdout + result.stderr
+                output = result.stdout
                 if result.returncode:
                     raise Problem(f"`{command}` exits with {result.returncode}:\n{output}")
                 if not is_shown(self.prepared(expected), output):
@@ -232,7 +233,7 @@ class Page:
         else:
             result = self.run(self.argv(block))
             if result.returncode:
-                raise Problem(f"exits with {result.returncode}:\n{result.stdout}{result.stderr}")
+                raise Problem(f"exits with {result.returncode}:\n{result.stdout}")
         return None
 
     def start(self, block: Block) -> None:
