@@ -18,8 +18,11 @@ class NoNotes(Exception):
     """The changelog has no notes of the version."""
 
 
-def notes(changelog: str, version: str) -> str:
-    """What the changelog says of a version, without its heading, and with the addresses of the links it uses."""
+def notes(changelog: str, version: str, files: str) -> str:
+    """What the changelog says of a version, without its heading, and with the addresses of the links that it uses.
+
+    Links to files become links below the address `files`, because the notes are read elsewhere.
+    """
     sections = re.split(r"^## ", changelog, flags=re.MULTILINE)[1:]
     for section in sections:
         heading, _, body = section.partition("\n")
@@ -34,7 +37,7 @@ def notes(changelog: str, version: str) -> str:
     for name in definitions:
         if f"[{name}]" in body:
             body += "\n\n" + next(line for line in changelog.splitlines() if line.startswith(f"[{name}]: "))
-    return body + "\n"
+    return re.sub(r"\]\((?![a-z]+:)([^)]+)\)", rf"]({files}/\1)", body) + "\n"
 
 
 def main() -> int:
@@ -42,12 +45,16 @@ def main() -> int:
         print("usage: release_notes.py VERSION|Unreleased", file=sys.stderr)
         return 2
     version = sys.argv[1]
-    workspace = tomllib.loads((ROOT / "Cargo.toml").read_text(encoding="utf-8"))["workspace"]["package"]["version"]
-    if version not in (workspace, "Unreleased"):
-        print(f"the tag is for {version}, but Cargo.toml has version {workspace}", file=sys.stderr)
+    package = tomllib.loads((ROOT / "Cargo.toml").read_text(encoding="utf-8"))["workspace"]["package"]
+    if version not in (package["version"], "Unreleased"):
+        print(f"the tag is for {version}, but Cargo.toml has version {package['version']}", file=sys.stderr)
         return 1
+    tag = "main" if version == "Unreleased" else f"v{version}"
     try:
-        print(notes((ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), version), end="")
+        print(
+            notes((ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), version, f"{package['repository']}/blob/{tag}"),
+            end="",
+        )
     except NoNotes as problem:
         print(problem, file=sys.stderr)
         return 1

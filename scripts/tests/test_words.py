@@ -19,6 +19,7 @@ class Findings(unittest.TestCase):
         self.assertEqual(self.found("    // repairs, or puts\n    // right, a row\n"), [(1, "puts right")])
 
     def test_leave_out_parts_of_words_and_what_is_allowed(self) -> None:
+        self.assertEqual(self.found("if shape is None:\n"), [])
         self.assertEqual(self.found("A foretold hotel and intellect.\n"), [])
         self.assertEqual(self.found("As a user told us: <!-- words: allow -->\n"), [])
 
