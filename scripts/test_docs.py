@@ -14,6 +14,8 @@ repository's examples, with the binaries of DIR (target/debug) in PATH. `cargo r
   `skip=REASON`    it is not run, but its syntax, make targets and scripts are checked
   `needs=THING`    it is run only if THING is there: a command, a Python module, or `addresses` (see `CAPABILITIES`)
 - Ports 8080 and 8090 are replaced with free ones.
+
+It also compares docs/reference/cli.md with the commands and options that `--help` lists, and with no others.
 """
 
 from __future__ import annotations
@@ -306,6 +308,39 @@ def check_unrun(block: Block) -> None:
                 raise Problem(f"there is no {script}")
 
 
+def help_of(binary: Path, *command: str) -> str:
+    """What `--help` prints for a command."""
+    return subprocess.run([binary, *command, "--help"], capture_output=True, text=True, check=True).stdout
+
+
+def subcommands(text: str) -> list[str]:
+    """The commands that a help text lists."""
+    found = re.search(r"^Commands:\n((?: +.*\n)+)", text, re.MULTILINE)
+    return [name for name in re.findall(r"^  (\w[\w-]*)", found[1] if found else "", re.MULTILINE) if name != "help"]
+
+
+def options(text: str) -> set[str]:
+    """The long options that a help text lists."""
+    return set(re.findall(r"^ +(?:-\w, )?(--[a-z][\w-]*)", text, re.MULTILINE)) - {"--help", "--version"}
+
+
+def check_reference(binary: Path) -> list[str]:
+    """What the reference of the command line has too little or too much."""
+    reference = (ROOT / "docs/reference/cli.md").read_text(encoding="utf-8").partition("## birdsong-fake")[0]
+    problems = []
+    known = set()
+    for command in subcommands(help_of(binary)):
+        text = help_of(binary, command)
+        for words in [[command, nested] for nested in subcommands(text)] or [[command]]:
+            if f"`{' '.join(words)}`" not in reference:
+                problems.append(f"the command {' '.join(words)} is missing")
+            known |= options(help_of(binary, *words))
+    named = set(re.findall(r"`(--[a-z][\w-]*)", reference))
+    problems += [f"{option} is missing" for option in sorted(known - named)]
+    problems += [f"there is no {option}" for option in sorted(named - known - {"--features"})]
+    return problems
+
+
 def pages_of(names: list[str]) -> list[Path]:
     """The pages of these names, or all of them."""
     if names:
@@ -324,14 +359,12 @@ def main() -> int:
     arguments = argparse.ArgumentParser(description="Runs the commands in the documentation.")
     arguments.add_argument("--bin", type=Path, default=ROOT / "target/debug", help="folder of the binaries")
     arguments.add_argument("pages", nargs="*", help="pages to test; all if there are none")
-    options = arguments.parse_args()
-    binaries = options.bin.resolve()
-    help_text = subprocess.run(
-        [binaries / "birdsong", "run", "--help"], capture_output=True, text=True, check=True
-    ).stdout
+    given = arguments.parse_args()
+    binaries = given.bin.resolve()
+    help_text = help_of(binaries / "birdsong", "run")
 
     passed = failed = skipped = 0
-    for path in pages_of(options.pages):
+    for path in pages_of(given.pages):
         name = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
         try:
             blocks = [block for block in parse(path.read_text(encoding="utf-8")) if block.language in RUN | {"stop"}]
@@ -361,6 +394,14 @@ def main() -> int:
                     if server.poll() is None:
                         os.killpg(server.pid, signal.SIGKILL)
                         server.wait()
+    if not given.pages:
+        if CAPABILITIES["addresses"].search(help_text):
+            problems = check_reference(binaries / "birdsong")
+            print("".join(f"docs/reference/cli.md: {problem}\n" for problem in problems), end="")
+            passed, failed = (passed, failed + 1) if problems else (passed + 1, failed)
+        else:
+            skipped += 1
+            print("docs/reference/cli.md: not compared with --help, no addresses here")
     print(f"{passed} passed, {failed} failed, {skipped} skipped")
     return 1 if failed or not passed else 0
 

@@ -6,7 +6,7 @@ import tempfile
 import unittest
 from pathlib import Path
 
-from scripts.test_docs import Block, Page, Problem, check_unrun, commands_of, is_shown, parse
+from scripts.test_docs import Block, Page, Problem, check_unrun, commands_of, is_shown, options, parse, subcommands
 
 
 class Parse(unittest.TestCase):
@@ -47,6 +47,29 @@ class Output(unittest.TestCase):
 
     def test_belongs_to_its_command(self) -> None:
         self.assertEqual(commands_of("$ a \\\n  b\nout\n$ c\n"), [("a \\\n  b", "out\n"), ("c", "")])
+
+
+class Help(unittest.TestCase):
+    TEXT = """Does things.
+
+Usage: birdsong [OPTIONS]
+
+Commands:
+  run        Run it, with
+             two lines
+  key-x      Show --this or that
+  help       Print this message
+
+Options:
+      --data <DIR>
+          Not --an-option
+  -h, --help
+          Print help
+"""
+
+    def test_lists_commands_and_options(self) -> None:
+        self.assertEqual(subcommands(self.TEXT), ["run", "key-x"])
+        self.assertEqual(options(self.TEXT), {"--data"})
 
 
 class Run(unittest.TestCase):
