@@ -14,6 +14,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 INVARIANTS = "docs/INVARIANTS.md"
+INDEX = "docs/README.md"
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
 # `sources/tests/x.rs` or, for several files at once, `sources/tests/{x,x_stream}.rs`
 FILE = re.compile(r"`([\w{},.-]+/[\w{},./-]+\.(?:rs|js|toml|py|sh))`|`([\w/.-]+/)`")
@@ -63,6 +64,18 @@ def broken_links(name: str) -> list[str]:
     return found
 
 
+def unlisted_pages(index: str) -> list[str]:
+    """Pages of the documentation that its index does not link to, by themselves or by their folder."""
+    text = (ROOT / index).read_text(encoding="utf-8")
+    linked = {((ROOT / index).parent / link.partition("#")[0]).resolve() for link in LINK.findall(text)}
+    pages = [ROOT / name for name in listed(f"{Path(index).parent}/**/*.md") if name != index]
+    return [
+        f"{index}: has no link to {page.relative_to(ROOT)}"
+        for page in pages
+        if page.resolve() not in linked and page.parent.resolve() not in linked
+    ]
+
+
 def expanded(path: str) -> list[str]:
     """`a/{b,c}.rs` as `a/b.rs` and `a/c.rs`."""
     group = re.search(r"\{([^}]*)\}", path)
@@ -91,6 +104,8 @@ def main() -> int:
     found = [problem for name in listed("*.md", "**/*.md") for problem in broken_links(name)]
     if (ROOT / INVARIANTS).exists():
         found += missing_tests()
+    if (ROOT / INDEX).exists():
+        found += unlisted_pages(INDEX)
     print("\n".join(found), end="\n" if found else "")
     return 1 if found else 0
 
