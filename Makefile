@@ -1,4 +1,4 @@
-# The one door for commands. `make` or `make help` lists them.
+# The one door for commands. `make` or `make help` lists them, by what they are for.
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
 
@@ -6,20 +6,49 @@ SHELL := /bin/bash
 BINARIES = $(or $(CARGO_TARGET_DIR),target)/debug
 EMULATOR ?= localstack
 
-.PHONY: help run test check deny fuzz rust chaos release-test frontend infra localstack e2e e2e-localstack e2e-ministack local-up \
-	local-down fmt bench scripts-test build-functions deploy destroy
+.PHONY: help run build fmt lint clippy check docs test rust frontend docs-test scripts-test infra localstack e2e e2e-localstack \
+	e2e-ministack chaos release-test fuzz bench deny local-up local-down build-functions deploy destroy clean
 
 help: ## list the commands
-	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+	@awk -F':.*## ' '/^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z0-9-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' \
+		$(MAKEFILE_LIST)
+
+##@ Every day
 
 run: ## run everything on this machine; the dashboard is at http://localhost:8080
 	cargo run --locked
 
+build: ## compile everything, with the dashboard, for development
+	cargo build --workspace --features birdsong/aws --locked
+
+fmt: ## format the code, and fix what the linters can fix
+	cargo fmt --all
+	scripts/lint.sh --fix
+
+lint: ## what needs no compiler: formats, spelling, words, links, and lints of all that is not Rust
+	cargo fmt --all --check
+	scripts/lint.sh
+
+clippy: ## lints of the Rust code
+	cargo clippy --workspace --all-targets --features birdsong/aws --locked -- -D warnings
+
+check: lint clippy docs ## all of these: before each commit (CONTRIBUTING.md, Checks)
+
+docs: ## the documentation of the Rust code, in target/doc
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --features birdsong/aws --locked
+
+clean: ## delete what was built and installed here; data in .birdsong/ stays
+	cargo clean
+	rm -rf .tools frontend/dist {frontend,e2e,scripts/checks}/node_modules
+
+##@ Tests
+
 # One after the other: each of them can use all of a small machine.
-test: ## everything: format, lints, all tests, and the whole of it on emulators
+test: ## everything: format, lints, all tests, and the whole system on emulators
 	scripts/tools.sh
 	$(MAKE) check
 	$(MAKE) rust
+	$(MAKE) docs-test
 	$(MAKE) frontend
 	$(MAKE) scripts-test
 	$(MAKE) infra
@@ -29,18 +58,22 @@ test: ## everything: format, lints, all tests, and the whole of it on emulators
 rust: ## tests of the Rust code
 	cargo nextest run --workspace --features birdsong/aws --locked
 
-chaos: ## hours of trouble for the live sources, and kills of the real binary: make chaos SEEDS=1000..1100 KILLS=200
-	BIRDSONG_SEEDS=$(or $(SEEDS),1000..1020) BIRDSONG_KILLS=$(or $(KILLS),20) \
-	BIRDSONG_SEED=$(firstword $(subst ., ,$(or $(SEEDS),1000..1020))) \
-		cargo nextest run --workspace --features birdsong/aws --test chaos --locked --no-fail-fast
+frontend: ## unit tests of the dashboard
+	cd frontend && { [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --no-audit --no-fund; }
+	cd frontend && npm test
 
-release-test: ## tests that must hold in the release build, too: a panic in one source never stops another
-	cargo nextest run --release --package birdsong-streamer --lib --locked a_panic_in_one_source
+docs-test: ## run the commands in the documentation
+	cargo nextest run --workspace --features birdsong/aws --locked --no-run
+	scripts/test_docs.py --bin $(BINARIES)
+
+scripts-test: ## tests of the scripts, without an account
+	python3 -m unittest discover --top-level-directory . --start-directory scripts/tests
+	scripts/test_deploy.sh
 
 infra: ## checks of infra/: format, types, tests, checkov
 	scripts/infra-check.sh
 
-localstack: ## tests of what runs the emulators
+localstack: ## tests of the scripts that run the emulators
 	localstack/test.sh
 
 e2e: e2e-localstack e2e-ministack ## apply, stream, break, reprocess, look, destroy: on both emulators
@@ -50,40 +83,22 @@ e2e-localstack e2e-ministack:
 	cd e2e && { [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --no-audit --no-fund; }
 	EMULATOR=$(@:e2e-%=%) BIRDSONG_BINARIES=$(BINARIES) node --test --test-reporter=spec e2e/
 
-local-up: ## all AWS parts on this machine, with the demo's posts; EMULATOR=ministack for the other emulator
-	scripts/local.sh up $(EMULATOR)
+##@ Longer tests
 
-local-down: ## stop them
-	scripts/local.sh down $(EMULATOR)
+chaos: ## trouble for the live sources, and kills of the real binary: make chaos SEEDS=1000..1100 KILLS=200
+	BIRDSONG_SEEDS=$(or $(SEEDS),1000..1020) BIRDSONG_KILLS=$(or $(KILLS),20) \
+	BIRDSONG_SEED=$(firstword $(subst ., ,$(or $(SEEDS),1000..1020))) \
+		cargo nextest run --workspace --features birdsong/aws --test chaos --locked --no-fail-fast
 
-check: ## format, lint, spelling, documentation (README.md, Checks)
-	cargo fmt --all --check
-	scripts/lint.sh
-	cargo clippy --workspace --all-targets --features birdsong/aws --locked -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --features birdsong/aws --locked
-
-deny: ## advisories, licences, bans and sources of all crates (deny.toml); it fetches the advisories
-	scripts/cargo-tool.sh deny --all-features --locked check -D unnecessary-skip -D unmatched-skip
-	scripts/cargo-tool.sh deny --manifest-path fuzz/Cargo.toml --locked check -A unnecessary-skip -A unmatched-skip advisories bans sources
-
-fuzz: ## each fuzz target for FUZZ_SECONDS (60); it needs a nightly toolchain
+fuzz: ## each fuzz target for FUZZ_SECONDS (60); needs a nightly toolchain
 	scripts/fuzz.sh $(or $(FUZZ_SECONDS),60)
 
-frontend: ## unit tests of the dashboard
-	cd frontend && { [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --no-audit --no-fund; }
-	cd frontend && npm test
+release-test: ## tests that must hold in the release build too: a panic in one source never stops another
+	cargo nextest run --release --package birdsong-streamer --lib --locked a_panic_in_one_source
 
-scripts-test: ## tests of the deployment's scripts, without an account
-	scripts/test_deploy.sh
-
-build-functions: ## the Lambda functions as zips (ARCHITECTURE=arm64 or x86_64)
-	scripts/build-functions.sh $(or $(ARCHITECTURE),arm64)
-
-deploy: ## to AWS: make deploy ENV=prod (docs/deploy.md)
-	scripts/deploy.sh deploy $(ENV)
-
-destroy: ## all that make deploy made: make destroy ENV=prod
-	scripts/deploy.sh destroy $(ENV)
+deny: ## advisories, licences, bans and sources of all crates (deny.toml); downloads the advisories
+	scripts/cargo-tool.sh deny --all-features --locked check -D unnecessary-skip -D unmatched-skip
+	scripts/cargo-tool.sh deny --manifest-path fuzz/Cargo.toml --locked check -A unnecessary-skip -A unmatched-skip advisories bans sources
 
 bench: ## speed of the hot paths, of a replay in memory, of the X client, and of the functions' cold starts
 	cargo bench --workspace --locked
@@ -94,6 +109,19 @@ bench: ## speed of the hot paths, of a replay in memory, of the X client, and of
 	cargo build --release --locked --package birdsong-aws --example hello
 	cargo run --release --locked --package birdsong-aws --example cold_start
 
-fmt: ## format the code, and correct what the linters can
-	cargo fmt --all
-	scripts/lint.sh --fix
+##@ AWS
+
+local-up: ## all AWS parts on this machine, with the demo's posts; EMULATOR=ministack for the other emulator
+	scripts/local.sh up $(EMULATOR)
+
+local-down: ## stop them
+	scripts/local.sh down $(EMULATOR)
+
+build-functions: ## the Lambda functions as zips (ARCHITECTURE=arm64 or x86_64)
+	scripts/build-functions.sh $(or $(ARCHITECTURE),arm64)
+
+deploy: ## to AWS: make deploy ENV=prod (docs/deploy.md)
+	scripts/deploy.sh deploy $(ENV)
+
+destroy: ## delete everything that make deploy made: make destroy ENV=prod
+	scripts/deploy.sh destroy $(ENV)

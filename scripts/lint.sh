@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Lints what is not Rust: Python (ruff), shell (shellcheck), JavaScript (eslint, and tsc for its types), spelling
-# (typos), the hosted workflows (zizmor), and dependencies in Cargo.toml that nothing uses (cargo-machete).
+# (typos), words that the project does not use (scripts/checks/words.py), links and named tests in Markdown
+# (scripts/checks/links.py), the hosted workflows (zizmor), and dependencies in Cargo.toml that nothing uses
+# (cargo-machete).
 # With --fix, corrects what the tools can correct by themselves.
 # The tools are pinned in scripts/checks/ and scripts/cargo-tool.sh, and installed into .tools/, node_modules/ and the user's
 # cache when those pins change.
@@ -61,13 +63,17 @@ types() {
 
 spelling() { "$venv/bin/typos" --format brief; }
 
+words() { scripts/checks/words.py; }
+
+links() { scripts/checks/links.py; }
+
 workflows() { "$venv/bin/zizmor" --offline --quiet --persona pedantic .github; }
 
 unused() { scripts/cargo-tool.sh machete functions fuzz; }
 
 install
 failed=()
-for check in ruff shell eslint types spelling workflows unused; do
+for check in ruff shell eslint types spelling words links workflows unused; do
     begin=$EPOCHREALTIME
     if ! output=$("$check" 2>&1); then
         failed+=("$check")
@@ -76,6 +82,6 @@ for check in ruff shell eslint types spelling workflows unused; do
     awk -v check="$check" -v a="$begin" -v b="$EPOCHREALTIME" 'BEGIN { printf "%-10s %.1f s\n", check, b - a }'
 done
 if ((${#failed[@]})); then
-    echo "failed: ${failed[*]} (README.md, Checks)" >&2
+    echo "failed: ${failed[*]} (CONTRIBUTING.md, Checks)" >&2
     exit 1
 fi
