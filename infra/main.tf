@@ -95,10 +95,8 @@ module "streamer" {
   quarantine_bucket     = module.aggregator.quarantine_bucket
   quarantine_bucket_arn = module.aggregator.quarantine_bucket_arn
   reader                = module.aggregator.event_source_mapping
-  post_source           = var.post_source
-  mastodon_needs_token  = var.mastodon_needs_token
-  mastodon_feed         = var.mastodon_feed
-  x_budget              = var.x_budget
+  sources               = var.sources
+  secrets               = local.secrets
   regions_toml          = file(var.regions_file)
   window_secs           = var.window_secs
   image                 = var.streamer_image
@@ -120,8 +118,7 @@ module "observability" {
   api_function         = module.api.function
   rest_api             = module.api.name
   api_stage            = module.api.stage
-  sources              = var.enable_streamer ? split(",", var.post_source) : []
-  x_budget             = var.x_budget
+  sources              = var.enable_streamer ? local.sources : {}
   email                = var.alarm_email
   enable_budget        = var.enable_budget
   budget_usd           = var.budget_usd

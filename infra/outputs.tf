@@ -52,19 +52,9 @@ output "ecs_cluster" {
   value       = one(module.streamer[*].cluster)
 }
 
-output "author_key_secret" {
-  description = "Secret for the key of author hashes: 32 hex digits, put once and kept, because another key makes other hashes. Null without a streamer."
-  value       = one(module.streamer[*].author_key_secret)
-}
-
-output "x_token_secret" {
-  description = "Secret for the bearer token of X; null unless post_source has x."
-  value       = one(module.streamer[*].x_token_secret)
-}
-
-output "mastodon_token_secret" {
-  description = "Secret for the token of Mastodon; null unless post_source has a Mastodon server that needs one."
-  value       = one(module.streamer[*].mastodon_token_secret)
+output "secrets" {
+  description = "The streamer's secrets: name of the environment variable => name of the secret, or its ARN if var.secrets has it. The key of author hashes (BIRDSONG_AUTHOR_KEY) is set once and kept: with another key the same authors have other hashes. Null without a streamer."
+  value       = one(module.streamer[*].secrets)
 }
 
 output "alarm_topic" {

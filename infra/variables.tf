@@ -48,52 +48,84 @@ variable "log_retention_days" {
 
 # What is watched.
 
-variable "post_source" {
-  description = "Sources of the posts, with commas: demo, bluesky, x, mastodon:HOST. x needs a bearer token in the secret NAME/x-bearer-token, Mastodon mostly one in NAME/mastodon-token."
+variable "sources" {
+  description = <<-EOT
+    Addresses of the sources, separated by commas. The streamer gets them unchanged, as BIRDSONG_SOURCE. Examples:
+    bluesky; mastodon:HOST?feed=local; x:?budget=5/day. A comma within an address is written %2C.
+    An x address must have a budget in US dollars by day or month, because X charges for each post. The schemes are in sources.json.
+  EOT
   type        = string
   default     = "bluesky"
+  nullable    = false
   validation {
-    # No port: the streamer may call 443 only.
-    condition = length(var.post_source) <= 300 && alltrue([
-      for source in split(",", var.post_source) :
-      can(regex("^(demo|bluesky|x|mastodon:([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?[.])+[a-z]([a-z0-9-]{0,61}[a-z0-9]))$", source))
+    condition     = length(var.sources) <= 2000 && can(regex("^[^\\s,]{1,400}(,[^\\s,]{1,400})*$", var.sources))
+    error_message = "sources must be addresses separated by single commas, without spaces: at most 400 characters each and 2,000 in all."
+  }
+  validation {
+    condition = alltrue([
+      for address in split(",", var.sources) : contains(keys(local.source_kinds), split(":", address)[0])
     ])
-    error_message = "post_source must be demo, bluesky, x or mastodon:HOST, or several of them with commas and no spaces; HOST is a name in small letters, such as mastodon.example, without port."
+    error_message = "sources has an unknown kind of source. An address is one of ${join(", ", keys(local.source_kinds))}, then a colon and the rest if there is more, such as mastodon:HOST or x:?budget=5/day."
   }
   validation {
-    condition     = length(distinct(split(",", var.post_source))) == length(split(",", var.post_source))
-    error_message = "post_source names a source twice."
+    # After the scheme: https:// or //, a host, a path, options. The security group lets port 443 out alone.
+    condition = alltrue([
+      for address in split(",", var.sources) :
+      can(regex("^[a-z0-9]+(:((https:)?//)?(([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?[.])+[a-z]([a-z0-9-]{0,61}[a-z0-9]))?(/[^?]*)?([?].*)?)?$", address))
+      && !can(regex("(http|ws)://|:[0-9]+([/?&]|$)", address))
+    ])
+    error_message = "sources: a host must be a domain name in lower case, such as mastodon.example, without a port. The streamer can reach port 443 only, so URLs start with https:// or wss://."
   }
   validation {
-    # Each would need a token of its own, and there is one secret.
-    condition     = length([for source in split(",", var.post_source) : source if startswith(source, "mastodon:")]) <= 1
-    error_message = "post_source may name one Mastodon server: for another one, make another deployment."
+    condition = length(split(",", var.sources)) == length(distinct([
+      for address in split(",", var.sources) : trimsuffix(replace(split("?", address)[0], "/^([a-z0-9]+):///", "$1:"), ":")
+    ]))
+    error_message = "sources has the same source twice. Options do not make another source of it."
+  }
+  validation {
+    # They would share one environment variable, and each server would see the other's token.
+    condition = alltrue([
+      for scheme, kind in local.source_kinds :
+      kind.secret == null || try(var.secrets[kind.secret], "") == "none"
+      || length([for address in split(",", var.sources) : address if split(":", address)[0] == scheme]) <= 1
+    ])
+    error_message = "sources has two sources that would share one secret: each server would receive the other's token. Use a second deployment, or set the secret to \"none\" in secrets if neither server needs it."
+  }
+  validation {
+    condition = alltrue([
+      for address in split(",", var.sources) :
+      can(regex("[?&]budget=[0-9]+([.][0-9]+)?(/|%2F)(day|month)(&|$)", address))
+      || !(contains(local.metered_schemes, split(":", address)[0]) || can(regex("[?&]budget=", address)))
+    ])
+    error_message = "sources: ${join(", ", local.metered_schemes)} charges for each post, so its address must have a budget in US dollars by day or month, such as x:?budget=5/day or x:?budget=100/month."
   }
 }
 
-variable "mastodon_needs_token" {
-  description = "The Mastodon server wants a user's token, as most do. A task does not start before the secret has it, so say false for a server that gives its stream to everybody."
-  type        = bool
-  default     = true
-}
-
-variable "mastodon_feed" {
-  description = "What to ask the Mastodon server for: public, local, remote, or a #hashtag."
-  type        = string
-  default     = "public"
+variable "secrets" {
+  description = <<-EOT
+    Secrets that exist already: name of the environment variable => ARN in Secrets Manager, of this region and encrypted with the default key.
+    A secret that a source needs and that is not listed here is created, without a value: NAME/x-bearer-token for X_BEARER_TOKEN,
+    NAME/mastodon-token for MASTODON_TOKEN. The task starts when each has a value. { MASTODON_TOKEN = "none" } says that the server
+    needs no token. BIRDSONG_AUTHOR_KEY may be listed too; it is NAME/author-key otherwise. Removing an entry does not copy its value.
+  EOT
+  type        = map(string)
+  default     = {}
+  nullable    = false
   validation {
-    condition     = can(regex("^(public|local|remote|#[^#\\s]+)$", var.mastodon_feed))
-    error_message = "mastodon_feed must be public, local, remote, or a hashtag with # before it."
+    condition     = length(setsubtract(keys(var.secrets), concat(["BIRDSONG_AUTHOR_KEY"], [for kind in local.source_kinds : kind.secret if kind.secret != null]))) == 0
+    error_message = "secrets has an unknown name. The names are ${join(", ", concat(["BIRDSONG_AUTHOR_KEY"], [for kind in local.source_kinds : kind.secret if kind.secret != null]))}."
   }
-}
-
-variable "x_budget" {
-  description = "What may be spent at X, such as 5/day or 100/month in US dollars; empty for no limit."
-  type        = string
-  default     = "5/day"
   validation {
-    condition     = can(regex("^([0-9]+([.][0-9]+)?/(day|month))?$", var.x_budget))
-    error_message = "x_budget must be empty, or dollars by day or month such as 5/day or 100/month."
+    # The role reads what is named here, so the ARN is of one secret.
+    condition = alltrue([
+      for arn in var.secrets :
+      arn == "none" || can(regex("^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+$", arn))
+    ])
+    error_message = "secrets: a value must be the whole ARN of a secret, arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME-SUFFIX, or \"none\". The secret itself must never be here."
+  }
+  validation {
+    condition     = alltrue([for kind in local.source_kinds : !kind.secret_required || try(var.secrets[kind.secret], "") != "none"]) && try(var.secrets["BIRDSONG_AUTHOR_KEY"], "") != "none"
+    error_message = "secrets: only a secret that its source can do without may be \"none\": ${join(", ", [for kind in local.source_kinds : kind.secret if kind.secret != null && !kind.secret_required])}."
   }
 }
 

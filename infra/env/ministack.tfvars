@@ -3,6 +3,6 @@
 # read the site's files from the bucket.
 aws_endpoint        = "http://127.0.0.1:4599"
 architecture        = "x86_64"
-post_source         = "demo"
+sources             = "demo"
 deletion_protection = false
 log_retention_days  = 1

@@ -110,17 +110,19 @@ run "streamer" {
     table_arn             = "arn:aws:dynamodb:us-east-1:123456789012:table/windows"
     quarantine_bucket     = "quarantine"
     quarantine_bucket_arn = "arn:aws:s3:::quarantine"
-    post_source           = "bluesky,x,mastodon:mastodon.example"
-    mastodon_needs_token  = true
-    mastodon_feed         = "local"
-    x_budget              = "5/day"
-    reader                = "trigger"
-    regions_toml          = "# none"
-    window_secs           = 300
-    image                 = "registry.example/streamer:1"
-    architecture          = "arm64"
-    log_retention_days    = 30
-    deletion_protection   = true
+    sources               = "bluesky,x:?budget=5/day&price=0.005,mastodon:mastodon.example?feed=local"
+    secrets = {
+      BIRDSONG_AUTHOR_KEY = null
+      MASTODON_TOKEN      = "arn:aws:secretsmanager:us-east-1:123456789012:secret:mine-AbCdEf"
+      X_BEARER_TOKEN      = null
+    }
+    reader              = "trigger"
+    regions_toml        = "# none"
+    window_secs         = 300
+    image               = "registry.example/streamer:1"
+    architecture        = "arm64"
+    log_retention_days  = 30
+    deletion_protection = true
   }
   assert {
     condition = alltrue([
@@ -159,13 +161,27 @@ run "streamer" {
     error_message = "keys and tokens come as secrets"
   }
   assert {
-    # All of them have one ARN here.
-    condition     = [for s in jsondecode(aws_iam_role_policy.execution.policy).Statement : length(s.Resource) if s.Sid == "ReadSecrets"] == [3]
-    error_message = "ECS may read each secret of the task"
+    # The mock gives all new secrets one ARN.
+    condition = [for s in jsondecode(aws_iam_role_policy.execution.policy).Statement : s.Resource if s.Sid == "ReadSecrets"] == [[
+      "arn:aws:secretsmanager:us-east-1:123456789012:secret:secret",
+      "arn:aws:secretsmanager:us-east-1:123456789012:secret:mine-AbCdEf",
+      "arn:aws:secretsmanager:us-east-1:123456789012:secret:secret",
+    ]]
+    error_message = "ECS may read each secret of the task, and no other"
   }
   assert {
-    condition     = jsondecode(aws_ecs_task_definition.this.container_definitions)[0].command == ["stream", "--to", "kinesis", "--mastodon-feed", "local"]
-    error_message = "Mastodon is asked for its feed"
+    condition     = { for name, secret in aws_secretsmanager_secret.this : name => secret.name } == { BIRDSONG_AUTHOR_KEY = "test/author-key", X_BEARER_TOKEN = "test/x-bearer-token" }
+    error_message = "secrets keep their names, because they hold values, and an existing one is not created again"
+  }
+  assert {
+    condition = [
+      for s in jsondecode(aws_ecs_task_definition.this.container_definitions)[0].environment : s.value if s.name == "BIRDSONG_SOURCE"
+    ] == [var.sources]
+    error_message = "the streamer gets the addresses as they are"
+  }
+  assert {
+    condition     = jsondecode(aws_ecs_task_definition.this.container_definitions)[0].command == ["stream", "--to", "kinesis"]
+    error_message = "options of sources are in their addresses"
   }
   assert {
     condition     = jsondecode(aws_ecs_task_definition.this.container_definitions)[0].readonlyRootFilesystem && jsondecode(aws_ecs_task_definition.this.container_definitions)[0].user != "0"
@@ -187,10 +203,8 @@ run "no_image_no_task" {
     table_arn             = "arn:aws:dynamodb:us-east-1:123456789012:table/windows"
     quarantine_bucket     = "quarantine"
     quarantine_bucket_arn = "arn:aws:s3:::quarantine"
-    post_source           = "demo"
-    mastodon_needs_token  = true
-    mastodon_feed         = "public"
-    x_budget              = ""
+    sources               = "demo"
+    secrets               = { BIRDSONG_AUTHOR_KEY = null }
     reader                = "trigger"
     regions_toml          = "# none"
     window_secs           = 300
@@ -202,10 +216,6 @@ run "no_image_no_task" {
   assert {
     condition     = aws_ecs_service.this.desired_count == 0
     error_message = "there is no image to run"
-  }
-  assert {
-    condition     = jsondecode(aws_ecs_task_definition.this.container_definitions)[0].command == ["stream", "--to", "kinesis"]
-    error_message = "there is no Mastodon to ask"
   }
 }
 

@@ -10,27 +10,27 @@ locals {
     ["Sources: reconnects and gaps since the streamer's start", "Maximum", ["reconnects", "gaps"], { left = { min = 0 } }],
   ]
 
-  # What is spent counts from the first of the month, so a budget by day grows with the days.
-  budget     = split("/", var.x_budget)
-  allowed_by = { day = "${local.budget[0]} * DAY(spent)", month = "TIME_SERIES(${local.budget[0]})" }
-  spent      = [var.name, "spent_dollars", "service", "streamer", "source", "x", { id = "spent", label = "spent" }]
-  allowed = [
-    for period, expression in local.allowed_by : [{ expression = expression, id = "allowed", label = "allowed until now" }]
-    if endswith(var.x_budget, "/${period}")
-  ]
+  source_graphs = [for graph in local.graphs_of_sources : [
+    graph[0], graph[1],
+    [for pair in setproduct(keys(var.sources), graph[2]) : [
+      var.name, pair[1], "service", "streamer", "source", pair[0], { label = "${pair[0]} ${pair[1]}" }
+    ]],
+    graph[3],
+  ] if length(var.sources) > 0]
 
-  source_graphs = concat(
-    [for graph in local.graphs_of_sources : [
-      graph[0], graph[1],
-      [for pair in setproduct(var.sources, graph[2]) : [
-        var.name, pair[1], "service", "streamer", "source", pair[0], { label = "${pair[0]} ${pair[1]}" }
-      ]],
-      graph[3],
-    ] if length(var.sources) > 0],
-    [for source in var.sources : [
-      "Spent at X since the first of the month, US dollars", "Maximum", concat([local.spent], local.allowed), { left = { min = 0 } },
-    ] if source == "x"],
-  )
+  # Spending adds up from the first of the month, so the limit of a daily budget grows with the days.
+  spending_graphs = [for source, budget in var.sources : [
+    "Spent on ${source} since the first of the month, US dollars", "Maximum",
+    [
+      [var.name, "spent_dollars", "service", "streamer", "source", source, { id = "spent", label = "spent" }],
+      [{
+        expression = endswith(budget, "/day") ? "${split("/", budget)[0]} * DAY(spent)" : "TIME_SERIES(${split("/", budget)[0]})"
+        id         = "allowed"
+        label      = "budget so far"
+      }],
+    ],
+    { left = { min = 0 } },
+  ] if budget != null]
 
   # Title, statistic and metrics (namespace, metric, dimension, value …) of each graph.
   graphs = [
@@ -76,7 +76,7 @@ resource "aws_cloudwatch_dashboard" "this" {
   dashboard_name = var.name
 
   dashboard_body = jsonencode({
-    widgets = [for n, graph in concat(local.source_graphs, local.graphs) : {
+    widgets = [for n, graph in concat(local.source_graphs, local.spending_graphs, local.graphs) : {
       type   = "metric"
       x      = n % 2 * 12
       y      = floor(n / 2) * 6

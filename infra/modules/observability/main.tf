@@ -113,7 +113,7 @@ resource "aws_cloudwatch_metric_alarm" "above" {
 # Without word from the streamer the state stays as it was: streamer-silent tells of that, and a new task is
 # no proof that the source is there again.
 resource "aws_cloudwatch_metric_alarm" "not_connected" {
-  for_each = toset(var.sources)
+  for_each = toset(keys(var.sources))
 
   alarm_name          = "${var.name}-${replace(each.key, ":", "-")}-not-connected"
   alarm_description   = "${each.key} was not connected for 15 minutes: /api/status tells why, and what to do about it"
@@ -131,7 +131,7 @@ resource "aws_cloudwatch_metric_alarm" "not_connected" {
 }
 
 resource "aws_cloudwatch_metric_alarm" "dropped" {
-  for_each = toset(var.sources)
+  for_each = toset(keys(var.sources))
 
   alarm_name          = "${var.name}-${replace(each.key, ":", "-")}-dropped"
   alarm_description   = "Posts of ${each.key} are lost: the log was away for longer than the streamer's disk can hold what comes"

@@ -37,18 +37,18 @@ resource "aws_ecs_cluster" "this" {
 }
 
 locals {
-  environment = merge({
+  environment = {
     AWS_REGION                 = var.aws_region
     BIRDSONG_DATA              = "/data"
     BIRDSONG_HEALTH_PORT       = "8081"
     BIRDSONG_LOG_FORMAT        = "json"
     BIRDSONG_METRICS           = var.name
     BIRDSONG_QUARANTINE_BUCKET = var.quarantine_bucket
-    BIRDSONG_SOURCE            = var.post_source
+    BIRDSONG_SOURCE            = var.sources
     BIRDSONG_STREAM            = var.stream
     BIRDSONG_TABLE             = var.table
     BIRDSONG_WINDOW            = "${var.window_secs}s"
-  }, var.x_budget == "" ? {} : { BIRDSONG_X_BUDGET = var.x_budget })
+  }
 }
 
 resource "aws_ecs_task_definition" "this" {
@@ -74,7 +74,7 @@ resource "aws_ecs_task_definition" "this" {
     name                   = "streamer"
     image                  = coalesce(var.image, "${aws_ecr_repository.this.repository_url}:none")
     essential              = true
-    command                = concat(["stream", "--to", "kinesis"], local.has_mastodon ? ["--mastodon-feed", var.mastodon_feed] : [])
+    command                = ["stream", "--to", "kinesis"]
     user                   = "65532:65532"
     readonlyRootFilesystem = true
     linuxParameters        = { capabilities = { drop = ["ALL"] } }
@@ -82,7 +82,7 @@ resource "aws_ecs_task_definition" "this" {
     environment            = [for name, value in local.environment : { name = name, value = value }]
     secrets = concat(
       [{ name = "BIRDSONG_REGIONS_TOML", valueFrom = aws_ssm_parameter.regions.arn }],
-      [for name, arn in local.secrets : { name = name, valueFrom = arn }],
+      [for name, arn in local.secret_arns : { name = name, valueFrom = arn }],
     )
     # A task reads the regions at its start: other regions make another task.
     dockerLabels = { regions = sha256(var.regions_toml) }

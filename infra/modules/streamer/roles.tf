@@ -52,7 +52,7 @@ resource "aws_iam_role_policy" "execution" {
         Sid      = "ReadSecrets"
         Effect   = "Allow"
         Action   = ["secretsmanager:GetSecretValue"]
-        Resource = values(local.secrets)
+        Resource = values(local.secret_arns)
       },
     ]
   })

@@ -43,19 +43,14 @@ variable "quarantine_bucket_arn" {
   type        = string
 }
 
-variable "post_source" {
-  description = "demo, bluesky, x or mastodon:HOST, or several of them with commas."
+variable "sources" {
+  description = "Addresses of the sources, separated by commas."
   type        = string
 }
 
-variable "mastodon_needs_token" {
-  description = "The Mastodon server wants a token."
-  type        = bool
-}
-
-variable "mastodon_feed" {
-  description = "public, local, remote, or a #hashtag."
-  type        = string
+variable "secrets" {
+  description = "Secrets of the task: name of the environment variable => ARN of an existing secret, or null to create one without a value."
+  type        = map(string)
 }
 
 variable "reader" {
@@ -65,11 +60,6 @@ variable "reader" {
 
 variable "regions_toml" {
   description = "Text of regions.toml."
-  type        = string
-}
-
-variable "x_budget" {
-  description = "What may be spent at X, such as 5/day; empty for no limit."
   type        = string
 }
 
