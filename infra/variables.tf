@@ -71,7 +71,7 @@ variable "sources" {
     # After the scheme: https:// or //, a host, a path, options. The security group lets port 443 out alone.
     condition = alltrue([
       for address in split(",", var.sources) :
-      can(regex("^[a-z0-9]+(:((https:)?//)?(([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?[.])+[a-z]([a-z0-9-]{0,61}[a-z0-9]))?(/[^?]*)?([?].*)?)?$", address))
+      can(regex("^[^:]*(:((https:)?//)?(([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?[.])+[a-z]([a-z0-9-]{0,61}[a-z0-9]))?(/[^?]*)?([?].*)?)?$", address))
       && !can(regex("(http|ws)://|:[0-9]+([/?&]|$)", address))
     ])
     error_message = "sources: a host must be a domain name in lower case, such as mastodon.example, without a port. The streamer can reach port 443 only, so URLs start with https:// or wss://."
@@ -83,13 +83,13 @@ variable "sources" {
     error_message = "sources has the same source twice. Options do not make another source of it."
   }
   validation {
-    # They would share one environment variable, and each server would see the other's token.
+    # They would share one environment variable.
     condition = alltrue([
       for scheme, kind in local.source_kinds :
       kind.secret == null || try(var.secrets[kind.secret], "") == "none"
       || length([for address in split(",", var.sources) : address if split(":", address)[0] == scheme]) <= 1
     ])
-    error_message = "sources has two sources that would share one secret: each server would receive the other's token. Use a second deployment, or set the secret to \"none\" in secrets if neither server needs it."
+    error_message = "sources has two sources that would share one secret, so one server would receive the other's token. Use a second deployment, or set the secret to \"none\" in secrets if neither server needs it."
   }
   validation {
     condition = alltrue([

@@ -27,6 +27,12 @@ setting() { # NAME DEFAULT: from the settings, else the environment
     echo "${value:-${!variable:-$2}}"
 }
 
+# Terraform ignores a variable that it does not know, such as one with a typing error or a former name.
+while read -r name; do
+    grep -qF "variable \"$name\"" infra/variables.tf ||
+        fail "$name is set in $settings or as TF_VAR_$name, but is not a variable of infra/variables.tf: correct or remove it"
+done < <(sed -nE 's/^[[:space:]]*([a-z0-9_]+)[[:space:]]*=.*/\1/p' "$settings" && compgen -A export TF_VAR_ | cut -c 8-)
+
 need() { # COMMAND WHAT-TO-INSTALL
     command -v "$1" >/dev/null || fail "$1 is missing: install $2"
 }
@@ -122,32 +128,46 @@ output() { # NAME: nothing when there is no such output
     node -p 'JSON.parse(fs.readFileSync(process.argv[1], "utf8"))[process.argv[2]]?.value ?? ""' "$work/outputs.json" "$1"
 }
 
-missing_secret() { # the first secret of the streamer that has no value; the values themselves are not read
-    local name secret versions
-    for name in author_key_secret x_token_secret mastodon_token_secret; do
-        secret=$(output "$name")
-        [[ -n $secret ]] || continue
+plan_ahead() { # a plan that is not applied and does not look at the account: it shows which secrets the sources need
+    tf plan -input=false -no-color -refresh=false -out="$work/ahead" -var-file="env/$env.tfvars" -var=streamer_image= >"$work/ahead.log" 2>&1 ||
+        { cat "$work/ahead.log" >&2 && fail "terraform plan failed"; }
+    tf show -json "$work/ahead" >"$work/ahead.json"
+}
+
+new_secrets() { # a target for each secret to create, and, because Terraform insists, for those that move to another address
+    node -e '
+        const changes = JSON.parse(fs.readFileSync(process.argv[1], "utf8")).resource_changes ?? [];
+        const isNew = ({ type, change }) => type === "aws_secretsmanager_secret" && change.actions.includes("create");
+        if (changes.some(isNew)) changes.filter((each) => isNew(each) || each.previous_address).forEach(({ address }) => console.log(`-target=${address}`));
+    ' "$work/ahead.json"
+}
+
+needed_secrets() { # a line for each: ENVIRONMENT-VARIABLE SECRET
+    node -e '
+        const { secrets } = JSON.parse(fs.readFileSync(process.argv[1], "utf8")).planned_values.outputs;
+        Object.entries(secrets.value).forEach(([name, secret]) => console.log(name, secret));
+    ' "$work/ahead.json"
+}
+
+check_secrets() { # each has a value, which is not read; the key of author hashes is made when there is none
+    local all name secret versions missing=0
+    all=$(needed_secrets)
+    while read -r name secret; do
         versions=$(aws secretsmanager list-secret-version-ids --secret-id "$secret" --query 'Versions[].VersionId' --output text)
-        [[ -n ${versions/None/} ]] || { echo "$secret" && return; }
-    done
-}
-
-new_secrets() { # targets for the secrets that the sources want and that are not there yet
-    local sources
-    sources=,$(setting post_source bluesky),
-    [[ $sources != *,x,* || -n $(output x_token_secret) ]] || echo "-target=module.streamer[0].aws_secretsmanager_secret.x_token"
-    [[ $sources != *,mastodon:* || $(setting mastodon_needs_token true) != true || -n $(output mastodon_token_secret) ]] ||
-        echo "-target=module.streamer[0].aws_secretsmanager_secret.mastodon_token"
-}
-
-make_author_key() { # once: another key would make other hashes of the same authors
-    local secret missing
-    secret=$(output author_key_secret)
-    missing=$(missing_secret)
-    [[ $missing == "$secret" ]] || return 0
-    openssl rand -hex 16 | tr -d '\n' |
-        aws secretsmanager put-secret-value --secret-id "$secret" --secret-string file:///dev/stdin >/dev/null
-    say "made a key of author hashes and put it into $secret"
+        if [[ -n ${versions/None/} ]]; then
+            continue
+        elif [[ $name == BIRDSONG_AUTHOR_KEY ]]; then
+            # Once: with another key the same authors have other hashes.
+            openssl rand -hex 16 | tr -d '\n' |
+                aws secretsmanager put-secret-value --secret-id "$secret" --secret-string file:///dev/stdin >/dev/null
+            say "made a key of author hashes and stored it in $secret"
+        else
+            missing=$((missing + 1))
+            say "the secret $secret has no value. Enter the value of $name after this command:"
+            say "  read -rs VALUE && printf %s \"\$VALUE\" | aws secretsmanager put-secret-value --region $AWS_REGION --secret-id $secret --secret-string file:///dev/stdin"
+        fi
+    done <<<"$all"
+    ((missing == 0)) || fail "the streamer cannot start without its secrets: store them, then deploy again"
 }
 
 image_tag() { # the same sources have the same tag, committed or not; deleted files are none
@@ -178,28 +198,20 @@ deploy() {
     (cd frontend && { [[ node_modules/.package-lock.json -nt package-lock.json ]] || npm ci --no-audit --no-fund; } && npm run build) >&2
     say "3/4 the plan"
     init
-    local image="" secret new targets
+    local image="" new targets
     tf output -json >"$work/outputs.json"
     if [[ $has_streamer == true ]]; then
-        if [[ -z $(output ecr_repository) || -z $(output author_key_secret) ]]; then
-            say "first all but the streamer's task, which needs an image and its secrets"
+        plan_ahead
+        new=$(new_secrets)
+        if [[ -z $(output ecr_repository) ]]; then
+            say "first everything but the streamer's task, which needs an image and its secrets"
             apply_with ""
-        else
-            new=$(new_secrets)
-            if [[ -n $new ]]; then
-                say "first the secrets of new sources: a task that runs is not to stop for one that cannot start"
-                mapfile -t targets <<<"$new"
-                apply_with "" "${targets[@]}"
-                # What was aimed at is made, but its outputs are not.
-                tf apply -refresh-only -input=false -no-color -auto-approve -var-file="env/$env.tfvars" -var=streamer_image= >"$work/refresh.log" 2>&1 ||
-                    { cat "$work/refresh.log" >&2 && exit 1; }
-                tf output -json >"$work/outputs.json"
-            fi
+        elif [[ -n $new ]]; then
+            say "first the secrets of new sources: the task that runs is replaced when they have values"
+            mapfile -t targets <<<"$new"
+            apply_with "" "${targets[@]}"
         fi
-        make_author_key
-        secret=$(missing_secret)
-        [[ -z $secret ]] || fail \
-            "the secret $secret has no value, and the streamer cannot start without: put it there as docs/deploy.md says, then deploy again"
+        check_secrets
         image=${IMAGE:-$(push_image "$(output ecr_repository)")}
     fi
     apply_with "$image"

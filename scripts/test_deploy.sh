@@ -18,6 +18,7 @@ checkout() { # a fresh account and a fresh checkout
     : >"$log"
     cp scripts/deploy.sh scripts/build-functions.sh scripts/terraform-init.sh "$tree/scripts/"
     cp infra/env/*.tfvars "$tree/infra/env/"
+    cp infra/variables.tf "$tree/infra/"
     touch "$tree/frontend/package-lock.json" "$tree/Dockerfile"
     touch -d '+1 minute' "$tree/frontend/node_modules/.package-lock.json"
     echo "fn main() {}" >"$tree/functions/main.rs"
@@ -28,40 +29,46 @@ checkout() { # a fresh account and a fresh checkout
     done
 
     fake terraform <<'FAKE'
+cd "$ACCOUNT"
 case "$*" in
 version) echo "Terraform v${TERRAFORM_VERSION:-1.11.4}" ;;
 *" output -json") cat "$ACCOUNT/outputs.json" 2>/dev/null || echo '{}' ;;
+*" show -json "*) node -e '
+    const file = (name) => (fs.existsSync(name) ? fs.readFileSync(name, "utf8").trim().split("\n") : []);
+    const needed = [["BIRDSONG_AUTHOR_KEY", "birdsong/author-key"], ...file("needed").map((line) => line.split(" "))];
+    const changes = needed.filter(([, secret]) => !secret.startsWith("arn:")).map(([name]) => {
+      const address = `module.streamer[0].aws_secretsmanager_secret.this["${name}"]`;
+      return { type: "aws_secretsmanager_secret", address, change: { actions: [file("made").includes(name) ? "no-op" : "create"] } };
+    });
+    const moved = file("moved").map((address) => ({ type: "aws_other", address, previous_address: "old", change: { actions: ["no-op"] } }));
+    const outputs = { secrets: { value: Object.fromEntries(needed) } };
+    console.log(JSON.stringify({ planned_values: { outputs }, resource_changes: [{ type: "aws_vpc", address: "vpc", change: { actions: ["create"] } }, ...changes, ...moved] }));
+    ' ;;
 *" state list")
     [ -f "$ACCOUNT/applied" ] || { echo "No state file was found!" >&2 && exit 1; }
     printf '%s\n' data.aws_caller_identity.current module.stream.aws_kinesis_stream.this \
         module.store.aws_dynamodb_table.this 'module.streamer[0].aws_ecr_repository.this' ;;
 *" plan "*)
+    [ ! -f "$ACCOUNT/plan_fails" ] || { echo "Error: no such thing" && exit 1; }
+    case "$*" in *" -refresh=false "*) exit 0 ;; esac
     echo "  # module.store.aws_dynamodb_table.this will be created"
     echo "      + attribute of no interest"
     echo "Plan: 1 to add, 0 to change, 0 to destroy."
     all=$*
     echo "${all##*-var-file}" >"$ACCOUNT/plan"
-    [ ! -f "$ACCOUNT/plan_fails" ] || { echo "Error: no such thing" && exit 1; }
     ! cmp -s "$ACCOUNT/plan" "$ACCOUNT/applied_variables" || exit 0
     exit 2 ;;
-*" apply -input=false -no-color "*/plan | *" apply -refresh-only "*)
+*" apply -input=false -no-color "*/plan)
     touch "$ACCOUNT/applied"
-    case "$*" in
-    *refresh-only*) ;;
-    *)
-        cp "$ACCOUNT/plan" "$ACCOUNT/applied_variables"
-        # Terraform leaves the outputs as they were.
-        ! grep -q -e -target= "$ACCOUNT/plan" || exit 0 ;;
-    esac
+    cp "$ACCOUNT/plan" "$ACCOUNT/applied_variables"
+    { echo BIRDSONG_AUTHOR_KEY && cut -d ' ' -f 1 "$ACCOUNT/needed" 2>/dev/null; } >"$ACCOUNT/made"
+    # Terraform leaves the outputs as they were.
+    ! grep -q -e -target= "$ACCOUNT/plan" || exit 0
     cat >"$ACCOUNT/outputs.json" <<'JSON'
 {"ecr_repository": {"value": "1234.dkr.ecr.us-east-1.amazonaws.com/birdsong-streamer"},
- "author_key_secret": {"value": "birdsong/author-key"},
- "x_token_secret": {"value": null},
- "mastodon_token_secret": {"value": ""},
  "site_url": {"value": "https://d1.cloudfront.net"}, "api_url": {"value": "https://abc.example/live"}}
 JSON
-    [ ! -f "$ACCOUNT/is_x" ] || sed -i 's/"value": null/"value": "birdsong\/x-bearer-token"/' "$ACCOUNT/outputs.json"
-    [ ! -f "$ACCOUNT/is_mastodon" ] || sed -i 's/"value": ""/"value": "birdsong\/mastodon-token"/' "$ACCOUNT/outputs.json" ;;
+    ;;
 esac
 FAKE
     fake aws <<'FAKE'
@@ -202,6 +209,17 @@ test_that "an emulator's address does not stand in for AWS"
 run "" AWS_ENDPOINT_URL=http://127.0.0.1:4566 deploy prod
 fails_with "AWS_ENDPOINT_URL is set"
 
+test_that "a variable that does not exist is named"
+run "" TF_VAR_post_source=x deploy prod
+fails_with "post_source is set in infra/env/prod.tfvars or as TF_VAR_post_source, but is not a variable"
+not_called 'lambda build' "$applied"
+echo 'x_budget = "5/day"' >>"$tree/infra/env/prod.tfvars"
+run "" AUTO_APPROVE=1 deploy prod
+fails_with "x_budget is set"
+printf '%s\n' 'architecture = "arm64"' 'secrets = {' '  MASTODON_TOKEN = "none"' '}' >"$tree/infra/env/prod.tfvars"
+run "" AUTO_APPROVE=1 TF_VAR_sources=mastodon:social.example deploy prod
+succeeds
+
 # ---- deploy ----------------------------------------------------------------------------------------
 
 test_that "the first time goes in two steps, and secrets in between"
@@ -264,7 +282,7 @@ fails_with "AccessDenied"
 not_called 'put-secret-value' "$applied"
 
 test_that "X's token is asked for, and not made up"
-touch "$account/is_x"
+echo X_BEARER_TOKEN birdsong/x-bearer-token >"$account/needed"
 run "" AUTO_APPROVE=1 deploy prod
 fails_with "the secret birdsong/x-bearer-token has no value"
 not_called 'buildx build'
@@ -276,26 +294,49 @@ succeeds
 test_that "a source that comes later does not stop the task that runs before its token is there"
 run "" AUTO_APPROVE=1 deploy prod
 succeeds
-touch "$account/is_x" "$account/is_mastodon"
-run "" AUTO_APPROVE=1 TF_VAR_post_source=bluesky,x,mastodon:social.example deploy prod
+printf '%s\n' 'A_TOKEN birdsong/a-token' 'X_BEARER_TOKEN birdsong/x-bearer-token' >"$account/needed"
+run "" AUTO_APPROVE=1 deploy prod
+fails_with "the secret birdsong/a-token has no value"
 fails_with "the secret birdsong/x-bearer-token has no value"
-called 'plan .*-target=module.streamer\[0\].aws_secretsmanager_secret.x_token -target=module.streamer\[0\].aws_secretsmanager_secret.mastodon_token$' "$applied" 'apply -refresh-only'
-[[ $(grep -cE "$applied" "$log") == 2 ]] || broken "more than the secrets"
+called 'plan .*-refresh=false' \
+    'plan .*-var=streamer_image= -target=module.streamer\[0\].aws_secretsmanager_secret.this\["A_TOKEN"\] -target=module.streamer\[0\].aws_secretsmanager_secret.this\["X_BEARER_TOKEN"\]$' "$applied"
+[[ $(grep -cE "$applied" "$log") == 1 ]] || broken "more than the secrets"
 touch "$account/secret-birdsong-x-bearer-token"
-run "" AUTO_APPROVE=1 TF_VAR_post_source=bluesky,x,mastodon:social.example deploy prod
-fails_with "the secret birdsong/mastodon-token has no value"
+run "" AUTO_APPROVE=1 deploy prod
+fails_with "the secret birdsong/a-token has no value"
+! grep -qF birdsong/x-bearer-token "$root/err" || broken "X's token has a value"
 not_called "$applied"
-touch "$account/secret-birdsong-mastodon-token"
-run "" AUTO_APPROVE=1 TF_VAR_post_source=bluesky,x,mastodon:social.example deploy prod
+touch "$account/secret-birdsong-a-token"
+run "" AUTO_APPROVE=1 deploy prod
 succeeds
 not_called 'put-secret-value' 'target='
 
-test_that "a server that wants no token gets no secret"
+test_that "a source that needs no secret gets none"
 run "" AUTO_APPROVE=1 deploy prod
 succeeds
-run "" AUTO_APPROVE=1 TF_VAR_post_source=mastodon:social.example TF_VAR_mastodon_needs_token=false deploy prod
+run "" AUTO_APPROVE=1 TF_VAR_sources=mastodon:social.example TF_VAR_secrets='{ MASTODON_TOKEN = "none" }' deploy prod
 succeeds
 not_called 'target='
+
+test_that "secrets that move to another address go with new ones"
+run "" AUTO_APPROVE=1 deploy prod
+echo 'module.streamer[0].moved' >"$account/moved"
+run "" AUTO_APPROVE=1 deploy prod
+not_called 'target='
+echo 'X_BEARER_TOKEN birdsong/x-bearer-token' >"$account/needed"
+run "" AUTO_APPROVE=1 deploy prod
+called 'plan .*-var=streamer_image= -target=module.streamer\[0\].aws_secretsmanager_secret.this\["X_BEARER_TOKEN"\] -target=module.streamer\[0\].moved$' "$applied"
+
+test_that "an existing secret is not created, and must have a value"
+run "" AUTO_APPROVE=1 deploy prod
+succeeds
+echo 'A_TOKEN arn:aws:mine' >"$account/needed"
+run "" AUTO_APPROVE=1 deploy prod
+fails_with "the secret arn:aws:mine has no value"
+not_called 'target=' "$applied"
+touch "$account/secret-arn:aws:mine"
+run "" AUTO_APPROVE=1 deploy prod
+succeeds
 
 test_that "without a streamer there is no image"
 echo 'enable_streamer = false # none' >>"$tree/infra/env/prod.tfvars"
