@@ -134,11 +134,13 @@ plan_ahead() { # a plan that is not applied and does not look at the account: it
     tf show -json "$work/ahead" >"$work/ahead.json"
 }
 
-new_secrets() { # a target for each secret to create, and, because Terraform insists, for those that move to another address
+new_secrets() { # a target for each secret to create; Terraform wants those that move to another address with them, as both
     node -e '
         const changes = JSON.parse(fs.readFileSync(process.argv[1], "utf8")).resource_changes ?? [];
         const isNew = ({ type, change }) => type === "aws_secretsmanager_secret" && change.actions.includes("create");
-        if (changes.some(isNew)) changes.filter((each) => isNew(each) || each.previous_address).forEach(({ address }) => console.log(`-target=${address}`));
+        const isMoved = ({ previous_address }) => previous_address !== undefined;
+        const targets = changes.filter((each) => isNew(each) || isMoved(each)).flatMap((each) => [each.address, each.previous_address ?? []].flat());
+        if (changes.some(isNew)) targets.forEach((address) => console.log(`-target=${address}`));
     ' "$work/ahead.json"
 }
 

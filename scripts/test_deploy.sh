@@ -40,7 +40,7 @@ version) echo "Terraform v${TERRAFORM_VERSION:-1.11.4}" ;;
       const address = `module.streamer[0].aws_secretsmanager_secret.this["${name}"]`;
       return { type: "aws_secretsmanager_secret", address, change: { actions: [file("made").includes(name) ? "no-op" : "create"] } };
     });
-    const moved = file("moved").map((address) => ({ type: "aws_other", address, previous_address: "old", change: { actions: ["no-op"] } }));
+    const moved = file("moved").map((address) => ({ type: "aws_other", address, previous_address: `${address}_before`, change: { actions: ["no-op"] } }));
     const outputs = { secrets: { value: Object.fromEntries(needed) } };
     console.log(JSON.stringify({ planned_values: { outputs }, resource_changes: [{ type: "aws_vpc", address: "vpc", change: { actions: ["create"] } }, ...changes, ...moved] }));
     ' ;;
@@ -325,7 +325,7 @@ run "" AUTO_APPROVE=1 deploy prod
 not_called 'target='
 echo 'X_BEARER_TOKEN birdsong/x-bearer-token' >"$account/needed"
 run "" AUTO_APPROVE=1 deploy prod
-called 'plan .*-var=streamer_image= -target=module.streamer\[0\].aws_secretsmanager_secret.this\["X_BEARER_TOKEN"\] -target=module.streamer\[0\].moved$' "$applied"
+called 'plan .*-var=streamer_image= -target=module.streamer\[0\].aws_secretsmanager_secret.this\["X_BEARER_TOKEN"\] -target=module.streamer\[0\].moved -target=module.streamer\[0\].moved_before$' "$applied"
 
 test_that "an existing secret is not created, and must have a value"
 run "" AUTO_APPROVE=1 deploy prod
