@@ -1,11 +1,11 @@
 # sources -> streamer -> stream -> aggregator -> store -> api -> site
-# Each module has a Lambda function, a service, or a store, with the role that it needs and no more.
+# Each module has a Lambda function, a service or a store, with the least role that it needs.
 
 data "aws_caller_identity" "current" {}
 
 locals {
   account_id = data.aws_caller_identity.current.account_id
-  # Functions in an emulator call the emulator.
+  # Functions in an emulator call the emulator itself.
   function_environment = merge(
     { RUST_LOG = "info" },
     local.is_emulated ? { AWS_ENDPOINT_URL = var.aws_endpoint } : {},

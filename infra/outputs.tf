@@ -1,5 +1,5 @@
 output "site_url" {
-  description = "Where the dashboard is. On an emulator the host may need a mapping to its address."
+  description = "Address of the dashboard. On an emulator the host may need a mapping to its address."
   value = (
     !local.is_emulated ? "https://${module.site.domain}" :
     var.enable_cdn ? replace(var.aws_endpoint, "/[^/:]+(:[0-9]+)?$/", "${split(".", module.site.domain)[0]}.cloudfront.localhost$1") :
@@ -8,7 +8,7 @@ output "site_url" {
 }
 
 output "api_url" {
-  description = "Where the API is, without CloudFront; add /api/regions."
+  description = "Address of the API without CloudFront; add a path such as /api/regions."
   value       = local.api_url
 }
 
@@ -23,12 +23,12 @@ output "table" {
 }
 
 output "quarantine_bucket" {
-  description = "Bucket of what could not be read, and of batches that were given up."
+  description = "Bucket for unreadable lines and records, and for batches that failed too often."
   value       = module.aggregator.quarantine_bucket
 }
 
 output "site_bucket" {
-  description = "Bucket of the dashboard's files."
+  description = "Bucket with the dashboard's files."
   value       = module.site.bucket
 }
 
@@ -58,7 +58,7 @@ output "secrets" {
 }
 
 output "alarm_topic" {
-  description = "SNS topic that alarms and the budget tell."
+  description = "ARN of the SNS topic for alarms and the budget."
   value       = module.observability.topic_arn
 }
 

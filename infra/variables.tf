@@ -1,4 +1,4 @@
-# Where, and under which name.
+# Place and name.
 
 variable "name" {
   description = "Prefix of the names of all resources. Two deployments in one account need two names."
@@ -6,7 +6,7 @@ variable "name" {
   default     = "birdsong"
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{0,18}[a-z0-9]$", var.name))
-    error_message = "name must be 2 to 20 small letters, digits and hyphens, with a letter first and no hyphen last."
+    error_message = "name must be 2 to 20 lower-case letters, digits and hyphens, start with a letter and not end with a hyphen."
   }
 }
 
@@ -37,16 +37,16 @@ variable "deletion_protection" {
 }
 
 variable "log_retention_days" {
-  description = "Days that CloudWatch keeps logs."
+  description = "Days to keep logs in CloudWatch."
   type        = number
   default     = 30
   validation {
     condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400], var.log_retention_days)
-    error_message = "log_retention_days must be a number that CloudWatch knows: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365 or 400."
+    error_message = "log_retention_days must be a number that CloudWatch accepts: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365 or 400."
   }
 }
 
-# What is watched.
+# Sources and regions.
 
 variable "sources" {
   description = <<-EOT
@@ -135,17 +135,17 @@ variable "regions_file" {
   default     = "../regions.toml"
   validation {
     condition     = fileexists(var.regions_file)
-    error_message = "regions_file: there is no such file."
+    error_message = "regions_file: no such file."
   }
 }
 
 variable "window_secs" {
-  description = "Seconds of a window. A store holds windows of one size: another size needs another deployment."
+  description = "Length of a window in seconds. A store holds windows of one length: another length needs another deployment."
   type        = number
   default     = 300
   validation {
     condition     = var.window_secs >= 60 && var.window_secs <= 3600 && 86400 % var.window_secs == 0
-    error_message = "window_secs must be 60 to 3600 and divide a day without rest."
+    error_message = "window_secs must be 60 to 3600 and divide a day evenly."
   }
 }
 
@@ -172,7 +172,7 @@ variable "shard_count" {
 }
 
 variable "stream_retention_hours" {
-  description = "Hours that the log keeps records: how far back `birdsong reprocess` can go."
+  description = "Hours to keep records in the log, which is how far back `birdsong reprocess` can go."
   type        = number
   default     = 168
   validation {
@@ -207,7 +207,7 @@ variable "aggregator_zip" {
   default     = "../target/lambda/aggregator/bootstrap.zip"
   validation {
     condition     = fileexists(var.aggregator_zip)
-    error_message = "aggregator_zip: there is no such file; cargo lambda build --release --output-format zip makes it."
+    error_message = "aggregator_zip: no such file; make build-functions creates it."
   }
 }
 
@@ -217,12 +217,12 @@ variable "api_zip" {
   default     = "../target/lambda/api/bootstrap.zip"
   validation {
     condition     = fileexists(var.api_zip)
-    error_message = "api_zip: there is no such file; cargo lambda build --release --output-format zip makes it."
+    error_message = "api_zip: no such file; make build-functions creates it."
   }
 }
 
 variable "aggregator_memory_mb" {
-  description = "Memory of the aggregator in MB; its share of a processor grows with it."
+  description = "Memory of the aggregator in MB. Its share of a processor grows with it."
   type        = number
   default     = 256
   validation {
@@ -232,7 +232,7 @@ variable "aggregator_memory_mb" {
 }
 
 variable "aggregator_batch_size" {
-  description = "Most records of one invocation. A record has up to 25 KB, and Lambda takes 6 MB in base64."
+  description = "Maximum number of records in an invocation. A record has up to 25 KB, and Lambda accepts 6 MB in base64."
   type        = number
   default     = 100
   validation {
@@ -242,7 +242,7 @@ variable "aggregator_batch_size" {
 }
 
 variable "aggregator_batching_window_secs" {
-  description = "Seconds to wait for a full batch: more saves invocations and writes, and makes the dashboard later by as much."
+  description = "Seconds to wait for a full batch. A longer wait saves invocations and writes and delays the dashboard by as much."
   type        = number
   default     = 5
   validation {
@@ -252,7 +252,7 @@ variable "aggregator_batching_window_secs" {
 }
 
 variable "reserved_concurrency" {
-  description = "Most invocations of each function at once; -1 for no limit of its own. A new account may not have enough to reserve."
+  description = "Maximum number of concurrent invocations of each function; -1 for no reservation. A new account may not have enough to reserve."
   type        = number
   default     = -1
   validation {
@@ -262,7 +262,7 @@ variable "reserved_concurrency" {
 }
 
 variable "api_rate" {
-  description = "Requests a second that the API answers, for all callers together."
+  description = "Requests per second that the API answers, for all clients together."
   type        = number
   default     = 50
   validation {
@@ -272,7 +272,7 @@ variable "api_rate" {
 }
 
 variable "api_burst" {
-  description = "Requests that the API answers at once before api_rate counts."
+  description = "Burst of requests that the API answers before api_rate applies."
   type        = number
   default     = 100
   validation {
@@ -289,17 +289,17 @@ variable "site_dir" {
   default     = "../frontend/dist"
   validation {
     condition     = fileexists("${var.site_dir}/index.html")
-    error_message = "site_dir has no index.html; npm run build in frontend/ makes it."
+    error_message = "site_dir has no index.html; npm run build in frontend/ creates it."
   }
 }
 
 variable "enable_cdn" {
-  description = "CloudFront before site and API. Only an emulator goes without: it then serves the bucket as a website."
+  description = "CloudFront in front of site and API. Only an emulator works without it, by serving the bucket as a website."
   type        = bool
   default     = true
   validation {
     condition     = var.enable_cdn || var.aws_endpoint != ""
-    error_message = "enable_cdn = false is for emulators: on AWS the bucket is private, and nobody could see the site."
+    error_message = "enable_cdn = false is for emulators only: on AWS the bucket is private, and nobody could open the site."
   }
 }
 
@@ -312,7 +312,7 @@ variable "enable_streamer" {
 }
 
 variable "streamer_image" {
-  description = "Image of the streamer, with a tag or digest. Empty before the first push to the repository: no task runs then."
+  description = "Image of the streamer, with a tag or digest. Leave it empty before the first push to the repository: no task runs then."
   type        = string
   default     = ""
   validation {
@@ -321,11 +321,11 @@ variable "streamer_image" {
   }
   validation {
     condition     = !endswith(var.streamer_image, ":latest")
-    error_message = "streamer_image must name one image, which :latest does not: give it a tag of its own."
+    error_message = "streamer_image must name one image, which :latest does not: use a unique tag."
   }
 }
 
-# Telling people.
+# Notifications.
 
 variable "alarm_email" {
   description = "Address for alarms and the budget (AWS sends a confirmation first); empty for none."
@@ -338,13 +338,13 @@ variable "alarm_email" {
 }
 
 variable "enable_budget" {
-  description = "A monthly budget, of the whole account, that tells the alarm topic."
+  description = "Create a monthly budget for the whole account, which notifies the alarm topic."
   type        = bool
   default     = true
 }
 
 variable "budget_usd" {
-  description = "US dollars of the monthly budget; birdsong cost tells what a month is likely to cost, and 80 % of this is told."
+  description = "Monthly budget in US dollars. The alarm topic is notified at 80 % of it, and when the forecast exceeds it."
   type        = number
   default     = 60
   validation {

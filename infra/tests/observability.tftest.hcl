@@ -39,21 +39,21 @@ run "sources" {
       alarm.period * alarm.evaluation_periods == 900 && alarm.statistic == "Maximum" && alarm.threshold == 1
       && alarm.comparison_operator == "LessThanThreshold"
     ])
-    error_message = "15 minutes without any connection are an alarm, a reconnect is none"
+    error_message = "15 minutes without any connection raise an alarm, a reconnect does not"
   }
   assert {
     condition     = alltrue([for alarm in aws_cloudwatch_metric_alarm.not_connected : alarm.treat_missing_data == "ignore"])
-    error_message = "a streamer that is away says nothing about its sources: they are as they were"
+    error_message = "a streamer that is down has no data about its sources: the alarms keep their state"
   }
   assert {
     condition = alltrue([
       for alarm in aws_cloudwatch_metric_alarm.dropped :
       alarm.statistic == "Sum" && alarm.threshold == 0 && alarm.treat_missing_data == "notBreaching"
     ])
-    error_message = "one lost post is an alarm"
+    error_message = "one lost post raises an alarm"
   }
   assert {
-    # What `metrics_line` in functions/birdsong/src/stream.rs writes, but for spent_dollars, which X alone has.
+    # The metrics that `metrics_line` in functions/birdsong/src/stream.rs writes, except spent_dollars, which needs a budget.
     condition = alltrue([
       for source in keys(var.sources) : sort(flatten([
         for widget in jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets : [
@@ -123,7 +123,7 @@ run "no_budget" {
   }
 }
 
-run "widgets_stand_side_by_side" {
+run "widgets_do_not_overlap" {
   module {
     source = "./modules/observability"
   }
@@ -136,7 +136,7 @@ run "widgets_stand_side_by_side" {
   }
 }
 
-# It may run elsewhere, where nobody gathers its metrics.
+# It may run elsewhere, where nobody collects its metrics.
 run "no_streamer" {
   module {
     source = "./modules/observability"
@@ -146,6 +146,6 @@ run "no_streamer" {
   }
   assert {
     condition     = length(output.alarms) == 10 && !strcontains(aws_cloudwatch_dashboard.this.dashboard_body, "streamer")
-    error_message = "without a streamer there is nothing to tell of its sources"
+    error_message = "without a streamer there are no alarms and graphs of its sources"
   }
 }

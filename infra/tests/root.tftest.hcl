@@ -1,4 +1,4 @@
-# The whole, as prod.tfvars has it, and rules of all files.
+# The whole deployment with the defaults of prod.tfvars, and rules for all files.
 
 mock_provider "aws" {
   source = "./tests/mocks"
@@ -25,7 +25,7 @@ run "production" {
   }
   assert {
     condition     = output.ecr_repository != null && output.secrets == tomap({ BIRDSONG_AUTHOR_KEY = "birdsong/author-key" })
-    error_message = "there is a streamer, for a source that needs no token"
+    error_message = "there is a streamer, and its source needs no token"
   }
 }
 
@@ -124,11 +124,11 @@ run "no_nat_gateway" {
   command = plan
   assert {
     condition     = alltrue([for f in fileset(path.root, "**/*.tf") : !strcontains(file("${path.root}/${f}"), "aws_nat_gateway")])
-    error_message = "a NAT gateway costs more than the rest: the streamer has a public address and no open port"
+    error_message = "a NAT gateway costs more than everything else: the streamer has a public address and no open port"
   }
 }
 
-# The policies that policies.tftest.hcl reads are all there are.
+# policies.tftest.hcl checks every policy.
 run "no_other_policies" {
   command = plan
   assert {
@@ -140,13 +140,13 @@ run "no_other_policies" {
       "modules/api/main.tf"        = 1
       "modules/streamer/roles.tf"  = 2
     })
-    error_message = "a role or a policy is new: add it to policies.tftest.hcl"
+    error_message = "a role or policy is new: add it to policies.tftest.hcl"
   }
   assert {
     condition = alltrue([
       for f in fileset(path.root, "**/*.tf") : !can(regex("aws_iam_(role_policy_attachment|policy_attachment|policy\"|user|group)|managed_policy_arns", file("${path.root}/${f}")))
     ])
-    error_message = "roles have policies of their own, in their module, and nothing else"
+    error_message = "each role has only inline policies, in its module"
   }
 }
 

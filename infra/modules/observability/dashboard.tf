@@ -1,13 +1,13 @@
 locals {
-  # One line a source in each graph: title, statistic, names of the metrics, and the axis where it is known.
+  # Each graph has a line per source and metric: title, statistic, names of the metrics, axis.
   graphs_of_sources = [
     ["Sources: connected (1) or not (0)", "Minimum", ["connected"], { left = { min = 0, max = 1 } }],
-    ["Sources: how old the newest post is, ms", "Maximum", ["lag_ms"], {}],
+    ["Sources: age of the newest post, ms", "Maximum", ["lag_ms"], {}],
     ["Sources: received, sent and filtered", "Sum", ["received", "sent", "filtered"], {}],
-    ["Sources: dropped, unreadable and repeated", "Sum", ["dropped", "unreadable", "duplicates"], {}],
-    ["Sources: share of the posts that is asked for", "Minimum", ["sampled"], { left = { min = 0, max = 1 } }],
-    ["Sources: bytes that wait for the log", "Maximum", ["waiting_bytes"], { left = { min = 0 } }],
-    ["Sources: reconnects and gaps since the streamer's start", "Maximum", ["reconnects", "gaps"], { left = { min = 0 } }],
+    ["Sources: dropped, unreadable and duplicate", "Sum", ["dropped", "unreadable", "duplicates"], {}],
+    ["Sources: share of posts requested", "Minimum", ["sampled"], { left = { min = 0, max = 1 } }],
+    ["Sources: bytes waiting for the log", "Maximum", ["waiting_bytes"], { left = { min = 0 } }],
+    ["Sources: reconnects and gaps since the streamer started", "Maximum", ["reconnects", "gaps"], { left = { min = 0 } }],
   ]
 
   source_graphs = [for graph in local.graphs_of_sources : [
@@ -38,12 +38,12 @@ locals {
       [var.name, "records", "service", "aggregator"],
       [var.name, "posts", "service", "aggregator"],
     ]],
-    ["Late, repeated and put aside", "Sum", [
+    ["Late, conflicting and quarantined", "Sum", [
       [var.name, "late", "service", "aggregator"],
       [var.name, "conflicts", "service", "aggregator"],
       [var.name, "quarantined", "service", "aggregator"],
     ]],
-    ["From the log into the window, ms", "p99", [
+    ["From log to window, ms", "p99", [
       [var.name, "lag_ms", "service", "aggregator"],
       ["AWS/Lambda", "IteratorAge", "FunctionName", var.aggregator],
       ["AWS/Lambda", "Duration", "FunctionName", var.aggregator],

@@ -54,12 +54,12 @@ variable "sources" {
 }
 
 variable "email" {
-  description = "Address that is told; empty for none."
+  description = "E-mail address to notify; empty for none."
   type        = string
 }
 
 variable "enable_budget" {
-  description = "Make the monthly budget."
+  description = "Create the monthly budget."
   type        = bool
 }
 

@@ -1,9 +1,9 @@
-# What the task is told at its start: regions, keys and tokens.
+# What the task reads when it starts: regions, keys and tokens.
 
 resource "aws_ssm_parameter" "regions" {
   #checkov:skip=CKV2_AWS_34:The regions are public: the API lists them.
   name        = "/${var.name}/regions.toml"
-  description = "What Birdsong watches; made from regions.toml"
+  description = "Regions of Birdsong, from regions.toml"
   type        = "String"
   tier        = "Intelligent-Tiering"
   value       = var.regions_toml
@@ -11,7 +11,7 @@ resource "aws_ssm_parameter" "regions" {
   lifecycle {
     precondition {
       condition     = length(base64encode(var.regions_toml)) / 4 * 3 <= 8192
-      error_message = "regions_file has more than 8 KB, which a parameter cannot hold: take fewer regions."
+      error_message = "regions_file has more than 8 KB, the limit of a parameter: remove regions."
     }
   }
 }

@@ -4,7 +4,7 @@ variable "name" {
 }
 
 variable "account_id" {
-  description = "Account whose tasks may take the roles."
+  description = "Account whose tasks may assume the roles."
   type        = string
 }
 
@@ -34,12 +34,12 @@ variable "table_arn" {
 }
 
 variable "quarantine_bucket" {
-  description = "Name of the bucket for lines of a source that cannot be read."
+  description = "Name of the bucket for unreadable lines of sources."
   type        = string
 }
 
 variable "quarantine_bucket_arn" {
-  description = "ARN of the bucket for lines of a source that cannot be read."
+  description = "ARN of the bucket for unreadable lines of sources."
   type        = string
 }
 
@@ -54,7 +54,7 @@ variable "secrets" {
 }
 
 variable "reader" {
-  description = "What reads the log: any value that is known once the newest version of it is deployed."
+  description = "Reader of the log: any value that is known only after its newest version is deployed."
   type        = string
 }
 
@@ -79,7 +79,7 @@ variable "architecture" {
 }
 
 variable "log_retention_days" {
-  description = "Days that logs are kept."
+  description = "Days to keep logs."
   type        = number
 }
 
