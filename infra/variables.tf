@@ -105,8 +105,8 @@ variable "secrets" {
   description = <<-EOT
     Secrets that exist already: name of the environment variable => ARN in Secrets Manager, of this region and encrypted with the default key.
     A secret that a source needs and that is not listed here is created, without a value: NAME/x-bearer-token for X_BEARER_TOKEN,
-    NAME/mastodon-token for MASTODON_TOKEN. The task starts when each has a value. { MASTODON_TOKEN = "none" } says that the server
-    needs no token. BIRDSONG_AUTHOR_KEY may be listed too; it is NAME/author-key otherwise. Removing an entry does not copy its value.
+    NAME/mastodon-token for MASTODON_TOKEN. The task starts when each has a value. Use { MASTODON_TOKEN = "none" } for servers that
+    need no token. BIRDSONG_AUTHOR_KEY may be listed too; it is NAME/author-key otherwise. Removing an entry does not copy its value.
   EOT
   type        = map(string)
   default     = {}

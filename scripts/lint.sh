@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Lints what is not Rust: Python (ruff), shell (shellcheck), JavaScript (eslint, and tsc for its types), spelling
-# (typos), the hosted workflows (zizmor), and dependencies in Cargo.toml that nothing uses (cargo-machete).
-# With --fix, corrects what the tools can correct by themselves.
+# Lints everything but Rust: Python (ruff), shell (shellcheck), JavaScript (eslint, and tsc for its types), spelling
+# (typos), the hosted workflows (zizmor), and unused dependencies in Cargo.toml (cargo-machete).
+# With --fix, corrects findings that can be corrected automatically.
 # The tools are pinned in scripts/checks/ and scripts/cargo-tool.sh, and installed into .tools/, node_modules/ and the user's
 # cache when those pins change.
 set -euo pipefail
@@ -25,7 +25,7 @@ install() {
             --requirement "$checks/requirements.txt"
         cp "$checks/requirements.txt" "$venv/installed"
     fi
-    # The types of the dashboard's and the tests' packages come with those.
+    # These packages bring their types.
     local folder
     for folder in "$checks" frontend e2e; do
         [[ $folder/node_modules/.package-lock.json -nt $folder/package-lock.json ]] ||

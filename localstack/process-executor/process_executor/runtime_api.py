@@ -69,7 +69,7 @@ class RuntimeApi:
         threading.Thread(target=self._server.run, name=f"runtime-api-{self.address}", daemon=True).start()
 
     def invoke(self, invocation: Invocation) -> None:
-        """Queue an invocation; `invocation.answer` tells how it went. The one before must be done."""
+        """Queue an invocation; `invocation.answer` has the outcome. The previous one must be done."""
         with self._lock:
             self._current = invocation
             if self._gone:
