@@ -128,19 +128,19 @@ output() { # NAME: empty if there is no such output
     node -p 'JSON.parse(fs.readFileSync(process.argv[1], "utf8"))[process.argv[2]]?.value ?? ""' "$work/outputs.json" "$1"
 }
 
-plan_ahead() { # a plan that is not applied and does not look at the account: it shows which secrets the sources need
+plan_ahead() { # a plan that is not applied and does not query the account: it shows which secrets the sources need
     tf plan -input=false -no-color -refresh=false -out="$work/ahead" -var-file="env/$env.tfvars" -var=streamer_image= >"$work/ahead.log" 2>&1 ||
         { cat "$work/ahead.log" >&2 && fail "terraform plan failed"; }
     tf show -json "$work/ahead" >"$work/ahead.json"
 }
 
-new_secrets() { # a target for each secret to create; Terraform wants those that move to another address with them, as both
+new_secrets() { # targets: the secrets to create and, because Terraform requires it, both addresses of those that move
     node -e '
         const changes = JSON.parse(fs.readFileSync(process.argv[1], "utf8")).resource_changes ?? [];
         const isNew = ({ type, change }) => type === "aws_secretsmanager_secret" && change.actions.includes("create");
-        const isMoved = ({ previous_address }) => previous_address !== undefined;
-        const targets = changes.filter((each) => isNew(each) || isMoved(each)).flatMap((each) => [each.address, each.previous_address ?? []].flat());
-        if (changes.some(isNew)) targets.forEach((address) => console.log(`-target=${address}`));
+        const affected = changes.some(isNew) ? changes.filter((each) => isNew(each) || each.previous_address) : [];
+        const addresses = affected.flatMap((each) => [each.address, each.previous_address]).filter(Boolean);
+        addresses.forEach((address) => console.log("-target=" + address));
     ' "$work/ahead.json"
 }
 
@@ -151,7 +151,7 @@ needed_secrets() { # a line for each: ENVIRONMENT-VARIABLE SECRET
     ' "$work/ahead.json"
 }
 
-check_secrets() { # each has a value, which is not read; the key of author hashes is made when there is none
+check_secrets() { # each has a value, which is not read here; a missing key of author hashes is created
     local all name secret versions missing=0
     all=$(needed_secrets)
     while read -r name secret; do
@@ -162,7 +162,7 @@ check_secrets() { # each has a value, which is not read; the key of author hashe
             # Once: with another key the same authors have other hashes.
             openssl rand -hex 16 | tr -d '\n' |
                 aws secretsmanager put-secret-value --secret-id "$secret" --secret-string file:///dev/stdin >/dev/null
-            say "made a key of author hashes and stored it in $secret"
+            say "created a key of author hashes and stored it in $secret"
         else
             missing=$((missing + 1))
             say "the secret $secret has no value. Enter the value of $name after this command:"
