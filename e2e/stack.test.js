@@ -213,7 +213,7 @@ test('the page from the bucket draws the windows', { skip: !isLocalStack && 'Min
 });
 
 test('a streamer sends live posts, reports its state, and drains when it is stopped', async () => {
-  const args = ['stream', '--to', 'kinesis', ...cloud(), '--source', 'demo', '--backfill', '10m', '--health-port', '0'];
+  const args = ['stream', '--to', 'kinesis', ...cloud(), '--source', 'demo:?backfill=10m', '--health-port', '0'];
   const { child, found } = await start(birdsong, args, /health at (http:\S+)/, environment);
   const ended = new Promise((resolve) => child.on('exit', resolve));
   try {

@@ -71,7 +71,7 @@ stop_streamer() {
 start_streamer() {
     stop_streamer
     "$run/birdsong" stream --to kinesis --stream "$(tf output -raw stream)" --table "$(tf output -raw table)" \
-        --data "$run/data" --source demo --backfill "${BIRDSONG_BACKFILL:-2h}" --health-port 8081 \
+        --data "$run/data" --source "demo:?backfill=${BIRDSONG_BACKFILL:-2h}" --health-port 8081 \
         </dev/null >"$run/streamer.log" 2>&1 &
     echo $! >"$run/streamer.pid"
     sleep 1
