@@ -78,6 +78,22 @@ run "an_address_is_not_empty" {
   expect_failures = [var.sources]
 }
 
+run "an_address_has_no_spaces" {
+  command = plan
+  variables {
+    sources = "demo:?seed=7 ,bluesky"
+  }
+  expect_failures = [var.sources]
+}
+
+run "an_address_has_400_characters_at_most" {
+  command = plan
+  variables {
+    sources = format("demo:?seed=%0400d", 7)
+  }
+  expect_failures = [var.sources]
+}
+
 run "a_source_is_listed_once" {
   command = plan
   variables {
