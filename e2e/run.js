@@ -8,7 +8,7 @@ import { promisify } from 'node:util';
 
 const exec = promisify(execFile);
 
-/** Runs a program to its end; a failure tells what it said. */
+/** Runs a program to its end; the error of a failure has its output. */
 export async function run(program, args, env = {}) {
   try {
     const done = await exec(program, args, { env: { ...process.env, ...env }, maxBuffer: 256 << 20 });
@@ -33,7 +33,7 @@ export async function start(program, args, pattern, env = {}) {
   return { child, found };
 }
 
-/** Asks again and again until `ask` gives something true; the last error or answer is told. */
+/** Calls `ask` until its result is true; the error of a time-out has the last result or error. */
 export async function until(what, ask, seconds = 120) {
   const end = Date.now() + seconds * 1000;
   for (let last; ; await sleep(500)) {

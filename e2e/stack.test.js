@@ -2,7 +2,7 @@
 // BIRDSONG_BINARIES is the folder that `make e2e` built into.
 //
 // The same posts go through the embedded run and through Kinesis, the aggregator and DynamoDB; both
-// APIs must then tell the same, field by field, whatever happens on the way.
+// APIs must then return the same, field by field, whatever happens on the way.
 
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -23,7 +23,7 @@ const birdsong = path.join(binaries, 'birdsong');
 const POSTS = 40_000;
 const local = (action) => run('scripts/local.sh', [action, emulator], { BIRDSONG_STREAMER: '0', BIRDSONG_BINARIES: binaries });
 
-/** What may show in a second plan, because the emulator forgets it or tells it otherwise: see EMULATORS.md. */
+/** Changes that a second plan may show, because the emulator forgets or alters a setting: see EMULATORS.md. */
 const KNOWN_DRIFT = {
   localstack: [/\.aws_kinesis_stream\./, /\.aws_cloudwatch_metric_alarm\./],
   ministack: [
@@ -45,15 +45,15 @@ async function get(base, address) {
   return JSON.parse(text);
 }
 
-/** Everything that an API tells of the corpus. */
+/** Everything that an API returns about the corpus. */
 async function everything(base) {
   const { regions } = await get(base, '/api/regions');
-  const told = {};
+  const windowsOf = {};
   for (const region of regions) {
     const { windows, ...rest } = await get(base, `/api/windows?region=${region.id}&from=${expected.from}&to=${expected.to}`);
-    told[region.id] = { rest, windows };
+    windowsOf[region.id] = { rest, windows };
   }
-  return { regions, told };
+  return { regions, windowsOf };
 }
 
 /** Without what a reprocess changes by intent: that it was one. */
@@ -81,8 +81,8 @@ async function embedded(folder) {
 }
 
 before(async () => {
-  const told = await run('localstack/emulator.sh', ['status', emulator]).catch(() => null);
-  if (told) throw new Error(`${told.trim()}: these tests need it for themselves; make local-down EMULATOR=${emulator} stops it`);
+  const status = await run('localstack/emulator.sh', ['status', emulator]).catch(() => null);
+  if (status) throw new Error(`${status.trim()}: these tests need it for themselves; make local-down EMULATOR=${emulator} stops it`);
   await local('up');
   outputs = JSON.parse(await local('outputs'));
   const endpoint = new URL(value('api_url')).origin;
@@ -94,7 +94,7 @@ before(async () => {
   const posts = await run(path.join(binaries, 'examples/corpus'), [String(POSTS)]);
   writeFileSync(corpus, `${posts}not a post\n`);
 
-  // What one machine tells of the posts, sent once, and sent twice.
+  // What one machine counts when the posts are sent once, and twice.
   const replays = [];
   for (const times of [1, 2]) {
     const data = path.join(dir, `embedded-${times}`);
@@ -162,7 +162,7 @@ test('a record that is no frame goes to quarantine and holds nothing up', async 
   assert.deepEqual(await everything(value('api_url')), before);
 });
 
-test('a reprocess finds nothing to change, puts right what was damaged, and then finds nothing again', async () => {
+test('a reprocess finds nothing to change, repairs what was damaged, and then finds nothing again', async () => {
   const before = await everything(value('api_url'));
   assert.equal((await reprocess()).changed, 0);
   assert.deepEqual(await everything(value('api_url')), before);
@@ -174,7 +174,7 @@ test('a reprocess finds nothing to change, puts right what was damaged, and then
   await aws.dynamodb('DeleteItem', { TableName: value('table'), Key: { pk: window.pk, sk: window.sk } });
   assert.equal((await reprocess()).changed, 1);
   assert.equal((await reprocess()).changed, 0);
-  await until('the API to tell the window again', async () => {
+  await until('the API to return the window again', async () => {
     assert.deepEqual(withoutLifecycle(await everything(value('api_url'))), withoutLifecycle(before));
     return true;
   }, 20);
@@ -212,8 +212,8 @@ test('the page from the bucket draws the windows', { skip: !isLocalStack && 'Min
   }
 });
 
-test('a streamer sends live posts, says so, and drains when it is told to stop', async () => {
-  const args = ['stream', '--to', 'kinesis', ...cloud(), '--source', 'demo', '--backfill', '10m', '--health-port', '0'];
+test('a streamer sends live posts, reports its state, and drains when it is stopped', async () => {
+  const args = ['stream', '--to', 'kinesis', ...cloud(), '--source', 'demo:?backfill=10m', '--health-port', '0'];
   const { child, found } = await start(birdsong, args, /health at (http:\S+)/, environment);
   const ended = new Promise((resolve) => child.on('exit', resolve));
   try {

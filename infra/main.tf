@@ -1,11 +1,11 @@
 # sources -> streamer -> stream -> aggregator -> store -> api -> site
-# Each module has a Lambda function, a service, or a store, with the role that it needs and no more.
+# Each module has a Lambda function, a service or a store, with the least role that it needs.
 
 data "aws_caller_identity" "current" {}
 
 locals {
   account_id = data.aws_caller_identity.current.account_id
-  # Functions in an emulator call the emulator.
+  # Functions in an emulator call the emulator itself.
   function_environment = merge(
     { RUST_LOG = "info" },
     local.is_emulated ? { AWS_ENDPOINT_URL = var.aws_endpoint } : {},
@@ -95,10 +95,8 @@ module "streamer" {
   quarantine_bucket     = module.aggregator.quarantine_bucket
   quarantine_bucket_arn = module.aggregator.quarantine_bucket_arn
   reader                = module.aggregator.event_source_mapping
-  post_source           = var.post_source
-  mastodon_needs_token  = var.mastodon_needs_token
-  mastodon_feed         = var.mastodon_feed
-  x_budget              = var.x_budget
+  sources               = var.sources
+  secrets               = local.secrets
   regions_toml          = file(var.regions_file)
   window_secs           = var.window_secs
   image                 = var.streamer_image
@@ -120,8 +118,7 @@ module "observability" {
   api_function         = module.api.function
   rest_api             = module.api.name
   api_stage            = module.api.stage
-  sources              = var.enable_streamer ? split(",", var.post_source) : []
-  x_budget             = var.x_budget
+  sources              = var.enable_streamer ? local.sources : {}
   email                = var.alarm_email
   enable_budget        = var.enable_budget
   budget_usd           = var.budget_usd

@@ -1,5 +1,5 @@
 output "site_url" {
-  description = "Where the dashboard is. On an emulator the host may need a mapping to its address."
+  description = "Address of the dashboard. On an emulator the host may need a mapping to its address."
   value = (
     !local.is_emulated ? "https://${module.site.domain}" :
     var.enable_cdn ? replace(var.aws_endpoint, "/[^/:]+(:[0-9]+)?$/", "${split(".", module.site.domain)[0]}.cloudfront.localhost$1") :
@@ -8,7 +8,7 @@ output "site_url" {
 }
 
 output "api_url" {
-  description = "Where the API is, without CloudFront; add /api/regions."
+  description = "Address of the API without CloudFront; add a path such as /api/regions."
   value       = local.api_url
 }
 
@@ -23,12 +23,12 @@ output "table" {
 }
 
 output "quarantine_bucket" {
-  description = "Bucket of what could not be read, and of batches that were given up."
+  description = "Bucket for unreadable lines and records, and for batches that failed too often."
   value       = module.aggregator.quarantine_bucket
 }
 
 output "site_bucket" {
-  description = "Bucket of the dashboard's files."
+  description = "Bucket with the dashboard's files."
   value       = module.site.bucket
 }
 
@@ -52,23 +52,13 @@ output "ecs_cluster" {
   value       = one(module.streamer[*].cluster)
 }
 
-output "author_key_secret" {
-  description = "Secret for the key of author hashes: 32 hex digits, put once and kept, because another key makes other hashes. Null without a streamer."
-  value       = one(module.streamer[*].author_key_secret)
-}
-
-output "x_token_secret" {
-  description = "Secret for the bearer token of X; null unless post_source has x."
-  value       = one(module.streamer[*].x_token_secret)
-}
-
-output "mastodon_token_secret" {
-  description = "Secret for the token of Mastodon; null unless post_source has a Mastodon server that needs one."
-  value       = one(module.streamer[*].mastodon_token_secret)
+output "secrets" {
+  description = "The streamer's secrets: name of the environment variable => name of the secret, or its ARN if var.secrets has it. The key of author hashes (BIRDSONG_AUTHOR_KEY) is set once and kept: with another key the same authors have other hashes. Null without a streamer."
+  value       = one(module.streamer[*].secrets)
 }
 
 output "alarm_topic" {
-  description = "SNS topic that alarms and the budget tell."
+  description = "ARN of the SNS topic for alarms and the budget."
   value       = module.observability.topic_arn
 }
 

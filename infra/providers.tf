@@ -5,7 +5,7 @@ locals {
 provider "aws" {
   region = var.aws_region
 
-  # An emulator takes any keys, and finds buckets by path.
+  # An emulator accepts any keys and addresses buckets by path.
   access_key                  = local.is_emulated ? "test" : null
   secret_key                  = local.is_emulated ? "test" : null
   skip_credentials_validation = local.is_emulated

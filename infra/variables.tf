@@ -1,4 +1,4 @@
-# Where, and under which name.
+# Place and name.
 
 variable "name" {
   description = "Prefix of the names of all resources. Two deployments in one account need two names."
@@ -6,7 +6,7 @@ variable "name" {
   default     = "birdsong"
   validation {
     condition     = can(regex("^[a-z][a-z0-9-]{0,18}[a-z0-9]$", var.name))
-    error_message = "name must be 2 to 20 small letters, digits and hyphens, with a letter first and no hyphen last."
+    error_message = "name must be 2 to 20 lower-case letters, digits and hyphens, start with a letter and not end with a hyphen."
   }
 }
 
@@ -37,63 +37,95 @@ variable "deletion_protection" {
 }
 
 variable "log_retention_days" {
-  description = "Days that CloudWatch keeps logs."
+  description = "Days to keep logs in CloudWatch."
   type        = number
   default     = 30
   validation {
     condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400], var.log_retention_days)
-    error_message = "log_retention_days must be a number that CloudWatch knows: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365 or 400."
+    error_message = "log_retention_days must be a number that CloudWatch accepts: 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365 or 400."
   }
 }
 
-# What is watched.
+# Sources and regions.
 
-variable "post_source" {
-  description = "Sources of the posts, with commas: demo, bluesky, x, mastodon:HOST. x needs a bearer token in the secret NAME/x-bearer-token, Mastodon mostly one in NAME/mastodon-token."
+variable "sources" {
+  description = <<-EOT
+    Addresses of the sources, separated by commas. The streamer gets them unchanged, as BIRDSONG_SOURCE. Examples:
+    bluesky; mastodon:HOST?feed=local; x:?budget=5/day. A comma within an address is written %2C.
+    An x address must have a budget in US dollars by day or month, because X charges for each post. The schemes are in sources.json.
+  EOT
   type        = string
   default     = "bluesky"
+  nullable    = false
   validation {
-    # No port: the streamer may call 443 only.
-    condition = length(var.post_source) <= 300 && alltrue([
-      for source in split(",", var.post_source) :
-      can(regex("^(demo|bluesky|x|mastodon:([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?[.])+[a-z]([a-z0-9-]{0,61}[a-z0-9]))$", source))
+    condition     = length(var.sources) <= 2000 && can(regex("^[^\\s,]{1,400}(,[^\\s,]{1,400})*$", var.sources))
+    error_message = "sources must be addresses separated by single commas, without spaces: at most 400 characters each and 2,000 in all."
+  }
+  validation {
+    condition = alltrue([
+      for address in split(",", var.sources) : contains(keys(local.source_kinds), split(":", address)[0])
     ])
-    error_message = "post_source must be demo, bluesky, x or mastodon:HOST, or several of them with commas and no spaces; HOST is a name in small letters, such as mastodon.example, without port."
+    error_message = "sources has an unknown kind of source. An address is one of ${join(", ", keys(local.source_kinds))}, then a colon and the rest if there is more, such as mastodon:HOST or x:?budget=5/day."
   }
   validation {
-    condition     = length(distinct(split(",", var.post_source))) == length(split(",", var.post_source))
-    error_message = "post_source names a source twice."
+    # After the scheme: https:// or //, a host, a path, options. The security group lets port 443 out alone.
+    condition = alltrue([
+      for address in split(",", var.sources) :
+      can(regex("^[^:]*(:((https:)?//)?(([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?[.])+[a-z]([a-z0-9-]{0,61}[a-z0-9]))?(/[^?]*)?([?].*)?)?$", address))
+      && !can(regex("(http|ws)://|:[0-9]+([/?&]|$)", address))
+    ])
+    error_message = "sources: a host must be a domain name in lower case, such as mastodon.example, without a port. The streamer can reach port 443 only, so URLs start with https:// or wss://."
   }
   validation {
-    # Each would need a token of its own, and there is one secret.
-    condition     = length([for source in split(",", var.post_source) : source if startswith(source, "mastodon:")]) <= 1
-    error_message = "post_source may name one Mastodon server: for another one, make another deployment."
+    condition = length(split(",", var.sources)) == length(distinct([
+      for address in split(",", var.sources) : trimsuffix(replace(split("?", address)[0], "/^([a-z0-9]+):///", "$1:"), ":")
+    ]))
+    error_message = "sources has the same source twice. Options do not make another source of it."
+  }
+  validation {
+    # They would share one environment variable.
+    condition = alltrue([
+      for scheme, kind in local.source_kinds :
+      kind.secret == null || try(var.secrets[kind.secret], "") == "none"
+      || length([for address in split(",", var.sources) : address if split(":", address)[0] == scheme]) <= 1
+    ])
+    error_message = "sources has two sources that would share one secret, so one server would receive the other's token. Use a second deployment, or set the secret to \"none\" in secrets if neither server needs it."
+  }
+  validation {
+    condition = alltrue([
+      for address in split(",", var.sources) :
+      can(regex("[?&]budget=[0-9]+([.][0-9]+)?(/|%2F)(day|month)(&|$)", address))
+      || !(contains(local.metered_schemes, split(":", address)[0]) || can(regex("[?&]budget=", address)))
+    ])
+    error_message = "sources: ${join(", ", local.metered_schemes)} charges for each post, so its address must have a budget in US dollars by day or month, such as x:?budget=5/day or x:?budget=100/month."
   }
 }
 
-variable "mastodon_needs_token" {
-  description = "The Mastodon server wants a user's token, as most do. A task does not start before the secret has it, so say false for a server that gives its stream to everybody."
-  type        = bool
-  default     = true
-}
-
-variable "mastodon_feed" {
-  description = "What to ask the Mastodon server for: public, local, remote, or a #hashtag."
-  type        = string
-  default     = "public"
+variable "secrets" {
+  description = <<-EOT
+    Secrets that exist already: name of the environment variable => ARN in Secrets Manager, of this region and encrypted with the default key.
+    A secret that a source needs and that is not listed here is created, without a value: NAME/x-bearer-token for X_BEARER_TOKEN,
+    NAME/mastodon-token for MASTODON_TOKEN. The task starts when each has a value. Use { MASTODON_TOKEN = "none" } for servers that
+    need no token. BIRDSONG_AUTHOR_KEY may be listed too; it is NAME/author-key otherwise. Removing an entry does not copy its value.
+  EOT
+  type        = map(string)
+  default     = {}
+  nullable    = false
   validation {
-    condition     = can(regex("^(public|local|remote|#[^#\\s]+)$", var.mastodon_feed))
-    error_message = "mastodon_feed must be public, local, remote, or a hashtag with # before it."
+    condition     = length(setsubtract(keys(var.secrets), concat(["BIRDSONG_AUTHOR_KEY"], [for kind in local.source_kinds : kind.secret if kind.secret != null]))) == 0
+    error_message = "secrets has an unknown name. The names are ${join(", ", concat(["BIRDSONG_AUTHOR_KEY"], [for kind in local.source_kinds : kind.secret if kind.secret != null]))}."
   }
-}
-
-variable "x_budget" {
-  description = "What may be spent at X, such as 5/day or 100/month in US dollars; empty for no limit."
-  type        = string
-  default     = "5/day"
   validation {
-    condition     = can(regex("^([0-9]+([.][0-9]+)?/(day|month))?$", var.x_budget))
-    error_message = "x_budget must be empty, or dollars by day or month such as 5/day or 100/month."
+    # The role reads what is named here, so the ARN is of one secret.
+    condition = alltrue([
+      for arn in var.secrets :
+      arn == "none" || can(regex("^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+$", arn))
+    ])
+    error_message = "secrets: a value must be the whole ARN of a secret, arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME-SUFFIX, or \"none\". The secret itself must never be here."
+  }
+  validation {
+    condition     = alltrue([for kind in local.source_kinds : !kind.secret_required || try(var.secrets[kind.secret], "") != "none"]) && try(var.secrets["BIRDSONG_AUTHOR_KEY"], "") != "none"
+    error_message = "secrets: only a secret that its source can do without may be \"none\": ${join(", ", [for kind in local.source_kinds : kind.secret if kind.secret != null && !kind.secret_required])}."
   }
 }
 
@@ -103,17 +135,17 @@ variable "regions_file" {
   default     = "../regions.toml"
   validation {
     condition     = fileexists(var.regions_file)
-    error_message = "regions_file: there is no such file."
+    error_message = "regions_file: no such file."
   }
 }
 
 variable "window_secs" {
-  description = "Seconds of a window. A store holds windows of one size: another size needs another deployment."
+  description = "Length of a window in seconds. A store holds windows of one length: another length needs another deployment."
   type        = number
   default     = 300
   validation {
     condition     = var.window_secs >= 60 && var.window_secs <= 3600 && 86400 % var.window_secs == 0
-    error_message = "window_secs must be 60 to 3600 and divide a day without rest."
+    error_message = "window_secs must be 60 to 3600 and divide a day evenly."
   }
 }
 
@@ -140,7 +172,7 @@ variable "shard_count" {
 }
 
 variable "stream_retention_hours" {
-  description = "Hours that the log keeps records: how far back `birdsong reprocess` can go."
+  description = "Hours to keep records in the log, which is how far back `birdsong reprocess` can go."
   type        = number
   default     = 168
   validation {
@@ -175,7 +207,7 @@ variable "aggregator_zip" {
   default     = "../target/lambda/aggregator/bootstrap.zip"
   validation {
     condition     = fileexists(var.aggregator_zip)
-    error_message = "aggregator_zip: there is no such file; cargo lambda build --release --output-format zip makes it."
+    error_message = "aggregator_zip: no such file; make build-functions creates it."
   }
 }
 
@@ -185,12 +217,12 @@ variable "api_zip" {
   default     = "../target/lambda/api/bootstrap.zip"
   validation {
     condition     = fileexists(var.api_zip)
-    error_message = "api_zip: there is no such file; cargo lambda build --release --output-format zip makes it."
+    error_message = "api_zip: no such file; make build-functions creates it."
   }
 }
 
 variable "aggregator_memory_mb" {
-  description = "Memory of the aggregator in MB; its share of a processor grows with it."
+  description = "Memory of the aggregator in MB. Its share of a processor grows with it."
   type        = number
   default     = 256
   validation {
@@ -200,7 +232,7 @@ variable "aggregator_memory_mb" {
 }
 
 variable "aggregator_batch_size" {
-  description = "Most records of one invocation. A record has up to 25 KB, and Lambda takes 6 MB in base64."
+  description = "Maximum number of records in an invocation. A record has up to 25 KB, and Lambda accepts 6 MB in base64."
   type        = number
   default     = 100
   validation {
@@ -210,7 +242,7 @@ variable "aggregator_batch_size" {
 }
 
 variable "aggregator_batching_window_secs" {
-  description = "Seconds to wait for a full batch: more saves invocations and writes, and makes the dashboard later by as much."
+  description = "Seconds to wait for a full batch. A longer wait saves invocations and writes and delays the dashboard by as much."
   type        = number
   default     = 5
   validation {
@@ -220,7 +252,7 @@ variable "aggregator_batching_window_secs" {
 }
 
 variable "reserved_concurrency" {
-  description = "Most invocations of each function at once; -1 for no limit of its own. A new account may not have enough to reserve."
+  description = "Maximum number of concurrent invocations of each function; -1 for no reservation. A new account may not have enough to reserve."
   type        = number
   default     = -1
   validation {
@@ -230,7 +262,7 @@ variable "reserved_concurrency" {
 }
 
 variable "api_rate" {
-  description = "Requests a second that the API answers, for all callers together."
+  description = "Requests per second that the API answers, for all clients together."
   type        = number
   default     = 50
   validation {
@@ -240,7 +272,7 @@ variable "api_rate" {
 }
 
 variable "api_burst" {
-  description = "Requests that the API answers at once before api_rate counts."
+  description = "Burst of requests that the API answers before api_rate applies."
   type        = number
   default     = 100
   validation {
@@ -257,17 +289,17 @@ variable "site_dir" {
   default     = "../frontend/dist"
   validation {
     condition     = fileexists("${var.site_dir}/index.html")
-    error_message = "site_dir has no index.html; npm run build in frontend/ makes it."
+    error_message = "site_dir has no index.html; npm run build in frontend/ creates it."
   }
 }
 
 variable "enable_cdn" {
-  description = "CloudFront before site and API. Only an emulator goes without: it then serves the bucket as a website."
+  description = "CloudFront in front of site and API. Only an emulator works without it, by serving the bucket as a website."
   type        = bool
   default     = true
   validation {
     condition     = var.enable_cdn || var.aws_endpoint != ""
-    error_message = "enable_cdn = false is for emulators: on AWS the bucket is private, and nobody could see the site."
+    error_message = "enable_cdn = false is for emulators only: on AWS the bucket is private, and nobody could open the site."
   }
 }
 
@@ -280,7 +312,7 @@ variable "enable_streamer" {
 }
 
 variable "streamer_image" {
-  description = "Image of the streamer, with a tag or digest. Empty before the first push to the repository: no task runs then."
+  description = "Image of the streamer, with a tag or digest. Leave it empty before the first push to the repository: no task runs then."
   type        = string
   default     = ""
   validation {
@@ -289,11 +321,11 @@ variable "streamer_image" {
   }
   validation {
     condition     = !endswith(var.streamer_image, ":latest")
-    error_message = "streamer_image must name one image, which :latest does not: give it a tag of its own."
+    error_message = "streamer_image must name one image, which :latest does not: use a unique tag."
   }
 }
 
-# Telling people.
+# Notifications.
 
 variable "alarm_email" {
   description = "Address for alarms and the budget (AWS sends a confirmation first); empty for none."
@@ -306,13 +338,13 @@ variable "alarm_email" {
 }
 
 variable "enable_budget" {
-  description = "A monthly budget, of the whole account, that tells the alarm topic."
+  description = "Create a monthly budget for the whole account, which notifies the alarm topic."
   type        = bool
   default     = true
 }
 
 variable "budget_usd" {
-  description = "US dollars of the monthly budget; birdsong cost tells what a month is likely to cost, and 80 % of this is told."
+  description = "Monthly budget in US dollars. The alarm topic is notified at 80 % of it, and when the forecast exceeds it."
   type        = number
   default     = 60
   validation {

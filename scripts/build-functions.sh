@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Builds the Lambda functions where infra/ looks for them: target/lambda/{aggregator,api}/bootstrap.zip.
 #   scripts/build-functions.sh [arm64|x86_64]
-# cargo-lambda links for Amazon Linux 2023, whose glibc is older than that of most machines. Without one,
-# its package of PyPI, which brings the linker (zig) along, is installed into .tools/.
+# cargo-lambda links for Amazon Linux 2023, whose glibc is older than that of most machines. If it is missing, its PyPI
+# package, which includes the linker (zig), is installed into .tools/.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -40,5 +40,5 @@ for name in aggregator api; do
     zip=target/lambda/$name/bootstrap.zip
     bytes=$(wc -c <"$zip")
     say "$zip has $bytes bytes"
-    ((bytes < limit_bytes)) || fail "$zip is larger than $limit_bytes bytes, which makes cold starts slow: what was linked in?"
+    ((bytes < limit_bytes)) || fail "$zip is larger than $limit_bytes bytes, which makes cold starts slow: check what was linked in"
 done

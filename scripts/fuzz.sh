@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs each fuzz target for a while; usage: fuzz.sh SECONDS [TARGET]... An input that breaks a target is left in
-# fuzz/artifacts/TARGET/, and what the target learned in fuzz/corpus/TARGET/.
+# Runs each fuzz target for a while; usage: fuzz.sh SECONDS [TARGET]... A failing input is left in fuzz/artifacts/TARGET/,
+# and the corpus in fuzz/corpus/TARGET/.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -17,7 +17,7 @@ fi
 failed=()
 for target in "${targets[@]}"; do
     echo "$target: $seconds_each s"
-    # Inputs of the tests are where the fuzzer starts from; new ones go to its own folder, the first.
+    # The inputs of the tests are seeds. New inputs go to the first folder.
     corpus=fuzz/corpus/$target
     mkdir -p "$corpus"
     seeds=()

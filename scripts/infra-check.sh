@@ -16,10 +16,10 @@ scripts/terraform-init.sh infra -backend=false -no-color >/dev/null
 terraform -chdir=infra fmt -check -diff -recursive
 terraform -chdir=infra validate -no-color
 terraform -chdir=infra test -no-color
-# No test sees the order of an apply.
+# Tests cannot check the order of an apply.
 graph=$(terraform -chdir=infra graph)
 [[ $graph == *'"module.streamer.aws_ecs_service.this" -> "module.aggregator.aws_lambda_event_source_mapping.this"'* ]] ||
-    { echo "the streamer would be deployed before what reads its frames" >&2 && exit 1; }
+    { echo "the streamer would be deployed before the reader of its frames" >&2 && exit 1; }
 scripts/terraform-init.sh infra -backend=false -no-color -test-directory=tests/env >/dev/null
 terraform -chdir=infra test -no-color -test-directory=tests/env -var-file=env/local.tfvars
 "$checkov/bin/checkov" --directory infra --framework terraform --skip-download --compact --quiet

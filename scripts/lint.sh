@@ -3,7 +3,7 @@
 # (typos), words that the project does not use (scripts/checks/words.py), links and named tests in Markdown
 # (scripts/checks/links.py), the hosted workflows (zizmor), and dependencies in Cargo.toml that nothing uses
 # (cargo-machete).
-# With --fix, corrects what the tools can correct by themselves.
+# With --fix, corrects findings that can be corrected automatically.
 # The tools are pinned in scripts/checks/ and scripts/cargo-tool.sh, and installed into .tools/, node_modules/ and the user's
 # cache when those pins change.
 set -euo pipefail
@@ -27,7 +27,7 @@ install() {
             --requirement "$checks/requirements.txt"
         cp "$checks/requirements.txt" "$venv/installed"
     fi
-    # The types of the dashboard's and the tests' packages come with those.
+    # These packages bring their types.
     local folder
     for folder in "$checks" frontend e2e; do
         [[ $folder/node_modules/.package-lock.json -nt $folder/package-lock.json ]] ||

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# All of Birdsong's AWS parts on this machine, against an emulator, without Docker or an account.
+# The AWS deployment of Birdsong on this machine, on an emulator, without Docker or an account.
 #   scripts/local.sh up|down|outputs|plan|destroy [localstack|ministack]
-# `up` starts the emulator, applies infra/, starts the streamer and prints the addresses; `down` stops it all.
-# `outputs` and `plan` print JSON, and `destroy` takes down what was applied and leaves the emulator running.
-# BIRDSONG_STREAMER=0 leaves the streamer out, BIRDSONG_EMULATOR_PORT chooses another port than 4566, and
-# BIRDSONG_BINARIES names a folder with aggregator, api and birdsong built already.
+# `up` starts the emulator, applies infra/, starts the streamer and prints the addresses. `down` stops everything.
+# `outputs` and `plan` print JSON. `destroy` destroys the resources and leaves the emulator running.
+# BIRDSONG_STREAMER=0 leaves out the streamer, BIRDSONG_EMULATOR_PORT sets another port than 4566, and
+# BIRDSONG_BINARIES names a folder that has aggregator, api and birdsong already.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -20,14 +20,14 @@ esac
 
 say() { echo "local: $*" >&2; }
 
-# The emulator's own account, whatever the caller's environment says.
+# The emulator's own account, whatever the caller's environment has.
 unset AWS_PROFILE AWS_SESSION_TOKEN
 export AWS_ACCESS_KEY_ID=test AWS_SECRET_ACCESS_KEY=test AWS_REGION=us-east-1
 export AWS_EC2_METADATA_DISABLED=true TF_IN_AUTOMATION=1 TF_DATA_DIR=$run/terraform
 [[ -f ${TF_CLI_CONFIG_FILE:-} ]] || unset TF_CLI_CONFIG_FILE
 
-# From a copy with its state beside it: an emulator forgets everything when it stops, and what infra/ itself was
-# initialized for, perhaps a real account, stays as it is.
+# Works on a copy of infra/ with its own state: an emulator forgets everything when it stops, and infra/ itself may be
+# initialized for a real account.
 tf() { terraform -chdir="$run/infra" "$@"; }
 endpoint=
 use_endpoint() { # ADDRESS
@@ -71,20 +71,20 @@ stop_streamer() {
 start_streamer() {
     stop_streamer
     "$run/birdsong" stream --to kinesis --stream "$(tf output -raw stream)" --table "$(tf output -raw table)" \
-        --data "$run/data" --source demo --backfill "${BIRDSONG_BACKFILL:-2h}" --health-port 8081 \
+        --data "$run/data" --source "demo:?backfill=${BIRDSONG_BACKFILL:-2h}" --health-port 8081 \
         </dev/null >"$run/streamer.log" 2>&1 &
     echo $! >"$run/streamer.pid"
     sleep 1
-    kill -0 $! 2>/dev/null || { tail -n 20 "$run/streamer.log" >&2 && say "the streamer ended at once" && exit 1; }
+    kill -0 $! 2>/dev/null || { tail -n 20 "$run/streamer.log" >&2 && say "the streamer exited at once" && exit 1; }
 }
 
 case $action in
 up)
     mkdir -p "$run"
     build
-    started=$(localstack/emulator.sh start "$emulator") # by itself: else its failure would not end this
+    started=$(localstack/emulator.sh start "$emulator") # on its own line, so that a failure ends the script
     use_endpoint "$started"
-    # A state of an emulator that was stopped describes nothing.
+    # The state of a stopped emulator is void.
     if [[ ! -f $run/emulator.pid || $(cat "$run/emulator.pid") != "$(cat "localstack/.run/$emulator/pid")" ]]; then
         rm -rf "$run/terraform.tfstate" "$run/terraform.tfstate.backup" "$run/data"
         cp "localstack/.run/$emulator/pid" "$run/emulator.pid"
@@ -92,14 +92,14 @@ up)
     say "applying infra/ (a minute or two)"
     rm -rf "$run/infra"
     mkdir "$run/infra"
-    cp -r infra/*.tf infra/modules infra/env "$run/infra"
+    cp -r infra/*.tf infra/sources.json infra/modules infra/env "$run/infra"
     rm -f "$run/infra/backend.tf"
     printf 'terraform {\n  backend "local" {\n    path = "%s"\n  }\n}\n' "$run/terraform.tfstate" >"$run/infra/backend.tf"
     scripts/terraform-init.sh "$run/infra" -no-color -reconfigure >"$run/init.log" 2>&1 ||
         { cat "$run/init.log" >&2 && exit 1; }
     tf apply -auto-approve -no-color "${variables[@]}" >"$run/apply.log" 2>&1 || {
         tail -n 40 "$run/apply.log" >&2
-        say "the emulator may have made what Terraform does not know of: make local-down EMULATOR=$emulator, then again"
+        say "the emulator may have resources that are not in the state: run make local-down EMULATOR=$emulator, then try again"
         exit 1
     }
     grep -E '^Apply complete' "$run/apply.log" >&2

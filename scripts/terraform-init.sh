@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# terraform init, also on a machine without the Terraform registry: providers then come from a local
-# mirror. Usage: scripts/terraform-init.sh [DIR [ARGUMENT OF terraform init]...]; DIR is infra.
-# TF_PLUGIN_DIR names the folder that holds registry.terraform.io/; else the usual places are searched.
+# Runs terraform init, also on a machine without access to the Terraform registry: providers then come from a local mirror.
+#   scripts/terraform-init.sh [DIR [ARGUMENT OF terraform init]...]      DIR is infra by default
+# TF_PLUGIN_DIR names the folder that holds registry.terraform.io/. Without it, the usual places are searched.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -14,7 +14,7 @@ if [ -z "$mirror" ]; then
     [ -z "$found" ] || mirror=$(dirname "$found")
 fi
 
-# Terraform only warns of one that is missing, at every call.
+# If the file is missing, Terraform warns at every call.
 [ -f "${TF_CLI_CONFIG_FILE:-}" ] || unset TF_CLI_CONFIG_FILE
 
 args=(-input=false)

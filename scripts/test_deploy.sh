@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Tests of deploy.sh and build-functions.sh without an account: terraform, aws, docker, cargo and npm are
-# fakes that write down what they are told, and keep what an account would keep as files.
+# Tests deploy.sh and build-functions.sh without an account: terraform, aws, docker, cargo and npm are fakes, which record
+# their calls and keep the state of the account as files.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -9,7 +9,7 @@ trap 'rm -rf "$root"' EXIT
 passed=0
 name=
 
-# ---- a checkout, and a PATH that has nothing but fakes and the common tools -------------------------
+# ---- a checkout, and a PATH with only the fakes and common tools -----------------------------------
 
 checkout() { # a fresh account and a fresh checkout
     rm -rf "${root:?}"/*
@@ -18,6 +18,7 @@ checkout() { # a fresh account and a fresh checkout
     : >"$log"
     cp scripts/deploy.sh scripts/build-functions.sh scripts/terraform-init.sh "$tree/scripts/"
     cp infra/env/*.tfvars "$tree/infra/env/"
+    cp infra/variables.tf "$tree/infra/"
     touch "$tree/frontend/package-lock.json" "$tree/Dockerfile"
     touch -d '+1 minute' "$tree/frontend/node_modules/.package-lock.json"
     echo "fn main() {}" >"$tree/functions/main.rs"
@@ -28,40 +29,46 @@ checkout() { # a fresh account and a fresh checkout
     done
 
     fake terraform <<'FAKE'
+cd "$ACCOUNT"
 case "$*" in
 version) echo "Terraform v${TERRAFORM_VERSION:-1.11.4}" ;;
 *" output -json") cat "$ACCOUNT/outputs.json" 2>/dev/null || echo '{}' ;;
+*" show -json "*) node -e '
+    const file = (name) => (fs.existsSync(name) ? fs.readFileSync(name, "utf8").trim().split("\n") : []);
+    const needed = [["BIRDSONG_AUTHOR_KEY", "birdsong/author-key"], ...file("needed").map((line) => line.split(" "))];
+    const changes = needed.filter(([, secret]) => !secret.startsWith("arn:")).map(([name]) => {
+      const address = `module.streamer[0].aws_secretsmanager_secret.this["${name}"]`;
+      return { type: "aws_secretsmanager_secret", address, change: { actions: [file("made").includes(name) ? "no-op" : "create"] } };
+    });
+    const moved = file("moved").map((address) => ({ type: "aws_other", address, previous_address: `${address}_before`, change: { actions: ["no-op"] } }));
+    const outputs = { secrets: { value: Object.fromEntries(needed) } };
+    console.log(JSON.stringify({ planned_values: { outputs }, resource_changes: [{ type: "aws_vpc", address: "vpc", change: { actions: ["create"] } }, ...changes, ...moved] }));
+    ' ;;
 *" state list")
     [ -f "$ACCOUNT/applied" ] || { echo "No state file was found!" >&2 && exit 1; }
     printf '%s\n' data.aws_caller_identity.current module.stream.aws_kinesis_stream.this \
         module.store.aws_dynamodb_table.this 'module.streamer[0].aws_ecr_repository.this' ;;
 *" plan "*)
+    [ ! -f "$ACCOUNT/plan_fails" ] || { echo "Error: no such thing" && exit 1; }
+    case "$*" in *" -refresh=false "*) exit 0 ;; esac
     echo "  # module.store.aws_dynamodb_table.this will be created"
     echo "      + attribute of no interest"
     echo "Plan: 1 to add, 0 to change, 0 to destroy."
     all=$*
     echo "${all##*-var-file}" >"$ACCOUNT/plan"
-    [ ! -f "$ACCOUNT/plan_fails" ] || { echo "Error: no such thing" && exit 1; }
     ! cmp -s "$ACCOUNT/plan" "$ACCOUNT/applied_variables" || exit 0
     exit 2 ;;
-*" apply -input=false -no-color "*/plan | *" apply -refresh-only "*)
+*" apply -input=false -no-color "*/plan)
     touch "$ACCOUNT/applied"
-    case "$*" in
-    *refresh-only*) ;;
-    *)
-        cp "$ACCOUNT/plan" "$ACCOUNT/applied_variables"
-        # Terraform leaves the outputs as they were.
-        ! grep -q -e -target= "$ACCOUNT/plan" || exit 0 ;;
-    esac
+    cp "$ACCOUNT/plan" "$ACCOUNT/applied_variables"
+    { echo BIRDSONG_AUTHOR_KEY && cut -d ' ' -f 1 "$ACCOUNT/needed" 2>/dev/null; } >"$ACCOUNT/made"
+    # Terraform leaves the outputs as they were.
+    ! grep -q -e -target= "$ACCOUNT/plan" || exit 0
     cat >"$ACCOUNT/outputs.json" <<'JSON'
 {"ecr_repository": {"value": "1234.dkr.ecr.us-east-1.amazonaws.com/birdsong-streamer"},
- "author_key_secret": {"value": "birdsong/author-key"},
- "x_token_secret": {"value": null},
- "mastodon_token_secret": {"value": ""},
  "site_url": {"value": "https://d1.cloudfront.net"}, "api_url": {"value": "https://abc.example/live"}}
 JSON
-    [ ! -f "$ACCOUNT/is_x" ] || sed -i 's/"value": null/"value": "birdsong\/x-bearer-token"/' "$ACCOUNT/outputs.json"
-    [ ! -f "$ACCOUNT/is_mastodon" ] || sed -i 's/"value": ""/"value": "birdsong\/mastodon-token"/' "$ACCOUNT/outputs.json" ;;
+    ;;
 esac
 FAKE
     fake aws <<'FAKE'
@@ -131,7 +138,7 @@ test_that() {
 broken() {
     echo "FAILED: $name: $*" >&2
     echo "--- called" >&2 && cat "$log" >&2
-    echo "--- told" >&2 && cat "$root/out" "$root/err" >&2
+    echo "--- output" >&2 && cat "$root/out" "$root/err" >&2
     exit 1
 }
 
@@ -142,11 +149,11 @@ succeeds() {
 
 fails_with() { # TEXT
     [[ $status != 0 ]] || broken "it should have failed"
-    grep -qF -- "$1" "$root/err" || broken "it should have told: $1"
+    grep -qF -- "$1" "$root/err" || broken "it should have shown: $1"
     passed=$((passed + 1))
 }
 
-called() { # PATTERN...: in this order, whatever is between
+called() { # PATTERN...: in this order, with anything between
     local pattern line=0 found
     for pattern in "$@"; do
         found=$(tail -n "+$((line + 1))" "$log" | grep -nE -m 1 -- "$pattern" | cut -d : -f 1) || broken "not called, or too early: $pattern"
@@ -163,7 +170,7 @@ not_called() { # PATTERN...
 
 applied='terraform .* apply '
 
-# ---- what is missing is told before anything is built -----------------------------------------------
+# ---- missing tools are reported before anything is built -------------------------------------------
 
 test_that "each missing tool is named"
 for tool in terraform aws npm; do
@@ -177,34 +184,45 @@ rm "$root/common/node"
 run "" deploy prod
 fails_with "node is missing: install Node.js 20.19"
 
-test_that "an old terraform is refused"
+test_that "an old terraform is rejected"
 run "" TERRAFORM_VERSION=1.8.5 deploy prod
 fails_with "terraform is 1.8.5: install 1.9 or newer"
 run "" TERRAFORM_VERSION=1.10.0 deploy nowhere
-fails_with "there is no infra/env/nowhere.tfvars; there are: local.tfvars"
+fails_with "there is no infra/env/nowhere.tfvars; infra/env has: local.tfvars"
 
-test_that "without docker an image has to be named"
+test_that "without docker an image must be set"
 touch "$account/no_buildx"
 run "" deploy prod
-fails_with "or name an image with IMAGE="
+fails_with "or set IMAGE="
 not_called 'lambda build'
 run "" AUTO_APPROVE=1 IMAGE=ghcr.example/birdsong:1 deploy prod
 succeeds
 not_called '^docker'
 
-test_that "credentials that do not work are told with what aws said"
+test_that "invalid credentials are reported with the error of aws"
 touch "$account/no_credentials"
 run "" deploy prod
 fails_with "Unable to locate credentials"
 not_called 'lambda build'
 
-test_that "an emulator's address does not stand in for AWS"
+test_that "an emulator's address is not used for AWS"
 run "" AWS_ENDPOINT_URL=http://127.0.0.1:4566 deploy prod
 fails_with "AWS_ENDPOINT_URL is set"
 
+test_that "a variable that does not exist is named"
+run "" TF_VAR_post_source=x deploy prod
+fails_with "post_source is set in infra/env/prod.tfvars or as TF_VAR_post_source, but is not a variable"
+not_called 'lambda build' "$applied"
+echo 'x_budget = "5/day"' >>"$tree/infra/env/prod.tfvars"
+run "" AUTO_APPROVE=1 deploy prod
+fails_with "x_budget is set"
+printf '%s\n' 'architecture = "arm64"' 'secrets = {' '  MASTODON_TOKEN = "none"' '}' >"$tree/infra/env/prod.tfvars"
+run "" AUTO_APPROVE=1 TF_VAR_sources=mastodon:social.example deploy prod
+succeeds
+
 # ---- deploy ----------------------------------------------------------------------------------------
 
-test_that "the first time goes in two steps, and secrets in between"
+test_that "the first time takes two steps, with the secrets in between"
 run "" AUTO_APPROVE=1 deploy prod
 succeeds
 called 'rustup target add aarch64-unknown-linux-gnu' 'cargo lambda build --release --locked --package birdsong-aws --arm64 --output-format zip' \
@@ -216,18 +234,18 @@ called 'rustup target add aarch64-unknown-linux-gnu' 'cargo lambda build --relea
     'docker logout' 'plan .*-var=streamer_image=1234.dkr.*-arm64$' "$applied"
 key=$(cat "$account/secret-birdsong-author-key")
 [[ $key =~ ^[0-9a-f]{32}$ ]] || broken "the key is no 32 hex digits: $key"
-! grep -qF "$key" "$log" "$root/out" "$root/err" || broken "the key was told"
+! grep -qF "$key" "$log" "$root/out" "$root/err" || broken "the key was shown"
 grep -qxF "dashboard  https://d1.cloudfront.net" "$root/out" || broken "no address"
 grep -qF "# module.store.aws_dynamodb_table.this will be created" "$root/err" || broken "no summary"
 ! grep -qF "of no interest" "$root/err" || broken "the summary is the whole plan"
 
-name="the second time changes nothing that is as it should be"
+name="the second time changes nothing"
 run "" deploy prod
 succeeds
 not_called "$applied" 'put-secret-value' 'buildx build' 'docker login'
 [[ $(cat "$account/secret-birdsong-author-key") == "$key" ]] || broken "another key"
 
-name="changed sources are another image"
+name="changed source files make another image"
 echo "fn main() { changed() }" >"$tree/functions/main.rs"
 run $'yes\n' deploy prod
 succeeds
@@ -237,14 +255,14 @@ called 'docker buildx build' 'plan .*-var=streamer_image=1234' "$applied"
 test_that "nothing is applied without a yes"
 for answers in "" $'no\n' $'y\n'; do
     run "$answers" deploy prod
-    fails_with "nothing was changed"
+    fails_with "this step changed nothing"
     not_called "$applied" 'put-secret-value' 'buildx build'
 done
 run $'yes\nno\n' deploy prod
-fails_with "nothing was changed"
+fails_with "this step changed nothing"
 [[ $(grep -cE "$applied" "$log") == 1 ]] || broken "the second step was applied, too"
 
-test_that "a plan or an image that fails ends it"
+test_that "a failed plan or image ends it"
 touch "$account/plan_fails"
 run "" AUTO_APPROVE=1 deploy prod
 fails_with "Error: no such thing"
@@ -255,7 +273,7 @@ run "" AUTO_APPROVE=1 deploy prod
 [[ $status != 0 ]] || broken "it should have failed"
 [[ $(grep -cE "$applied" "$log") == 1 ]] || broken "applied without an image"
 
-test_that "a key is not made anew because nobody may ask for it"
+test_that "a key is not replaced when its secret cannot be read"
 run "" AUTO_APPROVE=1 deploy prod
 key=$(cat "$account/secret-birdsong-author-key")
 touch "$account/no_secrets"
@@ -263,8 +281,8 @@ run "" AUTO_APPROVE=1 deploy prod
 fails_with "AccessDenied"
 not_called 'put-secret-value' "$applied"
 
-test_that "X's token is asked for, and not made up"
-touch "$account/is_x"
+test_that "a missing token is reported, and not made up"
+echo X_BEARER_TOKEN birdsong/x-bearer-token >"$account/needed"
 run "" AUTO_APPROVE=1 deploy prod
 fails_with "the secret birdsong/x-bearer-token has no value"
 not_called 'buildx build'
@@ -273,29 +291,52 @@ run "" AUTO_APPROVE=1 deploy prod
 succeeds
 [[ $(grep -c "put-secret-value" "$log") == 0 ]] || broken "a second key"
 
-test_that "a source that comes later does not stop the task that runs before its token is there"
+test_that "a source that is added later does not stop the running task before its token is stored"
 run "" AUTO_APPROVE=1 deploy prod
 succeeds
-touch "$account/is_x" "$account/is_mastodon"
-run "" AUTO_APPROVE=1 TF_VAR_post_source=bluesky,x,mastodon:social.example deploy prod
+printf '%s\n' 'A_TOKEN birdsong/a-token' 'X_BEARER_TOKEN birdsong/x-bearer-token' >"$account/needed"
+run "" AUTO_APPROVE=1 deploy prod
+fails_with "the secret birdsong/a-token has no value"
 fails_with "the secret birdsong/x-bearer-token has no value"
-called 'plan .*-target=module.streamer\[0\].aws_secretsmanager_secret.x_token -target=module.streamer\[0\].aws_secretsmanager_secret.mastodon_token$' "$applied" 'apply -refresh-only'
-[[ $(grep -cE "$applied" "$log") == 2 ]] || broken "more than the secrets"
+called 'plan .*-refresh=false' \
+    'plan .*-var=streamer_image= -target=module.streamer\[0\].aws_secretsmanager_secret.this\["A_TOKEN"\] -target=module.streamer\[0\].aws_secretsmanager_secret.this\["X_BEARER_TOKEN"\]$' "$applied"
+[[ $(grep -cE "$applied" "$log") == 1 ]] || broken "more than the secrets"
 touch "$account/secret-birdsong-x-bearer-token"
-run "" AUTO_APPROVE=1 TF_VAR_post_source=bluesky,x,mastodon:social.example deploy prod
-fails_with "the secret birdsong/mastodon-token has no value"
+run "" AUTO_APPROVE=1 deploy prod
+fails_with "the secret birdsong/a-token has no value"
+! grep -qF birdsong/x-bearer-token "$root/err" || broken "X's token has a value"
 not_called "$applied"
-touch "$account/secret-birdsong-mastodon-token"
-run "" AUTO_APPROVE=1 TF_VAR_post_source=bluesky,x,mastodon:social.example deploy prod
+touch "$account/secret-birdsong-a-token"
+run "" AUTO_APPROVE=1 deploy prod
 succeeds
 not_called 'put-secret-value' 'target='
 
-test_that "a server that wants no token gets no secret"
+test_that "a source that needs no secret gets none"
 run "" AUTO_APPROVE=1 deploy prod
 succeeds
-run "" AUTO_APPROVE=1 TF_VAR_post_source=mastodon:social.example TF_VAR_mastodon_needs_token=false deploy prod
+run "" AUTO_APPROVE=1 TF_VAR_sources=mastodon:social.example TF_VAR_secrets='{ MASTODON_TOKEN = "none" }' deploy prod
 succeeds
 not_called 'target='
+
+test_that "secrets that move to another address go with new ones"
+run "" AUTO_APPROVE=1 deploy prod
+echo 'module.streamer[0].moved' >"$account/moved"
+run "" AUTO_APPROVE=1 deploy prod
+not_called 'target='
+echo 'X_BEARER_TOKEN birdsong/x-bearer-token' >"$account/needed"
+run "" AUTO_APPROVE=1 deploy prod
+called 'plan .*-var=streamer_image= -target=module.streamer\[0\].aws_secretsmanager_secret.this\["X_BEARER_TOKEN"\] -target=module.streamer\[0\].moved -target=module.streamer\[0\].moved_before$' "$applied"
+
+test_that "an existing secret is not created, and must have a value"
+run "" AUTO_APPROVE=1 deploy prod
+succeeds
+echo 'A_TOKEN arn:aws:mine' >"$account/needed"
+run "" AUTO_APPROVE=1 deploy prod
+fails_with "the secret arn:aws:mine has no value"
+not_called 'target=' "$applied"
+touch "$account/secret-arn:aws:mine"
+run "" AUTO_APPROVE=1 deploy prod
+succeeds
 
 test_that "without a streamer there is no image"
 echo 'enable_streamer = false # none' >>"$tree/infra/env/prod.tfvars"
@@ -304,7 +345,7 @@ succeeds
 not_called '^docker' 'put-secret-value'
 [[ $(grep -cE "$applied" "$log") == 1 ]] || broken "more than one step"
 
-test_that "an emulator is asked with its own account"
+test_that "an emulator is called with its own account"
 fake aws <<'FAKE'
 echo "$AWS_ENDPOINT_URL $AWS_ACCESS_KEY_ID ${AWS_PROFILE:-none}" >>"$LOG"
 echo 0000
@@ -313,7 +354,7 @@ run "" AUTO_APPROVE=1 IMAGE=birdsong:1 AWS_PROFILE=mine deploy ministack
 succeeds
 called 'http://127.0.0.1:4599 test none' 'lambda build .*--x86-64'
 
-test_that "functions that grew too large are refused"
+test_that "functions that are too large are rejected"
 run "" ZIP_BYTES=8000000 AUTO_APPROVE=1 deploy prod
 fails_with "larger than 8000000 bytes"
 not_called "$applied"
@@ -330,7 +371,7 @@ name="the name has to be typed"
 echo 'deletion_protection = false' >>"$tree/infra/env/prod.tfvars"
 for answers in "" $'yes\n'; do
     run "$answers" destroy prod
-    fails_with "nothing was changed"
+    fails_with "this step changed nothing"
     not_called "$applied" 'terraform .* destroy'
 done
 run $'prod\n' destroy prod

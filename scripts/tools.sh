@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the tests need beside Rust and Node.js and is missing: cargo-nextest, and, where that is Debian and we
-# are root, Chromium, Java and ss. Elsewhere it says what to install. `tools.sh rust` installs cargo-nextest alone.
+# Installs tools that the tests need and that are missing: cargo-nextest, and, as root on Debian, Chromium, Java and ss.
+# Elsewhere it lists what to install. `tools.sh rust` installs cargo-nextest only.
 set -euo pipefail
 
 cargo nextest --version >/dev/null 2>&1 || cargo install cargo-nextest --locked --version 0.9.143

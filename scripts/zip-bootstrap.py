@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""zip-bootstrap.py BINARY ZIP: packs a binary as Lambda wants it, an executable `bootstrap`."""
+"""zip-bootstrap.py BINARY ZIP: packs a binary for Lambda, as an executable `bootstrap`."""
 
 import pathlib
 import sys

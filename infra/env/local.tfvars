@@ -1,7 +1,7 @@
 # LocalStack 4.14, which has no ECS, ECR, CloudFront or budgets. Functions run on this machine.
 aws_endpoint        = "http://127.0.0.1:4566"
 architecture        = "x86_64"
-post_source         = "demo"
+sources             = "demo"
 enable_streamer     = false
 enable_cdn          = false
 enable_budget       = false

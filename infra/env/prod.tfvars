@@ -1,2 +1,2 @@
-# AWS. All the rest is as variables.tf says; alarm_email is worth setting.
+# AWS. Everything else has the defaults of variables.tf; set alarm_email.
 architecture = "arm64"

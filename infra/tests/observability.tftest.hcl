@@ -15,8 +15,7 @@ variables {
   api_function         = "api"
   rest_api             = "api"
   api_stage            = "live"
-  sources              = ["x", "mastodon:mastodon.example"]
-  x_budget             = "5/day"
+  sources              = { "x" = "5/day", "mastodon:mastodon.example" = null }
   email                = ""
   enable_budget        = false
   budget_usd           = 50
@@ -28,7 +27,7 @@ run "sources" {
   }
   assert {
     condition = alltrue([
-      for source in var.sources :
+      for source in keys(var.sources) :
       aws_cloudwatch_metric_alarm.not_connected[source].dimensions == tomap({ service = "streamer", source = source })
       && aws_cloudwatch_metric_alarm.dropped[source].dimensions == tomap({ service = "streamer", source = source })
     ])
@@ -40,23 +39,23 @@ run "sources" {
       alarm.period * alarm.evaluation_periods == 900 && alarm.statistic == "Maximum" && alarm.threshold == 1
       && alarm.comparison_operator == "LessThanThreshold"
     ])
-    error_message = "15 minutes without any connection are an alarm, a reconnect is none"
+    error_message = "15 minutes without any connection raise an alarm, a reconnect does not"
   }
   assert {
     condition     = alltrue([for alarm in aws_cloudwatch_metric_alarm.not_connected : alarm.treat_missing_data == "ignore"])
-    error_message = "a streamer that is away says nothing about its sources: they are as they were"
+    error_message = "a streamer that is down has no data about its sources: the alarms keep their state"
   }
   assert {
     condition = alltrue([
       for alarm in aws_cloudwatch_metric_alarm.dropped :
       alarm.statistic == "Sum" && alarm.threshold == 0 && alarm.treat_missing_data == "notBreaching"
     ])
-    error_message = "one lost post is an alarm"
+    error_message = "one lost post raises an alarm"
   }
   assert {
-    # What `metrics_line` in functions/birdsong/src/stream.rs writes, but for spent_dollars, which X alone has.
+    # The metrics that `metrics_line` in functions/birdsong/src/stream.rs writes, except spent_dollars, which needs a budget.
     condition = alltrue([
-      for source in var.sources : sort(flatten([
+      for source in keys(var.sources) : sort(flatten([
         for widget in jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets : [
           for metric in widget.properties.metrics : metric[1]
           if try(slice(metric, 2, 6), []) == ["service", "streamer", "source", source] && try(metric[1], "") != "spent_dollars"
@@ -71,7 +70,7 @@ run "sources" {
   assert {
     condition = flatten([
       for widget in jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets :
-      [for metric in widget.properties.metrics : try(metric[0].expression, metric[1])] if startswith(widget.properties.title, "Spent at X")
+      [for metric in widget.properties.metrics : try(metric[0].expression, metric[1])] if startswith(widget.properties.title, "Spent on x ")
     ]) == ["spent_dollars", "5 * DAY(spent)"]
     error_message = "spending is drawn beside the budget of the days so far"
   }
@@ -103,7 +102,7 @@ run "a_budget_by_month" {
     source = "./modules/observability"
   }
   variables {
-    x_budget = "100/month"
+    sources = { "x" = "100/month" }
   }
   assert {
     condition     = strcontains(aws_cloudwatch_dashboard.this.dashboard_body, "TIME_SERIES(100)") && !strcontains(aws_cloudwatch_dashboard.this.dashboard_body, "DAY(")
@@ -116,15 +115,15 @@ run "no_budget" {
     source = "./modules/observability"
   }
   variables {
-    x_budget = ""
+    sources = { "mastodon:mastodon.example" = null }
   }
   assert {
-    condition     = strcontains(aws_cloudwatch_dashboard.this.dashboard_body, "spent_dollars") && !strcontains(aws_cloudwatch_dashboard.this.dashboard_body, "expression")
-    error_message = "without a budget only spending is drawn"
+    condition     = !strcontains(aws_cloudwatch_dashboard.this.dashboard_body, "spent_dollars") && !strcontains(aws_cloudwatch_dashboard.this.dashboard_body, "expression")
+    error_message = "a source without a budget spends nothing"
   }
 }
 
-run "widgets_stand_side_by_side" {
+run "widgets_do_not_overlap" {
   module {
     source = "./modules/observability"
   }
@@ -137,16 +136,16 @@ run "widgets_stand_side_by_side" {
   }
 }
 
-# It may run elsewhere, where nobody gathers its metrics.
+# It may run elsewhere, where nobody collects its metrics.
 run "no_streamer" {
   module {
     source = "./modules/observability"
   }
   variables {
-    sources = []
+    sources = {}
   }
   assert {
     condition     = length(output.alarms) == 10 && !strcontains(aws_cloudwatch_dashboard.this.dashboard_body, "streamer")
-    error_message = "without a streamer there is nothing to tell of its sources"
+    error_message = "without a streamer there are no alarms and graphs of its sources"
   }
 }

@@ -1,4 +1,4 @@
-# Least privilege: no action with a *, and no resource * but for actions that know none.
+# Least privilege: no action has a *, and no resource is * except for actions that support none.
 
 mock_provider "aws" {
   source = "./tests/mocks"
@@ -34,15 +34,15 @@ run "aggregator" {
   }
   assert {
     condition     = [for s in jsondecode(aws_iam_role_policy.this.policy).Statement : s.Action if s.Sid == "FoldWindows"][0] == ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"]
-    error_message = "the aggregator reads and puts windows, and neither deletes nor scans"
+    error_message = "the aggregator reads and writes windows, and neither deletes nor scans"
   }
   assert {
     condition     = aws_lambda_event_source_mapping.this.maximum_retry_attempts > 0 && aws_lambda_event_source_mapping.this.maximum_record_age_in_seconds > 0
-    error_message = "a batch that never succeeds must not block its shard for ever"
+    error_message = "a batch that never succeeds must not block its shard forever"
   }
   assert {
     condition     = aws_lambda_event_source_mapping.this.destination_config[0].on_failure[0].destination_arn == module.quarantine.arn
-    error_message = "what is given up goes to the bucket"
+    error_message = "batches that fail too often go to the bucket"
   }
   assert {
     condition     = contains(aws_lambda_event_source_mapping.this.function_response_types, "ReportBatchItemFailures") && aws_lambda_event_source_mapping.this.bisect_batch_on_function_error
@@ -50,7 +50,7 @@ run "aggregator" {
   }
   assert {
     condition     = aws_lambda_function.this.environment[0].variables["BIRDSONG_QUARANTINE_BUCKET"] == module.quarantine.name
-    error_message = "the function knows its bucket"
+    error_message = "the function has the name of its bucket"
   }
   assert {
     condition     = aws_lambda_function.this.environment[0].variables["BIRDSONG_METRICS"] == var.name
@@ -80,7 +80,7 @@ run "api" {
   }
   assert {
     condition     = flatten([for s in jsondecode(aws_iam_role_policy.this.policy).Statement : s.Action if contains(flatten([s.Resource]), "*")]) == ["xray:PutTelemetryRecords", "xray:PutTraceSegments"]
-    error_message = "only X-Ray's actions, which know no resource, may have *"
+    error_message = "only X-Ray's actions, which support no resource, may have *"
   }
   assert {
     condition     = [for s in jsondecode(aws_iam_role_policy.this.policy).Statement : s.Action if s.Sid == "ReadWindows"][0] == ["dynamodb:GetItem", "dynamodb:Query"]
@@ -110,17 +110,19 @@ run "streamer" {
     table_arn             = "arn:aws:dynamodb:us-east-1:123456789012:table/windows"
     quarantine_bucket     = "quarantine"
     quarantine_bucket_arn = "arn:aws:s3:::quarantine"
-    post_source           = "bluesky,x,mastodon:mastodon.example"
-    mastodon_needs_token  = true
-    mastodon_feed         = "local"
-    x_budget              = "5/day"
-    reader                = "trigger"
-    regions_toml          = "# none"
-    window_secs           = 300
-    image                 = "registry.example/streamer:1"
-    architecture          = "arm64"
-    log_retention_days    = 30
-    deletion_protection   = true
+    sources               = "bluesky,x:?budget=5/day&price=0.005,mastodon:mastodon.example?feed=local"
+    secrets = {
+      BIRDSONG_AUTHOR_KEY = null
+      MASTODON_TOKEN      = "arn:aws:secretsmanager:us-east-1:123456789012:secret:mine-AbCdEf"
+      X_BEARER_TOKEN      = null
+    }
+    reader              = "trigger"
+    regions_toml        = "# none"
+    window_secs         = 300
+    image               = "registry.example/streamer:1"
+    architecture        = "arm64"
+    log_retention_days  = 30
+    deletion_protection = true
   }
   assert {
     condition = alltrue([
@@ -134,19 +136,19 @@ run "streamer" {
       for s in concat(jsondecode(aws_iam_role_policy.execution.policy).Statement, jsondecode(aws_iam_role_policy.task.policy).Statement) :
       s.Action if contains(flatten([s.Resource]), "*")
     ]) == ["ecr:GetAuthorizationToken"]
-    error_message = "only signing in to the registry, which knows no resource, may have *"
+    error_message = "only signing in to the registry, which supports no resource, may have *"
   }
   assert {
     condition     = length(aws_security_group.this.ingress) == 0 && length(aws_default_security_group.this.ingress) == 0
-    error_message = "nobody may call the streamer"
+    error_message = "the streamer must have no inbound rule"
   }
   assert {
     condition     = [for rule in aws_security_group.this.egress : [rule.from_port, rule.to_port]] == [[443, 443]]
-    error_message = "the streamer calls with HTTPS only"
+    error_message = "the streamer may only call with HTTPS"
   }
   assert {
     condition     = aws_ecs_service.this.desired_count == 1 && aws_ecs_service.this.deployment_maximum_percent == 100
-    error_message = "one task follows the source, also during a deployment"
+    error_message = "one task reads the sources, also during a deployment"
   }
   assert {
     condition = [
@@ -156,20 +158,34 @@ run "streamer" {
   }
   assert {
     condition     = sort([for s in jsondecode(aws_ecs_task_definition.this.container_definitions)[0].secrets : s.name]) == tolist(["BIRDSONG_AUTHOR_KEY", "BIRDSONG_REGIONS_TOML", "MASTODON_TOKEN", "X_BEARER_TOKEN"])
-    error_message = "keys and tokens come as secrets"
+    error_message = "keys and tokens are secrets"
   }
   assert {
-    # All of them have one ARN here.
-    condition     = [for s in jsondecode(aws_iam_role_policy.execution.policy).Statement : length(s.Resource) if s.Sid == "ReadSecrets"] == [3]
-    error_message = "ECS may read each secret of the task"
+    # The mock gives all new secrets one ARN.
+    condition = [for s in jsondecode(aws_iam_role_policy.execution.policy).Statement : s.Resource if s.Sid == "ReadSecrets"] == [[
+      "arn:aws:secretsmanager:us-east-1:123456789012:secret:secret",
+      "arn:aws:secretsmanager:us-east-1:123456789012:secret:mine-AbCdEf",
+      "arn:aws:secretsmanager:us-east-1:123456789012:secret:secret",
+    ]]
+    error_message = "ECS may read each secret of the task, and no other"
   }
   assert {
-    condition     = jsondecode(aws_ecs_task_definition.this.container_definitions)[0].command == ["stream", "--to", "kinesis", "--mastodon-feed", "local"]
-    error_message = "Mastodon is asked for its feed"
+    condition     = { for name, secret in aws_secretsmanager_secret.this : name => secret.name } == { BIRDSONG_AUTHOR_KEY = "test/author-key", X_BEARER_TOKEN = "test/x-bearer-token" }
+    error_message = "secrets keep their names, because they hold values, and an existing one is not created again"
+  }
+  assert {
+    condition = [
+      for s in jsondecode(aws_ecs_task_definition.this.container_definitions)[0].environment : s.value if s.name == "BIRDSONG_SOURCE"
+    ] == [var.sources]
+    error_message = "the streamer gets the addresses as they are"
+  }
+  assert {
+    condition     = jsondecode(aws_ecs_task_definition.this.container_definitions)[0].command == ["stream", "--to", "kinesis"]
+    error_message = "options of sources are in their addresses"
   }
   assert {
     condition     = jsondecode(aws_ecs_task_definition.this.container_definitions)[0].readonlyRootFilesystem && jsondecode(aws_ecs_task_definition.this.container_definitions)[0].user != "0"
-    error_message = "the container is no root and writes to /data only"
+    error_message = "the container is not root and writes to /data only"
   }
 }
 
@@ -187,10 +203,8 @@ run "no_image_no_task" {
     table_arn             = "arn:aws:dynamodb:us-east-1:123456789012:table/windows"
     quarantine_bucket     = "quarantine"
     quarantine_bucket_arn = "arn:aws:s3:::quarantine"
-    post_source           = "demo"
-    mastodon_needs_token  = true
-    mastodon_feed         = "public"
-    x_budget              = ""
+    sources               = "demo"
+    secrets               = { BIRDSONG_AUTHOR_KEY = null }
     reader                = "trigger"
     regions_toml          = "# none"
     window_secs           = 300
@@ -202,10 +216,6 @@ run "no_image_no_task" {
   assert {
     condition     = aws_ecs_service.this.desired_count == 0
     error_message = "there is no image to run"
-  }
-  assert {
-    condition     = jsondecode(aws_ecs_task_definition.this.container_definitions)[0].command == ["stream", "--to", "kinesis"]
-    error_message = "there is no Mastodon to ask"
   }
 }
 
@@ -236,11 +246,11 @@ run "store" {
   }
   assert {
     condition     = aws_dynamodb_table.this.point_in_time_recovery[0].enabled && aws_dynamodb_table.this.deletion_protection_enabled
-    error_message = "windows can be brought back, and their table is not deleted by mistake"
+    error_message = "windows can be restored, and their table is protected from deletion"
   }
   assert {
     condition     = aws_dynamodb_table.this.ttl[0].attribute_name == "ttl" && aws_dynamodb_table.this.ttl[0].enabled
-    error_message = "windows end after their time to live"
+    error_message = "windows expire after their time to live"
   }
 }
 
@@ -267,7 +277,7 @@ run "bucket" {
   }
   assert {
     condition     = [for s in jsondecode(aws_s3_bucket_policy.this.policy).Statement : s.Condition.Bool["aws:SecureTransport"] if s.Effect == "Deny"] == ["false"]
-    error_message = "plain HTTP is refused"
+    error_message = "plain HTTP is denied"
   }
 }
 
@@ -291,7 +301,7 @@ run "site" {
   }
   assert {
     condition     = jsondecode(aws_s3_object.config.content).apiBase == ""
-    error_message = "behind CloudFront the API is the page's own origin, whatever the build says"
+    error_message = "behind CloudFront the API is the page's own origin, whatever the build has"
   }
   assert {
     condition     = !strcontains(aws_cloudfront_response_headers_policy.this[0].security_headers_config[0].content_security_policy[0].content_security_policy, "unsafe")
@@ -299,6 +309,6 @@ run "site" {
   }
   assert {
     condition     = aws_cloudfront_distribution.this[0].ordered_cache_behavior[0].path_pattern == "/api/*" && length(aws_s3_bucket_website_configuration.this) == 0
-    error_message = "CloudFront serves the API beside the site, and the bucket is no website"
+    error_message = "CloudFront serves the API beside the site, and the bucket is not a website"
   }
 }

@@ -1,4 +1,4 @@
-# The whole, as prod.tfvars has it, and rules of all files.
+# The whole deployment with the defaults of prod.tfvars, and rules for all files.
 
 mock_provider "aws" {
   source = "./tests/mocks"
@@ -24,27 +24,31 @@ run "production" {
     error_message = "the API is at API Gateway, not ${output.api_url}"
   }
   assert {
-    condition     = output.ecr_repository != null && output.x_token_secret == null && output.mastodon_token_secret == null
-    error_message = "there is a streamer, for a source that needs no token"
+    condition     = output.ecr_repository != null && output.secrets == tomap({ BIRDSONG_AUTHOR_KEY = "birdsong/author-key" })
+    error_message = "there is a streamer, and its source needs no token"
   }
 }
 
 run "x_has_a_secret_for_its_token" {
   variables {
-    post_source = "x"
+    sources = "x:?budget=5/day"
   }
   assert {
-    condition     = output.x_token_secret == "birdsong/x-bearer-token"
+    condition     = output.secrets["X_BEARER_TOKEN"] == "birdsong/x-bearer-token"
     error_message = "the token of X has a secret"
+  }
+  assert {
+    condition     = contains(module.observability.alarms, "birdsong-x-not-connected")
+    error_message = "options are not part of a source's name"
   }
 }
 
 run "mastodon_has_a_secret_for_its_token" {
   variables {
-    post_source = "bluesky,mastodon:mastodon.example"
+    sources = "bluesky,mastodon://mastodon.example?feed=local"
   }
   assert {
-    condition     = output.mastodon_token_secret == "birdsong/mastodon-token" && output.x_token_secret == null
+    condition     = output.secrets == tomap({ BIRDSONG_AUTHOR_KEY = "birdsong/author-key", MASTODON_TOKEN = "birdsong/mastodon-token" })
     error_message = "the token of Mastodon has a secret"
   }
   assert {
@@ -53,14 +57,52 @@ run "mastodon_has_a_secret_for_its_token" {
   }
 }
 
-run "a_server_that_wants_no_token_has_no_secret" {
+run "a_server_that_needs_no_token_has_no_secret" {
   variables {
-    post_source          = "mastodon:mastodon.example"
-    mastodon_needs_token = false
+    sources = "mastodon:mastodon.example"
+    secrets = { MASTODON_TOKEN = "none" }
   }
   assert {
-    condition     = output.mastodon_token_secret == null
+    condition     = output.secrets == tomap({ BIRDSONG_AUTHOR_KEY = "birdsong/author-key" })
     error_message = "an empty secret would keep the task from starting"
+  }
+}
+
+run "a_secret_that_exists_is_used" {
+  variables {
+    sources = "mastodon:mastodon.example"
+    secrets = {
+      MASTODON_TOKEN = "arn:aws:secretsmanager:us-east-1:123456789012:secret:mine-AbCdEf"
+      X_BEARER_TOKEN = "arn:aws:secretsmanager:us-east-1:123456789012:secret:for-later-AbCdEf"
+    }
+  }
+  assert {
+    condition = output.secrets == tomap({
+      BIRDSONG_AUTHOR_KEY = "birdsong/author-key"
+      MASTODON_TOKEN      = "arn:aws:secretsmanager:us-east-1:123456789012:secret:mine-AbCdEf"
+    })
+    error_message = "an existing secret replaces the one of the same name, and the secret of a source that is not used has no effect"
+  }
+}
+
+# A new source is a line in sources.json: the key of author hashes and what X costs are all that Terraform knows by name.
+run "sources_are_listed_once" {
+  command = plan
+  assert {
+    condition = alltrue([
+      for f in setunion(fileset(path.root, "*.tf"), fileset(path.root, "modules/**/*.tf")) : alltrue([
+        for kind in jsondecode(file("${path.root}/sources.json")) :
+        length(regexall("\"${kind.scheme}\"|\"${kind.scheme}:", replace(file("${path.root}/${f}"), "/default +=.*|metered_schemes +=.*/", ""))) == 0
+      ])
+    ])
+    error_message = "a source is named outside of sources.json"
+  }
+  assert {
+    condition = alltrue([
+      for kind in jsondecode(file("${path.root}/sources.json")) :
+      keys(kind) == ["network", "scheme", "secret", "secret_required"] && (kind.secret == null ? !kind.secret_required : can(regex("^[A-Z][A-Z0-9_]*$", kind.secret)))
+    ])
+    error_message = "sources.json has another form"
   }
 }
 
@@ -82,11 +124,11 @@ run "no_nat_gateway" {
   command = plan
   assert {
     condition     = alltrue([for f in fileset(path.root, "**/*.tf") : !strcontains(file("${path.root}/${f}"), "aws_nat_gateway")])
-    error_message = "a NAT gateway costs more than the rest: the streamer has a public address and no open port"
+    error_message = "a NAT gateway costs more than everything else: the streamer has a public address and no open port"
   }
 }
 
-# The policies that policies.tftest.hcl reads are all there are.
+# policies.tftest.hcl checks every policy.
 run "no_other_policies" {
   command = plan
   assert {
@@ -98,13 +140,13 @@ run "no_other_policies" {
       "modules/api/main.tf"        = 1
       "modules/streamer/roles.tf"  = 2
     })
-    error_message = "a role or a policy is new: add it to policies.tftest.hcl"
+    error_message = "a role or policy is new: add it to policies.tftest.hcl"
   }
   assert {
     condition = alltrue([
       for f in fileset(path.root, "**/*.tf") : !can(regex("aws_iam_(role_policy_attachment|policy_attachment|policy\"|user|group)|managed_policy_arns", file("${path.root}/${f}")))
     ])
-    error_message = "roles have policies of their own, in their module, and nothing else"
+    error_message = "each role has only inline policies, in its module"
   }
 }
 

@@ -1,4 +1,4 @@
-# Wrong values are refused, and say why.
+# Wrong values are rejected.
 
 mock_provider "aws" {
   source = "./tests/mocks"
@@ -16,9 +16,7 @@ run "names_and_numbers" {
     name                            = "Birdsong_"
     aws_region                      = "Montréal"
     aws_endpoint                    = "127.0.0.1:4566"
-    post_source                     = "bluesky,mastodon"
-    mastodon_feed                   = "home"
-    x_budget                        = "5"
+    sources                         = "bluesky, demo"
     window_secs                     = 7000
     stream_mode                     = "on-demand"
     shard_count                     = 0.5
@@ -38,9 +36,7 @@ run "names_and_numbers" {
     var.name,
     var.aws_region,
     var.aws_endpoint,
-    var.post_source,
-    var.mastodon_feed,
-    var.x_budget,
+    var.sources,
     var.window_secs,
     var.stream_mode,
     var.shard_count,
@@ -58,59 +54,203 @@ run "names_and_numbers" {
   ]
 }
 
-run "sources_are_named_once" {
+run "a_source_has_a_known_kind" {
   command = plan
   variables {
-    post_source = "x,bluesky,x"
+    sources = "bluesky,threads:someone"
   }
-  expect_failures = [var.post_source]
+  expect_failures = [var.sources]
+}
+
+run "a_kind_is_the_whole_scheme" {
+  command = plan
+  variables {
+    sources = "blue"
+  }
+  expect_failures = [var.sources]
+}
+
+run "an_address_is_not_empty" {
+  command = plan
+  variables {
+    sources = "bluesky,"
+  }
+  expect_failures = [var.sources]
+}
+
+run "an_address_has_no_spaces" {
+  command = plan
+  variables {
+    sources = "demo:?seed=7 ,bluesky"
+  }
+  expect_failures = [var.sources]
+}
+
+run "an_address_has_400_characters_at_most" {
+  command = plan
+  variables {
+    sources = format("demo:?seed=%0400d", 7)
+  }
+  expect_failures = [var.sources]
+}
+
+run "a_source_is_listed_once" {
+  command = plan
+  variables {
+    sources = "x:?budget=5/day,bluesky,x:?budget=6/day"
+  }
+  expect_failures = [var.sources]
+}
+
+run "options_make_no_other_source" {
+  command = plan
+  variables {
+    sources = "mastodon:one.example,mastodon://one.example?feed=local"
+    secrets = { MASTODON_TOKEN = "none" }
+  }
+  expect_failures = [var.sources]
 }
 
 run "one_mastodon_server_has_the_token" {
   command = plan
   variables {
-    post_source = "mastodon:one.example,mastodon:two.example"
+    sources = "mastodon:one.example,mastodon:two.example"
   }
-  expect_failures = [var.post_source]
+  expect_failures = [var.sources]
+}
+
+run "a_host_has_no_port" {
+  command = plan
+  variables {
+    sources = "mastodon:mastodon.example:8443"
+  }
+  expect_failures = [var.sources]
+}
+
+run "a_host_in_an_option_has_no_port" {
+  command = plan
+  variables {
+    sources = "bluesky:?host=wss://jetstream.example:8443"
+  }
+  expect_failures = [var.sources]
+}
+
+run "a_host_in_an_option_is_encrypted" {
+  command = plan
+  variables {
+    sources = "bluesky:?host=ws://jetstream.example"
+  }
+  expect_failures = [var.sources]
+}
+
+run "a_url_is_encrypted" {
+  command = plan
+  variables {
+    sources = "mastodon:http://mastodon.example"
+  }
+  expect_failures = [var.sources]
+}
+
+run "a_host_is_in_lower_case" {
+  command = plan
+  variables {
+    sources = "mastodon:Mastodon.example"
+  }
+  expect_failures = [var.sources]
+}
+
+run "an_ip_address_is_not_a_host" {
+  command = plan
+  variables {
+    sources = "mastodon:169.254.169.254"
+  }
+  expect_failures = [var.sources]
+}
+
+run "x_needs_a_budget" {
+  command = plan
+  variables {
+    sources = "bluesky,x"
+  }
+  expect_failures = [var.sources]
+}
+
+run "x_needs_a_budget_with_a_period" {
+  command = plan
+  variables {
+    sources = "x:?budget=5"
+  }
+  expect_failures = [var.sources]
+}
+
+run "x_needs_a_budget_beside_other_options" {
+  command = plan
+  variables {
+    sources = "x:?price=0.005&my_budget=5/day"
+  }
+  expect_failures = [var.sources]
 }
 
 run "the_host_of_mastodon_is_a_name" {
   command = plan
   variables {
-    post_source = "mastodon:xn--80ak6aa92e.social-1.example"
+    sources = "mastodon:xn--80ak6aa92e.social-1.example"
   }
 }
 
-run "a_port_is_no_host" {
+run "an_address_may_have_options" {
   command = plan
   variables {
-    post_source = "mastodon:mastodon.example:8443"
+    sources = "demo:?seed=7&backfill=2d,bluesky:?host=wss://jetstream.example/subscribe,mastodon://mastodon.example?feed=local,x:?price=0.005&budget=100%2Fmonth"
   }
-  expect_failures = [var.post_source]
 }
 
-run "an_address_is_no_host" {
+run "servers_without_tokens_may_be_several" {
   command = plan
   variables {
-    post_source = "mastodon:https://mastodon.example"
+    sources = "mastodon:one.example,mastodon:two.example"
+    secrets = { MASTODON_TOKEN = "none" }
   }
-  expect_failures = [var.post_source]
 }
 
-run "capital_letters_are_no_host" {
+run "a_secret_has_a_known_name" {
   command = plan
   variables {
-    post_source = "mastodon:Mastodon.example"
+    secrets = { X_TOKEN = "arn:aws:secretsmanager:us-east-1:123456789012:secret:mine-AbCdEf" }
   }
-  expect_failures = [var.post_source]
+  expect_failures = [var.secrets]
 }
 
-run "numbers_are_no_host" {
+run "a_secret_is_no_token" {
   command = plan
   variables {
-    post_source = "mastodon:169.254.169.254"
+    secrets = { X_BEARER_TOKEN = "AAAAAAAAAAAAAAAA" }
   }
-  expect_failures = [var.post_source]
+  expect_failures = [var.secrets]
+}
+
+run "a_secret_is_one_secret" {
+  command = plan
+  variables {
+    secrets = { X_BEARER_TOKEN = "arn:aws:secretsmanager:us-east-1:123456789012:secret:*" }
+  }
+  expect_failures = [var.secrets]
+}
+
+run "x_needs_its_secret" {
+  command = plan
+  variables {
+    secrets = { X_BEARER_TOKEN = "none" }
+  }
+  expect_failures = [var.secrets]
+}
+
+run "the_key_of_author_hashes_is_needed" {
+  command = plan
+  variables {
+    secrets = { BIRDSONG_AUTHOR_KEY = "none" }
+  }
+  expect_failures = [var.secrets]
 }
 
 run "a_site_on_aws_needs_the_cdn" {

@@ -1,11 +1,11 @@
-# The function that folds records into windows, its trigger, and the bucket for what it could not take.
+# The function that folds records into windows, its trigger, and the bucket for dead letters.
 
 locals {
   function = "${var.name}-aggregator"
 }
 
-# quarantine/ (records that are no frames) and unreadable/ (lines of a source) are ours; aws/lambda/ is
-# written by the event source mapping: batches that were given up, with all their records.
+# We write quarantine/ (records that are not frames) and unreadable/ (lines of a source). The event source mapping
+# writes aws/lambda/: batches that failed too often, with all their records.
 module "quarantine" {
   source = "../bucket"
 
@@ -16,7 +16,7 @@ module "quarantine" {
 
 resource "aws_cloudwatch_log_group" "this" {
   #checkov:skip=CKV_AWS_158:CloudWatch encrypts logs with a key of its own; they hold counts, no posts.
-  #checkov:skip=CKV_AWS_338:Operational logs; a year of them helps nobody.
+  #checkov:skip=CKV_AWS_338:Operational logs need not be kept for a year.
   name              = "/aws/lambda/${local.function}"
   retention_in_days = var.log_retention_days
 }
@@ -44,7 +44,7 @@ resource "aws_iam_role_policy" "this" {
       {
         Sid    = "ReadLog"
         Effect = "Allow"
-        # The set that the event source mapping asks for.
+        # What the event source mapping requires.
         Action = [
           "kinesis:DescribeStream",
           "kinesis:DescribeStreamSummary",
@@ -62,8 +62,8 @@ resource "aws_iam_role_policy" "this" {
         Resource = var.table_arn
       },
       {
-        # The account is named because a deleted bucket's name is free for others.
-        Sid       = "PutAside"
+        # The account is named because another account could take the name of a deleted bucket.
+        Sid       = "WriteDeadLetters"
         Effect    = "Allow"
         Action    = ["s3:ListBucket", "s3:PutObject"]
         Resource  = [module.quarantine.arn, "${module.quarantine.arn}/*"]
@@ -79,13 +79,13 @@ resource "aws_iam_role_policy" "this" {
   })
 }
 
-# Terraform owns the code: it is deployed when the zip has changed.
+# Terraform deploys the code when the zip changes.
 resource "aws_lambda_function" "this" {
-  #checkov:skip=CKV_AWS_115:The shards already limit how many run at once; reserving can fail in a new account.
+  #checkov:skip=CKV_AWS_115:The shards limit the concurrency; a reservation can fail in a new account.
   #checkov:skip=CKV_AWS_116:The failure destination is on the event source mapping; nothing invokes it asynchronously.
-  #checkov:skip=CKV_AWS_117:It only talks to AWS services; a VPC would need endpoints or a NAT gateway.
-  #checkov:skip=CKV_AWS_173:The environment holds names, no secrets.
-  #checkov:skip=CKV_AWS_272:The zip comes from the same build that runs Terraform.
+  #checkov:skip=CKV_AWS_117:It calls AWS services only; a VPC would need endpoints or a NAT gateway.
+  #checkov:skip=CKV_AWS_173:The environment holds names, not secrets.
+  #checkov:skip=CKV_AWS_272:The zip comes from the build that runs Terraform.
   function_name                  = local.function
   description                    = "Folds records of the post log into windows"
   role                           = aws_iam_role.this.arn
@@ -120,17 +120,17 @@ resource "aws_lambda_function" "this" {
 resource "aws_lambda_event_source_mapping" "this" {
   event_source_arn = var.stream_arn
   function_name    = aws_lambda_function.this.arn
-  # A new mapping reads all that the log has: fences skip what was folded before, LATEST would lose
-  # what comes while the mapping is made.
+  # A new mapping reads the whole log. Fences skip what was folded before; LATEST would lose records that arrive
+  # while the mapping is created.
   starting_position                  = "TRIM_HORIZON"
   batch_size                         = var.batch_size
   maximum_batching_window_in_seconds = var.batching_window_secs
   function_response_types            = ["ReportBatchItemFailures"]
 
-  # A batch that never succeeds blocks its shard; after these tries, which outlast a store that is away
-  # for an hour, it goes to the bucket, an alarm tells, and `birdsong reprocess` folds it from the log.
+  # A batch that never succeeds blocks its shard. The retries outlast an outage of the store of an hour. Then the batch
+  # goes to the bucket and an alarm is raised; `birdsong reprocess` folds it from the log.
   maximum_retry_attempts = 200
-  # The most there is: an older record would not be tried even once.
+  # The maximum: an older record would not be tried at all.
   maximum_record_age_in_seconds  = 604800
   bisect_batch_on_function_error = true
 

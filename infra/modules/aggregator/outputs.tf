@@ -9,11 +9,11 @@ output "event_source_mapping" {
 }
 
 output "quarantine_bucket" {
-  description = "Name of the bucket of what could not be read."
+  description = "Name of the bucket for dead letters."
   value       = module.quarantine.name
 }
 
 output "quarantine_bucket_arn" {
-  description = "ARN of the bucket of what could not be read."
+  description = "ARN of the bucket for dead letters."
   value       = module.quarantine.arn
 }

@@ -9,7 +9,7 @@ variable "account_id" {
 }
 
 variable "stream_arn" {
-  description = "Stream that is read."
+  description = "ARN of the stream to read."
   type        = string
 }
 
@@ -39,7 +39,7 @@ variable "memory_mb" {
 }
 
 variable "batch_size" {
-  description = "Most records of one invocation."
+  description = "Maximum number of records in an invocation."
   type        = number
 }
 
@@ -49,21 +49,21 @@ variable "batching_window_secs" {
 }
 
 variable "reserved_concurrency" {
-  description = "Most invocations at once; -1 for no limit."
+  description = "Maximum number of concurrent invocations; -1 for no limit."
   type        = number
 }
 
 variable "environment" {
-  description = "Environment besides table and bucket."
+  description = "Environment variables besides table and bucket."
   type        = map(string)
 }
 
 variable "log_retention_days" {
-  description = "Days that logs are kept."
+  description = "Days to keep logs."
   type        = number
 }
 
 variable "deletion_protection" {
-  description = "Refuse to delete the quarantine bucket while there are objects in it."
+  description = "Refuse to delete the quarantine bucket unless it is empty."
   type        = bool
 }

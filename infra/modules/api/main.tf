@@ -1,5 +1,5 @@
-# The function that answers, and the REST API before it. Paths, parameters and CORS are the function's,
-# so that they are the same on one machine; the REST API throttles.
+# The function that answers, and the REST API in front of it. The function handles paths, parameters and CORS, as it does
+# on one machine; the REST API throttles.
 
 locals {
   function = "${var.name}-api"
@@ -7,7 +7,7 @@ locals {
 
 resource "aws_cloudwatch_log_group" "this" {
   #checkov:skip=CKV_AWS_158:CloudWatch encrypts logs with a key of its own; they hold no posts and no addresses.
-  #checkov:skip=CKV_AWS_338:Operational logs; a year of them helps nobody.
+  #checkov:skip=CKV_AWS_338:Operational logs need not be kept for a year.
   name              = "/aws/lambda/${local.function}"
   retention_in_days = var.log_retention_days
 }
@@ -26,8 +26,8 @@ resource "aws_iam_role" "this" {
 }
 
 resource "aws_iam_role_policy" "this" {
-  #checkov:skip=CKV_AWS_290:X-Ray's two actions know no resource; the others name theirs.
-  #checkov:skip=CKV_AWS_355:X-Ray's two actions know no resource; the others name theirs.
+  #checkov:skip=CKV_AWS_290:X-Ray's two actions support no resource; the others name theirs.
+  #checkov:skip=CKV_AWS_355:X-Ray's two actions support no resource; the others name theirs.
   name = "api"
   role = aws_iam_role.this.id
 
@@ -56,15 +56,15 @@ resource "aws_iam_role_policy" "this" {
   })
 }
 
-# Terraform owns the code: it is deployed when the zip has changed.
+# Terraform deploys the code when the zip changes.
 resource "aws_lambda_function" "this" {
-  #checkov:skip=CKV_AWS_115:The stage's throttle limits it; reserving can fail in a new account.
-  #checkov:skip=CKV_AWS_116:It is only invoked synchronously, so there is nothing to put aside.
-  #checkov:skip=CKV_AWS_117:It only talks to AWS services; a VPC would need endpoints or a NAT gateway.
-  #checkov:skip=CKV_AWS_173:The environment holds names, no secrets.
-  #checkov:skip=CKV_AWS_272:The zip comes from the same build that runs Terraform.
+  #checkov:skip=CKV_AWS_115:The stage's throttle limits it; a reservation can fail in a new account.
+  #checkov:skip=CKV_AWS_116:It is invoked synchronously only, so there are no dead letters.
+  #checkov:skip=CKV_AWS_117:It calls AWS services only; a VPC would need endpoints or a NAT gateway.
+  #checkov:skip=CKV_AWS_173:The environment holds names, not secrets.
+  #checkov:skip=CKV_AWS_272:The zip comes from the build that runs Terraform.
   function_name                  = local.function
-  description                    = "Answers questions about windows"
+  description                    = "Answers requests for windows"
   role                           = aws_iam_role.this.arn
   runtime                        = "provided.al2023"
   handler                        = "bootstrap"
@@ -97,7 +97,7 @@ resource "aws_lambda_function" "this" {
 resource "aws_api_gateway_rest_api" "this" {
   name        = local.function
   description = "Birdsong: metrics of posts by region"
-  # The gateway compresses answers of this many bytes or more for those who ask for it.
+  # The gateway compresses responses of at least this many bytes if the client accepts it.
   minimum_compression_size = "1024"
 
   endpoint_configuration {
@@ -117,7 +117,7 @@ resource "aws_api_gateway_resource" "proxy" {
 
 resource "aws_api_gateway_method" "proxy" {
   #checkov:skip=CKV_AWS_59:A public API that only reads; the stage throttles it.
-  #checkov:skip=CKV2_AWS_53:The function validates every parameter and says what is wrong.
+  #checkov:skip=CKV2_AWS_53:The function validates every parameter and returns a clear error.
   #checkov:skip=CKV2_AWS_70:A public API that only reads; the stage throttles it.
   rest_api_id   = aws_api_gateway_rest_api.this.id
   resource_id   = aws_api_gateway_resource.proxy.id
@@ -145,7 +145,7 @@ resource "aws_lambda_permission" "api" {
 resource "aws_api_gateway_deployment" "this" {
   rest_api_id = aws_api_gateway_rest_api.this.id
 
-  # A deployment is a snapshot: whatever is in it has to be listed here.
+  # A deployment is a snapshot: list here everything that is in it.
   triggers = {
     definition = sha256(jsonencode([
       aws_api_gateway_rest_api.this.minimum_compression_size,
@@ -164,10 +164,10 @@ resource "aws_api_gateway_deployment" "this" {
 
 resource "aws_api_gateway_stage" "this" {
   #checkov:skip=CKV_AWS_76:Access logs need one role for the whole account, and hold callers' addresses.
-  #checkov:skip=CKV_AWS_120:CloudFront caches, for as long as the function says.
+  #checkov:skip=CKV_AWS_120:CloudFront caches for as long as the function allows.
   #checkov:skip=CKV2_AWS_4:Execution logs need one role for the whole account; the function logs its errors.
-  #checkov:skip=CKV2_AWS_29:A web ACL costs more than all the rest of the API; the stage throttles.
-  #checkov:skip=CKV2_AWS_51:Callers are browsers of the public, without certificates.
+  #checkov:skip=CKV2_AWS_29:A web ACL costs more than the rest of the API; the stage throttles.
+  #checkov:skip=CKV2_AWS_51:Clients are public browsers without certificates.
   rest_api_id          = aws_api_gateway_rest_api.this.id
   deployment_id        = aws_api_gateway_deployment.this.id
   stage_name           = "live"
@@ -175,7 +175,7 @@ resource "aws_api_gateway_stage" "this" {
 }
 
 resource "aws_api_gateway_method_settings" "all" {
-  #checkov:skip=CKV_AWS_225:CloudFront caches, for as long as the function says.
+  #checkov:skip=CKV_AWS_225:CloudFront caches for as long as the function allows.
   #checkov:skip=CKV_AWS_308:There is no cache to encrypt.
   rest_api_id = aws_api_gateway_rest_api.this.id
   stage_name  = aws_api_gateway_stage.this.stage_name

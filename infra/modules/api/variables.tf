@@ -24,26 +24,26 @@ variable "architecture" {
 }
 
 variable "reserved_concurrency" {
-  description = "Most invocations at once; -1 for no limit."
+  description = "Maximum number of concurrent invocations; -1 for no limit."
   type        = number
 }
 
 variable "rate" {
-  description = "Requests a second, of all callers together."
+  description = "Requests per second, of all clients together."
   type        = number
 }
 
 variable "burst" {
-  description = "Requests at once before the rate counts."
+  description = "Burst of requests before the rate applies."
   type        = number
 }
 
 variable "environment" {
-  description = "Environment besides the table."
+  description = "Environment variables besides the table."
   type        = map(string)
 }
 
 variable "log_retention_days" {
-  description = "Days that logs are kept."
+  description = "Days to keep logs."
   type        = number
 }

@@ -1,10 +1,10 @@
 # A private, encrypted bucket.
 
 resource "aws_s3_bucket" "this" {
-  #checkov:skip=CKV_AWS_18:Access logs would cost more than they tell; CloudTrail can be turned on for the account.
-  #checkov:skip=CKV_AWS_144:What is here can be made again (site), or is kept for a month at most (quarantine).
+  #checkov:skip=CKV_AWS_18:Access logs would cost more than they are worth; CloudTrail can be turned on for the account.
+  #checkov:skip=CKV_AWS_144:The files can be built again (site) or are kept for a month at most (quarantine).
   #checkov:skip=CKV_AWS_145:SSE-S3 encrypts at no cost, and CloudFront reads it without a key policy.
-  #checkov:skip=CKV2_AWS_62:Nothing has to react to a new object; alarms watch metrics.
+  #checkov:skip=CKV2_AWS_62:Nothing reacts to a new object; alarms watch metrics.
   bucket        = var.bucket
   force_destroy = !var.deletion_protection
 }
@@ -76,7 +76,7 @@ resource "aws_s3_bucket_policy" "this" {
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = concat([{
-      Sid       = "RefusePlainHttp"
+      Sid       = "DenyPlainHttp"
       Effect    = "Deny"
       Principal = "*"
       Action    = "s3:*"

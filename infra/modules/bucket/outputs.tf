@@ -1,5 +1,5 @@
 output "name" {
-  description = "Name of the bucket, once it keeps versions: what is put in before has none, which LocalStack cannot delete."
+  description = "Name of the bucket once versioning is on. LocalStack cannot delete objects that were stored before."
   value       = aws_s3_bucket.this.id
   depends_on  = [aws_s3_bucket_versioning.this]
 }

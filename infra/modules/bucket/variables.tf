@@ -4,7 +4,7 @@ variable "bucket" {
 }
 
 variable "statements" {
-  description = "Statements of the bucket's policy besides the one that refuses plain HTTP."
+  description = "Statements of the bucket's policy besides the one that denies plain HTTP."
   type        = list(any)
   default     = []
 }
@@ -16,6 +16,6 @@ variable "expire_days" {
 }
 
 variable "deletion_protection" {
-  description = "Refuse to delete the bucket while there are objects in it."
+  description = "Refuse to delete the bucket unless it is empty."
   type        = bool
 }

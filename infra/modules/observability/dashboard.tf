@@ -1,36 +1,36 @@
 locals {
-  # One line a source in each graph: title, statistic, names of the metrics, and the axis where it is known.
+  # Each graph has a line per source and metric: title, statistic, names of the metrics, axis.
   graphs_of_sources = [
     ["Sources: connected (1) or not (0)", "Minimum", ["connected"], { left = { min = 0, max = 1 } }],
-    ["Sources: how old the newest post is, ms", "Maximum", ["lag_ms"], {}],
+    ["Sources: age of the newest post, ms", "Maximum", ["lag_ms"], {}],
     ["Sources: received, sent and filtered", "Sum", ["received", "sent", "filtered"], {}],
-    ["Sources: dropped, unreadable and repeated", "Sum", ["dropped", "unreadable", "duplicates"], {}],
-    ["Sources: share of the posts that is asked for", "Minimum", ["sampled"], { left = { min = 0, max = 1 } }],
-    ["Sources: bytes that wait for the log", "Maximum", ["waiting_bytes"], { left = { min = 0 } }],
-    ["Sources: reconnects and gaps since the streamer's start", "Maximum", ["reconnects", "gaps"], { left = { min = 0 } }],
+    ["Sources: dropped, unreadable and duplicate", "Sum", ["dropped", "unreadable", "duplicates"], {}],
+    ["Sources: share of posts requested", "Minimum", ["sampled"], { left = { min = 0, max = 1 } }],
+    ["Sources: bytes waiting for the log", "Maximum", ["waiting_bytes"], { left = { min = 0 } }],
+    ["Sources: reconnects and gaps since the streamer started", "Maximum", ["reconnects", "gaps"], { left = { min = 0 } }],
   ]
 
-  # What is spent counts from the first of the month, so a budget by day grows with the days.
-  budget     = split("/", var.x_budget)
-  allowed_by = { day = "${local.budget[0]} * DAY(spent)", month = "TIME_SERIES(${local.budget[0]})" }
-  spent      = [var.name, "spent_dollars", "service", "streamer", "source", "x", { id = "spent", label = "spent" }]
-  allowed = [
-    for period, expression in local.allowed_by : [{ expression = expression, id = "allowed", label = "allowed until now" }]
-    if endswith(var.x_budget, "/${period}")
-  ]
+  source_graphs = [for graph in local.graphs_of_sources : [
+    graph[0], graph[1],
+    [for pair in setproduct(keys(var.sources), graph[2]) : [
+      var.name, pair[1], "service", "streamer", "source", pair[0], { label = "${pair[0]} ${pair[1]}" }
+    ]],
+    graph[3],
+  ] if length(var.sources) > 0]
 
-  source_graphs = concat(
-    [for graph in local.graphs_of_sources : [
-      graph[0], graph[1],
-      [for pair in setproduct(var.sources, graph[2]) : [
-        var.name, pair[1], "service", "streamer", "source", pair[0], { label = "${pair[0]} ${pair[1]}" }
-      ]],
-      graph[3],
-    ] if length(var.sources) > 0],
-    [for source in var.sources : [
-      "Spent at X since the first of the month, US dollars", "Maximum", concat([local.spent], local.allowed), { left = { min = 0 } },
-    ] if source == "x"],
-  )
+  # Spending adds up from the first of the month, so the limit of a daily budget grows with the days.
+  spending_graphs = [for source, budget in var.sources : [
+    "Spent on ${source} since the first of the month, US dollars", "Maximum",
+    [
+      [var.name, "spent_dollars", "service", "streamer", "source", source, { id = "spent", label = "spent" }],
+      [{
+        expression = endswith(budget, "/day") ? "${split("/", budget)[0]} * DAY(spent)" : "TIME_SERIES(${split("/", budget)[0]})"
+        id         = "allowed"
+        label      = "budget so far"
+      }],
+    ],
+    { left = { min = 0 } },
+  ] if budget != null]
 
   # Title, statistic and metrics (namespace, metric, dimension, value …) of each graph.
   graphs = [
@@ -38,12 +38,12 @@ locals {
       [var.name, "records", "service", "aggregator"],
       [var.name, "posts", "service", "aggregator"],
     ]],
-    ["Late, repeated and put aside", "Sum", [
+    ["Late, conflicting and quarantined", "Sum", [
       [var.name, "late", "service", "aggregator"],
       [var.name, "conflicts", "service", "aggregator"],
       [var.name, "quarantined", "service", "aggregator"],
     ]],
-    ["From the log into the window, ms", "p99", [
+    ["From log to window, ms", "p99", [
       [var.name, "lag_ms", "service", "aggregator"],
       ["AWS/Lambda", "IteratorAge", "FunctionName", var.aggregator],
       ["AWS/Lambda", "Duration", "FunctionName", var.aggregator],
@@ -76,7 +76,7 @@ resource "aws_cloudwatch_dashboard" "this" {
   dashboard_name = var.name
 
   dashboard_body = jsonencode({
-    widgets = [for n, graph in concat(local.source_graphs, local.graphs) : {
+    widgets = [for n, graph in concat(local.source_graphs, local.spending_graphs, local.graphs) : {
       type   = "metric"
       x      = n % 2 * 12
       y      = floor(n / 2) * 6

@@ -1,7 +1,7 @@
-# Who is told, and when: alarms and a budget on one topic.
+# Alarms and a budget, which notify one SNS topic.
 
 resource "aws_sns_topic" "alarms" {
-  #checkov:skip=CKV_AWS_26:CloudWatch cannot use the AWS managed key, and a key of one's own costs more than the alarms; messages hold names and numbers.
+  #checkov:skip=CKV_AWS_26:CloudWatch cannot use the AWS managed key, and a customer key costs more than the alarms; messages hold names and numbers.
   name = "${var.name}-alarms"
 }
 
@@ -11,7 +11,7 @@ resource "aws_sns_topic_policy" "alarms" {
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
-      Sid       = "AlarmsAndBudgetsTell"
+      Sid       = "AlarmsAndBudgetsPublish"
       Effect    = "Allow"
       Principal = { Service = ["cloudwatch.amazonaws.com", "budgets.amazonaws.com"] }
       Action    = "sns:Publish"
@@ -30,7 +30,7 @@ resource "aws_sns_topic_subscription" "email" {
 }
 
 locals {
-  # Alarms on one metric, looked at every five minutes.
+  # Alarms on one metric, evaluated every five minutes.
   alarms = {
     iterator-age = {
       description = "The aggregator is more than a minute behind the log"
@@ -41,49 +41,49 @@ locals {
       above       = 60000
     }
     aggregator-errors = {
-      description = "The aggregator fails: look for a damaged window in its log"
+      description = "The aggregator fails: its log names the error, such as a damaged window"
       namespace   = "AWS/Lambda"
       metric      = "Errors"
       dimensions  = { FunctionName = var.aggregator }
       above       = 0
     }
     aggregator-throttles = {
-      description = "The aggregator is refused by the account's concurrency"
+      description = "The aggregator is throttled by the account's concurrency"
       namespace   = "AWS/Lambda"
       metric      = "Throttles"
       dimensions  = { FunctionName = var.aggregator }
       above       = 0
     }
     quarantined = {
-      description = "Records that are no frames were put aside: see quarantine/ in the bucket"
+      description = "Records that are not frames were quarantined: see quarantine/ in the bucket"
       namespace   = var.name
       metric      = "quarantined"
       dimensions  = { service = "aggregator" }
       above       = 0
     }
     stream-throttles = {
-      description = "The stream refuses records: it needs more shards"
+      description = "The stream throttles records: it needs more shards"
       namespace   = "AWS/Kinesis"
       metric      = "WriteProvisionedThroughputExceeded"
       dimensions  = { StreamName = var.stream }
       above       = 0
     }
     table-throttles = {
-      description = "The table refuses writes"
+      description = "The table throttles writes"
       namespace   = "AWS/DynamoDB"
       metric      = "WriteThrottleEvents"
       dimensions  = { TableName = var.table }
       above       = 0
     }
     api-errors = {
-      description = "The API answers with errors of its own"
+      description = "The API returns server errors"
       namespace   = "AWS/ApiGateway"
       metric      = "5XXError"
       dimensions  = { ApiName = var.rest_api, Stage = var.api_stage }
       above       = 5
     }
     api-throttles = {
-      description = "The api function is refused by the account's concurrency"
+      description = "The api function is throttled by the account's concurrency"
       namespace   = "AWS/Lambda"
       metric      = "Throttles"
       dimensions  = { FunctionName = var.api_function }
@@ -110,13 +110,13 @@ resource "aws_cloudwatch_metric_alarm" "above" {
   ok_actions          = [aws_sns_topic.alarms.arn]
 }
 
-# Without word from the streamer the state stays as it was: streamer-silent tells of that, and a new task is
-# no proof that the source is there again.
+# Without data from the streamer the alarm keeps its state: streamer-silent covers that case, and a new task does not
+# prove that the source is connected again.
 resource "aws_cloudwatch_metric_alarm" "not_connected" {
-  for_each = toset(var.sources)
+  for_each = toset(keys(var.sources))
 
   alarm_name          = "${var.name}-${replace(each.key, ":", "-")}-not-connected"
-  alarm_description   = "${each.key} was not connected for 15 minutes: /api/status tells why, and what to do about it"
+  alarm_description   = "${each.key} was not connected for 15 minutes: /api/status has the reason and what to do"
   namespace           = var.name
   metric_name         = "connected"
   dimensions          = { service = "streamer", source = each.key }
@@ -131,10 +131,10 @@ resource "aws_cloudwatch_metric_alarm" "not_connected" {
 }
 
 resource "aws_cloudwatch_metric_alarm" "dropped" {
-  for_each = toset(var.sources)
+  for_each = toset(keys(var.sources))
 
   alarm_name          = "${var.name}-${replace(each.key, ":", "-")}-dropped"
-  alarm_description   = "Posts of ${each.key} are lost: the log was away for longer than the streamer's disk can hold what comes"
+  alarm_description   = "Posts of ${each.key} were lost: the log was unavailable until the streamer's disk was full"
   namespace           = var.name
   metric_name         = "dropped"
   dimensions          = { service = "streamer", source = each.key }
@@ -148,10 +148,10 @@ resource "aws_cloudwatch_metric_alarm" "dropped" {
   ok_actions          = [aws_sns_topic.alarms.arn]
 }
 
-# The streamer sends a heartbeat when there are no posts, so silence is an outage.
+# The streamer sends a heartbeat even without posts, so silence is an outage.
 resource "aws_cloudwatch_metric_alarm" "silent" {
   alarm_name          = "${var.name}-streamer-silent"
-  alarm_description   = "No record reached the log for five minutes: the streamer is down or cut off"
+  alarm_description   = "No record reached the log for five minutes: the streamer is down or cannot reach the log"
   namespace           = "AWS/Kinesis"
   metric_name         = "IncomingRecords"
   dimensions          = { StreamName = var.stream }
@@ -165,10 +165,10 @@ resource "aws_cloudwatch_metric_alarm" "silent" {
   ok_actions          = [aws_sns_topic.alarms.arn]
 }
 
-# However the trigger counts them: dropped, delivered to the bucket, or not even that.
+# In whichever way the trigger counts them: dropped, delivered to the bucket, or not delivered.
 resource "aws_cloudwatch_metric_alarm" "given_up" {
   alarm_name          = "${var.name}-given-up"
-  alarm_description   = "A batch was given up: see aws/lambda/ in the quarantine bucket, mend the cause, then birdsong reprocess"
+  alarm_description   = "A batch failed too often: see aws/lambda/ in the quarantine bucket, fix the cause, then run birdsong reprocess"
   comparison_operator = "GreaterThanThreshold"
   threshold           = 0
   evaluation_periods  = 1

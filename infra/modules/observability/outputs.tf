@@ -1,5 +1,5 @@
 output "topic_arn" {
-  description = "Topic that alarms and the budget tell."
+  description = "ARN of the SNS topic for alarms and the budget."
   value       = aws_sns_topic.alarms.arn
 }
 

@@ -49,22 +49,17 @@ variable "api_stage" {
 }
 
 variable "sources" {
-  description = "Names of the streamer's sources, as its metrics have them; empty when it runs elsewhere, where nobody gathers its metrics."
-  type        = list(string)
-}
-
-variable "x_budget" {
-  description = "What may be spent at X, such as 5/day or 100/month; empty for no limit."
-  type        = string
+  description = "Sources of the streamer: name as its metrics have it => budget such as 5/day or 100/month, or null. Empty when it runs elsewhere, where nobody collects its metrics."
+  type        = map(string)
 }
 
 variable "email" {
-  description = "Address that is told; empty for none."
+  description = "E-mail address to notify; empty for none."
   type        = string
 }
 
 variable "enable_budget" {
-  description = "Make the monthly budget."
+  description = "Create the monthly budget."
   type        = bool
 }
 

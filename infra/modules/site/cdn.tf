@@ -8,7 +8,7 @@ resource "aws_cloudfront_origin_access_control" "this" {
   signing_protocol                  = "sigv4"
 }
 
-# As long as the API says, and no longer.
+# For as long as the API allows, and no longer.
 resource "aws_cloudfront_cache_policy" "api" {
   count = var.enable_cdn ? 1 : 0
 
@@ -25,7 +25,7 @@ resource "aws_cloudfront_cache_policy" "api" {
     query_strings_config {
       query_string_behavior = "all"
     }
-    # No headers: API Gateway refuses requests with the host of CloudFront.
+    # No headers: API Gateway rejects requests with the host of CloudFront.
     headers_config {
       header_behavior = "none"
     }
@@ -36,7 +36,7 @@ resource "aws_cloudfront_cache_policy" "api" {
 }
 
 resource "aws_cloudfront_response_headers_policy" "this" {
-  #checkov:skip=CKV_AWS_259:It is strict but not preloaded, which is a promise for a domain of one's own.
+  #checkov:skip=CKV_AWS_259:It is strict but not preloaded, which only the owner of a domain can promise.
   count = var.enable_cdn ? 1 : 0
 
   name    = "${var.name}-security"
@@ -85,13 +85,13 @@ resource "aws_cloudfront_response_headers_policy" "this" {
 }
 
 resource "aws_cloudfront_distribution" "this" {
-  #checkov:skip=CKV_AWS_68:A web ACL costs more than all the rest of the site; it only reads, and the API throttles.
-  #checkov:skip=CKV_AWS_86:Access logs hold visitors' addresses, which nobody here needs.
-  #checkov:skip=CKV_AWS_174:Without a domain of one's own the certificate is CloudFront's, which fixes the protocol.
-  #checkov:skip=CKV_AWS_310:There is one bucket and one API; a second of each would not make the data live longer.
-  #checkov:skip=CKV_AWS_374:The dashboard is for everybody.
-  #checkov:skip=CKV2_AWS_42:Without a domain of one's own the certificate is CloudFront's.
-  #checkov:skip=CKV2_AWS_47:A web ACL costs more than all the rest of the site, and nothing here runs Java.
+  #checkov:skip=CKV_AWS_68:A web ACL costs more than the rest of the site; it only reads, and the API throttles.
+  #checkov:skip=CKV_AWS_86:Access logs hold visitors' addresses, which nothing here needs.
+  #checkov:skip=CKV_AWS_174:Without a custom domain the certificate is CloudFront's, which fixes the protocol.
+  #checkov:skip=CKV_AWS_310:There is one bucket and one API; a second of each would not protect the data.
+  #checkov:skip=CKV_AWS_374:The dashboard is public.
+  #checkov:skip=CKV2_AWS_42:Without a custom domain the certificate is CloudFront's.
+  #checkov:skip=CKV2_AWS_47:A web ACL costs more than the rest of the site, and nothing here runs Java.
   count = var.enable_cdn ? 1 : 0
 
   comment             = "Birdsong dashboard and API (${var.name})"

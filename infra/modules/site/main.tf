@@ -1,7 +1,7 @@
-# The dashboard: files in a private bucket, and CloudFront, which serves them and the API as one origin.
+# The dashboard: files in a private bucket, and CloudFront, which serves them and the API from one origin.
 
 locals {
-  # Our own config.json replaces the one of the build.
+  # config.json is written below and replaces the one of the build.
   files = setsubtract(fileset(var.dir, "**"), ["config.json"])
 
   content_types = {
@@ -42,7 +42,7 @@ resource "aws_s3_object" "file" {
   source       = "${var.dir}/${each.value}"
   source_hash  = filemd5("${var.dir}/${each.value}")
   content_type = lookup(local.content_types, reverse(split(".", each.value))[0], "application/octet-stream")
-  # The build puts a hash into the names below assets/.
+  # The build adds a hash to the names below assets/.
   cache_control = startswith(each.value, "assets/") ? "public, max-age=31536000, immutable" : "no-cache"
 }
 

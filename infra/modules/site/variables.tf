@@ -4,7 +4,7 @@ variable "name" {
 }
 
 variable "account_id" {
-  description = "Account, which makes the bucket's name unique."
+  description = "Account; its id makes the bucket's name unique."
   type        = string
 }
 
@@ -14,7 +14,7 @@ variable "dir" {
 }
 
 variable "enable_cdn" {
-  description = "CloudFront before bucket and API; without it the bucket is a website (emulators only)."
+  description = "CloudFront in front of bucket and API; without it the bucket is a website (emulators only)."
   type        = bool
 }
 
@@ -34,6 +34,6 @@ variable "api_stage" {
 }
 
 variable "deletion_protection" {
-  description = "Refuse to delete the bucket while there are objects in it."
+  description = "Refuse to delete the bucket unless it is empty."
   type        = bool
 }

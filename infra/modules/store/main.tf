@@ -1,5 +1,5 @@
-# The window store: one item per region, window and lane; paid per request, because the number of
-# writes follows the windows and not the posts.
+# The window store: one item per region, window and lane. It is billed per request, because the number of writes
+# depends on the windows and not on the posts.
 
 resource "aws_dynamodb_table" "this" {
   #checkov:skip=CKV_AWS_119:The key that AWS owns encrypts at no cost; the table holds sums and sketches, no posts.

@@ -1,4 +1,4 @@
-# The post log. A record's partition key is its lane, so the order inside a lane is the log's.
+# The post log. A record's partition key is its lane, so each lane is in order.
 
 resource "aws_kinesis_stream" "this" {
   #checkov:skip=CKV_AWS_185:The AWS managed key encrypts at no cost; readers are limited by their roles.

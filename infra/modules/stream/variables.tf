@@ -14,6 +14,6 @@ variable "shard_count" {
 }
 
 variable "retention_hours" {
-  description = "Hours that records are kept."
+  description = "Hours to keep records."
   type        = number
 }

@@ -1,7 +1,7 @@
-# One task that follows the source and appends frames to the post log.
+# One task that reads the sources and appends frames to the post log.
 
 resource "aws_ecr_repository" "this" {
-  #checkov:skip=CKV_AWS_136:The registry encrypts with a key of its own; images hold no secrets.
+  #checkov:skip=CKV_AWS_136:The registry encrypts with its own key; images hold no secrets.
   name                 = "${var.name}-streamer"
   image_tag_mutability = "IMMUTABLE"
   force_delete         = !var.deletion_protection
@@ -26,7 +26,7 @@ resource "aws_ecr_lifecycle_policy" "this" {
 
 resource "aws_cloudwatch_log_group" "this" {
   #checkov:skip=CKV_AWS_158:CloudWatch encrypts logs with a key of its own; they hold counts, no posts.
-  #checkov:skip=CKV_AWS_338:Operational logs; a year of them helps nobody.
+  #checkov:skip=CKV_AWS_338:Operational logs need not be kept for a year.
   name              = "/ecs/${var.name}-streamer"
   retention_in_days = var.log_retention_days
 }
@@ -37,18 +37,18 @@ resource "aws_ecs_cluster" "this" {
 }
 
 locals {
-  environment = merge({
+  environment = {
     AWS_REGION                 = var.aws_region
     BIRDSONG_DATA              = "/data"
     BIRDSONG_HEALTH_PORT       = "8081"
     BIRDSONG_LOG_FORMAT        = "json"
     BIRDSONG_METRICS           = var.name
     BIRDSONG_QUARANTINE_BUCKET = var.quarantine_bucket
-    BIRDSONG_SOURCE            = var.post_source
+    BIRDSONG_SOURCE            = var.sources
     BIRDSONG_STREAM            = var.stream
     BIRDSONG_TABLE             = var.table
     BIRDSONG_WINDOW            = "${var.window_secs}s"
-  }, var.x_budget == "" ? {} : { BIRDSONG_X_BUDGET = var.x_budget })
+  }
 }
 
 resource "aws_ecs_task_definition" "this" {
@@ -65,7 +65,7 @@ resource "aws_ecs_task_definition" "this" {
     cpu_architecture        = upper(var.architecture)
   }
 
-  # Frames wait here while the log is away. The disk is the task's: a new task starts with an empty one.
+  # Frames wait here while the log is unavailable. A new task starts with an empty disk.
   volume {
     name = "data"
   }
@@ -74,7 +74,7 @@ resource "aws_ecs_task_definition" "this" {
     name                   = "streamer"
     image                  = coalesce(var.image, "${aws_ecr_repository.this.repository_url}:none")
     essential              = true
-    command                = concat(["stream", "--to", "kinesis"], local.has_mastodon ? ["--mastodon-feed", var.mastodon_feed] : [])
+    command                = ["stream", "--to", "kinesis"]
     user                   = "65532:65532"
     readonlyRootFilesystem = true
     linuxParameters        = { capabilities = { drop = ["ALL"] } }
@@ -82,9 +82,9 @@ resource "aws_ecs_task_definition" "this" {
     environment            = [for name, value in local.environment : { name = name, value = value }]
     secrets = concat(
       [{ name = "BIRDSONG_REGIONS_TOML", valueFrom = aws_ssm_parameter.regions.arn }],
-      [for name, arn in local.secrets : { name = name, valueFrom = arn }],
+      [for name, arn in local.secret_arns : { name = name, valueFrom = arn }],
     )
-    # A task reads the regions at its start: other regions make another task.
+    # A task reads the regions when it starts. The label replaces the task when they change.
     dockerLabels = { regions = sha256(var.regions_toml) }
     healthCheck = {
       command     = ["CMD", "/birdsong", "health"]
@@ -93,7 +93,7 @@ resource "aws_ecs_task_definition" "this" {
       retries     = 3
       startPeriod = 60
     }
-    # Time to send what waits.
+    # Time to send the frames that wait.
     stopTimeout = 60
     logConfiguration = {
       logDriver = "awslogs"
@@ -101,7 +101,7 @@ resource "aws_ecs_task_definition" "this" {
         awslogs-group         = aws_cloudwatch_log_group.this.name
         awslogs-region        = var.aws_region
         awslogs-stream-prefix = "streamer"
-        # An outage of the logs must not stop the posts.
+        # An outage of CloudWatch Logs must not stop the posts.
         mode            = "non-blocking"
         max-buffer-size = "4m"
       }
@@ -110,14 +110,14 @@ resource "aws_ecs_task_definition" "this" {
 }
 
 resource "aws_ecs_service" "this" {
-  #checkov:skip=CKV_AWS_333:The streamer calls the internet; a public address with no rule for calls from outside replaces a NAT gateway.
+  #checkov:skip=CKV_AWS_333:The streamer calls the internet; a public address without inbound rules replaces a NAT gateway.
   name            = "streamer"
   cluster         = aws_ecs_cluster.this.id
   task_definition = aws_ecs_task_definition.this.arn
   launch_type     = "FARGATE"
   propagate_tags  = "SERVICE"
 
-  # One follows the source: the old task stops before the new one starts.
+  # One task reads the sources: the old one stops before the new one starts.
   desired_count                      = var.image == "" ? 0 : 1
   deployment_minimum_healthy_percent = 0
   deployment_maximum_percent         = 100
@@ -133,6 +133,6 @@ resource "aws_ecs_service" "this" {
     assign_public_ip = true
   }
 
-  # The reader is deployed first: an older one would fold this version's frames without what it does not know of.
+  # The reader is deployed first: an older one would ignore the fields of this version's frames that it does not know.
   depends_on = [aws_iam_role_policy.execution, aws_iam_role_policy.task, aws_route_table_association.this, var.reader]
 }

@@ -1,20 +1,20 @@
-# The streamer needs the internet, and nobody needs the streamer: a public address with nothing open
-# costs a tenth of a NAT gateway.
+# The streamer calls the internet, and nothing calls the streamer. A public address without open ports costs a tenth of
+# a NAT gateway.
 
 data "aws_availability_zones" "available" {
-  #checkov:skip=CKV_AWS_394:A zone that AWS adds changes nothing: subnets keep the zones that they were made in.
+  #checkov:skip=CKV_AWS_394:A new zone changes nothing: subnets keep their zones.
   state = "available"
 }
 
 resource "aws_vpc" "this" {
-  #checkov:skip=CKV2_AWS_11:Flow logs of one task that only calls out would cost more than they tell.
+  #checkov:skip=CKV2_AWS_11:Flow logs of one task without inbound traffic would cost more than they are worth.
   cidr_block           = "10.20.0.0/24"
   enable_dns_support   = true
   enable_dns_hostnames = true
   tags                 = { Name = var.name }
 }
 
-# Without rules, so that nothing uses it by accident.
+# Without rules, so that nothing can use it by accident.
 resource "aws_default_security_group" "this" {
   vpc_id = aws_vpc.this.id
 }
@@ -34,7 +34,7 @@ resource "aws_route_table" "this" {
   }
 }
 
-# Two zones, so that a task can start again while one zone is away.
+# Two zones, so that a task can restart while one zone is down.
 resource "aws_subnet" "this" {
   count = 2
 
@@ -63,7 +63,7 @@ resource "aws_security_group" "this" {
   tags        = { Name = "${var.name}-streamer" }
 
   egress {
-    description = "HTTPS: the source and AWS"
+    description = "HTTPS: sources and AWS"
     protocol    = "tcp"
     from_port   = 443
     to_port     = 443

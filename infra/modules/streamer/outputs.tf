@@ -8,17 +8,7 @@ output "cluster" {
   value       = aws_ecs_cluster.this.name
 }
 
-output "author_key_secret" {
-  description = "Name of the secret for the key of author hashes."
-  value       = aws_secretsmanager_secret.author_key.name
-}
-
-output "x_token_secret" {
-  description = "Name of the secret for X's bearer token; null for other sources."
-  value       = one(aws_secretsmanager_secret.x_token[*].name)
-}
-
-output "mastodon_token_secret" {
-  description = "Name of the secret for Mastodon's token; null where none is needed."
-  value       = one(aws_secretsmanager_secret.mastodon_token[*].name)
+output "secrets" {
+  description = "Name of the environment variable => name of the secret that was created for it, or ARN of the existing one."
+  value       = tomap({ for name, arn in var.secrets : name => arn == null ? aws_secretsmanager_secret.this[name].name : arn })
 }

@@ -17,7 +17,7 @@ resource "aws_iam_role" "execution" {
 }
 
 resource "aws_iam_role_policy" "execution" {
-  #checkov:skip=CKV_AWS_355:ecr:GetAuthorizationToken knows no resource; the others name theirs.
+  #checkov:skip=CKV_AWS_355:ecr:GetAuthorizationToken supports no resource; the others name theirs.
   name = "execution"
   role = aws_iam_role.execution.id
 
@@ -52,7 +52,7 @@ resource "aws_iam_role_policy" "execution" {
         Sid      = "ReadSecrets"
         Effect   = "Allow"
         Action   = ["secretsmanager:GetSecretValue"]
-        Resource = values(local.secrets)
+        Resource = values(local.secret_arns)
       },
     ]
   })
@@ -74,7 +74,7 @@ resource "aws_iam_role_policy" "task" {
       {
         Sid    = "AppendToLog"
         Effect = "Allow"
-        # It reads the log's end at its start, to go on where the last task stopped.
+        # At its start it reads the end of the log, to continue where the last task stopped.
         Action = [
           "kinesis:DescribeStreamSummary",
           "kinesis:GetRecords",
@@ -91,7 +91,7 @@ resource "aws_iam_role_policy" "task" {
         Resource = var.table_arn
       },
       {
-        Sid       = "PutAside"
+        Sid       = "WriteDeadLetters"
         Effect    = "Allow"
         Action    = ["s3:PutObject"]
         Resource  = "${var.quarantine_bucket_arn}/unreadable/*"

@@ -4,7 +4,7 @@ variable "name" {
 }
 
 variable "account_id" {
-  description = "Account whose tasks may take the roles."
+  description = "Account whose tasks may assume the roles."
   type        = string
 }
 
@@ -34,42 +34,32 @@ variable "table_arn" {
 }
 
 variable "quarantine_bucket" {
-  description = "Name of the bucket for lines of a source that cannot be read."
+  description = "Name of the bucket for unreadable lines of sources."
   type        = string
 }
 
 variable "quarantine_bucket_arn" {
-  description = "ARN of the bucket for lines of a source that cannot be read."
+  description = "ARN of the bucket for unreadable lines of sources."
   type        = string
 }
 
-variable "post_source" {
-  description = "demo, bluesky, x or mastodon:HOST, or several of them with commas."
+variable "sources" {
+  description = "Addresses of the sources, separated by commas."
   type        = string
 }
 
-variable "mastodon_needs_token" {
-  description = "The Mastodon server wants a token."
-  type        = bool
-}
-
-variable "mastodon_feed" {
-  description = "public, local, remote, or a #hashtag."
-  type        = string
+variable "secrets" {
+  description = "Secrets of the task: name of the environment variable => ARN of an existing secret, or null to create one without a value."
+  type        = map(string)
 }
 
 variable "reader" {
-  description = "What reads the log: any value that is known once the newest version of it is deployed."
+  description = "Reader of the log: any value that is known only after its newest version is deployed."
   type        = string
 }
 
 variable "regions_toml" {
   description = "Text of regions.toml."
-  type        = string
-}
-
-variable "x_budget" {
-  description = "What may be spent at X, such as 5/day; empty for no limit."
   type        = string
 }
 
@@ -89,7 +79,7 @@ variable "architecture" {
 }
 
 variable "log_retention_days" {
-  description = "Days that logs are kept."
+  description = "Days to keep logs."
   type        = number
 }
 

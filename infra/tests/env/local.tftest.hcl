@@ -1,4 +1,4 @@
-# env/local.tfvars, given with -var-file: nothing of what LocalStack lacks.
+# env/local.tfvars, passed with -var-file: it uses nothing that LocalStack lacks.
 
 mock_provider "aws" {
   source = "./tests/mocks"

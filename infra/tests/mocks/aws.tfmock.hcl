@@ -1,4 +1,4 @@
-# What AWS would answer, as far as the provider looks at its form.
+# Answers of AWS, as far as the provider checks their form.
 
 mock_data "aws_caller_identity" {
   defaults = { account_id = "123456789012" }
