@@ -83,6 +83,11 @@ fn start(order: &Order, listener: TcpListener) -> Started {
     }
 }
 
+/// The content id of every record, of no content at all.
+const CID: &str = "bafyreiaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+/// The same of a picture.
+const BLOB_CID: &str = "bafkreiaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+
 /// What goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trouble {
@@ -244,10 +249,10 @@ impl Jetstream {
         let rkey = rkey_of(n);
         let commit = |operation: &str, collection: &str, record: Option<Value>| {
             let mut commit =
-                json!({"rev": format!("3n{n:011}"), "operation": operation, "collection": collection, "rkey": rkey});
+                json!({"rev": tid("3n", n), "operation": operation, "collection": collection, "rkey": rkey});
             if let Some(record) = record {
                 commit["record"] = record;
-                commit["cid"] = "bafyreinobody".into();
+                commit["cid"] = CID.into();
             }
             (collection.to_owned(), commit)
         };
@@ -257,8 +262,7 @@ impl Jetstream {
                 // One of the last events; when that was no new post, a post that nobody knows.
                 let original = n.saturating_sub(1 + dice.below(200));
                 let author = self::did(&mut self.dice(original));
-                let subject =
-                    json!({"uri": format!("at://{author}/{POST}/{}", rkey_of(original)), "cid": "bafyreinobody"});
+                let subject = json!({"uri": format!("at://{author}/{POST}/{}", rkey_of(original)), "cid": CID});
                 commit(
                     "create",
                     REPOST,
@@ -284,7 +288,7 @@ impl Jetstream {
             }
             _ => {
                 return Some(
-                    json!({"did": did, "time_us": time_us, "kind": "sync", "sync": {"rev": "3n"}}).to_string(),
+                    json!({"did": did, "time_us": time_us, "kind": "sync", "sync": {"rev": tid("3n", n)}}).to_string(),
                 );
             }
         };
@@ -567,8 +571,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
 /// A post that nobody can have written yet.
 fn future(mut dice: Dice, time_us: i64) -> String {
     let record = post(&mut dice, 0);
-    let commit = json!({"rev": "3n", "operation": "create", "collection": POST, "rkey": format!("3f{time_us:020}"),
-        "record": record, "cid": "bafyreinobody"});
+    let commit = json!({"rev": tid("3n", 0), "operation": "create", "collection": POST, "rkey": tid("3f", time_us as u64),
+        "record": record, "cid": CID});
     json!({"did": did(&mut dice), "time_us": time_us, "kind": "commit", "commit": commit}).to_string()
 }
 
@@ -585,7 +589,13 @@ fn did(dice: &mut Dice) -> String {
 }
 
 fn rkey_of(n: u64) -> String {
-    format!("3m{n:011}")
+    tid("3m", n)
+}
+
+/// A name as programs derive it from the time: 13 characters that sort as their numbers do.
+fn tid(prefix: &str, n: u64) -> String {
+    let digits = (0..11).rev().map(|at| b"234567abcdefghijklmnopqrstuvwxyz"[(n >> (5 * at) & 31) as usize]);
+    prefix.chars().chain(digits.map(char::from)).collect()
 }
 
 /// What an author's program says of the time: it may say anything.
@@ -655,17 +665,19 @@ fn post(dice: &mut Dice, time_us: i64) -> Value {
     if dice.percent(10) {
         record["tags"] = json!([dice.pick(TAGS), "harbour"]);
     }
-    let about = |collection: &str| json!({"uri": format!("at://did:plc:nobody/{collection}/3maaaaaaaaa22"), "cid": "bafyreinobody"});
+    let about =
+        |collection: &str| json!({"uri": format!("at://did:plc:nobody/{collection}/3maaaaaaaaa22"), "cid": CID});
     if dice.percent(35) {
         record["reply"] = json!({"root": about(POST), "parent": about(POST)});
     }
+    let blob = json!({"$type": "blob", "ref": {"$link": BLOB_CID}, "mimeType": "image/jpeg", "size": 1});
     match dice.below(20) {
         0 => record["embed"] = json!({"$type": "app.bsky.embed.record", "record": about(POST)}),
         1 => record["embed"] = json!({"$type": "app.bsky.embed.record", "record": about("app.bsky.graph.list")}),
         2 => {
             record["embed"] = json!({"$type": "app.bsky.embed.recordWithMedia",
                 "record": {"$type": "app.bsky.embed.record", "record": about(POST)},
-                "media": {"$type": "app.bsky.embed.images", "images": [{"alt": "", "image": {"size": 1}}]}});
+                "media": {"$type": "app.bsky.embed.images", "images": [{"alt": "", "image": blob}]}});
         }
         3 | 4 => {
             let uri = format!("https://{}/b", host(dice));

@@ -2,6 +2,9 @@
 //!
 //! What it sends follows from a seed alone, so two runs see the same statuses.
 
+mod entities;
+
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::fmt::Write;
@@ -12,7 +15,7 @@ use std::time::Duration;
 use crate::source::Clock;
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Query, State};
+use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -265,40 +268,78 @@ impl Instance {
             content.push_str("<br /><a href=\"https://www.news.example/a?b=1&amp;c=2\" rel=\"nofollow\">news</a>");
         }
         content.push_str("</p>");
-        let quote = match dice.below(20) {
-            0 => json!({"state": "accepted", "quoted_status": {"id": "1", "content": "<p>words</p>"}}),
-            1 => json!({"state": "revoked", "quoted_status": null}),
-            _ => Value::Null,
-        };
+        let quote = dice.below(20);
         let language = *dice.pick(&[Some("en"), Some("fr"), Some("fr-CA"), Some("ja"), None]);
-        json!({
+        let is_reply = dice.percent(20);
+        let mut status = json!({
             "id": self.id(n), "uri": format!("https://{host}/users/u{author}/statuses/{n}"),
             "url": format!("https://{host}/@u{author}/{n}"), "created_at": created, "edited_at": null,
-            "in_reply_to_id": if dice.percent(20) { Value::from("1") } else { Value::Null },
-            "in_reply_to_account_id": null, "visibility": "public", "sensitive": false,
+            "in_reply_to_id": is_reply.then_some("1"), "in_reply_to_account_id": is_reply.then_some("5"),
+            "visibility": "public", "sensitive": false,
             "spoiler_text": if dice.percent(5) { "métro" } else { "" }, "language": language, "content": content,
-            "reblog": null, "quote": quote,
-            "account": {"id": author.to_string(), "username": format!("u{author}"), "acct": format!("u{author}@{host}"),
-                "url": format!("https://{host}/@u{author}"), "bot": false, "noindex": author.is_multiple_of(50)},
-            "mentions": if dice.percent(20) { json!([{"id": "5", "acct": "p@other.example"}]) } else { json!([]) },
+            "reblog": null, "quote": null, "account": entities::account(author, host),
+            "mentions": if dice.percent(20) { json!([entities::mention()]) } else { json!([]) },
             "tags": tags, "media_attachments": [], "emojis": [],
-            "card": if dice.percent(10) { json!({"url": "https://video.example/v", "title": "t"}) } else { Value::Null },
+            "card": if dice.percent(10) { entities::card() } else { Value::Null },
             "poll": null, "replies_count": 0, "reblogs_count": 0, "favourites_count": 0, "quotes_count": 0
-        })
+        });
+        match quote {
+            0 => {
+                let mut quoted = status.clone();
+                (quoted["id"], quoted["content"], quoted["tags"]) = ("1".into(), "<p>words</p>".into(), json!([]));
+                status["quote"] = json!({"state": "accepted", "quoted_status": quoted});
+            }
+            1 => status["quote"] = json!({"state": "revoked", "quoted_status": null}),
+            _ => (),
+        }
+        status
     }
 
-    /// Its routes: stream, timeline and instance.
+    /// Its routes: stream, timeline and instance. As at Mastodon, a path may end with a slash.
     pub fn router(self: &Arc<Self>) -> Router {
         Router::new()
+            .route("/api/v1/instance", get(instance_v1))
+            .route("/api/v1/instance/", get(instance_v1))
             .route("/api/v2/instance", get(instance))
+            .route("/api/v2/instance/", get(instance))
+            .route("/api/v1/streaming/health", get(|| async { "OK" }))
             .route("/api/v1/streaming/public", get(stream))
             .route("/api/v1/streaming/public/local", get(stream))
             .route("/api/v1/streaming/public/remote", get(stream))
             .route("/api/v1/streaming/hashtag", get(stream))
+            .route("/api/v1/streaming/hashtag/local", get(stream))
             .route("/api/v1/streaming/{other}", get(|| async { error(400, "Unknown channel requested") }))
             .route("/api/v1/timelines/public", get(timeline))
             .route("/api/v1/timelines/tag/{tag}", get(timeline))
             .with_state(self.clone())
+    }
+
+    /// The newest statuses that a timeline carries, newest first.
+    fn newest(&self, feed: &Feed, limit: usize) -> Vec<Value> {
+        let mut found = vec![];
+        let mut full_at_ms = None;
+        for n in (0..self.first_from((self.clock)() + 1)).rev() {
+            // What arrived before may still have an id behind that of the last one.
+            if full_at_ms.is_some_and(|full_at_ms| self.time_ms(n) < full_at_ms - LATEST_MS) {
+                break;
+            }
+            if let Some(Event::Update(status)) = self.event(n)
+                && feed.carries(&status)
+            {
+                found.push((Reverse(self.id(n).parse::<u64>().unwrap_or(0)), status));
+                if found.len() == limit {
+                    full_at_ms = Some(self.time_ms(n));
+                }
+            }
+        }
+        found.sort_by_key(|(id, _)| *id);
+        found.into_iter().take(limit).map(|(_, status)| status).collect()
+    }
+
+    /// The streaming address that it gives: of the script, or the one that it was asked at.
+    fn streaming(&self, headers: &HeaderMap) -> Option<String> {
+        let asked = || headers.get(header::HOST)?.to_str().ok().map(|host| format!("ws://{host}"));
+        self.script.streaming.clone().or_else(asked)
     }
 
     /// Takes connections for ever.
@@ -333,7 +374,7 @@ impl Instance {
     }
 
     /// Writes the stream until the client is gone or something goes wrong.
-    async fn write(&self, out: &Out, number: u64) -> Result<(), Over> {
+    async fn write(&self, out: &Out, number: u64, feed: &Feed) -> Result<(), Over> {
         let dice = &mut Dice::of(&[self.script.seed, number, 3]);
         let mut next = self.first_from((self.clock)());
         let mut until_trouble = self.draw(dice);
@@ -352,10 +393,14 @@ impl Instance {
                 }
                 until_trouble -= 1;
                 match self.event(next) {
-                    Some(Event::Update(status)) => out.event("update", &status.to_string()).await?,
-                    Some(Event::Edit(status)) => out.event("status.update", &status.to_string()).await?,
+                    Some(Event::Update(status)) if feed.carries(&status) => {
+                        out.event("update", &status.to_string()).await?;
+                    }
+                    Some(Event::Edit(status)) if feed.carries(&status) => {
+                        out.event("status.update", &status.to_string()).await?;
+                    }
                     Some(Event::Delete(id)) => out.event("delete", &id).await?,
-                    None => (),
+                    Some(Event::Update(_) | Event::Edit(_)) | None => (),
                 }
                 next += 1;
             }
@@ -436,14 +481,57 @@ fn error(status: u16, text: &str) -> Response {
     (status, axum::Json(json!({"error": text}))).into_response()
 }
 
-async fn instance(State(server): State<Arc<Instance>>) -> Response {
-    let urls = server.script.streaming.as_ref().map_or(json!({}), |streaming| json!({"streaming": streaming}));
-    axum::Json(json!({"domain": "here.example", "configuration": {"urls": urls}})).into_response()
+async fn instance(State(server): State<Arc<Instance>>, headers: HeaderMap) -> Response {
+    axum::Json(entities::instance(server.streaming(&headers).as_deref())).into_response()
 }
 
-async fn stream(State(server): State<Arc<Instance>>, uri: axum::http::Uri, headers: HeaderMap) -> Response {
+async fn instance_v1(State(server): State<Arc<Instance>>, headers: HeaderMap) -> Response {
+    axum::Json(entities::instance_v1(server.streaming(&headers).as_deref())).into_response()
+}
+
+/// Which statuses a stream or a timeline carries.
+#[derive(Clone, Debug, Default)]
+struct Feed {
+    is_local: bool,
+    is_remote: bool,
+    tag: Option<String>,
+}
+
+impl Feed {
+    /// As the path of a stream names it.
+    fn of_stream(path: &str, query: &HashMap<String, String>) -> Self {
+        Self {
+            is_local: path.ends_with("/local"),
+            is_remote: path.ends_with("/remote"),
+            tag: query.get("tag").filter(|_| path.contains("/hashtag")).map(|tag| tag.to_lowercase()),
+        }
+    }
+
+    /// As the parameters of a timeline name it.
+    fn of_timeline(tag: Option<&str>, query: &HashMap<String, String>) -> Self {
+        let is_set = |name: &str| query.get(name).is_some_and(|value| matches!(value.as_str(), "true" | "1"));
+        Self { is_local: is_set("local"), is_remote: is_set("remote"), tag: tag.map(str::to_lowercase) }
+    }
+
+    fn carries(&self, status: &Value) -> bool {
+        let is_remote = status["account"]["acct"].as_str().is_some_and(|acct| acct.contains('@'));
+        let has = |tag: &str| status["tags"].as_array().into_iter().flatten().any(|one| one["name"] == tag);
+        !(self.is_local && is_remote || self.is_remote && !is_remote) && self.tag.as_deref().is_none_or(has)
+    }
+}
+
+async fn stream(
+    State(server): State<Arc<Instance>>,
+    Query(query): Query<HashMap<String, String>>,
+    uri: axum::http::Uri,
+    headers: HeaderMap,
+) -> Response {
     if let Some(refusal) = server.refusal(uri.path(), &headers) {
         return refusal;
+    }
+    let feed = Feed::of_stream(uri.path(), &query);
+    if uri.path().contains("/hashtag") && feed.tag.as_deref().is_none_or(str::is_empty) {
+        return error(400, "Missing tag name parameter");
     }
     let number = server.told.with(|told| {
         told.streams += 1;
@@ -451,7 +539,7 @@ async fn stream(State(server): State<Arc<Instance>>, uri: axum::http::Uri, heade
     });
     let (out, mut chunks) = mpsc::channel(64);
     tokio::spawn(async move {
-        let _ = server.write(&Out(out), number).await;
+        let _ = server.write(&Out(out), number, &feed).await;
     });
     let body = Body::from_stream(futures_util::stream::poll_fn(move |context| chunks.poll_recv(context)));
     ([(header::CONTENT_TYPE, "text/event-stream")], body).into_response()
@@ -459,6 +547,7 @@ async fn stream(State(server): State<Arc<Instance>>, uri: axum::http::Uri, heade
 
 async fn timeline(
     State(server): State<Arc<Instance>>,
+    tag: Option<Path<String>>,
     Query(query): Query<HashMap<String, String>>,
     uri: axum::http::Uri,
     headers: HeaderMap,
@@ -470,8 +559,11 @@ async fn timeline(
         return Ok(error(status, "This method requires an authenticated user"));
     }
     server.told.with(|told| told.pages += 1);
-    let min_id: u64 = query.get("min_id").and_then(|id| id.parse().ok()).unwrap_or(0);
+    let feed = Feed::of_timeline(tag.as_ref().map(|Path(tag)| tag.as_str()), &query);
     let limit = query.get("limit").and_then(|limit| limit.parse().ok()).unwrap_or(20).min(PAGE);
+    let Some(min_id) = query.get("min_id").and_then(|id| id.parse::<u64>().ok()) else {
+        return Ok(axum::Json(server.newest(&feed, limit)).into_response());
+    };
     let now_ms = (server.clock)();
     let mut found = vec![];
     // What arrives within the longest delay of the last one may still come before it.
@@ -482,7 +574,7 @@ async fn timeline(
             break;
         }
         match server.event(n) {
-            Some(Event::Update(status)) => {
+            Some(Event::Update(status)) if feed.carries(&status) => {
                 let id: u64 = server.id(n).parse().unwrap_or(0);
                 if id > min_id {
                     found.push((id, status));

@@ -68,9 +68,10 @@ pub(super) async fn list(
     server.delivered.pages += 1;
     let size = server.account.rules_a_page.clamp(1, size);
     let one = |rule: &SetRule| json!({"id": rule.id, "value": rule.value, "tag": rule.tag});
-    let rules: Vec<_> = server.rules.iter().skip(from).take(size).map(one).collect();
+    let is_asked = |rule: &&SetRule| query.get("ids").is_none_or(|ids| ids.split(',').any(|id| id == rule.id));
+    let rules: Vec<_> = server.rules.iter().filter(is_asked).skip(from).take(size).map(one).collect();
     let mut page = json!({"meta": {"sent": rfc3339(now_ms), "result_count": rules.len()}});
-    if from + rules.len() < server.rules.len() {
+    if from + rules.len() < server.rules.iter().filter(is_asked).count() {
         page["meta"]["next_token"] = format!("page-{}", from + rules.len()).into();
     }
     if !rules.is_empty() {
@@ -85,10 +86,12 @@ pub(super) async fn counts(State(fake): State<FakeX>, headers: HeaderMap) -> Res
     if !server.is_let_in(&headers) {
         return unauthorized();
     }
-    let (most, rules) = (MAX_RULES.to_string(), server.rules.len().to_string());
+    // X gives the caps and the sum as texts, the count of an app as a number.
+    let (most, rules) = (MAX_RULES.to_string(), server.rules.len());
+    let app = json!({"client_app_id": "1", "rule_count": rules});
     let said = json!({"data": {
-        "cap_per_client_app": most, "cap_per_project": most, "project_rules_count": rules,
-        "client_app_rules_count": {"client_app_id": "1", "rule_count": rules},
+        "cap_per_client_app": most, "cap_per_project": most, "project_rules_count": rules.to_string(),
+        "client_app_rules_count": app, "all_project_client_apps": [app],
     }});
     answer(200, said.to_string())
 }
