@@ -11,7 +11,7 @@ pub mod reprocess;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use birdsong_domain::frame::{Frame, STREAM};
+use birdsong_domain::frame::Frame;
 use birdsong_domain::ports::{Expected, LogRecord, PartialKey, PortError, PutOutcome, WindowStore};
 use birdsong_domain::window::{Aggregate, FoldRules, Partial, touched};
 
@@ -108,7 +108,7 @@ impl<S: WindowStore> Aggregator<S> {
         for (record, frame) in &frames {
             for window in touched(self.rules, frame) {
                 let key = PartialKey { lane: frame.header.lane.clone(), window };
-                work.entry((key.lane.region == STREAM, key)).or_default().push((record, frame));
+                work.entry((key.lane.is_ledger(), key)).or_default().push((record, frame));
             }
         }
         for ((_, key), frames) in work {

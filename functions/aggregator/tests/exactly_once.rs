@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use birdsong_aggregator::Aggregator;
 use birdsong_domain::frame::{self, FrameHeader, Lane, Ledger, SlimPost};
+use birdsong_domain::network::Network;
 use birdsong_domain::ports::{LogRecord, PartialKey, WindowStore};
 use birdsong_domain::post::{Kind, Located};
 use birdsong_domain::time::WindowStart;
@@ -14,33 +15,29 @@ use proptest::prelude::*;
 
 fn record(n: u64, lane: u16, posts: &[(i64, u64)]) -> LogRecord {
     let header = FrameHeader {
-        lane: Lane::new("r", lane),
+        lane: Lane::posts("r", Network::X, lane),
         source: "test".into(),
         run: "run".into(),
         counter: n,
         cut_ms: 400_000 + n as i64 * 20_000,
-        connected_ms: 0,
         cut: 1,
-        live: true,
-        // Some say that their source was sampled.
+        live: true, // Some say that their source was sampled.
         ledger: Ledger { received: n, unasked_permille: [0, 750, 0, 300][(n % 4) as usize], ..Ledger::default() },
-        ledgers: vec![],
-        windows: vec![],
+        ..FrameHeader::default()
     };
     let mut lines = Vec::new();
     for (t, a) in posts {
         let post = SlimPost {
-            i: u128::from(*a),
-            t: *t,
-            a: Some(*a),
-            k: Kind::ALL[(*a % 4) as usize],
-            l: Located::Text,
-            c: *a % 5 == 0,
-            g: ["en", "fr", ""][(*a % 3) as usize].into(),
-            h: vec![format!("T{}", a % 130)],
-            m: 1,
-            u: vec![],
-            x: 0,
+            id: u128::from(*a),
+            time_ms: *t,
+            author: Some(*a),
+            kind: Kind::ALL[(*a % 4) as usize],
+            located: Located::Text,
+            is_copy: *a % 5 == 0,
+            lang: ["en", "fr", ""][(*a % 3) as usize].into(),
+            hashtags: vec![format!("T{}", a % 130)],
+            mentions: 1,
+            ..SlimPost::default()
         };
         lines.extend(serde_json::to_vec(&post).unwrap());
         lines.push(b'\n');
@@ -115,7 +112,7 @@ fn a_damaged_record_is_reported_and_the_rest_is_folded() {
     assert_eq!((outcome.aggregated + outcome.late, outcome.dead.len()), (2, 1));
     assert_eq!(outcome.dead[0].sequence_number, "2");
     let counted = |window| {
-        let key = PartialKey { lane: Lane::new("r", 0), window: WindowStart(window) };
+        let key = PartialKey { lane: Lane::posts("r", Network::X, 0), window: WindowStart(window) };
         let aggregate = run(store.load(&key)).unwrap().unwrap().aggregate;
         (aggregate.posts(), aggregate.corrupt_records)
     };

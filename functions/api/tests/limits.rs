@@ -10,6 +10,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use birdsong_api::{Api, Limits, router, router_with};
 use birdsong_domain::frame::{Lane, STREAM};
+use birdsong_domain::network::Network;
 use birdsong_domain::ports::{Expected, PartialKey, PortError, PutOutcome, Row, RowVersion, WindowStore};
 use birdsong_domain::region::{Region, Regions};
 use birdsong_domain::time::{WindowStart, parse_rfc3339, rfc3339};
@@ -111,9 +112,9 @@ async fn two_days() -> MemoryStore {
     let store = MemoryStore::default();
     for n in (0..576i64).filter(|n| n % 7 != 3) {
         let window = WindowStart(DAY + n * 5 * MIN);
-        let lanes = [("a", 0, n % 3 != 0), ("a", 1, n % 4 != 0), (STREAM, 0, n % 5 != 0)];
+        let lanes = [("a", 0u16, n % 3 != 0), ("a", 1, n % 4 != 0), (STREAM, 0, n % 5 != 0)];
         for (region, bucket, _) in lanes.into_iter().filter(|(_, _, is_there)| *is_there) {
-            let key = PartialKey { lane: Lane::new(region, bucket), window };
+            let key = PartialKey { lane: Lane::try_from(format!("{region}#x#{bucket}")).unwrap(), window };
             let partial = sample_partial(1, 1u64.into(), u64::from(bucket) + n.unsigned_abs() % 5 + 1);
             store.put(&key, &partial, &Expected::Absent).await.unwrap();
         }

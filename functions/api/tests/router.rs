@@ -7,6 +7,7 @@ use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 use birdsong_api::{Api, router};
 use birdsong_domain::frame::{Frame, FrameHeader, Lane, Ledger, STREAM, SlimPost};
+use birdsong_domain::network::Network;
 use birdsong_domain::ports::SourceState;
 use birdsong_domain::ports::{Expected, PartialKey, WindowStore};
 use birdsong_domain::post::{Kind, Located};
@@ -27,17 +28,14 @@ const REGIONS: &str = "[[region]]\nid = \"a\"\nname = \"Aa\"\nlanguages = [\"en\
 async fn put(store: &MemoryStore, lane: Lane, window: i64, authors: std::ops::Range<u64>, cut_ms: i64, ledger: Ledger) {
     let posts = authors
         .map(|a| SlimPost {
-            i: u128::from(a),
-            t: window + 61_000,
-            a: Some(a),
-            k: Kind::ALL[(a % 4) as usize],
-            l: Located::Text,
-            c: false,
-            g: "en".into(),
-            h: vec!["Tag".into()],
-            m: 0,
-            u: vec![],
-            x: 0,
+            id: u128::from(a),
+            time_ms: window + 61_000,
+            author: Some(a),
+            kind: Kind::ALL[(a % 4) as usize],
+            located: Located::Text,
+            lang: "en".into(),
+            hashtags: vec!["Tag".into()],
+            ..SlimPost::default()
         })
         .collect();
     let header = FrameHeader {
@@ -46,12 +44,10 @@ async fn put(store: &MemoryStore, lane: Lane, window: i64, authors: std::ops::Ra
         run: "r".into(),
         counter: 1,
         cut_ms,
-        connected_ms: 0,
         cut: 1,
         live: true,
         ledger,
-        ledgers: vec![],
-        windows: vec![],
+        ..FrameHeader::default()
     };
     let mut aggregate = Aggregate::default();
     aggregate.fold(FoldRules::default(), WindowStart(window), &Frame { header, posts, damage: None });
@@ -63,11 +59,11 @@ async fn put(store: &MemoryStore, lane: Lane, window: i64, authors: std::ops::Ra
 /// nobody looked in between.
 async fn app(now_ms: i64) -> axum::Router {
     let store = MemoryStore::default();
-    put(&store, Lane::new("a", 0), T, 0..10, T + 70_000, Ledger::default()).await;
-    put(&store, Lane::new("a", 1), T, 5..15, T + 70_000, Ledger::default()).await;
-    put(&store, Lane::new("a", 0), T + 10 * MIN, 0..4, T + 30 * MIN, Ledger::default()).await;
+    put(&store, Lane::posts("a", Network::X, 0), T, 0..10, T + 70_000, Ledger::default()).await;
+    put(&store, Lane::posts("a", Network::X, 1), T, 5..15, T + 70_000, Ledger::default()).await;
+    put(&store, Lane::posts("a", Network::X, 0), T + 10 * MIN, 0..4, T + 30 * MIN, Ledger::default()).await;
     let ledger = Ledger { received: 26, sent: 24, filtered: 1, quarantined: 1, ..Ledger::default() };
-    put(&store, Lane::new(STREAM, 0), T, 0..0, T + 70_000, ledger).await;
+    put(&store, Lane::ledger(Network::X, "test"), T, 0..0, T + 70_000, ledger).await;
     app_over(store, now_ms)
 }
 
@@ -115,8 +111,8 @@ async fn windows_of_a_far_future_hide_none_of_the_present() {
     let (now_ms, in_2100_ms) = (T + 4 * MIN, 4_102_444_800_000);
     let ledger = Ledger { received: 10, sent: 10, ..Ledger::default() };
     for (window, authors) in [(T, 0..10), (in_2100_ms, 0..0)] {
-        put(&store, Lane::new("a", 0), window, authors, window + 70_000, Ledger::default()).await;
-        put(&store, Lane::new(STREAM, 0), window, 0..0, window + 70_000, ledger).await;
+        put(&store, Lane::posts("a", Network::X, 0), window, authors, window + 70_000, Ledger::default()).await;
+        put(&store, Lane::ledger(Network::X, "test"), window, 0..0, window + 70_000, ledger).await;
     }
     let app = app_over(store, now_ms);
     let (_, _, status) = get(&app, "/api/status").await;
@@ -204,36 +200,29 @@ async fn an_answer_covers_at_least_the_time_that_was_asked_for() {
 /// Posts by `authors` authors, one each, and `nobodys` more without author, in the window `T`.
 async fn put_posts(store: &MemoryStore, authors: u64, nobodys: u64) {
     let post = |n: u64| SlimPost {
-        i: u128::from(n),
-        t: T + 1000,
-        a: (n < authors).then(|| n.wrapping_mul(0x9e37_79b9_7f4a_7c15)),
-        k: Kind::Original,
-        l: Located::All,
-        c: false,
-        g: format!("{}{}", char::from(b'a' + (n % 70 / 26) as u8), char::from(b'a' + (n % 70 % 26) as u8)),
-        h: vec!["ABcd".into()],
-        m: 0,
-        u: vec![],
-        x: u32::from(n == 0),
+        id: u128::from(n),
+        time_ms: T + 1000,
+        author: (n < authors).then(|| n.wrapping_mul(0x9e37_79b9_7f4a_7c15)),
+        lang: format!("{}{}", char::from(b'a' + (n % 70 / 26) as u8), char::from(b'a' + (n % 70 % 26) as u8)),
+        hashtags: vec!["ABcd".into()],
+        long_hashtags: u32::from(n == 0),
+        ..SlimPost::default()
     };
     let header = FrameHeader {
-        lane: Lane::new("a", 0),
+        lane: Lane::posts("a", Network::X, 0),
         source: "test".into(),
         run: "r".into(),
         counter: 1,
         cut_ms: T + 2000,
-        connected_ms: 0,
         cut: 1,
         live: true,
-        ledger: Ledger::default(),
-        ledgers: vec![],
-        windows: vec![],
+        ..FrameHeader::default()
     };
     let mut aggregate = Aggregate::default();
     let frame = Frame { header, posts: (0..authors + nobodys).map(post).collect(), damage: None };
     aggregate.fold(FoldRules::default(), WindowStart(T), &frame);
     let partial = Partial { generation: 1, fence: 1u64.into(), aggregate };
-    let key = PartialKey { lane: Lane::new("a", 0), window: WindowStart(T) };
+    let key = PartialKey { lane: Lane::posts("a", Network::X, 0), window: WindowStart(T) };
     store.put(&key, &partial, &Expected::Absent).await.unwrap();
 }
 
@@ -358,10 +347,10 @@ async fn an_empty_store_answers_too() {
 #[tokio::test]
 async fn a_window_without_posts_hides_no_older_post() {
     let store = MemoryStore::default();
-    put(&store, Lane::new("a", 0), T, 0..10, T + 70_000, Ledger::default()).await;
+    put(&store, Lane::posts("a", Network::X, 0), T, 0..10, T + 70_000, Ledger::default()).await;
     // Weeks later something came to the ledger's lane, such as a damaged record.
     let later = T + 30 * 24 * 60 * MIN;
-    put(&store, Lane::new(STREAM, 0), later, 0..0, later + 70_000, Ledger::default()).await;
+    put(&store, Lane::ledger(Network::X, "test"), later, 0..0, later + 70_000, Ledger::default()).await;
     let (_, _, status) = get(&app_over(store, later + 60 * MIN), "/api/status").await;
     assert_eq!(status["newest_post"], rfc3339(T + 61_000));
 }
@@ -370,7 +359,11 @@ async fn a_window_without_posts_hides_no_older_post() {
 async fn a_damaged_window_has_a_flaw_and_hides_no_other() {
     for region in ["a", STREAM] {
         let store = MemoryStore::default();
-        store.overwrite(PartialKey { lane: Lane::new(region, 0), window: WindowStart(T) }, 1, vec![1, 2, 3]);
+        store.overwrite(
+            PartialKey { lane: Lane::try_from(format!("{region}#x#0")).unwrap(), window: WindowStart(T) },
+            1,
+            vec![1, 2, 3],
+        );
         let app = app_over(store, T + MIN);
         let (status, _, body) = get(&app, "/api/windows").await;
         assert_eq!(status, StatusCode::OK);

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::{Result, bail};
 use birdsong_aggregator::Aggregator;
+use birdsong_domain::network::Network;
 use birdsong_domain::ports::{Expected, LogRecord, PartialKey, PortError, PutOutcome, Row, RowVersion, WindowStore};
 use birdsong_domain::post::AuthorKey;
 use birdsong_domain::region::Regions;
@@ -213,7 +214,7 @@ impl WindowStore for Charged {
 fn simulate(rate: u32, regions: &Regions, rules: FoldRules, batching_secs: u64) -> Result<Measured> {
     let runtime = tokio::runtime::Builder::new_current_thread().build()?;
     let demo = Demo::new(1, regions, AuthorKey([0; 16]));
-    let lanes = Lanes::new(regions);
+    let lanes = Lanes::new(regions, Network::DEMO);
     let begin_ms = BEGIN_SECS * 1000;
     let origin = Origin { source: "cost".into(), run: "cost".into(), live: true, connected_ms: begin_ms };
     let sent = SharedSent::new(SentRules::archive(None));

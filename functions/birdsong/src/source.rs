@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, anyhow, bail};
+use birdsong_domain::network;
 use birdsong_domain::post::AuthorKey;
 use birdsong_domain::region::Regions;
 use birdsong_sources::bluesky::{self, Bluesky, Tcp};
@@ -140,6 +141,11 @@ impl Live {
             #[cfg(test)]
             Self::Defect => "defect".into(),
         }
+    }
+
+    /// Where its posts were published.
+    pub(crate) fn network(&self) -> network::Network {
+        network::Network::of_source(&self.name()).unwrap_or(network::Network::UNKNOWN)
     }
 
     /// How far back, in milliseconds, it can get what it missed, once it has a resume point. What it cannot

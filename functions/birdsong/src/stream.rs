@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use axum::http::StatusCode;
 use birdsong_domain::frame::Ledger;
+use birdsong_domain::network::Network;
 use birdsong_domain::ports::{self, PostLog, Settings};
 use birdsong_domain::region::Regions;
 use birdsong_domain::time::rfc3339;
@@ -166,8 +167,8 @@ impl<L: PostLog + 'static, S: Settings + 'static> Streamer<L, S> {
         }
 
         let originals = std::mem::take(&mut start.originals);
-        let (mut feeder, inbox) = live::feeder(&name, &self.regions, &clock, &self.board, originals);
-        let pipe = Pipe { reach_ms: source.reach_ms(), ..self.pipe(&name, outbox, start, aside, &clock) };
+        let (mut feeder, inbox) = live::feeder(&name, source.network(), &self.regions, &clock, &self.board, originals);
+        let pipe = Pipe { reach_ms: source.reach_ms(), ..self.pipe(&source, outbox, start, aside, &clock) };
         let (mut stop, mut end) = (self.stop.clone(), self.stop.clone());
         let feeding = async {
             let stopped = async { _ = stop.wait_for(|stop| *stop).await };
@@ -246,9 +247,10 @@ impl<L: PostLog + 'static, S: Settings + 'static> Streamer<L, S> {
         Ok(outbox)
     }
 
-    fn pipe<Q: Aside>(&self, source: &str, outbox: Outbox, start: Start, aside: Q, clock: &Clock) -> Pipe<L, S, Q> {
+    fn pipe<Q: Aside>(&self, source: &Live, outbox: Outbox, start: Start, aside: Q, clock: &Clock) -> Pipe<L, S, Q> {
         Pipe {
-            source: source.to_owned(),
+            source: source.name(),
+            network: source.network(),
             run: data::run_id(),
             regions: self.regions.clone(),
             size: self.rules.size,
@@ -271,7 +273,7 @@ impl<L: PostLog + 'static, S: Settings + 'static> Streamer<L, S> {
     /// says nothing about lag. Gives the first second that is left.
     async fn backfill(&self, demo: &Demo, first: i64) -> Result<i64> {
         let origin = Origin { source: demo::NAME.into(), run: data::run_id(), live: false, connected_ms: now_ms() };
-        let lanes = Lanes::new(&self.regions);
+        let lanes = Lanes::new(&self.regions, Network::DEMO);
         let mut past = Cutter::new(origin, CutRules::default(), self.rules.size, lanes.clone(), self.sent.clone());
         self.board.tell(demo::NAME, |state| state.state = "backfill".into());
         let (mut frames, mut second) = (vec![], first);

@@ -6,8 +6,10 @@
 
 pub mod frame;
 pub mod hashtag;
+pub mod lane;
 pub mod language;
 pub mod languages;
+pub mod network;
 pub mod ports;
 pub mod post;
 pub mod printable;

@@ -5,7 +5,7 @@ use std::future::Future;
 
 use serde::{Deserialize, Serialize};
 
-use crate::frame::Lane;
+use crate::lane::Lane;
 use crate::time::WindowStart;
 use crate::window::Partial;
 
@@ -164,7 +164,7 @@ pub trait PostLog: Send + Sync {
 /// Key of a stored partial.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PartialKey {
-    /// Region and bucket.
+    /// The lane; its region is the one that is asked for.
     pub lane: Lane,
     /// Start of the window.
     pub window: WindowStart,
@@ -239,7 +239,7 @@ pub trait WindowStore: Send + Sync {
     /// afterwards; `false` when somebody else wrote meanwhile.
     fn remove(&self, key: &PartialKey, version: &RowVersion) -> impl Future<Output = Result<bool, PortError>> + Send;
 
-    /// All rows of a region whose windows start in `from..to`, by window, then bucket. A row that cannot be read
+    /// All rows of a region whose windows start in `from..to`, by window, then lane. A row that cannot be read
     /// is an error of its own ([`PortError::Corrupt`]).
     fn query(
         &self,

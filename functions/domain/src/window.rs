@@ -159,13 +159,13 @@ impl Aggregate {
         }
         self.frames += 1;
         self.per_minute.resize(rules.size.minutes(), 0);
-        for post in frame.posts.iter().filter(|post| rules.size.start_of(post.t) == window) {
+        for post in frame.posts.iter().filter(|post| rules.size.start_of(post.time_ms) == window) {
             self.count(post, window);
             self.late += u64::from(is_late);
-            self.primary_late += u64::from(is_late && !post.c);
+            self.primary_late += u64::from(is_late && !post.is_copy);
             if header.live {
                 // A negative lag is clock skew between the source and us.
-                let lag = u64::try_from(header.cut_ms - post.t).unwrap_or(0);
+                let lag = u64::try_from(header.cut_ms - post.time_ms).unwrap_or(0);
                 self.lag.sum_ms += lag;
                 self.lag.max_ms = self.lag.max_ms.max(lag);
                 self.lag.count += 1;
@@ -174,29 +174,29 @@ impl Aggregate {
     }
 
     fn count(&mut self, post: &SlimPost, window: WindowStart) {
-        self.kinds[post.k as usize] += 1;
-        self.primary += u64::from(!post.c);
-        self.newest_ms = self.newest_ms.max(post.t);
-        self.located[post.l as usize] += 1;
-        if let Some(minute) = self.per_minute.get_mut(((post.t - window.0) / 60_000) as usize) {
+        self.kinds[post.kind as usize] += 1;
+        self.primary += u64::from(!post.is_copy);
+        self.newest_ms = self.newest_ms.max(post.time_ms);
+        self.located[post.located as usize] += 1;
+        if let Some(minute) = self.per_minute.get_mut(((post.time_ms - window.0) / 60_000) as usize) {
             *minute += 1;
         }
-        let language = if post.g.is_empty() { NO_LANGUAGE } else { &post.g };
+        let language = if post.lang.is_empty() { NO_LANGUAGE } else { &post.lang };
         self.languages.add(language, 1);
-        match post.a {
+        match post.author {
             Some(author) => self.authors.add(author),
             None => self.authorless += 1,
         }
-        self.long_hashtags += u64::from(post.x);
-        self.mentions += u64::from(post.m);
-        for written in &post.h {
+        self.long_hashtags += u64::from(post.long_hashtags);
+        self.mentions += u64::from(post.mentions);
+        for written in &post.hashtags {
             match hashtag::key(written) {
                 Some(key) => self.hashtags.get_or_insert_with(|| TopK::new(HASHTAG_COUNTERS)).add(&key, written),
                 // Too long and not merely empty: a frame of before there was a limit at the source.
                 None => self.long_hashtags += u64::from(written.contains(char::is_alphanumeric)),
             }
         }
-        for host in &post.u {
+        for host in &post.hosts {
             self.hosts.get_or_insert_with(|| TopK::new(HOST_COUNTERS)).add(host, host);
         }
     }
@@ -357,7 +357,7 @@ pub fn touched(rules: FoldRules, frame: &Frame) -> Vec<WindowStart> {
         windows.extend(frame.header.windows.iter().map(|count| rules.size.start_of(count.window_ms)));
     }
     for post in &frame.posts {
-        let window = rules.size.start_of(post.t);
+        let window = rules.size.start_of(post.time_ms);
         if windows.last() != Some(&window) {
             windows.push(window);
         }
@@ -426,39 +426,37 @@ impl Partial {
 mod tests {
     use super::*;
     use crate::frame::{FrameHeader, Lane};
+    use crate::network::Network;
     use crate::post::{Kind, Located};
     use proptest::prelude::*;
 
     fn frame(counter: u64, cut_ms: i64, live: bool, posts: Vec<SlimPost>) -> Frame {
         let header = FrameHeader {
-            lane: Lane::new("r", 0),
+            lane: Lane::posts("r", Network::X, 0),
             source: "test".into(),
             run: "run".into(),
             counter,
             cut_ms,
-            connected_ms: 0,
             cut: 1,
             live,
             ledger: Ledger { received: 1, filtered: 1, ..Ledger::default() },
-            ledgers: vec![],
-            windows: vec![],
+            ..FrameHeader::default()
         };
         Frame { header, posts, damage: None }
     }
 
     fn post(t: i64, author: u64) -> SlimPost {
         SlimPost {
-            i: u128::from(author),
-            t,
-            a: Some(author),
-            k: Kind::Repost,
-            l: Located::Place,
-            c: false,
-            g: "fr".into(),
-            h: vec!["Tag".into(), format!("t{}", author % 150)],
-            m: 1,
-            u: vec![format!("host{}.example", author % 40)],
-            x: 0,
+            id: u128::from(author),
+            time_ms: t,
+            author: Some(author),
+            kind: Kind::Repost,
+            located: Located::Place,
+            lang: "fr".into(),
+            hashtags: vec!["Tag".into(), format!("t{}", author % 150)],
+            mentions: 1,
+            hosts: vec![format!("host{}.example", author % 40)],
+            ..SlimPost::default()
         }
     }
 
@@ -522,7 +520,7 @@ mod tests {
     /// Posts by `authors`, one each, and further ones without author.
     fn of_authors(authors: impl Iterator<Item = u64>, authorless: u64) -> Aggregate {
         let scattered = authors.map(|n| post(1, n.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)));
-        let nobodys = (0..authorless).map(|n| SlimPost { a: None, ..post(1, n) });
+        let nobodys = (0..authorless).map(|n| SlimPost { author: None, ..post(1, n) });
         let mut aggregate = Aggregate::default();
         let frame = frame(1, 1, true, scattered.chain(nobodys).collect());
         aggregate.fold(FoldRules::default(), WindowStart(0), &frame);
@@ -593,8 +591,10 @@ mod tests {
 
     #[test]
     fn hashtags_that_are_too_long_are_counted_as_such() {
-        let posts =
-            vec![SlimPost { x: 2, ..post(1, 1) }, SlimPost { h: vec!["x".repeat(5000), " # ".into()], ..post(1, 2) }];
+        let posts = vec![
+            SlimPost { long_hashtags: 2, ..post(1, 1) },
+            SlimPost { hashtags: vec!["x".repeat(5000), " # ".into()], ..post(1, 2) },
+        ];
         let mut aggregate = Aggregate::default();
         aggregate.fold(FoldRules::default(), WindowStart(0), &frame(1, 1, true, posts));
         assert_eq!(aggregate.long_hashtags, 3);
@@ -632,7 +632,12 @@ mod tests {
                     .collect();
                 let host: String = (0..253).map(|_| char::from(b'a' + next(26) as u8)).collect();
                 let language: String = (0..35).map(|_| char::from(b'a' + next(26) as u8)).collect();
-                posts.push(SlimPost { h: vec![tag], u: vec![host], g: language, ..post(1, next(1 << 40)) });
+                posts.push(SlimPost {
+                    hashtags: vec![tag],
+                    hosts: vec![host],
+                    lang: language,
+                    ..post(1, next(1 << 40))
+                });
             }
         }
         let mut aggregate = Aggregate::default();

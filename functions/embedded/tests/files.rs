@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use birdsong_aggregator::Aggregator;
-use birdsong_domain::frame::{self, FrameHeader, Lane, Ledger};
+use birdsong_domain::frame::{self, FrameHeader, Lane};
+use birdsong_domain::network::Network;
 use birdsong_domain::ports::{
     Expected, FrameRecord, LogRecord, PartialKey, PortError, PostLog, PutOutcome, ReadFrom, SequenceNumber, Settings,
     WindowStore,
@@ -20,11 +21,11 @@ use proptest::prelude::*;
 use rusqlite::Connection;
 
 fn record(bytes: &[u8]) -> FrameRecord {
-    FrameRecord { lane: Lane::new("a", 0), bytes: bytes.to_vec() }
+    FrameRecord { lane: Lane::posts("a", Network::X, 0), bytes: bytes.to_vec() }
 }
 
 fn key() -> PartialKey {
-    PartialKey { lane: Lane::new("montréal", 2), window: WindowStart(300_000) }
+    PartialKey { lane: Lane::posts("montréal", Network::X, 2), window: WindowStart(300_000) }
 }
 
 fn number(digits: &str) -> SequenceNumber {
@@ -378,12 +379,9 @@ fn heartbeat(n: u64) -> LogRecord {
         run: "run".into(),
         counter: n,
         cut_ms: 300_000,
-        connected_ms: 0,
         cut: 1,
         live: true,
-        ledger: Ledger::default(),
-        ledgers: vec![],
-        windows: vec![],
+        ..FrameHeader::default()
     };
     LogRecord { sequence: n.into(), arrived_ms: 0, lane: None, bytes: frame::encode(&header, &[]).unwrap() }
 }
@@ -499,8 +497,10 @@ async fn the_store_in_memory_holds_the_bytes_that_the_file_holds() {
     let dir = tempfile::tempdir().unwrap();
     let (file, memory) = (SqliteStore::open(dir.path()).unwrap(), MemoryWindows::default());
     for n in 0..20u16 {
-        let key =
-            PartialKey { lane: Lane::new(["a", "b"][usize::from(n % 2)], n), window: WindowStart(i64::from(n % 3)) };
+        let key = PartialKey {
+            lane: Lane::posts(["a", "b"][usize::from(n % 2)], Network::X, n),
+            window: WindowStart(i64::from(n % 3)),
+        };
         let partial = sample_partial(1, u64::from(n).into(), u64::from(n));
         file.put(&key, &partial, &Expected::Absent).await.unwrap();
         memory.put(&key, &partial, &Expected::Absent).await.unwrap();

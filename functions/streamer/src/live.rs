@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use birdsong_domain::frame::{Frame, FrameError, Ledger};
+use birdsong_domain::network::Network;
 use birdsong_domain::ports::{FrameRecord, PortError, PostLog, ReadFrom, Settings, SourceState};
 use birdsong_domain::post::SourcePost;
 use birdsong_domain::region::Regions;
@@ -140,11 +141,12 @@ pub struct Feeder {
     out: mpsc::Sender<Gathered>,
 }
 
-/// A feeder for the source of this name, and what [`run`] takes from it. `originals` are those of the
+/// A feeder for the source of this name, whose posts are of `network`, and what [`run`] takes from it. `originals` are those of the
 /// start.
 #[must_use]
 pub fn feeder(
     source: &str,
+    network: Network,
     regions: &Arc<Regions>,
     clock: &Clock,
     board: &Arc<Board>,
@@ -156,7 +158,7 @@ pub fn feeder(
     let feeder = Feeder {
         source: source.into(),
         regions: regions.clone(),
-        lanes: Lanes::new(regions),
+        lanes: Lanes::new(regions, network),
         clock: clock.clone(),
         board: board.clone(),
         gathered: Gathered::default(),
@@ -290,6 +292,8 @@ pub trait Aside: Send {
 pub struct Pipe<L, S, Q> {
     /// Name of the source.
     pub source: String,
+    /// Where its posts were published.
+    pub network: Network,
     /// A fresh id of this run.
     pub run: String,
     /// The regions of the feeder.
@@ -509,7 +513,7 @@ where
     let mut last_ms = steady.now_ms();
     let mut missed = Missed::load(&*settings, &source).await;
     let origin = Origin { source: source.clone(), run: pipe.run, live: true, connected_ms: last_ms };
-    let mut cutter = Cutter::new(origin, pipe.rules, pipe.size, Lanes::new(&pipe.regions), pipe.sent);
+    let mut cutter = Cutter::new(origin, pipe.rules, pipe.size, Lanes::new(&pipe.regions, pipe.network), pipe.sent);
     cutter.disconnected();
     let mut hold = Hold { outbox, frames: vec![], resume: None, dropped: 0, problem: None, park_at: Instant::now() };
     let mut sending: Option<Sending> = None;

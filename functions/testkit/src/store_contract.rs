@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use birdsong_domain::frame::{Frame, FrameHeader, Lane, Ledger, SlimPost};
+use birdsong_domain::frame::{Frame, FrameHeader, Lane, Ledger, STREAM, SlimPost};
+use birdsong_domain::network::Network;
 use birdsong_domain::ports::{Expected, PartialKey, PutOutcome, RowVersion, SequenceNumber, WindowStore};
 use birdsong_domain::post::{Kind, Located};
 use birdsong_domain::time::WindowStart;
@@ -27,6 +28,7 @@ pub async fn window_store_contract<S: WindowStore + 'static>(make: impl AsyncFn(
     a_reprocess_and_live_aggregation_lose_nothing(Arc::new(make().await)).await;
     a_query_is_half_open_and_sorted(&make().await).await;
     regions_do_not_mix(&make().await).await;
+    networks_and_sources_do_not_mix(&make().await).await;
     a_long_query_is_whole(&make().await).await;
     of_many_putters_one_wins(Arc::new(make().await)).await;
     no_update_is_lost(Arc::new(make().await)).await;
@@ -37,30 +39,28 @@ pub async fn window_store_contract<S: WindowStore + 'static>(make: impl AsyncFn(
 #[must_use]
 pub fn sample_partial(generation: u32, fence: SequenceNumber, seed: u64) -> Partial {
     let post = |n: u64| SlimPost {
-        i: u128::from(n),
-        t: (n as i64 * 997) % 300_000,
-        a: Some(scatter(seed + n)),
-        k: Kind::ALL[(n % 4) as usize],
-        l: Located::ALL[(n % 5) as usize],
-        c: n.is_multiple_of(7),
-        g: ["en", "fr", "", "日本"][(n % 4) as usize].into(),
-        h: vec![format!("Tag{:x}", scatter(n % 150)), "Été".into()],
-        m: 1,
-        u: vec![format!("host{}.example", n % 40)],
-        x: 0,
+        id: u128::from(n),
+        time_ms: (n as i64 * 997) % 300_000,
+        author: Some(scatter(seed + n)),
+        kind: Kind::ALL[(n % 4) as usize],
+        located: Located::ALL[(n % 5) as usize],
+        is_copy: n.is_multiple_of(7),
+        lang: ["en", "fr", "", "日本"][(n % 4) as usize].into(),
+        hashtags: vec![format!("Tag{:x}", scatter(n % 150)), "Été".into()],
+        mentions: 1,
+        hosts: vec![format!("host{}.example", n % 40)],
+        ..SlimPost::default()
     };
     let header = FrameHeader {
-        lane: Lane::new("sample", 0),
+        lane: Lane::posts("sample", Network::X, 0),
         source: "test".into(),
         run: "run".into(),
         counter: 1,
         cut_ms: 299_999,
-        connected_ms: 0,
         cut: 1,
         live: true,
         ledger: Ledger { received: seed, filtered: seed, unasked_permille: seed % 3, ..Ledger::default() },
-        ledgers: vec![],
-        windows: vec![],
+        ..FrameHeader::default()
     };
     let mut aggregate = Aggregate::default();
     let frame = Frame { header, posts: (0..400 + seed % 100 * 20).map(post).collect(), damage: None };
@@ -77,8 +77,20 @@ fn scatter(n: u64) -> u64 {
     n ^ (n >> 31)
 }
 
+/// Bucket `bucket` of a region's posts, or the ledger of a source with that number.
 fn key(region: &str, bucket: u16, window: i64) -> PartialKey {
-    PartialKey { lane: Lane::new(region, bucket), window: WindowStart(window) }
+    let lane = match region {
+        STREAM => Lane::ledger(Network::MASTODON, &format!("mastodon:{bucket}")),
+        _ => Lane::posts(region, Network::X, bucket),
+    };
+    PartialKey { lane, window: WindowStart(window) }
+}
+
+fn bucket_of(lane: &Lane) -> u16 {
+    match lane {
+        Lane::Posts { bucket, .. } => *bucket,
+        Lane::Ledger { source, .. } => source.rsplit(':').next().expect("a number").parse().expect("a number"),
+    }
 }
 
 fn number(digits: &str) -> SequenceNumber {
@@ -108,8 +120,8 @@ async fn fill(store: &impl WindowStore, key: &PartialKey) {
 
 async fn windows(store: &impl WindowStore, region: &str, from: i64, to: i64) -> Vec<(i64, u16)> {
     let found = store.query(region, WindowStart(from), WindowStart(to)).await.expect("query");
-    assert!(found.iter().all(|(key, _)| key.lane.region == region), "a query gives one region's partials");
-    found.iter().map(|(key, _)| (key.window.0, key.lane.bucket)).collect()
+    assert!(found.iter().all(|(key, _)| key.lane.region() == region), "a query gives one region's partials");
+    found.iter().map(|(key, _)| (key.window.0, bucket_of(&key.lane))).collect()
 }
 
 async fn an_empty_store_gives_nothing(store: &impl WindowStore) {
@@ -319,6 +331,28 @@ async fn regions_do_not_mix(store: &impl WindowStore) {
     fill(store, &key("a", 5, 900_000)).await;
     assert_eq!(store.newest("a").await.expect("newest"), Some(WindowStart(900_000)), "newest over all buckets");
     assert_eq!(store.newest("").await.expect("newest"), None);
+}
+
+async fn networks_and_sources_do_not_mix(store: &impl WindowStore) {
+    let posts = |network: &str, bucket| Lane::posts("a", Network::parse(network).expect("a network"), bucket);
+    // In the order of lanes, which is that of networks, then of buckets as numbers.
+    let lanes = [posts("bluesky", 0), posts("bluesky", 2), posts("bluesky", 10), posts("x", 0), posts("x-1", 0)];
+    let sources = ["mastodon:example.org", "mastodon:example.org:8080", &"é".repeat(300), "rss:https://a.example/#b"];
+    let ledgers: Vec<_> = sources.iter().map(|source| Lane::ledger(Network::MASTODON, source)).collect();
+    for (n, lane) in lanes.iter().chain(&ledgers).enumerate() {
+        let key = PartialKey { lane: lane.clone(), window: WindowStart(0) };
+        let partial = sample_partial(1, number("1"), n as u64);
+        assert_eq!(put(store, &key, &partial, &Expected::Absent).await, PutOutcome::Stored, "{lane}");
+        assert_eq!(stored(store, &key).await, Some(bytes(&partial)), "{lane}");
+    }
+    let found = async |region| -> Vec<Lane> {
+        let rows = store.query(region, WindowStart(0), WindowStart(1)).await.expect("query");
+        rows.into_iter().map(|(key, _)| key.lane).collect()
+    };
+    assert_eq!(found("a").await, lanes);
+    let mut sorted = ledgers;
+    sorted.sort();
+    assert_eq!(found(STREAM).await, sorted);
 }
 
 async fn a_long_query_is_whole(store: &impl WindowStore) {

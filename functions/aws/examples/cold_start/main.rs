@@ -223,7 +223,7 @@ fn fill(endpoint: &str) -> Result<u64> {
             let fence = fence.context("a number")?;
             for (region, aggregate) in [("montreal", aggregate), (STREAM, ledger)] {
                 let partial = Partial { generation: 1, fence: fence.clone(), aggregate };
-                let key = PartialKey { lane: Lane::new(region, 0), window };
+                let key = PartialKey { lane: Lane::try_from(format!("{region}#x#0"))?, window };
                 let before = store.written_bytes();
                 store.put(&key, &partial, &Expected::Absent).await?;
                 if region != STREAM {

@@ -7,6 +7,7 @@ use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use birdsong_aws::DynamoStore;
 use birdsong_domain::frame::Lane;
+use birdsong_domain::network::Network;
 use birdsong_domain::ports::{Expected, PartialKey, PortError, PutOutcome, Settings, WindowStore};
 use birdsong_domain::time::WindowStart;
 use birdsong_testkit::sample_partial;
@@ -27,7 +28,7 @@ async fn faulty() -> (DynamoStore, Client, Faults) {
 }
 
 fn key(window: i64) -> PartialKey {
-    PartialKey { lane: Lane::new("a", 0), window: WindowStart(window) }
+    PartialKey { lane: Lane::posts("a", Network::X, 0), window: WindowStart(window) }
 }
 
 async fn attributes(client: &Client, sk: &str) -> std::collections::HashMap<String, AttributeValue> {
@@ -117,7 +118,7 @@ async fn a_damaged_item_is_an_error_that_names_it_until_a_reprocess_replaces_it(
     let (store, client, _) = faulty().await;
     let partial = sample_partial(1, 7u64.into(), 1);
     let next = sample_partial(2, 7u64.into(), 2);
-    let sk = "2023-11-14T22:15:00Z#00000";
+    let sk = "2023-11-14T22:15:00Z#x#0";
     for (name, value) in [
         ("s", Some(AttributeValue::B(Blob::new([1, 2, 3])))),
         ("s", None),
@@ -141,7 +142,7 @@ async fn a_damaged_item_is_an_error_that_names_it_until_a_reprocess_replaces_it(
         assert_eq!((of_query, rows.len()), (key(WINDOW), 0), "it hides no other row");
         for error in [store.load(&key(WINDOW)).await.map(drop).unwrap_err(), row.map(drop).unwrap_err()] {
             assert!(matches!(error, PortError::Corrupt { .. }), "{name} {value:?}: {error:?}");
-            assert!(error.to_string().contains("item a#2023-11-14 / 2023-11-14T22:15:00Z#00000"), "{error}");
+            assert!(error.to_string().contains("item a#2023-11-14 / 2023-11-14T22:15:00Z#x#0"), "{error}");
         }
         assert_eq!(store.put(&key(WINDOW), &next, &Expected::Absent).await.unwrap(), PutOutcome::Conflict);
         // Whatever is damaged, the row can be recognized, replaced and removed.
@@ -194,7 +195,7 @@ async fn a_day_of_a_region_is_read_in_two_pages_and_an_item_has_4_kb_at_most() {
     assert_eq!((found.len(), faults.take_calls("Query")), (288, 2));
     assert!(found.is_sorted_by_key(|(key, _)| key.window));
 
-    let item = attributes(&client, "2023-11-14T22:15:00Z#00000").await;
+    let item = attributes(&client, "2023-11-14T22:15:00Z#x#0").await;
     let number = |name: &str| -> u64 { item[name].as_n().unwrap().parse().unwrap() };
     assert_eq!(number("posts"), partial.aggregate.posts());
     assert_eq!(["originals", "replies", "quotes", "reposts"].map(number), partial.aggregate.kinds);
@@ -209,7 +210,7 @@ async fn windows_expire_when_told_to() {
     for (bucket, days) in [(0, Some(400)), (1, Some(2)), (2, None)] {
         let store = DynamoStore::new(client.clone(), NAME.into());
         let store = if bucket == 0 { store } else { store.with_ttl_days(days) };
-        let key = PartialKey { lane: Lane::new("a", bucket), window: WindowStart(WINDOW) };
+        let key = PartialKey { lane: Lane::posts("a", Network::X, bucket), window: WindowStart(WINDOW) };
         store.put(&key, &partial, &Expected::Absent).await.unwrap();
         let item = attributes(&client, &format!("2023-11-14T22:15:00Z#{bucket:05}")).await;
         let ttl: Option<u64> = item.get("ttl").map(|ttl| ttl.as_n().unwrap().parse().unwrap());

@@ -70,7 +70,8 @@ async fn undisturbed(seed: u64, hours: u32) -> (Counted, Windows) {
     assert!(posts.len() > 4000 * hours as usize / 2, "{} posts", posts.len());
     // They come without words, and count where their originals did.
     for region in world.regions.list() {
-        let is_repost = |(key, posts): (&(String, _), &Vec<SlimPost>)| key.0 == region.id && posts[0].k == Kind::Repost;
+        let is_repost =
+            |(key, posts): (&(String, _), &Vec<SlimPost>)| key.0 == region.id && posts[0].kind == Kind::Repost;
         let reposts = posts.iter().filter(|entry| is_repost(*entry)).count();
         assert!(reposts > 50, "{reposts} reposts in {}", region.id);
     }
@@ -141,7 +142,7 @@ async fn hosts_whose_clocks_differ_take_over_from_each_other() {
         let (world, server, _) = whole(seed, Script { skew_us, ..troubled(seed, 1) }, 0, 0).await;
         assert!(server.told().cursors.len() > 10);
         // The same posts once each, though a second or so earlier or later.
-        let rest = |post: &SlimPost| SlimPost { t: 0, ..post.clone() };
+        let rest = |post: &SlimPost| SlimPost { time_ms: 0, ..post.clone() };
         assert_same_posts(&format!("seed {seed}"), &world.counted().0, &posts, rest);
     }
 }
