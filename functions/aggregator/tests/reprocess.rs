@@ -5,13 +5,13 @@ use std::sync::{Arc, Mutex};
 
 use birdsong_aggregator::Aggregator;
 use birdsong_aggregator::reprocess::{Before, Change, Receipt, ReprocessError, reprocess};
-use birdsong_domain::frame::{self, FrameHeader, Lane, Ledger, SlimPost};
+use birdsong_domain::frame::{self, FrameHeader, Lane, SlimPost};
 use birdsong_domain::network::Network;
 use birdsong_domain::ports::{
     Expected, FrameRecord, LogRecord, PartialKey, PortError, PostLog, PutOutcome, ReadFrom, Row, RowVersion,
     SequenceNumber, WindowStore,
 };
-use birdsong_domain::post::{Kind, Located};
+use birdsong_domain::post::Located;
 use birdsong_domain::time::WindowStart;
 use birdsong_domain::window::{FoldRules, Partial};
 use birdsong_testkit::MemoryStore;

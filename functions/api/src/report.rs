@@ -18,10 +18,11 @@ const TOP_HASHTAGS: usize = 20;
 const TOP_HOSTS: usize = 10;
 
 /// Whether a window can still change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Lifecycle {
     /// Not begun, open, or within its lateness.
+    #[default]
     Provisional,
     /// It changed after it was final: by late posts or a reprocess.
     Revised,
@@ -130,7 +131,7 @@ pub struct Completeness {
 }
 
 /// All that is told of a window, or of several merged into a step.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct WindowReport {
     /// Region id.
     pub region: String,
@@ -173,6 +174,8 @@ pub struct WindowReport {
     pub long_hashtags: u64,
     /// Mentions of accounts.
     pub mentions: u64,
+    /// Posts with at least one photo, video, GIF or audio attached.
+    pub media: u64,
     /// Most frequent link hosts.
     pub link_hosts: Vec<HostCount>,
     /// How posts were located.
@@ -249,19 +252,23 @@ impl Span {
             Some(only) if lanes.is_empty() => span.aggregate = only.aggregate,
             last => lanes.iter().chain(&last).for_each(|partial| span.aggregate.merge(&partial.aggregate, true)),
         }
+        if span.minutes().is_empty() {
+            // Without posts none are stored.
+            span.lay_minutes(vec![0; rules.size.minutes()]);
+        }
         span.is_damaged |= span.aggregate.is_damaged();
         if let Some((stream, is_damaged)) = stream {
             span.ledger = stream.ledger;
-            span.stream_frames = stream.frames;
+            span.stream_frames = stream.frames.0;
             span.is_damaged |= stream.is_damaged() || *is_damaged;
         }
-        let is_revised = span.aggregate.late > 0 || is_again;
+        let is_revised = span.aggregate.lateness.posts > 0 || is_again;
         span.lifecycle = match (now_ms < end_ms + rules.lateness_ms, is_revised) {
             (true, _) => Lifecycle::Provisional,
             (_, true) => Lifecycle::Revised,
             _ => Lifecycle::Final,
         };
-        span.is_watched = span.aggregate.frames + span.stream_frames > 0 || span.is_damaged;
+        span.is_watched = span.aggregate.frames.0 + span.stream_frames > 0 || span.is_damaged;
         span
     }
 
@@ -277,11 +284,11 @@ impl Span {
 
     /// Gives each minute of the span its place, also where no window was stored.
     pub(crate) fn lay_minutes(&mut self, minutes: Vec<u64>) {
-        self.aggregate.per_minute = minutes;
+        self.aggregate.per_minute.0 = minutes;
     }
 
     pub(crate) fn minutes(&self) -> &[u64] {
-        &self.aggregate.per_minute
+        &self.aggregate.per_minute.0
     }
 
     pub(crate) fn start_ms(&self) -> i64 {
@@ -306,8 +313,8 @@ impl Span {
 
     pub(crate) fn report(&self, region: &str) -> WindowReport {
         let aggregate = &self.aggregate;
-        let kind = |kind: Kind| aggregate.kinds[kind as usize];
-        let located = |located: Located| aggregate.located[located as usize];
+        let kind = |kind: Kind| aggregate.kinds.of(kind);
+        let located = |located: Located| aggregate.matched_by.of(located);
         let authors = aggregate.distinct_authors();
         let flaws = self.flaws();
         let mut languages: Vec<_> = aggregate.languages.iter().map(|(lang, n)| (lang.to_owned(), n)).collect();
@@ -325,18 +332,19 @@ impl Span {
             authors: authors.value,
             authors_low: authors.low,
             authors_high: authors.high,
-            authorless: aggregate.authorless,
-            per_minute: aggregate.per_minute.clone(),
+            authorless: aggregate.authors.authorless,
+            per_minute: aggregate.per_minute.0.clone(),
             languages,
             other_languages: aggregate.languages.other(),
-            hashtags: top(aggregate.hashtags.as_ref(), TOP_HASHTAGS, |item| HashtagCount {
+            hashtags: top(aggregate.hashtags.top.as_ref(), TOP_HASHTAGS, |item| HashtagCount {
                 tag: item.shown,
                 count: item.count,
                 error: item.error,
             }),
-            long_hashtags: aggregate.long_hashtags,
-            mentions: aggregate.mentions,
-            link_hosts: top(aggregate.hosts.as_ref(), TOP_HOSTS, |item| HostCount {
+            long_hashtags: aggregate.hashtags.too_long,
+            mentions: aggregate.mentions.0,
+            media: aggregate.media.0,
+            link_hosts: top(aggregate.hosts.top.as_ref(), TOP_HOSTS, |item| HostCount {
                 host: item.shown,
                 count: item.count,
                 error: item.error,
@@ -352,17 +360,17 @@ impl Span {
             completeness: Completeness {
                 complete: flaws.is_empty(),
                 flaws,
-                frames: aggregate.frames + self.stream_frames,
+                frames: aggregate.frames.0 + self.stream_frames,
                 received: self.ledger.received,
                 filtered: self.ledger.filtered,
                 quarantined: self.ledger.quarantined,
-                corrupt: aggregate.corrupt_posts,
+                corrupt: aggregate.damage.posts,
                 duplicates: self.ledger.duplicates,
                 dropped: self.ledger.dropped,
                 withheld: self.ledger.withheld,
                 missed_secs: self.ledger.missed_ms.div_ceil(1000),
                 sampled: 1000u64.saturating_sub(self.ledger.unasked_permille) as f64 / 1000.0,
-                late: aggregate.late,
+                late: aggregate.lateness.posts,
             },
         }
     }

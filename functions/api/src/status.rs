@@ -5,7 +5,8 @@ use std::time::Duration;
 use birdsong_domain::frame::{Ledger, STREAM};
 use birdsong_domain::ports::{PortError, SourceState, WindowStore};
 use birdsong_domain::time::{WindowStart, parse_rfc3339, rfc3339};
-use birdsong_domain::window::{Aggregate, Lag};
+use birdsong_domain::window::Aggregate;
+use birdsong_domain::window::metric::Lag;
 use serde::Serialize;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -134,9 +135,9 @@ async fn read<S: WindowStore>(api: &Api<S>, limits: Limits, now_ms: i64) -> Resu
     (cached.ledger.from, cached.ledger.to) = (Some(rfc3339(from.0)), Some(rfc3339(to.0)));
     let report = &mut cached.ledger;
     let damage = |report: &mut LedgerReport, aggregate: &Aggregate| {
-        report.corrupt += aggregate.corrupt_primary;
-        report.corrupt_records += aggregate.corrupt_records;
-        report.corrupt_windows += aggregate.resets;
+        report.corrupt += aggregate.damage.primary;
+        report.corrupt_records += aggregate.damage.records;
+        report.corrupt_windows += aggregate.damage.resets;
     };
     // Ledgers before the regions: an aggregator stores them the other way around, so that no post is missing only
     // because it came meanwhile.
@@ -170,13 +171,11 @@ async fn read<S: WindowStore>(api: &Api<S>, limits: Limits, now_ms: i64) -> Resu
                 let aggregate = &partial.aggregate;
                 damage(report, aggregate);
                 if is_settled(key.window) {
-                    arrived += aggregate.primary + aggregate.corrupt_primary;
+                    arrived += aggregate.primary.0 + aggregate.damage.primary;
                 }
-                report.aggregated += aggregate.primary - aggregate.primary_late;
-                report.late += aggregate.primary_late;
-                if aggregate.posts() > 0 {
-                    cached.newest_ms = cached.newest_ms.max(Some(aggregate.newest_ms));
-                }
+                report.aggregated += aggregate.primary.0 - aggregate.lateness.primary;
+                report.late += aggregate.lateness.primary;
+                cached.newest_ms = cached.newest_ms.max(aggregate.newest.0);
                 if key.window.0 >= lag_from_ms {
                     cached.lag.sum_ms += aggregate.lag.sum_ms;
                     cached.lag.max_ms = cached.lag.max_ms.max(aggregate.lag.max_ms);
@@ -192,8 +191,7 @@ async fn read<S: WindowStore>(api: &Api<S>, limits: Limits, now_ms: i64) -> Resu
             let Some(start) = newest_window(api, &region.id, now_ms).await? else { continue };
             let end = WindowStart(start.0.saturating_add(api.rules.size.ms()));
             for (_, partial) in api.store.query(&region.id, start, end).await? {
-                let newest_ms = partial.ok().filter(|partial| partial.aggregate.posts() > 0);
-                cached.newest_ms = cached.newest_ms.max(newest_ms.map(|partial| partial.aggregate.newest_ms));
+                cached.newest_ms = cached.newest_ms.max(partial.ok().and_then(|partial| partial.aggregate.newest.0));
             }
         }
     }

@@ -10,7 +10,6 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use birdsong_api::{Api, Limits, router, router_with};
 use birdsong_domain::frame::{Lane, STREAM};
-use birdsong_domain::network::Network;
 use birdsong_domain::ports::{Expected, PartialKey, PortError, PutOutcome, Row, RowVersion, WindowStore};
 use birdsong_domain::region::{Region, Regions};
 use birdsong_domain::time::{WindowStart, parse_rfc3339, rfc3339};

@@ -194,6 +194,9 @@ pub struct SlimPost {
     /// Number of hashtags that were longer than the limit.
     #[serde(rename = "x", default, skip_serializing_if = "is_default")]
     pub long_hashtags: u32,
+    /// Whether a photo, video, GIF or audio is attached.
+    #[serde(rename = "p", default, skip_serializing_if = "is_default")]
+    pub has_media: bool,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -273,6 +276,9 @@ pub fn put_line(out: &mut Vec<u8>, post: &SourcePost<'_>, located: Located, is_c
     if post.long_hashtags > 0 {
         number(out, b",\"x\":", u128::from(post.long_hashtags));
     }
+    if post.has_media {
+        out.extend_from_slice(b",\"p\":true");
+    }
     out.extend_from_slice(b"}\n");
 }
 
@@ -323,6 +329,7 @@ fn read_line(line: &[u8]) -> Option<SlimPost> {
     let mentions = take_count(&mut rest, ",\"m\":")?;
     let hosts = take_texts(&mut rest, ",\"u\":[")?;
     let long_hashtags = take_count(&mut rest, ",\"x\":")?;
+    let has_media = take(&mut rest, ",\"p\":true");
     (rest == "}").then_some(SlimPost {
         id,
         time_ms,
@@ -335,6 +342,7 @@ fn read_line(line: &[u8]) -> Option<SlimPost> {
         mentions,
         hosts,
         long_hashtags,
+        has_media,
     })
 }
 
@@ -478,7 +486,7 @@ pub fn encode(header: &FrameHeader, posts: &[u8]) -> Result<Vec<u8>, FrameError>
 }
 
 /// A frame taken apart.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Frame {
     /// First line.
     pub header: FrameHeader,

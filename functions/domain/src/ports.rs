@@ -261,6 +261,8 @@ pub trait Settings: Send + Sync {
     fn set_setting(&self, key: &str, value: &str) -> impl Future<Output = Result<(), PortError>> + Send;
 }
 
+/// Setting: version of what is stored, as digits ([`crate::format`]).
+pub const FORMAT: &str = "format";
 /// Setting: length of a window in seconds, as digits.
 pub const WINDOW_SECS: &str = "window_secs";
 /// Setting: the catalogue of regions, as a JSON list of [`crate::region::Region`].

@@ -166,6 +166,9 @@ pub struct SourcePost<'a> {
     pub mentions: u32,
     /// Hosts of links, each once ([`link_host`]), without those of the platform itself.
     pub hosts: Vec<Cow<'a, str>>,
+    /// Whether at least one photo, video, GIF or audio is attached. Of a repost, to the original, where the source
+    /// gives that.
+    pub has_media: bool,
     /// The text, for keywords. Of a repost, the original's.
     pub text: Cow<'a, str>,
     /// The post's own coordinates. A repost has none.

@@ -418,7 +418,7 @@ async fn a_damaged_window_is_an_error_that_names_it_and_is_begun_anew() {
         let mut aggregator = Aggregator::new(store.clone(), FoldRules::default(), 8);
         let outcome = aggregator.fold_batch("0", &[heartbeat(6)]).await.unwrap();
         assert_eq!((outcome.dead.len(), outcome.stored), (1, 1), "{damage}");
-        assert_eq!(store.load(&key()).await.unwrap().unwrap().aggregate.resets, 1, "{damage}");
+        assert_eq!(store.load(&key()).await.unwrap().unwrap().aggregate.damage.resets, 1, "{damage}");
         other.execute("DELETE FROM partial", []).unwrap();
         store.put(&key(), &partial, &Expected::Absent).await.unwrap();
         other.execute(&format!("UPDATE partial SET {damage}"), []).unwrap();
@@ -460,13 +460,21 @@ fn assert_refused(errors: [PortError; 2], says: &str) {
 }
 
 #[test]
-fn files_of_a_newer_version_are_refused_and_left_alone() {
-    let dir = tempfile::tempdir().unwrap();
-    drop((SqliteLog::open(dir.path()).unwrap(), SqliteStore::open(dir.path()).unwrap()));
-    for file in ["log.sqlite", "store.sqlite"] {
-        raw(dir.path(), file).pragma_update(None, "user_version", 2).unwrap();
+fn files_of_other_releases_are_refused_with_what_to_do_and_left_alone() {
+    for (version, says) in [
+        (1, "(format 1, this one reads 2), and there is no conversion: start with a new data folder (--data)"),
+        (3, "a newer release of Birdsong wrote it (format 3, this one reads 2)"),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        drop((SqliteLog::open(dir.path()).unwrap(), SqliteStore::open(dir.path()).unwrap()));
+        let files = ["log.sqlite", "store.sqlite"];
+        for file in files {
+            raw(dir.path(), file).pragma_update(None, "user_version", version).unwrap();
+        }
+        let before = files.map(|file| std::fs::read(dir.path().join(file)).unwrap());
+        assert_refused(open_errors(dir.path()), says);
+        assert_eq!(files.map(|file| std::fs::read(dir.path().join(file)).unwrap()), before);
     }
-    assert_refused(open_errors(dir.path()), "newer program (schema 2");
 }
 
 #[test]

@@ -438,7 +438,7 @@ mod tests {
     use super::*;
     use birdsong_domain::frame::STREAM;
     use birdsong_domain::network::Network;
-    use birdsong_domain::post::{Kind, PostId, SourcePost};
+    use birdsong_domain::post::{PostId, SourcePost};
     use birdsong_domain::region::Regions;
     use proptest::prelude::*;
 

@@ -443,7 +443,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use birdsong_domain::frame::Ledger;
-    use birdsong_domain::post::{Kind, Located, PostId, SourcePost};
+    use birdsong_domain::post::{Located, PostId, SourcePost};
 
     use crate::sent::{SentRules, SharedSent};
 

@@ -204,7 +204,7 @@ impl Batch {
 
 #[cfg(test)]
 mod tests {
-    use birdsong_domain::post::{Kind, PostId};
+    use birdsong_domain::post::PostId;
 
     use super::*;
 

@@ -194,8 +194,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use birdsong_domain::frame::{self, Frame, FrameHeader, Lane, Ledger, PostCount, STREAM, SlimPost};
-    use birdsong_domain::network::Network;
-    use birdsong_domain::post::{Kind, Located};
+
     use proptest::prelude::*;
 
     use super::*;

@@ -5,7 +5,7 @@ mod log_contract;
 mod store_contract;
 
 pub use log_contract::post_log_contract;
-pub use store_contract::{sample_partial, window_store_contract};
+pub use store_contract::{newer_state, sample_partial, window_store_contract};
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;

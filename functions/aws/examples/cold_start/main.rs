@@ -217,7 +217,7 @@ fn fill(endpoint: &str) -> Result<u64> {
                 aggregate.fold(rules, window, &frame::decode(&bytes)?);
             }
             let mut ledger = Aggregate::default();
-            ledger.frames = 300;
+            ledger.frames.0 = 300;
             ledger.ledger.received = 9000;
             let fence = SequenceNumber::parse(&format!("4959033827149025660855969253836157109592157598{n:010}"));
             let fence = fence.context("a number")?;

@@ -160,14 +160,14 @@ pub(super) fn write(
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .into();
-    for (kind, count) in Kind::ALL.iter().zip(partial.aggregate.kinds) {
+    for kind in Kind::ALL {
         let name = match kind {
             Kind::Original => "originals",
             Kind::Reply => "replies",
             Kind::Quote => "quotes",
             Kind::Repost => "reposts",
         };
-        item.insert(name.to_owned(), number(&count));
+        item.insert(name.to_owned(), number(&partial.aggregate.kinds.of(kind)));
     }
     if let Some(ttl) = ttl {
         item.insert("ttl".to_owned(), number(&ttl));

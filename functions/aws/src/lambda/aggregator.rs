@@ -112,7 +112,7 @@ impl<S: WindowStore, Q: DeadLetters> Handler<S, Q> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use birdsong_domain::frame::{self, FrameHeader, Lane, Ledger};
+    use birdsong_domain::frame::{self, FrameHeader, Lane};
     use birdsong_domain::network::Network;
     use birdsong_testkit::{Fault, MemoryStore};
     use serde_json::json;
@@ -243,7 +243,7 @@ mod tests {
         assert_eq!((answer, metrics.quarantined), (BatchResponse::default(), 1));
         let (generation, state) = store.dump().remove(&key).unwrap();
         let aggregate = birdsong_domain::window::Partial::decode(generation, &state).unwrap().aggregate;
-        assert_eq!((aggregate.posts(), aggregate.resets), (2, 1));
+        assert_eq!((aggregate.posts(), aggregate.damage.resets), (2, 1));
         let letter = kept.poison.lock().unwrap()[0].clone();
         assert_eq!((letter.lane.as_deref(), letter.window.as_deref()), (Some("r#x#0"), Some("1970-01-01T00:00:00Z")));
     }

@@ -1,14 +1,20 @@
 //! What DynamoDB does beyond the contract: lost answers, throttles, damage, and what is billed.
 
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
+use axum::body::Body;
+use axum::http::Request;
 use birdsong_aws::DynamoStore;
+use birdsong_aws::lambda::api::Service;
+use birdsong_domain::format;
 use birdsong_domain::frame::Lane;
 use birdsong_domain::network::Network;
 use birdsong_domain::ports::{Expected, PartialKey, PortError, PutOutcome, Settings, WindowStore};
+use birdsong_domain::post::Kind;
 use birdsong_domain::time::WindowStart;
 use birdsong_testkit::sample_partial;
 
@@ -198,7 +204,10 @@ async fn a_day_of_a_region_is_read_in_two_pages_and_an_item_has_4_kb_at_most() {
     let item = attributes(&client, "2023-11-14T22:15:00Z#x#0").await;
     let number = |name: &str| -> u64 { item[name].as_n().unwrap().parse().unwrap() };
     assert_eq!(number("posts"), partial.aggregate.posts());
-    assert_eq!(["originals", "replies", "quotes", "reposts"].map(number), partial.aggregate.kinds);
+    assert_eq!(
+        ["originals", "replies", "quotes", "reposts"].map(number),
+        Kind::ALL.map(|kind| partial.aggregate.kinds.of(kind))
+    );
     assert!(item["updated"].as_s().unwrap().ends_with('Z'));
 }
 
@@ -212,11 +221,36 @@ async fn windows_expire_when_told_to() {
         let store = if bucket == 0 { store } else { store.with_ttl_days(days) };
         let key = PartialKey { lane: Lane::posts("a", Network::X, bucket), window: WindowStart(WINDOW) };
         store.put(&key, &partial, &Expected::Absent).await.unwrap();
-        let item = attributes(&client, &format!("2023-11-14T22:15:00Z#{bucket:05}")).await;
+        let item = attributes(&client, &format!("2023-11-14T22:15:00Z#x#{bucket}")).await;
         let ttl: Option<u64> = item.get("ttl").map(|ttl| ttl.as_n().unwrap().parse().unwrap());
         let wanted = days.map(|days| now + u64::from(days) * 86_400);
         assert!(ttl == wanted || ttl == wanted.map(|ttl| ttl + 1), "{ttl:?} {wanted:?}");
     }
+}
+
+#[tokio::test]
+async fn a_table_of_another_release_is_refused_with_what_to_do() {
+    let refusal = async |store: &DynamoStore| format::claim(store).await.unwrap_err().to_string();
+    // Before there was a format, a streamer wrote the length of a window first.
+    let store = emulators::store().await;
+    store.set_setting("window_secs", "300").await.unwrap();
+    for _ in 0..2 {
+        let error = refusal(&store).await;
+        assert!(error.contains("(format 1, this one reads 2), and there is no conversion: start with"), "{error}");
+    }
+    assert_eq!(store.setting("format").await.unwrap(), None);
+    let answer = Service::new(Arc::new(store), Arc::new(|| 0)).answer(Request::new(Body::empty())).await;
+    assert!(answer.unwrap_err().to_string().contains("there is no conversion"));
+
+    let store = emulators::store().await;
+    assert!(!format::check(&store).await.unwrap(), "nothing is stored yet");
+    for _ in 0..2 {
+        format::claim(&store).await.unwrap();
+        store.set_setting("window_secs", "300").await.unwrap();
+    }
+    assert!(format::check(&store).await.unwrap());
+    store.set_setting("format", "3").await.unwrap();
+    assert!(refusal(&store).await.contains("a newer release of Birdsong wrote it"));
 }
 
 #[tokio::test]

@@ -77,8 +77,9 @@ async fn undisturbed(seed: u64, hours: u32) -> (Counted, Windows) {
     }
     let windows = Windows::of(&world).await;
     // Else the order of the posts would not show.
-    let is_sketched = |(_, aggregate): (_, &Aggregate)| matches!(aggregate.authors, Uniques::Sketch(_));
-    let is_purged = |(_, aggregate): (_, &Aggregate)| aggregate.hosts.as_ref().is_some_and(|hosts| hosts.error() > 0);
+    let is_sketched = |(_, aggregate): (_, &Aggregate)| matches!(aggregate.authors.known, Uniques::Sketch(_));
+    let is_purged =
+        |(_, aggregate): (_, &Aggregate)| aggregate.hosts.top.as_ref().is_some_and(|hosts| hosts.error() > 0);
     assert!(windows.all().any(is_sketched) && windows.all().any(is_purged));
     (posts, windows)
 }

@@ -101,6 +101,9 @@ fn written(sketch: &Sketch, id: u64, text: &str, is_long: bool) -> Value {
         post["entities"]["urls"] = json!([{"start": 0, "end": 4, "url": "https://t.co/a",
             "expanded_url": format!("https://site{}.example/a", number % 5)}]);
     }
+    if number % 5 == 1 {
+        post["attachments"] = json!({"media_keys": [format!("3_{number}")]});
+    }
     post[edits] = json!([id.to_string()]);
     if is_long {
         let behind = format!("behind{}", number % 3);
