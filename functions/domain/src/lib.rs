@@ -13,6 +13,7 @@ pub mod post;
 pub mod printable;
 pub mod region;
 mod seen;
+pub mod status;
 pub mod time;
 pub mod topk;
 pub mod uniques;
