@@ -2,10 +2,12 @@
 
 use std::ops::Range;
 
+use birdsong_domain::network::Network;
 use birdsong_domain::region::Region;
 use birdsong_domain::time::{RFC3339_MS, WindowSize, WindowStart, parse_rfc3339};
 
 use crate::error::{ApiError, ErrorCode, foreign};
+use crate::span::Networks;
 
 const DAY_MS: i64 = 86_400_000;
 const DAY_SECS: u32 = 86_400;
@@ -13,6 +15,8 @@ const DAY_SECS: u32 = 86_400;
 const MAX_STEPS: i64 = 2016;
 /// Most windows merged for one answer: 31 days of five minutes.
 const MAX_WINDOWS: i64 = 8928;
+/// Most networks that a query may name.
+const MAX_NETWORKS: usize = 16;
 /// Most regions that an error lists.
 const LISTED_REGIONS: usize = 20;
 
@@ -55,11 +59,12 @@ fn pairs(query: Option<&str>) -> Result<Vec<(String, String)>, ApiError> {
     pairs.collect()
 }
 
-/// `/api/windows?region=&from=&to=&step=`.
+/// `/api/windows?region=&from=&to=&step=&network=`.
 #[derive(Debug)]
 pub(crate) struct WindowsQuery<'a> {
     pub(crate) region: &'a Region,
     pub(crate) step_secs: u32,
+    pub(crate) networks: Networks,
     from_ms: Option<i64>,
     to_ms: Option<i64>,
 }
@@ -68,10 +73,11 @@ impl<'a> WindowsQuery<'a> {
     pub(crate) fn parse(query: Option<&str>, regions: &'a [Region], size: WindowSize) -> Result<Self, ApiError> {
         let no_region = || ApiError::new(ErrorCode::UnknownRegion, "there are no regions yet");
         let first = regions.first().ok_or_else(no_region)?;
-        let mut parsed = Self { region: first, step_secs: size.secs(), from_ms: None, to_ms: None };
+        let networks = Networks::default();
+        let mut parsed = Self { region: first, step_secs: size.secs(), networks, from_ms: None, to_ms: None };
         let mut seen: Vec<String> = vec![];
         for (name, value) in pairs(query)? {
-            if seen.contains(&name) {
+            if name != "network" && seen.contains(&name) {
                 return Err(bad(&name, "this parameter occurs twice"));
             }
             match name.as_str() {
@@ -85,7 +91,15 @@ impl<'a> WindowsQuery<'a> {
                 "from" => parsed.from_ms = Some(time("from", &value)?),
                 "to" => parsed.to_ms = Some(time("to", &value)?),
                 "step" => parsed.step_secs = step(&value, size)?,
-                _ => return Err(bad(&name, "unknown parameter; the parameters are region, from, to and step")),
+                "network" => {
+                    for name in value.split(',') {
+                        parsed.networks.ask_for(network(name)?);
+                    }
+                    if parsed.networks.named() > MAX_NETWORKS {
+                        return Err(bad("network", format!("at most {MAX_NETWORKS} networks are possible")));
+                    }
+                }
+                _ => return Err(bad(&name, "unknown parameter; the parameters are region, from, to, step and network")),
             }
             seen.push(name);
         }
@@ -161,6 +175,10 @@ fn time(name: &str, value: &str) -> Result<i64, ApiError> {
     parse_rfc3339(&text).ok_or_else(|| {
         bad(name, format!("\"{}\" is not an RFC 3339 time such as 2026-05-23T05:40:00Z", foreign(value)))
     })
+}
+
+fn network(name: &str) -> Result<Network, ApiError> {
+    Network::parse(name).map_err(|error| bad("network", format!("\"{}\" is not a network; {error}", foreign(name))))
 }
 
 fn step(value: &str, size: WindowSize) -> Result<u32, ApiError> {

@@ -1,5 +1,6 @@
 //! The report of a window: a line of `replay --json`, and the largest part of the API's answers.
 
+use birdsong_domain::network::Network;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
@@ -74,6 +75,25 @@ pub struct LocatedCounts {
     pub all: u64,
 }
 
+/// Posts of one network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, ToSchema)]
+pub struct NetworkCounts {
+    /// Name of the network, such as `x` or `bluesky`.
+    #[schema(value_type = String, pattern = "^[a-z0-9]([a-z0-9-]{0,14}[a-z0-9])?$")]
+    pub network: Network,
+    /// Number of posts: the sum of `originals`, `replies`, `quotes` and `reposts`.
+    #[schema(minimum = 1)]
+    pub posts: u64,
+    /// Posts that are neither reply, quote nor repost.
+    pub originals: u64,
+    /// Posts that answer another post.
+    pub replies: u64,
+    /// Posts that quote another post.
+    pub quotes: u64,
+    /// Posts that only repeat another post.
+    pub reposts: u64,
+}
+
 /// Time from a live post to the record of the log that has it, in milliseconds. 0 when the clock of the source is
 /// ahead.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
@@ -120,7 +140,8 @@ pub struct Completeness {
     pub flaws: Vec<Flaw>,
     /// Records of the log with posts or heartbeats of the span. 0 means that nothing was watched.
     pub frames: u64,
-    /// Posts that the streamer received in the span, for all regions.
+    /// Posts that the streamer received in the span, for all regions, from the sources of the networks that were asked
+    /// for.
     pub received: u64,
     /// Received posts that matched no region.
     pub filtered: u64,
@@ -170,6 +191,8 @@ pub struct WindowReport {
     pub quotes: u64,
     /// Posts that only repeat another post.
     pub reposts: u64,
+    /// The same by network, ordered by name; networks without posts are left out. They add up to the numbers above.
+    pub networks: Vec<NetworkCounts>,
     /// Number of distinct authors. An estimate, exact when `authors_low` equals `authors_high`. Never greater than
     /// `posts`.
     pub authors: u64,

@@ -1,5 +1,6 @@
 //! The state of a source in answers.
 
+use birdsong_domain::network::Network;
 use birdsong_domain::status;
 use birdsong_domain::time::rfc3339;
 use serde::Serialize;
@@ -45,6 +46,9 @@ pub struct SourceReport {
     /// Name of the source, such as `x`, `bluesky` or `mastodon:HOST`.
     #[schema(min_length = 1)]
     source: String,
+    /// Network on which its posts are published, for the parameter `network` of `/api/windows`.
+    #[schema(value_type = String, pattern = "^[a-z0-9]([a-z0-9-]{0,14}[a-z0-9])?$")]
+    network: Network,
     /// What the source is doing.
     status: SourceStatus,
     /// Why it waits, stopped or is stale, and how to fix it; null when it runs.
@@ -84,6 +88,7 @@ impl From<status::SourceState> for SourceReport {
     fn from(state: status::SourceState) -> Self {
         Self {
             source: state.source,
+            network: state.network,
             status: state.status.into(),
             reason: state.reason,
             problem: state.problem,

@@ -1,17 +1,19 @@
 //! Merging: windows read from the store, merged over lanes and into steps, and reported.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use birdsong_domain::frame::{Ledger, STREAM};
+use birdsong_domain::frame::{Lane, Ledger, STREAM};
+use birdsong_domain::network::Network;
 use birdsong_domain::ports::{PortError, Row, WindowStore};
 use birdsong_domain::post::{Kind, Located};
 use birdsong_domain::time::{WindowStart, rfc3339};
 use birdsong_domain::topk::{TopItem, TopK};
+use birdsong_domain::window::metric::{Kinds, Metric};
 use birdsong_domain::window::{Aggregate, FoldRules};
 use futures_util::future::try_join;
 
 use crate::report::{
-    Completeness, Flaw, HashtagCount, HostCount, LagReport, Lifecycle, LocatedCounts, TOP_HASHTAGS, TOP_HOSTS,
+    Completeness, Flaw, HashtagCount, HostCount, LagReport, Lifecycle, LocatedCounts, NetworkCounts, TOP_HASHTAGS, TOP_HOSTS,
     WindowReport,
 };
 
@@ -30,6 +32,30 @@ pub(crate) struct Span {
     is_watched: bool,
     /// Whether it, or a whole step of it, has not begun.
     is_future: bool,
+    /// Posts of each network that has any.
+    networks: BTreeMap<Network, Kinds>,
+}
+
+/// The networks that are asked for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Networks(Option<BTreeSet<Network>>);
+
+impl Networks {
+    /// Adds a network to those that are asked for. When none is added, all are.
+    pub(crate) fn ask_for(&mut self, network: Network) {
+        self.0.get_or_insert_default().insert(network);
+    }
+
+    /// Number of networks that are asked for by name.
+    pub(crate) fn named(&self) -> usize {
+        self.0.as_ref().map_or(0, BTreeSet::len)
+    }
+
+    /// Whether the counts of this lane are asked for. A damaged record whose lane is unknown may be of any network.
+    fn has(&self, lane: &Lane) -> bool {
+        let network = lane.network();
+        self.0.as_ref().is_none_or(|asked| asked.contains(&network)) || (lane.is_ledger() && network == Network::UNKNOWN)
+    }
 }
 
 impl Span {
@@ -45,6 +71,7 @@ impl Span {
             lifecycle: Lifecycle::Final,
             is_watched: true,
             is_future: false,
+            networks: BTreeMap::new(),
         }
     }
 
@@ -66,6 +93,11 @@ impl Span {
         let end_ms = window.0 + rules.size.ms();
         let mut span = Self::empty(window.0, end_ms);
         let rows = lanes.len();
+        for (key, partial) in &lanes {
+            if let Ok(partial) = partial {
+                span.add_network(key.lane.network(), &partial.aggregate.kinds);
+            }
+        }
         let mut lanes: Vec<_> = lanes.into_iter().filter_map(|(_, partial)| partial.ok()).collect();
         span.is_damaged = lanes.len() < rows;
         let is_again = lanes.iter().any(|partial| partial.generation > 1);
@@ -93,6 +125,12 @@ impl Span {
         span
     }
 
+    fn add_network(&mut self, network: Network, kinds: &Kinds) {
+        if kinds.posts() > 0 {
+            self.networks.entry(network).or_default().merge(kinds, true);
+        }
+    }
+
     /// Adds a later part of this span.
     pub(crate) fn add(&mut self, part: &Self) {
         self.aggregate.merge(&part.aggregate, false);
@@ -101,6 +139,7 @@ impl Span {
         self.is_damaged |= part.is_damaged;
         self.lifecycle = self.lifecycle.min(part.lifecycle);
         self.is_watched &= part.is_watched;
+        part.networks.iter().for_each(|(network, kinds)| self.add_network(*network, kinds));
     }
 
     /// Sets the posts of each minute of the span, also of those of which no window is stored.
@@ -138,6 +177,14 @@ impl Span {
         let located = |located: Located| aggregate.matched_by.of(located);
         let authors = aggregate.distinct_authors();
         let flaws = self.flaws();
+        let networks = self.networks.iter().map(|(network, kinds)| NetworkCounts {
+            network: *network,
+            posts: kinds.posts(),
+            originals: kinds.of(Kind::Original),
+            replies: kinds.of(Kind::Reply),
+            quotes: kinds.of(Kind::Quote),
+            reposts: kinds.of(Kind::Repost),
+        });
         let mut languages: Vec<_> = aggregate.languages.iter().map(|(lang, n)| (lang.to_owned(), n)).collect();
         languages.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
         WindowReport {
@@ -150,6 +197,7 @@ impl Span {
             replies: kind(Kind::Reply),
             quotes: kind(Kind::Quote),
             reposts: kind(Kind::Repost),
+            networks: networks.collect(),
             authors: authors.value,
             authors_low: authors.low,
             authors_high: authors.high,
@@ -212,17 +260,21 @@ pub(crate) struct Read {
     stream: Vec<Row>,
 }
 
-/// Reads the windows of a region that start in `from..to`, and the ledger of that time.
+/// Reads the windows of a region that start in `from..to`, and the ledgers of that time, of some networks.
 ///
 /// # Errors
 /// When the store fails. A damaged row is not an error here.
 pub(crate) async fn read<S: WindowStore>(
     store: &S,
     region: &str,
+    networks: &Networks,
     from: WindowStart,
     to: WindowStart,
 ) -> Result<Read, PortError> {
-    let (partials, stream) = try_join(store.query(region, from, to), store.query(STREAM, from, to)).await?;
+    let (mut partials, mut stream) = try_join(store.query(region, from, to), store.query(STREAM, from, to)).await?;
+    for rows in [&mut partials, &mut stream] {
+        rows.retain(|(key, _)| networks.has(&key.lane));
+    }
     Ok(Read { partials, stream })
 }
 
@@ -271,6 +323,6 @@ pub async fn stored_windows<S: WindowStore>(
     rules: FoldRules,
     now_ms: i64,
 ) -> Result<Vec<WindowReport>, PortError> {
-    let read = read(store, region, from, to).await?;
+    let read = read(store, region, &Networks::default(), from, to).await?;
     Ok(spans(read, from, to, rules, now_ms, false).map(|span| span.report(region)).collect())
 }

@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 use crate::report::LagReport;
 use crate::source::SourceReport;
 use crate::span::lag;
-use crate::windows::{newest as newest_window, slices};
+use crate::windows::{lanes, ledgers, newest as newest_window, slices};
 use crate::{Api, Limits};
 
 /// The ledger covers this much time up to the end of the newest window.
@@ -159,7 +159,7 @@ async fn read<S: WindowStore>(api: &Api<S>, limits: Limits, now_ms: i64) -> Resu
     let settled_ms = now_ms - api.grace_ms;
     let is_settled = |window: WindowStart| api.grace_ms == 0 || window.0 + api.rules.size.ms() <= settled_ms;
     let (mut sent, mut arrived) = (0, 0);
-    for (from, to) in slices(from.0..to.0, 1, limits, api.rules) {
+    for (from, to) in slices(from.0..to.0, ledgers(api), limits, api.rules) {
         for (key, partial) in api.store.query(STREAM, from, to).await? {
             let Ok(partial) = partial else {
                 report.corrupt_windows += 1;
@@ -176,7 +176,7 @@ async fn read<S: WindowStore>(api: &Api<S>, limits: Limits, now_ms: i64) -> Resu
     (report.quarantined, report.duplicates, report.dropped) = (ledger.quarantined, ledger.duplicates, ledger.dropped);
     let lag_from_ms = to.0.saturating_sub(LAG_MS);
     for region in api.regions.iter() {
-        for (from, to) in slices(from.0..to.0, u64::from(region.hot_buckets.max(1)), limits, api.rules) {
+        for (from, to) in slices(from.0..to.0, lanes(api, region), limits, api.rules) {
             for (key, partial) in api.store.query(&region.id, from, to).await? {
                 let Ok(partial) = partial else {
                     report.corrupt_windows += 1;

@@ -1,5 +1,6 @@
 //! `/api/windows`: the counts of a region, step by step.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -8,6 +9,7 @@ use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use birdsong_domain::ports::{PortError, WindowStore};
+use birdsong_domain::region::Region;
 use birdsong_domain::time::{FUTURE_LIMIT_MS, WindowStart, rfc3339};
 use birdsong_domain::window::FoldRules;
 use serde::Serialize;
@@ -81,6 +83,11 @@ impl WindowsAnswer<'_> {
         ("step" = Option<String>, Query, pattern = "^[0-9]{1,9}[smhd]?$",
             description = "Length of a step, such as `15m`, `1h` or `1d`; seconds without a unit. A multiple of the window \
                            that divides a day. Default: one window."),
+        ("network" = Option<String>, Query,
+            pattern = "^[a-z0-9]([a-z0-9-]{0,14}[a-z0-9])?(,[a-z0-9]([a-z0-9-]{0,14}[a-z0-9])?){0,15}$",
+            description = "Networks to count, such as `x` or `bluesky,mastodon`; the parameter may also occur several \
+                           times. Completeness is then that of the sources of these networks. A network without posts \
+                           counts 0. Default: all networks."),
     ),
     responses((status = 200, description = "The counts.", body = WindowsAnswer), WindowsErrors),
 )]
@@ -97,7 +104,7 @@ pub(crate) async fn windows<S: WindowStore>(
     // Windows that have not begun are not listed.
     let open_end = api.rules.size.start_of(now_ms).0.saturating_add(api.rules.size.ms());
     let to_ms = range.end.min(open_end.max(range.start));
-    let lanes = u64::from(query.region.hot_buckets.max(1)) + 1;
+    let lanes = lanes(api, query.region) + ledgers(api);
     let windows = u64::try_from((to_ms - range.start) / api.rules.size.ms()).unwrap_or(0);
     let (class, permit) = shared.admission.admit(windows * lanes).await?;
 
@@ -105,7 +112,7 @@ pub(crate) async fn windows<S: WindowStore>(
     let mut steps = Steps::new(&query.region.id, &range, step_ms, api.rules, now_ms);
     // A slice at a time, so that a long range needs no more memory than a short one.
     for (from, to) in slices(range.start..to_ms, lanes, shared.admission.limits, api.rules) {
-        let read = span::read(&*api.store, &query.region.id, from, to).await?;
+        let read = span::read(&*api.store, &query.region.id, &query.networks, from, to).await?;
         steps = off_runtime(move || steps.add(read, from, to).map(|()| steps)).await??;
     }
     let (region, name) = (query.region.id.clone(), query.region.name.clone());
@@ -142,6 +149,18 @@ pub(crate) async fn newest<S: WindowStore>(
 ) -> Result<Option<WindowStart>, PortError> {
     let latest = api.rules.size.start_of(now_ms.saturating_add(FUTURE_LIMIT_MS));
     Ok(api.store.newest(region).await?.map(|newest| newest.min(latest)))
+}
+
+/// Lanes of a region, as far as the sources that this process knows of show them: archives may have added more, so it is
+/// no bound.
+pub(crate) fn lanes<S>(api: &Api<S>, region: &Region) -> u64 {
+    let networks: BTreeSet<_> = (api.sources)().iter().map(|source| source.network).collect();
+    u64::from(region.hot_buckets.max(1)) * networks.len().max(1) as u64
+}
+
+/// Lanes of ledgers, as far as the sources that this process knows of show them.
+pub(crate) fn ledgers<S>(api: &Api<S>) -> u64 {
+    (api.sources)().len().max(1) as u64
 }
 
 /// Slices of a range that hold a bounded number of partials each.

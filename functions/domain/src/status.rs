@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::network::Network;
 use crate::time::{parse_rfc3339, rfc3339};
 
 /// A streamer writes the states of its sources every 30 seconds. A state that is older than this, in
@@ -48,6 +49,8 @@ impl SourceStatus {
 pub struct SourceState {
     /// Name of the source, such as `x` or `mastodon:HOST`.
     pub source: String,
+    /// Where its posts are published.
+    pub network: Network,
     /// What it is doing.
     #[serde(alias = "state")]
     pub status: SourceStatus,
