@@ -152,7 +152,7 @@ test('a batch that is delivered twice changes nothing', async () => {
 test('a record that is no frame goes to quarantine and holds nothing up', async () => {
   const before = await everything(value('api_url'));
   const poison = Buffer.from('no frame').toString('base64');
-  await aws.kinesis('PutRecord', { StreamName: value('stream'), PartitionKey: 'paris#0', Data: poison });
+  await aws.kinesis('PutRecord', { StreamName: value('stream'), PartitionKey: 'paris#x#0', Data: poison });
   const bucket = value('quarantine_bucket');
   const keys = await until('the quarantined record', async () => {
     const found = (await aws.keys(bucket)).filter((key) => key.startsWith('quarantine/'));
@@ -219,7 +219,7 @@ test('a streamer sends live posts, reports its state, and drains when it is stop
   try {
     const source = await until('the streamer to be connected', async () => {
       const health = await get(found[1], '');
-      return health.ok && health.sources.find(({ source, state }) => source === 'demo' && state === 'connected');
+      return health.ok && health.sources.find(({ source, status }) => source === 'demo' && status === 'connected');
     }, 60);
     assert.ok(source.connected_since);
     await until('live posts in the API', async () => {

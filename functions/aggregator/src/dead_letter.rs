@@ -15,7 +15,7 @@ pub struct DeadLetter {
     pub sequence_number: String,
     /// When the log took it, RFC 3339.
     pub arrived: String,
-    /// Region and bucket, as far as they are known.
+    /// The lane, as far as it is known.
     pub lane: Option<String>,
     /// Start of the window, RFC 3339; `None` for a record.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -58,7 +58,12 @@ impl DeadLetter {
     pub fn key(&self) -> String {
         let day = self.arrived.get(..10).unwrap_or("unknown").replace('-', "/");
         let window = match (&self.lane, &self.window) {
-            (Some(lane), Some(start)) => format!("-{}-{}", lane.replace('#', "-"), start.replace(':', "")),
+            (Some(lane), Some(start)) => {
+                // The name of a source may be an address, and longer than that of a file.
+                let is_plain = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
+                let lane: String = lane.chars().take(100).map(|c| if is_plain(&c) { c } else { '-' }).collect();
+                format!("-{lane}-{}", start.replace(':', ""))
+            }
             _ => String::new(),
         };
         format!("quarantine/{day}/{}-{}{window}.json", self.shard, self.sequence_number)
@@ -81,6 +86,7 @@ impl<D: DeadLetters> DeadLetters for std::sync::Arc<D> {
 mod tests {
     use super::*;
     use birdsong_domain::frame::Lane;
+    use birdsong_domain::network::Network;
     use birdsong_domain::time::WindowStart;
 
     #[test]
@@ -88,9 +94,14 @@ mod tests {
         let record = LogRecord { sequence: 17u64.into(), arrived_ms: 0, lane: None, bytes: vec![] };
         let letter = DeadLetter::record("0", &record, "why".into(), "QlNG".into());
         assert_eq!(letter.key(), "quarantine/1970/01/01/0-17.json");
-        let key = PartialKey { lane: Lane::new("oslo", 2), window: WindowStart(300_000) };
+        let key = PartialKey { lane: Lane::posts("oslo", Network::X, 2), window: WindowStart(300_000) };
         let letter = DeadLetter::window("0", &key, &record, "why".into());
-        assert_eq!(letter.key(), "quarantine/1970/01/01/0-17-oslo-2-1970-01-01T000500Z.json");
+        assert_eq!(letter.key(), "quarantine/1970/01/01/0-17-oslo-x-2-1970-01-01T000500Z.json");
+        let lane = Lane::ledger(Network::WEB, &format!("rss:https://a.example/{}", "é/".repeat(80)));
+        let key = DeadLetter::window("0", &PartialKey { lane, ..key }, &record, "why".into()).key();
+        let name = key.strip_prefix("quarantine/1970/01/01/").unwrap();
+        assert!(name.len() < 255 && name.starts_with("0-17-_stream-web-rss-https---a.example-"), "{name}");
+        assert!(name.bytes().all(|b| b.is_ascii_graphic() && b != b'/'), "{name}");
         assert!(!serde_json::to_string(&letter).unwrap().contains("data"));
     }
 }

@@ -11,8 +11,9 @@ pub mod reprocess;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use birdsong_domain::frame::{Frame, STREAM};
+use birdsong_domain::frame::Frame;
 use birdsong_domain::ports::{Expected, LogRecord, PartialKey, PortError, PutOutcome, WindowStore};
+use birdsong_domain::time::rfc3339;
 use birdsong_domain::window::{Aggregate, FoldRules, Partial, touched};
 
 use crate::dead_letter::DeadLetter;
@@ -108,7 +109,7 @@ impl<S: WindowStore> Aggregator<S> {
         for (record, frame) in &frames {
             for window in touched(self.rules, frame) {
                 let key = PartialKey { lane: frame.header.lane.clone(), window };
-                work.entry((key.lane.region == STREAM, key)).or_default().push((record, frame));
+                work.entry((key.lane.is_ledger(), key)).or_default().push((record, frame));
             }
         }
         for ((_, key), frames) in work {
@@ -150,6 +151,9 @@ impl<S: WindowStore> Aggregator<S> {
                 }
                 Err(error) => return Err(error.into()),
             };
+            if base.as_ref().is_some_and(|partial| partial.aggregate.is_newer()) {
+                return Err(FoldError::Store(newer(&key)));
+            }
             let (partial, posts, late) = fold_onto(self.rules, &key, base, frames);
             let Some((partial, is_changed)) = partial else { return Ok(()) };
             if !is_changed {
@@ -220,6 +224,16 @@ impl<S: WindowStore> Aggregator<S> {
     }
 }
 
+/// A newer release counted in this window what this one does not know: folding on would leave that behind.
+fn newer(key: &PartialKey) -> PortError {
+    let reason = format!(
+        "a newer release of Birdsong wrote window {} of {}: update this program to that release",
+        rfc3339(key.window.0),
+        key.lane
+    );
+    PortError::Refused { what: "the window store", reason }
+}
+
 fn as_expected(stored: Option<Partial>) -> (Option<Partial>, Expected) {
     let expected = stored.as_ref().map_or(Expected::Absent, |partial| Expected::At {
         generation: partial.generation,
@@ -235,7 +249,7 @@ fn fold_onto(
     base: Option<Partial>,
     frames: &Frames<'_>,
 ) -> (Option<(Partial, bool)>, u64, u64) {
-    let counts = |partial: &Partial| (partial.aggregate.primary, partial.aggregate.primary_late);
+    let counts = |partial: &Partial| (partial.aggregate.primary.0, partial.aggregate.lateness.primary);
     let (before, late_before) = base.as_ref().map_or((0, 0), counts);
     let mut partial = base;
     let mut is_changed = false;

@@ -411,6 +411,7 @@ impl LogFold {
                     None => Ok(Settled::Gone),
                 };
             }
+            Ok(Some(stored)) if stored.aggregate.is_newer() => return Err(crate::newer(key)),
             Ok(Some(stored)) => Some(stored),
             Err(PortError::Corrupt { .. }) => None,
             Err(error) => return Err(error),

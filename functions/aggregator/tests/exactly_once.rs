@@ -5,42 +5,40 @@ use std::sync::Arc;
 
 use birdsong_aggregator::Aggregator;
 use birdsong_domain::frame::{self, FrameHeader, Lane, Ledger, SlimPost};
+use birdsong_domain::network::Network;
 use birdsong_domain::ports::{LogRecord, PartialKey, WindowStore};
 use birdsong_domain::post::{Kind, Located};
 use birdsong_domain::time::WindowStart;
 use birdsong_domain::window::FoldRules;
-use birdsong_testkit::{Fault, MemoryStore};
+use birdsong_testkit::{Fault, MemoryStore, newer_state};
 use proptest::prelude::*;
 
 fn record(n: u64, lane: u16, posts: &[(i64, u64)]) -> LogRecord {
     let header = FrameHeader {
-        lane: Lane::new("r", lane),
+        lane: Lane::posts("r", Network::X, lane),
         source: "test".into(),
         run: "run".into(),
         counter: n,
         cut_ms: 400_000 + n as i64 * 20_000,
-        connected_ms: 0,
         cut: 1,
         live: true,
         // Some say that their source was sampled.
         ledger: Ledger { received: n, unasked_permille: [0, 750, 0, 300][(n % 4) as usize], ..Ledger::default() },
-        ledgers: vec![],
-        windows: vec![],
+        ..FrameHeader::default()
     };
     let mut lines = Vec::new();
     for (t, a) in posts {
         let post = SlimPost {
-            i: u128::from(*a),
-            t: *t,
-            a: Some(*a),
-            k: Kind::ALL[(*a % 4) as usize],
-            l: Located::Text,
-            c: *a % 5 == 0,
-            g: ["en", "fr", ""][(*a % 3) as usize].into(),
-            h: vec![format!("T{}", a % 130)],
-            m: 1,
-            u: vec![],
-            x: 0,
+            id: u128::from(*a),
+            time_ms: *t,
+            author: Some(*a),
+            kind: Kind::ALL[(*a % 4) as usize],
+            located: Located::Text,
+            is_copy: *a % 5 == 0,
+            lang: ["en", "fr", ""][(*a % 3) as usize].into(),
+            hashtags: vec![format!("T{}", a % 130)],
+            mentions: 1,
+            ..SlimPost::default()
         };
         lines.extend(serde_json::to_vec(&post).unwrap());
         lines.push(b'\n');
@@ -115,9 +113,9 @@ fn a_damaged_record_is_reported_and_the_rest_is_folded() {
     assert_eq!((outcome.aggregated + outcome.late, outcome.dead.len()), (2, 1));
     assert_eq!(outcome.dead[0].sequence_number, "2");
     let counted = |window| {
-        let key = PartialKey { lane: Lane::new("r", 0), window: WindowStart(window) };
+        let key = PartialKey { lane: Lane::posts("r", Network::X, 0), window: WindowStart(window) };
         let aggregate = run(store.load(&key)).unwrap().unwrap().aggregate;
-        (aggregate.posts(), aggregate.corrupt_records)
+        (aggregate.posts(), aggregate.damage.records)
     };
     assert_eq!((counted(0), counted(300_000)), ((2, 0), (0, 1)), "the window of the cut says so");
 }
@@ -133,7 +131,7 @@ fn a_damaged_window_is_begun_anew_and_every_other_one_goes_on() {
     assert_eq!((outcome.aggregated + outcome.late, outcome.dead.len()), (2, 1));
     assert_eq!(outcome.dead[0].lane, Some(key.lane.to_string()));
     let partial = run(store.load(&key)).unwrap().unwrap();
-    assert_eq!((partial.aggregate.posts(), partial.aggregate.resets), (1, 1));
+    assert_eq!((partial.aggregate.posts(), partial.aggregate.damage.resets), (1, 1));
 }
 
 /// An append that timed out and did succeed is sent again: the log has its frames twice.
@@ -156,4 +154,17 @@ fn frames_that_the_log_holds_twice_count_once() {
         read.collect()
     };
     assert_eq!(counts(&repeated), counts(&frames));
+}
+
+#[test]
+fn nothing_is_folded_onto_a_window_of_a_newer_release() {
+    let log: Vec<_> = (1..=2).map(|n| record(n, 0, &[(n as i64, n)])).collect();
+    let store = undisturbed(&log[..1]);
+    let (key, (generation, state)) = store.dump().into_iter().next().unwrap();
+    let newer = newer_state(&birdsong_domain::window::Partial::decode(generation, &state).unwrap());
+    store.overwrite(key.clone(), generation, newer.clone());
+    let mut aggregator = Aggregator::new(store.clone(), birdsong_domain::window::FoldRules::default(), 8);
+    let error = run(aggregator.fold_batch("0", &log)).unwrap_err().to_string();
+    assert!(error.contains("a newer release of Birdsong wrote window"), "{error}");
+    assert_eq!(store.dump()[&key], (generation, newer), "it is as it was");
 }

@@ -5,12 +5,13 @@ use std::sync::{Arc, Mutex};
 
 use birdsong_aggregator::Aggregator;
 use birdsong_aggregator::reprocess::{Before, Change, Receipt, ReprocessError, reprocess};
-use birdsong_domain::frame::{self, FrameHeader, Lane, Ledger, SlimPost};
+use birdsong_domain::frame::{self, FrameHeader, Lane, SlimPost};
+use birdsong_domain::network::Network;
 use birdsong_domain::ports::{
     Expected, FrameRecord, LogRecord, PartialKey, PortError, PostLog, PutOutcome, ReadFrom, Row, RowVersion,
     SequenceNumber, WindowStore,
 };
-use birdsong_domain::post::{Kind, Located};
+use birdsong_domain::post::Located;
 use birdsong_domain::time::WindowStart;
 use birdsong_domain::window::{FoldRules, Partial};
 use birdsong_testkit::MemoryStore;
@@ -68,25 +69,18 @@ fn record(n: u64, lane: Lane, t: i64) -> LogRecord {
         run: "run".into(),
         counter: n,
         cut_ms: t,
-        connected_ms: 0,
         cut: 1,
         live: true,
-        ledger: Ledger::default(),
-        ledgers: vec![],
-        windows: vec![],
+        ..FrameHeader::default()
     };
     let post = SlimPost {
-        i: u128::from(n),
-        t,
-        a: Some(n % 9),
-        k: Kind::Original,
-        l: Located::Text,
-        c: false,
-        g: "en".into(),
-        h: vec![format!("t{}", n % 200)],
-        x: 0,
-        m: 0,
-        u: vec![],
+        id: u128::from(n),
+        time_ms: t,
+        author: Some(n % 9),
+        located: Located::Text,
+        lang: "en".into(),
+        hashtags: vec![format!("t{}", n % 200)],
+        ..SlimPost::default()
     };
     let line = serde_json::to_vec(&post).unwrap();
     LogRecord { sequence: n.into(), arrived_ms: t, lane: None, bytes: frame::encode(&header, &line).unwrap() }
@@ -97,7 +91,7 @@ fn list(records: Vec<LogRecord>) -> ListLog {
 }
 
 fn log(hidden: usize) -> ListLog {
-    let lane = |n: u64| Lane::new(["a", "b"][n as usize % 2], 0);
+    let lane = |n: u64| Lane::posts(["a", "b"][n as usize % 2], Network::X, 0);
     let records = (1..=600u64).map(|n| record(n, lane(n), n as i64 * 2000)).collect();
     ListLog { hidden: Mutex::new(hidden), ..list(records) }
 }
@@ -253,7 +247,10 @@ fn rows_that_the_log_knows_nothing_of_are_removed() {
     let model = store.dump().into_values().next().unwrap();
     let strangers =
         [("a", 7, 0), ("nobody", 0, 300_000), ("a", 0, 9_000_000), ("b", 0, 300_001), ("_stream", 0, -300_000)].map(
-            |(region, bucket, window)| PartialKey { lane: Lane::new(region, bucket), window: WindowStart(window) },
+            |(region, bucket, window)| PartialKey {
+                lane: Lane::try_from(format!("{region}#x#{bucket}")).unwrap(),
+                window: WindowStart(window),
+            },
         );
     for key in &strangers {
         store.overwrite(key.clone(), model.0, model.1.clone());
@@ -281,7 +278,7 @@ fn rows_outside_the_range_stay() {
     let log = log(0);
     let store = folded(&log);
     let model = store.dump().into_values().next().unwrap();
-    let stranger = |window| PartialKey { lane: Lane::new("x", 0), window: WindowStart(window) };
+    let stranger = |window| PartialKey { lane: Lane::posts("x", Network::X, 0), window: WindowStart(window) };
     for window in [0, 300_000, 600_000] {
         store.overwrite(stranger(window), model.0, model.1.clone());
     }
@@ -316,7 +313,9 @@ fn a_fence_ahead_of_the_log_and_what_cannot_be_read_beside_a_state_are_healed() 
 
     // And live aggregation goes on.
     let mut longer = log.records;
-    longer.extend((601..=640u64).map(|n| record(n, Lane::new(["a", "b"][n as usize % 2], 0), n as i64 * 2000)));
+    longer.extend(
+        (601..=640u64).map(|n| record(n, Lane::posts(["a", "b"][n as usize % 2], Network::X, 0), n as i64 * 2000)),
+    );
     let mut live = Aggregator::new(store.clone(), FoldRules::default(), 64);
     run(live.fold_batch("0", &longer[600..])).unwrap();
     assert_eq!(states(&store), states(&folded(&list(longer))));
@@ -326,7 +325,9 @@ fn a_fence_ahead_of_the_log_and_what_cannot_be_read_beside_a_state_are_healed() 
 #[test]
 fn a_row_whose_record_is_seen_late_is_neither_removed_nor_healed() {
     let mut records = log(0).records;
-    records.extend((601..=610u64).map(|n| record(n, Lane::new(["a", "c"][n as usize % 2], 0), n as i64 * 2000)));
+    records.extend(
+        (601..=610u64).map(|n| record(n, Lane::posts(["a", "c"][n as usize % 2], Network::X, 0), n as i64 * 2000)),
+    );
     let late = ListLog { hidden: Mutex::new(10), hidden_for: Mutex::new(4), ..list(records) };
     let store = folded(&late);
     let expected = states(&store);
@@ -337,7 +338,7 @@ fn a_row_whose_record_is_seen_late_is_neither_removed_nor_healed() {
 
 #[test]
 fn what_the_log_cannot_vouch_for_stays() {
-    let stranger = PartialKey { lane: Lane::new("x", 0), window: WindowStart(300_000) };
+    let stranger = PartialKey { lane: Lane::posts("x", Network::X, 0), window: WindowStart(300_000) };
     let range = || WindowStart(300_000)..WindowStart(600_000);
     let kept = |log: &ListLog, fence: u64, why: &str| {
         let store = folded(log);
@@ -429,14 +430,16 @@ fn what_live_aggregation_skipped_up_to_the_last_moment_is_counted() {
     for (lane, change) in [("a", Change::Healed), ("c", Change::Removed)] {
         for fence in [5_000u64, 3] {
             let mut records = log(0).records;
-            records.extend((601..=604u64).map(|n| record(n, Lane::new(lane, 0), 1_201_000)));
+            records
+                .extend((601..=604u64).map(|n| record(n, Lane::try_from(format!("{lane}#x#0")).unwrap(), 1_201_000)));
             let expected = states(&folded(&list(records.clone())));
             // Hidden until live aggregation has its turn.
             let log = ListLog { hidden: Mutex::new(4), hidden_for: Mutex::new(u32::MAX), ..list(records) };
             let store = folded(&list(log.records[..600].to_vec()));
             let mut row = run(store.load(store.dump().keys().next().unwrap())).unwrap().unwrap();
             row.fence = fence.into();
-            let key = PartialKey { lane: Lane::new(lane, 0), window: WindowStart(1_200_000) };
+            let key =
+                PartialKey { lane: Lane::try_from(format!("{lane}#x#0")).unwrap(), window: WindowStart(1_200_000) };
             store.overwrite(key.clone(), 1, row.encode().unwrap());
             let live = Aggregator::new(store.clone(), FoldRules::default(), 64);
             let store = LastMoment { store, log: &log, live: tokio::sync::Mutex::new(Some(live)) };
@@ -547,9 +550,10 @@ fn beside_live_aggregation_no_post_is_lost_and_no_stranger_stays() {
             // Rows of windows that live aggregation is about to write, made up from another one.
             let mut stranger = store.load(&keys[0]).await.unwrap().unwrap();
             stranger.fence = [301u64, 350, 5_000][seed as usize % 3].into();
-            for key in [(0, 900_000), (0, 1_200_000), (3, 900_000)]
-                .map(|(bucket, window)| PartialKey { lane: Lane::new("a", bucket), window: WindowStart(window) })
-            {
+            for key in [(0, 900_000), (0, 1_200_000), (3, 900_000)].map(|(bucket, window)| PartialKey {
+                lane: Lane::posts("a", Network::X, bucket),
+                window: WindowStart(window),
+            }) {
                 if !store.dump().contains_key(&key) {
                     store.overwrite(key, 1, stranger.encode().unwrap());
                 }

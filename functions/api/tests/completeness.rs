@@ -10,8 +10,9 @@ use axum::body::Body;
 use axum::http::Request;
 use birdsong_aggregator::Aggregator;
 use birdsong_api::{Api, router};
+use birdsong_domain::network::Network;
 use birdsong_domain::ports::{FrameRecord, LogRecord, PortError, PostLog, ReadFrom, SequenceNumber};
-use birdsong_domain::post::{Kind, PostId, SourcePost};
+use birdsong_domain::post::{PostId, SourcePost};
 use birdsong_domain::region::Regions;
 use birdsong_domain::time::{WindowSize, rfc3339};
 use birdsong_domain::window::FoldRules;
@@ -98,17 +99,8 @@ impl Source {
                 id: PostId(u128::from(self.next_id)),
                 time_ms: (self.clock)() - 100,
                 author: Some(self.next_id),
-                kind: Kind::Original,
                 lang: "en".into(),
-                hashtags: vec![],
-                long_hashtags: 0,
-                mentions: 0,
-                hosts: vec![],
-                text: "".into(),
-                point: None,
-                place: None,
-                rule_tags: vec![],
-                repost_of: None,
+                ..SourcePost::default()
             };
             self.feeder.post(&post);
             // It can get again what it misses.
@@ -142,10 +134,17 @@ async fn each_window_says_what_is_missing_and_why() {
     let outbox = Outbox::open(Some(spool.path().into()), limits).unwrap();
     let sent = SharedSent::new(SentRules::live(spool.path().into()));
     let start = recovery::start(&*log, &NoSettings, "test", &outbox, &sent, 0, START_MS).await.unwrap();
-    let (feeder, inbox) =
-        ingest::ingest("test", &regions, &clock, &Arc::new(StatusRegistry::default()), Originals::default());
+    let (feeder, inbox) = ingest::ingest(
+        "test",
+        Network::X,
+        &regions,
+        &clock,
+        &Arc::new(StatusRegistry::default()),
+        Originals::default(),
+    );
     let pipe = Pipe {
         source: "test".into(),
+        network: Network::X,
         run: "run".into(),
         regions: regions.clone(),
         size: WindowSize::FIVE_MINUTES,

@@ -44,7 +44,7 @@ fn event_to_folded(bencher: divan::Bencher<'_, '_>) {
         for record in &event.records {
             let frame = frame::decode(&record.log_record().expect("it is a record").bytes).expect("it is a frame");
             for window in touched(rules, &frame) {
-                windows.entry((frame.header.lane.region.clone(), window)).or_default().fold(rules, window, &frame);
+                windows.entry((frame.header.lane.region().to_owned(), window)).or_default().fold(rules, window, &frame);
             }
         }
         windows

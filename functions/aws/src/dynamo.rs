@@ -2,7 +2,7 @@
 //!
 //! | item | `pk` | `sk` |
 //! | --- | --- | --- |
-//! | partial | `region#YYYY-MM-DD`, the UTC day on which its window starts | `<window start>#<bucket>` |
+//! | partial | `region#YYYY-MM-DD`, the UTC day on which its window starts | `<window start>#<network>#<bucket>`, or `#<source>` in a ledger |
 //! | a day on which a region has windows | `region#days` | `YYYY-MM-DD` |
 //! | setting | `_meta` | its name |
 //!
@@ -259,7 +259,7 @@ impl WindowStore for DynamoStore {
     async fn load(&self, key: &PartialKey) -> Result<Option<Partial>, PortError> {
         let at = keys::item_key(key)?;
         let item = self.get(&at.pk, &at.sk, item::READ).await?;
-        item.map(|item| item::read(&self.table, &key.lane.region, &at.pk, &item)?.1).transpose()
+        item.map(|item| item::read(&self.table, key.lane.region(), &at.pk, &item)?.1).transpose()
     }
 
     /// The SDK repeats a put whose answer was lost, and the repeated one then fails on what the first
@@ -268,7 +268,7 @@ impl WindowStore for DynamoStore {
         let at = keys::item_key(key)?;
         let (core, id) = (Core::of(partial)?, PutId::random());
         let now_ms = system_ms();
-        self.list_day(&key.lane.region, keys::day_of(key.window)?, now_ms).await?;
+        self.list_day(key.lane.region(), keys::day_of(key.window)?, now_ms).await?;
         let item = item::write(&at, &core, id, partial, now_ms, self.expires_at(now_ms, 0));
         let bytes = item::size_bytes(&item) as u64;
         let call = self.client.put_item().table_name(&self.table).set_item(Some(item));
@@ -360,6 +360,7 @@ impl WindowStore for DynamoStore {
                 }
             }
         }
+        rows.sort_by(|(a, _), (b, _)| (a.window, &a.lane).cmp(&(b.window, &b.lane)));
         Ok(rows)
     }
 
@@ -375,7 +376,7 @@ impl WindowStore for DynamoStore {
                 if let Some(sk) = sks.first() {
                     let key = keys::parse_sk(region, sk).ok_or_else(|| PortError::Corrupt {
                         what: format!("DynamoDB table {}, item {pk} / {sk}", self.table),
-                        reason: "the sort key is no window and bucket".to_owned(),
+                        reason: "the sort key is no window and lane".to_owned(),
                     })?;
                     return Ok(Some(key.window));
                 }

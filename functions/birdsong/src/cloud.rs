@@ -37,6 +37,7 @@ mod connected {
 
     use anyhow::{Context, Result};
     use birdsong_aws::{Bucket, DynamoStore, KinesisLog};
+    use birdsong_domain::format;
     use birdsong_domain::ports::PortError;
     use birdsong_domain::time::rfc3339;
     use birdsong_streamer::unreadable::Unreadable;
@@ -51,7 +52,10 @@ mod connected {
                 name.clone()
                     .with_context(|| format!("name the {option} with --{option}, as `terraform output` shows it"))
             };
-            Ok(birdsong_aws::connect(name(&self.stream, "stream")?, name(&self.table, "table")?).await)
+            let table = name(&self.table, "table")?;
+            let (log, store) = birdsong_aws::connect(name(&self.stream, "stream")?, table.clone()).await;
+            format::claim(&store).await.with_context(|| format!("the table {table} cannot be used"))?;
+            Ok((log, store))
         }
 
         pub(crate) async fn unreadable(&self, dir: &Path, run: &str) -> CloudUnreadable {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use axum::http::StatusCode;
+use birdsong_api::SourceReport;
 use birdsong_streamer::status::StatusRegistry;
 use clap::Args;
 use serde_json::json;
@@ -43,7 +44,7 @@ fn health(status: &StatusRegistry) -> (StatusCode, axum::Json<serde_json::Value>
         .map(|entry| entry.state.source.clone())
         .collect();
     let status = if stuck.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let states: Vec<_> = entries.into_iter().map(|entry| entry.state).collect();
+    let states: Vec<_> = entries.into_iter().map(|entry| SourceReport::from(entry.state)).collect();
     (status, axum::Json(json!({"ok": stuck.is_empty(), "stuck": stuck, "sources": states})))
 }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use anyhow::Result;
 use birdsong_domain::frame::Ledger;
-use birdsong_domain::ports::{self, Settings, SourceState};
-use birdsong_domain::time::rfc3339;
+use birdsong_domain::ports::{self, Settings};
+use birdsong_domain::status::{SourceState, SourceStatus};
 use birdsong_streamer::status::{SourceEntry, StatusRegistry};
 use parking_lot::Mutex;
 use serde_json::json;
@@ -21,9 +21,9 @@ const READ_EVERY: Duration = Duration::from_secs(5);
 const METRICS_EVERY: Duration = Duration::from_secs(60);
 
 pub(crate) async fn write_states<S: Settings>(settings: &S, status: &StatusRegistry) -> Result<()> {
-    let told = rfc3339(now_ms());
+    let now_ms = now_ms();
     let mut states = status.states();
-    states.iter_mut().for_each(|state| state.told = Some(told.clone()));
+    states.iter_mut().for_each(|state| state.updated_at_ms = Some(now_ms));
     Ok(settings.set_setting(ports::SOURCES, &serde_json::to_string(&states)?).await?)
 }
 
@@ -94,7 +94,7 @@ fn metrics_line(namespace: &str, entry: &SourceEntry, last: Ledger, now_ms: i64)
     let state = &entry.state;
     // What is not known is left out. Lag is below zero when the source's clock is ahead of ours.
     let known = [
-        ("connected", "None", Some(json!(u8::from(state.state == "connected")))),
+        ("connected", "None", Some(json!(u8::from(state.status == SourceStatus::Connected)))),
         ("sampled", "None", Some(json!(state.sampled.unwrap_or(1.0)))),
         ("lag_ms", "Milliseconds", entry.newest_ms.map(|newest_ms| json!(now_ms - newest_ms))),
         ("spent_dollars", "None", state.spent_dollars.map(|dollars| json!(dollars))),
@@ -135,7 +135,7 @@ mod tests {
         let ledger = Ledger { received: 30, sent: 20, dropped: 4, ..Ledger::default() };
         let state = SourceState {
             source: "x".into(),
-            state: "connected".into(),
+            status: SourceStatus::Connected,
             sampled: Some(0.25),
             spent_dollars: Some(7.5),
             ..SourceState::default()
@@ -155,7 +155,7 @@ mod tests {
         assert_eq!((&line["received"], &line["sent"], &line["dropped"]), (&json!(20), &json!(15), &json!(4)));
         assert_eq!((&line["lag_ms"], &line["connected"]), (&json!(-250), &json!(1)), "clocks differ");
         assert_eq!((&line["sampled"], &line["spent_dollars"]), (&json!(0.25), &json!(7.5)));
-        entry.state = SourceState { state: "waiting".into(), ..SourceState::default() };
+        entry.state = SourceState { status: SourceStatus::Waiting, ..SourceState::default() };
         entry.newest_ms = None;
         let (fewer, line) = shown(&entry);
         assert_eq!((&line["connected"], &line["sampled"]), (&json!(0), &json!(1.0)));

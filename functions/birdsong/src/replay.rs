@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use birdsong_api::report::{WindowReport, stored_windows};
 use birdsong_domain::frame::Ledger;
+use birdsong_domain::network::Network;
 use birdsong_domain::ports::PostLog;
 use birdsong_domain::post::AuthorKey;
 use birdsong_domain::region::Regions;
@@ -179,6 +180,8 @@ fn progress(what: &str) -> impl Fn(u64) {
 
 /// Name of this source in frames.
 const SOURCE: &str = "replay";
+/// Network of the posts in archives.
+const NETWORK: Network = Network::X;
 
 struct Plan<'a> {
     sent: SharedSent,
@@ -246,7 +249,7 @@ fn through<L: PostLog, M: Machine>(
 ) -> Result<ExitCode> {
     let started = Instant::now();
     let run = data::run_id();
-    let lanes = Lanes::new(regions);
+    let lanes = Lanes::new(regions, NETWORK);
     let origin = Origin { source: SOURCE.into(), run: run.clone(), live: false, connected_ms: now_ms() };
     let mut cutter = Cutter::new(origin, CutRules::default(), rules.size, lanes.clone(), plan.sent);
     let mut quarantine = data::Quarantine::new(plan.dir, &run);

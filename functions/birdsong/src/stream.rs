@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use birdsong_domain::frame::Ledger;
 use birdsong_domain::ports::{PostLog, Settings};
 use birdsong_domain::region::Regions;
+use birdsong_domain::status::SourceStatus;
 use birdsong_embedded::{SqliteLog, SqliteStore};
 use birdsong_sources::session::Stop;
 use birdsong_sources::source::Source;
@@ -149,8 +150,8 @@ where
     reporting.abort();
     for entry in status.entries() {
         status.update(&entry.state.source, |state| {
-            state.state = "stopped".into();
-            state.connected_since = None;
+            state.status = SourceStatus::Stopped;
+            state.connected_since_ms = None;
         });
     }
     if let Err(error) = metrics::write_states(&*settings, &status).await {

@@ -80,28 +80,12 @@ mod tests {
         let [authors_low, authors, authors_high] = authors;
         WindowReport {
             region: "all".into(),
-            window_start: String::new(),
-            window_end: String::new(),
             lifecycle: Lifecycle::Final,
-            posts: 0,
-            originals: 0,
-            replies: 0,
-            quotes: 0,
-            reposts: 0,
             authors,
             authors_low,
             authors_high,
-            authorless: 0,
-            per_minute: vec![],
-            languages: vec![],
-            other_languages: 0,
             hashtags: tags.iter().map(hashtag).collect(),
-            long_hashtags: 0,
-            mentions: 0,
-            link_hosts: vec![],
-            located: birdsong_api::report::LocatedCounts::default(),
-            lag_ms: None,
-            completeness: birdsong_api::report::Completeness::default(),
+            ..WindowReport::default()
         }
     }
 

@@ -83,7 +83,7 @@ fn start(source: &[&str], data: &Path) -> (Running, String) {
 }
 
 fn connected(port: &str) -> Option<()> {
-    (get_json(port, "/api/status")["sources"][0]["state"] == "connected").then_some(())
+    (get_json(port, "/api/status")["sources"][0]["status"] == "connected").then_some(())
 }
 
 fn ledger(port: &str) -> Value {
@@ -157,7 +157,7 @@ fn posts_in(data: &Path) -> BTreeSet<u128> {
     let log = Connection::open(data.join("log.sqlite")).unwrap();
     let mut records = log.prepare("SELECT bytes FROM record").unwrap();
     let frames = records.query_map([], |row| row.get::<_, Vec<u8>>(0)).unwrap();
-    frames.flat_map(|bytes| frame::decode(&bytes.unwrap()).unwrap().posts).map(|post| post.i).collect()
+    frames.flat_map(|bytes| frame::decode(&bytes.unwrap()).unwrap().posts).map(|post| post.id).collect()
 }
 
 fn start_without_port(source: &[&str], data: &Path) -> Running {

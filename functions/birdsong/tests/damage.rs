@@ -100,7 +100,7 @@ fn damaged_records_are_missing_where_they_belong_and_everything_else_counts() {
     forget_store(&data);
     let log = Connection::open(data.join("log.sqlite")).unwrap();
     let of_posts: Vec<i64> = log
-        .prepare("SELECT sequence FROM record WHERE lane = 'all#0' ORDER BY sequence")
+        .prepare("SELECT sequence FROM record WHERE lane = 'all#x#0' ORDER BY sequence")
         .unwrap()
         .query_map([], |row| row.get(0))
         .unwrap()
@@ -129,7 +129,7 @@ fn damaged_records_are_missing_where_they_belong_and_everything_else_counts() {
     assert_eq!(get(&port, "/healthz").0, 200, "it can be read");
     let letters = dead_letters(&data);
     assert_eq!(letters.len(), 2, "{letters:?}");
-    assert!(letters.iter().all(|letter| letter["lane"] == "all#0" && letter["data"].as_str().unwrap().len() > 100));
+    assert!(letters.iter().all(|letter| letter["lane"] == "all#x#0" && letter["data"].as_str().unwrap().len() > 100));
     assert!(running.terminate().0.success());
 }
 
@@ -163,7 +163,7 @@ fn a_row_whose_column_has_another_type_hides_no_other() {
     let mut file = fs::read(&path).unwrap();
     // The types of a row's columns stand in front of its first text, that of its last column, the blob, last.
     // In a frame's header it stands behind a quotation mark.
-    let mut lanes = file.windows(6).enumerate().filter(|(_, text)| text.ends_with(b"all#0") && text[0] != b'"');
+    let mut lanes = file.windows(8).enumerate().filter(|(_, text)| text.ends_with(b"all#x#0") && text[0] != b'"');
     let before = lanes.next_back().unwrap().0;
     file[before] ^= 1;
     fs::write(&path, file).unwrap();
@@ -296,7 +296,7 @@ fn has_problem(port: &str) -> Option<String> {
 
 fn streams(port: &str) -> Option<()> {
     let status = get_json(port, "/api/status");
-    (status["sources"][0]["state"] == "connected" && status["ledger"]["sent"].as_u64() > Some(0)).then_some(())
+    (status["sources"][0]["status"] == "connected" && status["ledger"]["sent"].as_u64() > Some(0)).then_some(())
 }
 
 #[test]

@@ -43,7 +43,7 @@ fn source(status: &Value, name: &str) -> Option<Value> {
 
 /// Connected, with a post.
 fn streams(port: &str, name: &str) -> Option<Value> {
-    source(&status(port), name).filter(|source| source["state"] == "connected" && source["last_post"].is_string())
+    source(&status(port), name).filter(|source| source["status"] == "connected" && source["last_post"].is_string())
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn a_source_that_is_refused_says_what_to_do_and_stops_no_other() {
     let x = FakeServer::start("x");
     let (running, port) = run(dir.path(), &format!("demo,{}", x.source), &[], &[("X_BEARER_TOKEN", WRONG)]);
     let refused = wait_until("the refusal", || {
-        source(&status(&port), "x").filter(|source| source["state"] == "stopped" && source["reason"].is_string())
+        source(&status(&port), "x").filter(|source| source["status"] == "stopped" && source["reason"].is_string())
     });
     assert!(refused["reason"].as_str().unwrap().contains("token"), "{refused}");
     wait_until("the demo to go on", || streams(&port, "demo"));
@@ -138,12 +138,12 @@ fn the_fake_of_x_has_more_than_it_does_normally() {
     let with = |more: &[&str]| run(dir.path(), "x", &[&["--x-url", &*url], more].concat(), &x.environment());
     let (running, port) = with(&["--x-backfill-minutes", "5"]);
     let stopped =
-        wait_until("the refusal", || source(&status(&port), "x").filter(|source| source["state"] == "stopped"));
+        wait_until("the refusal", || source(&status(&port), "x").filter(|source| source["status"] == "stopped"));
     assert!(stopped["reason"].as_str().unwrap().contains("remove the option backfill"), "{stopped}");
     drop(running);
     let (_running, port) = with(&[]);
     let connected =
-        wait_until("a connection", || source(&status(&port), "x").filter(|source| source["state"] == "connected"));
+        wait_until("a connection", || source(&status(&port), "x").filter(|source| source["status"] == "connected"));
     assert!(connected["last_post"].is_null(), "{connected}");
 }
 

@@ -39,7 +39,7 @@ fn all_bytes(data: &Path) -> Vec<(String, Vec<u8>)> {
         // The numbers as bytes, too.
         all.push((
             format!("ids of log record {n}"),
-            frame.posts.iter().flat_map(|post| post.i.to_le_bytes()).collect(),
+            frame.posts.iter().flat_map(|post| post.id.to_le_bytes()).collect(),
         ));
     }
     for (n, state) in rows("store.sqlite", "SELECT state FROM partial").into_iter().enumerate() {

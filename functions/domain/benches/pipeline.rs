@@ -1,6 +1,7 @@
 //! The hot paths behind the parser, on one core: match, encode, decode, fold.
 
-use birdsong_domain::frame::{self, FrameHeader, Lane, Ledger};
+use birdsong_domain::frame::{self, FrameHeader, Lane};
+use birdsong_domain::network::Network;
 use birdsong_domain::post::{Kind, Located, Point, PostId, SourcePost};
 use birdsong_domain::region::Regions;
 use birdsong_domain::time::WindowStart;
@@ -22,14 +23,11 @@ fn posts() -> Vec<SourcePost<'static>> {
             kind: Kind::ALL[(n % 4) as usize],
             lang: ["en", "fr", "ja"][(n % 3) as usize].into(),
             hashtags: vec![format!("Tag{}", n * n % 300).into()],
-            long_hashtags: 0,
             mentions: 1,
             hosts: vec!["news.example".into()],
             text: "a day like any other, with a match in Montréal tonight and rain tomorrow".into(),
             point: Some(Point { lon: (n % 360) as f64 - 180.0, lat: 45.5 }),
-            place: None,
-            rule_tags: vec![],
-            repost_of: None,
+            ..SourcePost::default()
         })
         .collect()
 }
@@ -42,17 +40,13 @@ fn lines() -> Vec<u8> {
 
 fn header() -> FrameHeader {
     FrameHeader {
-        lane: Lane::new("all", 0),
+        lane: Lane::posts("all", Network::X, 0),
         source: "bench".into(),
         run: "run".into(),
         counter: 1,
         cut_ms: 1_700_000_300_000,
-        connected_ms: 0,
         cut: 1,
-        live: false,
-        ledger: Ledger::default(),
-        ledgers: vec![],
-        windows: vec![],
+        ..FrameHeader::default()
     }
 }
 

@@ -4,15 +4,17 @@
 //! Nothing here knows AWS, HTTP, an async runtime or a clock: time and randomness are passed in
 //! (rule 5 of `docs/INVARIANTS.md`).
 
+pub mod format;
 pub mod frame;
 pub mod hashtag;
+pub mod lane;
 pub mod language;
-pub mod languages;
+pub mod network;
 pub mod ports;
 pub mod post;
 pub mod printable;
 pub mod region;
-mod seen;
+pub mod status;
 pub mod time;
 pub mod topk;
 pub mod uniques;

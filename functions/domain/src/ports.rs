@@ -3,9 +3,7 @@
 use std::cmp::Ordering;
 use std::future::Future;
 
-use serde::{Deserialize, Serialize};
-
-use crate::frame::Lane;
+use crate::lane::Lane;
 use crate::time::WindowStart;
 use crate::window::Partial;
 
@@ -164,7 +162,7 @@ pub trait PostLog: Send + Sync {
 /// Key of a stored partial.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PartialKey {
-    /// Region and bucket.
+    /// The lane; its region is the one that is asked for.
     pub lane: Lane,
     /// Start of the window.
     pub window: WindowStart,
@@ -239,7 +237,7 @@ pub trait WindowStore: Send + Sync {
     /// afterwards; `false` when somebody else wrote meanwhile.
     fn remove(&self, key: &PartialKey, version: &RowVersion) -> impl Future<Output = Result<bool, PortError>> + Send;
 
-    /// All rows of a region whose windows start in `from..to`, by window, then bucket. A row that cannot be read
+    /// All rows of a region whose windows start in `from..to`, by window, then lane. A row that cannot be read
     /// is an error of its own ([`PortError::Corrupt`]).
     fn query(
         &self,
@@ -261,59 +259,16 @@ pub trait Settings: Send + Sync {
     fn set_setting(&self, key: &str, value: &str) -> impl Future<Output = Result<(), PortError>> + Send;
 }
 
+/// Setting: version of what is stored, as digits ([`crate::format`]).
+pub const FORMAT: &str = "format";
 /// Setting: length of a window in seconds, as digits.
 pub const WINDOW_SECS: &str = "window_secs";
 /// Setting: the catalogue of regions, as a JSON list of [`crate::region::Region`].
 pub const REGIONS: &str = "regions";
 /// Setting: what identifies the key that ids are hashed with ([`crate::post::AuthorKey::fingerprint`]).
 pub const KEY_FINGERPRINT: &str = "key_fingerprint";
-/// Setting: how the sources do, as a JSON list of [`SourceState`].
+/// Setting: the states of the sources, as a JSON list of [`crate::status::SourceState`].
 pub const SOURCES: &str = "sources";
-
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "what serde wants")]
-fn is_zero(number: &u64) -> bool {
-    *number == 0
-}
-
-/// How a source does.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct SourceState {
-    /// Name.
-    pub source: String,
-    /// `starting`, `backfill`, `connected`, `waiting` or `stopped`; the API says `stale` when it was told
-    /// too long ago.
-    pub state: String,
-    /// Why it waits or stopped, and what to do about it.
-    pub reason: Option<String>,
-    /// Event time of its last post, RFC 3339.
-    pub last_post: Option<String>,
-    /// RFC 3339.
-    pub connected_since: Option<String>,
-    /// How often the connection was lost and made again.
-    pub reconnects: u64,
-    /// How often posts may have been missed for good.
-    pub gaps: u64,
-    /// Events that came again from before the place where the source was asked to go on, since the start.
-    /// They were dropped; the ledger has them once.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub replayed: u64,
-    /// Since when the source is not connected, RFC 3339; `None` while it is.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub waiting_since: Option<String>,
-    /// Share of the posts that is asked for, when not all.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub sampled: Option<f64>,
-    /// Money spent at the source since the first of the month, in US dollars.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub spent_dollars: Option<f64>,
-    /// What keeps posts that came from getting into the log, such as a full disk, as long as it lasts.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub problem: Option<String>,
-    /// When this was written, RFC 3339; a streamer does so twice a minute.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub told: Option<String>,
-}
 
 #[cfg(test)]
 mod tests {

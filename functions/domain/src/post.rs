@@ -6,10 +6,11 @@ use serde::{Deserialize, Serialize};
 
 /// What a post is. When a post is several at once, the first of repost > quote > reply > original
 /// counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// Neither reply, quote nor repost.
+    #[default]
     Original,
     /// An answer to another post. A post that only begins with a mention is an original.
     Reply,
@@ -37,7 +38,7 @@ impl Kind {
 
 /// How it was decided that a post belongs to a region. Kept as counts, so that a reader knows how
 /// sure a number is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Located {
     /// The post's own coordinates lie in a box of the region.
@@ -49,6 +50,7 @@ pub enum Located {
     /// A keyword, hashtag or language of the region matched.
     Text,
     /// The region takes every post.
+    #[default]
     All,
 }
 
@@ -59,7 +61,7 @@ impl Located {
 
 /// Identity of a post across all sources, for finding duplicates: a keyed hash of the id that the source gave it
 /// ([`AuthorKey::post`]).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PostId(pub u128);
 
 /// The secret under which the ids of authors and posts are hashed, so that a stored number leads to nobody. A
@@ -143,7 +145,7 @@ pub struct GeoBox {
 
 /// A post as a source yields it: the slim fields, and beside them what is needed to match regions
 /// and then forgotten (text, coordinates, place, rule tags).
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct SourcePost<'a> {
     /// Identity.
     pub id: PostId,
@@ -164,6 +166,9 @@ pub struct SourcePost<'a> {
     pub mentions: u32,
     /// Hosts of links, each once ([`link_host`]), without those of the platform itself.
     pub hosts: Vec<Cow<'a, str>>,
+    /// Whether at least one photo, video, GIF or audio is attached. Of a repost, to the original, where the source
+    /// gives that.
+    pub has_media: bool,
     /// The text, for keywords. Of a repost, the original's.
     pub text: Cow<'a, str>,
     /// The post's own coordinates. A repost has none.

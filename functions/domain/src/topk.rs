@@ -153,6 +153,14 @@ impl TopK {
         }
     }
 
+    /// Adds a sketch to a merged one, which is made when it is needed and large, since it is never stored.
+    pub(crate) fn merge_into(merged: &mut Option<Self>, part: Option<&Self>) {
+        const MERGED_COUNTERS: usize = 2048;
+        if let Some(part) = part {
+            merged.get_or_insert_with(|| Self::new(MERGED_COUNTERS)).merge(part);
+        }
+    }
+
     /// Takes in another sketch; its error adds to ours.
     pub fn merge(&mut self, other: &Self) {
         self.error += other.error;
@@ -225,29 +233,13 @@ impl TopK {
     /// # Errors
     /// When the bytes are damaged.
     pub fn decode(capacity: usize, reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Self::decode_with(capacity, reader, Counter::decode)
-    }
-
-    /// Reads the form of before the key itself was counted as a spelling.
-    ///
-    /// # Errors
-    /// When the bytes are damaged.
-    pub(crate) fn decode_v3(capacity: usize, reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Self::decode_with(capacity, reader, Counter::decode_v3)
-    }
-
-    fn decode_with(
-        capacity: usize,
-        reader: &mut Reader<'_>,
-        counter: impl Fn(&str, &mut Reader<'_>) -> Result<Counter, DecodeError>,
-    ) -> Result<Self, DecodeError> {
         let mut sketch = Self::new(capacity);
         sketch.error = reader.u64()?;
         let items = reader.u64()?;
         sketch.counters.reserve(usize::try_from(items).unwrap_or(usize::MAX).min(sketch.capacity));
         for _ in 0..items {
             let key = reader.text()?;
-            let counter = counter(key, reader)?;
+            let counter = Counter::decode(key, reader)?;
             if sketch.counters.insert(key.into(), counter).is_some() {
                 return Err(reader.error("each item once"));
             }
@@ -276,24 +268,6 @@ impl Counter {
         }
         if counter.is_plain() || counter.places() == 0 {
             return Err(reader.error("the one form of these spellings"));
-        }
-        Ok(counter)
-    }
-
-    fn decode_v3(_key: &str, reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        const MAX_OTHERS: usize = 4;
-        let mut counter = Self { count: reader.u64()?, ..Self::default() };
-        for _ in 0..reader.u64()? {
-            let (written, times): (Box<str>, u64) = (reader.text()?.into(), reader.u64()?);
-            match counter.forms.binary_search_by(|(text, _)| text.cmp(&written)) {
-                Err(at) if counter.forms.len() < MAX_OTHERS => counter.forms.insert(at, (written, times)),
-                _ => return Err(reader.error("each spelling once, and few of them")),
-            }
-        }
-        // Sights of the key itself were what the others left, unless there may have been still others.
-        if counter.forms.len() < MAX_OTHERS {
-            let others: u64 = counter.forms.iter().map(|(_, n)| n).sum();
-            counter.own = counter.count.saturating_sub(others);
         }
         Ok(counter)
     }
@@ -358,31 +332,6 @@ mod tests {
             sketch.add("tag", written);
         }
         assert_eq!(sketch.top(1)[0].shown, "tag");
-    }
-
-    #[test]
-    fn sights_of_the_old_form_are_as_they_were_told() {
-        let old = |count: u64, forms: &[(&str, u64)]| {
-            let mut bytes = vec![];
-            for n in [0, 1] {
-                wire::put_u64(&mut bytes, n);
-            }
-            wire::put_bytes(&mut bytes, b"tag");
-            wire::put_u64(&mut bytes, count);
-            wire::put_u64(&mut bytes, forms.len() as u64);
-            for (written, times) in forms {
-                wire::put_bytes(&mut bytes, written.as_bytes());
-                wire::put_u64(&mut bytes, *times);
-            }
-            TopK::decode_v3(8, &mut Reader::new(&bytes)).unwrap().top(1)[0].shown.clone()
-        };
-        assert_eq!(old(5, &[("TAG", 2)]), "tag");
-        assert_eq!(old(4, &[("TAG", 2)]), "TAG");
-        assert_eq!(
-            old(9, &[("TAG", 1), ("Tag", 1), ("TaG", 1), ("tAg", 1)]),
-            "TAG",
-            "the key may have been written or not"
-        );
     }
 
     proptest! {

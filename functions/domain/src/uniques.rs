@@ -76,6 +76,12 @@ fn new_sketch() -> HllSketch {
 }
 
 impl Uniques {
+    /// Whether nobody was counted.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        matches!(self, Self::Exact(hashes) if hashes.is_empty())
+    }
+
     /// Counts the author with this hash.
     pub fn add(&mut self, author: u64) {
         match self {

@@ -103,6 +103,15 @@ impl<'a> Reader<'a> {
         Ok(slice)
     }
 
+    /// The next length-prefixed bytes as a reader of their own. Its offsets are ours.
+    ///
+    /// # Errors
+    /// As [`Reader::bytes`].
+    pub fn part(&mut self) -> Result<Self, DecodeError> {
+        let length = self.bytes()?.len();
+        Ok(Self { bytes: &self.bytes[..self.at], at: self.at - length })
+    }
+
     /// The next length-prefixed text.
     ///
     /// # Errors
@@ -116,6 +125,13 @@ impl<'a> Reader<'a> {
     #[must_use]
     pub fn rest(&self) -> &'a [u8] {
         &self.bytes[self.at..]
+    }
+
+    /// All bytes that are left; none are left then.
+    pub fn take_rest(&mut self) -> &'a [u8] {
+        let rest = self.rest();
+        self.at = self.bytes.len();
+        rest
     }
 
     /// Checks that nothing is left.

@@ -5,6 +5,7 @@
 use std::time::Instant;
 
 use birdsong_domain::frame::Lane;
+use birdsong_domain::network::Network;
 use birdsong_domain::ports::{Expected, FrameRecord, PartialKey, PostLog, ReadFrom, SequenceNumber, WindowStore};
 use birdsong_domain::time::WindowStart;
 use birdsong_embedded::{MemoryLog, MemoryWindows, SHARD, SqliteLog, SqliteStore};
@@ -25,7 +26,10 @@ async fn logs(log: &impl PostLog, name: &str, calls: usize, frames_per_call: usi
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         (state >> 56) as u8
     };
-    let frame = FrameRecord { lane: Lane::new("montreal", 0), bytes: (0..FRAME_BYTES).map(|_| noise()).collect() };
+    let frame = FrameRecord {
+        lane: Lane::posts("montreal", Network::X, 0),
+        bytes: (0..FRAME_BYTES).map(|_| noise()).collect(),
+    };
     let frames = vec![frame; frames_per_call];
     let start = Instant::now();
     for _ in 0..calls {
@@ -44,7 +48,7 @@ async fn logs(log: &impl PostLog, name: &str, calls: usize, frames_per_call: usi
 }
 
 async fn stores(store: &impl WindowStore, name: &str, windows: i64) {
-    let key = |n: i64| PartialKey { lane: Lane::new("montreal", 0), window: WindowStart(n * 300_000) };
+    let key = |n: i64| PartialKey { lane: Lane::posts("montreal", Network::X, 0), window: WindowStart(n * 300_000) };
     let mut partial = sample_partial(1, 1u64.into(), 1);
     let start = Instant::now();
     for n in 0..windows {

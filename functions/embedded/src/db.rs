@@ -4,12 +4,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use birdsong_domain::format;
 use birdsong_domain::ports::PortError;
 use parking_lot::{Mutex, MutexGuard};
 use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionBehavior};
 
-/// Version of both schemas; a change of either raises it.
-const SCHEMA_VERSION: i64 = 1;
+/// Version of both schemas, and of all that is in them.
+const SCHEMA_VERSION: i64 = format::VERSION as i64;
 /// How long a statement waits for another process. Callers try again, and must notice within this time that they
 /// are to stop.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
@@ -269,14 +270,11 @@ fn migrate(connection: &mut Connection, schema: &str, refused: &dyn Fn(String) -
     if version == SCHEMA_VERSION {
         return Ok(());
     }
-    if version > SCHEMA_VERSION {
-        return Err(Failure::Port(refused(format!(
-            "was written by a newer program (schema {version}, this one knows up to {SCHEMA_VERSION}): run that \
-             version, or move the file away to begin afresh"
-        ))));
+    if version != 0 {
+        return Err(Failure::Port(refused(format::refusal(&version.to_string()))));
     }
     let is_empty: bool = transaction.query_row("SELECT count(*) = 0 FROM sqlite_schema", [], |row| row.get(0))?;
-    if version != 0 || !is_empty {
+    if !is_empty {
         return Err(Failure::Port(refused("is the database of another program: choose another data directory".into())));
     }
     transaction.execute_batch(schema)?;

@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use rusqlite::{Connection, OptionalExtension};
 use tokio::sync::Notify;
 
+use crate::store::{by_window, no_lane};
 use crate::{Dump, SHARD, check_shard, never_given, system_ms};
 
 const WHAT: &str = "post log in memory";
@@ -183,8 +184,8 @@ pub struct MemoryWindows {
 
 #[derive(Debug)]
 struct Windows {
-    /// By region, then start and bucket.
-    warm: HashMap<String, BTreeMap<(WindowStart, u16), Partial>>,
+    /// By region, start and lane.
+    warm: HashMap<String, BTreeMap<WindowStart, BTreeMap<Lane, Partial>>>,
     count: usize,
     max_warm: usize,
     /// Made when it is needed.
@@ -210,9 +211,9 @@ impl Windows {
                 cold.execute_batch(
                     "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -16384;
                      CREATE TABLE partial (
-                         region TEXT NOT NULL, window_start INTEGER NOT NULL, bucket INTEGER NOT NULL,
+                         region TEXT NOT NULL, window_start INTEGER NOT NULL, lane TEXT NOT NULL,
                          generation INTEGER NOT NULL, state BLOB NOT NULL,
-                         PRIMARY KEY (region, window_start, bucket)
+                         PRIMARY KEY (region, window_start, lane)
                      ) STRICT, WITHOUT ROWID;",
                 )?;
                 Ok(cold)
@@ -222,16 +223,23 @@ impl Windows {
         self.cold.as_mut().ok_or_else(|| failed(&rusqlite::Error::InvalidQuery))
     }
 
+    fn warm(&self, key: &PartialKey) -> Option<&Partial> {
+        self.warm.get(key.lane.region())?.get(&key.window)?.get(&key.lane)
+    }
+
+    fn warm_mut(&mut self, key: &PartialKey) -> Option<&mut Partial> {
+        self.warm.get_mut(key.lane.region())?.get_mut(&key.window)?.get_mut(&key.lane)
+    }
+
     fn get(&self, key: &PartialKey) -> Result<Option<Partial>, PortError> {
-        let warm = self.warm.get(&key.lane.region).and_then(|windows| windows.get(&(key.window, key.lane.bucket)));
-        match (warm, &self.cold) {
+        match (self.warm(key), &self.cold) {
             (Some(partial), _) => Ok(Some(partial.clone())),
             (None, None) => Ok(None),
             (None, Some(cold)) => {
                 const ONE: &str =
-                    "SELECT generation, state FROM partial WHERE region = ?1 AND window_start = ?2 AND bucket = ?3";
+                    "SELECT generation, state FROM partial WHERE region = ?1 AND window_start = ?2 AND lane = ?3";
                 let row = cold.prepare_cached(ONE).and_then(|mut one| {
-                    let params = (&key.lane.region, key.window.0, key.lane.bucket);
+                    let params = (key.lane.region(), key.window.0, key.lane.within_region());
                     one.query_row(params, |row| Ok((row.get(0)?, row.get(1)?))).optional()
                 });
                 let row: Option<(u32, Vec<u8>)> = row.map_err(|error| failed(&error))?;
@@ -241,12 +249,11 @@ impl Windows {
     }
 
     fn insert(&mut self, key: &PartialKey, partial: Partial) -> Result<(), PortError> {
-        let windows = match self.warm.get_mut(&key.lane.region) {
+        let windows = match self.warm.get_mut(key.lane.region()) {
             Some(windows) => windows,
-            None => self.warm.entry(key.lane.region.clone()).or_default(),
+            None => self.warm.entry(key.lane.region().to_owned()).or_default(),
         };
-        let at = (key.window, key.lane.bucket);
-        if windows.insert(at, partial).is_none() {
+        if windows.entry(key.window).or_default().insert(key.lane.clone(), partial).is_none() {
             self.count += 1;
         }
         if self.count > self.max_warm { self.cool(key.window) } else { Ok(()) }
@@ -254,27 +261,32 @@ impl Windows {
 
     /// Moves the older half of the windows into the file, but not the one that was just put.
     fn cool(&mut self, just_put: WindowStart) -> Result<(), PortError> {
-        let mut starts: Vec<_> =
-            self.warm.values().flat_map(|windows| windows.keys().map(|(start, _)| *start)).collect();
+        let of_region = |windows: &BTreeMap<WindowStart, BTreeMap<Lane, Partial>>| -> Vec<WindowStart> {
+            windows.iter().flat_map(|(start, lanes)| std::iter::repeat_n(*start, lanes.len())).collect()
+        };
+        let mut starts: Vec<_> = self.warm.values().flat_map(of_region).collect();
         let middle = starts.len() / 2;
         let (_, median, _) = starts.select_nth_unstable(middle);
         let median = *median;
         let mut rows = vec![];
-        for (region, windows) in &mut self.warm {
+        for windows in self.warm.values_mut() {
             let stays = |start: WindowStart| start > median || start == just_put;
-            for (at, partial) in windows.iter().filter(|((start, _), _)| !stays(*start)) {
-                rows.push((key(region, *at), partial.generation, partial.encode().map_err(PortError::cannot_encode)?));
+            for (start, lanes) in windows.iter().filter(|(start, _)| !stays(**start)) {
+                for (lane, partial) in lanes {
+                    let state = partial.encode().map_err(PortError::cannot_encode)?;
+                    rows.push((key(*start, lane), partial.generation, state));
+                }
             }
-            windows.retain(|(start, _), _| stays(*start));
+            windows.retain(|start, _| stays(*start));
         }
-        self.count = self.warm.values().map(BTreeMap::len).sum();
+        self.count = self.warm.values().flat_map(BTreeMap::values).map(BTreeMap::len).sum();
         let cold = self.cold()?;
         let mut store = || -> rusqlite::Result<()> {
             let transaction = cold.transaction()?;
             let mut insert =
                 transaction.prepare_cached("INSERT OR REPLACE INTO partial VALUES (?1, ?2, ?3, ?4, ?5)")?;
             for (key, generation, state) in &rows {
-                insert.execute((&key.lane.region, key.window.0, key.lane.bucket, generation, state))?;
+                insert.execute((key.lane.region(), key.window.0, key.lane.within_region(), generation, state))?;
             }
             drop(insert);
             transaction.commit()
@@ -293,20 +305,18 @@ impl Windows {
         // By its key when the region is given, else all rows.
         let of_region = if region.is_some() { "region = ?1" } else { "?1 IS NULL" };
         let sql = format!(
-            "SELECT region, window_start, bucket, generation, state FROM partial
-             WHERE {of_region} AND window_start >= ?2 AND window_start < ?3 ORDER BY region, window_start, bucket"
+            "SELECT region, window_start, lane, generation, state FROM partial
+             WHERE {of_region} AND window_start >= ?2 AND window_start < ?3 ORDER BY region, window_start"
         );
         let rows = cold.prepare_cached(&sql).and_then(|mut all| {
             let rows = all.query_map((region, from.0, to.0), |row| {
-                let lane = Lane { region: row.get(0)?, bucket: row.get(2)? };
+                let (region, lane): (String, String) = (row.get(0)?, row.get(2)?);
+                let lane = Lane::parse_within(&region, &lane).ok_or_else(|| no_lane(2, &region, &lane))?;
                 Ok((PartialKey { lane, window: WindowStart(row.get(1)?) }, row.get(3)?, row.get(4)?))
             });
             rows?.collect::<rusqlite::Result<Vec<_>>>()
         });
-        let is_warm = |key: &PartialKey| {
-            self.warm.get(&key.lane.region).is_some_and(|all| all.contains_key(&(key.window, key.lane.bucket)))
-        };
-        Ok(rows.map_err(|error| failed(&error))?.into_iter().filter(|(key, ..)| !is_warm(key)).collect())
+        Ok(rows.map_err(|error| failed(&error))?.into_iter().filter(|(key, ..)| self.warm(key).is_none()).collect())
     }
 }
 
@@ -333,18 +343,18 @@ impl MemoryWindows {
         let held = self.held.lock();
         let cold = held.cold_rows(None, WindowStart(i64::MIN), WindowStart(i64::MAX))?;
         let mut dump: Dump = cold.into_iter().map(|(key, generation, state)| (key, (generation, state))).collect();
-        for (region, windows) in &held.warm {
-            for (at, partial) in windows {
+        for (start, lanes) in held.warm.values().flatten() {
+            for (lane, partial) in lanes {
                 let state = partial.encode().map_err(PortError::cannot_encode)?;
-                dump.insert(key(region, *at), (partial.generation, state));
+                dump.insert(key(*start, lane), (partial.generation, state));
             }
         }
         Ok(dump)
     }
 }
 
-fn key(region: &str, (window, bucket): (WindowStart, u16)) -> PartialKey {
-    PartialKey { lane: Lane::new(region, bucket), window }
+fn key(window: WindowStart, lane: &Lane) -> PartialKey {
+    PartialKey { lane: lane.clone(), window }
 }
 
 fn holds(expected: &Expected, stored: &Partial) -> bool {
@@ -367,9 +377,8 @@ impl WindowStore for MemoryWindows {
 
     async fn put(&self, key: &PartialKey, partial: &Partial, expected: &Expected) -> Result<PutOutcome, PortError> {
         let mut held = self.held.lock();
-        let at = (key.window, key.lane.bucket);
         // Mostly it is in memory, and comparing needs no copy.
-        if let Some(stored) = held.warm.get_mut(&key.lane.region).and_then(|windows| windows.get_mut(&at)) {
+        if let Some(stored) = held.warm_mut(key) {
             if !holds(expected, stored) {
                 return Ok(PutOutcome::Conflict);
             }
@@ -391,8 +400,8 @@ impl WindowStore for MemoryWindows {
         let held = self.held.lock();
         let mut keys: Vec<_> = held.cold_rows(None, from, to)?.into_iter().map(|(key, ..)| key).collect();
         let is_asked = |window: WindowStart| from <= window && window < to;
-        let warm = held.warm.iter().flat_map(|(region, windows)| windows.keys().map(move |at| (region, *at)));
-        keys.extend(warm.filter(|(_, (window, _))| is_asked(*window)).map(|(region, at)| key(region, at)));
+        let warm = held.warm.values().flatten().filter(|(window, _)| is_asked(**window));
+        keys.extend(warm.flat_map(|(window, lanes)| lanes.keys().map(|lane| key(*window, lane))));
         Ok(keys)
     }
 
@@ -406,12 +415,12 @@ impl WindowStore for MemoryWindows {
         if version_of(&stored) != *version {
             return Ok(false);
         }
-        let warm = held.warm.get_mut(&key.lane.region);
-        let removed = warm.and_then(|windows| windows.remove(&(key.window, key.lane.bucket)));
+        let lanes = held.warm.get_mut(key.lane.region()).and_then(|windows| windows.get_mut(&key.window));
+        let removed = lanes.and_then(|lanes| lanes.remove(&key.lane));
         held.count -= usize::from(removed.is_some());
         if let Some(cold) = &held.cold {
-            let delete = "DELETE FROM partial WHERE region = ?1 AND window_start = ?2 AND bucket = ?3";
-            let params = (&key.lane.region, key.window.0, key.lane.bucket);
+            let delete = "DELETE FROM partial WHERE region = ?1 AND window_start = ?2 AND lane = ?3";
+            let params = (key.lane.region(), key.window.0, key.lane.within_region());
             cold.execute(delete, params).map_err(|error| failed(&error))?;
         }
         Ok(true)
@@ -426,16 +435,17 @@ impl WindowStore for MemoryWindows {
             let partial = decode(&key, generation, &state);
             (key, partial)
         });
-        let warm = held.warm.get(region).into_iter().flat_map(|windows| windows.range((from, 0)..(to, 0)));
-        let mut rows: Vec<Row> =
-            cold.chain(warm.map(|(at, partial)| (key(region, *at), Ok(partial.clone())))).collect();
-        rows.sort_by_key(|(key, _)| (key.window, key.lane.bucket));
+        let warm = held.warm.get(region).into_iter().flat_map(|windows| windows.range(from..to));
+        let warm = warm.flat_map(|(window, lanes)| lanes.iter().map(|(lane, partial)| (key(*window, lane), partial)));
+        let mut rows: Vec<Row> = cold.chain(warm.map(|(key, partial)| (key, Ok(partial.clone())))).collect();
+        rows.sort_by(|a, b| by_window(&a.0, &b.0));
         Ok(rows)
     }
 
     async fn newest(&self, region: &str) -> Result<Option<WindowStart>, PortError> {
         let held = self.held.lock();
-        let warm = held.warm.get(region).and_then(|windows| windows.last_key_value()).map(|((window, _), _)| *window);
+        let mut starts = held.warm.get(region).into_iter().flatten().rev();
+        let warm = starts.find(|(_, lanes)| !lanes.is_empty()).map(|(window, _)| *window);
         let Some(cold) = &held.cold else { return Ok(warm) };
         let newest = "SELECT max(window_start) FROM partial WHERE region = ?1";
         let cold: Option<i64> = cold.query_row(newest, [region], |row| row.get(0)).map_err(|error| failed(&error))?;

@@ -26,11 +26,11 @@ const LAYOUT: Layout = Layout {
         CREATE TABLE partial (
             region TEXT NOT NULL,
             window_start INTEGER NOT NULL,
-            bucket INTEGER NOT NULL,
+            lane TEXT NOT NULL,
             generation INTEGER NOT NULL,
             fence TEXT NOT NULL,
             state BLOB NOT NULL,
-            PRIMARY KEY (region, window_start, bucket)
+            PRIMARY KEY (region, window_start, lane)
         ) STRICT;
         CREATE TABLE checkpoint (shard TEXT PRIMARY KEY, sequence TEXT NOT NULL) STRICT, WITHOUT ROWID;
         CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;",
@@ -50,32 +50,38 @@ pub struct SqliteStore {
 /// A row of `partial` as it is stored.
 struct Stored {
     window: i64,
-    bucket: u16,
+    /// [`Lane::within_region`].
+    lane: String,
     generation: i64,
     fence: String,
     state: Vec<u8>,
 }
 
 impl Stored {
-    const COLUMNS: &str = "window_start, bucket, generation, fence, state";
+    const COLUMNS: &str = "window_start, lane, generation, fence, state";
 
     fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
             window: row.get(0)?,
-            bucket: row.get(1)?,
+            lane: row.get(1)?,
             generation: row.get(2)?,
             fence: row.get(3)?,
             state: row.get(4)?,
         })
     }
 
-    fn key(&self, region: &str) -> PartialKey {
-        PartialKey { lane: Lane::new(region, self.bucket), window: WindowStart(self.window) }
+    /// # Errors
+    /// When no lane is written as the column is.
+    fn key(&self, region: &str) -> rusqlite::Result<PartialKey> {
+        match Lane::parse_within(region, &self.lane) {
+            Some(lane) => Ok(PartialKey { lane, window: WindowStart(self.window) }),
+            None => Err(no_lane(1, region, &self.lane)),
+        }
     }
 
     fn decode(&self, region: &str) -> Result<Partial, PortError> {
         let corrupt = |reason: String| PortError::Corrupt {
-            what: format!("{WHAT}, region {region}, bucket {}, window {}", self.bucket, rfc3339(self.window)),
+            what: format!("{WHAT}, lane {region}#{}, window {}", self.lane, rfc3339(self.window)),
             reason,
         };
         let generation =
@@ -131,8 +137,8 @@ impl SqliteStore {
     /// # Errors
     /// When the file cannot be written.
     pub async fn delete(&self, key: &PartialKey) -> Result<bool, PortError> {
-        const SQL: &str = "DELETE FROM partial WHERE region = ?1 AND window_start = ?2 AND bucket = ?3";
-        Ok(self.execute(SQL, (key.lane.region.clone(), key.window.0, key.lane.bucket)).await? > 0)
+        const SQL: &str = "DELETE FROM partial WHERE region = ?1 AND window_start = ?2 AND lane = ?3";
+        Ok(self.execute(SQL, (key.lane.region().to_owned(), key.window.0, key.lane.within_region())).await? > 0)
     }
 
     /// Everything stored, to be compared with another store.
@@ -140,12 +146,13 @@ impl SqliteStore {
     /// # Errors
     /// When the file cannot be read.
     pub async fn dump(&self) -> Result<Dump, PortError> {
-        const SQL: &str = "SELECT region, window_start, bucket, generation, state FROM partial";
+        const SQL: &str = "SELECT region, window_start, lane, generation, state FROM partial";
         self.db
             .read(|connection| {
                 let mut statement = connection.prepare_cached(SQL)?;
                 let rows = statement.query_map([], |row| {
-                    let lane = Lane { region: row.get(0)?, bucket: row.get(2)? };
+                    let (region, lane): (String, String) = (row.get(0)?, row.get(2)?);
+                    let lane = Lane::parse_within(&region, &lane).ok_or_else(|| no_lane(2, &region, &lane))?;
                     Ok((PartialKey { lane, window: WindowStart(row.get(1)?) }, (row.get(3)?, row.get(4)?)))
                 })?;
                 Ok(rows.collect::<Result<_, _>>()?)
@@ -169,6 +176,21 @@ impl SqliteStore {
     ) -> Result<usize, PortError> {
         self.db.write(move |connection| Ok(connection.prepare_cached(sql)?.execute(params)?)).await
     }
+}
+
+/// The order of a query's rows.
+pub(crate) fn by_window(a: &PartialKey, b: &PartialKey) -> std::cmp::Ordering {
+    (a.window, &a.lane).cmp(&(b.window, &b.lane))
+}
+
+/// The error of a column that holds no lane.
+pub(crate) fn no_lane(column: usize, region: &str, lane: &str) -> rusqlite::Error {
+    let error = Lane::try_from(format!("{region}#{lane}")).err().map(Into::into);
+    rusqlite::Error::FromSqlConversionFailure(
+        column,
+        rusqlite::types::Type::Text,
+        error.unwrap_or_else(|| "no lane".into()),
+    )
 }
 
 /// Whether there is a store with windows in this folder. One that cannot be read counts as having some.
@@ -220,57 +242,58 @@ impl WindowStore for SqliteStore {
         self.db
             .read(move |connection| {
                 let sql = format!(
-                    "SELECT {} FROM partial WHERE region = ?1 AND window_start = ?2 AND bucket = ?3",
+                    "SELECT {} FROM partial WHERE region = ?1 AND window_start = ?2 AND lane = ?3",
                     Stored::COLUMNS
                 );
                 let stored = connection
                     .prepare_cached(&sql)?
-                    .query_row((&key.lane.region, key.window.0, key.lane.bucket), Stored::read)
+                    .query_row((key.lane.region(), key.window.0, key.lane.within_region()), Stored::read)
                     .optional()?;
                 drop(connection);
-                Ok(stored.map(|stored| stored.decode(&key.lane.region)).transpose()?)
+                Ok(stored.map(|stored| stored.decode(key.lane.region())).transpose()?)
             })
             .await
     }
 
     /// The condition and the write are one statement, so that nobody can write in between.
     async fn put(&self, key: &PartialKey, partial: &Partial, expected: &Expected) -> Result<PutOutcome, PortError> {
-        const INSERT: &str = "INSERT INTO partial (region, window_start, bucket, generation, fence, state)
+        const INSERT: &str = "INSERT INTO partial (region, window_start, lane, generation, fence, state)
             VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING";
         const UPDATE: &str = "UPDATE partial SET generation = ?4, fence = ?5, state = ?6
-            WHERE region = ?1 AND window_start = ?2 AND bucket = ?3 AND generation = ?7 AND fence = ?8";
+            WHERE region = ?1 AND window_start = ?2 AND lane = ?3 AND generation = ?7 AND fence = ?8";
         // By its columns as they are, so that a damaged state or column can be replaced.
         const REPLACE: &str = "UPDATE partial SET generation = ?4, fence = ?5, state = ?6
-            WHERE region = ?1 AND window_start = ?2 AND bucket = ?3 AND generation = ?7 AND CAST(fence AS BLOB) = ?8";
+            WHERE region = ?1 AND window_start = ?2 AND lane = ?3 AND generation = ?7 AND CAST(fence AS BLOB) = ?8";
         let state = partial.encode().map_err(PortError::cannot_encode)?;
-        let (region, window, bucket) = (key.lane.region.clone(), key.window.0, key.lane.bucket);
+        let (region, window, lane) = (key.lane.region().to_owned(), key.window.0, key.lane.within_region());
         let (generation, fence) = (partial.generation, partial.fence.as_str().to_owned());
         let rows = match expected {
-            Expected::Absent => self.execute(INSERT, (region, window, bucket, generation, fence, state)).await,
+            Expected::Absent => self.execute(INSERT, (region, window, lane, generation, fence, state)).await,
             Expected::Row(version) => {
                 let (old, old_fence) = columns(version)?;
-                self.execute(REPLACE, (region, window, bucket, generation, fence, state, old, old_fence)).await
+                self.execute(REPLACE, (region, window, lane, generation, fence, state, old, old_fence)).await
             }
             Expected::At { generation: old, fence: old_fence } => {
                 let old_fence = old_fence.as_str().to_owned();
-                self.execute(UPDATE, (region, window, bucket, generation, fence, state, *old, old_fence)).await
+                self.execute(UPDATE, (region, window, lane, generation, fence, state, *old, old_fence)).await
             }
         };
         Ok(if rows? == 1 { PutOutcome::Stored } else { PutOutcome::Conflict })
     }
 
-    /// A row whose region or bucket is none that a key can have is left out; a query that meets it says so.
+    /// A row whose region and lane no key can have is left out.
     async fn keys(&self, from: WindowStart, to: WindowStart) -> Result<Vec<PartialKey>, PortError> {
-        const SQL: &str = "SELECT CAST(region AS BLOB), bucket, window_start FROM partial
-            WHERE window_start >= ?1 AND window_start < ?2 AND bucket BETWEEN 0 AND 65535";
+        const SQL: &str = "SELECT CAST(region AS BLOB), CAST(lane AS BLOB), window_start FROM partial
+            WHERE window_start >= ?1 AND window_start < ?2";
         self.db
             .read(move |connection| {
                 let mut statement = connection.prepare_cached(SQL)?;
                 let mut rows = statement.query((from.0, to.0))?;
                 let mut keys = Vec::new();
                 while let Some(row) = rows.next()? {
-                    if let Ok(region) = String::from_utf8(row.get(0)?) {
-                        let lane = Lane { region, bucket: row.get(1)? };
+                    let (region, lane): (Vec<u8>, Vec<u8>) = (row.get(0)?, row.get(1)?);
+                    let (region, lane) = (std::str::from_utf8(&region), std::str::from_utf8(&lane));
+                    if let Some(lane) = region.ok().zip(lane.ok()).and_then(|(at, lane)| Lane::parse_within(at, lane)) {
                         keys.push(PartialKey { lane, window: WindowStart(row.get(2)?) });
                     }
                 }
@@ -281,12 +304,12 @@ impl WindowStore for SqliteStore {
 
     async fn version(&self, key: &PartialKey) -> Result<Option<RowVersion>, PortError> {
         const SQL: &str = "SELECT generation, CAST(fence AS BLOB) FROM partial
-            WHERE region = ?1 AND window_start = ?2 AND bucket = ?3";
+            WHERE region = ?1 AND window_start = ?2 AND lane = ?3";
         let key = key.clone();
         self.db
             .read(move |connection| {
                 let mut statement = connection.prepare_cached(SQL)?;
-                let row = statement.query_row((&key.lane.region, key.window.0, key.lane.bucket), |row| {
+                let row = statement.query_row((key.lane.region(), key.window.0, key.lane.within_region()), |row| {
                     Ok(version(row.get(0)?, row.get(1)?))
                 });
                 Ok(row.optional()?)
@@ -295,19 +318,19 @@ impl WindowStore for SqliteStore {
     }
 
     async fn remove(&self, key: &PartialKey, version: &RowVersion) -> Result<bool, PortError> {
-        const DELETE: &str = "DELETE FROM partial WHERE region = ?1 AND window_start = ?2 AND bucket = ?3
+        const DELETE: &str = "DELETE FROM partial WHERE region = ?1 AND window_start = ?2 AND lane = ?3
             AND generation = ?4 AND CAST(fence AS BLOB) = ?5";
         const IS_THERE: &str =
-            "SELECT EXISTS (SELECT 1 FROM partial WHERE region = ?1 AND window_start = ?2 AND bucket = ?3)";
+            "SELECT EXISTS (SELECT 1 FROM partial WHERE region = ?1 AND window_start = ?2 AND lane = ?3)";
         let (generation, fence) = columns(version)?;
         let key = key.clone();
         self.db
             .write(move |connection| {
-                let (region, window, bucket) = (&key.lane.region, key.window.0, key.lane.bucket);
-                let rows = connection.prepare_cached(DELETE)?.execute((region, window, bucket, generation, fence))?;
+                let (region, window, lane) = (key.lane.region(), key.window.0, key.lane.within_region());
+                let rows = connection.prepare_cached(DELETE)?.execute((region, window, &lane, generation, fence))?;
                 // Somebody else may have deleted it, which is as well.
                 let is_there =
-                    || connection.prepare_cached(IS_THERE)?.query_row((region, window, bucket), |row| row.get(0));
+                    || connection.prepare_cached(IS_THERE)?.query_row((region, window, lane), |row| row.get(0));
                 Ok(rows > 0 || !is_there()?)
             })
             .await
@@ -321,7 +344,7 @@ impl WindowStore for SqliteStore {
                 let region = name;
                 let sql = format!(
                     "SELECT {} FROM partial WHERE region = ?1 AND window_start >= ?2 AND window_start < ?3
-                     ORDER BY window_start, bucket",
+                     ORDER BY window_start",
                     Stored::COLUMNS
                 );
                 let mut statement = connection.prepare_cached(&sql)?;
@@ -330,15 +353,21 @@ impl WindowStore for SqliteStore {
                 drop(statement);
                 // Decoding takes longer than reading, and the next reader need not wait for it.
                 drop(connection);
-                Ok(rows.iter().map(|stored| (stored.key(&region), stored.decode(&region))).collect())
+                let mut keyed = Vec::with_capacity(rows.len());
+                for stored in &rows {
+                    keyed.push((stored.key(&region)?, stored.decode(&region)));
+                }
+                keyed.sort_by(|a, b| by_window(&a.0, &b.0));
+                Ok(keyed)
             })
             .await;
         if !matches!(rows, Err(PortError::Corrupt { .. })) {
             return rows;
         }
         // The file is damaged somewhere there: one by one, so that the rest can be read.
-        let mut keys: Vec<_> = self.keys(from, to).await?.into_iter().filter(|key| key.lane.region == region).collect();
-        keys.sort_by_key(|key| (key.window, key.lane.bucket));
+        let mut keys: Vec<_> =
+            self.keys(from, to).await?.into_iter().filter(|key| key.lane.region() == region).collect();
+        keys.sort_by(by_window);
         let mut rows = Vec::with_capacity(keys.len());
         for key in keys {
             if let Some(row) = self.load(&key).await.transpose() {

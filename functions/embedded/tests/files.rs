@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use birdsong_aggregator::Aggregator;
-use birdsong_domain::frame::{self, FrameHeader, Lane, Ledger};
+use birdsong_domain::frame::{self, FrameHeader, Lane};
+use birdsong_domain::network::Network;
 use birdsong_domain::ports::{
     Expected, FrameRecord, LogRecord, PartialKey, PortError, PostLog, PutOutcome, ReadFrom, SequenceNumber, Settings,
     WindowStore,
@@ -20,11 +21,11 @@ use proptest::prelude::*;
 use rusqlite::Connection;
 
 fn record(bytes: &[u8]) -> FrameRecord {
-    FrameRecord { lane: Lane::new("a", 0), bytes: bytes.to_vec() }
+    FrameRecord { lane: Lane::posts("a", Network::X, 0), bytes: bytes.to_vec() }
 }
 
 fn key() -> PartialKey {
-    PartialKey { lane: Lane::new("montréal", 2), window: WindowStart(300_000) }
+    PartialKey { lane: Lane::posts("montréal", Network::X, 2), window: WindowStart(300_000) }
 }
 
 fn number(digits: &str) -> SequenceNumber {
@@ -378,12 +379,9 @@ fn heartbeat(n: u64) -> LogRecord {
         run: "run".into(),
         counter: n,
         cut_ms: 300_000,
-        connected_ms: 0,
         cut: 1,
         live: true,
-        ledger: Ledger::default(),
-        ledgers: vec![],
-        windows: vec![],
+        ..FrameHeader::default()
     };
     LogRecord { sequence: n.into(), arrived_ms: 0, lane: None, bytes: frame::encode(&header, &[]).unwrap() }
 }
@@ -420,7 +418,7 @@ async fn a_damaged_window_is_an_error_that_names_it_and_is_begun_anew() {
         let mut aggregator = Aggregator::new(store.clone(), FoldRules::default(), 8);
         let outcome = aggregator.fold_batch("0", &[heartbeat(6)]).await.unwrap();
         assert_eq!((outcome.dead.len(), outcome.stored), (1, 1), "{damage}");
-        assert_eq!(store.load(&key()).await.unwrap().unwrap().aggregate.resets, 1, "{damage}");
+        assert_eq!(store.load(&key()).await.unwrap().unwrap().aggregate.damage.resets, 1, "{damage}");
         other.execute("DELETE FROM partial", []).unwrap();
         store.put(&key(), &partial, &Expected::Absent).await.unwrap();
         other.execute(&format!("UPDATE partial SET {damage}"), []).unwrap();
@@ -462,13 +460,21 @@ fn assert_refused(errors: [PortError; 2], says: &str) {
 }
 
 #[test]
-fn files_of_a_newer_version_are_refused_and_left_alone() {
-    let dir = tempfile::tempdir().unwrap();
-    drop((SqliteLog::open(dir.path()).unwrap(), SqliteStore::open(dir.path()).unwrap()));
-    for file in ["log.sqlite", "store.sqlite"] {
-        raw(dir.path(), file).pragma_update(None, "user_version", 2).unwrap();
+fn files_of_other_releases_are_refused_with_what_to_do_and_left_alone() {
+    for (version, says) in [
+        (1, "(format 1, this one reads 2), and there is no conversion: start with a new data folder (--data)"),
+        (3, "a newer release of Birdsong wrote it (format 3, this one reads 2)"),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        drop((SqliteLog::open(dir.path()).unwrap(), SqliteStore::open(dir.path()).unwrap()));
+        let files = ["log.sqlite", "store.sqlite"];
+        for file in files {
+            raw(dir.path(), file).pragma_update(None, "user_version", version).unwrap();
+        }
+        let before = files.map(|file| std::fs::read(dir.path().join(file)).unwrap());
+        assert_refused(open_errors(dir.path()), says);
+        assert_eq!(files.map(|file| std::fs::read(dir.path().join(file)).unwrap()), before);
     }
-    assert_refused(open_errors(dir.path()), "newer program (schema 2");
 }
 
 #[test]
@@ -499,8 +505,10 @@ async fn the_store_in_memory_holds_the_bytes_that_the_file_holds() {
     let dir = tempfile::tempdir().unwrap();
     let (file, memory) = (SqliteStore::open(dir.path()).unwrap(), MemoryWindows::default());
     for n in 0..20u16 {
-        let key =
-            PartialKey { lane: Lane::new(["a", "b"][usize::from(n % 2)], n), window: WindowStart(i64::from(n % 3)) };
+        let key = PartialKey {
+            lane: Lane::posts(["a", "b"][usize::from(n % 2)], Network::X, n),
+            window: WindowStart(i64::from(n % 3)),
+        };
         let partial = sample_partial(1, u64::from(n).into(), u64::from(n));
         file.put(&key, &partial, &Expected::Absent).await.unwrap();
         memory.put(&key, &partial, &Expected::Absent).await.unwrap();

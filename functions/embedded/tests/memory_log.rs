@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use birdsong_domain::frame::Lane;
+use birdsong_domain::network::Network;
 use birdsong_domain::ports::{FrameRecord, PortError, PostLog, ReadFrom, SequenceNumber};
 use birdsong_embedded::{MemoryLog, SHARD};
 
 fn frames(count: u8, bytes: usize) -> Vec<FrameRecord> {
-    (0..count).map(|n| FrameRecord { lane: Lane::new("a", 0), bytes: vec![n; bytes] }).collect()
+    (0..count).map(|n| FrameRecord { lane: Lane::posts("a", Network::X, 0), bytes: vec![n; bytes] }).collect()
 }
 
 async fn is_waiting(task: &tokio::task::JoinHandle<()>) -> bool {
@@ -73,7 +74,8 @@ async fn many_appenders_and_one_taker_pass_every_frame_in_order() {
         let log = log.clone();
         appenders.spawn(async move {
             for n in 0..=255u8 {
-                let frame = FrameRecord { lane: Lane::new("a", appender.into()), bytes: vec![appender, n] };
+                let frame =
+                    FrameRecord { lane: Lane::posts("a", Network::X, appender.into()), bytes: vec![appender, n] };
                 log.append(&[frame]).await.remove(0).unwrap();
             }
         });

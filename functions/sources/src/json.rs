@@ -454,6 +454,24 @@ impl<'de> Field<'de> for Count {
     }
 }
 
+/// Whether a list has an entry that is not null.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(crate) struct NotEmpty(pub(crate) bool);
+
+impl<'de> Field<'de> for NotEmpty {
+    fn is_filled(&self) -> bool {
+        self.0
+    }
+
+    fn list<A: SeqAccess<'de>>(mut list: A) -> Result<Self, A::Error> {
+        let mut found = Self(false);
+        while let Some(entry) = list.next_element::<LazyValue<'de>>()? {
+            found.0 |= entry.as_raw_str() != "null";
+        }
+        Ok(found)
+    }
+}
+
 /// The smallest of a list of ids: that of the first of a post's versions.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct FirstId(pub(crate) Option<u64>);

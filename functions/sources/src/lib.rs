@@ -21,7 +21,7 @@
 //! };
 //! let address: Address = "demo:?seed=7&backfill=2h".parse()?;
 //! let source = address.open(&context)?;
-//! assert_eq!((source.name(), source.network()), ("demo".to_owned(), "demo"));
+//! assert_eq!((source.name().as_str(), source.network().as_str()), ("demo", "demo"));
 //!
 //! let wrong = "demo:?sead=7".parse::<Address>().unwrap_err();
 //! assert!(wrong.to_string().contains("seed"));

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use birdsong_domain::network::Network;
 use birdsong_domain::post::{AuthorKey, SourcePost};
 use birdsong_domain::region::Regions;
 use futures_util::future::BoxFuture;
@@ -30,8 +31,8 @@ pub trait Source: Send {
     /// Name in frames, ledgers and the status, such as `mastodon:mastodon.example`.
     fn name(&self) -> String;
 
-    /// The network on which its posts were published, such as `mastodon`.
-    fn network(&self) -> &'static str;
+    /// The network on which its posts were published.
+    fn network(&self) -> Network;
 
     /// How far back, in milliseconds, it can fetch what it missed, once it has a cursor. What it cannot
     /// fetch within that time it reports as a gap.
@@ -82,7 +83,7 @@ pub struct Kind {
     /// First part of its addresses, such as `mastodon`.
     pub scheme: &'static str,
     /// The network of its posts.
-    pub network: &'static str,
+    pub network: Network,
     /// What follows the scheme in an address.
     pub target: Target,
     /// What it delivers and what it needs, in one line.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use birdsong_domain::network;
 use birdsong_domain::ports::{FrameRecord, LogRecord, PortError, PostLog, ReadFrom, SequenceNumber};
 use birdsong_domain::post::AuthorKey;
 use birdsong_domain::region::Regions;
@@ -104,9 +105,11 @@ async fn load(address: &str, lines: u64) -> Result<(), AnyError> {
     let outbox = Outbox::open(None, OutboxLimits::default())?;
     let sent = SharedSent::new(SentRules::live(std::env::temp_dir()));
     let start = recovery::start(&*log, &NoSettings, x::NAME, &outbox, &sent, 0, clock()()).await?;
-    let (mut feeder, inbox) = ingest::ingest(x::NAME, &regions, &clock(), &board, Originals::default());
+    let (mut feeder, inbox) =
+        ingest::ingest(x::NAME, network::Network::X, &regions, &clock(), &board, Originals::default());
     let pipe = Pipe {
         source: x::NAME.into(),
+        network: network::Network::X,
         run: "load".into(),
         regions,
         size: WindowSize::FIVE_MINUTES,

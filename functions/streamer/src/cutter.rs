@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
-use birdsong_domain::frame::{self, FrameError, FrameHeader, Lane, Ledger, PostCount, STREAM};
+use birdsong_domain::frame::{self, FrameError, FrameHeader, Lane, Ledger, PostCount};
 use birdsong_domain::ports::FrameRecord;
 use birdsong_domain::time::WindowSize;
 
@@ -178,7 +178,7 @@ impl Cutter {
         let regions = {
             let sets = &mut sent.lock().sets;
             let mut numbered = |lane: &Lane| {
-                let region = sets.region(&lane.region);
+                let region = sets.region(lane.region());
                 (region, sets.of(&mut vec![region]))
             };
             lanes.all().iter().map(&mut numbered).collect()
@@ -351,17 +351,15 @@ impl Cutter {
     fn note(&mut self, at_ms: i64, ledger: Ledger, out: &mut Vec<CutFrame>) {
         self.ledger_counter += 1;
         let header = FrameHeader {
-            lane: Lane::new(STREAM, 0),
+            lane: Lane::ledger(self.lanes.network(), &self.origin.source),
             source: self.origin.source.clone(),
             run: self.origin.run.clone(),
             counter: self.ledger_counter,
             cut_ms: at_ms,
             connected_ms: self.origin.connected_ms,
             live: self.origin.live,
-            cut: 0,
             ledger,
-            ledgers: vec![],
-            windows: vec![],
+            ..FrameHeader::default()
         };
         self.total.add(&header.ledger);
         out.push(CutFrame { header, lines: vec![] });
@@ -392,9 +390,7 @@ impl Cutter {
             connected_ms: self.origin.connected_ms,
             live: self.origin.live,
             cut: self.cut_counter,
-            ledger: Ledger::default(),
-            ledgers: vec![],
-            windows: vec![],
+            ..FrameHeader::default()
         };
         for (lane, buffer) in self.lanes.all().iter().zip(&mut self.buffers) {
             if !buffer.lines.is_empty() {
@@ -407,7 +403,7 @@ impl Cutter {
             }
         }
         self.ledger_counter += 1;
-        let header = header(Lane::new(STREAM, 0), self.ledger_counter, archive_ms);
+        let header = header(Lane::ledger(self.lanes.network(), &self.origin.source), self.ledger_counter, archive_ms);
         let header = FrameHeader { ledger, ledgers, ..header };
         header.ledgers().for_each(|(_, ledger)| self.total.add(ledger));
         out.push(CutFrame { header, lines: vec![] });
@@ -427,7 +423,7 @@ impl Cutter {
     #[must_use]
     pub fn touched(&self) -> BTreeSet<(&str, i64)> {
         let lanes = self.lanes.all();
-        self.touched.iter().map(|(lane, window)| (&*lanes[*lane as usize].region, *window)).collect()
+        self.touched.iter().map(|(lane, window)| (lanes[*lane as usize].region(), *window)).collect()
     }
 
     /// Newest event time seen.
@@ -440,7 +436,9 @@ impl Cutter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use birdsong_domain::post::{Kind, PostId, SourcePost};
+    use birdsong_domain::frame::STREAM;
+    use birdsong_domain::network::Network;
+    use birdsong_domain::post::{PostId, SourcePost};
     use birdsong_domain::region::Regions;
     use proptest::prelude::*;
 
@@ -451,17 +449,9 @@ mod tests {
             id: PostId(u128::from(id)),
             time_ms: id as i64 * 1000,
             author: Some(id % 7),
-            kind: Kind::Original,
             lang: lang.into(),
-            hashtags: vec![],
-            long_hashtags: 0,
-            mentions: 0,
-            hosts: vec![],
             text: "word".into(),
-            point: None,
-            place: None,
-            rule_tags: vec![],
-            repost_of: None,
+            ..SourcePost::default()
         }
     }
 
@@ -478,7 +468,7 @@ mod tests {
             origin,
             rules,
             WindowSize::FIVE_MINUTES,
-            Lanes::new(regions),
+            Lanes::new(regions, Network::X),
             SharedSent::new(SentRules::archive(None)),
         )
     }
@@ -495,7 +485,7 @@ mod tests {
             cutter.tick(10_001, &mut out);
             assert_eq!(out.len(), usize::from(live));
             if let Some(beat) = out.first() {
-                assert_eq!((beat.header().lane.region.as_str(), beat.header().cut_ms), (STREAM, 10_000));
+                assert_eq!((beat.header().lane.region(), beat.header().cut_ms), (STREAM, 10_000));
             }
         }
     }
@@ -503,7 +493,7 @@ mod tests {
     #[test]
     fn a_post_waits_no_longer_than_the_age() {
         let regions = regions();
-        let lanes = Lanes::new(&regions);
+        let lanes = Lanes::new(&regions, Network::X);
         let mut cutter = cutter(&regions, true, 1 << 20);
         let (mut out, mut batch) = (vec![], Batch::default());
         batch.add(&regions, &lanes, &post(1, "en"));
@@ -561,7 +551,7 @@ mod tests {
         let mut cutter = cutter(&regions, true, 1000);
         let (mut out, mut batch) = (vec![], Batch::default());
         cutter.sampling(0.5, 1000, &mut out);
-        batch.add(&regions, &Lanes::new(&regions), &post(1, "de"));
+        batch.add(&regions, &Lanes::new(&regions, Network::X), &post(1, "de"));
         cutter.take(&batch, 12_000, &mut out).unwrap();
         cutter.disconnected();
         cutter.sampling(1.0, 20_000, &mut out);
@@ -577,8 +567,8 @@ mod tests {
         for frame in out {
             let frame = frame::decode(&frame.encode().unwrap().bytes).unwrap();
             frame.header.ledgers().for_each(|(_, part)| ledger.add(part));
-            let region = frame.header.lane.region;
-            lines.extend(frame.posts.iter().map(|post| (region.clone(), post.i, !post.c)));
+            let region = frame.header.lane.region().to_owned();
+            lines.extend(frame.posts.iter().map(|post| (region.clone(), post.id, !post.is_copy)));
         }
         lines.sort();
         (lines, ledger)
@@ -592,7 +582,7 @@ mod tests {
         let sent = SharedSent::new(SentRules::archive(None));
         let run = |regions: &Regions| {
             let origin = Origin { source: "test".into(), run: "run".into(), live: false, connected_ms: 0 };
-            let lanes = Lanes::new(regions);
+            let lanes = Lanes::new(regions, Network::X);
             let mut cutter =
                 Cutter::new(origin, CutRules::default(), WindowSize::FIVE_MINUTES, lanes.clone(), sent.clone());
             let (mut out, mut batch) = (vec![], Batch::default());
@@ -614,7 +604,7 @@ mod tests {
     #[test]
     fn lines_of_an_archive_count_in_the_windows_that_they_belong_to() {
         let regions = regions();
-        let lanes = Lanes::new(&regions);
+        let lanes = Lanes::new(&regions, Network::X);
         let mut cutter = cutter(&regions, false, 1 << 20);
         let broken = || crate::unreadable::Unreadable::new(&"test".into(), 1, "broken".into(), b"{");
         let mut out = vec![];
@@ -656,7 +646,7 @@ mod tests {
             live: bool,
         ) {
             let regions = regions();
-            let lanes = Lanes::new(&regions);
+            let lanes = Lanes::new(&regions, Network::X);
             let mut cutter = cutter(&regions, live, max_bytes);
             let mut out = vec![];
             for chunk in posts.chunks(cut) {
@@ -680,15 +670,15 @@ mod tests {
                 prop_assert!(ledger.balances(), "{:?}", ledger);
                 let mut counted = BTreeMap::<i64, (u64, u64)>::new();
                 for post in &frame.posts {
-                    let window_ms = cutter.size.start_of(post.t).0;
-                    *primary.entry(window_ms).or_default() += u64::from(!post.c);
+                    let window_ms = cutter.size.start_of(post.time_ms).0;
+                    *primary.entry(window_ms).or_default() += u64::from(!post.is_copy);
                     let counts = counted.entry(window_ms).or_default();
-                    *counts = (counts.0 + 1, counts.1 + u64::from(!post.c));
-                    prop_assert!(seen.insert((frame.header.lane.region.clone(), post.i)));
+                    *counts = (counts.0 + 1, counts.1 + u64::from(!post.is_copy));
+                    prop_assert!(seen.insert((frame.header.lane.region().to_owned(), post.id)));
                 }
                 let stated = frame.header.windows.iter().map(|count| (count.window_ms, (count.posts, count.primary)));
                 prop_assert_eq!(stated.collect::<BTreeMap<_, _>>(), counted, "the header says what is in the frame");
-                if frame.header.lane.region == STREAM {
+                if frame.header.lane.is_ledger() {
                     for windows in [&mut primary, &mut sent] {
                         windows.retain(|_, posts| *posts > 0);
                     }

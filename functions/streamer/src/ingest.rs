@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use birdsong_domain::network::Network;
 use birdsong_domain::post::SourcePost;
 use birdsong_domain::region::Regions;
+use birdsong_domain::status::SourceStatus;
 use birdsong_domain::time::{is_future, rfc3339};
 use birdsong_sources::intake::{Change, Intake, Resume};
 use birdsong_sources::source::Clock;
@@ -56,11 +58,12 @@ pub struct Ingest {
     out: mpsc::Sender<Gathered>,
 }
 
-/// The ingest of the source of this name, and what its [pipeline](crate::pipeline) reads from it. `originals` are those
+/// The ingest of the source of this name, whose posts are of `network`, and what its [pipeline](crate::pipeline) reads from it. `originals` are those
 /// of the [start](crate::recovery::start).
 #[must_use]
 pub fn ingest(
     source: &str,
+    network: Network,
     regions: &Arc<Regions>,
     clock: &Clock,
     status: &Arc<StatusRegistry>,
@@ -68,11 +71,11 @@ pub fn ingest(
 ) -> (Ingest, mpsc::Receiver<Gathered>) {
     let (out, inbox) = mpsc::channel(INBOX);
     let now_ms = clock();
-    status.update(source, |state| _ = state.waiting_since.get_or_insert_with(|| rfc3339(now_ms)));
+    status.update(source, |state| _ = state.waiting_since_ms.get_or_insert(now_ms));
     let ingest = Ingest {
         source: source.into(),
         regions: regions.clone(),
-        lanes: Lanes::new(regions),
+        lanes: Lanes::new(regions, network),
         clock: clock.clone(),
         status: status.clone(),
         gathered: Gathered::default(),
@@ -91,7 +94,7 @@ impl Ingest {
     pub async fn is_over(&mut self) {
         self.gathered.connection = Some(Connection::Lost);
         let now_ms = (self.clock)();
-        self.status.update(&self.source, |state| _ = state.waiting_since.get_or_insert_with(|| rfc3339(now_ms)));
+        self.status.update(&self.source, |state| _ = state.waiting_since_ms.get_or_insert(now_ms));
         self.flush(None).await;
     }
 }
@@ -122,7 +125,7 @@ impl Intake for Ingest {
             self.status.change(&self.source, |entry| {
                 let newest_ms = entry.newest_ms.map_or(newest_ms, |before| before.max(newest_ms));
                 entry.newest_ms = Some(newest_ms);
-                entry.state.last_post = Some(rfc3339(newest_ms));
+                entry.state.last_post_ms = Some(newest_ms);
             });
         }
         async move {
@@ -174,17 +177,17 @@ impl Intake for Ingest {
         self.was_connected |= change == Change::Connected;
         self.status.update(source, |state| match change {
             Change::Connected => {
-                state.state = "connected".into();
+                state.status = SourceStatus::Connected;
                 state.reason = None;
-                state.connected_since = Some(rfc3339(now_ms));
-                state.waiting_since = None;
+                state.connected_since_ms = Some(now_ms);
+                state.waiting_since_ms = None;
                 state.reconnects += u64::from(is_reconnect);
             }
             Change::Waiting { reason, .. } => {
-                state.state = "waiting".into();
+                state.status = SourceStatus::Waiting;
                 state.reason = Some(reason);
-                state.connected_since = None;
-                state.waiting_since.get_or_insert_with(|| rfc3339(now_ms));
+                state.connected_since_ms = None;
+                state.waiting_since_ms.get_or_insert(now_ms);
             }
             Change::Gap { .. } => state.gaps += 1,
             Change::Replayed { events } => state.replayed += events,

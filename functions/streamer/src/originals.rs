@@ -89,18 +89,18 @@ impl Originals {
         if self.is_off() || frame.header.source != self.source {
             return;
         }
-        let Some(region) = self.number(&frame.header.lane.region) else { return };
-        for post in frame.posts.iter().filter(|post| post.k != Kind::Repost) {
-            let region = (region, post.l);
-            if let Some(known) = self.posts.get(PostId(post.i)) {
+        let Some(region) = self.number(frame.header.lane.region()) else { return };
+        for post in frame.posts.iter().filter(|post| post.kind != Kind::Repost) {
+            let region = (region, post.located);
+            if let Some(known) = self.posts.get(PostId(post.id)) {
                 if !known.regions.contains(&region) {
                     known.regions = known.regions.iter().copied().chain([region]).collect();
                 }
                 continue;
             }
-            let hashtags = post.h.iter().map(|tag| Cow::Borrowed(&**tag)).collect();
-            let words = Words { lang: Cow::Borrowed(&post.g), hashtags, long_hashtags: post.x };
-            self.posts.insert(PostId(post.i), Original { regions: Box::new([region]), words: words.json() });
+            let hashtags = post.hashtags.iter().map(|tag| Cow::Borrowed(&**tag)).collect();
+            let words = Words { lang: Cow::Borrowed(&post.lang), hashtags, long_hashtags: post.long_hashtags };
+            self.posts.insert(PostId(post.id), Original { regions: Box::new([region]), words: words.json() });
         }
     }
 
@@ -122,6 +122,7 @@ impl Words<'_> {
 #[cfg(test)]
 mod tests {
     use birdsong_domain::frame;
+    use birdsong_domain::network::Network;
     use birdsong_domain::region::Regions;
 
     use super::*;
@@ -136,17 +137,10 @@ mod tests {
             id: PostId(id),
             time_ms: 1_700_000_000_000,
             author: Some(id as u64),
-            kind: Kind::Original,
             lang: "fr".into(),
             hashtags: hashtags.iter().map(|tag| (*tag).into()).collect(),
-            long_hashtags: 0,
-            mentions: 0,
-            hosts: vec![],
             text: text.into(),
-            point: None,
-            place: None,
-            rule_tags: vec![],
-            repost_of: None,
+            ..SourcePost::default()
         }
     }
 
@@ -156,14 +150,14 @@ mod tests {
 
     /// Region, kind, language, hashtags and way of each copy of the last post of a batch.
     fn copies(regions: &Regions, originals: &mut Originals, post: &SourcePost<'_>) -> Vec<String> {
-        let (mut batch, lanes) = (Batch::default(), Lanes::new(regions));
+        let (mut batch, lanes) = (Batch::default(), Lanes::new(regions, Network::BLUESKY));
         batch.add_with(regions, &lanes, post, originals);
         assert_eq!(batch.posts.len() as u64 + batch.unsent.iter().map(|unsent| unsent.filtered).sum::<u64>(), 1);
         let told = batch.copies.iter().map(|copy| {
             let line = &batch.lines[copy.from as usize..copy.to as usize];
             let post: frame::SlimPost = serde_json::from_slice(line).unwrap();
-            let region = &lanes.all()[copy.lane as usize].region;
-            format!("{region} {:?} {} {:?} {:?} {}", post.k, post.g, post.h, post.l, post.c)
+            let region = lanes.all()[copy.lane as usize].region();
+            format!("{region} {:?} {} {:?} {:?} {}", post.kind, post.lang, post.hashtags, post.located, post.is_copy)
         });
         told.collect()
     }
@@ -203,7 +197,7 @@ mod tests {
     fn what_is_reposted_is_kept_and_others_are_forgotten() {
         let regions = Regions::everything("all");
         let mut originals = Originals::new("bluesky", 100);
-        let lanes = Lanes::new(&regions);
+        let lanes = Lanes::new(&regions, Network::BLUESKY);
         for id in 1..10_000 {
             Batch::default().add_with(&regions, &lanes, &post(id, "", &[]), &mut originals);
             assert!(originals.whole(&repost(0, 1)).is_some(), "{id}");

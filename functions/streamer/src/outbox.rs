@@ -8,7 +8,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use birdsong_domain::frame::{self, FrameError, FrameHeader, Lane, Ledger, STREAM};
+use birdsong_domain::frame::{self, FrameError, FrameHeader, Lane, Ledger};
 use birdsong_domain::ports::FrameRecord;
 use serde::{Deserialize, Serialize};
 
@@ -404,7 +404,7 @@ fn read(path: &Path) -> io::Result<Cut> {
 fn without_posts(cut: Cut) -> Result<(u64, Cut), FrameError> {
     let mut posts = 0;
     let mut records = vec![];
-    for record in cut.records.into_iter().filter(|record| record.lane.region == STREAM) {
+    for record in cut.records.into_iter().filter(|record| record.lane.is_ledger()) {
         let mut header = frame::decode(&record.bytes)?.header;
         for ledger in std::iter::once(&mut header.ledger).chain(header.ledgers.iter_mut().map(|(_, ledger)| ledger)) {
             posts += ledger.sent;
@@ -439,10 +439,11 @@ fn join(older: &Cut, newer: &Cut) -> Option<Cut> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use birdsong_domain::network::Network;
     use std::collections::BTreeMap;
 
     use birdsong_domain::frame::Ledger;
-    use birdsong_domain::post::{Kind, Located, PostId, SourcePost};
+    use birdsong_domain::post::{Located, PostId, SourcePost};
 
     use crate::sent::{SentRules, SharedSent};
 
@@ -453,16 +454,16 @@ mod tests {
             run: "run".into(),
             counter: number,
             cut_ms: number as i64 * 10_000,
-            connected_ms: 0,
             cut: 1,
             live: true,
             ledger,
-            ledgers: vec![],
-            windows: vec![],
+            ..FrameHeader::default()
         };
         let ledger = Ledger { received: posts, sent: posts, ..Ledger::default() };
-        let frames =
-            [(Lane::new("oslo", 0), Ledger::default(), line(number)), (Lane::new(STREAM, 0), ledger, String::new())];
+        let frames = [
+            (Lane::posts("oslo", Network::X, 0), Ledger::default(), line(number)),
+            (Lane::ledger(Network::X, "test"), ledger, String::new()),
+        ];
         let record = |(lane, ledger, lines): (Lane, Ledger, String)| FrameRecord {
             bytes: frame::encode(&header(lane.clone(), ledger), lines.as_bytes()).unwrap(),
             lane,
@@ -483,19 +484,10 @@ mod tests {
         });
         let post = SourcePost {
             id: PostId(u128::from(seed)),
-            time_ms: 0,
             author: Some(1),
-            kind: Kind::Original,
             lang: "en".into(),
             hashtags: vec![tag.collect::<String>().into()],
-            long_hashtags: 0,
-            mentions: 0,
-            hosts: vec![],
-            text: "".into(),
-            point: None,
-            place: None,
-            rule_tags: vec![],
-            repost_of: None,
+            ..SourcePost::default()
         };
         let mut line = vec![];
         frame::put_line(&mut line, &post, Located::All, false);

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use birdsong_domain::frame::FrameError;
+use birdsong_domain::network::Network;
 use birdsong_domain::ports::{PortError, PostLog, Settings};
+use birdsong_domain::status::SourceStatus;
 use birdsong_domain::time::rfc3339;
 use birdsong_sources::source::Past;
 
@@ -39,6 +41,7 @@ impl<L: PostLog + 'static, S: Settings + 'static> Runner<L, S> {
     pub(crate) async fn send_past(
         &self,
         source: &str,
+        network: Network,
         past: &mut dyn Past,
         cursor: Option<&str>,
     ) -> Result<Option<String>, PastError> {
@@ -46,9 +49,9 @@ impl<L: PostLog + 'static, S: Settings + 'static> Runner<L, S> {
         let now_ms = || (self.clock)().div_euclid(1000) * 1000;
         let first_ms = past.first_ms(cursor, now_ms());
         let origin = Origin { source: source.into(), run: (self.run_id)(), live: false, connected_ms: (self.clock)() };
-        let lanes = Lanes::new(&self.regions);
+        let lanes = Lanes::new(&self.regions, network);
         let mut cutter = Cutter::new(origin, CutRules::default(), self.size, lanes.clone(), self.sent.clone());
-        self.status.update(source, |state| state.state = "backfill".into());
+        self.status.update(source, |state| state.status = SourceStatus::Backfill);
         let (mut frames, mut at_ms, mut end_ms, mut behind) = (vec![], first_ms, now_ms(), None);
         while at_ms < end_ms && !self.stop.is_now() {
             // One cut a window, so that each of them knows that it was watched.

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use birdsong_domain::frame::{FrameError, Ledger};
+use birdsong_domain::network::Network;
 use birdsong_domain::ports::{FrameRecord, PortError, PostLog, Settings};
 use birdsong_domain::region::Regions;
 use birdsong_domain::time::WindowSize;
@@ -42,6 +43,8 @@ const GOODBYE: Duration = Duration::from_millis(500);
 pub struct Pipe<L, S, Q> {
     /// Name of the source.
     pub source: String,
+    /// The network of its posts.
+    pub network: Network,
     /// A fresh id of this run.
     pub run: String,
     /// The regions of the ingest.
@@ -195,7 +198,7 @@ impl<L: PostLog + 'static, Q: UnreadableStore> Pipeline<L, Q> {
         let last_ms = steady.now_ms();
         let missed = Missed::load(&*pipe.settings, &pipe.source).await;
         let origin = Origin { source: pipe.source.clone(), run: pipe.run, live: true, connected_ms: last_ms };
-        let mut cutter = Cutter::new(origin, pipe.rules, pipe.size, Lanes::new(&pipe.regions), pipe.sent);
+        let mut cutter = Cutter::new(origin, pipe.rules, pipe.size, Lanes::new(&pipe.regions, pipe.network), pipe.sent);
         cutter.disconnected();
         Self {
             source: pipe.source,

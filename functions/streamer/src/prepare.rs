@@ -1,30 +1,38 @@
 //! The unordered half of the streamer: posts of one chunk are matched and written as slim lines.
 
 use birdsong_domain::frame::{self, Lane};
+use birdsong_domain::network::Network;
 use birdsong_domain::post::{Located, PostId, SourcePost};
 use birdsong_domain::region::Regions;
 
 use crate::originals::Originals;
 use crate::unreadable::Unreadable;
 
-/// All lanes of a set of regions, numbered.
+/// All lanes of a network's posts in a set of regions, numbered.
 #[derive(Debug, Clone)]
 pub struct Lanes {
+    network: Network,
     all: Vec<Lane>,
     /// First lane and number of lanes of each region.
     of_region: Vec<(u32, u32)>,
 }
 
 impl Lanes {
-    /// The lanes of `regions`: one each, more for a hot region.
+    /// The lanes of posts of `network` in `regions`: one each, more for a hot region.
     #[must_use]
-    pub fn new(regions: &Regions) -> Self {
+    pub fn new(regions: &Regions, network: Network) -> Self {
         let (mut all, mut of_region) = (vec![], vec![]);
         for region in regions.list() {
             of_region.push((all.len() as u32, u32::from(region.hot_buckets)));
-            all.extend((0..region.hot_buckets).map(|bucket| Lane::new(&region.id, bucket)));
+            all.extend((0..region.hot_buckets).map(|bucket| Lane::posts(&region.id, network, bucket)));
         }
-        Self { all, of_region }
+        Self { network, all, of_region }
+    }
+
+    /// Where the posts were published.
+    #[must_use]
+    pub fn network(&self) -> Network {
+        self.network
     }
 
     /// The lanes, by number.
@@ -196,32 +204,21 @@ impl Batch {
 
 #[cfg(test)]
 mod tests {
-    use birdsong_domain::post::{Kind, PostId};
+    use birdsong_domain::post::PostId;
 
     use super::*;
 
     #[test]
     fn posts_without_author_are_spread_over_the_buckets_of_a_hot_region() {
         let regions = "[[region]]\nid = \"a\"\nlanguages = [\"en\"]\nhot_buckets = 4\n";
-        let lanes = Lanes::new(&Regions::parse("test", regions).unwrap());
+        let lanes = Lanes::new(&Regions::parse("test", regions).unwrap(), Network::X);
         let mut buckets = [0; 4];
         for n in 0..400u64 {
             let post = SourcePost {
                 // As X numbers posts: the low 22 bits say which of its machines it was, and are often zero.
                 id: PostId(u128::from((1_000_000_000_000 + n * 7) << 22)),
-                time_ms: 0,
-                author: None,
-                kind: Kind::Original,
                 lang: "en".into(),
-                hashtags: vec![],
-                long_hashtags: 0,
-                mentions: 0,
-                hosts: vec![],
-                text: "".into(),
-                point: None,
-                place: None,
-                rule_tags: vec![],
-                repost_of: None,
+                ..SourcePost::default()
             };
             let lane = lanes.of(0, &post);
             assert_eq!(lane, lanes.of(0, &post));

@@ -90,7 +90,9 @@ impl<L: PostLog + 'static, S: Settings + 'static> Runner<L, S> {
         let (runner, count) = (Arc::new(self), sources.len());
         let mut running = JoinSet::new();
         // In the order in which they were requested.
-        sources.iter().for_each(|(source, _)| runner.status.update(&source.name(), |_| ()));
+        sources
+            .iter()
+            .for_each(|(source, _)| runner.status.update(&source.name(), |state| state.network = source.network()));
         for (source, unreadable) in sources {
             let runner = runner.clone();
             running.spawn(async move {
@@ -133,8 +135,9 @@ impl<L: PostLog + 'static, S: Settings + 'static> Runner<L, S> {
         let Some(mut start) = self.start(&name, source.originals(), &outbox).await? else {
             return Ok(stopped(&outbox));
         };
+        let network = source.network();
         if let Some(past) = source.past() {
-            let cursor = self.send_past(&name, past, start.point.resume.as_deref()).await?;
+            let cursor = self.send_past(&name, network, past, start.point.resume.as_deref()).await?;
             // What is left of the past is for the next start: streaming would make it up all at once.
             if self.stop.is_now() {
                 return Ok(stopped(&outbox));
@@ -144,7 +147,8 @@ impl<L: PostLog + 'static, S: Settings + 'static> Runner<L, S> {
         let resume = start.point.resume.clone();
 
         let originals = std::mem::take(&mut start.originals);
-        let (mut ingest, inbox) = ingest::ingest(&name, &self.regions, &self.clock, &self.status, originals);
+        let (mut ingest, inbox) =
+            ingest::ingest(&name, source.network(), &self.regions, &self.clock, &self.status, originals);
         let pipe = self.pipe(&*source, outbox, start, unreadable);
         let feeding = async {
             let streaming = source.stream(resume.as_deref(), &mut ingest, self.stop.clone());
@@ -231,6 +235,7 @@ impl<L: PostLog + 'static, S: Settings + 'static> Runner<L, S> {
     ) -> Pipe<L, S, Q> {
         Pipe {
             source: source.name(),
+            network: source.network(),
             run: (self.run_id)(),
             regions: self.regions.clone(),
             size: self.size,
@@ -260,7 +265,9 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
 mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
+    use birdsong_domain::network::Network;
     use birdsong_domain::post::AuthorKey;
+    use birdsong_domain::status::SourceStatus;
     use birdsong_embedded::MemoryLog;
     use birdsong_sources::demo::Demo;
     use birdsong_sources::source::SourceError;
@@ -304,8 +311,8 @@ mod tests {
             "defect".into()
         }
 
-        fn network(&self) -> &'static str {
-            "defect"
+        fn network(&self) -> Network {
+            Network::DEMO
         }
 
         fn reach_ms(&self) -> i64 {
@@ -370,7 +377,7 @@ mod tests {
         let sources: Vec<(Box<dyn Source>, _)> = vec![(Box::new(Defect), Nowhere), (Box::new(demo), Nowhere)];
         let running = tokio::spawn(runner.run(sources));
         let state = |name: &str| status.states().into_iter().find(|state| state.source == name).unwrap_or_default();
-        while state("demo").last_post.is_none() || state("defect").state != "stopped" {
+        while state("demo").last_post_ms.is_none() || state("defect").status != SourceStatus::Stopped {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         assert!(state("defect").reason.is_some_and(|reason| reason.contains("a defect of this source")));

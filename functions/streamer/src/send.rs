@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use birdsong_domain::frame::STREAM;
 use birdsong_domain::ports::{FrameRecord, PortError, PostLog, SequenceNumber};
 
 /// Longest wait between two tries.
@@ -11,7 +10,7 @@ const MAX_WAIT: Duration = Duration::from_secs(5);
 /// Appends frames of whole cuts, and a ledger only once the log has all frames before it: a ledger in the log
 /// never counts a post that is not there, whatever fails and whenever the program ends.
 pub(crate) async fn append<L: PostLog>(log: &L, frames: &[FrameRecord]) -> Vec<Result<SequenceNumber, PortError>> {
-    let is_ledger = |frame: &FrameRecord| frame.lane.region == STREAM;
+    let is_ledger = |frame: &FrameRecord| frame.lane.is_ledger();
     let count = frames.iter().filter(|frame| is_ledger(frame)).count();
     if log.keeps_prefix() || count == 0 || count == frames.len() {
         return log.append(frames).await;
@@ -63,7 +62,7 @@ pub async fn send_all<L: PostLog, F: Future<Output = bool>>(
         }
         if refusal.is_some() {
             // It would count posts that the log will never have.
-            let (ledgers, posts) = again.into_iter().partition(|frame| frame.lane.region == STREAM);
+            let (ledgers, posts) = again.into_iter().partition(|frame| frame.lane.is_ledger());
             refused.extend::<Vec<_>>(ledgers);
             again = posts;
         }
@@ -82,7 +81,7 @@ pub async fn send_all<L: PostLog, F: Future<Output = bool>>(
 mod tests {
     use std::sync::Mutex;
 
-    use birdsong_domain::frame::Lane;
+    use birdsong_domain::frame::{Lane, STREAM};
     use birdsong_domain::ports::{LogRecord, ReadFrom};
 
     use super::*;
@@ -98,12 +97,12 @@ mod tests {
         async fn append(&self, frames: &[FrameRecord]) -> Vec<Result<SequenceNumber, PortError>> {
             let take = |frame: &FrameRecord| {
                 let mut refusals = self.refusals.lock().unwrap();
-                if frame.lane.region == self.lane && *refusals > 0 {
+                if frame.lane.region() == self.lane && *refusals > 0 {
                     *refusals -= 1;
                     return Err(PortError::Unavailable { what: "log", reason: "busy".into() });
                 }
                 let mut has = self.has.lock().unwrap();
-                has.push(frame.lane.region.clone());
+                has.push(frame.lane.region().to_owned());
                 Ok((has.len() as u64).into())
             };
             frames.iter().map(take).collect()
@@ -124,7 +123,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_ledger_reaches_the_log_only_behind_all_frames_that_it_counts() {
-        let frame = |region: &str| FrameRecord { lane: Lane::new(region, 0), bytes: vec![] };
+        let frame =
+            |region: &str| FrameRecord { lane: Lane::try_from(format!("{region}#x#0")).unwrap(), bytes: vec![] };
         let frames = || ["a", "b", STREAM, "a", STREAM].map(frame).to_vec();
         let log = Flaky { lane: "b", refusals: Mutex::new(2), has: Mutex::default() };
         let outcomes = append(&log, &frames()).await;

@@ -194,7 +194,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use birdsong_domain::frame::{self, Frame, FrameHeader, Lane, Ledger, PostCount, STREAM, SlimPost};
-    use birdsong_domain::post::{Kind, Located};
+
     use proptest::prelude::*;
 
     use super::*;
@@ -258,32 +258,17 @@ mod tests {
 
     fn frame(lane: &str, cut: u64, ids: &[u64]) -> Frame {
         let header = FrameHeader {
-            lane: Lane::new(lane, 0),
+            lane: Lane::try_from(format!("{lane}#x#0")).unwrap(),
             source: "test".into(),
             run: "run".into(),
             counter: cut,
-            cut_ms: 0,
-            connected_ms: 0,
             live: true,
             cut,
-            ledger: Ledger::default(),
-            ledgers: vec![],
             windows: vec![PostCount { window_ms: 0, posts: ids.len() as u64, primary: ids.len() as u64 }],
+            ..FrameHeader::default()
         };
         let header = if lane == STREAM { FrameHeader { windows: vec![], ..header } } else { header };
-        let post = |n: &u64| SlimPost {
-            i: id(*n).0,
-            t: 0,
-            a: Some(1),
-            k: Kind::Original,
-            l: Located::All,
-            c: false,
-            g: String::new(),
-            h: vec![],
-            x: 0,
-            m: 0,
-            u: vec![],
-        };
+        let post = |n: &u64| SlimPost { id: id(*n).0, author: Some(1), ..SlimPost::default() };
         Frame { header, posts: ids.iter().map(post).collect(), damage: None }
     }
 

@@ -1,7 +1,7 @@
 //! The current status of all sources, for the API, metrics and the health check.
 
 use birdsong_domain::frame::Ledger;
-use birdsong_domain::ports::SourceState;
+use birdsong_domain::status::{SourceState, SourceStatus};
 use parking_lot::Mutex;
 
 /// Current status of all sources of a streamer.
@@ -45,16 +45,16 @@ impl StatusRegistry {
     /// Marks a source as stopped until the next start: it refuses access, or it failed.
     pub fn stopped(&self, source: &str, reason: String) {
         self.change(source, |entry| {
-            entry.state.state = "stopped".into();
+            entry.state.status = SourceStatus::Stopped;
             entry.state.reason = Some(reason);
-            entry.state.connected_since = None;
+            entry.state.connected_since_ms = None;
         });
     }
 
     pub(crate) fn change(&self, source: &str, change: impl FnOnce(&mut SourceEntry)) {
         let mut all = self.0.lock();
         let at = all.iter().position(|entry| entry.state.source == source).unwrap_or_else(|| {
-            let state = SourceState { source: source.into(), state: "starting".into(), ..SourceState::default() };
+            let state = SourceState { source: source.into(), ..SourceState::default() };
             all.push(SourceEntry { state, ..SourceEntry::default() });
             all.len() - 1
         });

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use birdsong_domain::frame::{self, Frame, MAX_PER_POST};
 use birdsong_domain::hashtag::MAX_HASHTAG_BYTES;
 use birdsong_domain::language::MAX_TAG_BYTES;
+use birdsong_domain::network::Network;
 use birdsong_domain::post::{AuthorKey, MAX_HOST_BYTES, SourcePost};
 use birdsong_domain::region::Regions;
 use birdsong_domain::time::WindowSize;
@@ -163,7 +164,7 @@ proptest! {
         let regions = "[[region]]\nid = \"all\"\nlanguages = [\"en\", \"und\"]\n";
         let regions = [Regions::everything("all"), Regions::parse("test", regions).unwrap()];
         for (regions, live) in regions.iter().zip([true, false]) {
-            let lanes = Lanes::new(regions);
+            let lanes = Lanes::new(regions, Network::X);
             let origin = Origin { source: "test".into(), run: "run".into(), live, connected_ms: 0 };
             let sent = SharedSent::new(SentRules::archive(None));
             let mut cutter = Cutter::new(origin, CutRules::default(), WindowSize::FIVE_MINUTES, lanes.clone(), sent);
@@ -216,7 +217,7 @@ fn a_ledger_of_very_many_windows_is_cut_into_frames_that_can_be_read() {
     for regions in
         [Regions::everything("all"), Regions::parse("t", "[[region]]\nid = \"none\"\nkeywords = [\"xyz\"]\n").unwrap()]
     {
-        let lanes = Lanes::new(&regions);
+        let lanes = Lanes::new(&regions, Network::X);
         let origin = Origin { source: "test".into(), run: "run".into(), live: false, connected_ms: 0 };
         let sent = SharedSent::new(SentRules::archive(None));
         let mut cutter = Cutter::new(origin, CutRules::default(), WindowSize::FIVE_MINUTES, lanes.clone(), sent);

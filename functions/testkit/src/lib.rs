@@ -4,7 +4,7 @@ mod log_contract;
 mod store_contract;
 
 pub use log_contract::post_log_contract;
-pub use store_contract::{sample_partial, window_store_contract};
+pub use store_contract::{newer_state, sample_partial, window_store_contract};
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -163,17 +163,17 @@ impl WindowStore for MemoryStore {
         let items = self.items.lock().map_err(poisoned)?;
         let mut found = Vec::new();
         for (key, item) in items.iter() {
-            if key.lane.region == region && (from..to).contains(&key.window) {
+            if key.lane.region() == region && (from..to).contains(&key.window) {
                 found.push((key.clone(), item.read(key)));
             }
         }
-        found.sort_by_key(|item| (item.0.window, item.0.lane.bucket));
+        found.sort_by(|a, b| (a.0.window, &a.0.lane).cmp(&(b.0.window, &b.0.lane)));
         Ok(found)
     }
 
     async fn newest(&self, region: &str) -> Result<Option<WindowStart>, PortError> {
         let items = self.items.lock().map_err(poisoned)?;
-        Ok(items.keys().filter(|key| key.lane.region == region).map(|key| key.window).max())
+        Ok(items.keys().filter(|key| key.lane.region() == region).map(|key| key.window).max())
     }
 }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use birdsong_domain::frame::Lane;
+use birdsong_domain::network::Network;
 use birdsong_domain::ports::{FrameRecord, LogRecord, PostLog, ReadFrom, SequenceNumber};
 
 /// Runs the whole suite, each part against a fresh, empty log from `make`. The log may have several
@@ -77,7 +78,8 @@ async fn an_empty_log_gives_nothing(log: &impl PostLog) {
 }
 
 async fn lanes_keep_their_order(log: &impl PostLog) {
-    let lanes = [Lane::new("a", 0), Lane::new("a", 1), Lane::new("région", 0)];
+    let lanes =
+        [Lane::posts("a", Network::X, 0), Lane::posts("a", Network::X, 1), Lane::posts("région", Network::X, 0)];
     let frames: Vec<_> = (0..60u8).map(|n| frame(&lanes[usize::from(n) % 3], &[n % 3, n])).collect();
     let mut given = Vec::new();
     for call in [&frames[..1], &frames[1..8], &frames[8..]] {
@@ -97,7 +99,7 @@ async fn lanes_keep_their_order(log: &impl PostLog) {
 }
 
 async fn bytes_come_back_unchanged(log: &impl PostLog) {
-    let lane = Lane::new("a", 0);
+    let lane = Lane::posts("a", Network::X, 0);
     let large: Vec<u8> = (0..1_000_000u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
     let each_byte: Vec<u8> = (0..=255).collect();
     let sent = [vec![], each_byte, large, vec![0]];
@@ -108,7 +110,7 @@ async fn bytes_come_back_unchanged(log: &impl PostLog) {
 
 async fn a_call_may_hold_many_frames(log: &impl PostLog) {
     // More than Kinesis takes in one request.
-    let lane = Lane::new("a", 0);
+    let lane = Lane::posts("a", Network::X, 0);
     let frames: Vec<_> = (0..600u32).map(|n| frame(&lane, &n.to_be_bytes())).collect();
     let given = append(log, &frames).await;
     let (_, records) = only_shard(log).await;
@@ -117,7 +119,7 @@ async fn a_call_may_hold_many_frames(log: &impl PostLog) {
 }
 
 async fn reading_begins_where_it_is_told(log: &impl PostLog) {
-    let lane = Lane::new("a", 0);
+    let lane = Lane::posts("a", Network::X, 0);
     let frames: Vec<_> = (0..10u8).map(|n| frame(&lane, &[n])).collect();
     append(log, &frames).await;
     let (shard, all) = only_shard(log).await;
@@ -138,7 +140,7 @@ async fn reading_begins_where_it_is_told(log: &impl PostLog) {
 }
 
 async fn arrival_times_can_be_sought(log: &impl PostLog) {
-    let lane = Lane::new("a", 0);
+    let lane = Lane::posts("a", Network::X, 0);
     for n in 0..4u8 {
         append(log, &[frame(&lane, &[n, 0]), frame(&lane, &[n, 1])]).await;
         tokio::time::sleep(Duration::from_millis(5)).await;

@@ -217,13 +217,13 @@ fn fill(endpoint: &str) -> Result<u64> {
                 aggregate.fold(rules, window, &frame::decode(&bytes)?);
             }
             let mut ledger = Aggregate::default();
-            ledger.frames = 300;
+            ledger.frames.0 = 300;
             ledger.ledger.received = 9000;
             let fence = SequenceNumber::parse(&format!("4959033827149025660855969253836157109592157598{n:010}"));
             let fence = fence.context("a number")?;
             for (region, aggregate) in [("montreal", aggregate), (STREAM, ledger)] {
                 let partial = Partial { generation: 1, fence: fence.clone(), aggregate };
-                let key = PartialKey { lane: Lane::new(region, 0), window };
+                let key = PartialKey { lane: Lane::try_from(format!("{region}#x#0"))?, window };
                 let before = store.written_bytes();
                 store.put(&key, &partial, &Expected::Absent).await?;
                 if region != STREAM {

@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use birdsong_domain::frame::{self, FrameHeader, Lane, Ledger};
+use birdsong_domain::frame::{self, FrameHeader, Lane};
+use birdsong_domain::network::Network;
 use birdsong_domain::post::{Kind, Located, PostId, SourcePost};
 
 /// Start of a window and of a UTC day, 2023-11-15T00:00:00Z.
@@ -37,19 +38,14 @@ pub(crate) fn frame(region: &str, counter: u64, cut_ms: i64, posts: usize) -> Ve
             kind: Kind::ALL[(at % 4) as usize],
             lang: ["en", "fr", "ja"][(at % 3) as usize].into(),
             hashtags,
-            long_hashtags: 0,
             mentions: (at % 3) as u32,
             hosts: if at.is_multiple_of(5) { vec!["news.example".into()] } else { vec![] },
-            text: "".into(),
-            point: None,
-            place: None,
-            rule_tags: vec![],
-            repost_of: None,
+            ..SourcePost::default()
         };
         frame::put_line(&mut lines, &post, Located::Text, false);
     }
     let header = FrameHeader {
-        lane: Lane::new(region, 0),
+        lane: Lane::posts(region, Network::X, 0),
         source: "bench".into(),
         run: "run".into(),
         counter,
@@ -57,9 +53,7 @@ pub(crate) fn frame(region: &str, counter: u64, cut_ms: i64, posts: usize) -> Ve
         connected_ms: BEGIN_MS,
         cut: counter,
         live: true,
-        ledger: Ledger::default(),
-        ledgers: vec![],
-        windows: vec![],
+        ..FrameHeader::default()
     };
     frame::encode(&header, &lines).expect("the frame can be encoded")
 }
@@ -75,7 +69,7 @@ pub(crate) fn event(n: u64) -> String {
         let _ = write!(
             event,
             concat!(
-                r#"{}{{"kinesis":{{"kinesisSchemaVersion":"1.0","partitionKey":"{region}#0","sequenceNumber":"{sequence}","#,
+                r#"{}{{"kinesis":{{"kinesisSchemaVersion":"1.0","partitionKey":"{region}#x#0","sequenceNumber":"{sequence}","#,
                 r#""data":"{data}","approximateArrivalTimestamp":{arrived}.5}},"eventSource":"aws:kinesis","#,
                 r#""eventVersion":"1.0","eventID":"shardId-000000000000:{sequence}","eventName":"aws:kinesis:record","#,
                 r#""invokeIdentityArn":"arn:aws:iam::123456789012:role/birdsong-aggregator","awsRegion":"us-east-1","#,

@@ -8,10 +8,12 @@ use anyhow::{Context, Result, anyhow};
 use birdsong_aws::lambda::aggregator::Handler;
 use birdsong_aws::lambda::{init_logs, required};
 use birdsong_aws::{Bucket, DynamoStore};
+use birdsong_domain::format;
 use birdsong_domain::time::WindowSize;
 use birdsong_domain::window::FoldRules;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::value::RawValue;
+use tokio::sync::OnceCell;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
@@ -28,7 +30,10 @@ async fn main() -> Result<()> {
     let quarantine = Bucket::new(&config, bucket);
     let rules = FoldRules { size, ..FoldRules::default() };
     let handler = Handler::new(store.clone(), rules, quarantine);
+    let is_claimed = OnceCell::new();
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Box<RawValue>>| {
+        // An event that came to a table of another release comes again, until somebody changes that.
+        is_claimed.get_or_try_init(|| format::claim(&*store)).await?;
         let written = store.written_bytes();
         let (answer, mut metrics) = handler.handle(event.payload.get(), now_ms()).await?;
         metrics.item_bytes = store.written_bytes() - written;

@@ -160,14 +160,14 @@ pub(super) fn write(
     ]
     .map(|(name, value)| (name.to_owned(), value))
     .into();
-    for (kind, count) in Kind::ALL.iter().zip(partial.aggregate.kinds) {
+    for kind in Kind::ALL {
         let name = match kind {
             Kind::Original => "originals",
             Kind::Reply => "replies",
             Kind::Quote => "quotes",
             Kind::Repost => "reposts",
         };
-        item.insert(name.to_owned(), number(&count));
+        item.insert(name.to_owned(), number(&partial.aggregate.kinds.of(kind)));
     }
     if let Some(ttl) = ttl {
         item.insert("ttl".to_owned(), number(&ttl));
@@ -183,7 +183,7 @@ pub(super) fn read(table: &str, region: &str, pk: &str, item: &Attributes) -> Re
     let sk = item.get("sk").and_then(|sk| sk.as_s().ok()).map_or("", String::as_str);
     let corrupt =
         |reason: String| PortError::Corrupt { what: format!("DynamoDB table {table}, item {pk} / {sk}"), reason };
-    let key = keys::parse_sk(region, sk).ok_or_else(|| corrupt("the sort key is no window and bucket".to_owned()))?;
+    let key = keys::parse_sk(region, sk).ok_or_else(|| corrupt("the sort key is no window and lane".to_owned()))?;
     let core = Core::read(item).ok_or_else(|| corrupt("g (a number), f (text) or s (bytes) is missing".to_owned()));
     Ok((key, core.and_then(|core| core.decode().map_err(corrupt))))
 }
@@ -241,7 +241,7 @@ mod tests {
     #[test]
     fn an_item_that_lost_an_attribute_or_has_another_fence_is_corrupt() {
         let partial = birdsong_testkit::sample_partial(1, number("7"), 1);
-        let key = ItemKey { pk: "a#1970-01-01".into(), sk: "1970-01-01T00:00:00Z#00000".into() };
+        let key = ItemKey { pk: "a#1970-01-01".into(), sk: "1970-01-01T00:00:00Z#x#0".into() };
         let whole = write(&key, &Core::of(&partial).unwrap(), PutId::random(), &partial, 0, Some(5));
         let text = |text: &str| AttributeValue::S(text.into());
         assert_eq!(read("t", "a", &key.pk, &whole).unwrap().0.window.0, 0);

@@ -89,9 +89,12 @@ impl<'a> Requests<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use birdsong_domain::network::Network;
 
     fn frames(list: &[(&str, usize)]) -> Vec<FrameRecord> {
-        list.iter().map(|(region, size)| FrameRecord { lane: Lane::new(region, 0), bytes: vec![0; *size] }).collect()
+        list.iter()
+            .map(|(region, size)| FrameRecord { lane: Lane::posts(region, Network::X, 0), bytes: vec![0; *size] })
+            .collect()
     }
 
     fn indexes(request: &Request) -> Vec<usize> {
@@ -109,7 +112,7 @@ mod tests {
     #[test]
     fn a_request_holds_5_mib_at_most_with_its_keys() {
         // Five of these with their keys of 3 bytes are 5 MiB to the byte.
-        let largest = MAX_RECORD_BYTES - "a#0".len();
+        let largest = MAX_RECORD_BYTES - "a#x#0".len();
         let frames =
             frames(&[("a", largest), ("a", largest), ("a", largest), ("a", largest), ("a", largest), ("a", 0)]);
         let mut requests = Requests::new(&frames);

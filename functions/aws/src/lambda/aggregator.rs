@@ -112,7 +112,8 @@ impl<S: WindowStore, Q: DeadLetters> Handler<S, Q> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use birdsong_domain::frame::{self, FrameHeader, Lane, Ledger};
+    use birdsong_domain::frame::{self, FrameHeader, Lane};
+    use birdsong_domain::network::Network;
     use birdsong_testkit::{Fault, MemoryStore};
     use serde_json::json;
     use std::sync::Mutex as SyncMutex;
@@ -135,17 +136,14 @@ mod tests {
 
     fn frame(n: u64) -> Vec<u8> {
         let header = FrameHeader {
-            lane: Lane::new("r", 0),
+            lane: Lane::posts("r", Network::X, 0),
             source: "test".into(),
             run: "run".into(),
             counter: n,
             cut_ms: n as i64 * 1000,
-            connected_ms: 0,
             cut: 1,
             live: true,
-            ledger: Ledger::default(),
-            ledgers: vec![],
-            windows: vec![],
+            ..FrameHeader::default()
         };
         let post = format!("{{\"i\":{n},\"t\":{},\"a\":{n},\"k\":\"original\",\"l\":\"all\"}}\n", n * 1000);
         frame::encode(&header, post.as_bytes()).unwrap()
@@ -245,9 +243,9 @@ mod tests {
         assert_eq!((answer, metrics.quarantined), (BatchResponse::default(), 1));
         let (generation, state) = store.dump().remove(&key).unwrap();
         let aggregate = birdsong_domain::window::Partial::decode(generation, &state).unwrap().aggregate;
-        assert_eq!((aggregate.posts(), aggregate.resets), (2, 1));
+        assert_eq!((aggregate.posts(), aggregate.damage.resets), (2, 1));
         let letter = kept.poison.lock().unwrap()[0].clone();
-        assert_eq!((letter.lane.as_deref(), letter.window.as_deref()), (Some("r#0"), Some("1970-01-01T00:00:00Z")));
+        assert_eq!((letter.lane.as_deref(), letter.window.as_deref()), (Some("r#x#0"), Some("1970-01-01T00:00:00Z")));
     }
 
     #[tokio::test]

@@ -8,8 +8,10 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use birdsong_api::Api;
-use birdsong_domain::ports::{self, Settings, SourceState};
+use birdsong_domain::format;
+use birdsong_domain::ports::{self, Settings};
 use birdsong_domain::region::Region;
+use birdsong_domain::status::SourceState;
 use birdsong_domain::time::WindowSize;
 use birdsong_domain::window::FoldRules;
 use tokio::sync::Mutex;
@@ -54,6 +56,7 @@ impl Service {
         if let Some((_, router)) = kept.as_ref().filter(|(read, _)| read.elapsed() < CATALOGUE_FRESH) {
             return Ok(router.clone());
         }
+        format::check(&*self.store).await?;
         let setting = |key| self.store.setting(key);
         let (regions, secs, sources) =
             tokio::try_join!(setting(ports::REGIONS), setting(ports::WINDOW_SECS), setting(ports::SOURCES))?;

@@ -96,6 +96,7 @@ impl BatchResponse {
 #[cfg(test)]
 mod tests {
     use birdsong_domain::frame::Lane;
+    use birdsong_domain::network::Network;
 
     use super::*;
 
@@ -117,7 +118,7 @@ mod tests {
     fn a_record_that_cannot_be_read_says_why() {
         let record = |sequence: &str, data: &str| EventRecord {
             kinesis: KinesisData {
-                partition_key: "oslo#1".into(),
+                partition_key: "oslo#x#1".into(),
                 sequence_number: sequence.to_owned().into(),
                 data: data.to_owned().into(),
                 arrived_secs: 0.0,
@@ -126,7 +127,7 @@ mod tests {
         };
         assert_eq!(record("x", "QlNG").log_record(), Err("its sequence number is no number"));
         let record = record("1", "Q*NG").log_record().unwrap();
-        assert_eq!((record.lane, &record.bytes[..]), (Some(Lane::new("oslo", 1)), &b""[..]));
+        assert_eq!((record.lane, &record.bytes[..]), (Some(Lane::posts("oslo", Network::X, 1)), &b""[..]));
     }
 
     #[test]

@@ -12,7 +12,8 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::routing::{get, post, put};
 use birdsong_aws::DynamoStore;
-use birdsong_domain::frame::{self, FrameHeader, Lane, Ledger};
+use birdsong_domain::frame::{self, FrameHeader, Lane};
+use birdsong_domain::network::Network;
 use birdsong_domain::ports::Settings;
 use serde_json::{Value, json};
 use tokio::sync::{Notify, mpsc};
@@ -115,7 +116,7 @@ impl Function {
 fn record(n: u64, data: &[u8]) -> Value {
     json!({
         "kinesis": {
-            "kinesisSchemaVersion": "1.0", "partitionKey": "all#0", "sequenceNumber": n.to_string(),
+            "kinesisSchemaVersion": "1.0", "partitionKey": "all#x#0", "sequenceNumber": n.to_string(),
             "data": base64_simd::STANDARD.encode_to_string(data), "approximateArrivalTimestamp": 1_700_000_200.5,
         },
         "eventSource": "aws:kinesis",
@@ -125,7 +126,7 @@ fn record(n: u64, data: &[u8]) -> Value {
 
 fn a_frame(n: u64) -> Vec<u8> {
     let header = FrameHeader {
-        lane: Lane::new("all", 0),
+        lane: Lane::posts("all", Network::X, 0),
         source: "test".into(),
         run: "run".into(),
         counter: n,
@@ -133,9 +134,7 @@ fn a_frame(n: u64) -> Vec<u8> {
         connected_ms: BEGIN,
         cut: 1,
         live: true,
-        ledger: Ledger::default(),
-        ledgers: vec![],
-        windows: vec![],
+        ..FrameHeader::default()
     };
     let time = BEGIN + n as i64 * 900;
     let line = format!("{{\"i\":{n},\"t\":{time},\"a\":{n},\"k\":\"repost\",\"l\":\"all\",\"g\":\"fr\"}}\n");

@@ -1,13 +1,20 @@
 //! What DynamoDB does beyond the contract: lost answers, throttles, damage, and what is billed.
 
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
+use axum::body::Body;
+use axum::http::Request;
 use birdsong_aws::DynamoStore;
+use birdsong_aws::lambda::api::Service;
+use birdsong_domain::format;
 use birdsong_domain::frame::Lane;
+use birdsong_domain::network::Network;
 use birdsong_domain::ports::{Expected, PartialKey, PortError, PutOutcome, Settings, WindowStore};
+use birdsong_domain::post::Kind;
 use birdsong_domain::time::WindowStart;
 use birdsong_testkit::sample_partial;
 
@@ -27,7 +34,7 @@ async fn faulty() -> (DynamoStore, Client, Faults) {
 }
 
 fn key(window: i64) -> PartialKey {
-    PartialKey { lane: Lane::new("a", 0), window: WindowStart(window) }
+    PartialKey { lane: Lane::posts("a", Network::X, 0), window: WindowStart(window) }
 }
 
 async fn attributes(client: &Client, sk: &str) -> std::collections::HashMap<String, AttributeValue> {
@@ -117,7 +124,7 @@ async fn a_damaged_item_is_an_error_that_names_it_until_a_reprocess_replaces_it(
     let (store, client, _) = faulty().await;
     let partial = sample_partial(1, 7u64.into(), 1);
     let next = sample_partial(2, 7u64.into(), 2);
-    let sk = "2023-11-14T22:15:00Z#00000";
+    let sk = "2023-11-14T22:15:00Z#x#0";
     for (name, value) in [
         ("s", Some(AttributeValue::B(Blob::new([1, 2, 3])))),
         ("s", None),
@@ -141,7 +148,7 @@ async fn a_damaged_item_is_an_error_that_names_it_until_a_reprocess_replaces_it(
         assert_eq!((of_query, rows.len()), (key(WINDOW), 0), "it hides no other row");
         for error in [store.load(&key(WINDOW)).await.map(drop).unwrap_err(), row.map(drop).unwrap_err()] {
             assert!(matches!(error, PortError::Corrupt { .. }), "{name} {value:?}: {error:?}");
-            assert!(error.to_string().contains("item a#2023-11-14 / 2023-11-14T22:15:00Z#00000"), "{error}");
+            assert!(error.to_string().contains("item a#2023-11-14 / 2023-11-14T22:15:00Z#x#0"), "{error}");
         }
         assert_eq!(store.put(&key(WINDOW), &next, &Expected::Absent).await.unwrap(), PutOutcome::Conflict);
         // Whatever is damaged, the row can be recognized, replaced and removed.
@@ -194,10 +201,13 @@ async fn a_day_of_a_region_is_read_in_two_pages_and_an_item_has_4_kb_at_most() {
     assert_eq!((found.len(), faults.take_calls("Query")), (288, 2));
     assert!(found.is_sorted_by_key(|(key, _)| key.window));
 
-    let item = attributes(&client, "2023-11-14T22:15:00Z#00000").await;
+    let item = attributes(&client, "2023-11-14T22:15:00Z#x#0").await;
     let number = |name: &str| -> u64 { item[name].as_n().unwrap().parse().unwrap() };
     assert_eq!(number("posts"), partial.aggregate.posts());
-    assert_eq!(["originals", "replies", "quotes", "reposts"].map(number), partial.aggregate.kinds);
+    assert_eq!(
+        ["originals", "replies", "quotes", "reposts"].map(number),
+        Kind::ALL.map(|kind| partial.aggregate.kinds.of(kind))
+    );
     assert!(item["updated"].as_s().unwrap().ends_with('Z'));
 }
 
@@ -209,13 +219,38 @@ async fn windows_expire_when_told_to() {
     for (bucket, days) in [(0, Some(400)), (1, Some(2)), (2, None)] {
         let store = DynamoStore::new(client.clone(), NAME.into());
         let store = if bucket == 0 { store } else { store.with_ttl_days(days) };
-        let key = PartialKey { lane: Lane::new("a", bucket), window: WindowStart(WINDOW) };
+        let key = PartialKey { lane: Lane::posts("a", Network::X, bucket), window: WindowStart(WINDOW) };
         store.put(&key, &partial, &Expected::Absent).await.unwrap();
-        let item = attributes(&client, &format!("2023-11-14T22:15:00Z#{bucket:05}")).await;
+        let item = attributes(&client, &format!("2023-11-14T22:15:00Z#x#{bucket}")).await;
         let ttl: Option<u64> = item.get("ttl").map(|ttl| ttl.as_n().unwrap().parse().unwrap());
         let wanted = days.map(|days| now + u64::from(days) * 86_400);
         assert!(ttl == wanted || ttl == wanted.map(|ttl| ttl + 1), "{ttl:?} {wanted:?}");
     }
+}
+
+#[tokio::test]
+async fn a_table_of_another_release_is_refused_with_what_to_do() {
+    let refusal = async |store: &DynamoStore| format::claim(store).await.unwrap_err().to_string();
+    // Before there was a format, a streamer wrote the length of a window first.
+    let store = emulators::store().await;
+    store.set_setting("window_secs", "300").await.unwrap();
+    for _ in 0..2 {
+        let error = refusal(&store).await;
+        assert!(error.contains("(format 1, this one reads 2), and there is no conversion: start with"), "{error}");
+    }
+    assert_eq!(store.setting("format").await.unwrap(), None);
+    let answer = Service::new(Arc::new(store), Arc::new(|| 0)).answer(Request::new(Body::empty())).await;
+    assert!(answer.unwrap_err().to_string().contains("there is no conversion"));
+
+    let store = emulators::store().await;
+    assert!(!format::check(&store).await.unwrap(), "nothing is stored yet");
+    for _ in 0..2 {
+        format::claim(&store).await.unwrap();
+        store.set_setting("window_secs", "300").await.unwrap();
+    }
+    assert!(format::check(&store).await.unwrap());
+    store.set_setting("format", "3").await.unwrap();
+    assert!(refusal(&store).await.contains("a newer release of Birdsong wrote it"));
 }
 
 #[tokio::test]

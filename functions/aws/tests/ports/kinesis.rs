@@ -25,7 +25,10 @@ async fn faulty(shards: i32) -> (KinesisLog, Client, Faults) {
 }
 
 fn frames(list: &[(&str, u32)]) -> Vec<FrameRecord> {
-    let frame = |(region, n): &(&str, u32)| FrameRecord { lane: Lane::new(region, 0), bytes: n.to_be_bytes().into() };
+    let frame = |(region, n): &(&str, u32)| FrameRecord {
+        lane: Lane::try_from(format!("{region}#x#0")).unwrap(),
+        bytes: n.to_be_bytes().into(),
+    };
     list.iter().map(frame).collect()
 }
 

@@ -7,6 +7,7 @@ use birdsong_aggregator::Aggregator;
 use birdsong_aggregator::reprocess::{Before, reprocess};
 use birdsong_aws::{DynamoStore, KinesisLog};
 use birdsong_domain::frame::{self, FrameHeader, Lane, Ledger, STREAM, SlimPost};
+use birdsong_domain::network::Network;
 use birdsong_domain::ports::{FrameRecord, LogRecord, PartialKey, PostLog, ReadFrom, SequenceNumber, WindowStore};
 use birdsong_domain::post::{Kind, Located};
 use birdsong_domain::time::WindowStart;
@@ -23,23 +24,23 @@ const REGIONS: [&str; 4] = ["quebec", "paris", "tokyo", STREAM];
 fn frames() -> Vec<FrameRecord> {
     let frame = |n: i64| {
         let cut_ms = BEGIN + n * 9_000;
-        let lane = Lane::new(REGIONS[n as usize % 4], (n % 8 / 4) as u16);
-        let posts = if lane.region == STREAM { 0 } else { 5 + n % 40 };
+        let lane = Lane::posts(REGIONS[n as usize % 4], Network::X, (n % 8 / 4) as u16);
+        let posts = if lane.is_ledger() { 0 } else { 5 + n % 40 };
         let mut lines = Vec::new();
         for p in 0..posts {
             let a = (n * 41 + p * 7) as u64;
             let post = SlimPost {
-                i: (n * 1000 + p) as u128,
-                t: cut_ms - p * 11_000,
-                a: Some(a.wrapping_mul(0x9e37_79b9_7f4a_7c15)),
-                k: Kind::ALL[(a % 4) as usize],
-                l: Located::Text,
-                c: a.is_multiple_of(5),
-                g: ["en", "fr", ""][(a % 3) as usize].into(),
-                h: vec![format!("T{}", a % 130)],
-                m: 1,
-                u: vec![format!("host{}.example", a % 9)],
-                x: 0,
+                id: (n * 1000 + p) as u128,
+                time_ms: cut_ms - p * 11_000,
+                author: Some(a.wrapping_mul(0x9e37_79b9_7f4a_7c15)),
+                kind: Kind::ALL[(a % 4) as usize],
+                located: Located::Text,
+                is_copy: a.is_multiple_of(5),
+                lang: ["en", "fr", ""][(a % 3) as usize].into(),
+                hashtags: vec![format!("T{}", a % 130)],
+                mentions: 1,
+                hosts: vec![format!("host{}.example", a % 9)],
+                ..SlimPost::default()
             };
             lines.extend(serde_json::to_vec(&post).unwrap());
             lines.push(b'\n');
@@ -54,8 +55,7 @@ fn frames() -> Vec<FrameRecord> {
             cut: 1,
             live: true,
             ledger: Ledger { received: 3, ..Ledger::default() },
-            ledgers: vec![],
-            windows: vec![],
+            ..FrameHeader::default()
         };
         FrameRecord { lane, bytes: frame::encode(&header, &lines).unwrap() }
     };
@@ -180,8 +180,8 @@ async fn a_reprocess_brings_back_what_the_log_says_and_then_changes_nothing() {
     let mut keys = expected.keys();
     let mut at = |n| {
         let key: &PartialKey = keys.nth(n).unwrap();
-        let sk = format!("{}#{:05}", birdsong_domain::time::rfc3339(key.window.0), key.lane.bucket);
-        let pk = format!("{}#{}", key.lane.region, &sk[..10]);
+        let sk = format!("{}#{}", birdsong_domain::time::rfc3339(key.window.0), key.lane.within_region());
+        let pk = format!("{}#{}", key.lane.region(), &sk[..10]);
         [("pk", pk), ("sk", sk)].map(|(name, text)| (name, aws_sdk_dynamodb::types::AttributeValue::S(text)))
     };
     let mut delete = client.delete_item().table_name(NAME);
@@ -201,7 +201,7 @@ async fn a_reprocess_brings_back_what_the_log_says_and_then_changes_nothing() {
     }
     let fence = aws_sdk_dynamodb::types::AttributeValue::S(format!("057:9{:056}", 0));
     ahead.expression_attribute_values(":f", fence).send().await.unwrap();
-    let stranger = PartialKey { lane: Lane::new("nobody", 9), window: WindowStart(BEGIN) };
+    let stranger = PartialKey { lane: Lane::posts("nobody", Network::X, 9), window: WindowStart(BEGIN) };
     let model = expected.values().next().unwrap();
     dynamo.put(&stranger, model, &birdsong_domain::ports::Expected::Absent).await.unwrap();
 

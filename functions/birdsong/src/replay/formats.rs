@@ -342,7 +342,8 @@ fn framed(values: &[Value], framing: u64) -> Vec<u8> {
 fn replayed(archive: &[u8], regions: &Regions, dir: &Path, runtime: &tokio::runtime::Runtime) -> (Vec<String>, Ledger) {
     let path = dir.join("archive");
     std::fs::write(&path, archive).unwrap();
-    let (lanes, rules, machine) = (Lanes::new(regions), FoldRules::default(), Memory::new(MEMORY_LOG_BYTES));
+    let (lanes, rules, machine) =
+        (Lanes::new(regions, super::NETWORK), FoldRules::default(), Memory::new(MEMORY_LOG_BYTES));
     assert_eq!(rules.size, WindowSize::FIVE_MINUTES);
     let origin = Origin { source: "replay".into(), run: "run".into(), live: false, connected_ms: 0 };
     let sent = SharedSent::new(SentRules::archive(None));

@@ -235,7 +235,7 @@ fn hashtag_key(keyword: &str) -> Option<Cow<'_, str>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::post::{Kind, Point, PostId};
+    use crate::post::{Point, PostId};
 
     const FILE: &str = r##"
 [[region]]
@@ -263,22 +263,7 @@ languages = ["FR"]
 "##;
 
     fn post() -> SourcePost<'static> {
-        SourcePost {
-            id: PostId(1),
-            time_ms: 0,
-            author: Some(1),
-            kind: Kind::Original,
-            lang: "en".into(),
-            hashtags: vec![],
-            long_hashtags: 0,
-            mentions: 0,
-            hosts: vec![],
-            text: "".into(),
-            point: None,
-            place: None,
-            rule_tags: vec![],
-            repost_of: None,
-        }
+        SourcePost { id: PostId(1), author: Some(1), lang: "en".into(), ..SourcePost::default() }
     }
 
     fn found(post: &SourcePost<'_>) -> Vec<(&'static str, Located)> {

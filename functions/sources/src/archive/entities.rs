@@ -6,7 +6,7 @@ use birdsong_domain::frame::MAX_PER_POST;
 use birdsong_domain::hashtag::Hashtags;
 use birdsong_domain::post::link_host;
 
-use crate::json::{Count, Text, object};
+use crate::json::{Count, NotEmpty, Text, object};
 
 /// Hosts of the platform itself, whose links lead to posts rather than out. `www.` is gone already.
 /// Other hosts below them, such as help.x.com, are sites like any other.
@@ -29,6 +29,15 @@ object! {
         hashtags: Vec<Hashtag<'a>> = "hashtags",
         mentions: Count = "mentions" | "user_mentions",
         urls: Vec<Url<'a>> = "urls",
+        /// Photos and videos: v1.1. An older spelling of `extended_entities`, which names the first only.
+        pub(super) media: NotEmpty = "media",
+    }
+}
+
+object! {
+    /// What `extended_entities` of v1.1 has.
+    pub(super) struct ExtendedEntities {
+        pub(super) media: NotEmpty = "media",
     }
 }
 

@@ -7,7 +7,7 @@ use birdsong_domain::post::{AuthorKey, GeoBox, Kind, SourcePost};
 use birdsong_domain::time::snowflake_ms;
 
 use super::LineError;
-use super::entities::Entities;
+use super::entities::{Entities, ExtendedEntities};
 use super::place;
 use super::text::unescape;
 use super::v2::{Coordinates, Rule, author_hash, first_version, rule_tags, written_ms};
@@ -25,6 +25,7 @@ object! {
         text: Option<Text<'a>> = "text",
         full_text: Option<Text<'a>> = "full_text",
         entities: Option<Entities<'a>> = "entities",
+        extended_entities: Option<ExtendedEntities> = "extended_entities",
         extended_tweet: Option<Extended<'a>> = "extended_tweet",
         retweeted_status: Option<Original<'a>> = "retweeted_status",
         quoted_status: Option<Original<'a>> = "quoted_status",
@@ -48,6 +49,7 @@ object! {
         text: Option<Text<'a>> = "text",
         full_text: Option<Text<'a>> = "full_text",
         entities: Option<Entities<'a>> = "entities",
+        extended_entities: Option<ExtendedEntities> = "extended_entities",
         extended_tweet: Option<Extended<'a>> = "extended_tweet",
     }
 }
@@ -64,6 +66,7 @@ object! {
     struct Extended<'a> {
         full_text: Option<Text<'a>> = "full_text",
         entities: Option<Entities<'a>> = "entities",
+        extended_entities: Option<ExtendedEntities> = "extended_entities",
     }
 }
 
@@ -165,10 +168,16 @@ pub(super) fn post<'p>(
     let time_ms = snowflake_ms(id).or_else(stamped).or_else(written).ok_or(LineError::NoTime)?;
 
     let original = status.retweeted_status.as_ref().filter(|original| original.is_post());
-    let (text, full_text, entities, extended) = match original.filter(|original| original.has_words()) {
+    let shown = original.filter(|original| original.has_words());
+    let (text, full_text, entities, extended) = match shown {
         Some(original) => (&original.text, &original.full_text, &original.entities, &original.extended_tweet),
         None => (&status.text, &status.full_text, &status.entities, &status.extended_tweet),
     };
+    let of_post = shown.map_or(&status.extended_entities, |original| &original.extended_entities).as_ref();
+    let of_extended = extended.as_ref().and_then(|extended| extended.extended_entities.as_ref());
+    let in_entities = [entities, extended.as_ref().map_or(&None, |extended| &extended.entities)];
+    let has_media = [of_post, of_extended].into_iter().flatten().any(|extended| extended.media.0)
+        || in_entities.into_iter().flatten().any(|entities| entities.media.0);
     let extended_text = extended.as_ref().and_then(|extended| extended.full_text.as_ref());
     let text = extended_text.or(full_text.as_ref()).or(text.as_ref()).map_or("", |text| &text.0);
     let entities = extended.as_ref().and_then(|extended| extended.entities.as_ref()).or(entities.as_ref());
@@ -198,6 +207,7 @@ pub(super) fn post<'p>(
         long_hashtags,
         mentions: entities.map_or(0, Entities::mentions),
         hosts: entities.map(Entities::hosts).unwrap_or_default(),
+        has_media,
         text: unescape(text),
         point: if is_repost { None } else { point() },
         place: if is_repost { None } else { status.area() },

@@ -10,7 +10,7 @@ use super::LineError;
 use super::entities::Entities;
 use super::place;
 use super::text::unescape;
-use crate::json::{FirstId, Id, Numbers, Text, object};
+use crate::json::{FirstId, Id, NotEmpty, Numbers, Text, object};
 
 object! {
     /// A rule of the stream that matched.
@@ -28,6 +28,7 @@ object! {
         author_id: Option<Id<'a>> = "author_id",
         lang: Option<Text<'a>> = "lang",
         entities: Option<Entities<'a>> = "entities",
+        attachments: Option<Attachments> = "attachments",
         geo: Option<Box<Geo<'a>>> = "geo",
         references: Vec<Reference<'a>> = "referenced_tweets" | "referenced_posts",
         note: Option<Box<Note<'a>>> = "note_tweet" | "note_post",
@@ -50,7 +51,16 @@ object! {
         id: Option<Id<'a>> = "id",
         text: Option<Text<'a>> = "text",
         entities: Option<Entities<'a>> = "entities",
+        attachments: Option<Attachments> = "attachments",
         note: Option<Box<Note<'a>>> = "note_tweet" | "note_post",
+    }
+}
+
+object! {
+    /// What is attached. Polls are no media.
+    struct Attachments {
+        /// Ids; flattened archives have the media themselves, too.
+        media: NotEmpty = "media_keys" | "media",
     }
 }
 
@@ -158,9 +168,9 @@ pub(super) fn post<'p>(
         }
         includes?.posts.iter().find(|one| one.id == reference.id && one.has_words())
     });
-    let (text, entities, note) = match original {
-        Some(original) => (&original.text, &original.entities, &original.note),
-        None => (&post.text, &post.entities, &post.note),
+    let (text, entities, note, attachments) = match original {
+        Some(original) => (&original.text, &original.entities, &original.note, &original.attachments),
+        None => (&post.text, &post.entities, &post.note, &post.attachments),
     };
     let text = note.as_ref().and_then(|note| note.text.as_ref()).or(text.as_ref());
     let entities = note.as_ref().and_then(|note| note.entities.as_ref()).or(entities.as_ref());
@@ -176,6 +186,7 @@ pub(super) fn post<'p>(
         long_hashtags,
         mentions: entities.map_or(0, Entities::mentions),
         hosts: entities.map(Entities::hosts).unwrap_or_default(),
+        has_media: attachments.as_ref().is_some_and(|attachments| attachments.media.0),
         text: unescape(text.map_or("", |text| &text.0)),
         point: geo.and_then(|geo| place::point(&geo.coordinates.as_ref()?.coordinates, false)),
         place: geo.and_then(|geo| geo.area(includes)),

@@ -105,6 +105,7 @@ object! {
 
 object! {
     struct Embed<'a> {
+        kind: Option<Text<'a>> = "$type",
         record: Option<Embedded<'a>> = "record",
         external: Option<Link<'a>> = "external",
         media: Option<Media<'a>> = "media",
@@ -121,6 +122,7 @@ object! {
 
 object! {
     struct Media<'a> {
+        kind: Option<Text<'a>> = "$type",
         external: Option<Link<'a>> = "external",
     }
 }
@@ -222,6 +224,7 @@ pub fn read_message(
         long_hashtags,
         mentions,
         hosts,
+        has_media: embed.is_some_and(Embed::has_media),
         text: Cow::Borrowed(record.text.as_ref().map_or("", |text| &text.0)),
         point: None,
         place: None,
@@ -282,6 +285,15 @@ impl Record<'_> {
 }
 
 impl Embed<'_> {
+    /// Pictures or a video, alone or beside a quoted post. A card of a link is no media, not even of one to a GIF.
+    fn has_media(&self) -> bool {
+        let is_media = |kind: &Option<Text<'_>>| {
+            let kind = kind.as_ref().and_then(|kind| kind.0.strip_prefix("app.bsky.embed."));
+            matches!(kind, Some("images" | "video"))
+        };
+        is_media(&self.kind) || self.media.as_ref().is_some_and(|media| is_media(&media.kind))
+    }
+
     /// Lists, feeds and starter packs are embedded the same way as quoted posts are.
     fn is_quote(&self) -> bool {
         let uri = self.record.as_ref().and_then(|record| {

@@ -21,6 +21,7 @@ pub mod fake;
 mod message;
 mod unpack;
 
+use birdsong_domain::network::Network;
 use futures_util::future::{BoxFuture, FutureExt};
 
 use crate::address::Address;
@@ -54,7 +55,7 @@ const ORIGINALS: usize = 50_000;
 /// Bluesky in the table of sources.
 pub(crate) const KIND: Kind = Kind {
     scheme: NAME,
-    network: NAME,
+    network: Network::BLUESKY,
     target: Target::None,
     about: "all public posts of Bluesky by Jetstream; free, without an account",
     options: &[
@@ -96,8 +97,8 @@ impl<D: Dial + 'static> Source for Bluesky<D> {
         NAME.into()
     }
 
-    fn network(&self) -> &'static str {
-        NAME
+    fn network(&self) -> Network {
+        Network::BLUESKY
     }
 
     fn reach_ms(&self) -> i64 {

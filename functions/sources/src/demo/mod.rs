@@ -9,6 +9,7 @@ mod posts;
 
 use std::time::Duration;
 
+use birdsong_domain::network::Network;
 use birdsong_domain::post::SourcePost;
 use futures_util::future::{BoxFuture, FutureExt};
 
@@ -29,7 +30,7 @@ pub const NAME: &str = "demo";
 /// The demo in the table of sources.
 pub(crate) const KIND: Kind = Kind {
     scheme: NAME,
-    network: NAME,
+    network: Network::DEMO,
     target: Target::None,
     about: "made-up posts in your regions: some of the past at once, then live",
     options: &[
@@ -79,8 +80,8 @@ impl Source for Demo {
         NAME.into()
     }
 
-    fn network(&self) -> &'static str {
-        NAME
+    fn network(&self) -> Network {
+        Network::DEMO
     }
 
     fn reach_ms(&self) -> i64 {

@@ -266,6 +266,9 @@ impl Demo {
         let hosts = if dice.chance(0.17) { vec![HOSTS[dice.zipf(HOSTS.len() as u64) as usize].into()] } else { vec![] };
         let mentions = if kind == Kind::Original { u32::from(dice.chance(0.2)) } else { 1 + dice.below(2) as u32 };
 
+        // Not of the dice, so that all else of the stream stays as it is: about every third post.
+        let has_media = (id >> 22) % 100 < 34;
+
         let mut post = SourcePost {
             id: self.key.x_post(id),
             time_ms,
@@ -276,6 +279,7 @@ impl Demo {
             long_hashtags: 0,
             mentions,
             hosts,
+            has_media,
             text: "".into(),
             point: None,
             place: None,

@@ -16,6 +16,7 @@ mod status;
 mod tags;
 mod timeline;
 
+use birdsong_domain::network;
 use futures_util::future::{BoxFuture, FutureExt};
 
 use crate::address::Address;
@@ -36,7 +37,7 @@ const TOKEN: &str = "MASTODON_TOKEN";
 /// Mastodon in the table of sources.
 pub(crate) const KIND: Kind = Kind {
     scheme: NAME,
-    network: NAME,
+    network: network::Network::MASTODON,
     target: Target::Host,
     about: "public posts that a Mastodon server knows; most servers want the token of a user",
     options: &[
@@ -85,8 +86,8 @@ impl<H: Http + 'static> Source for Mastodon<H> {
         format!("{NAME}:{}", self.host)
     }
 
-    fn network(&self) -> &'static str {
-        NAME
+    fn network(&self) -> network::Network {
+        network::Network::MASTODON
     }
 
     fn reach_ms(&self) -> i64 {

@@ -80,6 +80,7 @@ object! {
         mentions: Count = "mentions",
         tags: Vec<Tag<'a>> = "tags",
         card: Option<Card<'a>> = "card",
+        media: Count = "media_attachments",
     }
 }
 
@@ -224,6 +225,7 @@ pub fn read_status(
         long_hashtags,
         mentions: shown.mentions.0.min(MAX_PER_POST as u32),
         hosts,
+        has_media: shown.media.0 > 0,
         text: Cow::Borrowed(words.text.trim()),
         point: None,
         place: None,

@@ -14,8 +14,8 @@ pub const DEFAULT_POST_FIELDS: [&str; 3] = ["id", "text", "edit_history_tweet_id
 ///
 /// `note_tweet` has text and hashtags beyond the first 280 characters. `created_at` is read where an id
 /// is older than the ids that hold a time.
-pub const POST_FIELDS: [&str; 7] =
-    ["author_id", "created_at", "entities", "geo", "lang", "note_tweet", "referenced_tweets"];
+pub const POST_FIELDS: [&str; 8] =
+    ["attachments", "author_id", "created_at", "entities", "geo", "lang", "note_tweet", "referenced_tweets"];
 /// Objects beside a post: the place that it names, and the original of a repost, whose own text is cut.
 pub const EXPANSIONS: [&str; 2] = ["geo.place_id", "referenced_tweets.id"];
 /// Fields of a place beside its id and name, which always come.

@@ -19,6 +19,7 @@ pub mod usage;
 
 use std::sync::Arc;
 
+use birdsong_domain::network;
 use futures_util::future::{BoxFuture, FutureExt};
 
 use crate::address::Address;
@@ -42,7 +43,7 @@ const JOURNAL: &str = "x-metered";
 /// X in the table of sources.
 pub(crate) const KIND: Kind = Kind {
     scheme: NAME,
-    network: NAME,
+    network: network::Network::X,
     target: Target::None,
     about: "the filtered stream of the X API v2; needs a bearer token and costs money a post, so set a budget",
     options: &[
@@ -131,8 +132,8 @@ impl<H: Http + 'static> Source for X<H> {
         NAME.into()
     }
 
-    fn network(&self) -> &'static str {
-        NAME
+    fn network(&self) -> network::Network {
+        network::Network::X
     }
 
     fn reach_ms(&self) -> i64 {

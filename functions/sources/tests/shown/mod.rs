@@ -20,6 +20,7 @@ pub(crate) fn post(post: &SourcePost<'_>) -> Value {
         "point": post.point.map(|p| [p.lon, p.lat]),
         "place": post.place.map(|p| [p.west, p.south, p.east, p.north]),
         "rule_tags": post.rule_tags,
+        "has_media": post.has_media,
     })
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 
-use birdsong_domain::frame::{self, Frame, FrameError, FrameHeader, Lane, Ledger, PostCount, STREAM};
+use birdsong_domain::frame::{self, Frame, FrameError, FrameHeader, Lane, Ledger, PostCount};
 use birdsong_domain::ports::FrameRecord;
 use birdsong_domain::post::PostId;
 
@@ -37,12 +37,12 @@ impl Learner {
     /// When the index cannot be written.
     pub fn read(&mut self, frame: &Frame, sent: &mut SentPosts, now_ms: i64) -> io::Result<()> {
         let header = &frame.header;
-        let is_ledger = header.lane.region == STREAM;
+        let is_ledger = header.lane.is_ledger();
         if !is_ledger {
-            let region = sent.sets.region(&header.lane.region);
+            let region = sent.sets.region(header.lane.region());
             let region = sent.sets.of(&mut vec![region]);
             for post in &frame.posts {
-                sent.learn(PostId(post.i), region, now_ms)?;
+                sent.learn(PostId(post.id), region, now_ms)?;
             }
         }
         let run = match self.runs.get_mut(&header.run) {
@@ -90,7 +90,7 @@ impl Learner {
                     *windows.entry(count.window_ms).or_default() += count.primary;
                 }
                 let ledger = |posts| Ledger { received: posts, sent: posts, ..Ledger::default() };
-                let lane = Lane::new(STREAM, 0);
+                let lane = Lane::ledger(header.lane.network(), &header.source);
                 let header = FrameHeader {
                     lane: lane.clone(),
                     counter: run.counter + 1 + n as u64,

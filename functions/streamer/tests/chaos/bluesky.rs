@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use birdsong_domain::frame::SlimPost;
 use birdsong_domain::post::{AuthorKey, Kind};
+use birdsong_domain::time::rfc3339;
 use birdsong_domain::uniques::Uniques;
 use birdsong_domain::window::Aggregate;
 use birdsong_sources::bluesky::fake::{InProcess, Jetstream, Script, Trouble};
@@ -78,14 +79,16 @@ async fn undisturbed(seed: u64, hours: u32) -> (Counted, Windows) {
     assert!(posts.len() > 4000 * hours as usize / 2, "{} posts", posts.len());
     // They come without words, and count where their originals did.
     for region in world.regions.list() {
-        let is_repost = |(key, posts): (&(String, _), &Vec<SlimPost>)| key.0 == region.id && posts[0].k == Kind::Repost;
+        let is_repost =
+            |(key, posts): (&(String, _), &Vec<SlimPost>)| key.0 == region.id && posts[0].kind == Kind::Repost;
         let reposts = posts.iter().filter(|entry| is_repost(*entry)).count();
         assert!(reposts > 50, "{reposts} reposts in {}", region.id);
     }
     let windows = Windows::of(&world).await;
     // Else the order of the posts would not show.
-    let is_sketched = |(_, aggregate): (_, &Aggregate)| matches!(aggregate.authors, Uniques::Sketch(_));
-    let is_purged = |(_, aggregate): (_, &Aggregate)| aggregate.hosts.as_ref().is_some_and(|hosts| hosts.error() > 0);
+    let is_sketched = |(_, aggregate): (_, &Aggregate)| matches!(aggregate.authors.known, Uniques::Sketch(_));
+    let is_purged =
+        |(_, aggregate): (_, &Aggregate)| aggregate.hosts.top.as_ref().is_some_and(|hosts| hosts.error() > 0);
     assert!(windows.all().any(is_sketched) && windows.all().any(is_purged));
     (posts, windows)
 }
@@ -149,7 +152,7 @@ async fn hosts_whose_clocks_differ_take_over_from_each_other() {
         let (world, server, _) = whole(seed, Script { skew_us, ..troubled(seed, 1) }, 0, 0).await;
         assert!(server.told().cursors.len() > 10);
         // The same posts once each, though a second or so earlier or later.
-        let rest = |post: &SlimPost| SlimPost { t: 0, ..post.clone() };
+        let rest = |post: &SlimPost| SlimPost { time_ms: 0, ..post.clone() };
         assert_same_posts(&format!("seed {seed}"), &world.counted().0, &posts, rest);
     }
 }
@@ -200,7 +203,7 @@ async fn events_from_the_far_future_are_put_aside_and_are_no_place_in_the_stream
         assert!(ended.ledger.balances() && ended.ledger.quarantined > 0, "{what}: {:?}", ended.ledger);
         let now_us = world.now_ms() * 1000;
         assert!(server.told().cursors.iter().flatten().all(|cursor| *cursor <= now_us), "{what}");
-        let last_post = world.board.states()[0].last_post.clone().unwrap();
+        let last_post = rfc3339(world.board.states()[0].last_post_ms.unwrap());
         assert!(last_post.starts_with("2023-11-14T23"), "{what}: {last_post}");
         assert_eq!(world.board.states()[0].gaps, 0, "{what}");
     }

@@ -79,7 +79,7 @@ async fn undisturbed(script: Script) -> (Counted, Windows) {
 /// Each post once, the same but for its time; its window the same, too, when its server told its
 /// true time and it did not come at the very border of a window.
 fn assert_same(what: &str, server: &Instance, found: &Counted, expected: &Counted) {
-    assert_same_posts(what, found, expected, |post| SlimPost { t: 0, ..post.clone() });
+    assert_same_posts(what, found, expected, |post| SlimPost { time_ms: 0, ..post.clone() });
     let mut honest_ms = BTreeMap::new();
     for n in 0.. {
         match server.event(n) {
@@ -101,7 +101,7 @@ fn assert_same(what: &str, server: &Instance, found: &Counted, expected: &Counte
         if let Some(ms) = honest_ms.get(&key.1)
             && window(ms - 3000) == window(ms + 3000)
         {
-            assert_eq!(window(posts[0].t), window(*ms), "{what}: {key:?}");
+            assert_eq!(window(posts[0].time_ms), window(*ms), "{what}: {key:?}");
         }
     }
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use birdsong_domain::frame::{self, STREAM};
-use birdsong_domain::post::{Kind, PostId, SourcePost};
-use birdsong_domain::time::WindowSize;
+use birdsong_domain::post::{PostId, SourcePost};
+use birdsong_domain::time::{WindowSize, rfc3339};
 use birdsong_sources::intake::{Change, Intake, Resume};
 use birdsong_streamer::ingest::Ingest;
 use birdsong_streamer::outbox::OutboxLimits;
@@ -23,17 +23,9 @@ fn post(id: u64, now_ms: i64) -> SourcePost<'static> {
         id: PostId(u128::from(id)),
         time_ms: now_ms - 300,
         author: Some(id % 7),
-        kind: Kind::Original,
         lang: ["fr", "en", "de"][(id % 3) as usize].into(),
-        hashtags: vec![],
-        long_hashtags: 0,
-        mentions: 0,
-        hosts: vec![],
         text: "word".into(),
-        point: None,
-        place: None,
-        rule_tags: vec![],
-        repost_of: None,
+        ..SourcePost::default()
     }
 }
 
@@ -179,7 +171,7 @@ async fn silence_beats_an_outage_does_not_and_a_gap_is_told_in_each_of_its_windo
     let (mut beats, mut missed) = (vec![], BTreeMap::<i64, u64>::new());
     for record in world.records.lock().unwrap().iter() {
         let header = frame::decode(&record.bytes).unwrap().header;
-        assert_eq!(header.lane.region, STREAM);
+        assert_eq!(header.lane.region(), STREAM);
         if header.ledger.missed_ms == 0 {
             beats.push((header.cut_ms - START_MS) / 1000);
         } else {
@@ -230,7 +222,7 @@ async fn a_source_that_never_connects_makes_windows_incomplete_while_they_are_cu
     let missed = missed(&world, 0);
     assert!(missed.len() >= 5 && (1..4).all(|window| missed[&window] == 300_000), "{missed:?}");
     assert!(ended.ledger.balances() && ended.ledger.received == 0);
-    assert!(world.board.states()[0].waiting_since.is_some());
+    assert!(world.board.states()[0].waiting_since_ms.is_some());
 }
 
 /// One whose windows are complete in the end must not have been called missed, and a gap counts once though
@@ -301,12 +293,12 @@ async fn a_clock_in_2100_for_a_moment_opens_no_window_there() {
     for record in world.records.lock().unwrap().iter() {
         let frame = frame::decode(&record.bytes).unwrap();
         assert!(frame.header.cut_ms <= end_ms, "{:?}", frame.header);
-        assert!(frame.posts.iter().all(|post| post.t <= end_ms));
+        assert!(frame.posts.iter().all(|post| post.time_ms <= end_ms));
     }
     assert_eq!((ended.ledger.received, ended.ledger.quarantined), (62, 2));
     assert!(ended.ledger.balances());
     let lines = world.aside.0.lock().unwrap();
     assert!(lines.iter().all(|line| line.reason.ends_with("ahead of our clock")), "{lines:?}");
-    let last_post = world.board.states()[0].last_post.clone().unwrap();
+    let last_post = rfc3339(world.board.states()[0].last_post_ms.unwrap());
     assert!(last_post.starts_with("2023-11-14T22:14"), "{last_post}");
 }

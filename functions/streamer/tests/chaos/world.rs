@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use birdsong_domain::frame::{self, Ledger, STREAM, SlimPost};
+use birdsong_domain::frame::{self, Ledger, SlimPost};
+use birdsong_domain::network::Network;
 use birdsong_domain::ports::{FrameRecord, LogRecord, PortError, PostLog, ReadFrom, SequenceNumber, Settings};
 use birdsong_domain::region::Regions;
 use birdsong_domain::time::WindowSize;
@@ -136,9 +137,9 @@ impl World {
             let header = frame.header;
             if seen.insert((header.lane.clone(), header.run.clone(), header.counter)) {
                 header.ledgers().for_each(|(_, of_window)| ledger.add(of_window));
-                assert!(header.lane.region != STREAM || frame.posts.is_empty());
+                assert!(!header.lane.is_ledger() || frame.posts.is_empty());
                 for post in frame.posts {
-                    posts.entry((header.lane.region.clone(), post.i)).or_default().push(post);
+                    posts.entry((header.lane.region().to_owned(), post.id)).or_default().push(post);
                 }
             }
         }
@@ -271,10 +272,12 @@ impl Life<'_> {
             };
             let resume = start.point.resume.clone();
             let originals = std::mem::take(&mut start.originals);
+            let network = Network::of_source(self.source).unwrap();
             let (mut feeder, inbox) =
-                ingest::ingest(self.source, &world.regions, &world.clock(), &world.board, originals);
+                ingest::ingest(self.source, network, &world.regions, &world.clock(), &world.board, originals);
             let pipe = Pipe {
                 source: self.source.into(),
+                network,
                 run: format!("{}{}", self.source, world.runs.fetch_add(1, Ordering::Relaxed)),
                 regions: world.regions.clone(),
                 size: WindowSize::FIVE_MINUTES,

@@ -163,11 +163,10 @@ fn windows_count_all(windows: &Windows, fake: &FakeX, what: &str) {
         let counts = wanted.entry((region, window)).or_default();
         *counts = (counts.0 + 1, counts.1 + u64::from(is_repost));
     }
-    let repost = Kind::ALL.iter().position(|kind| *kind == Kind::Repost).unwrap();
     let mut found = BTreeMap::<_, (u64, u64)>::new();
     for (key, aggregate) in windows.all() {
-        let counts = found.entry((key.lane.region.clone(), key.window)).or_default();
-        *counts = (counts.0 + aggregate.posts(), counts.1 + aggregate.kinds[repost]);
+        let counts = found.entry((key.lane.region().to_owned(), key.window)).or_default();
+        *counts = (counts.0 + aggregate.posts(), counts.1 + aggregate.kinds.of(Kind::Repost));
     }
     assert_eq!(found, wanted, "{what}");
 }

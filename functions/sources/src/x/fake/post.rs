@@ -105,6 +105,9 @@ fn written(sketch: &Sketch, id: u64, text: &str, is_long: bool) -> Value {
         "source": "made up",
         "text": text,
     });
+    if number % 5 == 1 {
+        post["attachments"] = json!({"media_keys": [format!("3_{number}")]});
+    }
     post[edits] = json!([id.to_string()]);
     if let Some(long) = long {
         post[note] = json!({"entities": entities(&long, *number), "text": long});

@@ -9,8 +9,12 @@
 
 use std::collections::BTreeMap;
 
+use super::{Context, Metric};
+use crate::frame::SlimPost;
 use crate::wire::{self, DecodeError, Reader};
 
+/// Where posts without a language are counted (BCP 47's code for undetermined).
+pub const NO_LANGUAGE: &str = "und";
 /// Tags with a counter of their own. BCP 47 has fewer than 200 languages of two letters, so real posts
 /// stay below it even when many of them name a country, too.
 pub const MAX_LANGUAGES: usize = 1024;
@@ -53,14 +57,6 @@ impl Languages {
         self.counts.insert(tag.into(), posts);
     }
 
-    /// Adds the counts of another part.
-    pub fn merge(&mut self, part: &Self) {
-        self.other += part.other;
-        for (tag, posts) in &part.counts {
-            self.add(tag, *posts);
-        }
-    }
-
     /// Tags and their posts, by tag.
     pub fn iter(&self) -> impl Iterator<Item = (&str, u64)> {
         self.counts.iter().map(|(tag, posts)| (&**tag, *posts))
@@ -71,9 +67,25 @@ impl Languages {
     pub fn other(&self) -> u64 {
         self.other
     }
+}
 
-    /// Appends the canonical encoding.
-    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+impl Metric for Languages {
+    fn is_empty(&self) -> bool {
+        self.counts.is_empty() && self.other == 0
+    }
+
+    fn post(&mut self, post: &SlimPost, _context: &Context) {
+        self.add(if post.lang.is_empty() { NO_LANGUAGE } else { &post.lang }, 1);
+    }
+
+    fn merge(&mut self, part: &Self, _same_window: bool) {
+        self.other += part.other;
+        for (tag, posts) in &part.counts {
+            self.add(tag, *posts);
+        }
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
         wire::put_u64(out, self.counts.len() as u64);
         for (tag, posts) in &self.counts {
             wire::put_bytes(out, tag.as_bytes());
@@ -82,30 +94,12 @@ impl Languages {
         wire::put_u64(out, self.other);
     }
 
-    /// Reads what [`Languages::encode`] wrote.
-    ///
-    /// # Errors
-    /// When the bytes are damaged.
-    pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let mut languages = Self { counts: decode_counts(reader, MAX_LANGUAGES)?, other: 0 };
         languages.other = reader.u64()?;
         if languages.counts.keys().any(|tag| tag.len() > MAX_LANGUAGE_BYTES) {
             return Err(reader.error("language tags of at most 35 bytes"));
         }
-        Ok(languages)
-    }
-
-    /// Reads the form of before there was [`Languages::other`]: at most 64 languages, in the order in
-    /// which they came, and the rest as a 65th of the name `other`.
-    ///
-    /// # Errors
-    /// When the bytes are damaged.
-    pub(crate) fn decode_v3(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        const MAX: usize = 64;
-        let mut counts = decode_counts(reader, MAX + 1)?;
-        let other = if counts.len() > MAX { counts.remove("other").unwrap_or_default() } else { 0 };
-        let mut languages = Self { counts: BTreeMap::new(), other };
-        counts.iter().for_each(|(tag, posts)| languages.add(tag, *posts));
         Ok(languages)
     }
 }
@@ -162,20 +156,6 @@ mod tests {
         assert_eq!(Languages::decode(&mut Reader::new(&bytes)).as_ref(), Ok(&languages));
     }
 
-    #[test]
-    fn the_old_form_is_read() {
-        let mut bytes = vec![];
-        wire::put_u64(&mut bytes, 65);
-        let mut names: Vec<_> = (0..64).map(|n| format!("l{n:02}")).collect();
-        names.push("other".into());
-        for name in &names {
-            wire::put_bytes(&mut bytes, name.as_bytes());
-            wire::put_u64(&mut bytes, 2);
-        }
-        let languages = Languages::decode_v3(&mut Reader::new(&bytes)).unwrap();
-        assert_eq!((languages.iter().count(), languages.other()), (64, 2));
-    }
-
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(32))]
         #[test]
@@ -188,7 +168,7 @@ mod tests {
                 tags.swap(at, (dice >> 33) as usize % (at + 1));
             }
             let mut merged = of(&tags[cut..]);
-            merged.merge(&of(&tags[..cut]));
+            merged.merge(&of(&tags[..cut]), true);
             prop_assert_eq!(&encoded(&merged), &straight);
             let mut reloaded = of(&tags[..again]);
             reloaded = Languages::decode(&mut Reader::new(&encoded(&reloaded))).unwrap();

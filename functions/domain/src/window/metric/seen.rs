@@ -3,6 +3,7 @@
 //! An append that timed out may have succeeded; the streamer sends it again, with the same run and
 //! number, and then the log has it twice.
 
+use super::Metric;
 use crate::wire::{self, DecodeError, Reader};
 
 /// Runs that one window remembers; the one unheard of for longest goes first.
@@ -46,8 +47,17 @@ impl SeenFrames {
         self.runs.push(run);
         is_new
     }
+}
 
-    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+impl Metric for SeenFrames {
+    fn is_empty(&self) -> bool {
+        self.runs.is_empty()
+    }
+
+    /// Frames of different lanes, and of an answer, are not compared.
+    fn merge(&mut self, _other: &Self, _same_window: bool) {}
+
+    fn encode(&self, out: &mut Vec<u8>) {
         wire::put_u64(out, self.runs.len() as u64);
         for run in &self.runs {
             wire::put_u64(out, run.id);
@@ -56,7 +66,7 @@ impl SeenFrames {
         }
     }
 
-    pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let mut seen = Self::default();
         for _ in 0..reader.u64()? {
             if seen.runs.len() == MAX_RUNS {

@@ -1,0 +1,63 @@
+//! The version of what a folder or table holds: log records, windows and the keys of both.
+//!
+//! A new metric or a new key of a header needs no new version ([`crate::window::Partial`], [`crate::frame`]). Anything
+//! else that an older or newer release would misread does: then the whole folder or table is refused at the start,
+//! rather than each window by itself.
+
+use crate::ports::{self, PortError, Settings};
+
+/// This release's version. Version 1 had lanes without a network, and windows without tags.
+pub const VERSION: u32 = 2;
+
+/// Why data of version `found` cannot be used, and what to do.
+#[must_use]
+pub fn refusal(found: &str) -> String {
+    let newer = found.parse().is_ok_and(|found: u32| found > VERSION);
+    if newer {
+        return format!(
+            "a newer release of Birdsong wrote it (format {found}, this one reads {VERSION}): run that release, or \
+             start with a new data folder or table"
+        );
+    }
+    format!(
+        "another release of Birdsong wrote it (format {found}, this one reads {VERSION}), and there is no conversion: \
+         start with a new data folder (--data) or table and replay archives into it, or run that release until its \
+         data is no longer needed"
+    )
+}
+
+/// Checks that data with these settings has the format of this release. Gives whether the settings state it; nothing is
+/// stored yet when they do not.
+///
+/// # Errors
+/// [`PortError::Refused`] when it has another format; whatever reading the settings fails with.
+pub async fn check<S: Settings>(settings: &S) -> Result<bool, PortError> {
+    let refused = |found: &str| PortError::Refused { what: "stored data", reason: refusal(found) };
+    match settings.setting(ports::FORMAT).await? {
+        Some(found) if found == VERSION.to_string() => Ok(true),
+        Some(found) => Err(refused(&found)),
+        // Version 1 did not state itself. Whatever writes sets the length of a window first.
+        None if settings.setting(ports::WINDOW_SECS).await?.is_some() => Err(refused("1")),
+        None => Ok(false),
+    }
+}
+
+/// Checks the format, and states it where nothing is stored yet.
+///
+/// # Errors
+/// As [`check`]; whatever writing the settings fails with.
+pub async fn claim<S: Settings>(settings: &S) -> Result<(), PortError> {
+    if check(settings).await? { Ok(()) } else { settings.set_setting(ports::FORMAT, &VERSION.to_string()).await }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_says_what_to_do() {
+        assert!(refusal("1").contains("replay archives") && refusal("1").contains("format 1, this one reads 2"));
+        assert!(refusal("x").contains("start with a new data folder"));
+        assert!(refusal("3").contains("a newer release"));
+    }
+}

@@ -1,0 +1,76 @@
+//! The most frequent hashtags.
+
+use super::{Context, Metric};
+use crate::frame::SlimPost;
+use crate::hashtag;
+use crate::topk::TopK;
+use crate::wire::{self, DecodeError, Reader};
+
+/// Hashtags with a counter in one partial.
+pub const HASHTAG_COUNTERS: usize = 96;
+
+/// Hashtags by folded key.
+#[derive(Clone, Debug, Default)]
+pub struct Hashtags {
+    /// The most frequent ones; `None` when there was none.
+    pub top: Option<TopK>,
+    /// Hashtags that were longer than the limit and so are not among them.
+    pub too_long: u64,
+}
+
+impl Metric for Hashtags {
+    fn is_empty(&self) -> bool {
+        self.top.is_none() && self.too_long == 0
+    }
+
+    fn post(&mut self, post: &SlimPost, _context: &Context) {
+        self.too_long += u64::from(post.long_hashtags);
+        for written in &post.hashtags {
+            match hashtag::key(written) {
+                Some(key) => self.top.get_or_insert_with(|| TopK::new(HASHTAG_COUNTERS)).add(&key, written),
+                // Too long and not merely empty.
+                None => self.too_long += u64::from(written.contains(char::is_alphanumeric)),
+            }
+        }
+    }
+
+    fn merge(&mut self, other: &Self, _same_window: bool) {
+        TopK::merge_into(&mut self.top, other.top.as_ref());
+        self.too_long += other.too_long;
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        wire::put_u64(out, self.too_long);
+        if let Some(top) = &self.top {
+            top.encode(out);
+        }
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let too_long = reader.u64()?;
+        let has_top = !reader.rest().is_empty();
+        Ok(Self { too_long, top: has_top.then(|| TopK::decode(HASHTAG_COUNTERS, reader)).transpose()? })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::counted;
+    use super::*;
+
+    #[test]
+    fn hashtags_that_are_too_long_are_counted_as_such() {
+        let tagged = |tags: &[&str], long_hashtags| SlimPost {
+            hashtags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
+            long_hashtags,
+            ..SlimPost::default()
+        };
+        let long = "x".repeat(5000);
+        let none: Hashtags = counted(&[tagged(&[], 2), tagged(&[&long, " # "], 0)], 0);
+        assert_eq!((none.too_long, none.top.is_none()), (3, true));
+        let mut one: Hashtags = counted(&[tagged(&["Fog", "fog", "Fog"], 0)], 0);
+        one.merge(&none, true);
+        let top = one.top.unwrap().top(2);
+        assert_eq!((one.too_long, top.len(), top[0].shown.as_str(), top[0].count), (3, 1, "Fog", 3));
+    }
+}

@@ -1,0 +1,62 @@
+//! Posts by kind.
+
+use super::{Context, Metric, add_counts, put_counts, take_counts};
+use crate::frame::SlimPost;
+use crate::post::Kind;
+use crate::wire::{DecodeError, Reader};
+
+/// Posts by kind. Their sum is the number of posts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Kinds([u64; Kind::ALL.len()]);
+
+impl Kinds {
+    /// Posts of this kind.
+    #[must_use]
+    pub fn of(&self, kind: Kind) -> u64 {
+        self.0[kind as usize]
+    }
+
+    /// Posts of any kind.
+    #[must_use]
+    pub fn posts(&self) -> u64 {
+        self.0.iter().sum()
+    }
+}
+
+impl Metric for Kinds {
+    fn is_empty(&self) -> bool {
+        self.posts() == 0
+    }
+
+    fn post(&mut self, post: &SlimPost, _context: &Context) {
+        self.0[post.kind as usize] += 1;
+    }
+
+    fn merge(&mut self, other: &Self, _same_window: bool) {
+        add_counts(&mut self.0, &other.0);
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        put_counts(out, &self.0);
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        take_counts(reader).map(Self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::counted;
+    use super::*;
+
+    #[test]
+    fn each_post_has_one_kind() {
+        let posts: Vec<_> =
+            [Kind::Reply, Kind::Reply, Kind::Repost].map(|kind| SlimPost { kind, ..SlimPost::default() }).into();
+        let mut kinds: Kinds = counted(&posts, 0);
+        assert_eq!(Kind::ALL.map(|kind| kinds.of(kind)), [0, 2, 0, 1]);
+        kinds.merge(&counted(&posts, 0), true);
+        assert_eq!((kinds.posts(), kinds.of(Kind::Reply)), (6, 4));
+    }
+}

@@ -1,0 +1,45 @@
+//! Posts that no earlier region has.
+
+use super::{Context, Metric};
+use crate::frame::SlimPost;
+use crate::wire::{self, DecodeError, Reader};
+
+/// Posts of which no earlier region has a copy: the sum over all regions counts each post once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Primary(pub u64);
+
+impl Metric for Primary {
+    fn is_empty(&self) -> bool {
+        self.0 == 0
+    }
+
+    fn post(&mut self, post: &SlimPost, _context: &Context) {
+        self.0 += u64::from(!post.is_copy);
+    }
+
+    fn merge(&mut self, other: &Self, _same_window: bool) {
+        self.0 += other.0;
+    }
+
+    fn encode(&self, out: &mut Vec<u8>) {
+        wire::put_u64(out, self.0);
+    }
+
+    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        reader.u64().map(Self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::counted;
+    use super::*;
+
+    #[test]
+    fn copies_do_not_count() {
+        let posts = [false, true, false].map(|is_copy| SlimPost { is_copy, ..SlimPost::default() });
+        let mut count: Primary = counted(&posts, 0);
+        count.merge(&counted(&posts[..2], 0), true);
+        assert_eq!(count.0, 3);
+    }
+}
