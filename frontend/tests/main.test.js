@@ -190,7 +190,8 @@ describe('choosing', () => {
   it('drops an answer that came too late', async () => {
     await start();
     const slow = server.fetch;
-    let release;
+    /** @type {(value?: any) => void} */
+    let release = () => {};
     app.stop();
     server.fetch = async (address, options) => {
       if (String(address).includes('region=a')) await new Promise((resolve) => { release = resolve; });
