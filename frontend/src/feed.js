@@ -18,12 +18,16 @@ const WINDOWS_EVERY_MS = 60_000;
 /** @param {Choice} choice */
 const keyOf = ({ region, range, networks }) => JSON.stringify([region, range, networks]);
 
+/** @param {unknown} error */
+const isRefusedFilter = (error) => error instanceof ApiError && error.status === 400 && error.parameter === 'network';
+
 /**
  * @param {{
- *   choice: Choice, onRegions: () => void, onStatus: () => void, onWindows: () => void,
- * }} parts `choice` is read at each call; the callbacks run after each answer
+ *   choice: Choice, onRegions: () => void, onStatus: () => void, onWindows: () => void, onRefusedFilter: () => void,
+ * }} parts `choice` is read at each call; the callbacks run after each answer. `onRefusedFilter` must remove the networks from the
+ *   choice: the server does not filter by network, or not by one of these
  */
-export function createFeed({ choice, onRegions, onStatus, onWindows }) {
+export function createFeed({ choice, onRegions, onStatus, onWindows, onRefusedFilter }) {
   const feed = {
     /** Null until the regions are known. @type {{ id: string, name: string }[] | null} */
     regions: null,
@@ -72,7 +76,10 @@ export function createFeed({ choice, onRegions, onStatus, onWindows }) {
     onStatus();
   }
 
-  /** @param {import('./api.js').Api} api */
+  /**
+   * @param {import('./api.js').Api} api
+   * @returns {Promise<void>}
+   */
   async function loadWindows(api) {
     const { region, range, networks } = choice;
     if (!region) return;
@@ -85,11 +92,15 @@ export function createFeed({ choice, onRegions, onStatus, onWindows }) {
     askedAt = Date.now();
     try {
       const windows = await api.windows(query, { signal: controller.signal });
-      if (controller.signal.aborted || !(asked === keyOf(choice))) return;
+      if (controller.signal.aborted || asked !== keyOf(choice)) return;
       Object.assign(feed, { windows, endsInPast, updatedAt: Date.now() });
       windowsFor = asked;
       newestThen = newest;
       onWindows();
+    } catch (error) {
+      if (asked !== keyOf(choice) || networks.length === 0 || !isRefusedFilter(error)) throw error;
+      onRefusedFilter();
+      await loadWindows(api);
     } finally {
       if (pending === controller) pending = null;
     }

@@ -43,5 +43,5 @@ export function emptyMessage({ range, networks }, { hasOtherRegions, hasPosts })
   };
 }
 
-/** Shown when a server that does not know networks answers a query that names some. */
-export const NO_FILTER = 'This server cannot filter by network. The numbers are for all networks.';
+/** Shown when the server refused the networks of the address. */
+export const REFUSED_FILTER = 'The server does not accept this filter by network. The numbers are for all networks.';

@@ -6,7 +6,7 @@ import { createDrawer } from './chart-kit/draw.js';
 import { CHARTS } from './charts/index.js';
 import { createFeed } from './feed.js';
 import { formatAgo, formatClockSeconds } from './format.js';
-import { NO_FILTER, emptyMessage, explain } from './messages.js';
+import { REFUSED_FILTER, emptyMessage, explain } from './messages.js';
 import { readAnswer } from './model/answer.js';
 import { freshnessTile } from './model/freshness.js';
 import { knownNetworks, networksText } from './model/networks.js';
@@ -35,7 +35,7 @@ const CHOICE_PARAMS = CHARTS.flatMap(({ choice }) => choice?.param ?? []);
 export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeDrawer = createDrawer } = {}) {
   const doc = win.document;
   const choice = readUrl(win.location.search, CHOICE_PARAMS);
-  const feed = createFeed({ choice, onRegions: showRegions, onStatus: showStatus, onWindows: showWindows });
+  const feed = createFeed({ choice, onRegions: showRegions, onStatus: showStatus, onWindows: showWindows, onRefusedFilter: removeFilter });
   const poller = createPoller({ round, isHidden: () => doc.hidden });
   const drawer = makeDrawer(() => readPalette(doc.documentElement));
   const cards = createCards({
@@ -54,6 +54,8 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
   const seenNetworks = new Set();
   /** @type {import('./api.js').Api | null} */
   let api = null;
+  /** Whether the server refused the networks that were chosen last. */
+  let isFilterRefused = false;
 
   const urlOf = () => writeUrl(win.location.search, choice);
   const networks = () => knownNetworks({ status: feed.status, seen: seenNetworks, chosen: choice.networks });
@@ -91,6 +93,7 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
    */
   async function choose(change, { push = true } = {}) {
     Object.assign(choice, change);
+    isFilterRefused = false;
     if (push) win.history.pushState(null, '', urlOf());
     showControls();
     byId(doc, 'main').setAttribute('aria-busy', 'true');
@@ -98,6 +101,12 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
     if (feed.error === null && feed.fits()) {
       announce(`Showing ${[regionName(), rangeById(choice.range).long, networksText(choice.networks)].filter(Boolean).join(', ')}.`);
     }
+  }
+
+  function removeFilter() {
+    isFilterRefused = true;
+    choice.networks = [];
+    win.history.replaceState(null, '', urlOf());
   }
 
   // --- showing ------------------------------------------------------------------------------
@@ -163,8 +172,7 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
       const shown = feed.fits() ? 'These numbers are' : 'These numbers are of the previous choice,';
       renderBanner(doc, `${explain(feed.error)}. ${shown} from ${formatClockSeconds(feed.updatedAt ?? Date.now())}; the page keeps trying.`);
     } else {
-      const unfiltered = choice.networks.length > 0 && feed.windows !== null && !Array.isArray(feed.windows.total?.networks);
-      renderBanner(doc, problemText(feed.status) ?? (unfiltered ? NO_FILTER : null));
+      renderBanner(doc, problemText(feed.status) ?? (isFilterRefused ? REFUSED_FILTER : null));
       if (feed.regions?.length === 0) {
         main.classList.remove('loading');
         renderPanel(doc, {

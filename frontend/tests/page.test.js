@@ -381,9 +381,22 @@ describe('networks', () => {
     expect(isShown('#networks-field')).toBe(false);
     expect(isShown('.choice')).toBe(false);
     expect(isShown('#banner')).toBe(false);
-    await load('?network=x&stack=network');
+    await load('?stack=network');
     expect(lastView('posts').by).toBe('kind');
-    expect(text('banner-text')).toBe('This server cannot filter by network. The numbers are for all networks.');
+  });
+
+  it('are removed from the choice when the server refuses them', async () => {
+    server.networks = null;
+    const body = { error: { code: 'bad_parameter', message: 'unknown', parameter: 'network' } };
+    server.fail = (url) => (url.searchParams.has('network') ? { status: 400, body } : null);
+    await load('?network=x');
+    expect(text('banner-text')).toBe('The server does not accept this filter by network. The numbers are for all networks.');
+    expect([location.search, text('tile-posts').slice(0, 8)]).toEqual(['?region=a&range=24h', 'Posts 12']);
+    await vi.advanceTimersByTimeAsync(6_000);
+    expect(isShown('#banner')).toBe(true);
+    find('#ranges input[value="7d"]').click();
+    await settle();
+    expect(isShown('#banner')).toBe(false);
   });
 
   it('offer all of them when the chosen ones have no posts', async () => {
