@@ -37,7 +37,7 @@ export function freshnessTile(status, nowMs) {
     id: 'freshness',
     value: formatDuration(secs),
     note: secs === null ? 'no post seen yet'
-      : lag ? `lag ${formatMillis(lag.mean)} mean, ${formatMillis(lag.max)} maximum` : 'since the newest post',
+      : lag ? `lag ${formatMillis(lag.mean)} mean, ${formatMillis(lag.max)} max` : 'since the newest post',
     tone,
   };
 }
