@@ -2,6 +2,7 @@
 // What is special about a window, in words: why its counts are too low, and whether it is finished.
 
 import { formatDuration, formatShare, plural } from '../format.js';
+import { isKnown } from './answer.js';
 
 /** @typedef {import('./answer.js').Window} Window */
 
@@ -72,7 +73,7 @@ export function gapSpans(windows) {
  * @param {Window[]} windows
  */
 export function sampleMark(windows) {
-  const seen = windows.filter((w) => !w.future && w.gap !== 'silent');
+  const seen = windows.filter(isKnown);
   const shares = seen.map((w) => w.share).filter((share) => share < 1);
   if (shares.length === 0) return null;
   const part = shares.length < seen.length ? 'partly a ' : '';

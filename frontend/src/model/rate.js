@@ -1,6 +1,8 @@
 // @ts-check
 // The current rate of posts.
 
+import { isKnown } from './answer.js';
+
 /**
  * Posts per minute: the mean of the last full minutes before `refMs`. Null when no minute is known.
  * @param {import('./answer.js').Window[]} windows
@@ -21,7 +23,7 @@ export function rateNow(windows, refMs, minutes = 5) {
   }
   if (known.length > 0) return known.reduce((a, b) => a + b, 0) / known.length;
   // Coarse windows have no counts per minute: use the newest one that has posts, over the time that has passed of it.
-  const newest = windows.findLast((w) => !w.future && w.start < refMs && w.gap !== 'silent');
+  const newest = windows.findLast((w) => isKnown(w) && w.start < refMs);
   if (!newest) return null;
   const elapsed = (Math.min(newest.end, refMs) - newest.start) / 60_000;
   return newest.posts / Math.max(1, elapsed);
