@@ -6,7 +6,8 @@ import hashtags from './hashtags.js';
 import languages from './languages.js';
 import linkHosts from './link-hosts.js';
 import matchedBy from './matched-by.js';
+import media from './media.js';
 import posts from './posts.js';
 
 /** @type {import('../chart-kit/types').Chart<any>[]} */
-export const CHARTS = [posts, hashtags, authors, languages, linkHosts, matchedBy];
+export const CHARTS = [posts, hashtags, authors, languages, linkHosts, matchedBy, media];
