@@ -1,6 +1,8 @@
+// @ts-check
 // Sets the colour theme before the first paint, so that the page does not flash.
 // A classic script in a file of its own: the page must work without inline scripts.
 (function () {
+  /** @type {string | null} */
   let stored = null;
   try {
     stored = localStorage.getItem('birdsong-theme');

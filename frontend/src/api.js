@@ -1,9 +1,17 @@
-// Talks to the Birdsong API: addresses, time limits, cancelling, and errors one can show.
+// @ts-check
+// The client of the Birdsong API: addresses, time limits, cancellation, and errors that can be shown.
 
 const DEFAULT_TIMEOUT_MS = 10_000;
 
-/** What went wrong with a call. `kind` is one of network, timeout, http, parse, aborted. */
+/** @typedef {'network' | 'timeout' | 'http' | 'parse' | 'aborted'} ErrorKind */
+
+/** Why a call failed. `status`, `code` and `parameter` are those of the API's answer, if there was one. */
 export class ApiError extends Error {
+  /**
+   * @param {ErrorKind} kind
+   * @param {string} message
+   * @param {{ status?: number, code?: string | null, parameter?: string | null }} [details]
+   */
   constructor(kind, message, { status = 0, code = null, parameter = null } = {}) {
     super(message);
     this.name = 'ApiError';
@@ -20,7 +28,7 @@ export class ApiError extends Error {
  */
 
 /**
- * Reads config.json, which the deployment may replace. A missing or broken one means: same origin.
+ * Reads config.json, which the deployment may replace. Without a usable one, the API is at the page's own origin.
  * @param {Fetch} [fetchImpl]
  */
 export async function loadConfig(fetchImpl = globalThis.fetch, url = './config.json') {
@@ -35,16 +43,25 @@ export async function loadConfig(fetchImpl = globalThis.fetch, url = './config.j
 }
 
 /**
- * An API client below `base`. Each call takes `{ signal }`, to be cancelled by.
+ * @typedef {ReturnType<typeof createApi>} Api
+ * @typedef {{ signal?: AbortSignal }} Options
+ * @typedef {import('./model/contract').Loose<import('./model/contract').RegionsAnswer>} Regions
+ * @typedef {import('./model/contract').Loose<import('./model/contract').StatusAnswer>} Status
+ * @typedef {import('./model/contract').Loose<import('./model/contract').WindowsAnswer>} Windows
+ */
+
+/**
+ * An API client below `base`. Each call accepts a `signal` that cancels it.
  * @param {{ base?: string, fetchImpl?: Fetch, timeoutMs?: number }} [options]
  */
 export function createApi({ base = '', fetchImpl = globalThis.fetch, timeoutMs = DEFAULT_TIMEOUT_MS } = {}) {
   /**
    * @param {string} path
-   * @param {object} [params]
+   * @param {object} params
    * @param {{ signal?: AbortSignal }} [options]
+   * @returns {Promise<any>} the body, which is an object
    */
-  async function get(path, params = {}, { signal } = {}) {
+  async function get(path, params, { signal } = {}) {
     const query = new URLSearchParams();
     for (const [name, value] of Object.entries(params)) {
       if (value !== undefined && value !== null && value !== '') query.set(name, String(value));
@@ -62,7 +79,12 @@ export function createApi({ base = '', fetchImpl = globalThis.fetch, timeoutMs =
     if (signal?.aborted) cancel();
     signal?.addEventListener('abort', cancel, { once: true });
 
-    // Any await below may be what an abort interrupts, the body's included.
+    /**
+     * An abort may interrupt any await below, also that of the body.
+     * @param {unknown} error
+     * @param {ErrorKind} kind
+     * @param {string} message
+     */
     const asApiError = (error, kind, message, status = 0) => {
       if (error instanceof ApiError) return error;
       if (timedOut) return new ApiError('timeout', `no answer within ${Math.round(timeoutMs / 1000)} s`);
@@ -73,7 +95,7 @@ export function createApi({ base = '', fetchImpl = globalThis.fetch, timeoutMs =
     try {
       let response;
       try {
-        // 'no-cache' asks again each time, but with the ETag: unchanged data costs a 304.
+        // 'no-cache' revalidates each time with the ETag: unchanged data costs a 304.
         response = await fetchImpl(url, {
           cache: 'no-cache',
           headers: { accept: 'application/json' },
@@ -106,13 +128,12 @@ export function createApi({ base = '', fetchImpl = globalThis.fetch, timeoutMs =
     }
   }
 
-  /** @typedef {{ region?: string, from?: string, to?: string, step?: string }} WindowQuery */
   return {
-    /** @param {{ signal?: AbortSignal }} [options] */
+    /** @type {(options?: Options) => Promise<Regions>} */
     regions: (options) => get('/api/regions', {}, options),
-    /** @param {{ signal?: AbortSignal }} [options] */
+    /** @type {(options?: Options) => Promise<Status>} */
     status: (options) => get('/api/status', {}, options),
-    /** @type {(query: WindowQuery, options?: { signal?: AbortSignal }) => Promise<any>} */
-    windows: ({ region, from, to, step }, options) => get('/api/windows', { region, from, to, step }, options),
+    /** @type {(query: import('./model/contract').WindowQuery, options?: Options) => Promise<Windows>} */
+    windows: (query, options) => get('/api/windows', query, options),
   };
 }

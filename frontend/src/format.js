@@ -1,3 +1,4 @@
+// @ts-check
 // Text for people: numbers, shares, durations, times and language names. Pure functions only.
 
 const LOCALE = 'en-GB';
@@ -15,6 +16,7 @@ const clockSecondsFormat = new Intl.DateTimeFormat(LOCALE, {
 const dayFormat = new Intl.DateTimeFormat(LOCALE, { weekday: 'short', day: 'numeric', month: 'short' });
 const shortDayFormat = new Intl.DateTimeFormat(LOCALE, { day: 'numeric', month: 'short' });
 
+/** @type {Intl.DisplayNames | null} */
 let languageNames = null;
 try {
   languageNames = new Intl.DisplayNames(['en'], { type: 'language', languageDisplay: 'standard' });
@@ -22,26 +24,43 @@ try {
   // Codes are shown as they are where the platform has no names.
 }
 
+/**
+ * @param {unknown} n
+ * @returns {n is number}
+ */
 const isNumber = (n) => typeof n === 'number' && Number.isFinite(n);
 
-/** A whole number with separators; above a million in short form (`1.234M`). */
+/**
+ * A whole number with separators; above a million in short form (`1.234M`).
+ * @param {unknown} n
+ */
 export function formatCount(n) {
   if (!isNumber(n)) return DASH;
   return Math.abs(n) >= 1_000_000 ? millions.format(n) : whole.format(n);
 }
 
-/** A whole number in short form (`12.4K`), for axes. */
+/**
+ * A whole number in short form (`12.4K`), for axes.
+ * @param {unknown} n
+ */
 export function formatCompact(n) {
   return isNumber(n) ? compact.format(n) : DASH;
 }
 
-/** A rate: one decimal below 100. */
+/**
+ * A rate: one decimal below 100.
+ * @param {unknown} n
+ */
 export function formatRate(n) {
   if (!isNumber(n)) return DASH;
   return n < 100 ? oneDecimal.format(n) : formatCount(Math.round(n));
 }
 
-/** `part / all` as a percentage. Never rounds up to 100 % nor down to 0 %. */
+/**
+ * `part / all` as a percentage. Never rounds up to 100 % nor down to 0 %.
+ * @param {unknown} part
+ * @param {unknown} all
+ */
 export function formatShare(part, all) {
   if (!isNumber(part) || !isNumber(all) || all <= 0) return DASH;
   const percent = (100 * part) / all;
@@ -50,7 +69,10 @@ export function formatShare(part, all) {
   return `${percent < 10 || percent > 99 ? oneDecimal.format(percent) : whole.format(percent)}%`;
 }
 
-/** Seconds as `3 s`, `4 min`, `2 h 5 min`, `3 d 4 h`. */
+/**
+ * Seconds as `3 s`, `4 min`, `2 h 5 min`, `3 d 4 h`.
+ * @param {unknown} secs
+ */
 export function formatDuration(secs) {
   if (!isNumber(secs)) return DASH;
   const s = Math.max(0, Math.round(secs));
@@ -63,7 +85,10 @@ export function formatDuration(secs) {
   return hours % 24 ? `${days} d ${hours % 24} h` : `${days} d`;
 }
 
-/** Milliseconds as `850 ms`, `1.2 s` or a longer duration. */
+/**
+ * Milliseconds as `850 ms`, `1.2 s` or a longer duration.
+ * @param {unknown} ms
+ */
 export function formatMillis(ms) {
   if (!isNumber(ms)) return DASH;
   if (ms < 1000) return `${whole.format(Math.max(0, ms))} ms`;
@@ -71,13 +96,17 @@ export function formatMillis(ms) {
   return formatDuration(ms / 1000);
 }
 
-export const formatClock = (ms) => clockFormat.format(ms);
-export const formatClockSeconds = (ms) => clockSecondsFormat.format(ms);
-export const formatDay = (ms) => dayFormat.format(ms);
-export const formatShortDay = (ms) => shortDayFormat.format(ms);
-export const formatDayClock = (ms) => `${dayFormat.format(ms)}, ${clockFormat.format(ms)}`;
+export const formatClock = (/** @type {number} */ ms) => clockFormat.format(ms);
+export const formatClockSeconds = (/** @type {number} */ ms) => clockSecondsFormat.format(ms);
+export const formatDay = (/** @type {number} */ ms) => dayFormat.format(ms);
+export const formatShortDay = (/** @type {number} */ ms) => shortDayFormat.format(ms);
+export const formatDayClock = (/** @type {number} */ ms) => `${dayFormat.format(ms)}, ${clockFormat.format(ms)}`;
 
-/** From–to of a window: the day once when both ends share it. */
+/**
+ * From–to of a window: the day once when both ends share it.
+ * @param {number} startMs
+ * @param {number} endMs
+ */
 export function formatSpan(startMs, endMs) {
   const sameDay = dayFormat.format(startMs) === dayFormat.format(endMs - 1);
   return sameDay
@@ -85,13 +114,19 @@ export function formatSpan(startMs, endMs) {
     : `${formatDayClock(startMs)} – ${formatDayClock(endMs)}`;
 }
 
-/** How long ago the page was updated: `just now`, `12 s ago`. */
+/**
+ * How long ago the page was updated: `just now`, `12 s ago`.
+ * @param {unknown} secs
+ */
 export function formatAgo(secs) {
   if (!isNumber(secs)) return 'not yet';
   return secs < 2 ? 'just now' : `${formatDuration(secs)} ago`;
 }
 
-/** The English name of a language code; the code itself when there is none. */
+/**
+ * The English name of a language code; the code itself when there is none.
+ * @param {string | null | undefined} code
+ */
 export function languageName(code) {
   const clean = String(code ?? '').trim();
   if (clean === '' || /^(und|unknown|none|xx|zxx|qme|qst|qht|qam|qct)$/i.test(clean)) return 'Not stated';
@@ -102,7 +137,12 @@ export function languageName(code) {
   }
 }
 
-/** `1 post`, `2 posts`. */
+/**
+ * `1 post`, `2 posts`.
+ * @param {number} n
+ * @param {string} one
+ * @param {string} [many]
+ */
 export function plural(n, one, many = `${one}s`) {
   return `${formatCount(n)} ${n === 1 ? one : many}`;
 }

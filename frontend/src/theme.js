@@ -1,15 +1,26 @@
+// @ts-check
 // Light and dark: follows the system until the reader picks one, which is then remembered.
 // theme-boot.js (public/) applies the same choice before the first paint.
 
 const KEY = 'birdsong-theme';
 
-/** The theme to use for what is stored and what the system prefers. */
+/** Colours of series whose number is not known beforehand, in the order in which they are given out. */
+export const SERIES_COLOURS = ['series-1', 'series-2', 'series-3', 'series-4', 'series-5', 'series-6'];
+
+/**
+ * The theme to use for what is stored and what the system prefers.
+ * @param {string | null} stored
+ * @param {boolean} systemDark
+ */
 export const resolveTheme = (stored, systemDark) => (stored === 'light' || stored === 'dark' ? stored : systemDark ? 'dark' : 'light');
 
-/** Colours of the charts, from the style sheet's custom properties. */
+/**
+ * Colours of the charts, from the style sheet's custom properties. `colour` looks up any of them by name.
+ * @typedef {ReturnType<typeof readPalette>} Palette
+ */
 export function readPalette(element = document.documentElement) {
   const style = getComputedStyle(element);
-  const get = (name) => style.getPropertyValue(`--${name}`).trim();
+  const get = (/** @type {string} */ name) => style.getPropertyValue(`--${name}`).trim();
   return {
     text: get('text'),
     muted: get('muted'),
@@ -19,14 +30,14 @@ export function readPalette(element = document.documentElement) {
     accent: get('accent'),
     band: get('band'),
     gaps: { silent: get('gap'), partial: get('gap-partial'), sampled: get('gap-sampled') },
-    kinds: { original: get('kind-original'), reply: get('kind-reply'), quote: get('kind-quote'), repost: get('kind-repost') },
+    colour: get,
     font: getComputedStyle(element.ownerDocument.body).fontFamily || 'system-ui, sans-serif',
   };
 }
 
 /**
  * Wires the toggle. Calls `onChange` after each switch, by hand or by the system.
- * @param {{ button?: HTMLElement, onChange?: (theme: string) => void, win?: Window }} [options]
+ * @param {{ button?: HTMLElement, onChange?: (theme: string) => void, win?: globalThis.Window }} [options]
  */
 export function initTheme({ button, onChange = () => {}, win = window } = {}) {
   const root = win.document.documentElement;
@@ -38,7 +49,7 @@ export function initTheme({ button, onChange = () => {}, win = window } = {}) {
       return null;
     }
   };
-  const store = (theme) => {
+  const store = (/** @type {string} */ theme) => {
     try {
       // The system's own theme is not stored, so that the page follows the system again.
       if (theme === resolveTheme(null, Boolean(media?.matches))) win.localStorage.removeItem(KEY);
@@ -47,7 +58,7 @@ export function initTheme({ button, onChange = () => {}, win = window } = {}) {
       // The choice then lasts as long as the page.
     }
   };
-  const apply = (theme) => {
+  const apply = (/** @type {string} */ theme) => {
     root.setAttribute('data-theme', theme);
     const next = theme === 'dark' ? 'light' : 'dark';
     button?.setAttribute('aria-label', `Switch to ${next} theme`);

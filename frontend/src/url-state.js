@@ -1,28 +1,59 @@
-// What the address bar holds: the chosen region and range. Pure functions only.
+// @ts-check
+// What the address bar holds: the region, the range, the networks, and the choices made in charts. Pure functions.
 
-/** Ranges that can be picked, each with the step that keeps a chart readable. */
+/** @typedef {{ id: string, label: string, long: string, secs: number, step: string, stepSecs: number }} Range */
+
+/** The default range is used when the address names none, or none that exists. */
+export const DEFAULT_RANGE = { id: '24h', label: '24 h', long: 'last 24 hours', secs: 24 * 3600, step: '15m', stepSecs: 900 };
+
+/**
+ * Ranges that can be chosen, each with the step that keeps a chart readable.
+ * @type {Range[]}
+ */
 export const RANGES = [
   { id: '1h', label: '1 h', long: 'last hour', secs: 3600, step: '5m', stepSecs: 300 },
   { id: '6h', label: '6 h', long: 'last 6 hours', secs: 6 * 3600, step: '5m', stepSecs: 300 },
-  { id: '24h', label: '24 h', long: 'last 24 hours', secs: 24 * 3600, step: '15m', stepSecs: 900 },
+  DEFAULT_RANGE,
   { id: '7d', label: '7 d', long: 'last 7 days', secs: 7 * 86400, step: '1h', stepSecs: 3600 },
 ];
 
-export const DEFAULT_RANGE = '24h';
+/** @param {string | null} id */
+export const rangeById = (id) => RANGES.find((range) => range.id === id) ?? DEFAULT_RANGE;
 
-export const rangeById = (id) => RANGES.find((range) => range.id === id) ?? RANGES.find((r) => r.id === DEFAULT_RANGE);
+/**
+ * What the reader chose. No networks means all of them. `choices` are those of charts, by their parameter.
+ * @typedef {{ region: string | null, range: string, networks: string[], choices: Record<string, string> }} Choice
+ */
 
-/** Reads `?region=…&range=…`; an unknown range becomes the default one. */
-export function readUrl(search) {
-  const params = new URLSearchParams(search);
-  return { region: params.get('region') || null, range: rangeById(params.get('range')).id };
+/**
+ * Reads `?region=…&range=…&network=x,bluesky` and the parameters of charts.
+ * @param {string} search
+ * @param {string[]} [params] the parameters of charts
+ * @returns {Choice}
+ */
+export function readUrl(search, params = []) {
+  const query = new URLSearchParams(search);
+  const networks = query.getAll('network').flatMap((names) => names.split(',')).map((name) => name.trim()).filter(Boolean);
+  return {
+    region: query.get('region') || null,
+    range: rangeById(query.get('range')).id,
+    networks: [...new Set(networks)].sort(),
+    choices: Object.fromEntries(params.flatMap((param) => (query.get(param) ? [[param, query.get(param) ?? '']] : []))),
+  };
 }
 
-/** The query with region and range set; other parameters stay as they are. */
-export function writeUrl(search, { region, range }) {
-  const params = new URLSearchParams(search);
-  if (region) params.set('region', region);
-  else params.delete('region');
-  params.set('range', rangeById(range).id);
-  return `?${params}`;
+/**
+ * The query for a choice. Other parameters stay as they are; those of charts are left out when they are empty.
+ * @param {string} search
+ * @param {Choice} choice
+ */
+export function writeUrl(search, { region, range, networks, choices }) {
+  const query = new URLSearchParams(search);
+  const values = { region, range: rangeById(range).id, network: networks.join(','), ...choices };
+  for (const [name, value] of Object.entries(values)) {
+    if (value) query.set(name, value);
+    else query.delete(name);
+  }
+  // A comma may stand in a query as it is, and is easier to read so.
+  return `?${query.toString().replaceAll('%2C', ',')}`;
 }

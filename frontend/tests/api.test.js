@@ -1,38 +1,39 @@
+// @ts-check
 // Tests of the API client with a fake fetch.
 import { describe, expect, it, vi } from 'vitest';
 import { createApi, loadConfig } from '../src/api.js';
 
-const answer = (body, status = 200) => ({
+const answer = (/** @type {unknown} */ body, status = 200) => ({
   ok: status < 400, status, json: async () => (typeof body === 'string' ? JSON.parse(body) : body),
 });
 
-/** A fetch that answers only when it is cancelled. */
-const hanging = (url, { signal }) => new Promise((_, reject) => {
+/** A fetch that answers only when it is cancelled. @type {import('../src/api.js').Fetch} */
+const hanging = (_url, { signal } = {}) => new Promise((_, reject) => {
   const fail = () => reject(new DOMException('aborted', 'AbortError'));
-  if (signal.aborted) fail();
-  signal.addEventListener('abort', fail);
+  if (signal?.aborted) fail();
+  signal?.addEventListener('abort', fail);
 });
 
 describe('createApi', () => {
-  it('asks below the base and leaves out empty parameters', async () => {
-    const fetchImpl = vi.fn(async (_url, _init) => answer({ windows: [] }));
+  it('sends requests below the base, without empty parameters', async () => {
+    const fetchImpl = vi.fn(async (/** @type {string} */ _url, /** @type {RequestInit | undefined} */ _init) => answer({ windows: [] }));
     const api = createApi({ base: 'https://api.example', fetchImpl });
-    await api.windows({ region: 'a b', from: '2026-11-24T08:00:00Z', to: null, step: '5m' });
-    expect(fetchImpl.mock.calls[0][0]).toBe('https://api.example/api/windows?region=a+b&from=2026-11-24T08%3A00%3A00Z&step=5m');
-    expect(fetchImpl.mock.calls[0][1].cache).toBe('no-cache');
+    await api.windows({ region: 'a b', from: '2026-11-24T08:00:00Z', to: null, step: '5m', network: 'bluesky,x' });
+    expect(fetchImpl.mock.calls[0]?.[0]).toBe('https://api.example/api/windows?region=a+b&from=2026-11-24T08%3A00%3A00Z&step=5m&network=bluesky%2Cx');
+    expect(fetchImpl.mock.calls[0]?.[1]?.cache).toBe('no-cache');
     await api.status();
-    expect(fetchImpl.mock.calls[1][0]).toBe('https://api.example/api/status');
+    expect(fetchImpl.mock.calls[1]?.[0]).toBe('https://api.example/api/status');
   });
 
-  it('hands on what the API says about an error', async () => {
-    const body = { error: { code: 'bad_step', message: 'step is wrong', parameter: 'step' } };
+  it("passes on the API's description of an error", async () => {
+    const body = { error: { code: 'bad_parameter', message: 'step is wrong', parameter: 'step' } };
     const api = createApi({ fetchImpl: async () => answer(body, 400) });
     await expect(api.windows({})).rejects.toMatchObject({
-      kind: 'http', status: 400, code: 'bad_step', parameter: 'step', message: 'step is wrong',
+      kind: 'http', status: 400, code: 'bad_parameter', parameter: 'step', message: 'step is wrong',
     });
   });
 
-  it('copes with errors that are not JSON', async () => {
+  it('reads errors that are not JSON', async () => {
     const api = createApi({ fetchImpl: async () => answer('<html>', 502) });
     await expect(api.status()).rejects.toMatchObject({ kind: 'http', status: 502 });
   });
@@ -42,7 +43,7 @@ describe('createApi', () => {
     await expect(createApi({ fetchImpl: async () => answer(null) }).status()).rejects.toMatchObject({ kind: 'parse' });
   });
 
-  it('tells network, timeout and cancelling apart', async () => {
+  it('distinguishes network errors, timeouts and cancellation', async () => {
     const failing = async () => { throw new TypeError('failed to fetch'); };
     await expect(createApi({ fetchImpl: failing }).status()).rejects.toMatchObject({ kind: 'network' });
     await expect(createApi({ fetchImpl: hanging, timeoutMs: 5 }).status()).rejects.toMatchObject({ kind: 'timeout' });
@@ -59,7 +60,7 @@ describe('loadConfig', () => {
     expect(await loadConfig(async () => answer({ apiBase: 'https://api.example/' }))).toEqual({ apiBase: 'https://api.example' });
   });
 
-  it('means the same origin when there is no usable file', async () => {
+  it('uses the same origin when there is no usable file', async () => {
     expect(await loadConfig(async () => answer({}, 404))).toEqual({ apiBase: '' });
     expect(await loadConfig(async () => answer('<html>'))).toEqual({ apiBase: '' });
     expect(await loadConfig(async () => { throw new TypeError('offline'); })).toEqual({ apiBase: '' });

@@ -1,3 +1,4 @@
+// @ts-check
 // Tests of the texts for people.
 import { describe, expect, it } from 'vitest';
 import {

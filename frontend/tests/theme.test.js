@@ -1,14 +1,21 @@
 // @vitest-environment jsdom
+// @ts-check
 // Tests of the theme: the system's until one is picked, which is then remembered.
 import { beforeEach, expect, it, vi } from 'vitest';
 import { initTheme, resolveTheme } from '../src/theme.js';
 
 const theme = () => document.documentElement.getAttribute('data-theme');
 
+/** @param {boolean} systemDark */
 function start(systemDark) {
-  document.body.innerHTML = '<button></button>';
-  const button = document.querySelector('button');
-  const media = { matches: systemDark, addEventListener: (_, run) => { media.change = run; }, removeEventListener() {} };
+  const button = document.createElement('button');
+  document.body.replaceChildren(button);
+  const media = {
+    matches: systemDark,
+    change: () => {},
+    addEventListener: (/** @type {string} */ _, /** @type {() => void} */ run) => { media.change = run; },
+    removeEventListener() {},
+  };
   window.matchMedia = () => /** @type {any} */ (media);
   const onChange = vi.fn();
   const stop = initTheme({ button, onChange, win: window });

@@ -1,0 +1,55 @@
+// @ts-check
+// The axes of charts over time.
+
+import { formatClock, formatCompact, formatShortDay } from '../format.js';
+import { timeTicks } from './time-ticks.js';
+
+/** @typedef {import('../theme.js').Palette} Palette */
+
+const LABEL_PX = 56;
+const AXIS_PX = 48;
+
+/**
+ * @param {Palette} palette
+ * @param {import('../model/answer.js').Answer} answer
+ */
+export function timeAxis(palette, { windows, ...answer }) {
+  const from = answer.from ?? windows[0]?.start;
+  const to = answer.to ?? windows.at(-1)?.end;
+  return {
+    type: 'time',
+    offset: false,
+    min: from,
+    max: to,
+    // Ticks at round local times, whatever the range starts with.
+    afterBuildTicks: (/** @type {import('chart.js').Scale} */ scale) => {
+      scale.ticks = timeTicks(from, to, Math.max(2, Math.floor((scale.chart.width - AXIS_PX) / LABEL_PX)));
+    },
+    border: { color: palette.border },
+    grid: { display: false, offset: false },
+    ticks: {
+      color: palette.muted,
+      maxRotation: 0,
+      autoSkip: false,
+      callback: (/** @type {number} */ value) => {
+        const at = new Date(value);
+        return at.getHours() === 0 && at.getMinutes() === 0 ? formatShortDay(value) : formatClock(value);
+      },
+    },
+  };
+}
+
+/**
+ * An axis of counts from zero.
+ * @param {Palette} palette
+ */
+export function countAxis(palette, { stacked = false } = {}) {
+  return {
+    stacked,
+    beginAtZero: true,
+    suggestedMax: 4,
+    border: { display: false },
+    grid: { color: palette.grid },
+    ticks: { color: palette.muted, precision: 0, maxTicksLimit: 6, padding: 6, callback: formatCompact },
+  };
+}

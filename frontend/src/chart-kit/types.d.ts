@@ -1,0 +1,86 @@
+// What a chart is: the descriptor that each file of src/charts/ exports.
+
+import type { ChartData, ChartOptions, Plugin } from 'chart.js';
+import type { Answer, Gap } from '../model/answer.js';
+import type { Palette } from '../theme.js';
+
+/** A table of texts; the first cell of each row is its header. */
+export interface Table {
+  head: string[];
+  rows: string[][];
+}
+
+/** A horizontal bar. The true count is `value` to `value + error`. */
+export interface Bar {
+  label: string;
+  value: number;
+  error: number;
+  note?: string;
+}
+
+/** A series that the reader can hide. `colour` is the name of a custom property of the style sheet, without `--`. */
+export interface Series {
+  key: string;
+  label: string;
+  colour: string;
+}
+
+/** What the reader chose in a chart's card, and what the page knows beside the answer. */
+export interface ChartOptionsOfReader {
+  /** The chosen option of `choice`; null when the chart has none. */
+  choice: string | null;
+  /** Keys of the hidden series. */
+  hidden: ReadonlySet<string>;
+  /** Names of all known networks, in the order in which they get their colours. */
+  networks: readonly string[];
+}
+
+/** What Chart.js draws. Texts and colours of plugins are in `state`, since plugins are set once per canvas. */
+export interface Drawing {
+  type: 'bar' | 'line';
+  data: ChartData<any, any>;
+  options: ChartOptions<any>;
+  plugins: Plugin<any>[];
+  state: DrawingState;
+}
+
+export interface DrawingState {
+  spans?: { kind: Gap; start: number; end: number }[];
+  bars?: Bar[];
+}
+
+export interface Chart<View> {
+  /** Unique; the canvas is `chart-ID`. */
+  id: string;
+  title: string;
+  /** The width of its card. */
+  size: 'wide' | 'half' | 'third';
+  /** The height of its plot; `rows` follows the number of `rows(view)`. */
+  height: 'tall' | 'middle' | 'rows';
+  /** What the table lists: "Show `noun` as a table". */
+  noun: string;
+  /** A sentence below the title that is always shown. */
+  lead?: string;
+  /** Whether its card explains the marks of unfinished, missing and sampled windows. */
+  hasMarks?: boolean;
+  /** A choice of what is drawn. It is kept in the address bar as `param`. Hidden when there are fewer than two options. */
+  choice?: {
+    param: string;
+    label: string;
+    options(answer: Answer): { id: string; label: string }[];
+  };
+  /** From the answer to what this chart shows. Pure. */
+  view(answer: Answer, options: ChartOptionsOfReader): View;
+  /** The text in place of the plot when there is nothing to draw; an empty text when there is something. */
+  empty?(view: View): string;
+  /** A remark about this answer; an empty text for none. */
+  note?(view: View): string;
+  /** Series that can be hidden one by one. */
+  series?(view: View): Series[];
+  /** The number of bars, for `height: 'rows'`. */
+  rows?(view: View): number;
+  config(view: View, palette: Palette): Drawing;
+  table(view: View): Table;
+  /** One sentence for readers who do not see the chart. */
+  summary(view: View): string;
+}

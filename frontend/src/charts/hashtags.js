@@ -1,0 +1,23 @@
+// @ts-check
+// The most frequent hashtags of the range.
+
+import { barChart, topBars } from '../chart-kit/bars.js';
+import { plural } from '../format.js';
+import { count } from '../model/values.js';
+
+const MOST = 12;
+
+export default barChart({
+  id: 'hashtags',
+  title: 'Top hashtags',
+  size: 'half',
+  noun: 'hashtags',
+  what: 'Hashtag',
+  none: 'No hashtags in this range.',
+  isBound: true,
+  bars: ({ report }) => topBars(report.hashtags, ({ tag }) => tag && `#${tag.replace(/^#/, '')}`, MOST),
+  remark: ({ report }) => {
+    const tooLong = count(report.long_hashtags);
+    return tooLong > 0 ? `${plural(tooLong, 'hashtag')} longer than the limit not counted.` : '';
+  },
+});

@@ -1,0 +1,17 @@
+// @ts-check
+// The hosts that posts link to most often.
+
+import { barChart, topBars } from '../chart-kit/bars.js';
+
+const MOST = 8;
+
+export default barChart({
+  id: 'link-hosts',
+  title: 'Top link hosts',
+  size: 'third',
+  noun: 'link hosts',
+  what: 'Host',
+  none: 'No links in this range.',
+  isBound: true,
+  bars: ({ report }) => topBars(report.link_hosts, ({ host }) => host, MOST),
+});

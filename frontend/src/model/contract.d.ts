@@ -1,0 +1,42 @@
+// Names for the answers of the API. The shapes come from the OpenAPI document (`npm run types`), so a field that is
+// renamed there fails `npm run check` here.
+
+import type { paths } from '../api-types';
+
+type Ok<P extends keyof paths> = paths[P] extends {
+  get: { responses: { 200: { content: { 'application/json': infer Body } } } };
+} ? Body : never;
+
+/** Posts of one network in a report. */
+export interface NetworkCounts {
+  network: string;
+  posts: number;
+  originals: number;
+  replies: number;
+  quotes: number;
+  reposts: number;
+}
+
+/** The counts of one window, step or total. Servers that do not know networks or media leave these fields out. */
+export type Report = Ok<'/api/windows'>['total'] & { networks?: NetworkCounts[]; media?: number };
+
+export type RegionsAnswer = Ok<'/api/regions'>;
+export type WindowsAnswer = Omit<Ok<'/api/windows'>, 'total' | 'windows'> & { total: Report; windows: Report[] };
+
+/** A source. Older servers name its status `state`, and leave its network out. */
+export type Source = Ok<'/api/status'>['sources'][number] & { network?: string; status?: string; state?: string };
+export type StatusAnswer = Omit<Ok<'/api/status'>, 'sources'> & { sources: Source[] };
+
+/** The query of `/api/windows`. `network` is a comma-separated list; all networks when it is empty. */
+export interface WindowQuery {
+  region?: string | null;
+  from?: string | null;
+  to?: string | null;
+  step?: string | null;
+  network?: string | null;
+}
+
+/** An answer as it may arrive: any field may be missing or null, since the server may be older or newer than the page. */
+export type Loose<T> = T extends readonly (infer Item)[] ? readonly (Loose<Item> | null)[]
+  : T extends object ? { readonly [K in keyof T]?: Loose<T[K]> | null }
+    : T;

@@ -1,0 +1,46 @@
+// @ts-check
+// The ledger: what became of every post that was received.
+
+import { formatCount, formatSpan } from '../format.js';
+import { parseTime } from './values.js';
+
+/**
+ * @typedef {import('./freshness.js').LooseStatus} LooseStatus
+ * @typedef {keyof import('./contract').StatusAnswer['ledger']} Field
+ */
+
+/**
+ * The rows, in the order in which posts pass through. A row with `flaw` is marked when it is not zero.
+ * @type {{ key: Field, label: string, note: string, flaw?: true }[]}
+ */
+const ROWS = [
+  { key: 'received', label: 'Received', note: 'read from the sources' },
+  { key: 'filtered', label: 'Filtered', note: 'in no region' },
+  { key: 'quarantined', label: 'Quarantined', note: 'could not be read', flaw: true },
+  { key: 'duplicates', label: 'Duplicates', note: 'received before' },
+  { key: 'dropped', label: 'Dropped', note: 'lost: log unavailable and spool full', flaw: true },
+  { key: 'sent', label: 'Sent', note: 'written to the log' },
+  { key: 'aggregated', label: 'Aggregated', note: 'counted in windows' },
+  { key: 'late', label: 'Late', note: 'arrived after their window had closed', flaw: true },
+  { key: 'corrupt', label: 'Corrupt', note: 'in damaged records of the log', flaw: true },
+  { key: 'missing', label: 'Missing', note: 'sent, but in no window', flaw: true },
+];
+
+/**
+ * What the ledger covers: all regions, and its time when the API reports it.
+ * @param {LooseStatus | null | undefined} status
+ */
+export function ledgerTitle(status) {
+  const [from, to] = [parseTime(status?.ledger?.from), parseTime(status?.ledger?.to)];
+  const time = from !== null && to !== null ? `, ${formatSpan(from, to)}` : '';
+  return `Ledger of all regions${time}: what became of every post`;
+}
+
+/** @param {LooseStatus | null | undefined} status */
+export function ledgerRows(status) {
+  const ledger = status?.ledger;
+  return ROWS.flatMap(({ key, label, note, flaw }) => {
+    const value = ledger?.[key];
+    return typeof value === 'number' ? [{ key, label, note, value: formatCount(value), flaw: flaw === true && value > 0 }] : [];
+  });
+}

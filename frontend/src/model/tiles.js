@@ -1,0 +1,104 @@
+// @ts-check
+// The summary of the range, tile by tile.
+
+import { formatCount, formatDayClock, formatDuration, formatRate, formatShare, plural } from '../format.js';
+import { sampleMark } from './flaws.js';
+import { freshnessTile } from './freshness.js';
+import { rateNow } from './rate.js';
+import { parseTime } from './values.js';
+
+/**
+ * @typedef {'plain' | 'good' | 'warn' | 'bad'} Tone
+ * @typedef {{ id: string, value: string, note: string, tone: Tone }} Tile
+ * @typedef {import('./answer.js').Answer} Answer
+ * @typedef {import('./answer.js').Window} Window
+ */
+
+/** Without a post for this long, "now" is where the data ends. */
+const QUIET_MS = 600_000;
+const RATE_MS = 300_000;
+
+/** @param {(string | null | false)[]} notes */
+const joined = (...notes) => notes.filter(Boolean).join('; ');
+
+/**
+ * The number of authors: exact, an estimate, or a lower bound.
+ * @param {Answer['total']} total
+ * @param {string | null} sample
+ * @returns {Tile}
+ */
+function authorsTile({ authors, authorsLow, authorsHigh, authorless }, sample) {
+  /**
+   * @param {string} value
+   * @param {(string | null | false)[]} notes
+   * @returns {Tile}
+   */
+  const tile = (value, ...notes) => ({ id: 'authors', value, note: joined(...notes), tone: 'plain' });
+  if (authors === null) return tile('–', 'none in this range');
+  if (authors === 0) return tile('0', 'none in this range');
+  const [low, high] = [formatCount(authorsLow), formatCount(authorsHigh)];
+  const nameless = authorless > 0 && `${plural(authorless, 'post')} without author`;
+  if (sample) return tile(`≥ ${low}`, sample, nameless);
+  if (authorsLow === authorsHigh) return tile(low, 'exact');
+  if (nameless) return tile(`${low} to ${high}`, nameless);
+  return tile(`≈ ${formatCount(authors)}`, `95% sure: ${low} to ${high}`);
+}
+
+/**
+ * How many of the windows that have ended are complete.
+ * @param {Answer} answer
+ * @param {number} nowMs
+ * @returns {Tile}
+ */
+function completenessTile({ windows, total, stepMs, windowMs }, nowMs) {
+  const ended = windows.filter((w) => !w.future && w.end <= nowMs);
+  if (ended.length === 0) return { id: 'completeness', value: '–', note: 'no window has ended yet', tone: 'plain' };
+  /** @param {import('./answer.js').Gap | null} gap */
+  const having = (gap) => ended.filter((w) => w.gap === gap).length;
+  const [whole, silent, partial, sampled] = [having(null), having('silent'), having('partial'), having('sampled')];
+  const steps = stepMs === windowMs ? plural(ended.length, 'window') : `${plural(ended.length, 'step')} of ${formatDuration(stepMs / 1000)}`;
+  const flaws = [
+    silent && `${formatCount(silent)} without data`,
+    partial && `${formatCount(partial)} incomplete`,
+    sampled && `${formatCount(sampled)} sampled`,
+    total.dropped && `${plural(total.dropped, 'post')} dropped`,
+  ].filter(Boolean);
+  return {
+    id: 'completeness',
+    value: formatShare(whole, ended.length),
+    note: flaws.length ? `of ${steps}: ${flaws.join(', ')}` : `all ${steps} complete`,
+    tone: whole === ended.length && !total.dropped ? 'good' : (whole + sampled) / ended.length < 0.9 ? 'bad' : 'warn',
+  };
+}
+
+/**
+ * @param {{ answer: Answer, status: import('./freshness.js').LooseStatus | null, nowMs: number, rangeText?: string }} shown
+ * @returns {Tile[]}
+ */
+export function tiles({ answer, status, nowMs, rangeText = '' }) {
+  const { total, windows } = answer;
+  const sample = sampleMark(windows);
+  const newest = parseTime(status?.newest_post);
+  const refMs = newest !== null && nowMs - newest > QUIET_MS ? newest + 60_000 : nowMs;
+  const rate = rateNow(windows, refMs);
+  const rateSample = sampleMark(windows.filter((w) => w.start < refMs && w.end > refMs - RATE_MS));
+  const reposts = formatShare(total.kinds.repost, total.posts);
+  return [
+    { id: 'posts', value: `${sample ? '≥ ' : ''}${formatCount(total.posts)}`, note: joined(rangeText, sample), tone: 'plain' },
+    {
+      id: 'rate',
+      value: rate === null ? '–' : `${rateSample ? '≥ ' : ''}${formatRate(rate)}`,
+      note: joined(refMs === nowMs ? 'mean of the last 5 full minutes' : `mean of 5 minutes up to ${formatDayClock(refMs)}`, rateSample),
+      tone: 'plain',
+    },
+    authorsTile(total, sample),
+    {
+      id: 'reposts',
+      value: sample && total.posts > 0 ? `≈ ${reposts}` : reposts,
+      note: joined(`${formatCount(total.kinds.repost)} of ${plural(total.posts, 'post')}`, sample),
+      tone: 'plain',
+    },
+    freshnessTile(status, nowMs),
+    completenessTile(answer, nowMs),
+  ];
+}

@@ -1,0 +1,73 @@
+// @ts-check
+// Small helpers for the document. They write text only, never HTML.
+
+/**
+ * The element with this id, which the page must have.
+ * @param {Document} doc
+ * @param {string} id
+ */
+export function byId(doc, id) {
+  const node = doc.getElementById(id);
+  if (!node) throw new Error(`the page has no element #${id}`);
+  return node;
+}
+
+/**
+ * The first element in `root` that the selector matches, which must exist.
+ * @param {ParentNode} root
+ * @param {string} selector
+ */
+export function find(root, selector) {
+  const node = root.querySelector(selector);
+  if (!(node && 'dataset' in node)) throw new Error(`the page has no element ${selector}`);
+  return /** @type {HTMLElement} */ (node);
+}
+
+/**
+ * A new element with attributes and children; strings become text.
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Document} doc
+ * @param {Tag} tag
+ * @param {Record<string, string | number | boolean | null | undefined>} [attributes] null, undefined and false are left out
+ * @param {(Node | string)[]} children
+ */
+export function el(doc, tag, attributes = {}, ...children) {
+  const node = doc.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value !== null && value !== undefined && value !== false) node.setAttribute(name, value === true ? '' : String(value));
+  }
+  node.append(...children);
+  return node;
+}
+
+/**
+ * Sets a text only when it changes, so that nothing is announced or painted without need.
+ * @param {Element} node
+ * @param {string} text
+ */
+export function setText(node, text) {
+  if (node.textContent !== text) node.textContent = text;
+}
+
+/**
+ * Shows a text, or hides its element when the text is empty.
+ * @param {HTMLElement} node
+ * @param {string} text
+ */
+export function showText(node, text) {
+  setText(node, text);
+  node.hidden = text === '';
+}
+
+/**
+ * Replaces the children of a node only when what they were made from has changed, so that focus stays where it is.
+ * @param {HTMLElement} node
+ * @param {string[]} keys
+ * @param {() => Node[]} make
+ */
+export function rebuild(node, keys, make) {
+  const key = keys.join('\n');
+  if (node.dataset.key === key) return;
+  node.dataset.key = key;
+  node.replaceChildren(...make());
+}

@@ -1,0 +1,71 @@
+// @ts-check
+// Tests of the charts of bars: which bars they have, and how bounds are shown.
+import { describe, expect, it } from 'vitest';
+import hashtags from '../../src/charts/hashtags.js';
+import languages from '../../src/charts/languages.js';
+import linkHosts from '../../src/charts/link-hosts.js';
+import matchedBy from '../../src/charts/matched-by.js';
+import { answerOf, viewOf } from '../reports.js';
+
+/**
+ * @typedef {import('../../src/model/contract').Loose<import('../../src/model/contract').Report>} LooseReport
+ * @typedef {import('../../src/chart-kit/types').Chart<import('../../src/chart-kit/bars.js').BarsView>} BarChart
+ */
+
+const read = (/** @type {BarChart} */ chart, /** @type {LooseReport} */ total) => viewOf(chart, answerOf([], total));
+const bars = (/** @type {BarChart} */ chart, /** @type {LooseReport} */ total) => read(chart, total).bars;
+
+describe('hashtags and link hosts', () => {
+  it('are ranked, with their errors', () => {
+    const total = {
+      hashtags: [{ tag: 'b', count: 3, error: 1 }, { tag: '#a', count: 5 }, { tag: 'none', count: 0 }, null, { count: 4 }],
+      link_hosts: [{ host: 'x.example', count: 2, error: 0 }],
+    };
+    expect(bars(hashtags, total)).toEqual([{ label: '#a', value: 5, error: 0 }, { label: '#b', value: 3, error: 1 }]);
+    expect(bars(linkHosts, total)).toEqual([{ label: 'x.example', value: 2, error: 0 }]);
+    const many = Array.from({ length: 20 }, (_, i) => ({ tag: `t${i}`, count: i + 1, error: 0 }));
+    expect(bars(hashtags, { hashtags: many }).map(({ value }) => value)).toEqual([20, 19, 18, 17, 16, 15, 14, 13, 12, 11, 10, 9]);
+  });
+
+  it('are lower bounds: at least the count, at most the error more, and never more than all posts', () => {
+    const view = read(hashtags, { posts: 10, hashtags: [{ tag: 'a', count: 9, error: 0 }, { tag: 'b', count: 8, error: 5 }] });
+    expect(hashtags.table(view)).toEqual({
+      head: ['Hashtag', 'Posts, at least', 'At most … more', 'Share'], rows: [['#a', '9', '0', '90%'], ['#b', '8', '5', '80% to 100%']],
+    });
+    const { label } = /** @type {any} */ (hashtags.config(view, /** @type {any} */ ({})).options).plugins.tooltip.callbacks;
+    expect(label({ dataIndex: 0 })).toEqual(['9 posts (90%)']);
+    expect(label({ dataIndex: 1 })).toEqual(['at least 8 posts (80% to 100%)', 'at most 5 more']);
+    expect(hashtags.summary(read(hashtags, { hashtags: [{ tag: 'storm', count: 2375, error: 625 }] }))).toContain('#storm 2,375 (at most 625 more)');
+  });
+
+  it('note the hashtags that are too long to count', () => {
+    expect([0, 2].map((n) => hashtags.note?.(read(hashtags, { long_hashtags: n })))).toEqual(['', '2 hashtags longer than the limit not counted.']);
+  });
+});
+
+describe('languages', () => {
+  it('are shown by name, the rare ones together, and codes of one name as one', () => {
+    const most = { en: 9, und: 1, '': 7, fr: 8, de: 7, es: 6, it: 5, nl: 4, pl: 3, sv: 2, da: 1 };
+    expect(bars(languages, { languages: most }).map(({ label, value }) => `${label} ${value}`)).toEqual([
+      'English 9', 'French 8', 'Not stated 8', 'German 7', 'Spanish 6', 'Italian 5', 'Dutch 4', '3 others 6',
+    ]);
+    expect(bars(languages, {})).toEqual([]);
+    expect(bars(languages, { languages: { en: 9 }, other_languages: 4 })).toEqual([{ label: 'English', value: 9, error: 0 }, { label: 'All others', value: 4, error: 0 }]);
+  });
+
+  it('are exact counts, with one column', () => {
+    expect(languages.table(read(languages, { posts: 10, languages: { en: 9 } }))).toEqual({ head: ['Language', 'Posts', 'Share'], rows: [['English', '9', '90%']] });
+    expect(languages.table(read(languages, { languages: { en: 9 } })).head).toEqual(['Language', 'Posts']);
+  });
+
+  it('have a text in place of an empty plot', () => {
+    expect(languages.empty?.(read(languages, {}))).toBe('No languages in this range.');
+    expect(languages.empty?.(read(languages, { languages: { en: 1 } }))).toBe('');
+    expect(languages.summary(read(languages, {}))).toBe('Languages: none in this range.');
+    expect(languages.summary(read(languages, { languages: { en: 5 } }))).toBe('Languages: English 5. The numbers are in the table below.');
+  });
+});
+
+it('shows how posts matched the region, most first, without ways that no post took', () => {
+  expect(bars(matchedBy, { located: { text: 7, point: 2, rule: 0 } }).map((bar) => [bar.label, bar.value])).toEqual([['Text match', 7], ['Own coordinates', 2]]);
+});

@@ -1,0 +1,109 @@
+// @ts-check
+// Holds answers to the OpenAPI document of the API, whose path is in package.json.
+
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import addFormats from 'ajv-formats';
+
+/** @typedef {Record<string, any>} Json */
+
+const root = join(import.meta.dirname, '..');
+
+/** @param {string} file relative to the package */
+const readJson = (file) => /** @type {Json} */ (JSON.parse(readFileSync(join(root, file), 'utf8')));
+
+const contract = readJson(readJson('package.json').config.openapi);
+
+/**
+ * The schema behind a reference.
+ * @param {Json} schema
+ * @returns {Json}
+ */
+function resolve(schema) {
+  if (typeof schema.$ref !== 'string') return schema;
+  return resolve(schema.$ref.slice(2).split('/').reduce((at, key) => at[key.replaceAll('~1', '/').replaceAll('~0', '~')], contract));
+}
+
+/**
+ * The documented body of a response; undefined when the document does not name the status for this path.
+ * @param {string} path
+ * @param {number} status
+ * @returns {Json | undefined}
+ */
+const bodyOf = (path, status) => contract.paths[path]?.get?.responses?.[status]?.content?.['application/json']?.schema;
+
+/**
+ * Adds fields that the page knows before the document names them. A field that the document names is left alone.
+ * @param {Json} schema
+ * @param {Json} properties
+ */
+function addAhead(schema, properties) {
+  const { properties: known } = resolve(schema);
+  for (const [name, property] of Object.entries(properties)) known[name] ??= property;
+}
+
+const COUNT = { type: 'integer', minimum: 0 };
+const NETWORK = { type: 'string', minLength: 1 };
+const networkFields = { network: NETWORK, posts: COUNT, originals: COUNT, replies: COUNT, quotes: COUNT, reposts: COUNT };
+const windows = bodyOf('/api/windows', 200);
+const status = bodyOf('/api/status', 200);
+if (!windows || !status) throw new Error('the OpenAPI document does not describe /api/windows and /api/status');
+const reportFields = {
+  networks: { type: 'array', items: { type: 'object', required: Object.keys(networkFields), properties: networkFields } },
+  media: COUNT,
+};
+for (const schema of [resolve(windows).properties.total, resolve(windows).properties.windows.items]) addAhead(schema, reportFields);
+addAhead(resolve(status).properties.sources.items, { network: NETWORK });
+
+/**
+ * Forbids fields that the document does not name, so that a renamed field does not pass.
+ * @param {unknown} node
+ */
+function close(node) {
+  if (node === null || typeof node !== 'object') return;
+  const schema = /** @type {Json} */ (node);
+  if (schema.type === 'object' && schema.properties && !('additionalProperties' in schema)) schema.additionalProperties = false;
+  for (const child of Object.values(schema)) close(child);
+}
+close(contract.paths);
+close(contract.components);
+
+const ajv = new Ajv2020({ strict: false, allErrors: true, logger: false });
+addFormats.default(ajv);
+ajv.addSchema(contract, 'contract');
+
+/** @type {Map<string, import('ajv').ValidateFunction>} */
+const validators = new Map();
+
+/** @param {string} key */
+const pointer = (key) => encodeURIComponent(key.replaceAll('~', '~0').replaceAll('/', '~1'));
+
+/**
+ * Why an answer is not what the OpenAPI document says; an empty list when it is.
+ * @param {string} path such as `/api/windows`
+ * @param {number} code the HTTP status
+ * @param {unknown} body
+ * @returns {string[]}
+ */
+export function violations(path, code, body) {
+  // An unknown path has no description of its own: its error has the shape of all others.
+  const [described, as] = contract.paths[path] || code !== 404 ? [path, code] : ['/api/windows', 404];
+  if (!bodyOf(described, as)) return [`${path} is not documented to answer ${code}`];
+  const $ref = `contract#/paths/${pointer(described)}/get/responses/${as}/content/${pointer('application/json')}/schema`;
+  const validate = validators.get($ref) ?? ajv.compile({ $ref });
+  validators.set($ref, validate);
+  validate(body);
+  return (validate.errors ?? []).map(({ instancePath, message, params }) => `${path} ${code}: ${instancePath || 'body'} ${message} ${JSON.stringify(params)}`);
+}
+
+/**
+ * Fails unless the OpenAPI document allows the answer.
+ * @param {string} path
+ * @param {number} code
+ * @param {unknown} body
+ */
+export function assertAllowed(path, code, body) {
+  const found = violations(path, code, body);
+  if (found.length > 0) throw new Error(`the answer is not what the API's contract says:\n${found.join('\n')}`);
+}

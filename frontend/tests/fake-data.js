@@ -1,0 +1,234 @@
+// @ts-check
+// Generated data for the fake API. It depends on the time alone, so that two runs look the same.
+
+/**
+ * @typedef {import('../src/model/contract').Report} Report
+ * @typedef {import('../src/model/contract').NetworkCounts} NetworkCounts
+ */
+
+export const WINDOW_SECS = 300;
+const MINUTE_MS = 60_000;
+const HOUR_MS = 3_600_000;
+const DAY_MS = 86_400_000;
+
+/** Posts per minute by region. */
+const RATES = { harbour: 42, highlands: 3.1, quiet: 0, broken: 5 };
+
+/** The regions, as /api/regions lists them. */
+export const REGIONS = [
+  { id: 'harbour', name: 'Harbour Bay', boxes: [[-10, 50, -5, 55]], keywords: ['harbour'], languages: [] },
+  { id: 'highlands', name: 'The Highlands and Outer Islands', boxes: [], keywords: ['glen'], languages: ['gd'] },
+  { id: 'quiet', name: 'Quiet Valley (empty)', boxes: [], keywords: ['quiet'], languages: [] },
+  { id: 'broken', name: 'Broken (errors)', boxes: [], keywords: [], languages: [] },
+];
+const TAGS = ['birdsong', 'harbourlights', 'photography', 'weather', 'trainspotting', 'Montréal', '東京', 'caturday', 'localelections2026', 'rugby', 'music', 'openstreetmap', 'gardening', 'bookshop', 'aVeryLongHashtagThatNeedsToBeShortened', 'tea'];
+const HOSTS = ['youtu.be', 'news.example', 'example.org', 'photos.example.net', 'blog.example.com', 'maps.example', 'radio.example', 'a-rather-long-subdomain.of.example.org', 'zine.example'];
+const LANGUAGES = { en: 60, es: 12, ga: 7, pl: 5, 'pt-BR': 4, fr: 4, de: 3, ja: 2, uk: 1.5, ar: 1, und: 0.5 };
+const KINDS = /** @type {const} */ ({ replies: 0.27, quotes: 0.07, reposts: 0.2 });
+const NETWORKS = { bluesky: 0.3, mastodon: 0.12, x: 0.58 };
+const FIELDS = /** @type {const} */ (['posts', 'originals', 'replies', 'quotes', 'reposts']);
+
+/**
+ * A number from 0 to 1 that depends on the words alone.
+ * @param {(string | number)[]} words
+ */
+function chance(...words) {
+  let hash = 2166136261;
+  for (const char of words.join('|')) hash = Math.imul(hash ^ (char.codePointAt(0) ?? 0), 16777619);
+  hash = Math.imul(hash ^ (hash >>> 15), 2246822507);
+  hash = Math.imul(hash ^ (hash >>> 13), 3266489909);
+  return ((hash ^ (hash >>> 16)) >>> 0) / 4294967296;
+}
+
+/** @param {number} ms */
+export const iso = (ms) => new Date(ms).toISOString().replace('.000Z', 'Z');
+
+/** @param {number[]} numbers */
+const sumOf = (numbers) => numbers.reduce((a, b) => a + b, 0);
+
+/**
+ * @param {string[]} names
+ * @param {number} posts
+ * @param {number} share
+ */
+function ranking(names, posts, share) {
+  return names
+    .map((name, i) => ({ name, count: Math.round((posts * share * (0.7 + 0.6 * chance(name))) / (i + 1.5)), error: i > 8 ? Math.round(posts / 4000) : 0 }))
+    .filter((entry) => entry.count > 0)
+    .sort((a, b) => b.count - a.count);
+}
+
+/**
+ * The fields of a report that follow from its number of posts.
+ * @param {number} posts
+ */
+function details(posts) {
+  const languages = Object.entries(LANGUAGES).map(([code, part]) => /** @type {const} */ ([code, Math.round((posts * part) / 100)]));
+  const point = Math.round(posts * 0.06);
+  const place = Math.round(posts * 0.22);
+  return {
+    authorless: 0,
+    languages: Object.fromEntries(languages.filter(([, n]) => n > 0)),
+    other_languages: 0,
+    hashtags: ranking(TAGS, posts, 0.09).map(({ name, ...entry }) => ({ tag: name, ...entry })),
+    long_hashtags: posts > 20_000 ? 3 : 0,
+    mentions: Math.round(posts * 0.3),
+    link_hosts: ranking(HOSTS, posts, 0.06).map(({ name, ...entry }) => ({ host: name, ...entry })),
+    located: { point, place, rule: 0, text: posts - point - place, all: 0 },
+    lag_ms: posts ? { mean: 1240, max: 5320 } : null,
+  };
+}
+
+/**
+ * Posts of a network by kind.
+ * @param {string} network
+ * @param {number} posts
+ * @param {number} start
+ * @returns {NetworkCounts}
+ */
+function networkCounts(network, posts, start) {
+  const counts = { network, posts, originals: posts, replies: 0, quotes: 0, reposts: 0 };
+  for (const [kind, part] of Object.entries(KINDS)) {
+    const n = Math.floor(posts * part * (0.8 + 0.4 * chance(kind, network, start)));
+    counts[/** @type {keyof typeof KINDS} */ (kind)] = n;
+    counts.originals -= n;
+  }
+  return counts;
+}
+
+/**
+ * The networks of several reports as one list, by name.
+ * @param {NetworkCounts[]} all
+ */
+function merged(all) {
+  /** @type {Map<string, NetworkCounts>} */
+  const byName = new Map();
+  for (const counts of all) {
+    const sum = byName.get(counts.network) ?? { network: counts.network, posts: 0, originals: 0, replies: 0, quotes: 0, reposts: 0 };
+    for (const field of FIELDS) sum[field] += counts[field];
+    byName.set(counts.network, sum);
+  }
+  return [...byName.values()].filter(({ posts }) => posts > 0).sort((a, b) => (a.network < b.network ? -1 : 1));
+}
+
+/**
+ * @param {{ region: string, networks: NetworkCounts[], authors: number, start: number, end: number, lifecycle: Report['lifecycle'], perMinute: number[], media: number, completeness: Report['completeness'] }} parts
+ * @returns {Report}
+ */
+function makeReport({ region, networks, authors, start, end, lifecycle, perMinute, media, completeness }) {
+  /** @param {typeof FIELDS[number]} field */
+  const sum = (field) => sumOf(networks.map((counts) => counts[field]));
+  const posts = sum('posts');
+  const slack = Math.round(authors * (authors > 64 ? 0.04 : 0));
+  return {
+    region, window_start: iso(start), window_end: iso(end), lifecycle, posts,
+    originals: sum('originals'), replies: sum('replies'), quotes: sum('quotes'), reposts: sum('reposts'),
+    authors, authors_low: authors - slack, authors_high: Math.min(posts, authors + slack), per_minute: perMinute,
+    networks, media, ...details(posts), completeness,
+  };
+}
+
+/**
+ * One window of `step` seconds from `start`, as it is known at `now`.
+ * @param {{ region: string, networks: string[], start: number, step: number, now: number }} asked no networks for all
+ * @returns {Report}
+ */
+function makeWindow({ region, networks, start, step, now }) {
+  const end = start + step * 1000;
+  const shares = Object.entries(NETWORKS).filter(([name]) => networks.length === 0 || networks.includes(name));
+  const hasX = shares.some(([name]) => name === 'x');
+  /** @type {number[]} */
+  const perMinute = [];
+  /** @type {NetworkCounts[]} */
+  const counts = [];
+  let frames = 0;
+  let dropped = 0;
+  let sampled = 1;
+  let unwatched = false;
+  for (let at = start; at < end; at += MINUTE_MS) {
+    const slot = Math.floor(at / (WINDOW_SECS * 1000));
+    const hour = (at / HOUR_MS) % 24;
+    const away = hour > 3.2 && hour < 4.1 && chance('away', Math.floor(at / DAY_MS)) < 0.8;
+    const part = Math.min(1, Math.max(0, (now - at) / MINUTE_MS));
+    // One source, that of X, is sampled in the evening.
+    const share = hour >= 20 && hour < 21.5 ? 0.25 : 1;
+    if (hasX) sampled = Math.min(sampled, share);
+    unwatched ||= away;
+    if (away || part === 0) {
+      perMinute.push(0);
+      continue;
+    }
+    if (at % (WINDOW_SECS * 1000) === 0) frames += 5;
+    if (chance('drop', region, slot) > 0.994) dropped += 3;
+    const wave = 0.35 + 0.65 * Math.sin(((hour - 5) / 24) * Math.PI * 2) ** 2;
+    const spike = chance('spike', region, slot) > 0.985 ? 2.2 : 1;
+    const rate = (/** @type {Record<string, number>} */ (RATES)[region] ?? 0) * wave * spike * part * (0.75 + 0.5 * chance(region, at));
+    const minute = shares.map(([name, size]) => networkCounts(name, Math.round(rate * size * (name === 'x' ? share : 1)), at));
+    counts.push(...minute);
+    perMinute.push(sumOf(minute.map(({ posts }) => posts)));
+  }
+  const posts = sumOf(perMinute);
+  /** @type {Report['completeness']['flaws']} */
+  const flaws = [];
+  if (unwatched) flaws.push('unwatched');
+  if (dropped > 0) flaws.push('dropped');
+  if (sampled < 1) flaws.push('sampled');
+  return makeReport({
+    region, networks: merged(counts), authors: Math.round(posts ** 0.93), start, end, perMinute,
+    media: Math.round(posts * (0.3 + 0.15 * chance('media', start))),
+    lifecycle: end > now - 30_000 ? 'provisional' : chance('revised', start) > 0.97 ? 'revised' : 'final',
+    completeness: {
+      complete: frames > 0 && flaws.length === 0, flaws, frames, received: posts * 9, filtered: posts * 8, quarantined: 0, corrupt: 0, duplicates: 2,
+      dropped, missed_secs: 0, withheld: 0, sampled, late: 0,
+    },
+  });
+}
+
+/**
+ * The answer of /api/windows.
+ * @param {{ region: string, networks: string[], from: number, to: number, step: number, now: number }} asked from and to lie on steps
+ */
+export function windowsAnswer({ region, networks, from, to, step, now }) {
+  /** @type {Report[]} */
+  const windows = [];
+  for (let start = from; start < to; start += step * 1000) windows.push(makeWindow({ region, networks, start, step, now }));
+  const posts = sumOf(windows.map((one) => one.posts));
+  /** @param {'frames' | 'received' | 'filtered' | 'dropped'} field */
+  const sum = (field) => sumOf(windows.map(({ completeness }) => completeness[field]));
+  const flaws = [...new Set(windows.flatMap(({ completeness }) => completeness.flaws))].sort();
+  const total = makeReport({
+    region, networks: merged(windows.flatMap((one) => one.networks ?? [])), authors: Math.round(posts ** 0.83), start: from, end: to,
+    lifecycle: 'provisional', perMinute: windows.flatMap((one) => one.per_minute), media: sumOf(windows.map((one) => one.media ?? 0)),
+    completeness: {
+      complete: flaws.length === 0, flaws, frames: sum('frames'), received: sum('received'), filtered: sum('filtered'), quarantined: 0, corrupt: 0,
+      duplicates: 0, dropped: sum('dropped'), missed_secs: 0, withheld: 0, sampled: Math.min(1, ...windows.map(({ completeness }) => completeness.sampled)), late: 0,
+    },
+  });
+  const name = REGIONS.find(({ id }) => id === region)?.name ?? region;
+  return { region, name, from: iso(from), to: iso(to), window_secs: WINDOW_SECS, step_secs: step, total, windows };
+}
+
+/**
+ * The answer of /api/status.
+ * @param {number} now
+ */
+export function statusAnswer(now) {
+  const newest = Math.floor((now - 1500) / 7000) * 7000;
+  const to = now - (now % (WINDOW_SECS * 1000));
+  return {
+    now: iso(now), newest_post: iso(newest), freshness_secs: Math.round((now - newest) / 1000), lag_ms: { mean: 1240, max: 5320 }, window_secs: WINDOW_SECS,
+    sources: [
+      { source: 'bluesky', network: 'bluesky', state: 'connected', reason: null, last_post: iso(newest), connected_since: iso(now - 9_400_000), reconnects: 1, gaps: 0 },
+      {
+        source: 'x', network: 'x', state: 'waiting', reason: 'the log-in was refused', last_post: iso(now - 620_000), connected_since: null, reconnects: 4,
+        gaps: 1, sampled: 0.25, spent_dollars: 12.5,
+      },
+      { source: 'mastodon:social.example', network: 'mastodon', state: 'connected', reason: null, last_post: iso(newest), connected_since: iso(now - 9_400_000), reconnects: 0, gaps: 0 },
+    ],
+    problems: [],
+    ledger: {
+      from: iso(to - DAY_MS), to: iso(to), received: 4_812_433, filtered: 4_731_020, quarantined: 3, duplicates: 412, dropped: 9, sent: 80_989,
+      aggregated: 80_981, late: 8, corrupt: 0, corrupt_records: 0, corrupt_windows: 0, missing: 0, balanced: true,
+    },
+  };
+}

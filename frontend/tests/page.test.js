@@ -1,0 +1,460 @@
+// @vitest-environment jsdom
+// @ts-check
+// Tests of the whole page except the drawing: the real index.html, a fake API held to the contract, and a fake clock.
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { CHARTS } from '../src/charts/index.js';
+import { startPage } from '../src/page.js';
+import { assertAllowed } from './contract.js';
+import { statusAnswer } from './fake-data.js';
+import { COMPLETE, report } from './reports.js';
+
+const html = readFileSync(join(import.meta.dirname, '../index.html'), 'utf8');
+const NOW = Date.UTC(2026, 10, 24, 8, 12, 30);
+
+/** An element that the page must have; of no narrower type, for it may be any kind. @type {(selector: string) => any} */
+const find = (selector) => {
+  const node = document.querySelector(selector);
+  if (!node) throw new Error(`there is no ${selector}`);
+  return node;
+};
+const text = (/** @type {string} */ id) => find(`#${id}`).textContent.replace(/\s+/g, ' ').trim();
+const isShown = (/** @type {string} */ selector) => !find(selector).hidden;
+
+const drawer = { draw: vi.fn(), restyle: vi.fn(), destroy: vi.fn() };
+/** @type {ReturnType<typeof createServer>} */
+let server;
+/** @type {ReturnType<typeof startPage> | undefined} */
+let page;
+
+/** The ids of the charts that were drawn since the last clearing. */
+const drawn = () => drawer.draw.mock.calls.map(([, chart]) => chart.id);
+/** The last view that was drawn of a chart. */
+const lastView = (/** @type {string} */ id) => drawer.draw.mock.calls.findLast(([, chart]) => chart.id === id)?.[2];
+
+function createServer() {
+  /** @type {URL[]} */
+  const calls = [];
+  const self = {
+    calls,
+    newest: '2026-11-24T08:12:28Z',
+    posts: 12,
+    /** The networks that posts are counted by; null for a server that does not know networks. @type {string[] | null} */
+    networks: null,
+    /** @type {(url: URL) => null | Error | { status: number, body: object }} */
+    fail: () => null,
+    asked: (/** @type {string} */ path) => calls.filter((url) => url.pathname === path),
+    lastQuery: () => Object.fromEntries(self.asked('/api/windows').at(-1)?.searchParams ?? []),
+    async fetch(/** @type {string} */ address) {
+      const url = new URL(address, 'http://localhost');
+      calls.push(url);
+      const failure = self.fail(url);
+      if (failure instanceof Error) throw failure;
+      if (failure) return { ok: false, status: failure.status, json: async () => failure.body };
+      const body = self.answer(url);
+      if (url.pathname.startsWith('/api/')) assertAllowed(url.pathname, 200, body);
+      return { ok: true, status: 200, json: async () => body };
+    },
+    answer(/** @type {URL} */ url) {
+      const region = { boxes: [], keywords: [], languages: [] };
+      switch (url.pathname) {
+        case '/config.json': return { apiBase: '' };
+        case '/api/regions': return { regions: [{ id: 'a', name: 'Alpha', ...region }, { id: 'b', name: '<b>Beta</b>', ...region }], window_secs: 300 };
+        case '/api/status': {
+          const [source] = statusAnswer(Date.now()).sources;
+          return { ...statusAnswer(Date.now()), now: new Date(Date.now()).toISOString(), newest_post: self.newest, lag_ms: null, sources: [{ ...source, source: 'jetstream' }] };
+        }
+        default: return self.windows(url.searchParams);
+      }
+    },
+    windows(/** @type {URLSearchParams} */ query) {
+      const wanted = query.get('network')?.split(',');
+      const networks = self.networks?.filter((network) => wanted?.includes(network) ?? true)
+        .map((network) => ({ network, posts: 6, originals: 6, replies: 0, quotes: 0, reposts: 0 }));
+      const counts = { posts: self.posts, originals: 9, reposts: 3, ...(networks && { networks }) };
+      return {
+        region: query.get('region'), name: 'Alpha', from: query.get('from'), to: query.get('to'), window_secs: 300, step_secs: 300,
+        total: report({ ...counts, authors: 9, authors_low: 8, authors_high: 10, hashtags: [{ tag: 'x', count: 4, error: 1 }], languages: { en: 12 } }),
+        windows: [report({
+          ...counts, window_start: '2026-11-24T08:10:00Z', window_end: '2026-11-24T08:15:00Z', lifecycle: 'provisional', authors: 9,
+          per_minute: [6, 4, 2, 0, 0], completeness: { ...COMPLETE, complete: false, frames: 2 },
+        })],
+      };
+    },
+  };
+  return self;
+}
+
+function load(search = '') {
+  history.replaceState(null, '', `/${search}`);
+  document.body.innerHTML = new DOMParser().parseFromString(html, 'text/html').body.innerHTML;
+  page = startPage({ win: window, fetchImpl: server.fetch, makeDrawer: () => drawer });
+  return page.ready;
+}
+
+/** @param {boolean} hidden */
+function setHidden(hidden) {
+  Object.defineProperty(document, 'hidden', { value: hidden, configurable: true });
+  document.dispatchEvent(new Event('visibilitychange'));
+}
+
+/** Picks an option of a select. */
+function pick(/** @type {string} */ selector, /** @type {string} */ value) {
+  const select = find(selector);
+  select.value = value;
+  select.dispatchEvent(new Event('change', { bubbles: true }));
+}
+
+const settle = () => vi.advanceTimersByTimeAsync(10);
+
+async function goTo(/** @type {string} */ search) {
+  history.replaceState(null, '', `/${search}`);
+  window.dispatchEvent(new PopStateEvent('popstate'));
+  await settle();
+}
+
+beforeEach(() => {
+  vi.useFakeTimers({ now: NOW });
+  const media = { matches: false, addEventListener() {}, removeEventListener() {} };
+  window.matchMedia = () => /** @type {any} */ (media);
+  vi.clearAllMocks();
+  server = createServer();
+});
+
+afterEach(() => {
+  setHidden(false);
+  page?.stop();
+  vi.useRealTimers();
+});
+
+describe('first load', () => {
+  it('has no inline script or style, which the content policy forbids', () => {
+    expect(html).not.toMatch(/\sstyle=|<style|\son\w+=/);
+    expect(html).not.toMatch(/<script(?![^>]*src=)/);
+  });
+
+  it('shows the first region and the default range', async () => {
+    await load();
+    expect(server.asked('/api/windows').at(-1)?.search).toBe('?region=a&from=2026-11-23T08%3A00%3A00Z&to=2026-11-24T08%3A15%3A00Z&step=15m');
+    expect(text('tile-posts')).toBe('Posts 12Mon 23 Nov, 08:00 – Tue 24 Nov, 08:12');
+    expect(text('tile-authors')).toContain('≈ 995% sure: 8 to 10');
+    expect(text('sources')).toContain('jetstreamconnected');
+    expect(document.querySelectorAll('#sources-table tbody tr')).toHaveLength(1);
+    expect(isShown('#sources-box')).toBe(true);
+    expect(text('updated')).toBe('Updated just now');
+    expect(new Set(drawn())).toEqual(new Set(['posts', 'hashtags', 'authors', 'languages']));
+    expect(find('#main').classList.contains('loading')).toBe(false);
+    expect(find('#main').getAttribute('aria-busy')).toBe('false');
+    expect(document.title).toBe('Alpha · Birdsong');
+  });
+
+  it('reads region and range from the address, and shows names as text', async () => {
+    await load('?region=b&range=1h');
+    expect(server.lastQuery()).toMatchObject({ region: 'b', step: '5m' });
+    expect(find('#region option:checked').textContent).toBe('<b>Beta</b>');
+    expect(find('#ranges input:checked').value).toBe('1h');
+  });
+
+  it('corrects a region that does not exist', async () => {
+    await load('?region=zz');
+    expect(location.search).toBe('?region=a&range=24h');
+  });
+});
+
+describe('cards', () => {
+  it('are made from the descriptors alone', async () => {
+    await load();
+    expect([...document.querySelectorAll('.card h2')].map((title) => title.textContent)).toEqual(CHARTS.map(({ title }) => title));
+    for (const chart of CHARTS) {
+      const canvas = find(`#chart-${chart.id}`);
+      const card = canvas.closest('.card');
+      expect(card.classList.contains(chart.size), chart.id).toBe(true);
+      expect(find(`#${card.getAttribute('aria-labelledby')}`).textContent).toBe(chart.title);
+      expect(canvas.getAttribute('role')).toBe('img');
+      expect(canvas.getAttribute('aria-label').length).toBeGreaterThan(chart.title.length);
+      expect(card.querySelector('.table').getAttribute('aria-label')).toBe(`${chart.title}, table`);
+    }
+    expect(new Set(CHARTS.map(({ id }) => id)).size).toBe(CHARTS.length);
+  });
+
+  it('describe their canvas for readers who do not see it', async () => {
+    await load();
+    expect(find('#chart-posts').getAttribute('aria-label')).toContain('12 posts');
+    expect(find('#chart-hashtags').getAttribute('aria-label')).toContain('#x 4');
+  });
+
+  it('show a text in place of an empty plot', async () => {
+    await load();
+    const card = find('#chart-link-hosts').closest('.card');
+    expect(card.querySelector('.none').textContent).toBe('No links in this range.');
+    expect(card.querySelector('.plot').hidden).toBe(true);
+    expect(drawn()).not.toContain('link-hosts');
+  });
+
+  it('fill their table when it is opened, and keep it up to date', async () => {
+    await load();
+    const details = find('[data-table=hashtags]');
+    expect(details.querySelector('tbody')).toBeNull();
+    details.open = true;
+    details.dispatchEvent(new Event('toggle'));
+    expect(details.querySelector('tbody').textContent).toBe('#x4133% to 42%');
+    server.posts = 8;
+    find('#refresh').click();
+    await settle();
+    expect(details.querySelector('tbody').textContent).toBe('#x4150% to 63%');
+  });
+
+  it('hide and show a series', async () => {
+    await load();
+    const button = find('[data-series=repost]');
+    button.click();
+    expect(button.getAttribute('aria-pressed')).toBe('false');
+    expect(lastView('posts').hidden.has('repost')).toBe(true);
+    button.click();
+    expect(button.getAttribute('aria-pressed')).toBe('true');
+    expect(lastView('posts').hidden.has('repost')).toBe(false);
+  });
+});
+
+describe('keeping up', () => {
+  it('fetches windows only when there is a new post, within ten seconds of it', async () => {
+    await load();
+    expect(server.asked('/api/windows')).toHaveLength(1);
+    await vi.advanceTimersByTimeAsync(20_000);
+    expect(server.asked('/api/status').length).toBeGreaterThanOrEqual(4);
+    expect(server.asked('/api/windows')).toHaveLength(1);
+    expect(text('updated')).toBe('Updated 20 s ago');
+    server.newest = '2026-11-24T08:12:51Z';
+    server.posts = 13;
+    await vi.advanceTimersByTimeAsync(9_000);
+    expect(server.asked('/api/windows')).toHaveLength(2);
+    expect(text('tile-posts')).toContain('13');
+  });
+
+  it('fetches windows once a minute in any case', async () => {
+    await load();
+    await vi.advanceTimersByTimeAsync(66_000);
+    expect(server.asked('/api/windows')).toHaveLength(2);
+  });
+
+  it('rests while hidden and catches up when visible', async () => {
+    await load();
+    setHidden(true);
+    const before = server.calls.length;
+    await vi.advanceTimersByTimeAsync(300_000);
+    expect(server.calls).toHaveLength(before);
+    setHidden(false);
+    await settle();
+    expect(server.asked('/api/windows')).toHaveLength(2);
+  });
+
+  it('refreshes on request and announces it', async () => {
+    await load();
+    find('#refresh').click();
+    await settle();
+    expect(server.asked('/api/windows')).toHaveLength(2);
+    expect(text('live')).toMatch(/^Updated at 08:12:30/);
+  });
+});
+
+describe('choosing', () => {
+  it('keeps region and range in the address and goes back', async () => {
+    await load();
+    pick('#region', 'b');
+    find('#ranges input[value="7d"]').click();
+    await settle();
+    expect(location.search).toBe('?region=b&range=7d');
+    expect(server.lastQuery()).toMatchObject({ region: 'b', step: '1h' });
+    expect(text('live')).toContain('last 7 days');
+    await goTo('?region=a&range=1h');
+    expect(find('#region').value).toBe('a');
+    expect(server.lastQuery().step).toBe('5m');
+  });
+
+  it('drops an answer that arrives too late', async () => {
+    const { fetch } = server;
+    /** @type {(value?: any) => void} */
+    let release = () => {};
+    server.fetch = async (address) => {
+      if (address.includes('region=a')) await new Promise((resolve) => { release = resolve; });
+      return fetch(address);
+    };
+    load();
+    await settle();
+    pick('#region', 'b');
+    await settle();
+    release();
+    await settle();
+    expect(page?.feed.windows?.region).toBe('b');
+    expect(isShown('#banner')).toBe(false);
+  });
+});
+
+describe('networks', () => {
+  const names = () => [...document.querySelectorAll('#networks input')].map((input) => /** @type {HTMLInputElement} */ (input).value);
+  const checked = () => [...document.querySelectorAll('#networks input:checked')].map((input) => /** @type {HTMLInputElement} */ (input).value);
+  const toggle = async (/** @type {string} */ network) => {
+    find(`#networks input[value="${network}"]`).click();
+    await settle();
+  };
+
+  beforeEach(() => { server.networks = ['bluesky', 'demo', 'x']; });
+
+  it('come from the answers, and filter the windows', async () => {
+    await load();
+    expect(isShown('#networks-field')).toBe(true);
+    expect(names()).toEqual(['', 'bluesky', 'demo', 'x']);
+    expect(checked()).toEqual(['']);
+    expect(server.lastQuery()).not.toHaveProperty('network');
+    await toggle('x');
+    await toggle('bluesky');
+    expect(server.lastQuery().network).toBe('bluesky,x');
+    expect(location.search).toBe('?region=a&range=24h&network=bluesky,x');
+    expect([names(), checked()]).toEqual([['', 'bluesky', 'demo', 'x'], ['bluesky', 'x']]);
+    expect(text('live')).toBe('Showing Alpha, last 24 hours, Bluesky, X.');
+    await toggle('x');
+    expect(server.lastQuery().network).toBe('bluesky');
+    await toggle('');
+    expect(server.lastQuery()).not.toHaveProperty('network');
+    expect([location.search, checked()]).toEqual(['?region=a&range=24h', ['']]);
+  });
+
+  it('are all chosen when each is', async () => {
+    await load('?network=bluesky,x');
+    expect([server.lastQuery().network, checked()]).toEqual(['bluesky,x', ['bluesky', 'x']]);
+    await toggle('');
+    await toggle('x');
+    await toggle('demo');
+    await toggle('bluesky');
+    expect(checked()).toEqual(['']);
+  });
+
+  it('go back with the address', async () => {
+    await load();
+    await toggle('x');
+    await goTo('?region=a&range=24h');
+    expect(server.lastQuery()).not.toHaveProperty('network');
+    expect(checked()).toEqual(['']);
+  });
+
+  it('keep the focus when the page is updated', async () => {
+    await load();
+    const input = find('#networks input[value="x"]');
+    input.focus();
+    await vi.advanceTimersByTimeAsync(66_000);
+    expect(document.activeElement).toBe(input);
+  });
+
+  it('are offered to stack the posts by, which the address keeps', async () => {
+    await load('?region=a');
+    const card = find('#chart-posts').closest('.card');
+    expect(card.querySelector('.choice').hidden).toBe(false);
+    card.querySelector('input[value=network]').click();
+    expect(location.search).toBe('?region=a&range=24h&stack=network');
+    const series = () => [...card.querySelectorAll('[data-series]')].map((/** @type {HTMLElement} */ button) => button.dataset.series);
+    expect([series(), lastView('posts').by]).toEqual([['bluesky', 'demo', 'x'], 'network']);
+    await load('?region=a&stack=network');
+    expect(lastView('posts').by).toBe('network');
+    expect(find('#chart-posts').closest('.card').querySelector('input[value=network]').checked).toBe(true);
+  });
+
+  it('keep hidden series per choice', async () => {
+    await load();
+    find('[data-series=repost]').click();
+    find('.choice input[value=network]').click();
+    expect(lastView('posts').hidden.size).toBe(0);
+    find('.choice input[value=kind]').click();
+    expect(location.search).not.toContain('stack');
+    expect([...lastView('posts').hidden]).toEqual(['repost']);
+  });
+
+  it('are hidden when there is only one', async () => {
+    server.networks = ['bluesky'];
+    await load();
+    expect(isShown('#networks-field')).toBe(false);
+  });
+
+  it('are absent with a server that does not know them', async () => {
+    server.networks = null;
+    await load();
+    expect(isShown('#networks-field')).toBe(false);
+    expect(isShown('.choice')).toBe(false);
+    expect(isShown('#banner')).toBe(false);
+    await load('?stack=network');
+    expect(lastView('posts').by).toBe('kind');
+  });
+
+  it('are removed from the choice when the server refuses them', async () => {
+    server.networks = null;
+    const body = { error: { code: 'bad_parameter', message: 'unknown', parameter: 'network' } };
+    server.fail = (url) => (url.searchParams.has('network') ? { status: 400, body } : null);
+    await load('?network=x');
+    expect(text('banner-text')).toBe('The server does not accept this filter by network. The numbers are for all networks.');
+    expect([location.search, text('tile-posts').slice(0, 8)]).toEqual(['?region=a&range=24h', 'Posts 12']);
+    await vi.advanceTimersByTimeAsync(6_000);
+    expect(isShown('#banner')).toBe(true);
+    find('#ranges input[value="7d"]').click();
+    await settle();
+    expect(isShown('#banner')).toBe(false);
+  });
+
+  it('offer all of them when the chosen ones have no posts', async () => {
+    server.posts = 0;
+    await load('?network=x');
+    expect(text('panel-text')).toMatch(/^Try a longer range or all networks or another region\./);
+    server.posts = 5;
+    find('#panel-actions button:last-child').click();
+    await settle();
+    expect(location.search).toBe('?region=a&range=24h');
+    expect(isShown('#charts')).toBe(true);
+  });
+});
+
+describe('when something is missing', () => {
+  it('suggests what to do when there are no posts', async () => {
+    server.posts = 0;
+    await load('?range=1h');
+    expect(isShown('#panel')).toBe(true);
+    expect(isShown('#charts')).toBe(false);
+    expect(text('panel-title')).toBe('No posts in this range yet');
+    server.posts = 5;
+    find('#panel-actions button').click();
+    await settle();
+    expect(location.search).toContain('range=24h');
+    expect(isShown('#charts')).toBe(true);
+  });
+
+  it('keeps the last good data behind a banner, then recovers', async () => {
+    await load();
+    server.fail = () => new TypeError('offline');
+    await vi.advanceTimersByTimeAsync(6_000);
+    expect(isShown('#banner')).toBe(true);
+    expect(text('banner-text')).toMatch(/The API cannot be reached\. These numbers are from 08:12:30/);
+    expect(text('tile-posts')).toContain('12');
+    const before = server.calls.length;
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(server.calls.length - before).toBeLessThan(6);
+    server.fail = () => null;
+    find('#retry').click();
+    await settle();
+    expect(isShown('#banner')).toBe(false);
+  });
+
+  it('explains a failed first load and keeps trying', async () => {
+    server.fail = (url) => (url.pathname === '/api/regions' ? { status: 503, body: { error: { code: 'store_unavailable', message: 'the store does not answer.' } } } : null);
+    await load();
+    expect(text('panel-text')).toBe('The store does not answer. The page keeps trying.');
+    server.fail = () => null;
+    await vi.advanceTimersByTimeAsync(6_000);
+    expect(isShown('#charts')).toBe(true);
+    expect(isShown('#panel')).toBe(false);
+  });
+
+  it('shows windows even when the status fails', async () => {
+    server.fail = (url) => (url.pathname === '/api/status' ? { status: 500, body: {} } : null);
+    await load();
+    expect(text('tile-posts')).toContain('12');
+    expect(isShown('#banner')).toBe(true);
+  });
+});
