@@ -11,59 +11,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** The regions that are watched */
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description OK */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": {
-                            regions: components["schemas"]["Region"][];
-                            window_secs: number;
-                        };
-                    };
-                };
-                /** @description An error */
-                400: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Error"];
-                    };
-                };
-                /** @description The Host header is none that a server on loopback answers to (code forbidden_host) */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Error"];
-                    };
-                };
-                /** @description The store is away, or too much is asked at once (code overloaded); try again after the seconds in Retry-After */
-                503: {
-                    headers: {
-                        /** @description Seconds to wait */
-                        "Retry-After"?: number;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Error"];
-                    };
-                };
-            };
-        };
+        /**
+         * The regions that are watched
+         * @description Their ids, names and filters.
+         */
+        get: operations["regions"];
         put?: never;
         post?: never;
         delete?: never;
@@ -79,91 +31,12 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** What was counted in a region, step by step */
-        get: {
-            parameters: {
-                query?: {
-                    /** @description Region id; the first region when left out */
-                    region?: string;
-                    /** @description Begin; rounded down to a step boundary, so that all of the asked time is covered. A day before the end when left out */
-                    from?: string;
-                    /** @description End; rounded up to a step boundary. The end of the newest window when left out */
-                    to?: string;
-                    /** @description Length of a step such as 15m, 1h or 1d: a multiple of the window that divides a day */
-                    step?: string;
-                };
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description OK */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": {
-                            region: string;
-                            name: string;
-                            /**
-                             * Format: date-time
-                             * @description Begin of the range as answered, after rounding
-                             */
-                            from: string;
-                            /**
-                             * Format: date-time
-                             * @description End of the range as answered, after rounding; it may lie ahead of now
-                             */
-                            to: string;
-                            window_secs: number;
-                            step_secs: number;
-                            total: components["schemas"]["Window"];
-                            windows: components["schemas"]["Window"][];
-                        };
-                    };
-                };
-                /** @description An error */
-                400: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Error"];
-                    };
-                };
-                /** @description The Host header is none that a server on loopback answers to (code forbidden_host) */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Error"];
-                    };
-                };
-                /** @description An error */
-                404: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Error"];
-                    };
-                };
-                /** @description The store is away, or too much is asked at once (code overloaded); try again after the seconds in Retry-After */
-                503: {
-                    headers: {
-                        /** @description Seconds to wait */
-                        "Retry-After"?: number;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Error"];
-                    };
-                };
-            };
-        };
+        /**
+         * Counts of a region
+         * @description The posts of one region in a range of time: how many, of which kind, in which languages, with which hashtags, by how
+         *     many authors, and whether any are missing. At most 2,016 steps and 8,928 windows (31 days of five minutes).
+         */
+        get: operations["windows"];
         put?: never;
         post?: never;
         delete?: never;
@@ -179,67 +52,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Is it running, how fresh is it, where did everything go */
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description OK */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": {
-                            /** Format: date-time */
-                            now: string;
-                            newest_post: string | null;
-                            freshness_secs: number | null;
-                            lag_ms: components["schemas"]["Lag"] | null;
-                            window_secs: number;
-                            sources: components["schemas"]["Source"][];
-                            /** @description What keeps posts from getting into the log, or windows from being stored, such as a full disk, as long as it lasts. Empty when all is well. */
-                            problems: string[];
-                            ledger: components["schemas"]["Ledger"];
-                        };
-                    };
-                };
-                /** @description An error */
-                400: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Error"];
-                    };
-                };
-                /** @description The Host header is none that a server on loopback answers to (code forbidden_host) */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Error"];
-                    };
-                };
-                /** @description The store is away, or too much is asked at once (code overloaded); try again after the seconds in Retry-After */
-                503: {
-                    headers: {
-                        /** @description Seconds to wait */
-                        "Retry-After"?: number;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Error"];
-                    };
-                };
-            };
-        };
+        /**
+         * Status of the sources and the ledger
+         * @description Whether posts arrive, how fresh they are, and where each received post went.
+         */
+        get: operations["status"];
         put?: never;
         post?: never;
         delete?: never;
@@ -255,47 +72,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** This description */
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description OK */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": Record<string, never>;
-                    };
-                };
-                /** @description The Host header is none that a server on loopback answers to (code forbidden_host) */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Error"];
-                    };
-                };
-                /** @description The store is away, or too much is asked at once (code overloaded); try again after the seconds in Retry-After */
-                503: {
-                    headers: {
-                        /** @description Seconds to wait */
-                        "Retry-After"?: number;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Error"];
-                    };
-                };
-            };
-        };
+        /**
+         * The OpenAPI document
+         * @description This document.
+         */
+        get: operations["document"];
         put?: never;
         post?: never;
         delete?: never;
@@ -311,49 +92,12 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Whether the store answers */
-        get: {
-            parameters: {
-                query?: never;
-                header?: never;
-                path?: never;
-                cookie?: never;
-            };
-            requestBody?: never;
-            responses: {
-                /** @description OK */
-                200: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": {
-                            status: string;
-                        };
-                    };
-                };
-                /** @description The Host header is none that a server on loopback answers to (code forbidden_host) */
-                403: {
-                    headers: {
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Error"];
-                    };
-                };
-                /** @description The store is away, or too much is asked at once (code overloaded); try again after the seconds in Retry-After */
-                503: {
-                    headers: {
-                        /** @description Seconds to wait */
-                        "Retry-After"?: number;
-                        [name: string]: unknown;
-                    };
-                    content: {
-                        "application/json": components["schemas"]["Error"];
-                    };
-                };
-            };
-        };
+        /**
+         * Health check
+         * @description Fails while the store cannot be read. Damaged windows do not fail it: everything else can be read. Parameters are
+         *     ignored.
+         */
+        get: operations["healthz"];
         put?: never;
         post?: never;
         delete?: never;
@@ -366,155 +110,556 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        Region: {
-            id: string;
-            name: string;
-            boxes: number[][];
-            keywords: string[];
-            languages: string[];
-            /** @description Tags of rules that somebody set at the source; left out when there are none. */
-            rules?: string[];
-        };
-        Window: {
-            region: string;
-            /** Format: date-time */
-            window_start: string;
-            /** Format: date-time */
-            window_end: string;
+        /** @description Whether anything is missing from the counts, and what. */
+        Completeness: {
             /**
-             * @description provisional: not begun, open, or within its lateness. revised: changed after it was final, by late posts or a reprocess. A step or total is as provisional as its newest window.
-             * @enum {string}
+             * @description Whether `flaws` is empty: every source was watched all the time, and no post was dropped, sampled or
+             *     unreadable. Of an open window: so far.
              */
-            lifecycle: "provisional" | "final" | "revised";
+            complete: boolean;
+            /** @description What is wrong; each flaw at most once. */
+            flaws: components["schemas"]["Flaw"][];
+            /**
+             * Format: int64
+             * @description Records of the log with posts or heartbeats of the span. 0 means that nothing was watched.
+             */
+            frames: number;
+            /**
+             * Format: int64
+             * @description Posts that the streamer received in the span, for all regions.
+             */
+            received: number;
+            /**
+             * Format: int64
+             * @description Received posts that matched no region.
+             */
+            filtered: number;
+            /**
+             * Format: int64
+             * @description Received lines that could not be read.
+             */
+            quarantined: number;
+            /**
+             * Format: int64
+             * @description Posts of this region in damaged log records, as far as the records show their number.
+             */
+            corrupt: number;
+            /**
+             * Format: int64
+             * @description Received posts that had been received before.
+             */
+            duplicates: number;
+            /**
+             * Format: int64
+             * @description Received posts that were dropped because the log did not answer and the streamer's spool was full.
+             */
+            dropped: number;
+            /**
+             * Format: int64
+             * @description Seconds in which a source had no connection and whose posts cannot be fetched any more. Seconds of several
+             *     sources add up.
+             */
+            missed_secs: number;
+            /**
+             * Format: int64
+             * @description Posts that a source reported not to have delivered.
+             */
+            withheld: number;
+            /**
+             * Format: double
+             * @description Smallest share of its posts that a source was asked for; 1 is all. Counts are not scaled up: they are lower
+             *     bounds when it is below 1.
+             */
+            sampled: number;
+            /**
+             * Format: int64
+             * @description Posts of this region that came after the window was final. They are counted.
+             */
+            late: number;
+        };
+        /** @description The body of every error. */
+        ErrorAnswer: {
+            /** @description The error. */
+            error: components["schemas"]["ErrorDetail"];
+        };
+        /**
+         * @description The kind of an error, for programs. Each code belongs to one HTTP status.
+         *
+         *     - `bad_parameter`: A parameter is unknown, occurs twice, or does not have the documented form.
+         *     - `bad_request`: The request has no `Host` header.
+         *     - `forbidden_host`: A server that listens on a loopback address was asked under another name than its own.
+         *     - `unknown_path`: The path does not exist.
+         *     - `unknown_region`: No region has this id.
+         *     - `method_not_allowed`: The method is neither GET nor HEAD.
+         *     - `uri_too_long`: Path and query are longer than 8 KiB.
+         *     - `unprocessable`: Each parameter has the documented form, but together they have no answer, such as a range that ends before it starts, that is too long, or whose step is not a multiple of the window.
+         *     - `headers_too_large`: The headers are longer than 16 KiB.
+         *     - `internal`: A defect of the server.
+         *     - `store_error`: The store refused the query, or its data is damaged. Retrying does not help.
+         *     - `store_unavailable`: The store does not answer. Retry after the seconds in `Retry-After`.
+         *     - `overloaded`: Too much is asked at the same time. Retry after the seconds in `Retry-After`.
+         * @enum {string}
+         */
+        ErrorCode: "bad_parameter" | "bad_request" | "forbidden_host" | "unknown_path" | "unknown_region" | "method_not_allowed" | "uri_too_long" | "unprocessable" | "headers_too_large" | "internal" | "store_error" | "store_unavailable" | "overloaded";
+        /** @description What is wrong with a request, or with the server. */
+        ErrorDetail: {
+            /** @description The kind of the error. */
+            code: components["schemas"]["ErrorCode"];
+            /** @description What is wrong and how to fix it, for people. The wording may change. */
+            message: string;
+            /** @description Name of the query parameter that is wrong, cut to 200 characters and `…`; null when it is none of them. */
+            parameter: string | null;
+        };
+        /**
+         * @description Why counts may be too low.
+         *
+         *     - `future`: The span, or at least one whole step of it, has not begun. Windows that have not begun are not listed.
+         *     - `unwatched`: For at least a part of the span there is no record of a streamer, not even the heartbeat that it sends when there are no posts.
+         *     - `missed`: A source had no connection for some time, and its posts of that time cannot be fetched any more.
+         *     - `dropped`: Posts were dropped because the log did not answer and the streamer's spool was full.
+         *     - `withheld`: A source reported that it did not deliver all posts.
+         *     - `unreadable`: Lines of a source could not be read. They are in quarantine.
+         *     - `corrupt`: Log records or stored windows are damaged, and their posts are missing. `birdsong reprocess` restores what the log still has.
+         *     - `sampled`: A source was asked for a share of its posts only, to stay within a budget.
+         * @enum {string}
+         */
+        Flaw: "future" | "unwatched" | "missed" | "dropped" | "withheld" | "unreadable" | "corrupt" | "sampled";
+        /** @description A hashtag and the number of posts that carry it. */
+        HashtagCount: {
+            /**
+             * @description The hashtag without `#`, in its most frequent spelling. A hashtag has at most 100 characters; the spelling may
+             *     have more before it is normalized.
+             */
+            tag: string;
+            /**
+             * Format: int64
+             * @description Lower bound of the number of posts: there are at least this many.
+             */
+            count: number;
+            /**
+             * Format: int64
+             * @description Upper bound of the posts that `count` may lack; 0 when it is exact.
+             */
+            error: number;
+        };
+        /** @description The answer of the health check. */
+        Health: {
+            /** @description The health. */
+            status: components["schemas"]["HealthStatus"];
+        };
+        /**
+         * @description The health of the server.
+         *
+         *     - `ok`: The store can be read.
+         * @enum {string}
+         */
+        HealthStatus: "ok";
+        /** @description A host that posts link to and the number of these posts. */
+        HostCount: {
+            /** @description The host in lower case, without `www.`. */
+            host: string;
+            /**
+             * Format: int64
+             * @description Lower bound of the number of posts: there are at least this many.
+             */
+            count: number;
+            /**
+             * Format: int64
+             * @description Upper bound of the posts that `count` may lack; 0 when it is exact.
+             */
+            error: number;
+        };
+        /**
+         * @description Time from a live post to the record of the log that has it, in milliseconds. 0 when the clock of the source is
+         *     ahead.
+         */
+        Lag: {
+            /**
+             * Format: int64
+             * @description Mean of all live posts, in milliseconds.
+             */
+            mean: number;
+            /**
+             * Format: int64
+             * @description Maximum, in milliseconds.
+             */
+            max: number;
+        };
+        /**
+         * @description Where the posts went that were received in the day up to the end of the newest window, of all regions and sources:
+         *     `received` is the sum of `sent`, `filtered`, `quarantined`, `duplicates` and `dropped`.
+         */
+        Ledger: {
+            /**
+             * Format: date-time
+             * @description Start of the first window that it covers, RFC 3339 in UTC; null before the first window.
+             */
+            from: string | null;
+            /**
+             * Format: date-time
+             * @description End of the newest window, RFC 3339 in UTC; null before the first window.
+             */
+            to: string | null;
+            /**
+             * Format: int64
+             * @description Posts that sources delivered, including lines that could not be read.
+             */
+            received: number;
+            /**
+             * Format: int64
+             * @description Posts that matched no region.
+             */
+            filtered: number;
+            /**
+             * Format: int64
+             * @description Lines that could not be read.
+             */
+            quarantined: number;
+            /**
+             * Format: int64
+             * @description Posts that had been received before.
+             */
+            duplicates: number;
+            /**
+             * Format: int64
+             * @description Posts that were dropped because the log did not answer and the streamer's spool was full.
+             */
+            dropped: number;
+            /**
+             * Format: int64
+             * @description Posts that were sent to the log.
+             */
+            sent: number;
+            /**
+             * Format: int64
+             * @description Sent posts that are counted in windows, without those in `late`.
+             */
+            aggregated: number;
+            /**
+             * Format: int64
+             * @description Sent posts that were counted after their window was final.
+             */
+            late: number;
+            /**
+             * Format: int64
+             * @description Posts in damaged log records, as far as the records show their number.
+             */
+            corrupt: number;
+            /**
+             * Format: int64
+             * @description Damaged log records.
+             */
+            corrupt_records: number;
+            /**
+             * Format: int64
+             * @description Damaged stored windows, and those that were started again from zero because they were damaged.
+             */
+            corrupt_windows: number;
+            /**
+             * Format: int64
+             * @description Sent posts that are in no window: lost with damaged data or, on AWS for some minutes, still on their way.
+             */
+            missing: number;
+            /** @description Whether the sum is right, no post is missing, and nothing is damaged. */
+            balanced: boolean;
+        };
+        /**
+         * @description Whether a window can still change. A step or a total is as provisional as its newest window.
+         *
+         *     - `provisional`: It has not begun, is open, or waits for late posts.
+         *     - `revised`: It changed after it was final: late posts came, or the log was reprocessed.
+         *     - `final`: It has ended, and the time for late posts has passed.
+         * @enum {string}
+         */
+        Lifecycle: "provisional" | "revised" | "final";
+        /** @description Number of posts by the filter that placed them in the region. The sum is `posts`. */
+        LocatedCounts: {
+            /**
+             * Format: int64
+             * @description The coordinates of the post lie in the region.
+             */
+            point: number;
+            /**
+             * Format: int64
+             * @description The place that the post names lies in the region.
+             */
+            place: number;
+            /**
+             * Format: int64
+             * @description A filter rule at the source matched.
+             */
+            rule: number;
+            /**
+             * Format: int64
+             * @description A keyword, a hashtag or the language matched.
+             */
+            text: number;
+            /**
+             * Format: int64
+             * @description The region has every post.
+             */
+            all: number;
+        };
+        /** @description A region: a named filter. A post counts in each region that it matches. */
+        Region: {
+            /** @description Id, for queries. */
+            id: string;
+            /** @description Name, for people. */
+            name: string;
+            /**
+             * @description Bounding boxes as `[west, south, east, north]`, in degrees. A box whose west is greater than its east crosses
+             *     the antimeridian.
+             */
+            boxes: number[][];
+            /** @description Keywords, phrases and `#hashtags`, as in the regions file. */
+            keywords: string[];
+            /** @description Languages as BCP 47 primary tags. With other filters they narrow these; alone they match every post in them. */
+            languages: string[];
+            /** @description Tags of filter rules that are managed at the source. */
+            rules: string[];
+        };
+        /** @description The regions that are watched. */
+        Regions: {
+            /**
+             * @description The regions, in the order of the regions file. The first one is the default of `/api/windows`. Empty until a
+             *     streamer has published its regions.
+             */
+            regions: components["schemas"]["Region"][];
+            /**
+             * Format: int32
+             * @description Length of a window, in seconds.
+             */
+            window_secs: number;
+        };
+        /** @description The state of a source. */
+        Source: {
+            /** @description Name of the source, such as `x`, `bluesky` or `mastodon:HOST`. */
+            source: string;
+            /** @description What the source is doing. */
+            status: components["schemas"]["SourceStatus"];
+            /** @description Why it waits, stopped or is stale, and how to fix it; null when it runs. */
+            reason: string | null;
+            /** @description Why received posts do not reach the log, such as a full disk; null when they do. */
+            problem: string | null;
+            /**
+             * Format: date-time
+             * @description Event time of its newest post, RFC 3339 in UTC; null before the first one.
+             */
+            last_post: string | null;
+            /**
+             * Format: date-time
+             * @description Start of the current connection, RFC 3339 in UTC; null while there is none.
+             */
+            connected_since: string | null;
+            /**
+             * Format: date-time
+             * @description Start of the time without a connection, RFC 3339 in UTC; null while there is one.
+             */
+            waiting_since: string | null;
+            /**
+             * Format: int64
+             * @description Number of connections after the first one, since the start.
+             */
+            reconnects: number;
+            /**
+             * Format: int64
+             * @description Number of times in which posts may have been missed for good, since the start.
+             */
+            gaps: number;
+            /**
+             * Format: int64
+             * @description Events that the source delivered again from before the resume point, since the start. They were dropped.
+             */
+            replayed: number;
+            /**
+             * Format: double
+             * @description Share of the posts that is asked for, to stay within a budget; null when it is all.
+             */
+            sampled: number | null;
+            /**
+             * Format: double
+             * @description Money spent at the source since the first of the month, in US dollars; null when it is free.
+             */
+            spent_dollars: number | null;
+            /**
+             * Format: date-time
+             * @description Time of this report, RFC 3339 in UTC. A streamer reports every 30 seconds. Null for a source of the answering
+             *     process, whose state is always current.
+             */
+            updated_at: string | null;
+        };
+        /**
+         * @description What a source is doing.
+         *
+         *     - `starting`: It has not connected yet.
+         *     - `backfill`: It delivers posts of the past before those of the present.
+         *     - `connected`: It delivers posts.
+         *     - `waiting`: It is not connected, and tries again.
+         *     - `stopped`: It does not deliver posts until the streamer is started again.
+         *     - `stale`: Its last report is older than 90 seconds: the streamer has ended, or cannot reach the store.
+         * @enum {string}
+         */
+        SourceStatus: "starting" | "backfill" | "connected" | "waiting" | "stopped" | "stale";
+        /** @description Whether posts arrive, how fresh they are, and where each received post went. */
+        Status: {
+            /**
+             * Format: date-time
+             * @description Time of the answer by the server's clock, RFC 3339 in UTC.
+             */
+            now: string;
+            /**
+             * Format: date-time
+             * @description Event time of the newest post of all regions, RFC 3339 in UTC; null before the first one.
+             */
+            newest_post: string | null;
+            /**
+             * Format: int64
+             * @description Age of the newest post, in seconds; null before the first one.
+             */
+            freshness_secs: number | null;
+            lag_ms: components["schemas"]["Lag"] | null;
+            /**
+             * Format: int32
+             * @description Length of a window, in seconds.
+             */
+            window_secs: number;
+            /** @description The sources. Empty when there is only an archive. */
+            sources: components["schemas"]["Source"][];
+            /**
+             * @description Why posts do not reach the log, or windows the store, such as a full disk: the `problem` of each source, after
+             *     its name, and those of the program. Empty when all is well.
+             */
+            problems: string[];
+            /** @description Where each received post went. */
+            ledger: components["schemas"]["Ledger"];
+        };
+        /** @description The counts of a region in a window, or in several windows merged into a step or a total. */
+        Window: {
+            /** @description Id of the region. */
+            region: string;
+            /**
+             * Format: date-time
+             * @description Start of the span in event time, RFC 3339 in UTC.
+             */
+            window_start: string;
+            /**
+             * Format: date-time
+             * @description End of the span in event time, exclusive, RFC 3339 in UTC.
+             */
+            window_end: string;
+            /** @description Whether the counts can still change. */
+            lifecycle: components["schemas"]["Lifecycle"];
+            /**
+             * Format: int64
+             * @description Number of posts: the sum of `originals`, `replies`, `quotes` and `reposts`.
+             */
             posts: number;
+            /**
+             * Format: int64
+             * @description Posts that are neither reply, quote nor repost.
+             */
             originals: number;
+            /**
+             * Format: int64
+             * @description Posts that answer another post.
+             */
             replies: number;
+            /**
+             * Format: int64
+             * @description Posts that quote another post.
+             */
             quotes: number;
+            /**
+             * Format: int64
+             * @description Posts that only repeat another post.
+             */
             reposts: number;
-            /** @description Distinct authors, estimated; exact when authors_low equals authors_high. Never more than posts, never fewer than in a part of the span. */
+            /**
+             * Format: int64
+             * @description Number of distinct authors. An estimate, exact when `authors_low` equals `authors_high`. Never greater than
+             *     `posts`.
+             */
             authors: number;
-            /** @description With 95 % probability (two standard deviations) there are at least so many authors. */
+            /**
+             * Format: int64
+             * @description Lower bound of the number of distinct authors, with a probability of 95 %.
+             */
             authors_low: number;
-            /** @description With 95 % probability there are at most so many authors; never more than posts. */
+            /**
+             * Format: int64
+             * @description Upper bound of the number of distinct authors, with a probability of 95 %. Never greater than `posts`.
+             */
             authors_high: number;
-            /** @description Posts whose source names no author. Each may be by somebody of their own or by an author that is known, so they count in authors_high alone; if all are without author, authors is 1. */
+            /**
+             * Format: int64
+             * @description Posts whose source names no author. Each may have an author of its own, so they widen the bounds.
+             */
             authorless: number;
+            /** @description Number of posts in each minute of the span. Empty in totals. */
             per_minute: number[];
-            /** @description Posts by language (BCP 47; und is not stated); each count is exact. */
+            /**
+             * @description Number of posts by language, most frequent first. Keys are BCP 47 tags; `und` is a post without a language. At
+             *     most 1,024 languages; all counts are exact.
+             */
             languages: {
                 [key: string]: number;
             };
-            /** @description Posts in languages that have no count of their own: there are more than 1024 languages (the shortest tags are kept), or the tag is longer than 35 bytes. */
+            /**
+             * Format: int64
+             * @description Posts in languages that are not in `languages`: beyond the 1,024 shortest tags, or with a tag longer than 35
+             *     bytes.
+             */
             other_languages: number;
-            /** @description The 20 most frequent ones, each in the spelling that was written most. A post counts once for a tag. */
-            hashtags: {
-                tag: string;
-                /** @description Seen at least this often: the count is never too high. */
-                count: number;
-                /** @description Up to so many times more; 0 when the count is exact. */
-                error: number;
-            }[];
-            /** @description Hashtags that were longer than the limit and so are not among hashtags. */
+            /** @description The most frequent hashtags. A post counts once for a hashtag. */
+            hashtags: components["schemas"]["HashtagCount"][];
+            /**
+             * Format: int64
+             * @description Hashtags that are longer than 100 characters. They are not in `hashtags`.
+             */
             long_hashtags: number;
+            /**
+             * Format: int64
+             * @description Number of mentions of accounts.
+             */
             mentions: number;
-            link_hosts: {
-                host: string;
-                /** @description Seen at least this often: the count is never too high. */
-                count: number;
-                /** @description Up to so many times more; 0 when the count is exact. */
-                error: number;
-            }[];
-            located: {
-                point: number;
-                place: number;
-                rule: number;
-                text: number;
-                all: number;
-            };
+            /** @description The most frequent hosts that posts link to. A post counts once for a host. */
+            link_hosts: components["schemas"]["HostCount"][];
+            /** @description Posts by the filter that placed them in the region. */
+            located: components["schemas"]["LocatedCounts"];
             lag_ms: components["schemas"]["Lag"] | null;
-            completeness: {
-                /** @description Somebody looked all the time, for all posts, nothing was dropped or unreadable, and no whole step of the span lies ahead. Of an open window: so far. */
-                complete: boolean;
-                /** @description Why it is not complete. future: the span, or at least one whole step of it, has not begun; windows that have not begun are not listed. unwatched: nobody looked, at least not in all of it; not even a heartbeat came, which comes when there are no posts. missed: a source was not listened to for a while and its posts of that time will not come any more. dropped: posts were given up, since the log was away and the streamer's spool was full. withheld: a source says that it did not deliver all posts. unreadable: lines could not be read. sampled: a source was asked for a share of its posts only, to stay within its budget. */
-                flaws: ("future" | "unwatched" | "missed" | "dropped" | "withheld" | "unreadable" | "sampled" | "corrupt")[];
-                frames: number;
-                received: number;
-                filtered: number;
-                quarantined: number;
-                /** @description Posts of this region in damaged log records, as far as these say how many; the flaw `corrupt` says whether there is damage. */
-                corrupt: number;
-                duplicates: number;
-                /** @description Posts given up, since the log was away and the streamer's spool was full. */
-                dropped: number;
-                /** @description Seconds in which a source was not listened to and whose posts will not come any more. */
-                missed_secs: number;
-                /** @description Posts that a source says it did not deliver (limit notices of v1.1 streams). */
-                withheld: number;
-                /** @description Smallest share of its posts that a source was asked for; 1 is all. Counts are not scaled up by it: they are at least so high. */
-                sampled: number;
-                late: number;
-            };
+            /** @description Whether anything is missing. */
+            completeness: components["schemas"]["Completeness"];
         };
-        /** @description milliseconds between a post and the cut of its frame */
-        Lag: {
-            mean: number;
-            max: number;
-        };
-        Source: {
-            source: string;
-            /** @description starting, backfill, connected, waiting or stopped; stale when the streamer has told nothing for 90 seconds */
-            state: string;
-            last_post: string | null;
-            connected_since: string | null;
-            reconnects: number;
-            /** @description Why it waits, stopped or is stale, and what to do about it. */
-            reason: string | null;
-            /** @description How often posts may have been missed for good. */
-            gaps: number;
-            /** @description Share of the posts that is asked for, when not all. */
-            sampled?: number;
-            /** @description Money spent at the source since the first of the month, in US dollars. */
-            spent_dollars?: number;
-            /** @description What keeps posts from getting into the log, such as a full disk, as long as it lasts. */
-            problem?: string;
+        /** @description The counts of a region in a range, as a total and step by step. */
+        Windows: {
+            /** @description Id of the region. */
+            region: string;
+            /** @description Name of the region, for people. */
+            name: string;
             /**
              * Format: date-time
-             * @description When the streamer wrote this, which it does twice a minute.
+             * @description Start of the range after rounding to steps, RFC 3339 in UTC.
              */
-            told?: string;
-        };
-        /** @description All regions and sources, the 24 hours up to the end of the newest window (from, to): received = sent + filtered + quarantined + duplicates + dropped */
-        Ledger: {
-            /** @description Begin of the windows that the ledger covers; null when there is none yet. */
-            from: string | null;
-            /** @description End of the newest window. */
-            to: string | null;
-            received: number;
-            filtered: number;
-            quarantined: number;
-            duplicates: number;
-            /** @description given up, since the log was away and the streamer's spool was full */
-            dropped: number;
-            sent: number;
-            aggregated: number;
-            late: number;
-            /** @description Posts in log records that cannot be read, as far as these say how many. */
-            corrupt: number;
-            /** @description Log records that cannot be read. */
-            corrupt_records: number;
-            /** @description Stored windows that cannot be read, or were begun anew since they could not. */
-            corrupt_windows: number;
-            /** @description Posts that were sent and are in no window: lost with damage, or, on AWS, on their way for minutes. */
-            missing: number;
-            /** @description received is the sum of sent and the reasons why the rest was not, no post is missing, and nothing is damaged. */
-            balanced: boolean;
-        };
-        Error: {
-            error: {
-                code: string;
-                message: string;
-                parameter: string | null;
-            };
+            from: string;
+            /**
+             * Format: date-time
+             * @description End of the range after rounding to steps, exclusive, RFC 3339 in UTC. It may lie in the future.
+             */
+            to: string;
+            /**
+             * Format: int32
+             * @description Length of a window, in seconds.
+             */
+            window_secs: number;
+            /**
+             * Format: int32
+             * @description Length of a step, in seconds: a multiple of the window that divides a day.
+             */
+            step_secs: number;
+            /** @description The whole range. Authors are united, not added, so they may be fewer than the sum of the steps. */
+            total: components["schemas"]["Window"];
+            /** @description The steps in order, also those without posts. Steps that have not begun are left out. */
+            windows: components["schemas"]["Window"][];
         };
     };
     responses: never;
@@ -524,4 +669,496 @@ export interface components {
     pathItems: never;
 }
 export type $defs = Record<string, never>;
-export type operations = Record<string, never>;
+export interface operations {
+    regions: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Entity tag of an answer that the caller has. */
+                "If-None-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The regions. */
+            200: {
+                headers: {
+                    /** @description Entity tag of the answer, for `If-None-Match`. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Regions"];
+                };
+            };
+            /** @description The answer with the entity tag in `If-None-Match` is still current. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /**
+             * @description `bad_parameter`: A parameter is unknown, occurs twice, or does not have the documented form.
+             *
+             *     `bad_request`: The request has no `Host` header.
+             */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `forbidden_host`: A server that listens on a loopback address was asked under another name than its own. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `uri_too_long`: Path and query are longer than 8 KiB. */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `headers_too_large`: The headers are longer than 16 KiB. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `internal`: A defect of the server. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `overloaded`: Too much is asked at the same time. Retry after the seconds in `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before the next attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    windows: {
+        parameters: {
+            query?: {
+                /** @description Id of the region. Default: the first region of `/api/regions`. */
+                region?: string;
+                /** @description Start of the range, RFC 3339, rounded down to a step. Default: one day before the end. */
+                from?: string;
+                /** @description End of the range, exclusive, RFC 3339, rounded up to a step. Default: the end of the newest window, at most one day after `from`. */
+                to?: string;
+                /** @description Length of a step, such as `15m`, `1h` or `1d`; seconds without a unit. A multiple of the window that divides a day. Default: one window. */
+                step?: string;
+            };
+            header?: {
+                /** @description Entity tag of an answer that the caller has. */
+                "If-None-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The counts. */
+            200: {
+                headers: {
+                    /** @description Entity tag of the answer, for `If-None-Match`. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Windows"];
+                };
+            };
+            /** @description The answer with the entity tag in `If-None-Match` is still current. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /**
+             * @description `bad_parameter`: A parameter is unknown, occurs twice, or does not have the documented form.
+             *
+             *     `bad_request`: The request has no `Host` header.
+             */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `forbidden_host`: A server that listens on a loopback address was asked under another name than its own. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `unknown_region`: No region has this id. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `uri_too_long`: Path and query are longer than 8 KiB. */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `unprocessable`: Each parameter has the documented form, but together they have no answer, such as a range that ends before it starts, that is too long, or whose step is not a multiple of the window. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `headers_too_large`: The headers are longer than 16 KiB. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /**
+             * @description `internal`: A defect of the server.
+             *
+             *     `store_error`: The store refused the query, or its data is damaged. Retrying does not help.
+             */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /**
+             * @description `store_unavailable`: The store does not answer. Retry after the seconds in `Retry-After`.
+             *
+             *     `overloaded`: Too much is asked at the same time. Retry after the seconds in `Retry-After`.
+             */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before the next attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    status: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Entity tag of an answer that the caller has. */
+                "If-None-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The status. */
+            200: {
+                headers: {
+                    /** @description Entity tag of the answer, for `If-None-Match`. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Status"];
+                };
+            };
+            /** @description The answer with the entity tag in `If-None-Match` is still current. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /**
+             * @description `bad_parameter`: A parameter is unknown, occurs twice, or does not have the documented form.
+             *
+             *     `bad_request`: The request has no `Host` header.
+             */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `forbidden_host`: A server that listens on a loopback address was asked under another name than its own. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `uri_too_long`: Path and query are longer than 8 KiB. */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `headers_too_large`: The headers are longer than 16 KiB. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /**
+             * @description `internal`: A defect of the server.
+             *
+             *     `store_error`: The store refused the query, or its data is damaged. Retrying does not help.
+             */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /**
+             * @description `store_unavailable`: The store does not answer. Retry after the seconds in `Retry-After`.
+             *
+             *     `overloaded`: Too much is asked at the same time. Retry after the seconds in `Retry-After`.
+             */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before the next attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    document: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Entity tag of an answer that the caller has. */
+                "If-None-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The document, OpenAPI 3.1. */
+            200: {
+                headers: {
+                    /** @description Entity tag of the answer, for `If-None-Match`. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+            /** @description The answer with the entity tag in `If-None-Match` is still current. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /**
+             * @description `bad_parameter`: A parameter is unknown, occurs twice, or does not have the documented form.
+             *
+             *     `bad_request`: The request has no `Host` header.
+             */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `forbidden_host`: A server that listens on a loopback address was asked under another name than its own. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `uri_too_long`: Path and query are longer than 8 KiB. */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `headers_too_large`: The headers are longer than 16 KiB. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `internal`: A defect of the server. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `overloaded`: Too much is asked at the same time. Retry after the seconds in `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before the next attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    healthz: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The store can be read. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Health"];
+                };
+            };
+            /** @description `bad_request`: The request has no `Host` header. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `forbidden_host`: A server that listens on a loopback address was asked under another name than its own. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `uri_too_long`: Path and query are longer than 8 KiB. */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `headers_too_large`: The headers are longer than 16 KiB. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `internal`: A defect of the server. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /**
+             * @description `store_unavailable`: The store does not answer. Retry after the seconds in `Retry-After`.
+             *
+             *     `overloaded`: Too much is asked at the same time. Retry after the seconds in `Retry-After`.
+             */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before the next attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+}

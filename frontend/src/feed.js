@@ -19,7 +19,7 @@ const WINDOWS_EVERY_MS = 60_000;
 const keyOf = ({ region, range, networks }) => JSON.stringify([region, range, networks]);
 
 /** @param {unknown} error */
-const isRefusedFilter = (error) => error instanceof ApiError && error.status === 400 && error.parameter === 'network';
+const isRefusedFilter = (error) => error instanceof ApiError && [400, 422].includes(error.status) && error.parameter === 'network';
 
 /**
  * @param {{

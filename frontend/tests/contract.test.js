@@ -66,7 +66,7 @@ describe('the fake API', () => {
       return [status, body.error.code, body.error.parameter];
     };
     expect(await code('/api/windows?region=nowhere')).toEqual([404, 'unknown_region', 'region']);
-    expect(await code('/api/windows?step=7m')).toEqual([400, 'bad_parameter', 'step']);
+    expect(await code('/api/windows?step=7m')).toEqual([422, 'unprocessable', 'step']);
     expect(await code('/api/windows?network=NO!')).toEqual([400, 'bad_parameter', 'network']);
     expect(await code('/api/nothing')).toEqual([404, 'unknown_path', null]);
   });

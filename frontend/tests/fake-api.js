@@ -42,7 +42,7 @@ function windows(params, now) {
   if (!REGIONS.some(({ id }) => id === region)) return failure(404, 'unknown_region', `there is no region "${region}"`, 'region');
   if (region === 'broken') return failure(503, 'store_unavailable', 'the store does not answer');
   const step = STEPS[params.get('step') ?? '5m'];
-  if (!step) return failure(400, 'bad_parameter', `use one of ${Object.keys(STEPS).join(', ')}`, 'step');
+  if (!step) return failure(422, 'unprocessable', `use one of ${Object.keys(STEPS).join(', ')}`, 'step');
   const networks = (params.get('network') ?? '').split(',').filter(Boolean);
   if (!networks.every((name) => /^[a-z0-9]+$/.test(name))) return failure(400, 'bad_parameter', 'use names of networks with commas between them', 'network');
   const stepMs = step * 1000;

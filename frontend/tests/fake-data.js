@@ -16,10 +16,10 @@ const RATES = { harbour: 42, highlands: 3.1, quiet: 0, broken: 5 };
 
 /** The regions, as /api/regions lists them. */
 export const REGIONS = [
-  { id: 'harbour', name: 'Harbour Bay', boxes: [[-10, 50, -5, 55]], keywords: ['harbour'], languages: [] },
-  { id: 'highlands', name: 'The Highlands and Outer Islands', boxes: [], keywords: ['glen'], languages: ['gd'] },
-  { id: 'quiet', name: 'Quiet Valley (empty)', boxes: [], keywords: ['quiet'], languages: [] },
-  { id: 'broken', name: 'Broken (errors)', boxes: [], keywords: [], languages: [] },
+  { id: 'harbour', name: 'Harbour Bay', boxes: [[-10, 50, -5, 55]], keywords: ['harbour'], languages: [], rules: [] },
+  { id: 'highlands', name: 'The Highlands and Outer Islands', boxes: [], keywords: ['glen'], languages: ['gd'], rules: [] },
+  { id: 'quiet', name: 'Quiet Valley (empty)', boxes: [], keywords: ['quiet'], languages: [], rules: [] },
+  { id: 'broken', name: 'Broken (errors)', boxes: [], keywords: [], languages: [], rules: [] },
 ];
 const TAGS = ['birdsong', 'harbourlights', 'photography', 'weather', 'trainspotting', 'Montréal', '東京', 'caturday', 'localelections2026', 'rugby', 'music', 'openstreetmap', 'gardening', 'bookshop', 'aVeryLongHashtagThatNeedsToBeShortened', 'tea'];
 const HOSTS = ['youtu.be', 'news.example', 'example.org', 'photos.example.net', 'blog.example.com', 'maps.example', 'radio.example', 'a-rather-long-subdomain.of.example.org', 'zine.example'];
@@ -198,7 +198,7 @@ export function windowsAnswer({ region, networks, from, to, step, now }) {
   const flaws = [...new Set(windows.flatMap(({ completeness }) => completeness.flaws))].sort();
   const total = makeReport({
     region, networks: merged(windows.flatMap((one) => one.networks ?? [])), authors: Math.round(posts ** 0.83), start: from, end: to,
-    lifecycle: 'provisional', perMinute: windows.flatMap((one) => one.per_minute), media: sumOf(windows.map((one) => one.media ?? 0)),
+    lifecycle: 'provisional', perMinute: [], media: sumOf(windows.map((one) => one.media ?? 0)),
     completeness: {
       complete: flaws.length === 0, flaws, frames: sum('frames'), received: sum('received'), filtered: sum('filtered'), quarantined: 0, corrupt: 0,
       duplicates: 0, dropped: sum('dropped'), missed_secs: 0, withheld: 0, sampled: Math.min(1, ...windows.map(({ completeness }) => completeness.sampled)), late: 0,
@@ -208,22 +208,36 @@ export function windowsAnswer({ region, networks, from, to, step, now }) {
   return { region, name, from: iso(from), to: iso(to), window_secs: WINDOW_SECS, step_secs: step, total, windows };
 }
 
+/** @param {number} now */
+const newestPost = (now) => Math.floor((now - 1500) / 7000) * 7000;
+
+/**
+ * A source that is connected and has no trouble.
+ * @param {number} now
+ * @returns {import('../src/model/contract').Source}
+ */
+const source = (now) => ({
+  source: 'demo', status: 'connected', reason: null, problem: null, last_post: iso(newestPost(now)), connected_since: iso(now - 9_400_000),
+  waiting_since: null, reconnects: 0, gaps: 0, replayed: 0, sampled: null, spent_dollars: null, updated_at: null,
+});
+
 /**
  * The answer of /api/status.
  * @param {number} now
+ * @returns {import('../src/model/contract').StatusAnswer}
  */
 export function statusAnswer(now) {
-  const newest = Math.floor((now - 1500) / 7000) * 7000;
+  const newest = newestPost(now);
   const to = now - (now % (WINDOW_SECS * 1000));
   return {
     now: iso(now), newest_post: iso(newest), freshness_secs: Math.round((now - newest) / 1000), lag_ms: { mean: 1240, max: 5320 }, window_secs: WINDOW_SECS,
     sources: [
-      { source: 'bluesky', network: 'bluesky', state: 'connected', reason: null, last_post: iso(newest), connected_since: iso(now - 9_400_000), reconnects: 1, gaps: 0 },
+      { ...source(now), source: 'bluesky', network: 'bluesky', reconnects: 1 },
       {
-        source: 'x', network: 'x', state: 'waiting', reason: 'the log-in was refused', last_post: iso(now - 620_000), connected_since: null, reconnects: 4,
-        gaps: 1, sampled: 0.25, spent_dollars: 12.5,
+        ...source(now), source: 'x', network: 'x', status: 'waiting', reason: 'the log-in was refused', last_post: iso(now - 620_000),
+        connected_since: null, waiting_since: iso(now - 600_000), reconnects: 4, gaps: 1, sampled: 0.25, spent_dollars: 12.5,
       },
-      { source: 'mastodon:social.example', network: 'mastodon', state: 'connected', reason: null, last_post: iso(newest), connected_since: iso(now - 9_400_000), reconnects: 0, gaps: 0 },
+      { ...source(now), source: 'mastodon:social.example', network: 'mastodon' },
     ],
     problems: [],
     ledger: {

@@ -57,7 +57,7 @@ function createServer() {
       return { ok: true, status: 200, json: async () => body };
     },
     answer(/** @type {URL} */ url) {
-      const region = { boxes: [], keywords: [], languages: [] };
+      const region = { boxes: [], keywords: [], languages: [], rules: [] };
       switch (url.pathname) {
         case '/config.json': return { apiBase: '' };
         case '/api/regions': return { regions: [{ id: 'a', name: 'Alpha', ...region }, { id: 'b', name: '<b>Beta</b>', ...region }], window_secs: 300 };

@@ -23,8 +23,8 @@ export type Report = Ok<'/api/windows'>['total'] & { networks?: NetworkCounts[];
 export type RegionsAnswer = Ok<'/api/regions'>;
 export type WindowsAnswer = Omit<Ok<'/api/windows'>, 'total' | 'windows'> & { total: Report; windows: Report[] };
 
-/** A source. Older servers name its status `state`, and leave its network out. */
-export type Source = Ok<'/api/status'>['sources'][number] & { network?: string; status?: string; state?: string };
+/** A source. Servers that do not know networks leave its network out. */
+export type Source = Ok<'/api/status'>['sources'][number] & { network?: string };
 export type StatusAnswer = Omit<Ok<'/api/status'>, 'sources'> & { sources: Source[] };
 
 /** The query of `/api/windows`. `network` is a comma-separated list; all networks when it is empty. */

@@ -10,8 +10,8 @@ import { list, parseTime } from './values.js';
  */
 
 /**
- * The colour of each status that the API may report; any other is plain.
- * @type {Partial<Record<string, import('./tiles.js').Tone>>}
+ * The colour of each status of the API; one that the page does not know is plain.
+ * @type {Record<import('./contract').Source['status'], import('./tiles.js').Tone>}
  */
 const TONES = {
   starting: 'warn',
@@ -25,9 +25,7 @@ const TONES = {
 /** @param {LooseSource} source */
 const nameOf = (source) => source.source ?? 'source';
 /** @param {LooseSource} source */
-const statusOf = (source) => source.status ?? source.state ?? 'unknown';
-/** @param {LooseSource} source */
-const statusLabel = (source) => statusOf(source).replaceAll('_', ' ');
+const statusLabel = (source) => (source.status ?? 'unknown').replaceAll('_', ' ');
 /** @param {LooseSource} source */
 const shareText = (source) => typeof source.sampled === 'number' && `${Math.round(source.sampled * 100)} %`;
 /** @param {LooseSource} source */
@@ -62,7 +60,7 @@ export function sourceChips(status, nowMs) {
     return {
       name: nameOf(source),
       status: statusLabel(source),
-      tone: TONES[statusOf(source)] ?? 'plain',
+      tone: (source.status && TONES[source.status]) ?? 'plain',
       short: [share, spent].filter(Boolean).join(' · '),
       details: details.filter(Boolean).join(' · '),
     };

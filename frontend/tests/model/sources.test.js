@@ -15,10 +15,6 @@ describe('sources', () => {
     expect(['disconnected from the log', 'connecting', undefined].map(tone)).toEqual(['plain', 'plain', 'plain']);
   });
 
-  it('are read from older servers, too', () => {
-    expect(sourceChips({ sources: [{ source: 's', state: 'waiting' }] }, NOW)[0]).toMatchObject({ status: 'waiting', tone: 'warn' });
-  });
-
   it('show everything that is known of them', () => {
     const [chip] = sourceChips({ sources: [{ source: 's', status: /** @type {any} */ ('backing_off'), last_post: iso(NOW - 60_000), reconnects: 1 }] }, NOW);
     expect(chip).toMatchObject({ name: 's', status: 'backing off', short: '', details: 'last post 1 min ago · 1 reconnect' });
