@@ -14,7 +14,7 @@ locals {
   # x for x:?budget=5/day, mastodon:HOST for mastodon://HOST?feed=local.
   sources = {
     for address in local.addresses :
-    trimsuffix(replace(split("?", address)[0], "/^([a-z0-9]+):///", "$1:"), ":") =>
+    trimsuffix(replace(split("?", split("#", address)[0])[0], "/^([a-z0-9]+):///", "$1:"), ":") =>
     try(replace(regex("[?&]budget=([0-9.]+(?:/|%2F)(?:day|month))(?:&|$)", address)[0], "%2F", "/"), null)
   }
 

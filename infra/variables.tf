@@ -78,7 +78,7 @@ variable "sources" {
   }
   validation {
     condition = length(split(",", var.sources)) == length(distinct([
-      for address in split(",", var.sources) : trimsuffix(replace(split("?", address)[0], "/^([a-z0-9]+):///", "$1:"), ":")
+      for address in split(",", var.sources) : trimsuffix(replace(split("?", split("#", address)[0])[0], "/^([a-z0-9]+):///", "$1:"), ":")
     ]))
     error_message = "sources has the same source twice. Options do not make another source of it."
   }

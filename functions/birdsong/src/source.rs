@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail};
 use birdsong_domain::post::AuthorKey;
 use birdsong_domain::region::Regions;
 use birdsong_sources::address::{Address, BadAddress};
-use birdsong_sources::source::{Clock, Context, KINDS, Secrets, Source};
+use birdsong_sources::source::{Clock, Context, KINDS, Secrets, Source, Target};
 use clap::builder::ValueParser;
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
 
@@ -59,7 +59,8 @@ fn long_help() -> String {
         }
         for spec in kind.options {
             let value = if spec.value.is_empty() { String::new() } else { format!("={}", spec.value) };
-            help += &format!("\n    ?{}{value}  {}", spec.name, spec.about);
+            let sign = if kind.target == Target::Url { '#' } else { '?' };
+            help += &format!("\n    {sign}{}{value}  {}", spec.name, spec.about);
         }
     }
     help + &format!(
@@ -228,7 +229,15 @@ mod tests {
         let help = long_help();
         for kind in KINDS {
             assert!(help.contains(&format!("\n{}: ", kind.syntax())), "{}", kind.scheme);
-            assert!(kind.options.iter().all(|spec| help.contains(&format!("?{}", spec.name))), "{}", kind.scheme);
+            assert!(
+                kind.options.iter().all(|spec| help.contains(&format!(
+                    "{}{}",
+                    if kind.target == Target::Url { '#' } else { '?' },
+                    spec.name
+                ))),
+                "{}",
+                kind.scheme
+            );
             assert!(kind.secret.is_none_or(|secret| help.contains(secret.name)), "{}", kind.scheme);
         }
     }

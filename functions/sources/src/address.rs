@@ -1,4 +1,5 @@
-//! Addresses of live sources: `SCHEME`, `SCHEME:TARGET` and `SCHEME:TARGET?NAME=VALUE&NAME`.
+//! Addresses of live sources: `SCHEME`, `SCHEME:TARGET` and `SCHEME:TARGET?NAME=VALUE&NAME`. A target that is an address with a
+//! query of its own has its options after a `#`: `SCHEME:URL#NAME=VALUE`.
 //!
 //! A value may be percent-encoded, as it has to be when it holds `&`, `%` or the comma between sources.
 
@@ -103,18 +104,24 @@ impl FromStr for Address {
         if text.len() > MAX_BYTES {
             return bad(format!("a source's address has at most {MAX_BYTES} bytes"));
         }
-        let (path, query) = text.split_once('?').map_or((text, None), |(path, query)| (path, Some(query)));
-        let (scheme, target) = path.split_once(':').unwrap_or((path, ""));
+        let scheme = text.split([':', '?', '#']).next().unwrap_or_default();
         let Some(kind) = KINDS.iter().find(|kind| kind.scheme == scheme) else {
             let known: Vec<_> = KINDS.iter().map(Kind::syntax).collect();
             return bad(format!("there is no source {scheme:?}; the sources are {}", known.join(", ")));
         };
-        let target = target.trim_start_matches("//").trim_end_matches('/');
+        let rest = text[scheme.len()..].trim_start_matches(':');
+        let separator = if kind.target == Target::Url { '#' } else { '?' };
+        let (target, query) = rest.split_once(separator).map_or((rest, None), |(target, query)| (target, Some(query)));
+        let target = match kind.target {
+            Target::Url => percent_decode_comma(target),
+            Target::None | Target::Host => target.trim_start_matches("//").trim_end_matches('/').to_owned(),
+        };
         match (kind.target, target.is_empty()) {
             (Target::None, false) => {
                 return bad(format!("{scheme} has no {target:?}; write {scheme}, or {scheme}:?OPTION=VALUE"));
             }
             (Target::Host, true) => return bad(format!("{scheme} needs a host; write {}", kind.syntax())),
+            (Target::Url, true) => return bad(format!("{scheme} needs an address; write {}", kind.syntax())),
             _ => (),
         }
         let mut options = vec![];
@@ -135,8 +142,13 @@ impl FromStr for Address {
             }
             options.push((spec.name, value.into_owned()));
         }
-        Ok(Self { kind, target: target.to_owned(), options })
+        Ok(Self { kind, target, options })
     }
+}
+
+/// Commas are between sources, so an address that has one writes it as `%2C`. Nothing else of it is changed.
+fn percent_decode_comma(url: &str) -> String {
+    url.replace("%2C", ",").replace("%2c", ",")
 }
 
 #[cfg(test)]

@@ -35,6 +35,7 @@ pub mod demo;
 pub mod dice;
 #[cfg(feature = "fake")]
 pub mod fake;
+mod html;
 pub mod http;
 pub mod intake;
 mod json;

@@ -90,7 +90,7 @@ pub struct Kind {
     pub about: &'static str,
     /// Options that its addresses may have.
     pub options: &'static [OptionSpec],
-    /// Its secret, if it has one.
+    /// Its secret, if it has one. `infra/sources.json` says the same to Terraform.
     pub secret: Option<Secret>,
     /// Makes a source.
     pub open: fn(&Address, &Context) -> Result<Box<dyn Source>, SourceError>,
@@ -106,6 +106,7 @@ impl Kind {
         match self.target {
             Target::None => self.scheme.to_owned(),
             Target::Host => format!("{}:HOST", self.scheme),
+            Target::Url => format!("{}:URL", self.scheme),
         }
     }
 }
@@ -123,6 +124,8 @@ pub enum Target {
     None,
     /// The host of a server.
     Host,
+    /// A whole address with a path and a query of its own. Options follow a `#`.
+    Url,
 }
 
 /// An option in an address.
@@ -172,5 +175,67 @@ impl Context {
     pub fn token(&self, name: &str) -> Result<Option<Token>, SourceError> {
         let text = (self.secrets)(name).map_err(SourceError::Config)?;
         text.map(|text| Token::new(&text)).transpose().map_err(|error| SourceError::Config(format!("{name}: {error}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    /// The deployment knows the kinds from this file.
+    #[test]
+    fn terraforms_list_is_that_of_the_table() {
+        let of = |kind: &Kind| {
+            let secret = kind.secret;
+            json!({
+                "scheme": kind.scheme,
+                "network": kind.network,
+                "secret": secret.map(|secret| secret.name),
+                "secret_required": secret.is_some_and(|secret| secret.is_required),
+            })
+        };
+        let wanted: Vec<_> = KINDS.iter().map(of).collect();
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../infra/sources.json");
+        let listed: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
+        let wanted = Value::from(wanted);
+        assert_eq!(listed, wanted, "write into infra/sources.json: {wanted:#}");
+    }
+
+    #[test]
+    fn kinds_differ_and_their_flags_do() {
+        let mut schemes: Vec<_> = KINDS.iter().map(|kind| kind.scheme).collect();
+        let mut flags: Vec<_> = KINDS.iter().flat_map(|kind| kind.options).filter_map(|spec| spec.flag).collect();
+        for names in [&mut schemes, &mut flags] {
+            let count = names.len();
+            names.sort_unstable();
+            names.dedup();
+            assert_eq!(names.len(), count, "{names:?}");
+        }
+    }
+
+    /// The table of options in docs/sources.md.
+    fn options() -> String {
+        let mut table = "| address | option | meaning |\n| --- | --- | --- |\n".to_owned();
+        for kind in KINDS {
+            for spec in kind.options {
+                let value = if spec.value.is_empty() { String::new() } else { format!("={}", spec.value) };
+                table += &format!("| `{}` | `{}{value}` | {} |\n", kind.syntax(), spec.name, spec.about);
+            }
+        }
+        table
+    }
+
+    #[test]
+    fn the_documentation_has_the_options_of_the_table() {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/sources.md");
+        let docs = std::fs::read_to_string(file).unwrap();
+        assert!(docs.contains(&options()), "put this table into docs/sources.md:\n\n{}", options());
+        for kind in KINDS {
+            assert!(docs.contains(&format!("| `{}` |", kind.syntax())), "no row about {}", kind.syntax());
+        }
     }
 }

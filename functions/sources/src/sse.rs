@@ -97,6 +97,6 @@ mod tests {
 
     #[test]
     fn data_is_bounded_however_many_lines_it_has() {
-        assert_eq!(events(4, &["data: 12345", "", "data: 12", "data: 34", "", "data: 1", ""]), [" !", " 12!", " 1"]);
+        assert_eq!(events(4, &["data: 12345", "", "data: 12", "data: 34", "", "data: 1", ""]), [" !", " 12\n!", " 1"]);
     }
 }

@@ -11,7 +11,6 @@ mod cursor;
 #[cfg(feature = "fake")]
 pub mod fake;
 mod feed;
-mod html;
 mod status;
 mod tags;
 mod timeline;

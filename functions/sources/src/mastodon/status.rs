@@ -9,9 +9,9 @@ use birdsong_domain::time::parse_rfc3339;
 
 use super::NAME;
 use super::client::MAX_EVENT_BYTES;
-use super::html::{self, Words};
 use super::tags;
 use crate::archive::LineError;
+use crate::html::{self, Words};
 use crate::json::{self, Count, Flag, Id, Raw, Text, is_too_deep, object};
 
 /// When a status was seen.

@@ -1,30 +1,27 @@
-//! The text and the links of a status, which comes as HTML.
+//! The text and the links of a post that comes as HTML.
 
-/// What stands in a status.
+use htmlize::{unescape, unescape_attribute};
+
+/// The words of a post.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Words {
+pub(crate) struct Words {
     /// The text without tags.
-    pub(super) text: String,
+    pub(crate) text: String,
     /// Addresses of links that lead out: neither mentions nor hashtags.
-    pub(super) links: Vec<String>,
+    pub(crate) links: Vec<String>,
 }
 
-/// Longest entity, such as `&CounterClockwiseContourIntegral;` with room to spare.
-const MAX_ENTITY_BYTES: usize = 40;
-
-/// Appends the text and the links of `html`. It takes any text for HTML and never fails.
-pub(super) fn read(html: &str, words: &mut Words) {
+/// Appends the text and the links of `html`. Any text is read as HTML, and never fails.
+pub(crate) fn read(html: &str, words: &mut Words) {
     let mut rest = html;
-    while let Some(at) = rest.find(['<', '&']) {
-        words.text.push_str(&rest[..at]);
-        let is_tag = rest.as_bytes()[at] == b'<';
-        rest = &rest[at..];
-        rest = if is_tag { tag(rest, words) } else { entity(rest, &mut words.text) };
+    while let Some(at) = rest.find('<') {
+        words.text.push_str(&unescape(&rest[..at]));
+        rest = tag(&rest[at..], words);
     }
-    words.text.push_str(rest);
+    words.text.push_str(&unescape(rest));
 }
 
-/// Reads the tag at the begin of `rest` and gives what is behind it.
+/// Reads the tag at the start of `rest` and returns what follows it.
 fn tag<'h>(rest: &'h str, words: &mut Words) -> &'h str {
     let mut quote = None;
     let end = rest.char_indices().find_map(|(at, c)| {
@@ -48,14 +45,7 @@ fn tag<'h>(rest: &'h str, words: &mut Words) -> &'h str {
             let has = |list: &str, word: &str| list.split_ascii_whitespace().any(|one| one == word);
             let is_inner = has(class, "mention") || has(class, "hashtag") || has(rel, "tag");
             if let Some(href) = attribute(attributes, "href").filter(|_| !is_inner) {
-                let mut address = String::new();
-                let mut left = href;
-                while let Some(at) = left.find('&') {
-                    address.push_str(&left[..at]);
-                    left = entity(&left[at..], &mut address);
-                }
-                address.push_str(left);
-                words.links.push(address);
+                words.links.push(unescape_attribute(href).into_owned());
             }
         }
         // Words on both sides of these are two words.
@@ -89,33 +79,6 @@ fn attribute<'h>(attributes: &'h str, name: &str) -> Option<&'h str> {
     }
 }
 
-/// Reads the entity at the begin of `rest` and gives what is behind it. What is none stays as it is.
-fn entity<'h>(rest: &'h str, text: &mut String) -> &'h str {
-    let end = rest.bytes().take(MAX_ENTITY_BYTES).position(|b| b == b';');
-    let found = end.and_then(|end| {
-        let c = match &rest[1..end] {
-            "amp" => '&',
-            "lt" => '<',
-            "gt" => '>',
-            "quot" => '"',
-            "apos" => '\'',
-            "nbsp" => ' ',
-            name => {
-                let number = name.strip_prefix('#')?;
-                let code = match number.strip_prefix(['x', 'X']) {
-                    Some(digits) => u32::from_str_radix(digits, 16),
-                    None => number.parse(),
-                };
-                code.ok().and_then(char::from_u32)?
-            }
-        };
-        Some((c, end + 1))
-    });
-    let (c, behind) = found.unwrap_or(('&', 1));
-    text.push(c);
-    &rest[behind..]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -132,10 +95,10 @@ mod tests {
         for (html, text) in [
             ("<p>One</p><p>two<br>three</p>", "One\n\ntwo\nthree"),
             ("#<span>wx</span> now", "#wx now"),
-            ("a &amp; b &lt;3 &#39;c&#x27; &eacute; &", "a & b <3 'c' &eacute; &"),
+            ("a &amp; b &lt;3 &#39;c&#x27; &eacute; &", "a & b <3 'c' é &"),
             ("1 < 2", "1"),
             ("<a title=\"a > b\" href='https://x.example'>here</a>", "here"),
-            ("&&&#xffffffff;&#;", "&&&#xffffffff;&#;"),
+            ("&&&#xffffffff;&#;", "&&\u{fffd}&#;"),
             ("é<br/>東京", "é\n東京"),
         ] {
             assert_eq!(words(html).0, text, "{html}");
