@@ -8,7 +8,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 here=e2e/foreign
 venv=.tools/foreign
-binaries=$(realpath -m "${BIRDSONG_BINARIES:-${CARGO_TARGET_DIR:-target}/debug}")
+binaries=${BIRDSONG_BINARIES:-${CARGO_TARGET_DIR:-target}/debug}
+[[ $binaries == /* ]] || binaries=$PWD/$binaries
 export BIRDSONG_BINARIES=$binaries PYTHONDONTWRITEBYTECODE=1
 # The fakes listen on loopback.
 export NO_PROXY=127.0.0.1 no_proxy=127.0.0.1
@@ -32,8 +33,8 @@ pip() {
 install() {
     local python wanted
     python=$(python)
-    wanted=$({ "$python" --version && cat "$here"/*requirements.txt; } | sha256sum)
-    if [[ ! -f $venv/installed || $(cat "$venv/installed") != "$wanted" ]]; then
+    wanted=$("$python" --version && cat "$here"/*requirements.txt)
+    if [[ ! -f $venv/installed || $(<"$venv/installed") != "$wanted" ]]; then
         echo "foreign: installing the clients of $here/requirements.txt (once; a minute or two)" >&2
         "$python" -m venv --clear "$venv"
         pip --requirement "$here/build-requirements.txt"
@@ -42,7 +43,7 @@ install() {
         echo "$wanted" >"$venv/installed"
     fi
     if ! [[ e2e/node_modules/.package-lock.json -nt e2e/package-lock.json ]]; then
-        npm ci --silent --no-audit --no-fund --prefix e2e ||
+        npm ci --loglevel error --no-audit --no-fund --prefix e2e ||
             fail "cannot install the clients from npm (see above). BIRDSONG_FOREIGN=skip leaves their tests out."
     fi
 }
