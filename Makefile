@@ -6,7 +6,7 @@ SHELL := /bin/bash
 BINARIES = $(or $(CARGO_TARGET_DIR),target)/debug
 EMULATOR ?= localstack
 
-.PHONY: help run build fmt lint clippy check docs test rust frontend docs-test scripts-test infra localstack e2e e2e-localstack \
+.PHONY: help run build fmt lint clippy check docs test rust frontend docs-test foreign scripts-test infra localstack e2e e2e-localstack \
 	e2e-ministack chaos release-test fuzz bench deny local-up local-down build-functions deploy destroy clean
 
 help: ## list the commands
@@ -49,6 +49,7 @@ test: ## everything: format, lints, all tests, and the whole system on emulators
 	$(MAKE) check
 	$(MAKE) rust
 	$(MAKE) docs-test
+	$(MAKE) foreign
 	$(MAKE) frontend
 	$(MAKE) scripts-test
 	$(MAKE) infra
@@ -61,6 +62,10 @@ rust: ## tests of the Rust code
 frontend: ## unit tests of the dashboard
 	cd frontend && { [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --no-audit --no-fund; }
 	cd frontend && npm test
+
+foreign: ## clients of other people at our fake servers, and archive counts held to twarc-csv (e2e/foreign)
+	cargo nextest run --workspace --features birdsong/aws --locked --no-run
+	BIRDSONG_BINARIES=$(BINARIES) e2e/foreign/run.sh
 
 docs-test: ## run the commands in the documentation
 	cargo nextest run --workspace --features birdsong/aws --locked --no-run
