@@ -6,8 +6,8 @@ SHELL := /bin/bash
 BINARIES = $(or $(CARGO_TARGET_DIR),target)/debug
 EMULATOR ?= localstack
 
-.PHONY: help run test check deny fuzz rust chaos release-test frontend infra localstack e2e e2e-localstack e2e-ministack local-up \
-	local-down fmt bench scripts-test build-functions deploy destroy
+.PHONY: help run test check deny fuzz rust contract chaos release-test frontend infra localstack e2e e2e-localstack e2e-ministack \
+	local-up local-down fmt bench scripts-test build-functions deploy destroy
 
 help: ## list the commands
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -20,6 +20,7 @@ test: ## everything: format, lints, all tests, and the whole of it on emulators
 	scripts/tools.sh
 	$(MAKE) check
 	$(MAKE) rust
+	$(MAKE) contract
 	$(MAKE) frontend
 	$(MAKE) scripts-test
 	$(MAKE) infra
@@ -28,6 +29,10 @@ test: ## everything: format, lints, all tests, and the whole of it on emulators
 
 rust: ## tests of the Rust code
 	cargo nextest run --workspace --features birdsong/aws --locked
+
+contract: ## the API against its OpenAPI document: make contract SEED=2 makes other requests
+	cargo nextest run --workspace --features birdsong/aws --locked --no-run
+	BIRDSONG_BINARIES=$(BINARIES) SEED=$(SEED) scripts/contract.sh
 
 chaos: ## hours of trouble for the live sources, and kills of the real binary: make chaos SEEDS=1000..1100 KILLS=200
 	BIRDSONG_SEEDS=$(or $(SEEDS),1000..1020) BIRDSONG_KILLS=$(or $(KILLS),20) \
