@@ -6,7 +6,7 @@ SHELL := /bin/bash
 BINARIES = $(or $(CARGO_TARGET_DIR),target)/debug
 EMULATOR ?= localstack
 
-.PHONY: help run build fmt lint clippy check docs test rust frontend docs-test foreign scripts-test infra localstack e2e e2e-localstack \
+.PHONY: help run build fmt lint clippy check docs test rust frontend docs-test foreign contract scripts-test infra localstack e2e e2e-localstack \
 	e2e-ministack chaos release-test fuzz bench deny local-up local-down build-functions deploy destroy clean
 
 help: ## list the commands
@@ -50,6 +50,7 @@ test: ## everything: format, lints, all tests, and the whole system on emulators
 	$(MAKE) rust
 	$(MAKE) docs-test
 	$(MAKE) foreign
+	$(MAKE) contract
 	$(MAKE) frontend
 	$(MAKE) scripts-test
 	$(MAKE) infra
@@ -62,6 +63,10 @@ rust: ## tests of the Rust code
 frontend: ## unit tests of the dashboard
 	cd frontend && { [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --no-audit --no-fund; }
 	cd frontend && npm test
+
+contract: ## the API against its OpenAPI document: make contract SEED=2 makes other requests
+	cargo nextest run --workspace --features birdsong/aws --locked --no-run
+	BIRDSONG_BINARIES=$(BINARIES) SEED=$(SEED) scripts/contract.sh
 
 foreign: ## clients of other people at our fake servers, and archive counts held to twarc-csv (e2e/foreign)
 	cargo nextest run --workspace --features birdsong/aws --locked --no-run

@@ -163,8 +163,6 @@ class Page:
         tools = folder / ".test-tools"
         tools.mkdir()
         self.tool(tools / "cargo", CARGO)
-        if not (binaries / "birdsong-fake").exists():
-            self.tool(tools / "birdsong-fake", '#!/bin/sh\nexec birdsong fake "$@"\n')
         keep = ("PATH", "LANG", "LC_ALL", "TMPDIR", "PYTHONPATH")
         self.environment = {name: os.environ[name] for name in keep if name in os.environ} | {
             "PATH": f"{tools}:{binaries}:{os.environ['PATH']}",

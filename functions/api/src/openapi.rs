@@ -25,6 +25,8 @@ pub(crate) const DOCUMENT: &str = include_str!("../openapi.json");
                        Fields may be added to answers at any time. Removed or changed fields raise the version.",
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
+    // Nobody has to log in.
+    security(()),
     servers((url = "/", description = "The server that answers with this document.")),
     paths(crate::regions, crate::windows::windows, crate::status, crate::document, crate::healthz),
     tags(
