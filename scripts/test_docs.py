@@ -12,7 +12,7 @@ repository's examples, with the binaries of DIR (target/debug) in PATH. `cargo r
 - Words after the language say what is special about a block:
   `background`     it is a server: it starts, and stops with the page or at `<!-- docs-test: stop -->`
   `skip=REASON`    it is not run, but its syntax, make targets and scripts are checked
-  `needs=THING`    it is run only if THING is there: a command, a Python module, or `addresses` (see `CAPABILITIES`)
+  `needs=THING`    it is run only if THING is there: a command or a Python module
 - Ports 8080 and 8090 are replaced with free ones.
 
 It also compares docs/reference/cli.md with the commands and options that `--help` lists, and with no others.
@@ -45,9 +45,6 @@ ANNOTATIONS = {"background", "skip", "needs"}
 STOP = "<!-- docs-test: stop -->"
 COMMAND_SECS = 120
 START_SECS = 60
-
-# What `needs=` can name beside commands and Python modules: a test of `birdsong run --help`.
-CAPABILITIES = {"addresses": re.compile(r"\?(seed|backfill|host|feed|budget)=")}
 
 CARGO = """#!/usr/bin/env bash
 # `cargo run [OPTION]... [-- ARGUMENT]...` with binaries that are already there.
@@ -153,10 +150,9 @@ def free_port() -> int:
 class Page:
     """One page, and what its blocks share: a folder, an environment and the servers that run."""
 
-    def __init__(self, path: Path, binaries: Path, help_text: str, folder: Path):
+    def __init__(self, path: Path, binaries: Path, folder: Path):
         self.path = path
         self.binaries = binaries
-        self.help_text = help_text
         self.folder = folder
         self.servers: list[subprocess.Popen[bytes]] = []
         self.ports = {"8080": str(free_port()), "8090": str(free_port())}
@@ -182,8 +178,6 @@ class Page:
 
     def missing(self, thing: str) -> bool:
         """Whether what a block needs is not there."""
-        if pattern := CAPABILITIES.get(thing):
-            return not pattern.search(self.help_text)
         return shutil.which(thing) is None and importlib.util.find_spec(thing) is None
 
     def argv(self, block: Block) -> list[str]:
@@ -359,7 +353,6 @@ def main() -> int:
     arguments.add_argument("pages", nargs="*", help="pages to test; all if there are none")
     given = arguments.parse_args()
     binaries = given.bin.resolve()
-    help_text = help_of(binaries / "birdsong", "run")
 
     passed = failed = skipped = 0
     for path in pages_of(given.pages):
@@ -372,7 +365,7 @@ def main() -> int:
             continue
         with tempfile.TemporaryDirectory(prefix="birdsong-docs-") as folder:
             copy_examples(Path(folder))
-            page = Page(path, binaries, help_text, Path(folder))
+            page = Page(path, binaries, Path(folder))
             block = Block(1, "stop", "")
             try:
                 for block in blocks:
@@ -393,13 +386,9 @@ def main() -> int:
                         os.killpg(server.pid, signal.SIGKILL)
                         server.wait()
     if not given.pages:
-        if CAPABILITIES["addresses"].search(help_text):
-            problems = check_reference(binaries / "birdsong")
-            print("".join(f"docs/reference/cli.md: {problem}\n" for problem in problems), end="")
-            passed, failed = (passed, failed + 1) if problems else (passed + 1, failed)
-        else:
-            skipped += 1
-            print("docs/reference/cli.md: not compared with --help, no addresses here")
+        problems = check_reference(binaries / "birdsong")
+        print("".join(f"docs/reference/cli.md: {problem}\n" for problem in problems), end="")
+        passed, failed = (passed, failed + 1) if problems else (passed + 1, failed)
     print(f"{passed} passed, {failed} failed, {skipped} skipped")
     return 1 if failed or not passed else 0
 

@@ -76,7 +76,7 @@ class Run(unittest.TestCase):
     def setUp(self) -> None:
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
-        self.page = Page(Path("page.md"), Path(folder.name), "help", Path(folder.name))
+        self.page = Page(Path("page.md"), Path(folder.name), Path(folder.name))
 
     def test_fails_with_the_first_command_that_fails(self) -> None:
         with self.assertRaisesRegex(Problem, "exits with 1"):
