@@ -219,7 +219,7 @@ test('a streamer sends live posts, says so, and drains when it is told to stop',
   try {
     const source = await until('the streamer to be connected', async () => {
       const health = await get(found[1], '');
-      return health.ok && health.sources.find(({ source, state }) => source === 'demo' && state === 'connected');
+      return health.ok && health.sources.find(({ source, status }) => source === 'demo' && status === 'connected');
     }, 60);
     assert.ok(source.connected_since);
     await until('live posts in the API', async () => {

@@ -1,31 +1,31 @@
-//! Which queries may run, by what they cost.
+//! Admission: which queries may run, by their cost.
 //!
-//! What a query reads is known before it runs: windows × lanes. Places of bounded weight keep memory and
-//! time bounded whatever is asked, and a query that finds none within a short wait is asked to come
-//! again. Queries of a usual page have places of their own, so that they never wait for heavy ones.
+//! The cost of a query is known before it runs: windows × lanes, the partials that it reads. Permits for a bounded
+//! number of partials keep memory and time bounded whatever is asked; a query that gets none within a short wait is
+//! rejected and may be retried. The queries of a usual page have permits of their own, so that they never wait for
+//! heavy ones.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::StatusCode;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::answer::ApiError;
+use crate::error::{ApiError, ErrorCode};
 
 /// Limits of the router.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Partials that one read of the store asks for. It bounds the decoded windows that a query holds.
+    /// Partials in one read of the store. It bounds the decoded windows that a query holds.
     pub slice_partials: u32,
-    /// A query of at most so many partials is cheap: a day of five-minute windows in nine lanes.
+    /// A query of at most this many partials is cheap: a day of five-minute windows in nine lanes, with the ledger.
     pub cheap_partials: u32,
-    /// Partials of all cheap queries under way.
+    /// Partials of all cheap queries that run.
     pub cheap_total: u32,
-    /// Partials of all heavy queries under way: the largest two of a region with one lane.
+    /// Partials of all heavy queries that run: the largest two of a region with one lane.
     pub heavy_total: u32,
-    /// KiB of answers on their way to slow callers, of cheap queries and of heavy ones.
+    /// KiB of unsent answers, of cheap queries and of heavy ones each.
     pub answer_kib: u32,
-    /// How long a query waits for its place.
+    /// How long a query waits for its permit.
     pub wait: Duration,
 }
 
@@ -42,7 +42,7 @@ impl Default for Limits {
     }
 }
 
-/// The places.
+/// The permits.
 #[derive(Debug)]
 pub(crate) struct Admission {
     pub(crate) limits: Limits,
@@ -50,7 +50,7 @@ pub(crate) struct Admission {
     heavy: Class,
 }
 
-/// Places of queries that are alike.
+/// The permits of cheap or of heavy queries.
 #[derive(Debug)]
 pub(crate) struct Class {
     work: Pool,
@@ -60,23 +60,23 @@ pub(crate) struct Class {
 #[derive(Debug)]
 struct Pool {
     total: u32,
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
 }
 
 impl Pool {
     fn new(total: u32) -> Self {
-        // A semaphore of none would never let anything in.
+        // A semaphore without permits would never let anything in.
         let total = total.max(1);
-        Self { total, places: Arc::new(Semaphore::new(total as usize)) }
+        Self { total, permits: Arc::new(Semaphore::new(total as usize)) }
     }
 
-    /// What is larger than all places runs alone.
+    /// A query that is larger than all permits together runs alone.
     async fn take(&self, weight: u32, wait: Duration) -> Result<OwnedSemaphorePermit, ApiError> {
         let weight = weight.clamp(1, self.total);
-        let place = tokio::time::timeout(wait, self.places.clone().acquire_many_owned(weight)).await;
-        place.ok().and_then(Result::ok).ok_or_else(|| {
-            let message = "too many large queries at once; try again, or ask for a shorter range";
-            ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", message)
+        let permit = tokio::time::timeout(wait, self.permits.clone().acquire_many_owned(weight)).await;
+        permit.ok().and_then(Result::ok).ok_or_else(|| {
+            let message = "too many large queries at the same time; try again later, or ask for a shorter range";
+            ApiError::new(ErrorCode::Overloaded, message)
         })
     }
 }
@@ -87,21 +87,20 @@ impl Admission {
         Self { limits, cheap: class(limits.cheap_total), heavy: class(limits.heavy_total) }
     }
 
-    /// A place for the work of a query that reads so many partials, and its class. The place is free again
-    /// when the permit is dropped.
+    /// The class of a query that reads this many partials, and a permit for its work.
     ///
     /// # Errors
-    /// 503 when there is none within the wait.
+    /// `overloaded` when there is no permit within the wait.
     pub(crate) async fn admit(&self, partials: u64) -> Result<(&Class, OwnedSemaphorePermit), ApiError> {
         let weight = u32::try_from(partials).unwrap_or(u32::MAX);
         let class = if weight <= self.limits.cheap_partials { &self.cheap } else { &self.heavy };
         Ok((class, class.work.take(weight, self.limits.wait).await?))
     }
 
-    /// A place for an answer of so many bytes, until it is sent.
+    /// A permit for an answer of this many bytes, to be kept until it is sent.
     ///
     /// # Errors
-    /// 503 when there is none within the wait.
+    /// `overloaded` when there is no permit within the wait.
     pub(crate) async fn hold(&self, class: &Class, bytes: usize) -> Result<OwnedSemaphorePermit, ApiError> {
         class.answers.take(u32::try_from(bytes >> 10).unwrap_or(u32::MAX), self.limits.wait).await
     }

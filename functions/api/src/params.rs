@@ -1,12 +1,13 @@
-//! The parameters of a query, checked; a bad one is named.
+//! The parameters of a query, checked. An error names the parameter.
 
 use std::ops::Range;
 
-use axum::http::StatusCode;
+use birdsong_domain::network::Network;
 use birdsong_domain::region::Region;
 use birdsong_domain::time::{RFC3339_MS, WindowSize, WindowStart, parse_rfc3339};
 
-use crate::answer::{ApiError, foreign};
+use crate::error::{ApiError, ErrorCode, foreign};
+use crate::span::Networks;
 
 const DAY_MS: i64 = 86_400_000;
 const DAY_SECS: u32 = 86_400;
@@ -14,13 +15,18 @@ const DAY_SECS: u32 = 86_400;
 const MAX_STEPS: i64 = 2016;
 /// Most windows merged for one answer: 31 days of five minutes.
 const MAX_WINDOWS: i64 = 8928;
+/// Most networks that a query may name.
+const MAX_NETWORKS: usize = 16;
 /// Most regions that an error lists.
 const LISTED_REGIONS: usize = 20;
 
-/// Refuses any parameter.
+/// Rejects all parameters.
+///
+/// # Errors
+/// `bad_parameter`.
 pub(crate) fn none(query: Option<&str>) -> Result<(), ApiError> {
     match pairs(query)?.into_iter().next() {
-        Some((name, _)) => Err(ApiError::parameter(&name, "this address takes no parameters")),
+        Some((name, _)) => Err(bad(&name, "this path has no parameters")),
         None => Ok(()),
     }
 }
@@ -47,56 +53,68 @@ fn pairs(query: Option<&str>) -> Result<Vec<(String, String)>, ApiError> {
     let query = query.unwrap_or_default();
     let pairs = query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let broken = || ApiError::parameter(name, "the percent-encoding is broken or not UTF-8");
+        let broken = || bad(name, "the percent-encoding is broken, or its bytes are not UTF-8");
         Ok((part(name).ok_or_else(broken)?, part(value).ok_or_else(broken)?))
     });
     pairs.collect()
 }
 
-/// `/api/windows?region=&from=&to=&step=`.
+/// `/api/windows?region=&from=&to=&step=&network=`.
 #[derive(Debug)]
 pub(crate) struct WindowsQuery<'a> {
     pub(crate) region: &'a Region,
     pub(crate) step_secs: u32,
+    pub(crate) networks: Networks,
     from_ms: Option<i64>,
     to_ms: Option<i64>,
 }
 
 impl<'a> WindowsQuery<'a> {
     pub(crate) fn parse(query: Option<&str>, regions: &'a [Region], size: WindowSize) -> Result<Self, ApiError> {
-        let no_region = || ApiError::new(StatusCode::NOT_FOUND, "unknown_region", "no region is being watched yet");
+        let no_region = || ApiError::new(ErrorCode::UnknownRegion, "there are no regions yet");
         let first = regions.first().ok_or_else(no_region)?;
-        let mut parsed = Self { region: first, step_secs: size.secs(), from_ms: None, to_ms: None };
+        let networks = Networks::default();
+        let mut parsed = Self { region: first, step_secs: size.secs(), networks, from_ms: None, to_ms: None };
         let mut seen: Vec<String> = vec![];
         for (name, value) in pairs(query)? {
-            if seen.contains(&name) {
-                return Err(ApiError::parameter(&name, "given twice"));
+            if name != "network" && seen.contains(&name) {
+                return Err(bad(&name, "this parameter occurs twice"));
             }
             match name.as_str() {
                 "region" => {
                     parsed.region = regions.iter().find(|region| region.id == value).ok_or_else(|| {
                         let message =
-                            format!("there is no region \"{}\"; take one of {}", foreign(&value), listed(regions));
-                        ApiError::parameter("region", message).with(StatusCode::NOT_FOUND, "unknown_region")
+                            format!("unknown region \"{}\"; the regions are {}", foreign(&value), listed(regions));
+                        ApiError::parameter(ErrorCode::UnknownRegion, "region", message)
                     })?;
                 }
                 "from" => parsed.from_ms = Some(time("from", &value)?),
                 "to" => parsed.to_ms = Some(time("to", &value)?),
                 "step" => parsed.step_secs = step(&value, size)?,
-                _ => return Err(ApiError::parameter(&name, "unknown; there are region, from, to and step")),
+                "network" => {
+                    for name in value.split(',') {
+                        parsed.networks.ask_for(network(name)?);
+                    }
+                    if parsed.networks.named() > MAX_NETWORKS {
+                        return Err(bad("network", format!("at most {MAX_NETWORKS} networks are possible")));
+                    }
+                }
+                _ => return Err(bad(&name, "unknown parameter; the parameters are region, from, to, step and network")),
             }
             seen.push(name);
         }
         Ok(parsed)
     }
 
-    /// Whether the range is told whole, so that nobody has to know the newest window.
+    /// Whether both ends of the range are given, so that the newest window does not matter.
     pub(crate) fn is_closed(&self) -> bool {
         self.from_ms.is_some() && self.to_ms.is_some()
     }
 
-    /// The range asked for in milliseconds, on step boundaries; by default the day up to the newest
-    /// data.
+    /// The range in milliseconds, rounded outwards to steps; by default the day up to the end of the newest window.
+    ///
+    /// # Errors
+    /// `unprocessable` when it is empty, too long, or ends beyond the years 0000 to 9999.
     pub(crate) fn range(
         &self,
         newest: Option<WindowStart>,
@@ -116,40 +134,38 @@ impl<'a> WindowsQuery<'a> {
             (None, None) => (up(newest_end) - DAY_MS.max(step_ms), newest_end),
         };
         if from_ms >= to_ms {
-            return Err(ApiError::parameter("to", "must be later than from"));
+            return Err(unprocessable("to", "must be later than from"));
         }
         let range = down(from_ms)..up(to_ms);
         let ends = [("from", self.from_ms, range.start), ("to", self.to_ms, range.end)];
         if let Some((name, asked, _)) = ends.iter().find(|(_, _, end_ms)| !RFC3339_MS.contains(end_ms)) {
             // A default is as far away as the parameter that it was computed from.
             let name = if asked.is_some() { name } else { ["from", "to"][usize::from(*name == "from")] };
-            let message = "the range must lie within the years 0000 to 9999, also after rounding to steps";
-            return Err(ApiError::parameter(name, message));
+            let message = "the range, rounded to steps, must lie within the years 0000 to 9999";
+            return Err(unprocessable(name, message));
         }
         let length = range.end - range.start;
         if length / step_ms > MAX_STEPS {
             let message = format!(
-                "would answer {} steps, at most {MAX_STEPS} are possible; take a longer step or a shorter range",
+                "the range has {} steps, and an answer at most {MAX_STEPS}; use a longer step or a shorter range",
                 length / step_ms
             );
-            return Err(ApiError::parameter("step", message));
+            return Err(unprocessable("step", message));
         }
         if length / size.ms() > MAX_WINDOWS {
             let days = MAX_WINDOWS * size.ms() / DAY_MS;
-            return Err(ApiError::parameter(
-                "from",
-                format!("the range is longer than {days} days; ask for it in parts"),
-            ));
+            let message = format!("the range is longer than {days} days; ask for it in parts");
+            return Err(unprocessable("from", message));
         }
         Ok(range)
     }
 }
 
-/// The ids of the first regions, and how many more there are.
+/// The ids of the first regions, and the number of the others.
 fn listed(regions: &[Region]) -> String {
     let first: Vec<_> = regions.iter().take(LISTED_REGIONS).map(|region| foreign(&region.id)).collect();
     let more = regions.len().saturating_sub(LISTED_REGIONS);
-    let more = if more > 0 { format!(" and {more} more, see /api/regions") } else { String::new() };
+    let more = if more > 0 { format!(" and {more} more; see /api/regions") } else { String::new() };
     first.join(", ") + &more
 }
 
@@ -157,9 +173,12 @@ fn time(name: &str, value: &str) -> Result<i64, ApiError> {
     // A plus sign that was not percent-encoded arrives as a space.
     let text = value.replace(' ', "+");
     parse_rfc3339(&text).ok_or_else(|| {
-        let message = format!("\"{}\" is no RFC 3339 time such as 2026-05-23T05:40:00Z", foreign(value));
-        ApiError::parameter(name, message)
+        bad(name, format!("\"{}\" is not an RFC 3339 time such as 2026-05-23T05:40:00Z", foreign(value)))
     })
+}
+
+fn network(name: &str) -> Result<Network, ApiError> {
+    Network::parse(name).map_err(|error| bad("network", format!("\"{}\" is not a network; {error}", foreign(name))))
 }
 
 fn step(value: &str, size: WindowSize) -> Result<u32, ApiError> {
@@ -171,16 +190,28 @@ fn step(value: &str, size: WindowSize) -> Result<u32, ApiError> {
         "d" => Some(DAY_SECS),
         _ => None,
     };
-    let secs = digits.parse::<u32>().ok().zip(unit).and_then(|(number, unit)| number.checked_mul(unit));
-    secs.filter(|secs| {
+    let is_number = (1..=9).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
+    let number = digits.parse::<u32>().ok().filter(|_| is_number);
+    let Some((number, unit)) = number.zip(unit) else {
+        return Err(bad("step", format!("\"{}\" is not a step such as 15m, 1h or 1d", foreign(value))));
+    };
+    let secs = number.checked_mul(unit).filter(|secs| {
         (1..=DAY_SECS).contains(secs) && secs.is_multiple_of(size.secs()) && DAY_SECS.is_multiple_of(*secs)
-    })
-    .ok_or_else(|| {
+    });
+    secs.ok_or_else(|| {
         let message = format!(
-            "\"{}\" is no step; take a multiple of the window ({} s) that divides a day, such as 15m, 1h or 1d",
+            "\"{}\" is not possible; a step is a multiple of the window ({} s) that divides a day, such as 15m, 1h or 1d",
             foreign(value),
             size.secs()
         );
-        ApiError::parameter("step", message)
+        unprocessable("step", message)
     })
+}
+
+fn bad(parameter: &str, message: impl Into<String>) -> ApiError {
+    ApiError::parameter(ErrorCode::BadParameter, parameter, message)
+}
+
+fn unprocessable(parameter: &str, message: impl Into<String>) -> ApiError {
+    ApiError::parameter(ErrorCode::Unprocessable, parameter, message)
 }

@@ -1,77 +1,103 @@
-//! `/api/status`: is it running, how fresh is it, where did everything go.
+//! `/api/status`: whether posts arrive, how fresh they are, and where each received post went.
 
 use std::time::Duration;
 
 use birdsong_domain::frame::{Ledger, STREAM};
-use birdsong_domain::ports::{PortError, SourceState, WindowStore};
-use birdsong_domain::time::{WindowStart, parse_rfc3339, rfc3339};
+use birdsong_domain::ports::{PortError, WindowStore};
+use birdsong_domain::time::{WindowStart, rfc3339};
 use birdsong_domain::window::Aggregate;
 use birdsong_domain::window::metric::Lag;
 use serde::Serialize;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
+use utoipa::ToSchema;
 
-use crate::newest as newest_window;
-use crate::report::{LagReport, lag};
-use crate::{Api, Limits, slices};
+use crate::report::LagReport;
+use crate::source::SourceReport;
+use crate::span::lag;
+use crate::windows::{lanes, ledgers, newest as newest_window, slices};
+use crate::{Api, Limits};
 
 /// The ledger covers this much time up to the end of the newest window.
 const LEDGER_MS: i64 = 86_400_000;
-/// Lag is reported for this much.
+/// Lag covers this much.
 const LAG_MS: i64 = 3_600_000;
-/// A streamer that writes how its sources do does so every 30 seconds; one that has not for this long
-/// is gone, or its table is away.
-const STALE_MS: i64 = 90_000;
-/// Pages ask every few seconds, and reading a day of windows is not free: what was read is used for a
-/// second, or for so many times as long as reading took, up to the most.
+/// Pages ask every few seconds, and reading a day of windows is not free: what was read is reused for a second, or for
+/// this many times as long as reading took, up to the maximum.
 const REUSE: Duration = Duration::from_secs(1);
 const REUSE_TIMES: u32 = 5;
-const REUSE_MOST: Duration = Duration::from_secs(15);
+const REUSE_MAX: Duration = Duration::from_secs(15);
 
-#[derive(Clone, Debug, Serialize)]
+/// Whether posts arrive, how fresh they are, and where each received post went.
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub(crate) struct Status {
+    /// Time of the answer by the server's clock, RFC 3339 in UTC.
+    #[schema(format = DateTime)]
     now: String,
+    /// Event time of the newest post of all regions, RFC 3339 in UTC; null before the first one.
+    #[schema(required = true, format = DateTime)]
     newest_post: Option<String>,
+    /// Age of the newest post, in seconds; null before the first one.
+    #[schema(required = true, minimum = 0)]
     freshness_secs: Option<i64>,
+    /// Delay of the live posts of the last hour up to the newest window; null when there are none.
+    #[schema(required = true)]
     lag_ms: Option<LagReport>,
+    /// Length of a window, in seconds.
+    #[schema(minimum = 60, maximum = 3600)]
     window_secs: u32,
-    sources: Vec<SourceState>,
-    /// What keeps posts from getting into the log, or windows from being stored, as long as it lasts.
+    /// The sources. Empty when there is only an archive.
+    sources: Vec<SourceReport>,
+    /// Why posts do not reach the log, or windows the store, such as a full disk: the `problem` of each source, after
+    /// its name, and those of the program. Empty when all is well.
     problems: Vec<String>,
+    /// Where each received post went.
     ledger: LedgerReport,
 }
 
-/// Rule 3 in figures: `received` is the sum of `sent` and the reasons why the rest was not, and what
-/// is sent is aggregated or late (or still on its way).
-#[derive(Clone, Debug, Default, Serialize)]
+/// Where the posts went that were received in the day up to the end of the newest window, of all regions and sources:
+/// `received` is the sum of `sent`, `filtered`, `quarantined`, `duplicates` and `dropped`.
+#[derive(Clone, Debug, Default, Serialize, ToSchema)]
+#[schema(as = Ledger)]
 struct LedgerReport {
-    /// Begin and end of the windows that it covers, of all regions; nothing when there is no window yet.
+    /// Start of the first window that it covers, RFC 3339 in UTC; null before the first window.
+    #[schema(required = true, format = DateTime)]
     from: Option<String>,
+    /// End of the newest window, RFC 3339 in UTC; null before the first window.
+    #[schema(required = true, format = DateTime)]
     to: Option<String>,
+    /// Posts that sources delivered, including lines that could not be read.
     received: u64,
+    /// Posts that matched no region.
     filtered: u64,
+    /// Lines that could not be read.
     quarantined: u64,
+    /// Posts that had been received before.
     duplicates: u64,
+    /// Posts that were dropped because the log did not answer and the streamer's spool was full.
     dropped: u64,
+    /// Posts that were sent to the log.
     sent: u64,
+    /// Sent posts that are counted in windows, without those in `late`.
     aggregated: u64,
+    /// Sent posts that were counted after their window was final.
     late: u64,
-    /// Posts in log records that cannot be read, as far as the records say how many.
+    /// Posts in damaged log records, as far as the records show their number.
     corrupt: u64,
-    /// Log records that cannot be read.
+    /// Damaged log records.
     corrupt_records: u64,
-    /// Stored windows that cannot be read, or were begun anew since they could not.
+    /// Damaged stored windows, and those that were started again from zero because they were damaged.
     corrupt_windows: u64,
-    /// Posts that are sent and in no window: lost with a damaged record or window, or, on AWS, on their way.
+    /// Sent posts that are in no window: lost with damaged data or, on AWS for some minutes, still on their way.
     missing: u64,
-    /// Both sums hold, and nothing is damaged.
+    /// Whether the sum is right, no post is missing, and nothing is damaged.
     balanced: bool,
 }
 
-/// What was read last, and until when it is used. Whoever comes while it is read waits for it.
+/// The last reading of the store, and when it expires. Requests that come while it is renewed wait for it.
 pub(crate) type Cache = Mutex<Option<(Instant, Cached)>>;
 
-/// What was read from the store.
+/// The part of the status that comes from the store.
 #[derive(Clone, Debug)]
 pub(crate) struct Cached {
     newest_ms: Option<i64>,
@@ -81,18 +107,18 @@ pub(crate) struct Cached {
 
 pub(crate) async fn status<S: WindowStore>(api: &Api<S>, limits: Limits, cache: &Cache) -> Result<Status, PortError> {
     let mut known = cache.lock().await;
-    let began = Instant::now();
+    let start = Instant::now();
     let cached = match &*known {
-        Some((until, cached)) if began < *until => cached.clone(),
+        Some((until, cached)) if start < *until => cached.clone(),
         _ => {
             let read = read(api, limits, (api.now_ms)()).await?;
-            let reuse = (began.elapsed() * REUSE_TIMES).clamp(REUSE, REUSE_MOST);
+            let reuse = (start.elapsed() * REUSE_TIMES).clamp(REUSE, REUSE_MAX);
             known.insert((Instant::now() + reuse, read)).1.clone()
         }
     };
     drop(known);
     let now_ms = (api.now_ms)();
-    let sources: Vec<_> = (api.sources)().into_iter().map(|source| now_or_stale(source, now_ms)).collect();
+    let sources: Vec<_> = (api.sources)().into_iter().map(|source| source.as_of(now_ms)).collect();
     let of_sources =
         sources.iter().filter_map(|source| Some(format!("{}: {}", source.source, source.problem.as_ref()?)));
     let problems = (api.problems)().into_iter().chain(of_sources).collect();
@@ -102,22 +128,10 @@ pub(crate) async fn status<S: WindowStore>(api: &Api<S>, limits: Limits, cache: 
         freshness_secs: cached.newest_ms.map(|newest_ms| now_ms.saturating_sub(newest_ms).max(0) / 1000),
         lag_ms: lag(cached.lag.sum_ms, cached.lag.max_ms, cached.lag.count),
         window_secs: api.rules.size.secs(),
-        sources,
+        sources: sources.into_iter().map(SourceReport::from).collect(),
         problems,
         ledger: cached.ledger,
     })
-}
-
-/// What was told long ago is not how the source does now.
-fn now_or_stale(source: SourceState, now_ms: i64) -> SourceState {
-    let told_ms = source.told.as_deref().and_then(parse_rfc3339);
-    if source.state == "stopped" || told_ms.is_none_or(|told_ms| now_ms - told_ms < STALE_MS) {
-        return source;
-    }
-    let told = source.told.as_deref().unwrap_or_default();
-    let before = source.reason.as_ref().map_or_else(String::new, |reason| format!(" ({reason})"));
-    let reason = format!("the streamer has told nothing since {told}; it was {} then{before}", source.state);
-    SourceState { state: "stale".into(), reason: Some(reason), connected_since: None, ..source }
 }
 
 async fn read<S: WindowStore>(api: &Api<S>, limits: Limits, now_ms: i64) -> Result<Cached, PortError> {
@@ -139,13 +153,13 @@ async fn read<S: WindowStore>(api: &Api<S>, limits: Limits, now_ms: i64) -> Resu
         report.corrupt_records += aggregate.damage.records;
         report.corrupt_windows += aggregate.damage.resets;
     };
-    // Ledgers before the regions: an aggregator stores them the other way around, so that no post is missing only
-    // because it came meanwhile.
+    // Ledgers before regions: an aggregator stores them in the other order, so a post that comes meanwhile is not
+    // missing.
     let mut ledger = Ledger::default();
     let settled_ms = now_ms - api.grace_ms;
     let is_settled = |window: WindowStart| api.grace_ms == 0 || window.0 + api.rules.size.ms() <= settled_ms;
     let (mut sent, mut arrived) = (0, 0);
-    for (from, to) in slices(from.0..to.0, 1, limits, api.rules) {
+    for (from, to) in slices(from.0..to.0, ledgers(api), limits, api.rules) {
         for (key, partial) in api.store.query(STREAM, from, to).await? {
             let Ok(partial) = partial else {
                 report.corrupt_windows += 1;
@@ -162,7 +176,7 @@ async fn read<S: WindowStore>(api: &Api<S>, limits: Limits, now_ms: i64) -> Resu
     (report.quarantined, report.duplicates, report.dropped) = (ledger.quarantined, ledger.duplicates, ledger.dropped);
     let lag_from_ms = to.0.saturating_sub(LAG_MS);
     for region in api.regions.iter() {
-        for (from, to) in slices(from.0..to.0, u64::from(region.hot_buckets.max(1)), limits, api.rules) {
+        for (from, to) in slices(from.0..to.0, lanes(api, region), limits, api.rules) {
             for (key, partial) in api.store.query(&region.id, from, to).await? {
                 let Ok(partial) = partial else {
                     report.corrupt_windows += 1;
@@ -186,7 +200,7 @@ async fn read<S: WindowStore>(api: &Api<S>, limits: Limits, now_ms: i64) -> Resu
     }
     report.missing = u64::saturating_sub(sent, arrived);
     if cached.newest_ms.is_none() {
-        // A window without posts, such as that of a damaged record, must not hide that there are older ones.
+        // A window without posts, such as that of a damaged record, must not hide older ones.
         for region in api.regions.iter() {
             let Some(start) = newest_window(api, &region.id, now_ms).await? else { continue };
             let end = WindowStart(start.0.saturating_add(api.rules.size.ms()));

@@ -1,13 +1,14 @@
-//! Windows merged into steps while they are read.
+//! Steps: windows merged while they are read.
 
 use std::ops::Range;
 
 use birdsong_domain::time::WindowStart;
 use birdsong_domain::window::FoldRules;
 
-use crate::report::{Read, Span, WindowReport, spans};
+use crate::report::WindowReport;
+use crate::span::{Read, Span, spans};
 
-/// Takes windows in order, and has of each step that is done only its JSON.
+/// Merges windows, in order, into steps. Of a complete step it keeps only the JSON.
 pub(crate) struct Steps {
     region: String,
     rules: FoldRules,
@@ -18,7 +19,7 @@ pub(crate) struct Steps {
     json: Vec<u8>,
 }
 
-/// A step that more windows may belong to.
+/// A step that more windows may follow.
 struct Open {
     start_ms: i64,
     span: Span,
@@ -32,11 +33,11 @@ impl Steps {
         Self { region: region.to_owned(), rules, now_ms, step_ms, total, open: None, json: vec![] }
     }
 
-    /// Takes the windows that start in `from..to`, which follow those taken before.
+    /// Adds the windows that start in `from..to`, which follow those added before.
     ///
     /// # Errors
     /// When a step cannot be written as JSON.
-    pub(crate) fn take(&mut self, read: Read, from: WindowStart, to: WindowStart) -> serde_json::Result<()> {
+    pub(crate) fn add(&mut self, read: Read, from: WindowStart, to: WindowStart) -> serde_json::Result<()> {
         for span in spans(read, from, to, self.rules, self.now_ms, true) {
             let start_ms = span.start_ms().div_euclid(self.step_ms) * self.step_ms;
             if self.open.as_ref().is_some_and(|open| open.start_ms != start_ms) {
@@ -52,7 +53,7 @@ impl Steps {
                 span: Span::empty(start_ms, start_ms + self.step_ms),
                 minutes: vec![0; (self.step_ms / 60_000) as usize],
             });
-            // Minutes stand where they belong, also where no window was stored.
+            // A window that is not stored leaves its minutes at 0.
             let at = ((span.start_ms() - start_ms) / 60_000) as usize;
             for (slot, n) in open.minutes.iter_mut().skip(at).zip(span.minutes()) {
                 *slot = *n;
@@ -62,8 +63,7 @@ impl Steps {
         Ok(())
     }
 
-    /// The total and the list of all steps as JSON. `reaches_on` when the range goes on behind the
-    /// windows.
+    /// The total, and all steps as JSON separated by commas. `reaches_on` when the range ends later than the windows.
     ///
     /// # Errors
     /// When a step cannot be written as JSON.

@@ -5,10 +5,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, Version, header, uri::Authority};
+use axum::http::{HeaderMap, Version, header, uri::Authority};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use birdsong_api::answer::{ApiError, foreign};
+use birdsong_api::error::{ApiError, ErrorCode, foreign};
 
 /// The names under which a server may be asked.
 #[derive(Clone, Debug)]
@@ -43,14 +43,14 @@ impl Hosts {
             headers.get_all(header::HOST).iter().map(|host| host.to_str().unwrap_or_default()).collect();
         // Browsers always name one. HTTP/1.0 has no such header.
         if named.is_empty() && authority.is_none() && version != Version::HTTP_10 {
-            return Some(ApiError::new(StatusCode::BAD_REQUEST, "bad_request", "a request needs a Host header"));
+            return Some(ApiError::new(ErrorCode::BadRequest, "the request has no Host header"));
         }
         let wrong = named.into_iter().chain(authority).find(|host| !self.is_allowed(host))?;
         let message = format!(
-            "this server is not reached under the name \"{}\"; use localhost, or start it with --allow-host NAME",
+            "this server does not answer to the name \"{}\"; use localhost, or start it with --allow-host NAME",
             foreign(wrong)
         );
-        Some(ApiError::new(StatusCode::FORBIDDEN, "forbidden_host", message))
+        Some(ApiError::new(ErrorCode::ForbiddenHost, message))
     }
 
     fn is_allowed(&self, host: &str) -> bool {

@@ -7,7 +7,8 @@ use std::sync::{LazyLock, OnceLock};
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use birdsong_api::answer::{ApiError, entity_tag, foreign, is_known};
+use birdsong_api::answer::{entity_tag, is_known};
+use birdsong_api::error::{ApiError, ErrorCode, foreign};
 use include_dir::{Dir, include_dir};
 
 static PAGE: Dir<'_> = include_dir!("$OUT_DIR/page");
@@ -125,8 +126,7 @@ pub(crate) async fn page(method: Method, uri: Uri, headers: HeaderMap) -> Respon
 
 async fn file(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<Response, ApiError> {
     if method != Method::GET && method != Method::HEAD {
-        let message = "this page can only be read (GET)";
-        return Err(ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", message));
+        return Err(ApiError::new(ErrorCode::MethodNotAllowed, "this path allows only GET and HEAD"));
     }
     let path = uri.path().trim_start_matches('/');
     let path = if path.is_empty() { "index.html" } else { path }.to_owned();
@@ -139,11 +139,11 @@ async fn file(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<Respons
         };
         tokio::task::spawn_blocking(look).await
     };
-    let found = found
-        .map_err(|error| ApiError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", format!("no answer: {error}")))?;
+    let found =
+        found.map_err(|error| ApiError::new(ErrorCode::Internal, format!("the answer could not be made: {error}")))?;
     let Some((forms, coded)) = found else {
-        let message = format!("there is no page {}; the dashboard is at /", foreign(uri.path()));
-        return Err(ApiError::new(StatusCode::NOT_FOUND, "unknown_path", message));
+        let message = format!("the page {} does not exist; the dashboard is at /", foreign(uri.path()));
+        return Err(ApiError::new(ErrorCode::UnknownPath, message));
     };
     let is_known = is_known(headers, &forms.tag);
     let name = coded.as_ref().map(|_| if coding == Coding::Brotli { "br" } else { "gzip" });

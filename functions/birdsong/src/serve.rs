@@ -10,10 +10,9 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use birdsong_api::answer::ApiError;
+use birdsong_api::error::{ApiError, ErrorCode};
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -81,20 +80,20 @@ pub(crate) fn checked(router: Router, hosts: Hosts, limits: Limits) -> Router {
 }
 
 async fn bounded(State(limits): State<Limits>, request: Request, next: Next) -> Response {
-    let error = |status, code, message| ApiError::new(status, code, message).into_response();
+    let error = |code, message| ApiError::new(code, message).into_response();
     let uri_bytes = request.uri().path_and_query().map_or(0, |path| path.as_str().len());
     if uri_bytes > limits.uri_bytes {
         let message = format!("the address is longer than {} bytes", limits.uri_bytes);
-        return error(StatusCode::URI_TOO_LONG, "uri_too_long", message);
+        return error(ErrorCode::UriTooLong, message);
     }
     let header_bytes: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     if header_bytes > limits.header_bytes {
         let message = format!("the headers are longer than {} bytes", limits.header_bytes);
-        return error(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_large", message);
+        return error(ErrorCode::HeadersTooLarge, message);
     }
-    tokio::time::timeout(limits.work, next.run(request)).await.unwrap_or_else(|_| {
-        error(StatusCode::SERVICE_UNAVAILABLE, "overloaded", "the answer took too long; try again later".to_owned())
-    })
+    tokio::time::timeout(limits.work, next.run(request))
+        .await
+        .unwrap_or_else(|_| error(ErrorCode::Overloaded, "the answer took too long; try again later".to_owned()))
 }
 
 /// Answers on a listener until `stop`, and then ends connections that are idle at once and the others after

@@ -8,10 +8,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use axum::http::StatusCode;
+use birdsong_api::SourceReport;
 use birdsong_domain::frame::Ledger;
 use birdsong_domain::network::Network;
 use birdsong_domain::ports::{self, PostLog, Settings};
 use birdsong_domain::region::Regions;
+use birdsong_domain::status::SourceStatus;
 use birdsong_domain::time::rfc3339;
 use birdsong_domain::window::FoldRules;
 use birdsong_embedded::{SqliteLog, SqliteStore};
@@ -109,7 +111,7 @@ impl<L: PostLog + 'static, S: Settings + 'static> Streamer<L, S> {
         let (streamer, count) = (Arc::new(self), sources.len());
         let mut running = JoinSet::new();
         // In the order in which they were asked for.
-        sources.iter().for_each(|(source, _)| streamer.board.tell(&source.name(), |_| ()));
+        sources.iter().for_each(|(source, _)| streamer.board.tell(&source.name(), |state| state.network = source.network()));
         for (source, aside) in sources {
             let streamer = streamer.clone();
             running.spawn(async move {
@@ -275,7 +277,7 @@ impl<L: PostLog + 'static, S: Settings + 'static> Streamer<L, S> {
         let origin = Origin { source: demo::NAME.into(), run: data::run_id(), live: false, connected_ms: now_ms() };
         let lanes = Lanes::new(&self.regions, Network::DEMO);
         let mut past = Cutter::new(origin, CutRules::default(), self.rules.size, lanes.clone(), self.sent.clone());
-        self.board.tell(demo::NAME, |state| state.state = "backfill".into());
+        self.board.tell(demo::NAME, |state| state.status = SourceStatus::Backfill);
         let (mut frames, mut second) = (vec![], first);
         let mut now_second = now_ms().div_euclid(1000);
         let window_secs = i64::from(self.rules.size.secs());
@@ -424,8 +426,8 @@ where
     telling.abort();
     for standing in board.standings() {
         board.tell(&standing.state.source, |state| {
-            state.state = "stopped".into();
-            state.connected_since = None;
+            state.status = SourceStatus::Stopped;
+            state.connected_since_ms = None;
         });
     }
     if let Err(error) = tell_states(&*settings, &board).await {
@@ -461,14 +463,14 @@ fn health(board: &Board) -> (StatusCode, axum::Json<serde_json::Value>) {
         .map(|standing| standing.state.source.clone())
         .collect();
     let status = if stuck.is_empty() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let states: Vec<_> = standings.into_iter().map(|standing| standing.state).collect();
+    let states: Vec<_> = standings.into_iter().map(|standing| SourceReport::from(standing.state)).collect();
     (status, axum::Json(json!({"ok": stuck.is_empty(), "stuck": stuck, "sources": states})))
 }
 
 async fn tell_states<S: Settings>(settings: &S, board: &Board) -> Result<()> {
-    let told = rfc3339(now_ms());
+    let now_ms = now_ms();
     let mut states = board.states();
-    states.iter_mut().for_each(|state| state.told = Some(told.clone()));
+    states.iter_mut().for_each(|state| state.updated_at_ms = Some(now_ms));
     Ok(settings.set_setting(ports::SOURCES, &serde_json::to_string(&states)?).await?)
 }
 
@@ -505,7 +507,7 @@ fn metrics_line(namespace: &str, standing: &live::Standing, last: Ledger, now_ms
     let state = &standing.state;
     // What is not known is left out. Lag is below zero when the source's clock is ahead of ours.
     let known = [
-        ("connected", "None", Some(json!(u8::from(state.state == "connected")))),
+        ("connected", "None", Some(json!(u8::from(state.status == SourceStatus::Connected)))),
         ("sampled", "None", Some(json!(state.sampled.unwrap_or(1.0)))),
         ("lag_ms", "Milliseconds", standing.newest_ms.map(|newest_ms| json!(now_ms - newest_ms))),
         ("spent_dollars", "None", state.spent_dollars.map(|dollars| json!(dollars))),
@@ -587,7 +589,8 @@ pub(crate) fn ask_health(args: &HealthArgs) -> Result<ExitCode> {
 mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
-    use birdsong_domain::ports::{PortError, SourceState};
+    use birdsong_domain::ports::PortError;
+    use birdsong_domain::status::SourceState;
     use birdsong_embedded::MemoryLog;
 
     use super::*;
@@ -656,7 +659,7 @@ mod tests {
         let aside = || data::Quarantine::new(None, "test");
         let running = tokio::spawn(streamer.run(vec![(Live::Defect, aside()), (demo, aside())]));
         let state = |name: &str| board.states().into_iter().find(|state| state.source == name).unwrap_or_default();
-        while state("demo").last_post.is_none() || state("defect").state != "stopped" {
+        while state("demo").last_post_ms.is_none() || state("defect").status != SourceStatus::Stopped {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         assert!(state("defect").reason.is_some_and(|reason| reason.contains("a defect of this source")));
@@ -670,7 +673,7 @@ mod tests {
         let ledger = Ledger { received: 30, sent: 20, dropped: 4, ..Ledger::default() };
         let state = SourceState {
             source: "x".into(),
-            state: "connected".into(),
+            status: SourceStatus::Connected,
             sampled: Some(0.25),
             spent_dollars: Some(7.5),
             ..SourceState::default()
@@ -690,7 +693,7 @@ mod tests {
         assert_eq!((&line["received"], &line["sent"], &line["dropped"]), (&json!(20), &json!(15), &json!(4)));
         assert_eq!((&line["lag_ms"], &line["connected"]), (&json!(-250), &json!(1)), "clocks differ");
         assert_eq!((&line["sampled"], &line["spent_dollars"]), (&json!(0.25), &json!(7.5)));
-        standing.state = SourceState { state: "waiting".into(), ..SourceState::default() };
+        standing.state = SourceState { status: SourceStatus::Waiting, ..SourceState::default() };
         standing.newest_ms = None;
         let (fewer, line) = told(&standing);
         assert_eq!((&line["connected"], &line["sampled"]), (&json!(0), &json!(1.0)));

@@ -98,7 +98,7 @@ fn the_api_says_what_the_demo_sent_and_a_restart_continues() {
     let (status, page) = running.get("/");
     assert_eq!(status, 200);
     assert!(page.contains("Birdsong"), "{page}");
-    let is_live = |running: &Running| running.json("/api/status")["sources"][0]["state"] == "connected";
+    let is_live = |running: &Running| running.json("/api/status")["sources"][0]["status"] == "connected";
     running.wait_until("going live", is_live);
     running.wait_until("folding", |running| {
         let ledger = &running.json("/api/status")["ledger"];

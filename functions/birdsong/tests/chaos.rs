@@ -81,7 +81,7 @@ fn start(source: &[&str], data: &Path) -> (Running, String) {
 }
 
 fn connected(port: &str) -> Option<()> {
-    (get_json(port, "/api/status")["sources"][0]["state"] == "connected").then_some(())
+    (get_json(port, "/api/status")["sources"][0]["status"] == "connected").then_some(())
 }
 
 fn ledger(port: &str) -> Value {

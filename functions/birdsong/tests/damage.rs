@@ -296,7 +296,7 @@ fn has_problem(port: &str) -> Option<String> {
 
 fn streams(port: &str) -> Option<()> {
     let status = get_json(port, "/api/status");
-    (status["sources"][0]["state"] == "connected" && status["ledger"]["sent"].as_u64() > Some(0)).then_some(())
+    (status["sources"][0]["status"] == "connected" && status["ledger"]["sent"].as_u64() > Some(0)).then_some(())
 }
 
 #[test]

@@ -54,7 +54,7 @@ fn source(status: &Value, name: &str) -> Option<Value> {
 
 /// Connected, with a post.
 fn streams(port: &str, name: &str) -> Option<Value> {
-    source(&status(port), name).filter(|source| source["state"] == "connected" && source["last_post"].is_string())
+    source(&status(port), name).filter(|source| source["status"] == "connected" && source["last_post"].is_string())
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn a_source_that_is_refused_says_what_to_do_and_stops_no_other() {
     let address = format!("http://127.0.0.1:{x}");
     let (running, port) = run(dir.path(), "demo,x", &["--x-url", &address], &[("X_BEARER_TOKEN", WRONG)]);
     let refused = wait_until("the refusal", || {
-        source(&status(&port), "x").filter(|source| source["state"] == "stopped" && source["reason"].is_string())
+        source(&status(&port), "x").filter(|source| source["status"] == "stopped" && source["reason"].is_string())
     });
     assert!(refused["reason"].as_str().unwrap().contains("token"), "{refused}");
     wait_until("the demo to go on", || streams(&port, "demo"));
@@ -161,12 +161,12 @@ fn the_made_up_x_has_more_than_it_does_normally() {
         |more: &[&str]| run(dir.path(), "x", &[&["--x-url", &*address], more].concat(), &[("X_BEARER_TOKEN", TOKEN)]);
     let (running, port) = with(&["--x-backfill-minutes", "5"]);
     let stopped =
-        wait_until("the refusal", || source(&status(&port), "x").filter(|source| source["state"] == "stopped"));
+        wait_until("the refusal", || source(&status(&port), "x").filter(|source| source["status"] == "stopped"));
     assert!(stopped["reason"].as_str().unwrap().contains("leave off --x-backfill-minutes"), "{stopped}");
     drop(running);
     let (_running, port) = with(&[]);
     let connected =
-        wait_until("a connection", || source(&status(&port), "x").filter(|source| source["state"] == "connected"));
+        wait_until("a connection", || source(&status(&port), "x").filter(|source| source["status"] == "connected"));
     assert!(connected["last_post"].is_null(), "{connected}");
 }
 

@@ -14,6 +14,7 @@ pub mod ports;
 pub mod post;
 pub mod printable;
 pub mod region;
+pub mod status;
 pub mod time;
 pub mod topk;
 pub mod uniques;

@@ -79,6 +79,13 @@ impl Network {
     }
 }
 
+impl Default for Network {
+    /// [`Network::UNKNOWN`].
+    fn default() -> Self {
+        Self::UNKNOWN
+    }
+}
+
 impl std::fmt::Display for Network {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.pad(self.as_str())

@@ -3,8 +3,6 @@
 use std::cmp::Ordering;
 use std::future::Future;
 
-use serde::{Deserialize, Serialize};
-
 use crate::lane::Lane;
 use crate::time::WindowStart;
 use crate::window::Partial;
@@ -269,53 +267,8 @@ pub const WINDOW_SECS: &str = "window_secs";
 pub const REGIONS: &str = "regions";
 /// Setting: what identifies the key that ids are hashed with ([`crate::post::AuthorKey::fingerprint`]).
 pub const KEY_FINGERPRINT: &str = "key_fingerprint";
-/// Setting: how the sources do, as a JSON list of [`SourceState`].
+/// Setting: the states of the sources, as a JSON list of [`crate::status::SourceState`].
 pub const SOURCES: &str = "sources";
-
-#[allow(clippy::trivially_copy_pass_by_ref, reason = "what serde wants")]
-fn is_zero(number: &u64) -> bool {
-    *number == 0
-}
-
-/// How a source does.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct SourceState {
-    /// Name.
-    pub source: String,
-    /// `starting`, `backfill`, `connected`, `waiting` or `stopped`; the API says `stale` when it was told
-    /// too long ago.
-    pub state: String,
-    /// Why it waits or stopped, and what to do about it.
-    pub reason: Option<String>,
-    /// Event time of its last post, RFC 3339.
-    pub last_post: Option<String>,
-    /// RFC 3339.
-    pub connected_since: Option<String>,
-    /// How often the connection was lost and made again.
-    pub reconnects: u64,
-    /// How often posts may have been missed for good.
-    pub gaps: u64,
-    /// Events that came again from before the place where the source was asked to go on, since the start.
-    /// They were dropped; the ledger has them once.
-    #[serde(skip_serializing_if = "is_zero")]
-    pub replayed: u64,
-    /// Since when the source is not connected, RFC 3339; `None` while it is.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub waiting_since: Option<String>,
-    /// Share of the posts that is asked for, when not all.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub sampled: Option<f64>,
-    /// Money spent at the source since the first of the month, in US dollars.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub spent_dollars: Option<f64>,
-    /// What keeps posts that came from getting into the log, such as a full disk, as long as it lasts.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub problem: Option<String>,
-    /// When this was written, RFC 3339; a streamer does so twice a minute.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub told: Option<String>,
-}
 
 #[cfg(test)]
 mod tests {

@@ -11,9 +11,10 @@ use std::time::Duration;
 
 use birdsong_domain::frame::{Frame, FrameError, Ledger};
 use birdsong_domain::network::Network;
-use birdsong_domain::ports::{FrameRecord, PortError, PostLog, ReadFrom, Settings, SourceState};
+use birdsong_domain::ports::{FrameRecord, PortError, PostLog, ReadFrom, Settings};
 use birdsong_domain::post::SourcePost;
 use birdsong_domain::region::Regions;
+use birdsong_domain::status::{SourceState, SourceStatus};
 use birdsong_domain::time::{WindowSize, is_future, rfc3339};
 use birdsong_sources::live::{Change, Clock, Intake, Resume};
 use parking_lot::Mutex;
@@ -95,16 +96,16 @@ impl Board {
     /// A source is over until the next start: it does not let us in, or it failed.
     pub fn stopped(&self, source: &str, reason: String) {
         self.stand(source, |standing| {
-            standing.state.state = "stopped".into();
+            standing.state.status = SourceStatus::Stopped;
             standing.state.reason = Some(reason);
-            standing.state.connected_since = None;
+            standing.state.connected_since_ms = None;
         });
     }
 
     fn stand(&self, source: &str, change: impl FnOnce(&mut Standing)) {
         let mut all = self.0.lock();
         let at = all.iter().position(|standing| standing.state.source == source).unwrap_or_else(|| {
-            let state = SourceState { source: source.into(), state: "starting".into(), ..SourceState::default() };
+            let state = SourceState { source: source.into(), ..SourceState::default() };
             all.push(Standing { state, ..Standing::default() });
             all.len() - 1
         });
@@ -154,7 +155,7 @@ pub fn feeder(
 ) -> (Feeder, mpsc::Receiver<Gathered>) {
     let (out, inbox) = mpsc::channel(INBOX);
     let now_ms = clock();
-    board.tell(source, |state| _ = state.waiting_since.get_or_insert_with(|| rfc3339(now_ms)));
+    board.tell(source, |state| _ = state.waiting_since_ms.get_or_insert(now_ms));
     let feeder = Feeder {
         source: source.into(),
         regions: regions.clone(),
@@ -177,7 +178,7 @@ impl Feeder {
     pub async fn is_over(&mut self) {
         self.gathered.connection = Some(None);
         let now_ms = (self.clock)();
-        self.board.tell(&self.source, |state| _ = state.waiting_since.get_or_insert_with(|| rfc3339(now_ms)));
+        self.board.tell(&self.source, |state| _ = state.waiting_since_ms.get_or_insert(now_ms));
         self.flush(None).await;
     }
 }
@@ -208,7 +209,7 @@ impl Intake for Feeder {
             self.board.stand(&self.source, |standing| {
                 let newest_ms = standing.newest_ms.map_or(newest_ms, |before| before.max(newest_ms));
                 standing.newest_ms = Some(newest_ms);
-                standing.state.last_post = Some(rfc3339(newest_ms));
+                standing.state.last_post_ms = Some(newest_ms);
             });
         }
         if self.out.send(gathered).await.is_err() {
@@ -261,17 +262,17 @@ impl Intake for Feeder {
         self.was_connected |= change == Change::Connected;
         self.board.tell(source, |state| match change {
             Change::Connected => {
-                state.state = "connected".into();
+                state.status = SourceStatus::Connected;
                 state.reason = None;
-                state.connected_since = Some(rfc3339(now_ms));
-                state.waiting_since = None;
+                state.connected_since_ms = Some(now_ms);
+                state.waiting_since_ms = None;
                 state.reconnects += u64::from(is_reconnect);
             }
             Change::Waiting { reason, .. } => {
-                state.state = "waiting".into();
+                state.status = SourceStatus::Waiting;
                 state.reason = Some(reason);
-                state.connected_since = None;
-                state.waiting_since.get_or_insert_with(|| rfc3339(now_ms));
+                state.connected_since_ms = None;
+                state.waiting_since_ms.get_or_insert(now_ms);
             }
             Change::Gap { .. } => state.gaps += 1,
             Change::Replayed { events } => state.replayed += events,

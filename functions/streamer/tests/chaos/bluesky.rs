@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use birdsong_domain::frame::SlimPost;
 use birdsong_domain::post::{AuthorKey, Kind};
+use birdsong_domain::time::rfc3339;
 use birdsong_domain::uniques::Uniques;
 use birdsong_domain::window::Aggregate;
 use birdsong_sources::bluesky::{Bluesky, NAME, Options};
@@ -194,7 +195,7 @@ async fn events_from_the_far_future_are_put_aside_and_are_no_place_in_the_stream
         assert!(ended.ledger.balances() && ended.ledger.quarantined > 0, "{what}: {:?}", ended.ledger);
         let now_us = world.now_ms() * 1000;
         assert!(server.told().cursors.iter().flatten().all(|cursor| *cursor <= now_us), "{what}");
-        let last_post = world.board.states()[0].last_post.clone().unwrap();
+        let last_post = rfc3339(world.board.states()[0].last_post_ms.unwrap());
         assert!(last_post.starts_with("2023-11-14T23"), "{what}: {last_post}");
         assert_eq!(world.board.states()[0].gaps, 0, "{what}");
     }

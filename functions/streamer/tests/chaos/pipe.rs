@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use birdsong_domain::frame::{self, STREAM};
 use birdsong_domain::post::{PostId, SourcePost};
-use birdsong_domain::time::WindowSize;
+use birdsong_domain::time::{WindowSize, rfc3339};
 use birdsong_sources::live::{Change, Intake, Resume};
 use birdsong_streamer::live::Feeder;
 use birdsong_streamer::outbox::OutboxLimits;
@@ -222,7 +222,7 @@ async fn a_source_that_never_connects_makes_windows_incomplete_while_they_are_cu
     let missed = missed(&world, 0);
     assert!(missed.len() >= 5 && (1..4).all(|window| missed[&window] == 300_000), "{missed:?}");
     assert!(ended.ledger.balances() && ended.ledger.received == 0);
-    assert!(world.board.states()[0].waiting_since.is_some());
+    assert!(world.board.states()[0].waiting_since_ms.is_some());
 }
 
 /// One whose windows are complete in the end must not have been called missed, and a gap counts once though
@@ -299,6 +299,6 @@ async fn a_clock_in_2100_for_a_moment_opens_no_window_there() {
     assert!(ended.ledger.balances());
     let lines = world.aside.0.lock().unwrap();
     assert!(lines.iter().all(|line| line.reason.ends_with("ahead of our clock")), "{lines:?}");
-    let last_post = world.board.states()[0].last_post.clone().unwrap();
+    let last_post = rfc3339(world.board.states()[0].last_post_ms.unwrap());
     assert!(last_post.starts_with("2023-11-14T22:14"), "{last_post}");
 }
