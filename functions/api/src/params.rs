@@ -99,7 +99,9 @@ impl<'a> WindowsQuery<'a> {
                         return Err(bad("network", format!("at most {MAX_NETWORKS} networks are possible")));
                     }
                 }
-                _ => return Err(bad(&name, "unknown parameter; the parameters are region, from, to, step and network")),
+                _ => {
+                    return Err(bad(&name, "unknown parameter; the parameters are region, from, to, step and network"));
+                }
             }
             seen.push(name);
         }

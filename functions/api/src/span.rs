@@ -13,8 +13,8 @@ use birdsong_domain::window::{Aggregate, FoldRules};
 use futures_util::future::try_join;
 
 use crate::report::{
-    Completeness, Flaw, HashtagCount, HostCount, LagReport, Lifecycle, LocatedCounts, NetworkCounts, TOP_HASHTAGS, TOP_HOSTS,
-    WindowReport,
+    Completeness, Flaw, HashtagCount, HostCount, LagReport, Lifecycle, LocatedCounts, NetworkCounts, TOP_HASHTAGS,
+    TOP_HOSTS, WindowReport,
 };
 
 /// The counts of a region in a span of time, ready to be reported or merged further.
@@ -54,7 +54,8 @@ impl Networks {
     /// Whether the counts of this lane are asked for. A damaged record whose lane is unknown may be of any network.
     fn has(&self, lane: &Lane) -> bool {
         let network = lane.network();
-        self.0.as_ref().is_none_or(|asked| asked.contains(&network)) || (lane.is_ledger() && network == Network::UNKNOWN)
+        self.0.as_ref().is_none_or(|asked| asked.contains(&network))
+            || (lane.is_ledger() && network == Network::UNKNOWN)
     }
 }
 

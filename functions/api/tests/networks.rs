@@ -187,7 +187,10 @@ async fn a_sampled_or_silent_source_flags_its_own_network_alone() {
     let whole = total(&app, "").await;
     assert_eq!((flaws(&whole), &whole["completeness"]["received"]), (json!(["missed", "sampled"]), &json!(40)));
     let x = total(&app, "&network=x").await;
-    assert_eq!((flaws(&x), &x["completeness"]["sampled"], &x["completeness"]["received"]), (json!(["sampled"]), &json!(0.25), &json!(10)));
+    assert_eq!(
+        (flaws(&x), &x["completeness"]["sampled"], &x["completeness"]["received"]),
+        (json!(["sampled"]), &json!(0.25), &json!(10))
+    );
     let bluesky = total(&app, "&network=bluesky").await;
     assert_eq!((flaws(&bluesky), &bluesky["completeness"]["sampled"]), (json!([]), &json!(1.0)));
     assert_eq!(bluesky["completeness"]["complete"], true);

@@ -174,7 +174,10 @@ async fn store() -> Arc<Store> {
     let store = Store::default();
     for n in (0..72).filter(|n| n % 7 != 3) {
         for region in ["a", STREAM] {
-            let key = PartialKey { lane: Lane::try_from(format!("{region}#x#0")).unwrap(), window: WindowStart(DAY + n * 5 * MIN) };
+            let key = PartialKey {
+                lane: Lane::try_from(format!("{region}#x#0")).unwrap(),
+                window: WindowStart(DAY + n * 5 * MIN),
+            };
             let partial = sample_partial(1, 1u64.into(), n.unsigned_abs() % 5);
             store.put(&key, &partial, &Expected::Absent).await.unwrap();
         }

@@ -111,7 +111,9 @@ impl<L: PostLog + 'static, S: Settings + 'static> Streamer<L, S> {
         let (streamer, count) = (Arc::new(self), sources.len());
         let mut running = JoinSet::new();
         // In the order in which they were asked for.
-        sources.iter().for_each(|(source, _)| streamer.board.tell(&source.name(), |state| state.network = source.network()));
+        sources
+            .iter()
+            .for_each(|(source, _)| streamer.board.tell(&source.name(), |state| state.network = source.network()));
         for (source, aside) in sources {
             let streamer = streamer.clone();
             running.spawn(async move {
