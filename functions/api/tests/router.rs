@@ -297,7 +297,7 @@ async fn the_status_shows_freshness_and_a_balanced_ledger() {
 async fn the_status_shows_all_that_is_known_of_a_source_and_when_that_is_old() {
     let state = |updated_at_ms: Option<i64>, status| SourceState {
         source: "x".into(),
-        network: birdsong_domain::network::Network::X,
+        network: Network::X,
         status,
         reason: (status == SourceStatus::Waiting).then(|| "too many connections".into()),
         connected_since_ms: Some(T - MIN),
@@ -313,7 +313,7 @@ async fn the_status_shows_all_that_is_known_of_a_source_and_when_that_is_old() {
     };
     let of = async |source| get(&app_of(MemoryStore::default(), T, source), "/api/status").await.2;
     let fresh = json!({
-        "source": "x", "status": "connected", "reason": null, "problem": "the disk is full",
+        "source": "x", "network": "x", "status": "connected", "reason": null, "problem": "the disk is full",
         "last_post": rfc3339(T - 1000), "connected_since": rfc3339(T - MIN), "waiting_since": null,
         "reconnects": 3, "gaps": 1, "replayed": 12, "sampled": 0.25, "spent_dollars": 12.5,
         "updated_at": rfc3339(T - 89_999),

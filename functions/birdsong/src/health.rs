@@ -6,8 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use axum::body::Bytes;
 use axum::http::StatusCode;
 use birdsong_api::SourceReport;
+use birdsong_sources::http::{Http, Network, read_all};
 use birdsong_streamer::status::StatusRegistry;
 use clap::Args;
 use serde_json::json;
@@ -17,6 +19,10 @@ use crate::{now_ms, print, serve};
 
 /// A source whose loop has not gone round for this long is stuck, which a restart solves.
 const STUCK_MS: i64 = 120_000;
+/// Longest wait for an answer to the command.
+const PATIENCE: Duration = Duration::from_secs(4);
+/// Longest answer that is read.
+const MAX_ANSWER_BYTES: usize = 1 << 20;
 /// Connections to the health check, of which a container opens one at a time.
 const CONNECTIONS: usize = 16;
 
@@ -57,19 +63,20 @@ pub(crate) struct HealthArgs {
 
 /// Checks the health of a local streamer: the health check of a container that has no shell.
 pub(crate) fn ask_health(args: &HealthArgs) -> Result<ExitCode> {
-    use std::io::{Read, Write};
-    let address = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), args.port);
-    let patience = Duration::from_secs(4);
-    let asked = || -> std::io::Result<String> {
-        let mut stream = std::net::TcpStream::connect_timeout(&address, patience)?;
-        stream.set_read_timeout(Some(patience))?;
-        stream.write_all(b"GET /healthz HTTP/1.0\r\nHost: localhost\r\n\r\n")?;
-        let mut answer = String::new();
-        stream.take(1 << 20).read_to_string(&mut answer)?;
-        Ok(answer)
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (status, body) = runtime.block_on(ask(args.port))?;
+    print::out(String::from_utf8_lossy(&body));
+    Ok(if status == StatusCode::OK { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn ask(port: u16) -> Result<(StatusCode, Vec<u8>)> {
+    let url = format!("http://{}:{port}/healthz", Ipv4Addr::LOCALHOST);
+    let asked = async {
+        let request = axum::http::Request::get(&url).body(Bytes::new())?;
+        let answer = Network::new(false)?.send(request).await?;
+        let status = answer.status();
+        anyhow::Ok((status, read_all(answer.into_body(), MAX_ANSWER_BYTES).await?))
     };
-    let answer = asked().with_context(|| format!("no streamer answers at http://{address}/healthz"))?;
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-    print::out(body);
-    Ok(if head.split(' ').nth(1) == Some("200") { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let answered = tokio::time::timeout(PATIENCE, asked).await.map_err(anyhow::Error::from).and_then(|answer| answer);
+    answered.with_context(|| format!("no streamer answers at {url}"))
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use birdsong_domain::post::SourcePost;
 use serde_json::{Value, json};
 
-/// All that a post holds and golden files may ask for.
+/// All that a post holds.
 pub(crate) fn post(post: &SourcePost<'_>) -> Value {
     json!({
         "id": post.id.0.to_string(),
@@ -24,9 +24,9 @@ pub(crate) fn post(post: &SourcePost<'_>) -> Value {
     })
 }
 
-/// The files of a folder beside the tests, in order.
-pub(crate) fn cases(folder: &str) -> Vec<(PathBuf, Value)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(folder);
+/// The golden files of a source, in order.
+fn cases(source: &str) -> Vec<(PathBuf, Value)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(source).join("golden");
     let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     let read = |file: PathBuf| {
@@ -36,34 +36,31 @@ pub(crate) fn cases(folder: &str) -> Vec<(PathBuf, Value)> {
     files.into_iter().map(read).collect()
 }
 
-/// What came: JSON under this key, or, when it is none, text.
+/// The input of a case: JSON under this key, or, when it is not JSON, text.
 pub(crate) fn given(case: &Value, key: &str) -> String {
     case["text"].as_str().map_or_else(|| case[key].to_string(), str::to_owned)
 }
 
-/// Of one post, files name only the fields that their case is about.
-pub(crate) fn keep_named(found: &mut Value, expect: &Value) {
-    if let (Some(found), Some(expect)) = (found.as_object_mut(), expect.as_object()) {
-        found.retain(|field, _| expect.contains_key(field));
+/// Checks the cases of a source: all of what `read` returns for a case must be as its file says.
+/// `UPDATE_GOLDEN=1` writes what differs into the files instead; read the difference before you commit it.
+pub(crate) fn check(source: &str, read: impl Fn(&Value) -> Value) {
+    let is_update = std::env::var_os("UPDATE_GOLDEN").is_some();
+    let cases = cases(source);
+    assert!(!cases.is_empty());
+    for (file, case) in cases {
+        let (found, expect) = (read(&case), &case["expect"]);
+        if is_update && found != *expect {
+            update(&file, &found);
+        } else {
+            assert_eq!(&found, expect, "{}: UPDATE_GOLDEN=1 writes what is found", file.display());
+        }
     }
 }
 
-/// Checks the cases of a folder, of which each gives a post, an error or some other word. Files name only
-/// the begin of an error.
-#[allow(dead_code, reason = "a line of an archive gives several")]
-pub(crate) fn check_events(folder: &str, least: usize, read: impl Fn(&Value) -> Value) {
-    let cases = cases(folder);
-    assert!(cases.len() >= least, "{} cases", cases.len());
-    for (file, case) in cases {
-        let (mut found, expect) = (read(&case), &case["expect"]);
-        if let (Some(found), Some(expect)) = (found.get_mut("post"), expect.get("post")) {
-            keep_named(found, expect);
-        }
-        if let (Some(error), Some(begin)) = (found["error"].as_str(), expect["error"].as_str())
-            && error.starts_with(begin)
-        {
-            continue;
-        }
-        assert_eq!(&found, expect, "{}", file.display());
-    }
+/// Replaces the last field of a file, what is expected, and nothing else.
+fn update(file: &Path, found: &Value) {
+    let text = std::fs::read_to_string(file).unwrap();
+    let (input, _) = text.rsplit_once("\n  \"expect\": ").unwrap();
+    let expect = serde_json::to_string_pretty(found).unwrap().replace('\n', "\n  ");
+    std::fs::write(file, format!("{input}\n  \"expect\": {expect}\n}}\n")).unwrap();
 }
