@@ -126,7 +126,8 @@ export interface components {
             frames: number;
             /**
              * Format: int64
-             * @description Posts that the streamer received in the span, for all regions.
+             * @description Posts that the streamer received in the span, for all regions, from the sources of the networks that were asked
+             *     for.
              */
             received: number;
             /**
@@ -400,6 +401,36 @@ export interface components {
              */
             all: number;
         };
+        /** @description Posts of one network. */
+        NetworkCounts: {
+            /** @description Name of the network, such as `x` or `bluesky`. */
+            network: string;
+            /**
+             * Format: int64
+             * @description Number of posts: the sum of `originals`, `replies`, `quotes` and `reposts`.
+             */
+            posts: number;
+            /**
+             * Format: int64
+             * @description Posts that are neither reply, quote nor repost.
+             */
+            originals: number;
+            /**
+             * Format: int64
+             * @description Posts that answer another post.
+             */
+            replies: number;
+            /**
+             * Format: int64
+             * @description Posts that quote another post.
+             */
+            quotes: number;
+            /**
+             * Format: int64
+             * @description Posts that only repeat another post.
+             */
+            reposts: number;
+        };
         /** @description A region: a named filter. A post counts in each region that it matches. */
         Region: {
             /** @description Id, for queries. */
@@ -435,6 +466,8 @@ export interface components {
         Source: {
             /** @description Name of the source, such as `x`, `bluesky` or `mastodon:HOST`. */
             source: string;
+            /** @description Network on which its posts are published, for the parameter `network` of `/api/windows`. */
+            network: string;
             /** @description What the source is doing. */
             status: components["schemas"]["SourceStatus"];
             /** @description Why it waits, stopped or is stale, and how to fix it; null when it runs. */
@@ -574,6 +607,8 @@ export interface components {
              * @description Posts that only repeat another post.
              */
             reposts: number;
+            /** @description The same by network, ordered by name; networks without posts are left out. They add up to the numbers above. */
+            networks: components["schemas"]["NetworkCounts"][];
             /**
              * Format: int64
              * @description Number of distinct authors. An estimate, exact when `authors_low` equals `authors_high`. Never greater than
@@ -622,6 +657,11 @@ export interface components {
              * @description Number of mentions of accounts.
              */
             mentions: number;
+            /**
+             * Format: int64
+             * @description Posts with at least one photo, video, GIF or audio attached.
+             */
+            media: number;
             /** @description The most frequent hosts that posts link to. A post counts once for a host. */
             link_hosts: components["schemas"]["HostCount"][];
             /** @description Posts by the filter that placed them in the region. */
@@ -773,6 +813,8 @@ export interface operations {
                 to?: string;
                 /** @description Length of a step, such as `15m`, `1h` or `1d`; seconds without a unit. A multiple of the window that divides a day. Default: one window. */
                 step?: string;
+                /** @description Networks to count, such as `x` or `bluesky,mastodon`; the parameter may also occur several times. Completeness is then that of the sources of these networks. A network without posts counts 0. Default: all networks. */
+                network?: string;
             };
             header?: {
                 /** @description Entity tag of an answer that the caller has. */

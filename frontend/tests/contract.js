@@ -34,29 +34,6 @@ function resolve(schema) {
 const bodyOf = (path, status) => contract.paths[path]?.get?.responses?.[status]?.content?.['application/json']?.schema;
 
 /**
- * Adds fields that the page knows before the document names them. A field that the document names is left alone.
- * @param {Json} schema
- * @param {Json} properties
- */
-function addAhead(schema, properties) {
-  const { properties: known } = resolve(schema);
-  for (const [name, property] of Object.entries(properties)) known[name] ??= property;
-}
-
-const COUNT = { type: 'integer', minimum: 0 };
-const NETWORK = { type: 'string', minLength: 1 };
-const networkFields = { network: NETWORK, posts: COUNT, originals: COUNT, replies: COUNT, quotes: COUNT, reposts: COUNT };
-const windows = bodyOf('/api/windows', 200);
-const status = bodyOf('/api/status', 200);
-if (!windows || !status) throw new Error('the OpenAPI document does not describe /api/windows and /api/status');
-const reportFields = {
-  networks: { type: 'array', items: { type: 'object', required: Object.keys(networkFields), properties: networkFields } },
-  media: COUNT,
-};
-for (const schema of [resolve(windows).properties.total, resolve(windows).properties.windows.items]) addAhead(schema, reportFields);
-addAhead(resolve(status).properties.sources.items, { network: NETWORK });
-
-/**
  * Forbids fields that the document does not name, so that a renamed field does not pass.
  * @param {unknown} node
  */

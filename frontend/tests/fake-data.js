@@ -217,7 +217,7 @@ const newestPost = (now) => Math.floor((now - 1500) / 7000) * 7000;
  * @returns {import('../src/model/contract').Source}
  */
 const source = (now) => ({
-  source: 'demo', status: 'connected', reason: null, problem: null, last_post: iso(newestPost(now)), connected_since: iso(now - 9_400_000),
+  source: 'demo', network: 'demo', status: 'connected', reason: null, problem: null, last_post: iso(newestPost(now)), connected_since: iso(now - 9_400_000),
   waiting_since: null, reconnects: 0, gaps: 0, replayed: 0, sampled: null, spent_dollars: null, updated_at: null,
 });
 

@@ -143,7 +143,7 @@ describe('first load', () => {
     expect(document.querySelectorAll('#sources-table tbody tr')).toHaveLength(1);
     expect(isShown('#sources-box')).toBe(true);
     expect(text('updated')).toBe('Updated just now');
-    expect(new Set(drawn())).toEqual(new Set(['posts', 'hashtags', 'authors', 'languages']));
+    expect(new Set(drawn())).toEqual(new Set(['posts', 'hashtags', 'authors', 'languages', 'media']));
     expect(find('#main').classList.contains('loading')).toBe(false);
     expect(find('#main').getAttribute('aria-busy')).toBe('false');
     expect(document.title).toBe('Alpha · Birdsong');

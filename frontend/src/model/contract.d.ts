@@ -7,25 +7,15 @@ type Ok<P extends keyof paths> = paths[P] extends {
   get: { responses: { 200: { content: { 'application/json': infer Body } } } };
 } ? Body : never;
 
+/** The counts of one window, step or total. */
+export type Report = Ok<'/api/windows'>['total'];
 /** Posts of one network in a report. */
-export interface NetworkCounts {
-  network: string;
-  posts: number;
-  originals: number;
-  replies: number;
-  quotes: number;
-  reposts: number;
-}
-
-/** The counts of one window, step or total. Servers that do not know networks or media leave these fields out. */
-export type Report = Ok<'/api/windows'>['total'] & { networks?: NetworkCounts[]; media?: number };
+export type NetworkCounts = Report['networks'][number];
 
 export type RegionsAnswer = Ok<'/api/regions'>;
-export type WindowsAnswer = Omit<Ok<'/api/windows'>, 'total' | 'windows'> & { total: Report; windows: Report[] };
-
-/** A source. Servers that do not know networks leave its network out. */
-export type Source = Ok<'/api/status'>['sources'][number] & { network?: string };
-export type StatusAnswer = Omit<Ok<'/api/status'>, 'sources'> & { sources: Source[] };
+export type WindowsAnswer = Ok<'/api/windows'>;
+export type StatusAnswer = Ok<'/api/status'>;
+export type Source = StatusAnswer['sources'][number];
 
 /** The query of `/api/windows`. `network` is a comma-separated list; all networks when it is empty. */
 export interface WindowQuery {

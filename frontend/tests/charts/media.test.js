@@ -31,7 +31,8 @@ it('shows share and count in the tooltip', () => {
 });
 
 it('says so when the server does not count media', () => {
-  const view = viewOf(media, answerOf([windowAt(0)]));
+  const older = /** @type {any} */ ({ media: undefined });
+  const view = viewOf(media, answerOf([windowAt(0, older)], older));
   expect(media.empty?.(view)).toBe('This server does not count posts with media.');
   expect(media.summary(view)).toBe('Posts with media: not counted by this server.');
   expect(media.table(view).rows[0]?.slice(1, 4)).toEqual(['10', '–', '–']);
