@@ -28,7 +28,7 @@ impl Event {
             Piece::Line(line) => line,
         };
         if line.is_empty() {
-            let is_event = !self.name.is_empty() || !self.data.is_empty();
+            let is_event = self.is_too_long || !self.name.is_empty() || !self.data.is_empty();
             return is_event;
         }
         let value = |name: &[u8]| line.strip_prefix(name).map(|value| value.strip_prefix(b" ").unwrap_or(value));

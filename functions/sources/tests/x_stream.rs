@@ -755,7 +755,7 @@ async fn nothing_is_handed_on_before_its_cost_is_on_disk() {
         std::fs::remove_dir_all(&path).unwrap();
         sleep(60).await;
         let troubles = at_work.told().troubles();
-        assert!(troubles.len() == 1 && troubles[0].as_ref().unwrap().contains("stands still"), "{troubles:?}");
+        assert!(troubles.len() == 1 && troubles[0].as_ref().unwrap().contains("the stream waits"), "{troubles:?}");
         assert!(at_work.told().handed_on == 0 && !at_work.told().posts.is_empty());
         std::fs::create_dir(&path).unwrap();
         sleep(60).await;

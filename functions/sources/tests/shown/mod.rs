@@ -10,6 +10,8 @@ pub(crate) fn post(post: &SourcePost<'_>) -> Value {
     json!({
         "id": post.id.0.to_string(),
         "time_ms": post.time_ms,
+        "author": post.author.map(|author| author.to_string()),
+        "repost_of": post.repost_of.map(|original| original.0.to_string()),
         "kind": post.kind,
         "lang": post.lang,
         "hashtags": post.hashtags,
