@@ -157,8 +157,13 @@ pub async fn reprocess<L: PostLog, S: WindowStore>(
     mut progress: impl FnMut(Progress),
 ) -> Result<Receipt, ReprocessError> {
     let start_ms = range.start.0 - FUTURE_LIMIT_MS;
-    let mut fold =
-        LogFold { shards: vec![], folded: BTreeMap::new(), unreadable: 0, earlier: None, told: Progress::default() };
+    let mut fold = LogFold {
+        shards: vec![],
+        folded: BTreeMap::new(),
+        unreadable: 0,
+        earlier: None,
+        progress: Progress::default(),
+    };
     let stored = store.keys(range.start, range.end).await?;
     fold.read_on(log, rules, &range, start_ms, &mut progress).await?;
     let mut entries: BTreeMap<PartialKey, (Before, Option<u64>, Change)> = BTreeMap::new();
@@ -264,7 +269,7 @@ struct LogFold {
     folded: BTreeMap<PartialKey, Folded>,
     unreadable: u64,
     earlier: Option<Earlier>,
-    told: Progress,
+    progress: Progress,
 }
 
 struct ShardPosition {
@@ -323,7 +328,8 @@ impl LogFold {
             shard.first.get_or_insert_with(|| first.sequence.clone());
             shard.next = ReadFrom::After(last.sequence.clone());
             shard.read_to = last.sequence.clone();
-            self.told = Progress { records: self.told.records + records.len() as u64, arrived_ms: last.arrived_ms };
+            self.progress =
+                Progress { records: self.progress.records + records.len() as u64, arrived_ms: last.arrived_ms };
             for record in &records {
                 let frame = Frame::of(record);
                 self.unreadable += u64::from(frame.damage.is_some());
@@ -337,7 +343,7 @@ impl LogFold {
                     folded.fence = record.sequence.clone();
                 }
             }
-            progress(self.told);
+            progress(self.progress);
         }
     }
 
@@ -364,14 +370,14 @@ impl LogFold {
                     if shard.first.as_ref().is_some_and(|first| record.sequence >= *first) {
                         break 'shard;
                     }
-                    self.told.records += 1;
+                    self.progress.records += 1;
                     let frame = Frame::of(record);
                     self.unreadable += u64::from(frame.damage.is_some());
                     for window in touched(rules, &frame).into_iter().filter(|window| range.contains(window)) {
                         earlier.keys.insert(PartialKey { lane: frame.header.lane.clone(), window });
                     }
                 }
-                progress(self.told);
+                progress(self.progress);
             }
         }
         self.earlier = Some(earlier);

@@ -108,13 +108,13 @@ impl Source {
         }
     }
 
-    async fn tell(&mut self, change: Change) {
+    async fn report(&mut self, change: Change) {
         self.feeder.change(change);
         self.feeder.flush(None).await;
     }
 
     async fn away(&mut self) {
-        self.tell(Change::Waiting { reason: "closed".into(), retry_in: SECOND }).await;
+        self.report(Change::Waiting { reason: "closed".into(), retry_in: SECOND }).await;
     }
 }
 
@@ -164,7 +164,7 @@ async fn each_window_says_what_is_missing_and_why() {
     let mut source = Source { feeder, began, clock: clock.clone(), next_id: 0 };
     let feeding = async {
         // 0: posts. 1: silence.
-        source.tell(Change::Connected).await;
+        source.report(Change::Connected).await;
         source.posts(200).await;
         // 2: the log is away for longer than the spool is large.
         source.until(2, 0).await;
@@ -175,20 +175,20 @@ async fn each_window_says_what_is_missing_and_why() {
         source.away().await;
         // 3: nobody looks.
         source.until(4, 5).await;
-        source.tell(Change::Connected).await;
+        source.report(Change::Connected).await;
         // 4, 5: only a quarter is asked for, in parts of them.
         source.until(4, 200).await;
-        source.tell(Change::Sampling { share: 0.25 }).await;
+        source.report(Change::Sampling { share: 0.25 }).await;
         source.until(5, 100).await;
-        source.tell(Change::Sampling { share: 1.0 }).await;
+        source.report(Change::Sampling { share: 1.0 }).await;
         source.posts(10).await;
         // 6: away, without a way to get the posts of that time. 7: a line that cannot be read.
         source.until(6, 10).await;
         source.away().await;
         let from_ms = clock();
         source.until(6, 70).await;
-        source.tell(Change::Connected).await;
-        source.tell(Change::Gap { from_ms, to_ms: clock(), reason: "no backfill".into() }).await;
+        source.report(Change::Connected).await;
+        source.report(Change::Gap { from_ms, to_ms: clock(), reason: "no backfill".into() }).await;
         source.until(7, 10).await;
         source.feeder.unreadable("half a line".into(), b"{");
         source.posts(1).await;
@@ -217,8 +217,8 @@ async fn each_window_says_what_is_missing_and_why() {
     let range = format!("from={}&to={}", rfc3339(START_MS), rfc3339(end_ms));
     let answer = get(&app, &format!("/api/windows?step=5m&{range}")).await;
     let windows = answer["windows"].as_array().unwrap();
-    let told: Vec<_> = windows.iter().map(|window| &window["completeness"]).collect();
-    let flaws: Vec<_> = told.iter().map(|told| told["flaws"].clone()).collect();
+    let completeness: Vec<_> = windows.iter().map(|window| &window["completeness"]).collect();
+    let flaws: Vec<_> = completeness.iter().map(|completeness| completeness["flaws"].clone()).collect();
     let wanted = [
         json!([]),
         json!([]),
@@ -230,7 +230,7 @@ async fn each_window_says_what_is_missing_and_why() {
         json!(["unreadable"]),
     ];
     assert_eq!(flaws, wanted);
-    assert!(told.iter().all(|told| told["complete"] == (told["flaws"] == json!([]))));
+    assert!(completeness.iter().all(|completeness| completeness["complete"] == (completeness["flaws"] == json!([]))));
     let numbers = |of: &dyn Fn(&Value) -> f64| -> Vec<f64> { windows.iter().map(of).collect() };
     let dropped = ended.dropped as f64;
     assert!(dropped > 0.0 && dropped < 280.0, "{dropped}");

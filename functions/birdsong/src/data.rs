@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, bail};
 use birdsong_aggregator::dead_letter::{DeadLetter, DeadLetters};
 use birdsong_domain::ports::{self, PortError, Settings};
-use birdsong_domain::post::AuthorKey;
+use birdsong_domain::post::InstallationKey;
 use birdsong_domain::region::{Region, Regions};
 use birdsong_domain::time::WindowSize;
 use birdsong_domain::window::FoldRules;
@@ -100,12 +100,16 @@ pub(crate) fn lock(dir: &Path, roles: &[Role]) -> Result<WriterLock> {
 ///
 /// Everything that writes to one log must use one key, or the same authors and posts would count twice. So
 /// `settings` holds the key's fingerprint.
-pub(crate) async fn installation_key<S: Settings>(dir: &Path, settings: &S, has_posts: bool) -> Result<AuthorKey> {
+pub(crate) async fn installation_key<S: Settings>(
+    dir: &Path,
+    settings: &S,
+    has_posts: bool,
+) -> Result<InstallationKey> {
     key_for(dir, settings, None, has_posts).await
 }
 
 /// The same on this machine, where the log has the fingerprint, too: the store may be removed to be built anew.
-pub(crate) async fn local_key(dir: &Path, log: &SqliteLog, store: &SqliteStore) -> Result<AuthorKey> {
+pub(crate) async fn local_key(dir: &Path, log: &SqliteLog, store: &SqliteStore) -> Result<InstallationKey> {
     let has_posts = log.newest_sequence().await?.is_some();
     let in_log = log.setting(ports::KEY_FINGERPRINT).await?;
     let key = key_for(dir, store, in_log.clone(), has_posts).await?;
@@ -115,7 +119,12 @@ pub(crate) async fn local_key(dir: &Path, log: &SqliteLog, store: &SqliteStore) 
     Ok(key)
 }
 
-async fn key_for<S: Settings>(dir: &Path, settings: &S, in_log: Option<String>, has_posts: bool) -> Result<AuthorKey> {
+async fn key_for<S: Settings>(
+    dir: &Path,
+    settings: &S,
+    in_log: Option<String>,
+    has_posts: bool,
+) -> Result<InstallationKey> {
     let in_settings = settings.setting(ports::KEY_FINGERPRINT).await?;
     let known = in_log.or_else(|| in_settings.clone());
     let key = match stored_key(dir)? {
@@ -145,7 +154,7 @@ pub(crate) fn key_path(dir: &Path) -> PathBuf {
 }
 
 /// The key of the environment or the folder; `None` when there is none, or an empty file, as a full disk leaves it.
-pub(crate) fn stored_key(dir: &Path) -> Result<Option<AuthorKey>> {
+pub(crate) fn stored_key(dir: &Path) -> Result<Option<InstallationKey>> {
     if let Some(text) = std::env::var(AUTHOR_KEY).ok().filter(|text| !text.is_empty()) {
         return parse_key(&text)
             .map(Some)
@@ -161,26 +170,26 @@ pub(crate) fn stored_key(dir: &Path) -> Result<Option<AuthorKey>> {
         return Ok(None);
     }
     let key = <[u8; 16]>::try_from(bytes).ok();
-    key.map(|key| Some(AuthorKey(key)))
+    key.map(|key| Some(InstallationKey(key)))
         .with_context(|| format!("{} must hold 16 bytes: put the right file back", path.display()))
 }
 
 /// A new key in the folder.
-pub(crate) fn make_key(dir: &Path) -> Result<AuthorKey> {
+pub(crate) fn make_key(dir: &Path) -> Result<InstallationKey> {
     let (key, path) = (random_key(), key_path(dir));
     durable::write(&path, &key.0).with_context(|| format!("{} cannot be written", path.display()))?;
     Ok(key)
 }
 
-fn parse_key(text: &str) -> Option<AuthorKey> {
+fn parse_key(text: &str) -> Option<InstallationKey> {
     let text = text.trim();
     let is_hex = text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit());
-    is_hex.then(|| u128::from_str_radix(text, 16).ok()).flatten().map(|key| AuthorKey(key.to_be_bytes()))
+    is_hex.then(|| u128::from_str_radix(text, 16).ok()).flatten().map(|key| InstallationKey(key.to_be_bytes()))
 }
 
 /// A key for this process alone.
-pub(crate) fn random_key() -> AuthorKey {
-    AuthorKey(rand::random())
+pub(crate) fn random_key() -> InstallationKey {
+    InstallationKey(rand::random())
 }
 
 /// A fresh id of this run.

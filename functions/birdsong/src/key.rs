@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use birdsong_domain::ports::{KEY_FINGERPRINT, Settings};
-use birdsong_domain::post::AuthorKey;
+use birdsong_domain::post::InstallationKey;
 use birdsong_embedded::{SqliteLog, SqliteStore};
 use clap::{Args, Subcommand};
 
@@ -88,7 +88,7 @@ pub(crate) fn key(args: KeyArgs) -> Result<ExitCode> {
     runtime.block_on(with(&settings, key, is_rotation))
 }
 
-async fn with<S: Settings>(settings: &S, key: Option<AuthorKey>, is_rotation: bool) -> Result<ExitCode> {
+async fn with<S: Settings>(settings: &S, key: Option<InstallationKey>, is_rotation: bool) -> Result<ExitCode> {
     let known = settings.setting(KEY_FINGERPRINT).await?;
     let ours = key.map(|key| key.fingerprint());
     if is_rotation {

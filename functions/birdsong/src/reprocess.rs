@@ -77,8 +77,8 @@ async fn put_right<L: PostLog, S: WindowStore + Settings>(args: ReprocessArgs, l
     let to = WindowStart(rules.size.start_of(to_ms - 1).0 + rules.size.ms());
     let bar = indicatif::ProgressBar::new_spinner();
     bar.set_style(indicatif::ProgressStyle::with_template("{spinner} {msg}")?);
-    let receipt = birdsong_aggregator::reprocess::reprocess(log, store, rules, from..to, args.dry_run, |told| {
-        bar.set_message(format!("{} records read, up to {}", told.records, rfc3339(told.arrived_ms)));
+    let receipt = birdsong_aggregator::reprocess::reprocess(log, store, rules, from..to, args.dry_run, |read| {
+        bar.set_message(format!("{} records read, up to {}", read.records, rfc3339(read.arrived_ms)));
         bar.tick();
     })
     .await;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
-use birdsong_domain::post::AuthorKey;
+use birdsong_domain::post::InstallationKey;
 use birdsong_domain::region::Regions;
 use birdsong_sources::address::{Address, BadAddress};
 use birdsong_sources::source::{Clock, Context, KINDS, Secrets, Source, Target};
@@ -130,7 +130,12 @@ impl SourceArgs {
     }
 
     /// Makes the sources. What they have to keep over a restart is in `dir`.
-    pub(crate) fn sources(&self, regions: &Arc<Regions>, key: AuthorKey, dir: &Path) -> Result<Vec<Box<dyn Source>>> {
+    pub(crate) fn sources(
+        &self,
+        regions: &Arc<Regions>,
+        key: InstallationKey,
+        dir: &Path,
+    ) -> Result<Vec<Box<dyn Source>>> {
         if self.sources.len() > 1 && self.sources.iter().any(Option::is_none) {
             bail!("--source {NONE} cannot be combined with other sources");
         }
@@ -170,7 +175,7 @@ impl SourceArgs {
 }
 
 /// What sources are made with in this program.
-pub(crate) fn context(regions: Arc<Regions>, key: AuthorKey, dir: &Path) -> Context {
+pub(crate) fn context(regions: Arc<Regions>, key: InstallationKey, dir: &Path) -> Context {
     let clock: Clock = Arc::new(now_ms);
     let secrets: Secrets = Arc::new(|name| secret_of_environment(name).map_err(|error| format!("{error:#}")));
     Context { regions, key, clock, jitter: rand::random::<f64>, dir: dir.to_owned(), secrets }

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use birdsong_domain::post::AuthorKey;
+use birdsong_domain::post::InstallationKey;
 use birdsong_domain::region::{Region, Regions};
 use birdsong_domain::time::{parse_rfc3339, rfc3339};
 use birdsong_sources::demo::Demo;
@@ -80,7 +80,7 @@ fn sent(regions: &Regions, region: &Region, from_ms: i64) -> (u64, u64) {
     let demo = {
         let context = Context {
             regions: std::sync::Arc::new(self::regions()),
-            key: AuthorKey([0; 16]),
+            key: InstallationKey([0; 16]),
             clock: std::sync::Arc::new(|| 0),
             jitter: || 0.5,
             dir: "".into(),
@@ -129,8 +129,8 @@ fn the_api_says_what_the_demo_sent_and_a_restart_continues() {
             for window in windows[2..windows.len() - 2].iter().step_by(17) {
                 let start = window["window_start"].as_str().unwrap();
                 let expected = sent(&regions, region, parse_rfc3339(start).unwrap());
-                let told = (window["posts"].as_u64().unwrap(), window["reposts"].as_u64().unwrap());
-                assert_eq!(told, expected, "{} at {start}", region.id);
+                let counts = (window["posts"].as_u64().unwrap(), window["reposts"].as_u64().unwrap());
+                assert_eq!(counts, expected, "{} at {start}", region.id);
                 assert_eq!(window["completeness"]["complete"], true);
             }
         }

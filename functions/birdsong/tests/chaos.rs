@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use birdsong_domain::frame;
-use birdsong_domain::post::AuthorKey;
+use birdsong_domain::post::InstallationKey;
 use birdsong_sources::bluesky::fake as bluesky;
 use birdsong_sources::dice::Dice;
 use birdsong_sources::mastodon::fake as mastodon;
@@ -251,7 +251,7 @@ fn mastodon_killed_at_random_has_the_posts_of_its_twin() {
     let events = server.first_from(stage.open_ms)..server.first_from(stage.now_ms() + 1);
     let of_event = |n: &u64| match server.event(*n) {
         Some(mastodon::Event::Update(status)) => {
-            let key = AuthorKey(std::array::from_fn(|n| n as u8));
+            let key = InstallationKey(std::array::from_fn(|n| n as u8));
             Some(key.post("mastodon", status["uri"].as_str()?.as_bytes()).0)
         }
         _ => None,

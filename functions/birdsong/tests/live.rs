@@ -95,8 +95,8 @@ fn x_without_a_token_says_what_to_set() {
         .output()
         .unwrap();
     assert!(!output.status.success());
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(told.contains("set X_BEARER_TOKEN"), "{told}");
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(stderr.contains("set X_BEARER_TOKEN"), "{stderr}");
 }
 
 #[test]
@@ -111,8 +111,8 @@ fn the_rules_of_x_are_set_once() {
             .envs(x.environment())
             .output()
             .unwrap();
-        let told = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "{told}");
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{stderr}");
         String::from_utf8_lossy(&output.stdout).into_owned()
     };
     assert!(sync(&["--dry-run"]).contains("Nothing was changed"));

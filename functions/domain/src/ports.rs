@@ -265,7 +265,7 @@ pub const FORMAT: &str = "format";
 pub const WINDOW_SECS: &str = "window_secs";
 /// Setting: the catalogue of regions, as a JSON list of [`crate::region::Region`].
 pub const REGIONS: &str = "regions";
-/// Setting: what identifies the key that ids are hashed with ([`crate::post::AuthorKey::fingerprint`]).
+/// Setting: what identifies the key that ids are hashed with ([`crate::post::InstallationKey::fingerprint`]).
 pub const KEY_FINGERPRINT: &str = "key_fingerprint";
 /// Setting: the states of the sources, as a JSON list of [`crate::status::SourceState`].
 pub const SOURCES: &str = "sources";

@@ -60,7 +60,7 @@ impl Located {
 }
 
 /// Identity of a post across all sources, for finding duplicates: a keyed hash of the id that the source gave it
-/// ([`AuthorKey::post`]).
+/// ([`InstallationKey::post`]).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PostId(pub u128);
 
@@ -68,15 +68,15 @@ pub struct PostId(pub u128);
 /// post's public id would lead to its author. Made once per installation; with another key the same author is
 /// another number.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct AuthorKey(pub [u8; 16]);
+pub struct InstallationKey(pub [u8; 16]);
 
-impl std::fmt::Debug for AuthorKey {
+impl std::fmt::Debug for InstallationKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("AuthorKey(secret)")
+        f.write_str("InstallationKey(secret)")
     }
 }
 
-impl AuthorKey {
+impl InstallationKey {
     /// SipHash-2-4 (a keyed pseudorandom function, Aumasson and Bernstein 2012) of the author's id
     /// in the id space named `space`.
     #[must_use]
@@ -303,14 +303,14 @@ mod tests {
 
     #[test]
     fn author_hashes_depend_on_key_and_id_space() {
-        let key = AuthorKey([7; 16]);
+        let key = InstallationKey([7; 16]);
         assert_eq!(key.hash("x", "42"), key.hash("x", "42"));
         assert_ne!(key.hash("x", "42"), key.hash("bluesky", "42"));
-        assert_ne!(key.hash("x", "42"), AuthorKey([8; 16]).hash("x", "42"));
-        assert_eq!(format!("{key:?}"), "AuthorKey(secret)");
+        assert_ne!(key.hash("x", "42"), InstallationKey([8; 16]).hash("x", "42"));
+        assert_eq!(format!("{key:?}"), "InstallationKey(secret)");
         assert_ne!(key.post("a", b"b"), key.post("ab", b""));
         assert_ne!(key.x_post(1), key.x_post(2));
-        assert_ne!(key.x_post(1), AuthorKey([8; 16]).x_post(1), "nobody without the key finds the post");
-        assert_ne!(key.fingerprint(), AuthorKey([8; 16]).fingerprint());
+        assert_ne!(key.x_post(1), InstallationKey([8; 16]).x_post(1), "nobody without the key finds the post");
+        assert_ne!(key.fingerprint(), InstallationKey([8; 16]).fingerprint());
     }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use birdsong_domain::network::Network;
-use birdsong_domain::post::{AuthorKey, SourcePost};
+use birdsong_domain::post::{InstallationKey, SourcePost};
 use birdsong_domain::region::Regions;
 use futures_util::future::BoxFuture;
 
@@ -156,7 +156,7 @@ pub struct Context {
     /// The regions that posts are wanted for.
     pub regions: Arc<Regions>,
     /// Hashes ids.
-    pub key: AuthorKey,
+    pub key: InstallationKey,
     /// The clock.
     pub clock: Clock,
     /// A number from 0 to 1, new at each call: spreads retries.

@@ -3,12 +3,12 @@
 
 mod shown;
 
-use birdsong_domain::post::AuthorKey;
+use birdsong_domain::post::InstallationKey;
 use birdsong_sources::archive::{Line, read_line};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-const KEY: AuthorKey = AuthorKey([1; 16]);
+const KEY: InstallationKey = InstallationKey([1; 16]);
 
 /// A short form of all that came of a line.
 fn read(line: &[u8]) -> Value {

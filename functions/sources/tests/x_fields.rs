@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use birdsong_domain::post::AuthorKey;
+use birdsong_domain::post::InstallationKey;
 use birdsong_sources::archive::{self, Line};
 use birdsong_sources::dice::Dice;
 use birdsong_sources::x::fake::{Asked, Sketch, full_post};
@@ -46,7 +46,7 @@ fn asked(query: &str) -> Asked {
 /// All that the reader makes of a line.
 fn read(line: &Value) -> String {
     let mut read = String::new();
-    let done = archive::read_line(line.to_string().as_bytes(), &AuthorKey([1; 16]), &mut |post| {
+    let done = archive::read_line(line.to_string().as_bytes(), &InstallationKey([1; 16]), &mut |post| {
         read.push_str(&format!("{post:?}"));
     });
     assert_eq!(done, Ok(Line::Posts), "{line}");

@@ -153,13 +153,13 @@ mod tests {
         let (mut batch, lanes) = (Batch::default(), Lanes::new(regions, Network::BLUESKY));
         batch.add_with(regions, &lanes, post, originals);
         assert_eq!(batch.posts.len() as u64 + batch.unsent.iter().map(|unsent| unsent.filtered).sum::<u64>(), 1);
-        let told = batch.copies.iter().map(|copy| {
+        let copies = batch.copies.iter().map(|copy| {
             let line = &batch.lines[copy.from as usize..copy.to as usize];
             let post: frame::SlimPost = serde_json::from_slice(line).unwrap();
             let region = lanes.all()[copy.lane as usize].region();
             format!("{region} {:?} {} {:?} {:?} {}", post.kind, post.lang, post.hashtags, post.located, post.is_copy)
         });
-        told.collect()
+        copies.collect()
     }
 
     #[test]

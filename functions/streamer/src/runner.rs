@@ -266,7 +266,7 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use birdsong_domain::network::Network;
-    use birdsong_domain::post::AuthorKey;
+    use birdsong_domain::post::InstallationKey;
     use birdsong_domain::status::SourceStatus;
     use birdsong_embedded::MemoryLog;
     use birdsong_sources::demo::Demo;
@@ -373,7 +373,7 @@ mod tests {
         let (stop, stopped) = watch::channel(false);
         let runner = runner(folder.path(), 0, Duration::from_secs(5), Stop::new(stopped));
         let status = runner.status.clone();
-        let demo = Demo::new(1, 0, &context(runner.regions.clone(), AuthorKey([7; 16]), runner.clock.clone()));
+        let demo = Demo::new(1, 0, &context(runner.regions.clone(), InstallationKey([7; 16]), runner.clock.clone()));
         let sources: Vec<(Box<dyn Source>, _)> = vec![(Box::new(Defect), Nowhere), (Box::new(demo), Nowhere)];
         let running = tokio::spawn(runner.run(sources));
         let state = |name: &str| status.states().into_iter().find(|state| state.source == name).unwrap_or_default();

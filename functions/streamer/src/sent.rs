@@ -190,7 +190,7 @@ impl Hasher for IdHasher {
 
 #[cfg(test)]
 mod tests {
-    use birdsong_domain::post::AuthorKey;
+    use birdsong_domain::post::InstallationKey;
     use std::collections::BTreeSet;
 
     use birdsong_domain::frame::{self, Frame, FrameHeader, Lane, Ledger, PostCount, STREAM, SlimPost};
@@ -204,7 +204,11 @@ mod tests {
     }
 
     fn id(n: u64) -> PostId {
-        if n.is_multiple_of(2) { PostId(u128::from(n)) } else { AuthorKey([1; 16]).post("test", &n.to_be_bytes()) }
+        if n.is_multiple_of(2) {
+            PostId(u128::from(n))
+        } else {
+            InstallationKey([1; 16]).post("test", &n.to_be_bytes())
+        }
     }
 
     proptest! {

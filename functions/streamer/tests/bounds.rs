@@ -8,7 +8,7 @@ use birdsong_domain::frame::{self, Frame, MAX_PER_POST};
 use birdsong_domain::hashtag::MAX_HASHTAG_BYTES;
 use birdsong_domain::language::MAX_TAG_BYTES;
 use birdsong_domain::network::Network;
-use birdsong_domain::post::{AuthorKey, MAX_HOST_BYTES, SourcePost};
+use birdsong_domain::post::{InstallationKey, MAX_HOST_BYTES, SourcePost};
 use birdsong_domain::region::Regions;
 use birdsong_domain::time::WindowSize;
 use birdsong_domain::window::{Aggregate, FoldRules, Partial, touched};
@@ -19,7 +19,7 @@ use birdsong_streamer::sent::{SentRules, SharedSent};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-const KEY: AuthorKey = AuthorKey([7; 16]);
+const KEY: InstallationKey = InstallationKey([7; 16]);
 /// What Kinesis took in a record before 2025, and still does in most clients.
 const RECORD_BYTES: usize = 1 << 20;
 /// What DynamoDB takes in an item is 400 KB; the rest is for what stands beside the state.

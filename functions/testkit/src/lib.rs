@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex};
 use birdsong_domain::ports::{
     Expected, PartialKey, PortError, PutOutcome, Row, RowVersion, SequenceNumber, Settings, WindowStore,
 };
-use birdsong_domain::post::AuthorKey;
+use birdsong_domain::post::InstallationKey;
 use birdsong_domain::region::Regions;
 use birdsong_domain::time::WindowStart;
 use birdsong_domain::window::Partial;
@@ -179,7 +179,7 @@ impl WindowStore for MemoryStore {
 
 /// What a source is made with in a test: no secrets, and retries in the middle of their range.
 #[must_use]
-pub fn context(regions: Arc<Regions>, key: AuthorKey, clock: Clock) -> Context {
+pub fn context(regions: Arc<Regions>, key: InstallationKey, clock: Clock) -> Context {
     Context { regions, key, clock, jitter: || 0.5, dir: PathBuf::new(), secrets: Arc::new(|_| Ok(None)) }
 }
 

@@ -220,8 +220,8 @@ async fn events_go_in_at_one_function_and_come_out_at_the_other() {
 fn a_function_that_lacks_its_table_says_what_to_set() {
     for binary in [env!("CARGO_BIN_EXE_aggregator"), env!("CARGO_BIN_EXE_api")] {
         let output = Command::new(binary).env_clear().output().unwrap();
-        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(!output.status.success());
-        assert!(told.contains("BIRDSONG_TABLE") && told.contains("set it"), "{told}");
+        assert!(stderr.contains("BIRDSONG_TABLE") && stderr.contains("set it"), "{stderr}");
     }
 }

@@ -352,7 +352,7 @@ fn replayed(archive: &[u8], regions: &Regions, dir: &Path, runtime: &tokio::runt
     let mut frames = vec![];
     archive::read_files(&files, 1 << 30, &mut |piece| {
         let archive::Piece::Chunk(chunk) = piece else { panic!("{piece:?}") };
-        let parsed = parse(&chunk, regions, &lanes, &AuthorKey([7; 16]), i64::MAX, true);
+        let parsed = parse(&chunk, regions, &lanes, &InstallationKey([7; 16]), i64::MAX, true);
         assert_eq!(parsed.stop, None);
         cutter.take(&parsed.batch, 0, &mut frames).unwrap();
         std::ops::ControlFlow::Continue(())

@@ -279,7 +279,7 @@ languages = ["FR"]
     }
 
     #[test]
-    fn each_way_to_belong_is_told() {
+    fn each_way_to_match_is_recorded() {
         let at = |lon, lat| Some(Point { lon, lat });
         assert_eq!(found(&post()), []);
         assert_eq!(found(&SourcePost { point: at(-73.6, 45.5), ..post() }), [("montreal", Located::Point)]);

@@ -12,7 +12,7 @@ mod text;
 mod v1;
 mod v2;
 
-use birdsong_domain::post::{AuthorKey, SourcePost};
+use birdsong_domain::post::{InstallationKey, SourcePost};
 use serde::de::{MapAccess, SeqAccess};
 
 pub use files::{Chunk, Each, FileError, Found, Other, Piece, find, read_files, total_bytes, values};
@@ -82,7 +82,7 @@ pub enum LineError {
 /// When the line as a whole cannot be read. A page's single posts fail one by one, through `each`.
 pub fn read_line(
     line: &[u8],
-    key: &AuthorKey,
+    key: &InstallationKey,
     each: &mut dyn FnMut(Result<SourcePost<'_>, LineError>),
 ) -> Result<Line, LineError> {
     if line.len() > MAX_LINE_BYTES {
@@ -287,7 +287,7 @@ impl Outer<'_> {
     }
 
     /// Hands on what is most likely a v2 post.
-    fn page_item(&self, object: &[u8], includes: Option<&v2::Includes<'_>>, key: &AuthorKey, each: EachPost<'_>) {
+    fn page_item(&self, object: &[u8], includes: Option<&v2::Includes<'_>>, key: &InstallationKey, each: EachPost<'_>) {
         match json::read::<Option<v2::Post<'_>>>(object) {
             Ok(Some(post)) if post.is_plain() => each(v2::post(&post, includes, &self.rules, key)),
             Ok(_) => self.one(object, includes, Origin::Api, key, each),
@@ -301,7 +301,7 @@ impl Outer<'_> {
         object: &[u8],
         includes: Option<&v2::Includes<'_>>,
         origin: Origin,
-        key: &AuthorKey,
+        key: &InstallationKey,
         each: EachPost<'_>,
     ) {
         match shape::format_of(object) {
@@ -316,7 +316,7 @@ impl Outer<'_> {
         object: &[u8],
         includes: Option<&v2::Includes<'_>>,
         origin: Origin,
-        key: &AuthorKey,
+        key: &InstallationKey,
         each: EachPost<'_>,
     ) {
         match format {
@@ -329,7 +329,7 @@ impl Outer<'_> {
     }
 
     /// Hands on a v1.1 status.
-    fn status(&self, object: &[u8], origin: Origin, key: &AuthorKey, each: EachPost<'_>) {
+    fn status(&self, object: &[u8], origin: Origin, key: &InstallationKey, each: EachPost<'_>) {
         match json::read::<Option<v1::Status<'_>>>(object) {
             Ok(status) => each(v1::post(&status.unwrap_or_default(), origin, &self.rules, key)),
             Err(error) => each(Err(error)),

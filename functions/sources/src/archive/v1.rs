@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use birdsong_domain::language;
-use birdsong_domain::post::{AuthorKey, GeoBox, Kind, SourcePost};
+use birdsong_domain::post::{GeoBox, InstallationKey, Kind, SourcePost};
 use birdsong_domain::time::snowflake_ms;
 
 use super::LineError;
@@ -159,7 +159,7 @@ pub(super) fn post<'p>(
     status: &'p Status<'_>,
     origin: Origin,
     rules: &'p [Rule<'_>],
-    key: &AuthorKey,
+    key: &InstallationKey,
 ) -> Result<SourcePost<'p>, LineError> {
     let own_id = status.id_str.as_ref().and_then(Id::number).or_else(|| status.id.as_ref().and_then(Id::number));
     let id = first_version(own_id.ok_or(LineError::NoId)?, status.versions());

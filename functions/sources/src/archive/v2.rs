@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use birdsong_domain::language;
-use birdsong_domain::post::{AuthorKey, GeoBox, Kind, SourcePost};
+use birdsong_domain::post::{GeoBox, InstallationKey, Kind, SourcePost};
 use birdsong_domain::time::{parse_rfc3339, parse_v1_time, snowflake_ms};
 
 use super::LineError;
@@ -152,7 +152,7 @@ pub(super) fn post<'p>(
     post: &'p Post<'_>,
     includes: Option<&'p Includes<'_>>,
     rules: &'p [Rule<'_>],
-    key: &AuthorKey,
+    key: &InstallationKey,
 ) -> Result<SourcePost<'p>, LineError> {
     let own_id = post.id.as_ref().and_then(Id::number).ok_or(LineError::NoId)?;
     let id = first_version(own_id, post.first_version.0);
@@ -197,7 +197,7 @@ pub(super) fn post<'p>(
 
 /// The hash of an author of X. X names none by default (`author_id` is to be asked for), so a post may
 /// be without.
-pub(super) fn author_hash(key: &AuthorKey, author: Option<&Id<'_>>) -> Option<u64> {
+pub(super) fn author_hash(key: &InstallationKey, author: Option<&Id<'_>>) -> Option<u64> {
     author.filter(|author| !author.0.is_empty()).map(|author| key.hash("x", &author.0))
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use birdsong_domain::post::AuthorKey;
+use birdsong_domain::post::InstallationKey;
 use birdsong_domain::time::is_future;
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -76,7 +76,7 @@ pub struct Bluesky<D> {
     dictionary: Option<Vec<u8>>,
     dial: D,
     tls: Arc<rustls::ClientConfig>,
-    key: AuthorKey,
+    key: InstallationKey,
     clock: Clock,
     session: Session,
     position: Position,

@@ -1,4 +1,4 @@
-//! A Jetstream server of the first wire that does what it is told, and goes wrong as it is told.
+//! A scripted Jetstream server (first wire format) with scripted faults.
 //!
 //! What it sends follows from a seed alone, so two runs see the same events.
 
@@ -184,9 +184,9 @@ impl Script {
     }
 }
 
-/// What a server saw of its clients.
+/// What the server has observed of its clients.
 #[derive(Clone, Debug, Default)]
-pub struct Told {
+pub struct Activity {
     /// The cursor of each connection that asked for the stream.
     pub cursors: Vec<Option<i64>>,
     /// Answers to pings.
@@ -207,7 +207,7 @@ pub struct Jetstream {
     /// In microseconds.
     pace: Pace,
     clock: Clock,
-    told: Kept<Told>,
+    activity: Kept<Activity>,
 }
 
 impl Jetstream {
@@ -215,13 +215,13 @@ impl Jetstream {
     #[must_use]
     pub fn new(script: Script, clock: Clock) -> Arc<Self> {
         let pace = Pace::new(script.seed, script.start_ms * 1000, 1_000_000 / i64::from(script.per_sec));
-        Arc::new(Self { script, pace, clock, told: Kept::default() })
+        Arc::new(Self { script, pace, clock, activity: Kept::default() })
     }
 
-    /// What it saw until now.
+    /// Client activity so far.
     #[must_use]
-    pub fn told(&self) -> Told {
-        self.told.with(|told| told.clone())
+    pub fn activity(&self) -> Activity {
+        self.activity.with(|activity| activity.clone())
     }
 
     /// When event `n` happened, in microseconds.
@@ -312,7 +312,8 @@ impl Jetstream {
     /// One connection to one of its hosts, from the upgrade to the end.
     pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(&self, host: usize, stream: S) {
         let now_ms = (self.clock)();
-        let is_down = self.told.with(|told| told.down_until_ms.get(host).is_some_and(|until_ms| now_ms < *until_ms));
+        let is_down =
+            self.activity.with(|activity| activity.down_until_ms.get(host).is_some_and(|until_ms| now_ms < *until_ms));
         let mut query = Query::default();
         #[allow(clippy::result_large_err, reason = "the library's signature")]
         let upgrade = |request: &Request, answer: Response| -> Result<Response, ErrorResponse> {
@@ -339,9 +340,9 @@ impl Jetstream {
             }
         };
         let Ok(ws) = accept_hdr_async(stream, upgrade).await else { return };
-        let number = self.told.with(|told| {
-            told.cursors.push(query.cursor_us);
-            told.cursors.len() as u64
+        let number = self.activity.with(|activity| {
+            activity.cursors.push(query.cursor_us);
+            activity.cursors.len() as u64
         });
         let skew_us = self.script.skew_us.get(host).copied().unwrap_or(0);
         let dice = Dice::of(&[self.script.seed, number, 3]);
@@ -447,7 +448,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                     }
                 };
                 match heard {
-                    Some(Ok(Message::Pong(_))) => self.server.told.with(|told| told.pongs += 1),
+                    Some(Ok(Message::Pong(_))) => self.server.activity.with(|activity| activity.pongs += 1),
                     Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(Over),
                     Some(Ok(_)) => (),
                 }
@@ -470,13 +471,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             text.insert_str(1, &format!("\"cursor\":{},", 1 + n));
         }
         if n < self.cursor {
-            self.server.told.with(|told| told.replayed += 1);
+            self.server.activity.with(|activity| activity.replayed += 1);
         }
         self.text(text).await
     }
 
     async fn text(&mut self, text: String) -> Result<(), Over> {
-        self.server.told.with(|told| told.sent += 1);
+        self.server.activity.with(|activity| activity.sent += 1);
         let message = match (&self.server.script.dictionary, self.query.compress) {
             (Some(dictionary), true) => {
                 let mut zstd = zstd::bulk::Compressor::with_dictionary(3, dictionary).map_err(|_| Over)?;
@@ -502,7 +503,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
     }
 
     fn slow(&self) -> Result<(), Over> {
-        self.server.told.with(|told| told.slow += 1);
+        self.server.activity.with(|activity| activity.slow += 1);
         Err(Over)
     }
 
@@ -518,10 +519,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         match *self.dice.pick(&self.server.script.troubles) {
             Trouble::GoAway => {
                 let until_ms = (self.server.clock)() + self.dice.below(20_000) as i64;
-                self.server.told.with(|told| {
-                    let hosts = told.down_until_ms.len().max(self.host + 1);
-                    told.down_until_ms.resize(hosts, i64::MIN);
-                    told.down_until_ms[self.host] = until_ms;
+                self.server.activity.with(|activity| {
+                    let hosts = activity.down_until_ms.len().max(self.host + 1);
+                    activity.down_until_ms.resize(hosts, i64::MIN);
+                    activity.down_until_ms[self.host] = until_ms;
                 });
                 let close = CloseFrame { code: CloseCode::Away, reason: "server shutting down".into() };
                 let _ = timeout(WRITE_DEADLINE, self.ws.close(Some(close))).await;

@@ -2,7 +2,7 @@
 
 use std::f64::consts::TAU;
 
-use birdsong_domain::post::{AuthorKey, GeoBox, Kind, Point, SourcePost};
+use birdsong_domain::post::{GeoBox, InstallationKey, Kind, Point, SourcePost};
 use birdsong_domain::region::Region;
 use birdsong_domain::time::SNOWFLAKE_EPOCH_MS;
 
@@ -203,7 +203,7 @@ pub struct Demo {
     seed: u64,
     /// How much of the past it starts with, in seconds.
     pub(super) backfill_secs: i64,
-    key: AuthorKey,
+    key: InstallationKey,
     pub(super) clock: Clock,
     profiles: Vec<Profile>,
 }
@@ -326,7 +326,7 @@ mod tests {
     fn day() -> Vec<(u128, Kind, String, Vec<String>, i64)> {
         let context = Context {
             regions: Arc::new(Regions::parse("test", REGIONS).unwrap()),
-            key: AuthorKey([1; 16]),
+            key: InstallationKey([1; 16]),
             clock: Arc::new(|| 0),
             jitter: || 0.5,
             dir: "".into(),

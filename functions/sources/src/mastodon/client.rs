@@ -8,7 +8,7 @@ use http::{Request, Response, StatusCode, Uri};
 use serde::Deserialize;
 use tokio::time::timeout;
 
-use birdsong_domain::post::AuthorKey;
+use birdsong_domain::post::InstallationKey;
 
 use crate::http::{Body, Http, HttpError, Token, printable, read_all, safe_for_token};
 use crate::intake::{Change, Intake, Resume};
@@ -54,7 +54,7 @@ pub struct Mastodon<H> {
     pub(super) feed: Feed,
     token: Option<Token>,
     http: H,
-    key: AuthorKey,
+    key: InstallationKey,
     pub(super) clock: Clock,
     session: Session,
     pub(super) position: Position,

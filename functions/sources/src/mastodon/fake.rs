@@ -1,4 +1,4 @@
-//! A Mastodon server that does what it is told, and goes wrong as it is told.
+//! A scripted Mastodon server with scripted faults.
 //!
 //! What it sends follows from a seed alone, so two runs see the same statuses.
 
@@ -157,9 +157,9 @@ impl Script {
     }
 }
 
-/// What a server saw of its clients.
+/// What the server has observed of its clients.
 #[derive(Clone, Debug, Default)]
-pub struct Told {
+pub struct Activity {
     /// Streams opened.
     pub streams: u64,
     /// Pages of the timeline given.
@@ -186,7 +186,7 @@ pub struct Instance {
     /// In milliseconds.
     pace: Pace,
     clock: Clock,
-    told: Kept<Told>,
+    activity: Kept<Activity>,
 }
 
 impl Instance {
@@ -194,13 +194,13 @@ impl Instance {
     #[must_use]
     pub fn new(script: Script, clock: Clock) -> Arc<Self> {
         let pace = Pace::new(script.seed, script.start_ms, 1000 / i64::from(script.per_sec));
-        Arc::new(Self { script, pace, clock, told: Kept::default() })
+        Arc::new(Self { script, pace, clock, activity: Kept::default() })
     }
 
-    /// What it saw until now.
+    /// Client activity so far.
     #[must_use]
-    pub fn told(&self) -> Told {
-        self.told.with(|told| told.clone())
+    pub fn activity(&self) -> Activity {
+        self.activity.with(|activity| activity.clone())
     }
 
     /// When event `n` reaches this server, in milliseconds.
@@ -353,10 +353,10 @@ impl Instance {
     /// Whether a request may not be answered, and how.
     fn refusal(&self, path: &str, headers: &HeaderMap) -> Option<Response> {
         let now_ms = (self.clock)();
-        let (down_until_ms, requests) = self.told.with(|told| {
-            let requests = told.paths.entry(path.to_owned()).or_default();
+        let (down_until_ms, requests) = self.activity.with(|activity| {
+            let requests = activity.paths.entry(path.to_owned()).or_default();
             *requests += 1;
-            (told.down_until_ms, *requests)
+            (activity.down_until_ms, *requests)
         });
         if now_ms < down_until_ms {
             let status = *Dice::of(&[self.script.seed, requests, 6]).pick(&[429, 500, 502, 503]);
@@ -426,7 +426,7 @@ impl Instance {
             Trouble::End => Err(Over),
             Trouble::Down => {
                 let until_ms = (self.clock)() + 1000 + dice.below(20_000) as i64;
-                self.told.with(|told| told.down_until_ms = until_ms);
+                self.activity.with(|activity| activity.down_until_ms = until_ms);
                 out.cut().await
             }
             Trouble::Silence => {
@@ -533,9 +533,9 @@ async fn stream(
     if uri.path().contains("/hashtag") && feed.tag.as_deref().is_none_or(str::is_empty) {
         return error(400, "Missing tag name parameter");
     }
-    let number = server.told.with(|told| {
-        told.streams += 1;
-        told.streams
+    let number = server.activity.with(|activity| {
+        activity.streams += 1;
+        activity.streams
     });
     let (out, mut chunks) = mpsc::channel(64);
     tokio::spawn(async move {
@@ -558,7 +558,7 @@ async fn timeline(
     if let Some(status) = server.script.timeline_status {
         return Ok(error(status, "This method requires an authenticated user"));
     }
-    server.told.with(|told| told.pages += 1);
+    server.activity.with(|activity| activity.pages += 1);
     let feed = Feed::of_timeline(tag.as_ref().map(|Path(tag)| tag.as_str()), &query);
     let limit = query.get("limit").and_then(|limit| limit.parse().ok()).unwrap_or(20).min(PAGE);
     let Some(min_id) = query.get("min_id").and_then(|id| id.parse::<u64>().ok()) else {

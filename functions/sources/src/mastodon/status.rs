@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use birdsong_domain::frame::MAX_PER_POST;
 use birdsong_domain::language;
-use birdsong_domain::post::{AuthorKey, Kind, SourcePost, link_host};
+use birdsong_domain::post::{InstallationKey, Kind, SourcePost, link_host};
 use birdsong_domain::time::parse_rfc3339;
 
 use super::NAME;
@@ -169,7 +169,7 @@ const MAX_ID_BYTES: usize = 64;
 pub fn read_status(
     json: &[u8],
     seen: Seen,
-    key: &AuthorKey,
+    key: &InstallationKey,
     each: &mut dyn FnMut(&SourcePost<'_>),
 ) -> Result<Read, StatusError> {
     if json.len() > MAX_EVENT_BYTES {

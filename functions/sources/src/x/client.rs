@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use birdsong_domain::post::AuthorKey;
+use birdsong_domain::post::InstallationKey;
 use birdsong_domain::region::Regions;
 use birdsong_domain::time::{is_future, rfc3339};
 use bytes::Bytes;
@@ -84,7 +84,7 @@ pub struct Options {
 pub struct X<H> {
     api: Arc<Api<H>>,
     regions: Arc<Regions>,
-    key: AuthorKey,
+    key: InstallationKey,
     options: Options,
     clock: Clock,
     session: Session,

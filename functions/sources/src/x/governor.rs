@@ -253,7 +253,7 @@ impl Governor {
 
 #[cfg(test)]
 mod tests {
-    use birdsong_domain::post::AuthorKey;
+    use birdsong_domain::post::InstallationKey;
 
     use super::*;
     use crate::x::meter::Recorded;
@@ -261,7 +261,7 @@ mod tests {
     const NOON_MS: i64 = 1_779_537_600_000; // 2026-05-23T12:00:00Z
 
     fn meter() -> Meter {
-        Meter::new(AuthorKey([7; 16]), Spent::default(), Recorded::default())
+        Meter::new(InstallationKey([7; 16]), Spent::default(), Recorded::default())
     }
 
     fn governor(budget: &str) -> Governor {

@@ -10,7 +10,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use birdsong_domain::post::{AuthorKey, PostId};
+use birdsong_domain::post::{InstallationKey, PostId};
 use serde::{Deserialize, Serialize};
 
 pub(super) const DAY_MS: i64 = 86_400_000;
@@ -66,7 +66,7 @@ struct Metered {
 /// Counts posts, each once a day.
 #[derive(Debug)]
 pub struct Meter {
-    key: AuthorKey,
+    key: InstallationKey,
     spent: Spent,
     known: HashSet<u64>,
     /// The same, oldest first.
@@ -86,7 +86,7 @@ pub struct Meter {
 impl Meter {
     /// Goes on with what was spent and with what a journal holds; `key` hashes the ids of posts.
     #[must_use]
-    pub fn new(key: AuthorKey, spent: Spent, recorded: Recorded) -> Self {
+    pub fn new(key: InstallationKey, spent: Spent, recorded: Recorded) -> Self {
         let mut meter = Self {
             key,
             spent,
@@ -355,7 +355,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const KEY: AuthorKey = AuthorKey([7; 16]);
+    const KEY: InstallationKey = InstallationKey([7; 16]);
     const NOON_MS: i64 = 1_779_537_600_000; // 2026-05-23T12:00:00Z
     const DAY: i64 = NOON_MS / DAY_MS;
 

@@ -329,10 +329,10 @@ impl Filter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use birdsong_domain::post::AuthorKey;
+    use birdsong_domain::post::InstallationKey;
 
     fn hashed(n: u64) -> u128 {
-        AuthorKey([1; 16]).post("test", &n.to_be_bytes()).0
+        InstallationKey([1; 16]).post("test", &n.to_be_bytes()).0
     }
 
     fn run(ids: impl Iterator<Item = u128>) -> Run {

@@ -117,7 +117,7 @@ async fn the_ledger_balances_when_no_run_crashes_and_says_what_a_full_spool_gave
         assert_eq!((ledger.received, ledger.quarantined, ledger.duplicates), (5003, 1, 1), "seed {seed}");
         assert_eq!((ledger.sent, ledger.dropped), (in_log, ended.dropped), "seed {seed}");
         assert!(ended.dropped > 0 && ended.left_bytes == 0, "seed {seed}: {ended:?}");
-        assert_eq!(world.board.entries()[0].ledger.dropped, ended.dropped, "seed {seed}: the metric tells, too");
+        assert_eq!(world.board.entries()[0].ledger.dropped, ended.dropped, "seed {seed}: so does the metric");
     }
 }
 
@@ -214,8 +214,8 @@ async fn a_source_that_never_connects_makes_windows_incomplete_while_they_are_cu
             sleep(minute).await;
             // START_MS is 200 s into its window.
             let since_ms = world.now_ms() - START_MS;
-            let told: u64 = missed(&world, 0).values().sum();
-            assert!(since_ms - told as i64 <= 11_000, "{told} of {since_ms}");
+            let reported_ms: u64 = missed(&world, 0).values().sum();
+            assert!(since_ms - reported_ms as i64 <= 11_000, "{reported_ms} of {since_ms}");
         }
     });
     let (ended, ()) = lived.await.unwrap();

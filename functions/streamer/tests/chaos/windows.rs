@@ -67,9 +67,9 @@ impl Windows {
     pub(crate) fn assert_same(&self, what: &str, expected: &Self, order: Order) {
         assert!(!expected.0.is_empty(), "{what}: no windows");
         for (key, expected) in &expected.0 {
-            let Some(found) = self.0.get(key) else { panic!("{what}: no window {key:?} of {}", told(expected)) };
+            let Some(found) = self.0.get(key) else { panic!("{what}: no window {key:?} of {}", summary(expected)) };
             let is_same = stored(found, order) == stored(expected, order);
-            assert!(is_same, "{what}: {key:?}\n   found {}\nexpected {}", told(found), told(expected));
+            assert!(is_same, "{what}: {key:?}\n   found {}\nexpected {}", summary(found), summary(expected));
         }
         let more: Vec<_> = self.0.keys().filter(|key| !expected.0.contains_key(*key)).take(3).collect();
         assert!(more.is_empty(), "{what}: {more:?} should not be there");
@@ -123,7 +123,7 @@ fn stored(shared: &Aggregate, order: Order) -> Vec<u8> {
     Partial { generation: 0, fence: 0u64.into(), aggregate }.encode().unwrap()
 }
 
-fn told(aggregate: &Aggregate) -> String {
+fn summary(aggregate: &Aggregate) -> String {
     let Aggregate { kinds, per_minute, languages, mentions, matched_by, primary, newest, lag, ledger, .. } = aggregate;
     let authors = aggregate.authors.known.estimate();
     let top = |top: &Option<TopK>| top.as_ref().map(|top| top.top(usize::MAX));

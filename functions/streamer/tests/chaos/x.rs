@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::http::{Request, Response, StatusCode};
-use birdsong_domain::post::{AuthorKey, Kind};
+use birdsong_domain::post::{InstallationKey, Kind};
 use birdsong_domain::time::{WindowSize, snowflake_ms};
 use birdsong_sources::fake::InProcess;
 use birdsong_sources::http::Token;
@@ -61,7 +61,7 @@ fn client(world: &Arc<World>, fake: &FakeX, budget: Option<&str>) -> X<InProcess
 }
 
 fn client_over<H: Http + 'static>(http: H, world: &Arc<World>, options: x::Options) -> X<H> {
-    X::new(options, http, &context(world.regions.clone(), AuthorKey([7; 16]), world.clock())).unwrap()
+    X::new(options, http, &context(world.regions.clone(), InstallationKey([7; 16]), world.clock())).unwrap()
 }
 
 /// What one run of the streamer came to.
@@ -69,15 +69,15 @@ pub(crate) struct Run {
     /// Why the source ended, unless it was stopped.
     pub(crate) error: Option<SourceError>,
     pub(crate) ended: Ended,
-    told: Vec<Change>,
+    changes: Vec<Change>,
     /// Where the source would go on.
     resume: Option<Resume>,
 }
 
-/// Hands everything on and notes what was told.
+/// Forwards everything and records the changes.
 struct Watched<'a> {
     feeder: &'a mut Ingest,
-    told: &'a Mutex<Vec<Change>>,
+    changes: &'a Mutex<Vec<Change>>,
     resume: Option<Resume>,
 }
 
@@ -100,7 +100,7 @@ impl Intake for Watched<'_> {
     }
 
     fn change(&mut self, change: Change) {
-        self.told.lock().unwrap().push(change.clone());
+        self.changes.lock().unwrap().push(change.clone());
         self.feeder.change(change);
     }
 }
@@ -112,14 +112,14 @@ async fn run<H: Http + 'static>(
     resume: Option<&str>,
     stop: impl Future<Output = ()>,
 ) -> Run {
-    let told = Mutex::default();
+    let changes = Mutex::default();
     let lived = Life::calm(x::NAME).live(world, async |_, feeder| {
-        let mut intake = Watched { feeder, told: &told, resume: None };
+        let mut intake = Watched { feeder, changes: &changes, resume: None };
         let error = until(stop, async |stop| client.stream(resume, &mut intake, stop).await).await;
         (error, intake.resume)
     });
     let (ended, (error, resume)) = lived.await.unwrap();
-    Run { error, ended, told: told.into_inner().unwrap(), resume }
+    Run { error, ended, changes: changes.into_inner().unwrap(), resume }
 }
 
 fn secs(secs: u64) -> tokio::time::Sleep {
@@ -144,7 +144,7 @@ fn is_in_log_once(world: &World, fake: &FakeX, what: &str) {
 }
 
 fn is_each_there_once(posts: &Counted, delivered: &Delivered, what: &str) {
-    let wanted: BTreeSet<_> = delivered.posts.iter().map(|(id, _)| AuthorKey([7; 16]).x_post(*id).0).collect();
+    let wanted: BTreeSet<_> = delivered.posts.iter().map(|(id, _)| InstallationKey([7; 16]).x_post(*id).0).collect();
     assert_eq!(wanted.len(), delivered.posts.len(), "{what}: the fake made an id twice");
     let found: BTreeSet<_> = posts.keys().map(|(_, id)| *id).collect();
     let (lost, more) = (wanted.difference(&found).count(), found.difference(&wanted).count());
@@ -308,8 +308,8 @@ async fn every_delivered_post_is_in_the_log_once_and_in_the_windows_of_a_calm_da
         let ledger = run.ended.ledger;
         assert_eq!((ledger.quarantined, ledger.duplicates), (delivered.unreadable, delivered.repeated), "{what}");
         assert_eq!(delivered.too_many_connects, 0, "{what}");
-        // Every time without a connection is told.
-        let gaps = run.told.iter().filter(|change| matches!(change, Change::Gap { .. })).count() as u64;
+        // Each time without a connection is reported.
+        let gaps = run.changes.iter().filter(|change| matches!(change, Change::Gap { .. })).count() as u64;
         assert_eq!(gaps + 1, delivered.streams, "{what}");
     }
 }
@@ -323,7 +323,7 @@ async fn crashes_lose_only_what_is_told_and_count_nothing_twice(backfill_minutes
         let script = parts.chain([Connection::Stream(vec![Step::Posts(u64::MAX)])]).collect();
         let fake =
             FakeX::with(made_by(&world, script, seed, 2.0), Account { has_backfill: true, ..Account::default() });
-        let (told, first) = (Mutex::default(), OnceLock::new());
+        let (changes, first) = (Mutex::default(), OnceLock::new());
         lives(&world, x::NAME, Duration::from_secs(3600), 30, async |resume, feeder| {
             if let Some(resume) = &resume {
                 let resume: serde_json::Value = serde_json::from_str(resume).unwrap();
@@ -331,7 +331,7 @@ async fn crashes_lose_only_what_is_told_and_count_nothing_twice(backfill_minutes
             }
             let options = x::Options { backfill_minutes, ..options(None) };
             let mut client = client_over(InProcess(fake.router()), &world, options);
-            let mut intake = Watched { feeder, told: &told, resume: None };
+            let mut intake = Watched { feeder, changes: &changes, resume: None };
             client.stream(resume.as_deref(), &mut intake, Stop::never()).await.unwrap()
         })
         .await;
@@ -347,13 +347,14 @@ async fn crashes_lose_only_what_is_told_and_count_nothing_twice(backfill_minutes
         let is_lost = |id: u64| {
             let time_ms = snowflake_ms(id).unwrap();
             // X has made its post of the millisecond in which we connect by then.
-            let is_told = |change: &Change| match change {
+            let is_reported = |change: &Change| match change {
                 Change::Gap { from_ms, to_ms, .. } => (*from_ms..=*to_ms).contains(&time_ms),
                 _ => false,
             };
             // Of lives that ended before anything of them was stored nobody knows.
             let is_known = Some(&time_ms) >= first.get();
-            !found.contains(&AuthorKey([7; 16]).x_post(id).0) && (!is_known || told.lock().unwrap().iter().any(is_told))
+            !found.contains(&InstallationKey([7; 16]).x_post(id).0)
+                && (!is_known || changes.lock().unwrap().iter().any(is_reported))
         };
         let made = delivered.posts.len();
         delivered.posts.retain(|(id, _)| !is_lost(*id));
@@ -368,7 +369,7 @@ async fn with_backfill_crashes_lose_only_what_is_too_old_and_told_and_count_noth
     crashes_lose_only_what_is_told_and_count_nothing_twice(Some(5)).await;
 }
 
-/// What X delivered and the log did not have is lost with a crash, and told as a gap.
+/// What X delivered and the log did not have is lost in a crash, and reported as a gap.
 #[tokio::test(start_paused = true)]
 async fn without_backfill_crashes_lose_only_what_is_told_and_count_nothing_twice() {
     crashes_lose_only_what_is_told_and_count_nothing_twice(None).await;
@@ -398,7 +399,7 @@ async fn what_was_read_ahead_is_handed_on_at_a_stop() {
 /// What was waited for, with the seconds.
 fn waits(run: &Run) -> Vec<(&str, u64)> {
     let mut waits = vec![];
-    for change in &run.told {
+    for change in &run.changes {
         if let Change::Waiting { reason, retry_in } = change {
             waits.push((reason.as_str(), retry_in.as_secs()));
         }
@@ -463,7 +464,7 @@ async fn what_people_have_to_mend_ends_with_a_sentence_without_the_token() {
         let run = run(&world, &mut client, None, secs(24 * 3600)).await;
         let Some(SourceError::Refused(reason)) = &run.error else { panic!("{begin}: {:?}", run.error) };
         assert!(reason.starts_with(begin), "{reason}");
-        assert!(!format!("{reason} {:?}", run.told).contains("secret"), "{reason}");
+        assert!(!format!("{reason} {:?}", run.changes).contains("secret"), "{reason}");
         is_in_log_once(&world, &fake, begin);
         let connects = fake.delivered().connects;
         assert!(connects == 2 || begin.contains("CreditsDepleted"), "{begin}: {connects} connects");
@@ -479,7 +480,7 @@ async fn a_token_that_was_changed_is_read_again() {
     let mut client = client_over(InProcess(fake.router()), &world, options);
     let run = run(&world, &mut client, None, secs(60)).await;
     assert_eq!((run.error, fake.delivered().streams), (None, 1));
-    assert!(!format!("{:?}", run.told).contains("secret"));
+    assert!(!format!("{:?}", run.changes).contains("secret"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -520,7 +521,7 @@ async fn a_silent_connection_is_given_up_and_the_gap_begins_with_the_silence() {
     let began_ms = world.now_ms();
     let run = run(&world, &mut client, None, secs(600)).await;
     assert_eq!(waits(&run), [("nothing came for 30 s, not even a keep-alive", 0)]);
-    let gap = run.told.iter().find_map(|change| match change {
+    let gap = run.changes.iter().find_map(|change| match change {
         Change::Gap { from_ms, to_ms, .. } => Some(((from_ms - began_ms) / 1000, (to_ms - began_ms) / 1000)),
         _ => None,
     });
@@ -550,11 +551,11 @@ async fn a_budget_is_never_passed_and_what_was_spent_outlives_a_restart() {
         assert!(days.values().all(|posts| *posts >= 10), "{what}: {days:?}");
         let until_midnight = days.values().next().copied().unwrap();
         assert!(until_midnight >= 400 || posts_per_s < 0.1, "{what}: {days:?}");
-        let told = [before.told, after.told].concat();
-        let is_sampled = told.iter().any(|change| matches!(change, Change::Sampling { share } if *share < 1.0));
+        let changes = [before.changes, after.changes].concat();
+        let is_sampled = changes.iter().any(|change| matches!(change, Change::Sampling { share } if *share < 1.0));
         // The fastest is closed before there is a rate to go by.
         assert_eq!(is_sampled, (0.1..100.0).contains(&posts_per_s), "{what}");
-        let spent = told.iter().rev().find_map(|change| match change {
+        let spent = changes.iter().rev().find_map(|change| match change {
             Change::Spent { dollars } => Some(*dollars),
             _ => None,
         });

@@ -139,14 +139,14 @@ fn is_tar(head: &[u8]) -> bool {
     let Some(header) = head.first_chunk::<512>() else { return false };
     let digits = &header[148..156];
     let digits = digits.iter().skip_while(|byte| **byte == b' ').take_while(|byte| (b'0'..=b'7').contains(byte));
-    let (mut told, mut has_digits) = (0u32, false);
+    let (mut stated, mut has_digits) = (0u32, false);
     for digit in digits {
-        told = told.wrapping_mul(8).wrapping_add(u32::from(digit - b'0'));
+        stated = stated.wrapping_mul(8).wrapping_add(u32::from(digit - b'0'));
         has_digits = true;
     }
     let blank = 8 * u32::from(b' ');
     let sum = blank + header[..148].iter().chain(&header[156..]).map(|byte| u32::from(*byte)).sum::<u32>();
-    has_digits && told == sum && sum > blank
+    has_digits && stated == sum && sum > blank
 }
 
 fn other_binary(head: &[u8]) -> Option<Other> {
