@@ -78,7 +78,7 @@ fn a_repost_names_its_original() {
 }
 
 #[test]
-fn odd_messages_are_told_and_never_panic() {
+fn odd_messages_are_reported_and_never_panic() {
     let deep = format!("{{\"commit\":{}", "[".repeat(200_000));
     let long = format!("{{\"did\":\"{}\"}}", "x".repeat(MAX_MESSAGE_BYTES));
     let commit = json!({"operation": "create", "collection": "app.bsky.feed.post", "rkey": "3mmi"});
@@ -181,14 +181,14 @@ async fn a_clock_that_is_far_behind_is_waited_for_and_costs_nothing() {
         tries = set_right => tries,
         ended = client.stream(Some(&resume), &mut intake, Stop::never()) => panic!("{ended:?}"),
     };
-    assert_eq!(all, tries + 1, "one that goes on");
+    assert_eq!(all, tries + 1, "one that continues");
     assert_eq!(kept.gaps(), []);
     let now_us = kept.all().resume.clone().unwrap().cursor.parse::<i64>().unwrap();
     assert!((clock() * 1000 - now_us) < 2_000_000, "{now_us}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dead_connection_and_a_quiet_one_are_told_apart() {
+async fn a_dead_connection_and_a_quiet_one_are_distinguished() {
     for (trouble, word) in [(Trouble::Silence, "not even a ping"), (Trouble::Quiet, "the host pings")] {
         let kept = Kept::new(Duration::ZERO);
         let script = Script { troubles: vec![trouble], ..Script::calm(3, START_MS, 20) };
@@ -227,7 +227,7 @@ async fn waits_double_to_half_a_minute() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_host_no_longer_has_is_told_as_a_gap() {
+async fn what_the_host_no_longer_has_is_reported_as_a_gap() {
     let kept = Kept::new(Duration::ZERO);
     let hour_us = 3_600_000_000;
     let script = Script { retention: 36 * 60 * MINUTE, ..Script::calm(1, START_MS - 48 * 3_600_000, 1) };
@@ -274,8 +274,8 @@ async fn a_slow_log_does_not_cost_the_connection_until_the_room_is_used_up() {
     let kept = Kept::new(30 * MINUTE);
     let server = run_for(Script::calm(1, START_MS, 50), options(&["ws://host0"]), 60 * MINUTE, None, &kept).await;
     let activity = server.activity();
-    assert_eq!((activity.slow, activity.cursors.len()), (1, 2), "the host drops a reader that takes nothing");
-    assert_eq!(kept.gaps(), [], "it goes on where the log is");
+    assert_eq!((activity.slow, activity.cursors.len()), (1, 2), "the host drops a reader that reads nothing");
+    assert_eq!(kept.gaps(), [], "it continues where the log is");
     assert!(kept.all().posts.last().unwrap().1 > START_MS + 3_590_000, "and catches up");
 }
 
@@ -303,7 +303,7 @@ async fn compressed_messages_are_read_with_the_dictionary_file() {
     let ended = timeout(MINUTE, client.stream(None, &mut Kept::new(Duration::ZERO), Stop::never())).await.unwrap();
     assert!(matches!(&ended, Some(SourceError::Config(text)) if text.contains("another dictionary")), "{ended:?}");
 
-    // A host that does not know the request says so with 400.
+    // A host that does not know the request answers 400.
     let server = Jetstream::new(calm, clock.clone());
     let mut client = Bluesky::new(with(&dictionary), InProcess::new(&server, 0), &context(clock)).unwrap();
     let ended = timeout(MINUTE, client.stream(None, &mut Kept::new(Duration::ZERO), Stop::never())).await.unwrap();

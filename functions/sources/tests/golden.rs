@@ -34,7 +34,7 @@ fn every_golden_line_becomes_what_its_file_says() {
 }
 
 #[test]
-fn odd_lines_are_told_and_never_panic() {
+fn odd_lines_are_reported_and_never_panic() {
     let deep = format!("{{\"data\":{}", "[".repeat(200_000));
     let nested = format!("{{\"id\":\"1\",\"text\":{}1{}}}", "{\"a\":".repeat(100_000), "}".repeat(100_000));
     for line in [

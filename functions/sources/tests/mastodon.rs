@@ -84,7 +84,7 @@ fn options(token: Option<&str>) -> Options {
     Options { server: "https://here.example/".into(), feed: Feed::Public, token }
 }
 
-/// Runs a client for a time against a fake server; gives the error with which it stopped before.
+/// Runs a client for a time against a fake server; returns the error with which it stopped before.
 async fn run_for(
     script: Script,
     options: Options,
@@ -100,7 +100,7 @@ async fn run_for(
 }
 
 #[tokio::test(start_paused = true)]
-async fn updates_are_posts_and_all_else_is_told_as_notices() {
+async fn updates_are_posts_and_all_else_is_reported_as_notices() {
     let kept = Kept::new(Duration::ZERO);
     let (server, ended) = run_for(Script::calm(1, START_MS, 10), options(None), 10 * MINUTE, None, &kept).await;
     assert_eq!(ended, None);
@@ -136,7 +136,7 @@ async fn heartbeats_alone_are_life_and_silence_is_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_came_while_nobody_listened_is_read_from_the_timeline() {
+async fn what_came_while_disconnected_is_read_from_the_timeline() {
     let kept = Kept::new(Duration::ZERO);
     let script = Script::calm(1, START_MS - 600_000, 4);
     let (id, from_ms) = ((START_MS - 400_000) << 16, START_MS - 380_000);
@@ -175,7 +175,7 @@ async fn a_gap_too_long_for_the_timeline_and_a_closed_timeline_are_reported() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lost_stretch_is_told_once_and_the_next_one_begins_where_it_ended() {
+async fn a_gap_is_reported_once_and_the_next_one_starts_where_it_ended() {
     let kept = Kept::new(Duration::ZERO);
     let resume = format!("{} {}", (START_MS - 600_000) << 16, START_MS - 600_000);
     let script = Script {

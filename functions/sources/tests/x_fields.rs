@@ -94,7 +94,7 @@ fn nothing_is_asked_for_in_vain() {
 fn each_field_is_asked_for_once_and_the_fake_knows_it() {
     let query = fields::query();
     let names: Vec<_> = query.split(['&', '=', ',']).collect();
-    assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len() - 1, "geo stands in two lists: {query}");
+    assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len() - 1, "geo is in two lists: {query}");
     for name in fields::DEFAULT_POST_FIELDS {
         assert!(!fields::POST_FIELDS.contains(&name), "{name} comes anyway");
     }

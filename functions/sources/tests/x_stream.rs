@@ -76,7 +76,7 @@ struct Received {
     unreadable: Vec<String>,
     /// With the true time.
     changes: Vec<(i64, Change)>,
-    /// Where the source would go on.
+    /// Where the source would resume.
     resume: Option<Resume>,
 }
 
@@ -197,7 +197,7 @@ fn options() -> x::Options {
     }
 }
 
-/// Streams until `stop` is over or the source ends.
+/// Streams until `stop` completes or the source ends.
 async fn run<H: Http + 'static>(
     http: H,
     options: x::Options,
@@ -224,7 +224,7 @@ fn trouble(times: usize) -> Vec<Connection> {
 }
 
 /// Each delivered post was handed on, and each post that nobody received lies within a reported gap.
-fn nothing_is_lost_untold(fake: &FakeX, sink: &Sink, what: &str) {
+fn nothing_is_lost_unreported(fake: &FakeX, sink: &Sink, what: &str) {
     let (delivered, received) = (fake.delivered(), sink.received());
     let wanted: BTreeSet<_> = delivered.posts.iter().map(|(id, _)| InstallationKey([7; 16]).x_post(*id).0).collect();
     let found: BTreeSet<_> = received.posts.iter().copied().collect();
@@ -232,8 +232,8 @@ fn nothing_is_lost_untold(fake: &FakeX, sink: &Sink, what: &str) {
     let gaps = received.gaps();
     for id in delivered.missed.keys() {
         let at_ms = snowflake_ms(*id).unwrap();
-        let is_told = gaps.iter().any(|(from_ms, to_ms)| (*from_ms..*to_ms).contains(&at_ms));
-        assert!(is_told, "{what}: a post at {} s is missed, gaps {gaps:?}", (at_ms - START_MS) / 1000);
+        let is_reported = gaps.iter().any(|(from_ms, to_ms)| (*from_ms..*to_ms).contains(&at_ms));
+        assert!(is_reported, "{what}: a post at {} s is missed, gaps {gaps:?}", (at_ms - START_MS) / 1000);
     }
 }
 
@@ -250,7 +250,7 @@ async fn with_backfill_only_what_is_too_old_for_it_is_lost_and_reported() {
         let (fake, sink) = (fake(&time, script, seed, 2.0, account), Sink::new(&time));
         let options = x::Options { backfill_minutes: Some(1), ..options() };
         assert_eq!(run_here(&fake, options, &sink, 900).await, None, "{what}");
-        nothing_is_lost_untold(&fake, &sink, &what);
+        nothing_is_lost_unreported(&fake, &sink, &what);
         let delivered = fake.delivered();
         assert_eq!(delivered.streams, 2, "{what}");
         assert_eq!(delivered.repeated > 0, !is_long, "{what}: the last minute comes again");
@@ -289,7 +289,7 @@ impl Http for BreaksOnce {
 
 #[tokio::test(start_paused = true)]
 async fn a_backfill_that_did_not_come_is_still_owed() {
-    // 503 is waited for 5 s, then 10 s, and so on, here for so many times before the connection that
+    // 503 is waited for 5 s, then 10 s, and so on, here this many times before the connection that
     // breaks and once behind it.
     for (minutes, times, gaps) in [(5, 5, 1), (5, 3, 0), (1, 3, 1), (1, 5, 2)] {
         let what = format!("{minutes} minutes of backfill, {times} times 503");
@@ -303,7 +303,7 @@ async fn a_backfill_that_did_not_come_is_still_owed() {
         let http = BreaksOnce { http: InProcess(fake.router()), streams: AtomicUsize::new(0) };
         let options = x::Options { backfill_minutes: Some(minutes), ..options() };
         assert_eq!(run(http, options, &sink, tokio::time::sleep(Duration::from_secs(900))).await, None, "{what}");
-        nothing_is_lost_untold(&fake, &sink, &what);
+        nothing_is_lost_unreported(&fake, &sink, &what);
         let received = sink.received().gaps();
         assert_eq!((fake.delivered().streams, received.len()), (3, gaps), "{what}: {received:?}");
         assert!(received.windows(2).all(|pair| pair[0].1 == pair[1].0), "{what}: reported once each, {received:?}");
@@ -312,7 +312,7 @@ async fn a_backfill_that_did_not_come_is_still_owed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_account_without_backfill_is_told_at_the_first_connect() {
+async fn an_account_without_backfill_is_noticed_at_the_first_connect() {
     let time = Time::new();
     let fake = fake(&time, vec![posts(u64::MAX, &[])], 1, 1.0, Account::default());
     let sink = Sink::new(&time);
@@ -339,7 +339,7 @@ async fn what_x_drops_for_a_slow_reader_lies_within_a_gap() {
             tokio::time::sleep(Duration::from_secs(330)).await;
         };
         assert_eq!(run(InProcess(fake.router()), options(), &sink, again).await, None, "{what}");
-        nothing_is_lost_untold(&fake, &sink, &what);
+        nothing_is_lost_unreported(&fake, &sink, &what);
         let (waits, missed) = (sink.received().waits(), fake.delivered().missed.len());
         assert!(waits.len() == 1 && waits[0].0.contains("because we read too slowly"), "{what}: {waits:?}");
         assert!(missed > 1000, "{what}: {missed} posts dropped");
@@ -357,7 +357,7 @@ async fn what_x_drops_for_a_slow_reader_comes_again_with_backfill() {
     *sink.shut_until.lock().unwrap() = Instant::now() + Duration::from_secs(150);
     let options = x::Options { backfill_minutes: Some(5), ..options() };
     assert_eq!(run_here(&fake, options, &sink, 200).await, None);
-    nothing_is_lost_untold(&fake, &sink, "backfill");
+    nothing_is_lost_unreported(&fake, &sink, "backfill");
     assert!(sink.received().waits()[0].0.contains("because we read too slowly"));
     assert!(fake.delivered().missed.is_empty() && sink.received().gaps().is_empty());
 }
@@ -378,7 +378,7 @@ async fn a_reader_that_has_caught_up_leaves_no_long_gap() {
             tokio::time::sleep(Duration::from_secs(400)).await;
         };
         assert_eq!(run(InProcess(fake.router()), options(), &sink, once).await, None, "{what}");
-        nothing_is_lost_untold(&fake, &sink, &what);
+        nothing_is_lost_unreported(&fake, &sink, &what);
         let gaps = sink.received().gaps();
         let longest = Duration::from_secs(8 + off_s.unsigned_abs());
         assert!(gaps.len() == 1 && gaps[0].1 - gaps[0].0 <= longest.as_millis() as i64, "{what}: {gaps:?}");
@@ -386,10 +386,10 @@ async fn a_reader_that_has_caught_up_leaves_no_long_gap() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_place_that_x_still_holds_for_a_connection_that_is_gone_is_waited_for() {
+async fn a_slot_that_x_still_keeps_for_a_connection_that_is_gone_is_waited_for() {
     let time = Time::new();
     let account = Account { held: Duration::from_secs(300), ..Account::default() };
-    // It falls silent, so that the client gives it up and X does not know.
+    // It falls silent, so that the client abandons it and X does not know.
     let script = vec![posts(60, &[Step::Silence(u64::MAX)]), posts(u64::MAX, &[])];
     let (fake, sink) = (fake(&time, script, 1, 1.0, account), Sink::new(&time));
     assert_eq!(run_here(&fake, options(), &sink, 900).await, None);
@@ -398,7 +398,7 @@ async fn a_place_that_x_still_holds_for_a_connection_that_is_gone_is_waited_for(
     assert_eq!(secs, [0, 67, 135, 270], "{waits:?}");
     assert!(waits[1..].iter().all(|(reason, _)| reason.starts_with("another connection")), "{waits:?}");
     assert_eq!((fake.delivered().streams, fake.delivered().connects, sink.received().gaps().len()), (2, 5, 1));
-    nothing_is_lost_untold(&fake, &sink, "held");
+    nothing_is_lost_unreported(&fake, &sink, "held");
 }
 
 #[tokio::test(start_paused = true)]
@@ -482,7 +482,7 @@ async fn a_clock_that_goes_back_leaves_the_whole_gap() {
 
 #[tokio::test(start_paused = true)]
 async fn a_clock_that_was_wrong_in_an_earlier_run_hides_no_gap() {
-    // Ahead, it tells only what is sure; behind, at most a day.
+    // Ahead, it reports only what is sure; behind, at most a day.
     for (off_ms, longest_ms) in [(DAY_MS, 8000), (-20 * DAY_MS, DAY_MS)] {
         let time = Time::new();
         let fake = fake(&time, vec![posts(u64::MAX, &[])], 1, 1.0, Account::default());
@@ -529,7 +529,7 @@ async fn a_clock_that_is_behind_makes_no_wait_of_hours() {
 
 #[tokio::test(start_paused = true)]
 async fn a_clock_that_is_set_gives_no_budget_back() {
-    // $5 are 1,000 posts. Another day that the clock was in, wrongly, has a budget of its own.
+    // $5 are 1,000 posts. Another day that the clock was in, wrongly, has a separate budget.
     for (jumps_ms, days) in [
         ([10 * MINUTE_MS, -10 * MINUTE_MS, 0, 5 * MINUTE_MS], 1),
         ([-DAY_MS, 0, -DAY_MS, 0], 2),
@@ -550,11 +550,11 @@ async fn a_clock_that_is_set_gives_no_budget_back() {
         assert_eq!(run(InProcess(fake.router()), options, &sink, jumps).await, None, "{what}");
         let posts = fake.delivered().posts.len();
         assert!((400..=1000 * days).contains(&posts), "{what}: {posts} posts");
-        nothing_is_lost_untold(&fake, &sink, &what);
+        nothing_is_lost_unreported(&fake, &sink, &what);
     }
 }
 
-/// The fake on a socket; gives its address.
+/// The fake on a socket; returns its address.
 async fn listen(fake: &FakeX) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -593,7 +593,7 @@ async fn over_a_socket_bad_lines_and_broken_ones_cost_nothing_else() {
         let options = x::Options { url: listen(&fake).await, ..options() };
         let error = run(Network::new(false).unwrap(), options, &sink, all_posts(sink.clone(), 1001)).await;
         assert_eq!(error, None, "{what}");
-        nothing_is_lost_untold(&fake, &sink, &what);
+        nothing_is_lost_unreported(&fake, &sink, &what);
         let received = sink.received();
         let reasons = &received.unreadable;
         assert_eq!(
@@ -665,9 +665,9 @@ async fn a_compressed_stream_comes_without_waiting_for_more() {
         last
     };
     let last = tokio::time::timeout(Duration::from_secs(20), reading).await.unwrap();
-    assert_eq!(last, "\r\n", "each keep-alive comes by itself");
+    assert_eq!(last, "\r\n", "each keep-alive comes alone");
 
-    // The client takes keep-alives for a sign of life, and has all posts.
+    // The client accepts keep-alives as a sign of life, and has all posts.
     let fake = fake(&time, script, 1, 1.0, account);
     let sink = Sink::new(&time);
     let stall = Duration::from_secs(2);
@@ -675,7 +675,7 @@ async fn a_compressed_stream_comes_without_waiting_for_more() {
     let error = run(zipped, options, &sink, tokio::time::sleep(Duration::from_secs(3))).await;
     assert_eq!((error, sink.received().waits()), (None, vec![]));
     assert_eq!((sink.received().posts.len(), fake.delivered().streams), (100, 1));
-    nothing_is_lost_untold(&fake, &sink, "gzip");
+    nothing_is_lost_unreported(&fake, &sink, "gzip");
 }
 
 #[tokio::test]
@@ -693,7 +693,7 @@ async fn an_end_of_a_compressed_stream_is_an_end() {
     let received = sink.received();
     assert_eq!((error, received.waits().len(), received.unreadable.len()), (None, 2, 1));
     drop(received);
-    nothing_is_lost_untold(&fake, &sink, "gzip");
+    nothing_is_lost_unreported(&fake, &sink, "gzip");
 }
 
 /// What happened: 30 SIGKILLs with a backfill of five minutes made $1,827 of $178, since what was metered was not kept.
@@ -715,7 +715,7 @@ async fn however_often_it_is_killed_each_post_is_paid_for_once_a_day() {
         let options = || x::Options { backfill_minutes: Some(5), journal: Some(journal.clone()), ..options() };
         let mut handed_on = BTreeSet::new();
         for kill in 0..40 {
-            // Half of them without the resume point, which holds a sum, too.
+            // Half of them without the resume point, which has a sum, too.
             if seed % 2 == 0 {
                 sink.received().resume = None;
             }
@@ -768,7 +768,7 @@ async fn nothing_is_handed_on_before_its_cost_is_on_disk() {
     };
     let options = x::Options { journal: Some(inner.join("metered")), ..options() };
     assert_eq!(run(InProcess(fake.router()), options, &sink, disk).await, None);
-    nothing_is_lost_untold(&fake, &sink, "disk");
+    nothing_is_lost_unreported(&fake, &sink, "disk");
     let received = sink.received();
     assert_eq!(received.handed_on, received.posts.len());
     assert_eq!(received.spent(), fake.delivered().posts.len() as f64);
@@ -792,8 +792,8 @@ impl Http for NoRules {
 }
 
 #[tokio::test(start_paused = true)]
-async fn rules_that_cannot_be_synced_again_and_again_are_reported_while_the_stream_goes_on() {
-    for (away_mins, is_told) in [(16, false), (25, true)] {
+async fn rules_that_repeatedly_fail_to_sync_are_reported_while_the_stream_continues() {
+    for (away_mins, is_reported) in [(16, false), (25, true)] {
         let time = Time::new();
         let (fake, sink) = (fake(&time, vec![posts(u64::MAX, &[])], 1, 1.0, Account::default()), Sink::new(&time));
         let http = NoRules {
@@ -802,11 +802,11 @@ async fn rules_that_cannot_be_synced_again_and_again_are_reported_while_the_stre
             away_ms: MINUTE_MS..away_mins * MINUTE_MS - 30_000,
         };
         assert_eq!(run(http, options(), &sink, tokio::time::sleep(Duration::from_secs(1800))).await, None);
-        nothing_is_lost_untold(&fake, &sink, "rules");
+        nothing_is_lost_unreported(&fake, &sink, "rules");
         let received = sink.received();
         assert_eq!((received.connects().len(), received.waits().len()), (1, 0));
         let troubles = received.troubles();
-        if is_told {
+        if is_reported {
             let reason = troubles[0].as_ref().unwrap();
             assert!(reason.contains("rules at X") && reason.contains("connection refused"), "{reason}");
             assert_eq!(troubles[1..], [None]);

@@ -1,5 +1,5 @@
-//! How many lines a second go from X's stream into a log: a fake X in a process of its own serves
-//! them over loopback as fast as they are taken, and the log only counts.
+//! Lines per second from X's stream into a log: a fake X in a separate process serves them over
+//! loopback as fast as they are read, and the log only counts.
 //!
 //! `cargo run --release --example load -p birdsong-streamer -- [LINES]`
 

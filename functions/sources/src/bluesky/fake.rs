@@ -26,9 +26,9 @@ use crate::fake::{Fake, Kept, Order, Pace, Started, is_at, until_trouble};
 
 /// How often the server pings.
 const PING_EVERY: Duration = Duration::from_secs(30);
-/// A reader that takes nothing for this long is dropped.
+/// A reader that reads nothing for this long is dropped.
 const WRITE_DEADLINE: Duration = Duration::from_secs(5);
-/// Events between two looks at what the client says.
+/// Events between two looks at the client's messages.
 const BATCH: usize = 128;
 /// Caps of the real server.
 const MAX_COLLECTIONS: usize = 100;
@@ -88,7 +88,7 @@ const CID: &str = "bafyreiaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 /// The same of a picture.
 const BLOB_CID: &str = "bafkreiaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
-/// What goes wrong.
+/// A fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trouble {
     /// Close 1001, then 503 for some seconds.
@@ -107,11 +107,11 @@ pub enum Trouble {
     Garbage,
     /// A message of a megabyte.
     Long,
-    /// A message of two, longer than anybody should take.
+    /// A message of two, longer than any reader should accept.
     TooLong,
     /// Up to 50 events once more.
     Repeat,
-    /// A post whose time lies more than ten minutes ahead, up to the end of time.
+    /// A post whose time is more than ten minutes ahead, up to the end of time.
     Future,
 }
 
@@ -132,7 +132,7 @@ impl Trouble {
     ];
 }
 
-/// What is sent, and what goes wrong.
+/// What is sent, and which faults happen.
 #[derive(Clone, Debug)]
 pub struct Script {
     /// Of the events and of the troubles.
@@ -157,9 +157,9 @@ pub struct Script {
     pub skew_us: Vec<i64>,
     /// For `compress=true`; without one it is refused.
     pub dictionary: Option<Vec<u8>>,
-    /// Hosts of the second kind, which seal their archive so often: a cursor younger than the last seal
-    /// begins at that seal, without notice, and events have their number beside their time
-    /// (bluesky-social/jetstream, issue 343). `None` is the first kind, which begins at the cursor.
+    /// Hosts of the second kind, which seal their archive this often: a cursor younger than the last seal
+    /// starts at that seal, without notice, and events have their number beside their time
+    /// (bluesky-social/jetstream, issue 343). `None` is the first kind, which starts at the cursor.
     pub seal_every: Option<Duration>,
 }
 
@@ -259,7 +259,7 @@ impl Jetstream {
         let (collection, commit) = match roll {
             0..50 => commit("create", POST, Some(post(dice, time_us))),
             50..65 => {
-                // One of the last events; when that was no new post, a post that nobody knows.
+                // One of the last events; when that was not a new post, an unknown post.
                 let original = n.saturating_sub(1 + dice.below(200));
                 let author = self::did(&mut self.dice(original));
                 let subject = json!({"uri": format!("at://{author}/{POST}/{}", rkey_of(original)), "cid": CID});
@@ -301,7 +301,7 @@ impl Jetstream {
         Dice::of(&[self.script.seed, n, 2])
     }
 
-    /// Takes connections for ever.
+    /// Accepts connections forever.
     pub async fn listen(self: Arc<Self>, listener: TcpListener) {
         while let Ok((stream, _)) = listener.accept().await {
             let server = self.clone();
@@ -379,13 +379,13 @@ struct Connection<'s, S> {
     query: Query,
     ws: WebSocketStream<S>,
     dice: Dice,
-    /// Events until something goes wrong.
+    /// Events until the next fault.
     until_trouble: u64,
     /// Number of the event at the cursor.
     cursor: u64,
 }
 
-/// The connection is over.
+/// The connection has ended.
 struct Over;
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
@@ -569,7 +569,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
     }
 }
 
-/// A post that nobody can have written yet.
+/// A post from the future.
 fn future(mut dice: Dice, time_us: i64) -> String {
     let record = post(&mut dice, 0);
     let commit = json!({"rev": tid("3n", 0), "operation": "create", "collection": POST, "rkey": tid("3f", time_us as u64),
@@ -599,7 +599,7 @@ fn tid(prefix: &str, n: u64) -> String {
     prefix.chars().chain(digits.map(char::from)).collect()
 }
 
-/// What an author's program says of the time: it may say anything.
+/// The time that an author's program claims, which may be anything.
 fn wild_time(dice: &mut Dice, time_us: i64) -> String {
     match dice.below(10) {
         0 => "1970-01-01T00:00:00Z".into(),

@@ -21,11 +21,11 @@ pub struct Event {
     /// When the server saw it, in microseconds since 1970: its place in the stream. A message of a
     /// kind that is not known may have none.
     pub time_us: Option<i64>,
-    /// What it says.
+    /// Its content.
     pub what: What,
 }
 
-/// What a message says.
+/// The content of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum What {
     /// A new post or repost; it was handed on.
@@ -34,7 +34,7 @@ pub enum What {
     Notice(&'static str),
 }
 
-/// Why a message could not be read. It says nothing of the message's text.
+/// Why a message could not be read. It quotes nothing of the message's text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MessageError {
     /// Longer than [`MAX_MESSAGE_BYTES`], unpacked.
@@ -243,7 +243,7 @@ struct Named<'p> {
 }
 
 impl Record<'_> {
-    /// From the facets of the text, and from what stands beside it. A tag that begins with `$` is a
+    /// From the facets of the text, and from the tags beside it. A tag that starts with `$` is a
     /// cashtag.
     fn named(&self) -> Named<'_> {
         let features = || self.facets.iter().flat_map(|facet| &facet.features);

@@ -42,7 +42,7 @@ pub struct Options {
     pub server: String,
     /// Which statuses.
     pub feed: Feed,
-    /// Access token of a user. Most servers want one.
+    /// Access token of a user. Most servers require one.
     pub token: Option<Token>,
 }
 
@@ -75,7 +75,7 @@ impl<H: Http + 'static> Mastodon<H> {
             )));
         };
         if matches!(&options.feed, Feed::Hashtag(tag) if tag.is_empty() || tag.starts_with('#')) {
-            return Err(SourceError::Config("the hashtag of a Mastodon stream is given without #".into()));
+            return Err(SourceError::Config("write the hashtag of a Mastodon stream without #".into()));
         }
         let Options { feed, token, .. } = options;
         if token.is_some() {
@@ -259,7 +259,7 @@ impl<H: Http + 'static> Mastodon<H> {
                             self.position.saw(id, now_ms);
                         }
                     }
-                    // A deletion, a change, an announcement: whatever it is, no new post.
+                    // A deletion, a change, an announcement: anything but a new post.
                     _ => intake.notice(),
                 }
                 event.clear();

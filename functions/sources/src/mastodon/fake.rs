@@ -33,7 +33,7 @@ use crate::fake::{Fake, Kept, Order, Pace, Started, is_at, until_trouble};
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// Most statuses on a page.
 const PAGE: usize = 40;
-/// Statuses of other servers arrive up to this late, under an id that tells when they were written.
+/// Statuses of other servers arrive up to this late, under an id that contains the time of writing.
 const LATEST_MS: i64 = 8_000;
 
 /// The fake of Mastodon in the table of sources.
@@ -65,7 +65,7 @@ fn start(order: &Order, listener: tokio::net::TcpListener) -> Started {
     }
 }
 
-/// What goes wrong.
+/// A fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trouble {
     /// The connection breaks.
@@ -106,7 +106,7 @@ impl Trouble {
     ];
 }
 
-/// What is sent, and what goes wrong.
+/// What is sent, and which faults happen.
 #[derive(Clone, Debug)]
 pub struct Script {
     /// Of the statuses and of the troubles.
@@ -117,7 +117,7 @@ pub struct Script {
     pub per_sec: u32,
     /// Number of the first event behind which there are only heartbeats.
     pub until: Option<u64>,
-    /// The access token that it wants, if any.
+    /// The access token that it requires, if any.
     pub token: Option<String>,
     /// From when on the token is no longer good, in milliseconds.
     pub revoked_from_ms: Option<i64>,
@@ -127,12 +127,12 @@ pub struct Script {
     pub every_events: u64,
     /// No troubles from this time on, in milliseconds.
     pub calm_from_ms: Option<i64>,
-    /// What `/api/v2/instance` gives as the streaming address.
+    /// The streaming address in `/api/v2/instance`.
     pub streaming: Option<String>,
     /// Status of the timeline when it is not for us.
     pub timeline_status: Option<u16>,
-    /// The authors' servers tell true times, so that a status has the same time whether it is seen as
-    /// it comes or later in the timeline.
+    /// The authors' servers send true times, so that a status has the same time whether it is seen
+    /// live or later in the timeline.
     pub is_honest: bool,
 }
 
@@ -162,7 +162,7 @@ impl Script {
 pub struct Activity {
     /// Streams opened.
     pub streams: u64,
-    /// Pages of the timeline given.
+    /// Pages of the timeline served.
     pub pages: u64,
     /// Paths asked for, with the number of requests.
     pub paths: HashMap<String, u64>,
@@ -176,7 +176,7 @@ pub enum Event {
     Update(Value),
     /// A status was changed.
     Edit(Value),
-    /// A status is gone; often one that nobody here has seen.
+    /// A status is gone; often an unknown one.
     Delete(String),
 }
 
@@ -336,13 +336,13 @@ impl Instance {
         found.into_iter().take(limit).map(|(_, status)| status).collect()
     }
 
-    /// The streaming address that it gives: of the script, or the one that it was asked at.
+    /// The streaming address in its answers: of the script, or the one of the request.
     fn streaming(&self, headers: &HeaderMap) -> Option<String> {
         let asked = || headers.get(header::HOST)?.to_str().ok().map(|host| format!("ws://{host}"));
         self.script.streaming.clone().or_else(asked)
     }
 
-    /// Takes connections for ever.
+    /// Accepts connections forever.
     ///
     /// # Errors
     /// When the listener fails.
@@ -373,7 +373,7 @@ impl Instance {
         until_trouble(dice, is_calm, self.script.every_events)
     }
 
-    /// Writes the stream until the client is gone or something goes wrong.
+    /// Writes the stream until the client is gone or a fault ends it.
     async fn write(&self, out: &Out, number: u64, feed: &Feed) -> Result<(), Over> {
         let dice = &mut Dice::of(&[self.script.seed, number, 3]);
         let mut next = self.first_from((self.clock)());
@@ -447,7 +447,7 @@ impl Instance {
     }
 }
 
-/// The stream is over.
+/// The stream has ended.
 struct Over;
 
 /// The body of an answer.

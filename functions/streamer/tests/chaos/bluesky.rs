@@ -157,9 +157,9 @@ async fn hosts_whose_clocks_differ_take_over_from_each_other() {
     }
 }
 
-/// Jetstream's second kind of host (issue 343): each connection begins up to an hour back.
+/// Jetstream's second kind of host (issue 343): each connection starts up to an hour back.
 #[tokio::test(start_paused = true)]
-async fn hosts_that_begin_an_hour_before_the_cursor_change_no_window_and_no_ledger() {
+async fn hosts_that_start_an_hour_before_the_cursor_change_no_window_and_no_ledger() {
     for seed in seeds([30]) {
         let what = format!("seed {seed}");
         let (posts, windows) = undisturbed(seed, 2).await;
@@ -192,7 +192,7 @@ async fn hosts_that_begin_an_hour_before_the_cursor_change_no_window_and_no_ledg
 
 /// One such event once blinded the status until its time, and as a cursor it skipped what was to come.
 #[tokio::test(start_paused = true)]
-async fn events_from_the_far_future_are_put_aside_and_are_no_place_in_the_stream() {
+async fn events_from_the_far_future_are_quarantined_and_do_not_move_the_cursor() {
     for seed in seeds([40]) {
         let what = format!("seed {seed}");
         let (posts, windows) = undisturbed(seed, 1).await;

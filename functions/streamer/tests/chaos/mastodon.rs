@@ -76,8 +76,8 @@ async fn undisturbed(script: Script) -> (Counted, Windows) {
     (posts, Windows::of(&world).await)
 }
 
-/// Each post once, the same but for its time; its window the same, too, when its server told its
-/// true time and it did not come at the very border of a window.
+/// Each post once, the same except for its time. Its window is the same, too, when its server sent its
+/// true time and it did not arrive at the very border of a window.
 fn assert_same(what: &str, server: &Instance, found: &Counted, expected: &Counted) {
     assert_same_posts(what, found, expected, |post| SlimPost { time_ms: 0, ..post.clone() });
     let mut honest_ms = BTreeMap::new();
@@ -106,7 +106,7 @@ fn assert_same(what: &str, server: &Instance, found: &Counted, expected: &Counte
     }
 }
 
-/// The authors' servers tell true times, so that what comes by the timeline counts where it would have
+/// The authors' servers send true times, so that posts from the timeline count where they would have
 /// counted.
 pub(crate) fn honest(script: Script) -> Script {
     Script { is_honest: true, ..script }
@@ -129,7 +129,7 @@ async fn hours_of_trouble_give_the_posts_of_a_calm_day_and_the_ledger_balances()
 }
 
 #[tokio::test(start_paused = true)]
-async fn hours_of_trouble_give_the_windows_of_a_calm_day_when_servers_tell_true_times() {
+async fn hours_of_trouble_give_the_windows_of_a_calm_day_when_servers_send_true_times() {
     for seed in seeds(0..2) {
         let what = format!("seed {seed}");
         let (_, windows) = undisturbed(honest(script(seed, 2))).await;
@@ -152,7 +152,7 @@ async fn crashes_and_restarts_lose_nothing_and_count_nothing_twice() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn crashes_and_restarts_give_the_windows_of_a_calm_day_when_servers_tell_true_times() {
+async fn crashes_and_restarts_give_the_windows_of_a_calm_day_when_servers_send_true_times() {
     for seed in seeds(10..12) {
         let (_, windows) = undisturbed(honest(script(seed, 1))).await;
         let (world, ..) = whole(seed, honest(troubled(seed, 1)), 20, 12).await;
