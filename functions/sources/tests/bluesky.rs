@@ -41,7 +41,7 @@ fn read(message: &[u8]) -> Value {
 }
 
 #[test]
-fn every_golden_message_becomes_what_its_file_says() {
+fn every_golden_message_becomes_what_its_file_expects() {
     shown::check("bluesky", |case| read(shown::given(case, "message").as_bytes()));
 }
 

@@ -29,7 +29,7 @@ fn read(line: &[u8]) -> Value {
 }
 
 #[test]
-fn every_golden_line_becomes_what_its_file_says() {
+fn every_golden_line_becomes_what_its_file_expects() {
     shown::check("archive", |case| read(shown::given(case, "line").as_bytes()));
 }
 
@@ -55,8 +55,8 @@ fn odd_lines_are_reported_and_never_panic() {
         nested.as_bytes(),
     ] {
         let found = read(line);
-        let is_told = found.get("error").is_some() || found[0].get("error").is_some();
-        assert!(is_told, "{found} for {:?}", String::from_utf8_lossy(&line[..line.len().min(60)]));
+        let is_reported = found.get("error").is_some() || found[0].get("error").is_some();
+        assert!(is_reported, "{found} for {:?}", String::from_utf8_lossy(&line[..line.len().min(60)]));
     }
 }
 

@@ -44,7 +44,7 @@ fn read(json: &[u8], seen: Seen) -> Value {
 }
 
 #[test]
-fn every_golden_status_becomes_what_its_file_says() {
+fn every_golden_status_becomes_what_its_file_expects() {
     shown::check("mastodon", |case| {
         let seen = match (case["seen"][0].as_i64(), case["seen"][1].as_i64()) {
             (Some(from_ms), Some(to_ms)) => Seen::Between(from_ms, to_ms),

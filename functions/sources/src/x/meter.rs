@@ -224,7 +224,7 @@ pub struct Recorded {
 
 // A record is its length, its payload, and the CRC-32 of the payload, all little-endian. A payload is a kind,
 // a day, and numbers of 64 bits: the posts of the day, or hashes of posts.
-/// So many posts of the day, at least.
+/// This many posts of the day, at least.
 const TOTAL: u8 = 1;
 /// These posts are counted and not in a total before.
 const POSTS: u8 = 2;
