@@ -1,8 +1,8 @@
 //! The post log and the window store on SQLite and in memory, for one machine.
 //!
-//! A data directory holds two files: `log.sqlite`, synchronized to the disk at each append since
-//! what it acknowledges must never be lost (rule 2 of `docs/INVARIANTS.md`), and `store.sqlite`,
-//! which is allowed to lose its last moments in a power cut since they can be folded again.
+//! A data directory contains two files: `log.sqlite`, synchronized to the disk at each append since
+//! what it acknowledges must never be lost (rule 2.1 of `docs/INVARIANTS.md`), and `store.sqlite`,
+//! which may lose its last moments in a power cut since they can be folded again.
 
 mod db;
 mod log;
@@ -33,9 +33,9 @@ fn check_shard(what: &'static str, shard: &str) -> Result<(), PortError> {
 
 /// The answer to a reader that is ahead of the log. Giving it nothing would let it wait in silence
 /// while new records pass below its position.
-fn never_given(what: &'static str, after: &birdsong_domain::ports::SequenceNumber) -> PortError {
+fn never_assigned(what: &'static str, after: &birdsong_domain::ports::SequenceNumber) -> PortError {
     let reason = format!(
-        "it never gave out number {after}: the log was replaced or is not the one that the checkpoint was taken of. \
+        "it never assigned number {after}: the log was replaced or is not the one of the checkpoint. \
          Give back the old log, or move the window store away too and begin afresh"
     );
     PortError::Refused { what, reason }
