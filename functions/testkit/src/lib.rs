@@ -22,7 +22,7 @@ use birdsong_sources::session::Stop;
 use birdsong_sources::source::{Clock, Context};
 use tokio::sync::watch;
 
-/// A window store in memory, holding the very bytes that a real one would hold.
+/// A window store in memory, with exactly the bytes of a real one.
 #[derive(Debug, Default)]
 pub struct MemoryStore {
     items: Mutex<BTreeMap<PartialKey, Item>>,
@@ -48,20 +48,20 @@ impl Item {
         let corrupt = |reason: String| PortError::Corrupt { what: format!("{} {}", key.lane, key.window.0), reason };
         let partial = Partial::decode(self.generation, &self.state).map_err(|e| corrupt(e.to_string()))?;
         if Some(&partial.fence) != self.fence.as_ref() {
-            return Err(corrupt("another fence stands beside the state".into()));
+            return Err(corrupt("the fence beside the state differs from it".into()));
         }
         Ok(partial)
     }
 }
 
-/// What goes wrong at one put.
+/// The fault of one put.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// Nothing.
     None,
     /// The put fails and nothing is stored.
     Lost,
-    /// The put is stored, but the caller hears of a time-out.
+    /// The put is stored, but the caller gets a time-out.
     AnswerLost,
 }
 
@@ -183,7 +183,7 @@ pub fn context(regions: Arc<Regions>, key: InstallationKey, clock: Clock) -> Con
     Context { regions, key, clock, jitter: || 0.5, dir: PathBuf::new(), secrets: Arc::new(|_| Ok(None)) }
 }
 
-/// Does `work`, which is asked to stop when `stop` is over.
+/// Does `work`, which is asked to stop when `stop` completes.
 pub async fn until<T>(stop: impl Future<Output = ()>, work: impl AsyncFnOnce(Stop) -> T) -> T {
     let (send, receive) = watch::channel(false);
     let mut work = std::pin::pin!(work(Stop::new(receive)));
