@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::http::{self, Request};
 
-/// Longer than anything here should take.
+/// Longer than anything here should last.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A running function; killed when it is dropped.
@@ -32,7 +32,7 @@ enum Step {
 }
 
 impl Function {
-    /// Starts a binary with nothing but these variables and Lambda's own; gives the time until it asked
+    /// Starts a binary with nothing but these variables and Lambda's own; returns the time until it asked
     /// for its first event.
     pub(crate) fn start(binary: &Path, environment: &[(&str, String)]) -> Result<(Self, Duration)> {
         let (events, waiting) = channel();
@@ -98,7 +98,7 @@ fn runtime_api(waiting: Receiver<String>, steps_out: Sender<Step>) -> io::Result
         if request.line.contains("/invocation/next ") {
             let _ = steps_out.send(Step::Polled(now));
             let event = waiting.lock().ok().and_then(|waiting| waiting.recv().ok());
-            // Without an event the measurement is over, and the process about to be killed.
+            // Without an event the measurement has ended, and the process is about to be killed.
             let Some(event) = event else { return vec![] };
             let headers = "lambda-runtime-aws-request-id: 1\r\nlambda-runtime-deadline-ms: 4102444800000\r\n\
                            lambda-runtime-invoked-function-arn: arn:aws:lambda:us-east-1:123456789012:function:bench\r\n\
