@@ -28,7 +28,7 @@ const REGIONS_TOML: &str = "BIRDSONG_REGIONS_TOML";
 /// Held for as long as this process may write posts into the folder.
 #[derive(Debug)]
 pub(crate) struct WriterLock {
-    /// The folder itself, and a file in it: somebody may remove the file, and some file systems lock no folders.
+    /// The folder itself, and a file in it: the file may be removed, and some file systems do not lock folders.
     _locked: Vec<File>,
 }
 
@@ -53,10 +53,10 @@ impl Role {
     }
 }
 
-/// Makes the folder, for its owner only, and takes the locks of these roles.
+/// Makes the folder, for its owner only, and acquires the locks of these roles.
 pub(crate) fn lock(dir: &Path, roles: &[Role]) -> Result<WriterLock> {
     fs::create_dir_all(dir)
-        .with_context(|| format!("the data folder {} cannot be made; give another one with --data", dir.display()))?;
+        .with_context(|| format!("the data folder {} cannot be made; choose another one with --data", dir.display()))?;
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
@@ -83,7 +83,7 @@ pub(crate) fn lock(dir: &Path, roles: &[Role]) -> Result<WriterLock> {
             }
         }
     }
-    // Holds, too, when somebody removes the file of the lock.
+    // Works, too, when the lock file is removed.
     if roles.contains(&Role::Log)
         && let Ok(folder) = File::open(dir)
     {
@@ -95,11 +95,11 @@ pub(crate) fn lock(dir: &Path, roles: &[Role]) -> Result<WriterLock> {
     Ok(WriterLock { _locked: locked })
 }
 
-/// The key that the ids of posts and authors are hashed with: from the environment, else from the folder. Where
+/// The key that the ids of posts and authors are hashed with: from the environment, else from the folder. If
 /// no post is stored yet it is made, and kept in the folder, readable by its owner only.
 ///
 /// Everything that writes to one log must use one key, or the same authors and posts would count twice. So
-/// `settings` holds the key's fingerprint.
+/// `settings` has the key's fingerprint.
 pub(crate) async fn installation_key<S: Settings>(
     dir: &Path,
     settings: &S,
@@ -108,7 +108,7 @@ pub(crate) async fn installation_key<S: Settings>(
     key_for(dir, settings, None, has_posts).await
 }
 
-/// The same on this machine, where the log has the fingerprint, too: the store may be removed to be built anew.
+/// The same on this machine, where the log has the fingerprint, too: the store may be removed to be rebuilt.
 pub(crate) async fn local_key(dir: &Path, log: &SqliteLog, store: &SqliteStore) -> Result<InstallationKey> {
     let has_posts = log.newest_sequence().await?.is_some();
     let in_log = log.setting(ports::KEY_FINGERPRINT).await?;
@@ -153,12 +153,12 @@ pub(crate) fn key_path(dir: &Path) -> PathBuf {
     dir.join("author.key")
 }
 
-/// The key of the environment or the folder; `None` when there is none, or an empty file, as a full disk leaves it.
+/// The key of the environment or the folder; `None` when it is missing or an empty file, as a full disk leaves it.
 pub(crate) fn stored_key(dir: &Path) -> Result<Option<InstallationKey>> {
     if let Some(text) = std::env::var(AUTHOR_KEY).ok().filter(|text| !text.is_empty()) {
         return parse_key(&text)
             .map(Some)
-            .with_context(|| format!("{AUTHOR_KEY} must hold 32 hex digits, such as `openssl rand -hex 16` makes"));
+            .with_context(|| format!("{AUTHOR_KEY} must have 32 hex digits, such as `openssl rand -hex 16` makes"));
     }
     let path = key_path(dir);
     let bytes = match fs::read(&path) {
@@ -171,7 +171,7 @@ pub(crate) fn stored_key(dir: &Path) -> Result<Option<InstallationKey>> {
     }
     let key = <[u8; 16]>::try_from(bytes).ok();
     key.map(|key| Some(InstallationKey(key)))
-        .with_context(|| format!("{} must hold 16 bytes: put the right file back", path.display()))
+        .with_context(|| format!("{} must have 16 bytes: restore the right file", path.display()))
 }
 
 /// A new key in the folder.
@@ -239,7 +239,7 @@ pub(crate) async fn fold_rules<S: Settings>(settings: &S, asked: Option<WindowSi
     };
     let size = match (stored, asked) {
         (Some(stored), Some(asked)) if stored != asked => bail!(
-            "what is stored here are windows of {} s, not {} s; leave --window out, or take another folder or table",
+            "the windows stored here have {} s, not {} s; omit --window, or choose another folder or table",
             stored.secs(),
             asked.secs()
         ),
@@ -254,13 +254,13 @@ pub(crate) async fn fold_rules<S: Settings>(settings: &S, asked: Option<WindowSi
 }
 
 /// Publishes regions to the store's catalogue, which the API serves: these first, then those that
-/// the store knows of from before.
+/// the store has from before.
 pub(crate) async fn publish_regions<S: Settings>(settings: &S, regions: &Regions) -> Result<Vec<Region>> {
     let mut all = regions.list().to_vec();
     if let Some(text) = settings.setting(ports::REGIONS).await? {
         let known: Vec<Region> = serde_json::from_str(&text).unwrap_or_else(|error| {
             tracing::error!(
-                "the stored list of regions is damaged, it begins anew with those of the regions file: {error}"
+                "the stored list of regions is damaged, it restarts with those of the regions file: {error}"
             );
             vec![]
         });
@@ -282,7 +282,7 @@ pub(crate) struct Quarantine {
 }
 
 impl Quarantine {
-    /// For one run; without a folder the lines are only counted and told.
+    /// For one run; without a folder the lines are only counted and shown.
     pub(crate) fn new(dir: Option<&Path>, run: &str) -> Self {
         Self { path: dir.map(|dir| dir.join("quarantine").join(format!("{run}.ndjson"))), file: None }
     }

@@ -53,11 +53,11 @@ const MAX_SHOWN_FILES: usize = 20;
 
 #[derive(Debug, Args)]
 pub(crate) struct ReplayArgs {
-    /// Archives of posts as the X API gives them, folders of such, or - for standard input
+    /// Archives of posts in the formats of the X API, folders of such, or - for standard input
     ///
     /// Posts: X v2 stream lines, search pages and flattened posts, and v1.1 statuses. Text: JSON lines, arrays, pretty-printed
     /// or joined JSON, account exports (tweets.js); UTF-8 or UTF-16. Packed: gzip, bzip2, xz, zstd, tar, zip, also one in the
-    /// other; what it is, is seen by the first bytes, not by the name. A folder means all files below it, sorted by name,
+    /// other; the format is recognized by the first bytes, not by the name. A folder means all files below it, sorted by name,
     /// without hidden ones.
     #[arg(required = true, value_name = "FILE|DIR")]
     files: Vec<PathBuf>,
@@ -79,7 +79,7 @@ pub(crate) struct ReplayArgs {
     /// One JSON line for each window on stdout, and the ledger as one JSON line on stderr
     #[arg(long)]
     json: bool,
-    /// Stop at the first line that cannot be read, instead of putting it aside
+    /// Stop at the first line that cannot be read, instead of quarantining it
     #[arg(long)]
     strict: bool,
     /// Go on although records of the log are damaged: posts that were in them count again
@@ -88,7 +88,7 @@ pub(crate) struct ReplayArgs {
 }
 
 impl ReplayArgs {
-    /// Nobody knows which posts were in damaged records, so that they would count twice.
+    /// It is unknown which posts were in damaged records, so they would count twice.
     fn accept_damage(&self, unreadable: u64) -> Result<()> {
         if unreadable > 0 && !self.despite_damage {
             bail!(
@@ -167,7 +167,7 @@ pub(crate) fn replay(args: ReplayArgs) -> Result<ExitCode> {
     through(&args, &files, &regions, rules, &*machine.log, Some(&machine), &runtime, plan)
 }
 
-/// Reports now and then how far a log was read, since a long one takes seconds.
+/// Reports now and then how far a log was read, since a long one needs seconds.
 fn progress(what: &str) -> impl Fn(u64) {
     let reported = std::cell::Cell::new(Instant::now());
     move |records| {
@@ -228,7 +228,7 @@ impl Listed {
     }
 }
 
-/// What was said of files as wholes.
+/// Messages about whole files.
 #[derive(Default)]
 struct Files {
     notes: Listed,
@@ -375,7 +375,7 @@ fn progress_bar(files: &[Found]) -> Result<indicatif::ProgressBar> {
     Ok(bar)
 }
 
-/// Reads all files; returns what is to be said of those that could not be read whole.
+/// Reads all files; returns the messages about those that could not be read whole.
 fn read(files: &[Found], chunk_bytes: usize, out: SyncSender<(u64, Chunk)>, is_stopped: &AtomicBool) -> Files {
     let mut said = Files::default();
     let mut number = 0;
@@ -415,7 +415,7 @@ fn parse(
     // Why the value, or posts in it, could not be read.
     let read = |value: &[u8], batch: &mut Batch, wrong: &mut Vec<String>| -> Result<(), LineError> {
         let read = archive::read_line(value, key, &mut |post| match post {
-            Ok(post) if post.time_ms > latest_ms => wrong.push("its time lies in the future".to_owned()),
+            Ok(post) if post.time_ms > latest_ms => wrong.push("its time is in the future".to_owned()),
             Ok(post) => batch.add(regions, lanes, &post),
             Err(error) => wrong.push(error.to_string()),
         })?;
@@ -460,7 +460,7 @@ fn parse(
     Parsed { batch, read_bytes: chunk.read_bytes, stop }
 }
 
-/// What the ordered half has to tell in the end.
+/// The result of the ordered half.
 #[derive(Default)]
 struct Ordered {
     unreadable: Vec<Unreadable>,
@@ -493,7 +493,7 @@ fn order(
                 std::thread::sleep(due.saturating_sub(since.elapsed()));
             }
             let unreadable = parsed.batch.quarantined();
-            quarantine.keep_now(unreadable).context("lines that cannot be read cannot be put aside")?;
+            quarantine.keep_now(unreadable).context("lines that cannot be read cannot be quarantined")?;
             let room = MAX_SHOWN_UNREADABLE - ordered.unreadable.len();
             ordered.unreadable.extend(unreadable.iter().take(room).cloned());
             cutter
@@ -506,7 +506,7 @@ fn order(
             bar.set_position(parsed.read_bytes);
             bar.set_message(format!("{} posts", cutter.ledger().received));
             if !frames.is_empty() && out.send(std::mem::take(&mut frames)).is_err() {
-                // The sender has an error to tell.
+                // The sender has an error to report.
                 return Ok(ordered);
             }
         }

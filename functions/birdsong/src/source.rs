@@ -23,8 +23,8 @@ pub(crate) struct SourceArgs {
     sources: Vec<Option<Address>>,
 }
 
-/// An option of the command line that sets an option of all addresses of one kind, as it did before these had
-/// options of their own.
+/// An option of the command line that sets an option of all addresses of one kind, as before addresses had
+/// options.
 struct Synonym {
     scheme: &'static str,
     option: &'static str,
@@ -64,7 +64,7 @@ fn long_help() -> String {
         }
     }
     help + &format!(
-        "\n{NONE}: no source; only serve what is stored, such as replayed archives\n\ndocs/sources.md says more."
+        "\n{NONE}: no source; only serve what is stored, such as replayed archives\n\nMore in docs/sources.md."
     )
 }
 
@@ -181,10 +181,10 @@ pub(crate) fn context(regions: Arc<Regions>, key: InstallationKey, dir: &Path) -
     Context { regions, key, clock, jitter: rand::random::<f64>, dir: dir.to_owned(), secrets }
 }
 
-/// The variable `name`, or the content of the file that `name`_FILE names; nothing when neither is set.
+/// The variable `name`, or the content of the file that `name`_FILE names; `None` when neither is set.
 ///
 /// # Errors
-/// When there is nothing in it: an empty secret is a mistake and is sent to nobody.
+/// When it is empty: an empty secret is a mistake and is sent to nobody.
 fn secret_of_environment(name: &str) -> Result<Option<String>> {
     let set = |name: &str| std::env::var_os(name);
     let text = std::env::var(name).ok();

@@ -1,4 +1,4 @@
-//! How `birdsong replay` takes files: compressed, cut off, missing, from a pipe, with monstrous lines.
+//! How `birdsong replay` reads files: compressed, cut off, missing, from a pipe, with monstrous lines.
 
 #![allow(clippy::unwrap_used)]
 
@@ -63,7 +63,7 @@ fn ledger(output: &Output) -> Value {
 }
 
 #[test]
-fn compressed_files_and_pipes_say_the_same_as_plain_ones() {
+fn compressed_files_and_pipes_count_the_same_as_plain_ones() {
     let dir = tempfile::tempdir().unwrap();
     let plain = lines(0..500);
     let (first, second) = (lines(0..200), lines(200..500));
@@ -83,7 +83,7 @@ fn compressed_files_and_pipes_say_the_same_as_plain_ones() {
 #[test]
 fn a_file_that_is_cut_off_is_an_error_and_what_came_before_counts() {
     let dir = tempfile::tempdir().unwrap();
-    // Incompressible enough that half of the bytes hold many lines.
+    // Incompressible enough that half of the bytes contain many lines.
     let packed = gzip(&lines(0..20_000));
     let cut = file(dir.path(), "cut.gz", &packed[..packed.len() / 2]);
     let output = replay(dir.path(), &[cut], &[], b"");
@@ -107,7 +107,7 @@ fn a_missing_file_is_an_error_before_anything_is_counted() {
 }
 
 #[test]
-fn a_line_longer_than_the_limit_is_put_aside_and_the_next_is_read() {
+fn a_line_longer_than_the_limit_is_quarantined_and_the_next_is_read() {
     let dir = tempfile::tempdir().unwrap();
     let mut bytes = lines(0..3);
     bytes.extend_from_slice(br#"{"data":{"id":"1","text":""#);

@@ -1,5 +1,5 @@
-//! Rule 6: nobody can be named from what is stored. The test knows all ids, names and texts of the posts, and looks for
-//! them in every file of the data folder: as they are, as numbers, and hashed without the key.
+//! Rule 6.2. Nobody can be named from what is stored. The test knows all ids, names and texts of the posts, and
+//! looks for them in every file of the data folder: as they are, as numbers, and hashed without the key.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fs;
