@@ -4,6 +4,35 @@
 //! partial carries a fence (the last record folded into it), and is put on condition that the
 //! stored one is the one that the fold started from. Records at or below the fence are skipped; a failed
 //! condition means that another writer was faster, so the partial is loaded and folded again.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use birdsong_aggregator::Aggregator;
+//! use birdsong_domain::frame::{self, FrameHeader, Lane};
+//! use birdsong_domain::network::Network;
+//! use birdsong_domain::ports::LogRecord;
+//! use birdsong_domain::post::{Located, PostId, SourcePost};
+//! use birdsong_domain::window::FoldRules;
+//! use birdsong_testkit::MemoryStore;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let post = SourcePost { id: PostId(1), time_ms: 1_700_000_000_000, ..SourcePost::default() };
+//! let mut lines = vec![];
+//! frame::put_line(&mut lines, &post, Located::Text, false);
+//! let lane = Lane::posts("fog", Network::X, 0);
+//! let header = FrameHeader { lane, run: "run".into(), counter: 1, cut_ms: post.time_ms + 500, ..FrameHeader::default() };
+//! let bytes = frame::encode(&header, &lines)?;
+//! let batch = [LogRecord { sequence: 1u64.into(), arrived_ms: post.time_ms + 600, lane: None, bytes }];
+//!
+//! let mut aggregator = Aggregator::new(Arc::new(MemoryStore::default()), FoldRules::default(), 64);
+//! assert_eq!(aggregator.fold_batch("0", &batch).await?.aggregated, 1);
+//! // Delivered again, it is behind the fence.
+//! assert_eq!(aggregator.fold_batch("0", &batch).await?.aggregated, 0);
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod dead_letter;
 pub mod reprocess;

@@ -1,4 +1,22 @@
 //! Fakes with fault injection, the contract suites of the ports, and what tests of several crates share.
+//!
+//! ```
+//! use birdsong_domain::frame::Lane;
+//! use birdsong_domain::network::Network;
+//! use birdsong_domain::ports::{Expected, PartialKey, WindowStore};
+//! use birdsong_domain::time::WindowStart;
+//! use birdsong_testkit::{Fault, MemoryStore, sample_partial};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! let store = MemoryStore::default();
+//! store.inject(vec![Fault::AnswerLost]);
+//! let key = PartialKey { lane: Lane::posts("fog", Network::X, 0), window: WindowStart(0) };
+//! let put = store.put(&key, &sample_partial(1, 1u64.into(), 5), &Expected::Absent).await;
+//! assert!(put.is_err(), "the caller sees a time-out");
+//! assert!(store.dump().contains_key(&key), "but the partial is stored");
+//! # }
+//! ```
 
 mod log_contract;
 mod store_contract;
