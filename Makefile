@@ -57,8 +57,9 @@ test: ## everything: format, lints, all tests, and the whole system on emulators
 	$(MAKE) localstack
 	$(MAKE) e2e
 
-rust: ## tests of the Rust code
+rust: ## tests of the Rust code, and the examples in its documentation
 	cargo nextest run --workspace --features birdsong/aws --locked
+	cargo test --doc --workspace --features birdsong/aws --locked
 
 frontend: ## unit tests of the dashboard
 	cd frontend && { [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --no-audit --no-fund; }

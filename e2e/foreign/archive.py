@@ -186,7 +186,7 @@ def page(posts: list[dict], others: list[dict], places: list[dict]) -> dict:
 
 
 def write(path: Path, posts: int, seed: int = 1, a_page: int = 100) -> None:
-    """Writes an archive of so many posts over three hours. One page in five comes twice, as when a search is repeated."""
+    """Writes an archive of this many posts over three hours. One page in five comes twice, as when a search is repeated."""
     maker = Maker(seed)
     times = sorted(maker.dice.randrange(START_MS, START_MS + 3 * 3_600_000) for _ in range(posts))
     made = [maker.post(time_ms) for time_ms in times]

@@ -23,10 +23,10 @@ class Case(unittest.TestCase):
     seconds = 60
 
     def setUp(self) -> None:
-        def give_up(*_) -> None:
+        def abandon(*_) -> None:
             raise TimeoutError(f"not done after {self.seconds} s")
 
-        before = signal.signal(signal.SIGALRM, give_up)
+        before = signal.signal(signal.SIGALRM, abandon)
         signal.alarm(self.seconds)
         self.addCleanup(signal.signal, signal.SIGALRM, before)
         self.addCleanup(signal.alarm, 0)

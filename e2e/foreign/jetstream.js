@@ -31,7 +31,7 @@ before(async () => {
 
 after(() => child?.kill());
 
-/** The cursor of so many seconds ago, in microseconds; the fake has ten minutes of the past. */
+/** The cursor of this many seconds ago, in microseconds; the fake has ten minutes of the past. */
 const ago = (seconds) => (Date.now() - seconds * 1000) * 1000;
 
 /** A client, closed at the end of the test. */

@@ -41,7 +41,7 @@ def items(cell: str) -> list[str]:
 
 
 def host(url: str) -> str | None:
-    """The host of a link as Birdsong counts it. A link within X is none."""
+    """The host of a link as Birdsong counts it. A link within X does not count."""
     name = urlsplit(url).hostname.removeprefix("www.")
     return None if name == "x.com" else name
 

@@ -136,7 +136,7 @@ class Timelines(MastodonCase):
         self.assertEqual((len(ids), ids), (40, sorted(ids, reverse=True)))
 
     def test_pages_go_on_from_an_id(self):
-        # Of a minute ago: among the newest, some arrive later than their ids tell.
+        # Of a minute ago: among the newest, some arrive later than their ids say.
         before = (int(time.time()) - 60) * 1000 << 16
         page = self.client.timeline_public(min_id=before, limit=40)
         first = self.client.timeline_public(min_id=before, limit=15)

@@ -208,7 +208,7 @@ export interface components {
             code: components["schemas"]["ErrorCode"];
             /** @description What is wrong and how to fix it, for people. The wording may change. */
             message: string;
-            /** @description Name of the query parameter that is wrong, cut to 200 characters and `…`; null when it is none of them. */
+            /** @description Name of the query parameter that is wrong, cut to 200 characters and `…`; null for other errors. */
             parameter: string | null;
         };
         /**
@@ -560,7 +560,7 @@ export interface components {
             sources: components["schemas"]["Source"][];
             /**
              * @description Why posts do not reach the log, or windows the store, such as a full disk: the `problem` of each source, after
-             *     its name, and those of the program. Empty when all is well.
+             *     its name, and those of the program. Empty without problems.
              */
             problems: string[];
             /** @description Where each received post went. */

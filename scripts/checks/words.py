@@ -17,19 +17,26 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 # A folder or file joins this list when it is free of these words.
-FOLDERS = ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "docs", ".github", "Makefile", "localstack"]
+FOLDERS = [
+    *("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "docs", ".github", "Makefile"),
+    *("functions", "fuzz", "frontend", "infra", "localstack", "scripts", "e2e"),
+]
 
 # What not to write, as a regular expression, and what to write instead.
 WORDS = [
-    (r"told|tells?|telling", "report, log, show, return, ask, distinguish"),
+    (r"(\w+_)?(told|tells?|telling)(_\w+)?", "report, log, show, return, ask, distinguish"),
     (r"(put|puts|putting|lies|lie) (\w+ )?aside", "quarantine, move to the dead letters"),
     (r"(put|puts|putting) right", "repair, correct"),
     (r"how (a|an|the|each|every|its|his|our)( \w+)? source does|how (it|he|she|each) does|how they do", "status"),
-    (r"(?-i:(is|are) none)", "has none, is not one"),
+    (r"(?<!there\s)(?-i:(is|are) none)", "has none, is not one"),
     (r"ha(s|ve) otherwise", "differs"),
     (r"what stands|stands? (beside|there)", "what is written, is in, is next to"),
     (r"go(es)? on live", "continues live"),
     (r"(the|a|its|at) begin", "the start, the beginning"),
+    (r"for ever", "forever"),
+    (r"so many (bytes|seconds|milliseconds|posts|characters|attempts)", "this many"),
+    (r"goes on by itself", "continues"),
+    (r"(\w+_)?put_aside(_\w+)?", "quarantine"),
     (r"(begun|begins?) anew", "restarts from zero"),
     (r"lets? us in", "accepts the token, accepts the connection"),
     (r"is it well|(is|are) all well|all well", "is it healthy, no problems"),

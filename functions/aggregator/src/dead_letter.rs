@@ -13,7 +13,7 @@ pub struct DeadLetter {
     pub shard: String,
     /// Position of the record in its shard, or of the last one that was folded.
     pub sequence_number: String,
-    /// When the log took it, RFC 3339.
+    /// Arrival in the log, RFC 3339.
     pub arrived: String,
     /// The lane, as far as it is known.
     pub lane: Option<String>,

@@ -1,9 +1,38 @@
 //! Folds log records into stored windows.
 //!
 //! Delivery is at least once and the effect exactly once, by two means that every store has: each
-//! partial carries a fence (the last record folded into it), and is put on condition that what is
-//! stored is what the fold started from. Records at or below the fence are skipped; a failed
-//! condition means that somebody else wrote, so the partial is loaded and folded again.
+//! partial carries a fence (the last record folded into it), and is put on condition that the
+//! stored one is the one that the fold started from. Records at or below the fence are skipped; a failed
+//! condition means that another writer was faster, so the partial is loaded and folded again.
+//!
+//! ```
+//! use std::sync::Arc;
+//!
+//! use birdsong_aggregator::Aggregator;
+//! use birdsong_domain::frame::{self, FrameHeader, Lane};
+//! use birdsong_domain::network::Network;
+//! use birdsong_domain::ports::LogRecord;
+//! use birdsong_domain::post::{Located, PostId, SourcePost};
+//! use birdsong_domain::window::FoldRules;
+//! use birdsong_testkit::MemoryStore;
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let post = SourcePost { id: PostId(1), time_ms: 1_700_000_000_000, ..SourcePost::default() };
+//! let mut lines = vec![];
+//! frame::put_line(&mut lines, &post, Located::Text, false);
+//! let lane = Lane::posts("fog", Network::X, 0);
+//! let header = FrameHeader { lane, run: "run".into(), counter: 1, cut_ms: post.time_ms + 500, ..FrameHeader::default() };
+//! let bytes = frame::encode(&header, &lines)?;
+//! let batch = [LogRecord { sequence: 1u64.into(), arrived_ms: post.time_ms + 600, lane: None, bytes }];
+//!
+//! let mut aggregator = Aggregator::new(Arc::new(MemoryStore::default()), FoldRules::default(), 64);
+//! assert_eq!(aggregator.fold_batch("0", &batch).await?.aggregated, 1);
+//! // Delivered again, it is behind the fence.
+//! assert_eq!(aggregator.fold_batch("0", &batch).await?.aggregated, 0);
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod dead_letter;
 pub mod reprocess;
@@ -20,10 +49,10 @@ use crate::dead_letter::DeadLetter;
 
 /// Generation of live aggregation.
 pub const LIVE_GENERATION: u32 = 1;
-/// How often a put may lose against other writers before the batch is given back.
+/// How often a put may lose against other writers before the batch fails.
 const MAX_CONFLICTS: u32 = 32;
 
-/// Why a batch could not be folded. The records stay in the log; the batch may be given again.
+/// Why a batch could not be folded. The records stay in the log; the batch may be folded again.
 #[derive(Debug, thiserror::Error)]
 pub enum FoldError {
     /// The store failed.
@@ -41,19 +70,19 @@ pub enum FoldError {
     },
 }
 
-/// What became of a batch whose windows are all stored, so that it may be checkpointed.
+/// Outcome of a batch whose windows are all stored, so that it may be checkpointed.
 #[derive(Debug, Default)]
 pub struct BatchOutcome {
-    /// Posts folded now and on time. A post that several regions took counts once.
+    /// Posts folded now and on time. A post that matched several regions counts once.
     pub aggregated: u64,
     /// Posts folded now whose window was final when their frame was cut.
     pub late: u64,
-    /// Puts that somebody else's write made us repeat.
+    /// Puts repeated because another writer was faster.
     pub conflicts: u64,
     /// Partials written.
     pub stored: u64,
     /// Records that cannot be read, and windows that could not be read or stored. They must be kept before the
-    /// batch is checkpointed; the windows that they belong to say that something is missing.
+    /// batch is checkpointed; the windows that they belong to are marked as incomplete.
     pub dead: Vec<DeadLetter>,
 }
 
@@ -68,8 +97,8 @@ pub struct Aggregator<S> {
     given_up: HashSet<PartialKey>,
 }
 
-/// Windows remembered as given up; beyond that some have a second dead letter.
-const MAX_GIVEN_UP: usize = 10_000;
+/// Abandoned windows that are remembered; beyond that some have a second dead letter.
+const MAX_ABANDONED: usize = 10_000;
 
 type Frames<'f> = [(&'f LogRecord, &'f Frame)];
 
@@ -82,14 +111,14 @@ impl<S: WindowStore> Aggregator<S> {
 
     /// Folds a batch of records of one shard, in log order. When it returns `Ok`, every window that
     /// the batch touches is stored and the batch may be checkpointed; on an error some windows may
-    /// be stored already, and giving the batch again is safe.
+    /// be stored already, and folding the batch again is safe.
     ///
-    /// Damage is contained (rule 4). A record that cannot be read counts as corrupt in the windows that it belongs
-    /// to. A stored window that cannot be read is begun anew and says so until a reprocess restores it. A window
-    /// that cannot be stored is given up. Each of them becomes a dead letter, and everything else goes on.
+    /// Damage is contained (rule 4.6). An unreadable record counts as corrupt in the windows that it belongs to.
+    /// A stored window that cannot be read restarts from zero, marked as such until a reprocess restores it. A window
+    /// that cannot be stored is abandoned. Each of them becomes a dead letter, and everything else continues.
     ///
     /// # Errors
-    /// When the store is away or refuses us, or others keep writing.
+    /// When the store is unavailable or refuses, or others keep writing.
     pub async fn fold_batch(&mut self, shard: &str, records: &[LogRecord]) -> Result<BatchOutcome, FoldError> {
         let mut outcome = BatchOutcome::default();
         let frames: Vec<_> = records.iter().map(|record| (record, Frame::of(record))).collect();
@@ -104,7 +133,7 @@ impl<S: WindowStore> Aggregator<S> {
                 outcome.dead.push(DeadLetter::record(shard, record, format!("{damage}; {lost}"), data));
             }
         }
-        // Ledgers last: whoever reads them first and the regions afterwards never finds fewer posts than they count.
+        // Ledgers last: a reader of the ledgers and then the regions never finds fewer posts than they count.
         let mut work: BTreeMap<(bool, PartialKey), Vec<(&LogRecord, &Frame)>> = BTreeMap::new();
         for (record, frame) in &frames {
             for window in touched(self.rules, frame) {
@@ -138,7 +167,7 @@ impl<S: WindowStore> Aggregator<S> {
                     Ok(stored) => Ok(as_expected(stored)),
                     Err(error @ PortError::Corrupt { .. }) => {
                         damage = Some(error.to_string());
-                        self.begin_anew(&key).await
+                        self.restart_window(&key).await
                     }
                     Err(error) => Err(error),
                 },
@@ -146,7 +175,7 @@ impl<S: WindowStore> Aggregator<S> {
             let (base, expected) = match base {
                 Ok(base) => base,
                 Err(PortError::Corrupt { what, reason }) => {
-                    self.give_up(shard, &key, last, format!("{what}: {reason}"), outcome);
+                    self.abandon(shard, &key, last, format!("{what}: {reason}"), outcome);
                     return Ok(());
                 }
                 Err(error) => return Err(error.into()),
@@ -157,8 +186,8 @@ impl<S: WindowStore> Aggregator<S> {
             let (partial, posts, late) = fold_onto(self.rules, &key, base, frames);
             let Some((partial, is_changed)) = partial else { return Ok(()) };
             if !is_changed {
-                // Somebody else's row is looked at again each time: were its fence altered, a reprocess would
-                // repair it, but the cache would go on skipping records.
+                // A row of another writer is looked at again each time: were its fence altered, a reprocess would
+                // repair it, but the cache would continue to skip records.
                 if is_own {
                     self.keep(key, partial);
                 }
@@ -170,7 +199,7 @@ impl<S: WindowStore> Aggregator<S> {
                     outcome.late += late;
                     outcome.stored += 1;
                     if let Some(reason) = damage {
-                        let reason = format!("{reason}; the window was begun anew");
+                        let reason = format!("{reason}; the window restarted from zero");
                         outcome.dead.push(DeadLetter::window(shard, &key, last, reason));
                     }
                     self.keep(key, partial);
@@ -178,7 +207,7 @@ impl<S: WindowStore> Aggregator<S> {
                 }
                 Ok(PutOutcome::Conflict) => outcome.conflicts += 1,
                 Err(error @ PortError::Corrupt { .. }) => {
-                    self.give_up(shard, &key, last, error.to_string(), outcome);
+                    self.abandon(shard, &key, last, error.to_string(), outcome);
                     return Ok(());
                 }
                 Err(error) => return Err(error.into()),
@@ -188,18 +217,18 @@ impl<S: WindowStore> Aggregator<S> {
     }
 
     /// An empty window in the place of one that cannot be read.
-    async fn begin_anew(&self, key: &PartialKey) -> Result<(Option<Partial>, Expected), PortError> {
+    async fn restart_window(&self, key: &PartialKey) -> Result<(Option<Partial>, Expected), PortError> {
         let Some(version) = self.store.version(key).await? else { return Ok((None, Expected::Absent)) };
         let partial = Partial {
             generation: version.generation.unwrap_or(LIVE_GENERATION),
             fence: 0u64.into(),
-            aggregate: Aggregate::begun_anew(),
+            aggregate: Aggregate::restarted(),
         };
         Ok((Some(partial), Expected::Row(version)))
     }
 
-    fn give_up(&mut self, shard: &str, key: &PartialKey, last: &LogRecord, reason: String, outcome: &mut BatchOutcome) {
-        if self.given_up.len() >= MAX_GIVEN_UP {
+    fn abandon(&mut self, shard: &str, key: &PartialKey, last: &LogRecord, reason: String, outcome: &mut BatchOutcome) {
+        if self.given_up.len() >= MAX_ABANDONED {
             self.given_up.clear();
         }
         if self.given_up.insert(key.clone()) {
@@ -224,7 +253,7 @@ impl<S: WindowStore> Aggregator<S> {
     }
 }
 
-/// A newer release counted in this window what this one does not know: folding on would leave that behind.
+/// A newer release counted in this window what this one does not know: folding more would leave that behind.
 fn newer(key: &PartialKey) -> PortError {
     let reason = format!(
         "a newer release of Birdsong wrote window {} of {}: update this program to that release",
@@ -242,7 +271,7 @@ fn as_expected(stored: Option<Partial>) -> (Option<Partial>, Expected) {
     (stored, expected)
 }
 
-/// Folds the frames that lie behind the fence of `base` onto it. The flag says whether any did.
+/// Folds the frames behind the fence of `base` onto it. The flag is whether there were any.
 fn fold_onto(
     rules: FoldRules,
     key: &PartialKey,

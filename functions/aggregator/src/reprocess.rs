@@ -1,22 +1,23 @@
-//! Folds a part of the log again and puts right what the store has otherwise.
+//! Rebuilds windows from a range of the log and repairs any that differ.
 //!
 //! Reads from ahead of the first window, folds by the same rules, and writes a row only when its bytes
-//! differ, under the next generation. Rows that the log knows nothing of are removed. So it can run
-//! beside live aggregation, whose next put then fails its condition and goes on from here; and a second
+//! differ, under the next generation. Rows that have no record in the log are removed. So it can run
+//! beside live aggregation, whose next put then fails its condition and continues from here; and a second
 //! run finds nothing to change.
 //!
 //! What live aggregation may own is never touched. A row whose fence is not ahead of what was read is
 //! replaced on condition that it is still the row that was compared. Any other row (unreadable, ahead,
-//! or without a record in the log) waits for proof: its version is taken **first**, and then the log is read
-//! to its end. A record is in the log before it is in a window, so every record that this version holds
+//! replaced on condition that it is still the row that was compared. Any other row (unreadable, ahead,
+//! or without a record in the log) waits for proof: its version is read **first**, and then the log is read
+//! to its end. A record is in the log before it is in a window, so every record in this version
 //! has been read by then; if it still contradicts the log, it was altered. It is replaced or removed on
 //! condition that it still has that version.
 //!
-//! A row that was folded while all of its records were whole stays when one of them is damaged by now, and it would lose
-//! posts.
+//! A row that was folded while all of its records were whole stays when one of them is damaged by now, because a new
+//! fold would lose posts.
 //!
 //! A row is removed only when no record of the whole log is of its window, and none of those is unreadable.
-//! A row whose fence lies before the log's oldest record stays: it may be of a log that was here earlier.
+//! A row whose fence is before the log's oldest record stays: it may be of an earlier log.
 
 use std::collections::{BTreeMap, BTreeSet, btree_map};
 use std::time::Duration;
@@ -48,7 +49,7 @@ pub enum ReprocessError {
     Port(#[from] PortError),
     /// The log no longer has all records of the range.
     #[error(
-        "the log is complete only since {since}, so windows before that cannot be folded again; begin at {since} or later, or replay an archive"
+        "the log is complete only since {since}, so windows before that cannot be folded again; start at {since} or later, or replay an archive"
     )]
     Gone {
         /// First time that can be reprocessed, RFC 3339.
@@ -92,14 +93,14 @@ pub struct Entry {
 /// What was done with one stored window (or would be, in a dry run).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// It was as the log says, byte for byte.
+    /// It was equal to the fold of the log, byte for byte.
     None,
     /// It was corrected.
     Changed,
     /// Its fence was ahead of the log, or generation or fence could not be read, so that live
     /// aggregation could not have gone on; it was repaired.
     Healed,
-    /// The log knows nothing of it; it was removed.
+    /// The log has no record of it; it was removed.
     Removed,
     /// It stays although the log cannot reproduce it: it may come from a record that is damaged, that arrived at a
     /// wrong time, or that the log no longer has.
@@ -124,13 +125,13 @@ impl Receipt {
         self.count(Change::Changed) + self.healed() + self.removed()
     }
 
-    /// Number of windows whose fence or generation was healed.
+    /// Number of windows whose fence or generation was repaired.
     #[must_use]
     pub fn healed(&self) -> usize {
         self.count(Change::Healed)
     }
 
-    /// Number of windows removed because the log knows nothing of them.
+    /// Number of windows removed because the log has no record of them.
     #[must_use]
     pub fn removed(&self) -> usize {
         self.count(Change::Removed)
@@ -157,8 +158,13 @@ pub async fn reprocess<L: PostLog, S: WindowStore>(
     mut progress: impl FnMut(Progress),
 ) -> Result<Receipt, ReprocessError> {
     let start_ms = range.start.0 - FUTURE_LIMIT_MS;
-    let mut fold =
-        LogFold { shards: vec![], folded: BTreeMap::new(), unreadable: 0, earlier: None, told: Progress::default() };
+    let mut fold = LogFold {
+        shards: vec![],
+        folded: BTreeMap::new(),
+        unreadable: 0,
+        earlier: None,
+        progress: Progress::default(),
+    };
     let stored = store.keys(range.start, range.end).await?;
     fold.read_on(log, rules, &range, start_ms, &mut progress).await?;
     let mut entries: BTreeMap<PartialKey, (Before, Option<u64>, Change)> = BTreeMap::new();
@@ -240,15 +246,15 @@ impl Suspicion {
 enum Settled {
     /// To its end.
     As(Before, Change),
-    /// There is no row any more, and the log knows of none.
+    /// The row is gone, and the log has no record of it.
     Gone,
     /// Live aggregation may own it, or wrote meanwhile.
     NotYet,
-    /// Only [`LogFold::read_earlier`] can tell.
+    /// Only [`LogFold::read_earlier`] can decide.
     Unread,
 }
 
-/// What the part of the log says that is older than what was folded.
+/// The content of the log before the part that was folded.
 struct Earlier {
     /// Keys of the range that have a record there.
     keys: BTreeSet<PartialKey>,
@@ -264,7 +270,7 @@ struct LogFold {
     folded: BTreeMap<PartialKey, Folded>,
     unreadable: u64,
     earlier: Option<Earlier>,
-    told: Progress,
+    progress: Progress,
 }
 
 struct ShardPosition {
@@ -323,7 +329,8 @@ impl LogFold {
             shard.first.get_or_insert_with(|| first.sequence.clone());
             shard.next = ReadFrom::After(last.sequence.clone());
             shard.read_to = last.sequence.clone();
-            self.told = Progress { records: self.told.records + records.len() as u64, arrived_ms: last.arrived_ms };
+            self.progress =
+                Progress { records: self.progress.records + records.len() as u64, arrived_ms: last.arrived_ms };
             for record in &records {
                 let frame = Frame::of(record);
                 self.unreadable += u64::from(frame.damage.is_some());
@@ -337,11 +344,11 @@ impl LogFold {
                     folded.fence = record.sequence.clone();
                 }
             }
-            progress(self.told);
+            progress(self.progress);
         }
     }
 
-    /// Reads what lies before the part that was folded, as far as removing rows depends on it. That part does
+    /// Reads the log before the part that was folded, as far as removing rows depends on it. That part does
     /// not change, so once is enough.
     async fn read_earlier<L: PostLog>(
         &mut self,
@@ -364,14 +371,14 @@ impl LogFold {
                     if shard.first.as_ref().is_some_and(|first| record.sequence >= *first) {
                         break 'shard;
                     }
-                    self.told.records += 1;
+                    self.progress.records += 1;
                     let frame = Frame::of(record);
                     self.unreadable += u64::from(frame.damage.is_some());
                     for window in touched(rules, &frame).into_iter().filter(|window| range.contains(window)) {
                         earlier.keys.insert(PartialKey { lane: frame.header.lane.clone(), window });
                     }
                 }
-                progress(self.told);
+                progress(self.progress);
             }
         }
         self.earlier = Some(earlier);

@@ -1,4 +1,4 @@
-//! Rule 1: a stored window is a pure function of the log, whatever happens on the way.
+//! Rules 1.1 and 2.2. A stored window is a pure function of the log, whatever happens on the way.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::sync::Arc;
@@ -22,7 +22,7 @@ fn record(n: u64, lane: u16, posts: &[(i64, u64)]) -> LogRecord {
         cut_ms: 400_000 + n as i64 * 20_000,
         cut: 1,
         live: true,
-        // Some say that their source was sampled.
+        // Some sources were sampled.
         ledger: Ledger { received: n, unasked_permille: [0, 750, 0, 300][(n % 4) as usize], ..Ledger::default() },
         ..FrameHeader::default()
     };
@@ -69,8 +69,8 @@ fn fault() -> impl Strategy<Value = Fault> {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(10_000))]
-    /// Two aggregators, each with a cache of its own, read the same shard with other batch cuts,
-    /// crash at any put, begin again behind an older checkpoint and get batches twice.
+    /// Two aggregators, each with its own cache, read the same shard with other batch cuts,
+    /// crash at any put, restart behind an older checkpoint and get batches twice.
     #[test]
     fn crashes_duplicates_cuts_and_rivals_change_no_byte(
         log in log(),
@@ -95,7 +95,7 @@ proptest! {
                     *aggregator = new();
                 }
             }
-            // In the end each record has been given until its batch was taken.
+            // In the end each record has been folded until its batch succeeded.
             for (aggregator, checkpoint) in &mut rivals {
                 while aggregator.fold_batch("0", &log[*checkpoint..]).await.is_err() {}
             }
@@ -117,11 +117,11 @@ fn a_damaged_record_is_reported_and_the_rest_is_folded() {
         let aggregate = run(store.load(&key)).unwrap().unwrap().aggregate;
         (aggregate.posts(), aggregate.damage.records)
     };
-    assert_eq!((counted(0), counted(300_000)), ((2, 0), (0, 1)), "the window of the cut says so");
+    assert_eq!((counted(0), counted(300_000)), ((2, 0), (0, 1)), "the window of the cut has the flaw");
 }
 
 #[test]
-fn a_damaged_window_is_begun_anew_and_every_other_one_goes_on() {
+fn a_damaged_window_restarts_and_every_other_one_continues() {
     let log = [record(1, 0, &[(1000, 1)])];
     let store = undisturbed(&log);
     let key = store.dump().into_keys().next().unwrap();
@@ -136,7 +136,7 @@ fn a_damaged_window_is_begun_anew_and_every_other_one_goes_on() {
 
 /// An append that timed out and did succeed is sent again: the log has its frames twice.
 #[test]
-fn frames_that_the_log_holds_twice_count_once() {
+fn frames_that_are_in_the_log_twice_count_once() {
     let posts = |n: u64| -> Vec<(i64, u64)> { (0..5).map(|i| ((n * 5 + i) as i64 * 1000, n * 5 + i)).collect() };
     let frames: Vec<_> = (1..=20).map(|n| record(n, 0, &posts(n))).collect();
     // The first half again, then two that changed places.

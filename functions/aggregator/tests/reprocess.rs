@@ -1,4 +1,4 @@
-//! Reprocess brings back what the log says, byte for byte, and changes nothing the second time.
+//! Rule 1.2. A reprocess restores the fold of the log, byte for byte, and changes nothing the second time.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::sync::{Arc, Mutex};
@@ -163,7 +163,7 @@ fn when_live_aggregation_is_ahead_the_log_is_read_up_to_it() {
 }
 
 #[test]
-fn live_aggregation_goes_on_behind_a_reprocess() {
+fn live_aggregation_continues_behind_a_reprocess() {
     let log = log(0);
     let expected = states(&folded(&log));
     let store = Arc::new(MemoryStore::default());
@@ -187,7 +187,7 @@ fn a_log_that_does_not_reach_back_is_refused() {
     assert!(matches!(result, Err(ReprocessError::Gone { since }) if since == "1970-01-01T00:25:00Z"));
 }
 
-/// The same log after its shard was split: the lanes go on in the child.
+/// The same log after its shard was split: the lanes continue in the child.
 struct SplitLog {
     log: ListLog,
     last_of_parent: SequenceNumber,
@@ -240,7 +240,7 @@ fn counts(receipt: &Receipt) -> (usize, usize, usize) {
 }
 
 #[test]
-fn rows_that_the_log_knows_nothing_of_are_removed() {
+fn rows_without_a_record_in_the_log_are_removed() {
     let log = log(0);
     let store = folded(&log);
     let expected = states(&store);
@@ -255,7 +255,7 @@ fn rows_that_the_log_knows_nothing_of_are_removed() {
     for key in &strangers {
         store.overwrite(key.clone(), model.0, model.1.clone());
     }
-    // One that nobody can read, and one whose fence was never given out.
+    // An unreadable one, and one with a fence that never existed.
     store.overwrite(strangers[1].clone(), 1, b"damaged".to_vec());
     store.alter_fence(&strangers[2], Some(1_000_000u64.into()));
 
@@ -311,7 +311,7 @@ fn a_fence_ahead_of_the_log_and_what_cannot_be_read_beside_a_state_are_healed() 
     assert_eq!(states(&store), expected);
     assert_eq!(counts(&again(&log, &*store, false)), (0, 0, 0));
 
-    // And live aggregation goes on.
+    // And live aggregation continues.
     let mut longer = log.records;
     longer.extend(
         (601..=640u64).map(|n| record(n, Lane::posts(["a", "b"][n as usize % 2], Network::X, 0), n as i64 * 2000)),
@@ -323,7 +323,7 @@ fn a_fence_ahead_of_the_log_and_what_cannot_be_read_beside_a_state_are_healed() 
 
 /// Kinesis may show a record to live aggregation a little earlier than to a reprocess.
 #[test]
-fn a_row_whose_record_is_seen_late_is_neither_removed_nor_healed() {
+fn a_row_whose_record_is_seen_late_is_neither_removed_nor_repaired() {
     let mut records = log(0).records;
     records.extend(
         (601..=610u64).map(|n| record(n, Lane::posts(["a", "c"][n as usize % 2], Network::X, 0), n as i64 * 2000)),
@@ -337,7 +337,7 @@ fn a_row_whose_record_is_seen_late_is_neither_removed_nor_healed() {
 }
 
 #[test]
-fn what_the_log_cannot_vouch_for_stays() {
+fn what_the_log_cannot_confirm_stays() {
     let stranger = PartialKey { lane: Lane::posts("x", Network::X, 0), window: WindowStart(300_000) };
     let range = || WindowStart(300_000)..WindowStart(600_000);
     let kept = |log: &ListLog, fence: u64, why: &str| {
@@ -359,7 +359,7 @@ fn what_the_log_cannot_vouch_for_stays() {
     pruned.records.drain(..100);
     assert!(kept(&pruned, 7, "of a log that was here before"));
     assert!(!kept(&pruned, 0, "no record has this number"));
-    // Cut by a clock that ran two hours fast: its window lies behind its arrival.
+    // Cut by a clock that ran two hours fast: its window is behind its arrival.
     let fast = PartialKey { window: WindowStart(7_200_000), ..stranger.clone() };
     let mut early = log(0);
     early.records.push(LogRecord { arrived_ms: 1_201_000, ..record(601, fast.lane.clone(), 7_200_001) });
@@ -453,7 +453,7 @@ fn what_live_aggregation_skipped_up_to_the_last_moment_is_counted() {
     }
 }
 
-/// A store that gives way to others before each call.
+/// A store that yields to others before each call.
 struct Yielding(Arc<MemoryStore>, Mutex<u64>);
 
 impl Yielding {
@@ -531,7 +531,7 @@ impl PostLog for GrowingLog {
 
 /// Rows are altered, made up and lost, and live aggregation writes the same rows while they are repaired.
 #[test]
-fn beside_live_aggregation_no_post_is_lost_and_no_stranger_stays() {
+fn beside_live_aggregation_no_post_is_lost_and_no_strange_row_stays() {
     const STEP: usize = 25;
     for seed in 0..60u64 {
         let records: Vec<_> = log(0).records[300..].to_vec();

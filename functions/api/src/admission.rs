@@ -1,8 +1,8 @@
 //! Admission: which queries may run, by their cost.
 //!
 //! The cost of a query is known before it runs: windows × lanes, the partials that it reads. Permits for a bounded
-//! number of partials keep memory and time bounded whatever is asked; a query that gets none within a short wait is
-//! rejected and may be retried. The queries of a usual page have permits of their own, so that they never wait for
+//! number of partials keep memory and time bounded for any request; a query that gets no permit within a short wait is
+//! rejected and may be retried. The queries of a usual page have separate permits, so that they never wait for
 //! heavy ones.
 
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::error::{ApiError, ErrorCode};
 /// Limits of the router.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Partials in one read of the store. It bounds the decoded windows that a query holds.
+    /// Partials in one read of the store. It bounds the decoded windows of a query.
     pub slice_partials: u32,
     /// A query of at most this many partials is cheap: a day of five-minute windows in nine lanes, with the ledger.
     pub cheap_partials: u32,

@@ -1,4 +1,4 @@
-//! Answers: JSON with an entity tag, so that nobody has to load twice what did not change.
+//! Answers: JSON with an entity tag, so that unchanged answers are not loaded twice.
 
 use std::hash::{DefaultHasher, Hasher};
 
@@ -82,7 +82,7 @@ impl<G: Unpin> HttpBody for Held<G> {
         mut self: std::pin::Pin<&mut Self>,
         _context: &mut std::task::Context<'_>,
     ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, Self::Error>>> {
-        // In pieces: a server buffers what it is given, and lets go of the body when it has the last one.
+        // In pieces: a server buffers each piece, and releases the body when it has the last one.
         const PIECE: usize = 64 << 10;
         let size = self.bytes.len().min(PIECE);
         let piece = (size > 0).then(|| Ok(http_body::Frame::data(self.bytes.split_to(size))));

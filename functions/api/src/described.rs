@@ -19,7 +19,7 @@ macro_rules! described {
         }
 
         impl $name {
-            /// What the name stands for.
+            /// The meaning of the name.
             pub(crate) fn meaning(self) -> &'static str {
                 match self {
                     $(Self::$variant => concat!($($variant_doc),+).trim_ascii(),)+

@@ -93,7 +93,7 @@ pub struct ErrorDetail {
     /// What is wrong and how to fix it, for people. The wording may change.
     #[schema(min_length = 1)]
     pub message: String,
-    /// Name of the query parameter that is wrong, cut to 200 characters and `…`; null when it is none of them.
+    /// Name of the query parameter that is wrong, cut to 200 characters and `…`; null for other errors.
     #[schema(required = true, max_length = 201)]
     pub parameter: Option<String>,
 }

@@ -10,7 +10,11 @@
 //! use birdsong_domain::region::Regions;
 //! use birdsong_domain::window::FoldRules;
 //! use birdsong_testkit::MemoryStore;
+//! use http_body_util::BodyExt;
+//! use tower::ServiceExt;
 //!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let regions = Regions::parse("regions.toml", "[[region]]\nid = \"fog\"\nkeywords = [\"fog\"]\n")?;
 //! let app: axum::Router = router(Api {
 //!     store: Arc::new(MemoryStore::default()),
@@ -21,8 +25,13 @@
 //!     problems: Arc::new(Vec::new),
 //!     grace_ms: 0,
 //! });
-//! # let _ = app;
-//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! let request = axum::http::Request::get("/api/regions").body(axum::body::Body::empty())?;
+//! let answer = app.oneshot(request).await?;
+//! assert_eq!(answer.status(), 200);
+//! let body: serde_json::Value = serde_json::from_slice(&answer.into_body().collect().await?.to_bytes())?;
+//! assert_eq!(body["regions"][0]["id"], "fog");
+//! # Ok(())
+//! # }
 //! ```
 
 mod admission;

@@ -8,7 +8,7 @@ use utoipa::{Modify, OpenApi};
 use crate::error::ErrorAnswer;
 
 /// The document as the API serves it: what [`openapi`] generates, kept in the repository for others that generate code
-/// from it. A test compares the two and says how to update it.
+/// from it. A test compares the two and shows how to update it.
 pub(crate) const DOCUMENT: &str = include_str!("../openapi.json");
 
 #[derive(OpenApi)]

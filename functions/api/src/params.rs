@@ -108,7 +108,7 @@ impl<'a> WindowsQuery<'a> {
         Ok(parsed)
     }
 
-    /// Whether both ends of the range are given, so that the newest window does not matter.
+    /// Whether the range has both ends, so that the newest window does not matter.
     pub(crate) fn is_closed(&self) -> bool {
         self.from_ms.is_some() && self.to_ms.is_some()
     }

@@ -49,7 +49,7 @@ pub(crate) struct Status {
     /// The sources. Empty when there is only an archive.
     sources: Vec<SourceReport>,
     /// Why posts do not reach the log, or windows the store, such as a full disk: the `problem` of each source, after
-    /// its name, and those of the program. Empty when all is well.
+    /// its name, and those of the program. Empty without problems.
     problems: Vec<String>,
     /// Where each received post went.
     ledger: LedgerReport,

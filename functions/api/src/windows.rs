@@ -151,19 +151,19 @@ pub(crate) async fn newest<S: WindowStore>(
     Ok(api.store.newest(region).await?.map(|newest| newest.min(latest)))
 }
 
-/// Lanes of a region, as far as the sources that this process knows of show them: archives may have added more, so it is
-/// no bound.
+/// Lanes of a region, as far as the sources of this process show them: archives may have added more, so it is
+/// not a bound.
 pub(crate) fn lanes<S>(api: &Api<S>, region: &Region) -> u64 {
     let networks: BTreeSet<_> = (api.sources)().iter().map(|source| source.network).collect();
     u64::from(region.hot_buckets.max(1)) * networks.len().max(1) as u64
 }
 
-/// Lanes of ledgers, as far as the sources that this process knows of show them.
+/// Lanes of ledgers, as far as the sources of this process show them.
 pub(crate) fn ledgers<S>(api: &Api<S>) -> u64 {
     (api.sources)().len().max(1) as u64
 }
 
-/// Slices of a range that hold a bounded number of partials each.
+/// Slices of a range that have a bounded number of partials each.
 pub(crate) fn slices(
     range: Range<i64>,
     lanes: u64,
@@ -180,7 +180,7 @@ pub(crate) fn slices(
     })
 }
 
-/// Runs work that needs the processor for a while on a thread that answers nobody else.
+/// Runs work that keeps the processor busy for a while on a thread that answers no other request.
 async fn off_runtime<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ApiError> {
     let internal = |error| ApiError::new(ErrorCode::Internal, format!("the answer could not be made: {error}"));
     tokio::task::spawn_blocking(work).await.map_err(internal)

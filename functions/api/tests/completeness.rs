@@ -1,5 +1,5 @@
-//! From a live source to the API, in simulated time: what is missing from a window shows in it with
-//! its reason, and a window in which nothing was posted is not one in which nobody looked.
+//! Rule 3.7. From a live source to the API, in simulated time: what is missing from a window shows in it with
+//! its reason, and a window in which nothing was posted is not one in which no source was connected.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::sync::Arc;
@@ -40,17 +40,17 @@ const START_MS: i64 = 1_700_000_400_000;
 const SECOND: Duration = Duration::from_secs(1);
 const WINDOW: Duration = Duration::from_secs(300);
 
-/// A log that can be away.
+/// A log that can be unavailable.
 struct Log {
     records: MemoryLog,
-    is_away: AtomicBool,
+    is_down: AtomicBool,
 }
 
 impl PostLog for Log {
     async fn append(&self, frames: &[FrameRecord]) -> Vec<Result<SequenceNumber, PortError>> {
-        if self.is_away.load(Ordering::Relaxed) {
-            let away = || PortError::Unavailable { what: "log", reason: "away".into() };
-            return frames.iter().map(|_| Err(away())).collect();
+        if self.is_down.load(Ordering::Relaxed) {
+            let unavailable = || PortError::Unavailable { what: "log", reason: "no answer".into() };
+            return frames.iter().map(|_| Err(unavailable())).collect();
         }
         self.records.append(frames).await
     }
@@ -76,7 +76,7 @@ impl UnreadableStore for Nowhere {
     }
 }
 
-/// A source that does as the test says.
+/// A source under the test's control.
 struct Source {
     feeder: Ingest,
     began: Instant,
@@ -85,7 +85,7 @@ struct Source {
 }
 
 impl Source {
-    /// Waits until so many seconds of a window have passed.
+    /// Waits until this many seconds of a window have passed.
     async fn until(&self, window: u32, second: u32) {
         sleep_until(self.began + WINDOW * window + SECOND * second).await;
     }
@@ -103,18 +103,18 @@ impl Source {
                 ..SourcePost::default()
             };
             self.feeder.post(&post);
-            // It can get again what it misses.
+            // It can fetch what it misses.
             self.feeder.flush(Some(Resume { cursor: "here".into(), since_ms: (self.clock)() })).await;
         }
     }
 
-    async fn change(&mut self, change: Change) {
+    async fn report(&mut self, change: Change) {
         self.feeder.change(change);
         self.feeder.flush(None).await;
     }
 
-    async fn away(&mut self) {
-        self.change(Change::Waiting { reason: "closed".into(), retry_in: SECOND }).await;
+    async fn disconnect(&mut self) {
+        self.report(Change::Waiting { reason: "closed".into(), retry_in: SECOND }).await;
     }
 }
 
@@ -124,11 +124,11 @@ async fn get(app: &axum::Router, path: &str) -> Value {
 }
 
 #[tokio::test(start_paused = true)]
-async fn each_window_says_what_is_missing_and_why() {
+async fn each_window_reports_what_is_missing_and_why() {
     let regions = Arc::new(Regions::parse("test", "[[region]]\nid = \"en\"\nlanguages = [\"en\"]\n").unwrap());
     let began = Instant::now();
     let clock: Clock = Arc::new(move || START_MS + began.elapsed().as_millis() as i64);
-    let log = Arc::new(Log { records: MemoryLog::new(1 << 30), is_away: AtomicBool::new(false) });
+    let log = Arc::new(Log { records: MemoryLog::new(1 << 30), is_down: AtomicBool::new(false) });
     let spool = tempfile::tempdir().unwrap();
     let limits = OutboxLimits { memory_bytes: 2000, spool_bytes: 90_000 };
     let outbox = Outbox::open(Some(spool.path().into()), limits).unwrap();
@@ -164,31 +164,31 @@ async fn each_window_says_what_is_missing_and_why() {
     let mut source = Source { feeder, began, clock: clock.clone(), next_id: 0 };
     let feeding = async {
         // 0: posts. 1: silence.
-        source.change(Change::Connected).await;
+        source.report(Change::Connected).await;
         source.posts(200).await;
-        // 2: the log is away for longer than the spool is large.
+        // 2: the log is unavailable for longer than the spool is large.
         source.until(2, 0).await;
-        log.is_away.store(true, Ordering::Relaxed);
+        log.is_down.store(true, Ordering::Relaxed);
         source.posts(280).await;
-        log.is_away.store(false, Ordering::Relaxed);
+        log.is_down.store(false, Ordering::Relaxed);
         source.until(2, 295).await;
-        source.away().await;
-        // 3: nobody looks.
+        source.disconnect().await;
+        // 3: disconnected.
         source.until(4, 5).await;
-        source.change(Change::Connected).await;
+        source.report(Change::Connected).await;
         // 4, 5: only a quarter is asked for, in parts of them.
         source.until(4, 200).await;
-        source.change(Change::Sampling { share: 0.25 }).await;
+        source.report(Change::Sampling { share: 0.25 }).await;
         source.until(5, 100).await;
-        source.change(Change::Sampling { share: 1.0 }).await;
+        source.report(Change::Sampling { share: 1.0 }).await;
         source.posts(10).await;
-        // 6: away, without a way to get the posts of that time. 7: a line that cannot be read.
+        // 6: disconnected, without a way to get the posts of that time. 7: a line that cannot be read.
         source.until(6, 10).await;
-        source.away().await;
+        source.disconnect().await;
         let from_ms = clock();
         source.until(6, 70).await;
-        source.change(Change::Connected).await;
-        source.change(Change::Gap { from_ms, to_ms: clock(), reason: "no backfill".into() }).await;
+        source.report(Change::Connected).await;
+        source.report(Change::Gap { from_ms, to_ms: clock(), reason: "no backfill".into() }).await;
         source.until(7, 10).await;
         source.feeder.unreadable("half a line".into(), b"{");
         source.posts(1).await;
@@ -217,8 +217,8 @@ async fn each_window_says_what_is_missing_and_why() {
     let range = format!("from={}&to={}", rfc3339(START_MS), rfc3339(end_ms));
     let answer = get(&app, &format!("/api/windows?step=5m&{range}")).await;
     let windows = answer["windows"].as_array().unwrap();
-    let reports: Vec<_> = windows.iter().map(|window| &window["completeness"]).collect();
-    let flaws: Vec<_> = reports.iter().map(|report| report["flaws"].clone()).collect();
+    let completeness: Vec<_> = windows.iter().map(|window| &window["completeness"]).collect();
+    let flaws: Vec<_> = completeness.iter().map(|completeness| completeness["flaws"].clone()).collect();
     let wanted = [
         json!([]),
         json!([]),
@@ -230,7 +230,7 @@ async fn each_window_says_what_is_missing_and_why() {
         json!(["unreadable"]),
     ];
     assert_eq!(flaws, wanted);
-    assert!(reports.iter().all(|report| report["complete"] == (report["flaws"] == json!([]))));
+    assert!(completeness.iter().all(|completeness| completeness["complete"] == (completeness["flaws"] == json!([]))));
     let numbers = |of: &dyn Fn(&Value) -> f64| -> Vec<f64> { windows.iter().map(of).collect() };
     let dropped = ended.dropped as f64;
     assert!(dropped > 0.0 && dropped < 280.0, "{dropped}");

@@ -1,4 +1,4 @@
-//! Whatever is asked, a query holds few windows at a time, heavy ones run in bounded number, and errors stay small.
+//! Rule 8.1. For any request, a query has few windows at a time, heavy ones run in bounded number, errors are small.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::sync::Arc;
@@ -25,7 +25,7 @@ const DAY: i64 = 1_699_920_000_000;
 const DAY_MS: i64 = 86_400_000;
 const MIN: i64 = 60_000;
 
-/// A store that notes the longest range that it was asked for, and whose queries of a region wait.
+/// A store that records the longest range that it was asked for, and whose queries of a region wait.
 struct Watched {
     windows: MemoryStore,
     longest_ms: AtomicI64,
@@ -121,7 +121,7 @@ async fn two_days() -> MemoryStore {
     store
 }
 
-/// What happened: 32 queries of six days took 1.7 GB, since each held all windows of its range decoded.
+/// What happened: 32 queries of six days used 1.7 GB, since each had all windows of its range decoded.
 #[tokio::test]
 async fn a_long_range_is_read_in_parts_and_the_answer_does_not_show_where_they_end() {
     let store = Watched::new(two_days().await, true);
@@ -157,7 +157,7 @@ async fn the_status_reads_in_parts() {
     assert!(store.longest_ms.load(Ordering::Relaxed) <= 128 * 5 * MIN);
 }
 
-/// What happened: 150 clients with an allowed query took 4.3 GB, and the status took 24 s.
+/// What happened: 150 clients with an allowed query used 4.3 GB, and the status needed 24 s.
 #[tokio::test(start_paused = true)]
 async fn heavy_queries_run_in_bounded_number_and_the_others_do_not_wait_for_them() {
     let store = Watched::new(MemoryStore::default(), false);
@@ -177,7 +177,7 @@ async fn heavy_queries_run_in_bounded_number_and_the_others_do_not_wait_for_them
         refused += 1;
     }
     assert_eq!(store.waiting.load(Ordering::Relaxed), 2, "the places of two such queries");
-    // Cheap queries have places of their own.
+    // Cheap queries have separate places.
     for path in ["/api/windows", "/api/regions", "/healthz"] {
         assert_eq!(get(&app, path).await.0, StatusCode::OK, "{path}");
     }
@@ -191,7 +191,7 @@ async fn heavy_queries_run_in_bounded_number_and_the_others_do_not_wait_for_them
 
 /// An answer that its caller does not read stays in memory, so it keeps its place.
 #[tokio::test(start_paused = true)]
-async fn answers_that_nobody_reads_are_bounded_too() {
+async fn answers_that_are_not_read_are_bounded_too() {
     let limits = Limits { answer_kib: 1, wait: Duration::from_secs(1), ..Limits::default() };
     let app = router_with(api(Arc::new(MemoryStore::default()), regions(), DAY), limits);
     let ask = || app.clone().oneshot(Request::get("/api/windows").body(Body::empty()).unwrap());

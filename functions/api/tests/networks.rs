@@ -141,7 +141,7 @@ proptest! {
             assert_eq!(sum(parts.iter().map(|part| &part["total"])), counts(&whole["total"]));
             for (n, window) in whole["windows"].as_array().unwrap().iter().enumerate() {
                 assert_eq!(sum(parts.iter().map(|part| &part["windows"][n])), counts(window));
-                // What the whole says of each network is what the network's own answer says.
+                // The whole has the same counts of each network as the network's own answer.
                 let mut listed = window["networks"].as_array().unwrap().iter();
                 for (network, part) in NETWORKS.iter().zip(&parts) {
                     let part = &part["windows"][n];
@@ -229,7 +229,7 @@ async fn damage_flags_the_network_that_it_is_of_and_all_when_that_is_unknown() {
 }
 
 #[tokio::test]
-async fn a_name_that_is_none_is_the_callers_mistake() {
+async fn an_invalid_name_is_the_callers_mistake() {
     let app = app(MemoryStore::default());
     for bad in ["", "X", "x,", "x,,y", "a%20b", "seventeen-letters"] {
         let (status, body) = get(&app, &format!("&network={bad}")).await;

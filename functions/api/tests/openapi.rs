@@ -117,18 +117,18 @@ fn close(schema: &mut Value) {
     }
 }
 
-/// A store that can be away or refuse queries.
+/// A store that can be unavailable or refuse queries.
 #[derive(Default)]
 struct Store {
     rows: MemoryStore,
-    is_away: AtomicBool,
+    is_down: AtomicBool,
     is_refusing: AtomicBool,
 }
 
 impl Store {
     fn fail(&self) -> Result<(), PortError> {
-        if self.is_away.load(Ordering::Relaxed) {
-            return Err(PortError::Unavailable { what: "store", reason: "away".into() });
+        if self.is_down.load(Ordering::Relaxed) {
+            return Err(PortError::Unavailable { what: "store", reason: "no answer".into() });
         }
         if self.is_refusing.load(Ordering::Relaxed) {
             return Err(PortError::Refused { what: "store", reason: "no".into() });
@@ -282,7 +282,7 @@ async fn every_failure_is_as_described() {
     let (contract, store) = (Contract::new(), store().await);
     let code = |(status, body): (u16, Value)| (status, body["error"]["code"].as_str().unwrap_or_default().to_owned());
     for (name, flag, wanted) in [
-        ("away", &store.is_away, [(503, "store_unavailable"), (503, "store_unavailable")]),
+        ("unavailable", &store.is_down, [(503, "store_unavailable"), (503, "store_unavailable")]),
         ("refusing", &store.is_refusing, [(500, "store_error"), (503, "store_unavailable")]),
     ] {
         flag.store(true, Ordering::Relaxed);

@@ -56,7 +56,7 @@ async fn put(store: &MemoryStore, lane: Lane, window: i64, authors: std::ops::Ra
 }
 
 /// Region `a`: 20 posts by 15 authors in two lanes of one window, 4 late ones two windows later;
-/// nobody looked in between.
+/// no source was connected in between.
 async fn app(now_ms: i64) -> axum::Router {
     let store = MemoryStore::default();
     put(&store, Lane::posts("a", Network::X, 0), T, 0..10, T + 70_000, Ledger::default()).await;
@@ -97,7 +97,7 @@ async fn get(app: &axum::Router, path: &str) -> (StatusCode, axum::http::HeaderM
     (parts.status, parts.headers, serde_json::from_slice(&bytes).unwrap_or_default())
 }
 
-/// What happened: a clock in the year 2100 for some seconds, and nobody saw anything but that year.
+/// Rule 4.4. What happened: a clock in the year 2100 for some seconds, and only that year was visible.
 #[tokio::test]
 async fn windows_of_a_far_future_hide_none_of_the_present() {
     let store = MemoryStore::default();
@@ -159,7 +159,7 @@ async fn an_open_window_is_provisional_and_the_future_is_not_shown() {
 }
 
 #[tokio::test]
-async fn what_has_not_begun_is_neither_final_nor_complete() {
+async fn the_future_is_neither_final_nor_complete() {
     let of = async |from: i64, to: i64, step: &str, now: i64| {
         let query = format!("/api/windows?step={step}&from={}&to={}", rfc3339(from), rfc3339(to));
         let (_, _, body) = get(&app(now).await, &query).await;
@@ -169,11 +169,11 @@ async fn what_has_not_begun_is_neither_final_nor_complete() {
         (total["lifecycle"].clone(), flaws.contains(&json!("future")), body["windows"].as_array().unwrap().len())
     };
     let (provisional, done) = (json!("provisional"), json!("revised"));
-    // All of it lies ahead, by years or by a second.
+    // All of it is in the future, by years or by a second.
     let year = 365 * 24 * 60 * MIN;
     assert_eq!(of(T + year, T + year + 60 * MIN, "5m", T + 60 * MIN).await, (provisional.clone(), true, 0));
     assert_eq!(of(T, T + 5 * MIN, "5m", T - 1000).await, (provisional.clone(), true, 0));
-    // A part of it lies ahead.
+    // A part of it is in the future.
     assert_eq!(of(T, T + 60 * MIN, "5m", T + 20 * MIN).await, (provisional.clone(), true, 5));
     // Its last step is open.
     assert_eq!(of(T, T + 15 * MIN, "5m", T + 12 * MIN).await, (provisional.clone(), false, 3));
@@ -287,7 +287,7 @@ async fn the_status_shows_freshness_and_a_balanced_ledger() {
     assert_eq!(
         (&ledger["from"], &ledger["to"]),
         (&json!(rfc3339(T + 15 * MIN - day_ms)), &json!(rfc3339(T + 15 * MIN))),
-        "the ledger says which time it covers"
+        "the ledger states which time it covers"
     );
     assert_eq!(body["newest_post"], rfc3339(T + 10 * MIN + 61_000));
     assert_eq!(body["freshness_secs"], 60 * 60 - 10 * 60 - 61);

@@ -26,7 +26,7 @@ struct Nowhere;
 
 impl DeadLetters for Nowhere {
     async fn keep(&self, _: &DeadLetter) -> Result<(), PortError> {
-        Err(PortError::Unavailable { what: "quarantine", reason: "there is none in a benchmark".into() })
+        Err(PortError::Unavailable { what: "quarantine", reason: "a benchmark has none".into() })
     }
 }
 

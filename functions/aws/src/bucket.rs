@@ -26,7 +26,7 @@ impl Bucket {
     /// Puts an object.
     ///
     /// # Errors
-    /// When the bucket does not take it.
+    /// When the bucket rejects it.
     pub async fn put(&self, key: &str, content_type: &str, bytes: Vec<u8>) -> Result<(), PortError> {
         let put = self.client.put_object().bucket(&self.name).key(key).content_type(content_type);
         put.body(ByteStream::from(bytes)).send().await.map(drop).map_err(|error| PortError::Unavailable {

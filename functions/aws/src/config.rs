@@ -9,9 +9,9 @@ use aws_config::{BehaviorVersion, SdkConfig};
 /// Tries of one call, the first one included. Between them the SDK waits with full jitter, at most
 /// 1 s, then 2 s, then 4 s.
 const TRIES: u32 = 4;
-/// The services are in the same AWS region: who needs longer than this to connect is away.
+/// The services are in the same AWS region: if connecting lasts longer than this, the service is unavailable.
 const CONNECT: Duration = Duration::from_secs(3);
-/// A try that is given up may have been carried out all the same, and then a frame is in the log
+/// An abandoned try may still have been carried out, and then a frame is in the log
 /// twice. So this is far more than a full request of 5 MiB needs.
 const TRY: Duration = Duration::from_secs(15);
 /// All tries together.

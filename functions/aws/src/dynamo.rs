@@ -46,7 +46,7 @@ const DELETE_ITEM: &str = "DynamoDB DeleteItem";
 
 /// Partition of settings. A region's partitions have a `#`.
 const META: &str = "_meta";
-/// How long windows are kept unless told otherwise: a year can be compared with the one before.
+/// How long windows are kept by default: a year can be compared with the one before.
 const TTL_DAYS: u32 = 400;
 const DAY_SECS: i64 = 86_400;
 /// The list of days outlives what it lists.
@@ -80,7 +80,7 @@ impl DynamoStore {
         Self { client, table, ttl_days: Some(TTL_DAYS), listed: Mutex::default(), written_bytes: AtomicU64::new(0) }
     }
 
-    /// Keeps windows this many days after they were last written, or for ever. The table must have
+    /// Keeps windows this many days after they were last written, or forever. The table must have
     /// its time to live on the attribute `ttl`.
     #[must_use]
     pub fn with_ttl_days(self, ttl_days: Option<u32>) -> Self {
@@ -134,7 +134,7 @@ impl DynamoStore {
         Ok(())
     }
 
-    /// All items of a partition whose sort key lies between two texts, both included, page by page.
+    /// All items of a partition with sort keys between two texts, both included, page by page.
     async fn between(&self, pk: &str, first: &str, last: &str, attributes: &str) -> Result<Vec<Attributes>, PortError> {
         let mut items = Vec::new();
         let mut start = None;
@@ -154,7 +154,7 @@ impl DynamoStore {
         }
     }
 
-    /// Sort keys of a partition from the last one down, at most `limit`, and where to go on.
+    /// Sort keys of a partition from the last one down, at most `limit`, and where to continue.
     async fn last_sks(
         &self,
         pk: &str,
@@ -262,8 +262,8 @@ impl WindowStore for DynamoStore {
         item.map(|item| item::read(&self.table, key.lane.region(), &at.pk, &item)?.1).transpose()
     }
 
-    /// The SDK repeats a put whose answer was lost, and the repeated one then fails on what the first
-    /// one stored. So each put has an id of its own, and one that finds its id says that it is stored.
+    /// The SDK repeats a put whose answer was lost, and the condition of the repeated one then fails because of the
+    /// first one. So each put has its own id, and one that finds its id counts as stored.
     async fn put(&self, key: &PartialKey, partial: &Partial, expected: &Expected) -> Result<PutOutcome, PortError> {
         let at = keys::item_key(key)?;
         let (core, id) = (Core::of(partial)?, PutId::random());
@@ -289,7 +289,7 @@ impl WindowStore for DynamoStore {
                 let what = format!("DynamoDB table {}, item {} / {}", self.table, at.pk, at.sk);
                 return Err(PortError::Corrupt {
                     what,
-                    reason: format!("its {bytes} bytes are more than the table takes"),
+                    reason: format!("its {bytes} bytes are more than the table accepts"),
                 });
             }
             let Some(found) = found_instead(&error) else { return Err(port_error(PUT_ITEM, &error)) };
@@ -301,7 +301,7 @@ impl WindowStore for DynamoStore {
         Ok(PutOutcome::Stored)
     }
 
-    /// Reads the whole table: regions are part of the partition key, and a row that nobody expects may be of
+    /// Reads the whole table: regions are part of the partition key, and an unexpected row may be of
     /// any region.
     async fn keys(&self, from: WindowStart, to: WindowStart) -> Result<Vec<PartialKey>, PortError> {
         let Some(span) = keys::span(from, to) else { return Ok(Vec::new()) };
@@ -331,7 +331,7 @@ impl WindowStore for DynamoStore {
         Ok(item.map(|item| Beside::of(&item).version()))
     }
 
-    /// A deletion whose answer was lost is repeated by the SDK and finds nothing then, which is as well.
+    /// A deletion whose answer was lost is repeated by the SDK and finds nothing then, which is fine.
     async fn remove(&self, key: &PartialKey, version: &RowVersion) -> Result<bool, PortError> {
         let at = keys::item_key(key)?;
         let (condition, values) = row_condition(version)?;
@@ -354,7 +354,7 @@ impl WindowStore for DynamoStore {
                 for item in &items {
                     match item::read(&self.table, region, pk, item) {
                         Ok(row) => rows.push(row),
-                        // Nobody knows which window it is of.
+                        // Its window is unknown.
                         Err(error) => tracing::error!("an item is left out: {error}"),
                     }
                 }

@@ -1,4 +1,4 @@
-//! Errors of the SDK, told as errors of a port: whether a retry helps, and what to do.
+//! Errors of the SDK as errors of a port: whether a retry helps, and the remedy.
 
 use std::error::Error;
 
@@ -17,13 +17,13 @@ where
             service_error(what, context.raw().status().as_u16(), answer.code(), answer.message())
         }
         SdkError::ConstructionFailure(_) => PortError::Refused { what, reason: chain(error) },
-        // Timeouts, broken connections, missing credentials (which the service that hands them out
-        // may still give) and answers that make no sense.
+        // Timeouts, broken connections, missing credentials (which their service may still hand
+        // out) and answers that make no sense.
         _ => PortError::Unavailable { what, reason: chain(error) },
     }
 }
 
-/// What a service said no with: the answer's HTTP status, error code and message.
+/// A rejection by a service: the answer's HTTP status, error code and message.
 fn service_error(what: &'static str, status: u16, code: Option<&str>, message: Option<&str>) -> PortError {
     let code = code.unwrap_or("an error without a code");
     let mut reason = match message {
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn throttles_and_server_errors_may_be_retried_and_the_rest_says_what_to_do() {
+    fn throttles_and_server_errors_may_be_retried_and_the_rest_names_a_remedy() {
         for (status, code) in
             [(400, "ProvisionedThroughputExceededException"), (500, "InternalFailure"), (503, "x"), (429, "y")]
         {

@@ -2,16 +2,16 @@
 //!
 //! # Order
 //!
-//! A lane is a partition key, so its records lie in one shard, and a shard has one order. That
-//! order, not the one of the calls to append, is what windows are computed from (rule 1): the fence
-//! is a sequence number, and whoever reads the log again reads it in the same order.
+//! A lane is a partition key, so its records are in one shard, and a shard has one order. Windows are computed
+//! from that order, not from the order of the calls to append (rule 1.1): the fence
+//! is a sequence number, and every later read of the log has the same order.
 //!
-//! `PutRecords` may take a later record of a lane and refuse an earlier one of the same request.
-//! What was taken cannot be taken back, and it is acknowledged, since the log does have it; the
+//! `PutRecords` may accept a later record of a lane and refuse an earlier one of the same request.
+//! The accepted one cannot be withdrawn, and it is acknowledged, since the log does have it; the
 //! caller sends the refused one again, behind it. So within one request two frames of a lane may
-//! change places. No post is lost or counted twice by this, and each frame tells its own time and
-//! ledger, so lateness and completeness stay right. Only ties among rare hashtags may fall
-//! otherwise than they would have.
+//! change places. No post is lost or counted twice by this, and each frame carries its own time and
+//! ledger, so lateness and completeness stay right. Only ties among rare hashtags may be decided
+//! differently.
 //!
 //! From one request to the next the order is kept: once a frame of a lane failed, later ones of it
 //! are held back and reported as failed, too. (To have no exchange at all, a request could hold one
@@ -21,8 +21,8 @@
 //! # What may be twice in the log
 //!
 //! A request that timed out may have been carried out; sent again, by the SDK or by the caller, its
-//! frames are in the log twice, under two sequence numbers. Kinesis offers no way to tell; the fold
-//! does: a frame's run and number are taken once (`birdsong_domain::seen`).
+//! frames are in the log twice, under two sequence numbers. Kinesis cannot detect this; the fold
+//! does: a frame's run and number count once (`birdsong_domain::window`).
 
 mod lineage;
 mod requests;
@@ -48,17 +48,17 @@ const GET_SHARD_ITERATOR: &str = "Kinesis GetShardIterator";
 const LIST_SHARDS: &str = "Kinesis ListShards";
 const DESCRIBE_STREAM: &str = "Kinesis DescribeStreamSummary";
 
-/// A shard gives five reads a second to all its readers, and Lambda takes one of them.
+/// A shard allows five reads a second to all its readers, and Lambda uses one of them.
 const READ_PAUSE: Duration = Duration::from_millis(250);
 /// Tries of a read: another reader may use up the shard's throughput for several seconds.
 const READ_TRIES: u32 = 8;
-/// A read ends early when its records hold this many bytes, to bound memory.
+/// A read ends early when its records have this many bytes, to bound memory.
 const READ_BYTES: usize = 16 << 20;
 /// Records that one `GetRecords` may ask for.
 const MAX_READ_RECORDS: usize = 10_000;
-/// Fresh iterators in a row that are expired at once, before the service is said to be wrong.
+/// Fresh iterators in a row that are expired at once, before the service is reported as broken.
 const MAX_EXPIRED: u32 = 3;
-/// Our clock and that of Kinesis may differ, and retention is not told to the second.
+/// Our clock and that of Kinesis may differ, and retention is not exact to the second.
 const RETENTION_MARGIN_MS: i64 = 60_000;
 
 /// A [`PostLog`] on a Kinesis data stream. Its shards are the stream's, parents before children.
@@ -74,7 +74,7 @@ pub struct KinesisLog {
 #[derive(Debug)]
 struct Place {
     read: Instant,
-    /// The iterator that goes on from there.
+    /// The iterator that continues from there.
     next: Option<(ReadFrom, String)>,
 }
 
@@ -129,7 +129,7 @@ impl KinesisLog {
         let answer = answer.map_err(|e| port_error(GET_SHARD_ITERATOR, &e))?;
         answer.shard_iterator.ok_or_else(|| PortError::Unavailable {
             what: GET_SHARD_ITERATOR,
-            reason: "the answer holds no iterator".to_owned(),
+            reason: "the answer has no iterator".to_owned(),
         })
     }
 
@@ -252,8 +252,8 @@ impl PostLog for KinesisLog {
         }
     }
 
-    /// Told from the retention that the stream has now. Who shortened it and made it longer again
-    /// less than that time ago is not found out.
+    /// Computed from the present retention of the stream. Does not detect a retention that was shortened and
+    /// extended again less than that time ago.
     async fn complete_since(&self, shard: &str) -> Result<i64, PortError> {
         if !self.shards().await?.iter().any(|name| name == shard) {
             let reason = format!("the stream {} has no shard {shard:?}", self.stream);
@@ -271,8 +271,8 @@ impl PostLog for KinesisLog {
         Ok(if created > since { i64::MIN } else { since })
     }
 
-    /// Kinesis gives empty pages on the way through the hours in which nothing came; they are
-    /// passed over until there are records, or it says that the end is reached.
+    /// Kinesis returns empty pages on the way through hours without records; they are
+    /// skipped until there are records, or it reports the end.
     ///
     /// Times of arrival are approximate, and need not grow along a shard.
     async fn read(&self, shard: &str, from: &ReadFrom, limit: usize) -> Result<Vec<LogRecord>, PortError> {
@@ -286,7 +286,7 @@ impl PostLog for KinesisLog {
             let Some(page) = self.page(shard, &iterator, limit - records.len()).await? else {
                 expired += 1;
                 if expired > MAX_EXPIRED {
-                    let reason = "each new iterator is said to be expired".to_owned();
+                    let reason = "each new iterator is reported as expired".to_owned();
                     return Err(PortError::Unavailable { what: GET_RECORDS, reason });
                 }
                 iterator = self.iterator(shard, &at).await?;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, anyhow, bail};
 use birdsong_aggregator::dead_letter::{DeadLetter, DeadLetters};
 use birdsong_domain::ports::{self, PortError, Settings};
-use birdsong_domain::post::AuthorKey;
+use birdsong_domain::post::InstallationKey;
 use birdsong_domain::region::{Region, Regions};
 use birdsong_domain::time::WindowSize;
 use birdsong_domain::window::FoldRules;
@@ -28,7 +28,7 @@ const REGIONS_TOML: &str = "BIRDSONG_REGIONS_TOML";
 /// Held for as long as this process may write posts into the folder.
 #[derive(Debug)]
 pub(crate) struct WriterLock {
-    /// The folder itself, and a file in it: somebody may remove the file, and some file systems lock no folders.
+    /// The folder itself, and a file in it: the file may be removed, and some file systems do not lock folders.
     _locked: Vec<File>,
 }
 
@@ -53,10 +53,10 @@ impl Role {
     }
 }
 
-/// Makes the folder, for its owner only, and takes the locks of these roles.
+/// Makes the folder, for its owner only, and acquires the locks of these roles.
 pub(crate) fn lock(dir: &Path, roles: &[Role]) -> Result<WriterLock> {
     fs::create_dir_all(dir)
-        .with_context(|| format!("the data folder {} cannot be made; give another one with --data", dir.display()))?;
+        .with_context(|| format!("the data folder {} cannot be made; choose another one with --data", dir.display()))?;
     #[cfg(unix)]
     {
         use std::os::unix::fs::PermissionsExt;
@@ -83,7 +83,7 @@ pub(crate) fn lock(dir: &Path, roles: &[Role]) -> Result<WriterLock> {
             }
         }
     }
-    // Holds, too, when somebody removes the file of the lock.
+    // Works, too, when the lock file is removed.
     if roles.contains(&Role::Log)
         && let Ok(folder) = File::open(dir)
     {
@@ -95,17 +95,21 @@ pub(crate) fn lock(dir: &Path, roles: &[Role]) -> Result<WriterLock> {
     Ok(WriterLock { _locked: locked })
 }
 
-/// The key that the ids of posts and authors are hashed with: from the environment, else from the folder. Where
+/// The key that the ids of posts and authors are hashed with: from the environment, else from the folder. If
 /// no post is stored yet it is made, and kept in the folder, readable by its owner only.
 ///
 /// Everything that writes to one log must use one key, or the same authors and posts would count twice. So
-/// `settings` holds the key's fingerprint.
-pub(crate) async fn installation_key<S: Settings>(dir: &Path, settings: &S, has_posts: bool) -> Result<AuthorKey> {
+/// `settings` has the key's fingerprint.
+pub(crate) async fn installation_key<S: Settings>(
+    dir: &Path,
+    settings: &S,
+    has_posts: bool,
+) -> Result<InstallationKey> {
     key_for(dir, settings, None, has_posts).await
 }
 
-/// The same on this machine, where the log has the fingerprint, too: the store may be removed to be built anew.
-pub(crate) async fn local_key(dir: &Path, log: &SqliteLog, store: &SqliteStore) -> Result<AuthorKey> {
+/// The same on this machine, where the log has the fingerprint, too: the store may be removed to be rebuilt.
+pub(crate) async fn local_key(dir: &Path, log: &SqliteLog, store: &SqliteStore) -> Result<InstallationKey> {
     let has_posts = log.newest_sequence().await?.is_some();
     let in_log = log.setting(ports::KEY_FINGERPRINT).await?;
     let key = key_for(dir, store, in_log.clone(), has_posts).await?;
@@ -115,7 +119,12 @@ pub(crate) async fn local_key(dir: &Path, log: &SqliteLog, store: &SqliteStore) 
     Ok(key)
 }
 
-async fn key_for<S: Settings>(dir: &Path, settings: &S, in_log: Option<String>, has_posts: bool) -> Result<AuthorKey> {
+async fn key_for<S: Settings>(
+    dir: &Path,
+    settings: &S,
+    in_log: Option<String>,
+    has_posts: bool,
+) -> Result<InstallationKey> {
     let in_settings = settings.setting(ports::KEY_FINGERPRINT).await?;
     let known = in_log.or_else(|| in_settings.clone());
     let key = match stored_key(dir)? {
@@ -144,12 +153,12 @@ pub(crate) fn key_path(dir: &Path) -> PathBuf {
     dir.join("author.key")
 }
 
-/// The key of the environment or the folder; `None` when there is none, or an empty file, as a full disk leaves it.
-pub(crate) fn stored_key(dir: &Path) -> Result<Option<AuthorKey>> {
+/// The key of the environment or the folder; `None` when it is missing or an empty file, as a full disk leaves it.
+pub(crate) fn stored_key(dir: &Path) -> Result<Option<InstallationKey>> {
     if let Some(text) = std::env::var(AUTHOR_KEY).ok().filter(|text| !text.is_empty()) {
         return parse_key(&text)
             .map(Some)
-            .with_context(|| format!("{AUTHOR_KEY} must hold 32 hex digits, such as `openssl rand -hex 16` makes"));
+            .with_context(|| format!("{AUTHOR_KEY} must have 32 hex digits, such as `openssl rand -hex 16` makes"));
     }
     let path = key_path(dir);
     let bytes = match fs::read(&path) {
@@ -161,26 +170,26 @@ pub(crate) fn stored_key(dir: &Path) -> Result<Option<AuthorKey>> {
         return Ok(None);
     }
     let key = <[u8; 16]>::try_from(bytes).ok();
-    key.map(|key| Some(AuthorKey(key)))
-        .with_context(|| format!("{} must hold 16 bytes: put the right file back", path.display()))
+    key.map(|key| Some(InstallationKey(key)))
+        .with_context(|| format!("{} must have 16 bytes: restore the right file", path.display()))
 }
 
 /// A new key in the folder.
-pub(crate) fn make_key(dir: &Path) -> Result<AuthorKey> {
+pub(crate) fn make_key(dir: &Path) -> Result<InstallationKey> {
     let (key, path) = (random_key(), key_path(dir));
     durable::write(&path, &key.0).with_context(|| format!("{} cannot be written", path.display()))?;
     Ok(key)
 }
 
-fn parse_key(text: &str) -> Option<AuthorKey> {
+fn parse_key(text: &str) -> Option<InstallationKey> {
     let text = text.trim();
     let is_hex = text.len() == 32 && text.bytes().all(|b| b.is_ascii_hexdigit());
-    is_hex.then(|| u128::from_str_radix(text, 16).ok()).flatten().map(|key| AuthorKey(key.to_be_bytes()))
+    is_hex.then(|| u128::from_str_radix(text, 16).ok()).flatten().map(|key| InstallationKey(key.to_be_bytes()))
 }
 
 /// A key for this process alone.
-pub(crate) fn random_key() -> AuthorKey {
-    AuthorKey(rand::random())
+pub(crate) fn random_key() -> InstallationKey {
+    InstallationKey(rand::random())
 }
 
 /// A fresh id of this run.
@@ -230,7 +239,7 @@ pub(crate) async fn fold_rules<S: Settings>(settings: &S, asked: Option<WindowSi
     };
     let size = match (stored, asked) {
         (Some(stored), Some(asked)) if stored != asked => bail!(
-            "what is stored here are windows of {} s, not {} s; leave --window out, or take another folder or table",
+            "the windows stored here have {} s, not {} s; omit --window, or choose another folder or table",
             stored.secs(),
             asked.secs()
         ),
@@ -245,13 +254,13 @@ pub(crate) async fn fold_rules<S: Settings>(settings: &S, asked: Option<WindowSi
 }
 
 /// Publishes regions to the store's catalogue, which the API serves: these first, then those that
-/// the store knows of from before.
+/// the store has from before.
 pub(crate) async fn publish_regions<S: Settings>(settings: &S, regions: &Regions) -> Result<Vec<Region>> {
     let mut all = regions.list().to_vec();
     if let Some(text) = settings.setting(ports::REGIONS).await? {
         let known: Vec<Region> = serde_json::from_str(&text).unwrap_or_else(|error| {
             tracing::error!(
-                "the stored list of regions is damaged, it begins anew with those of the regions file: {error}"
+                "the stored list of regions is damaged, it restarts with those of the regions file: {error}"
             );
             vec![]
         });
@@ -273,7 +282,7 @@ pub(crate) struct Quarantine {
 }
 
 impl Quarantine {
-    /// For one run; without a folder the lines are only counted and told.
+    /// For one run; without a folder the lines are only counted and shown.
     pub(crate) fn new(dir: Option<&Path>, run: &str) -> Self {
         Self { path: dir.map(|dir| dir.join("quarantine").join(format!("{run}.ndjson"))), file: None }
     }

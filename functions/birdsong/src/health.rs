@@ -17,7 +17,7 @@ use serde_json::json;
 use crate::hosts::Hosts;
 use crate::{now_ms, print, serve};
 
-/// A source whose loop has not gone round for this long is stuck, which a restart solves.
+/// A source whose loop has not run for this long is stuck, which a restart solves.
 const STUCK_MS: i64 = 120_000;
 /// Longest wait for an answer to the command.
 const PATIENCE: Duration = Duration::from_secs(4);
@@ -39,8 +39,8 @@ pub(crate) async fn serve_health(port: u16, status: Arc<StatusRegistry>) -> Resu
     Ok(())
 }
 
-/// 503 only for what a restart would solve: a source whose loop stands still. A log or a source that
-/// is away does not come back by a restart.
+/// 503 only for what a restart would solve: a source whose loop is stuck. An unavailable log or source does
+/// not come back by a restart.
 fn health(status: &StatusRegistry) -> (StatusCode, axum::Json<serde_json::Value>) {
     let now_ms = now_ms();
     let entries = status.entries();

@@ -1,5 +1,5 @@
 //! Which `Host` a request may name. A page of another site can make a browser resolve that site's name to
-//! 127.0.0.1 (DNS rebinding) and read what listens there; the name in `Host` gives it away.
+//! 127.0.0.1 (DNS rebinding) and read what listens there; the name in `Host` reveals it.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use birdsong_domain::ports::{KEY_FINGERPRINT, Settings};
-use birdsong_domain::post::AuthorKey;
+use birdsong_domain::post::InstallationKey;
 use birdsong_embedded::{SqliteLog, SqliteStore};
 use clap::{Args, Subcommand};
 
@@ -34,8 +34,8 @@ enum What {
     Show(Place),
     /// Switch to another key; stop everything that writes first
     ///
-    /// When author.key or BIRDSONG_AUTHOR_KEY already holds another key than the stored posts are hashed with, that one is
-    /// adopted. Otherwise a new one is made and replaces author.key. The key from before is not kept.
+    /// When author.key or BIRDSONG_AUTHOR_KEY is already another key than the one that hashed the stored posts, that one is
+    /// adopted. Otherwise a new one is made and replaces author.key. The previous key is not kept.
     Rotate(Place),
 }
 
@@ -61,7 +61,7 @@ pub(crate) fn key(args: KeyArgs) -> Result<ExitCode> {
         {
             let (_, settings) = runtime.block_on(place.cloud.connect())?;
             let key = data::stored_key(dir)?.context(
-                "there is no key: make one with `openssl rand -hex 16`, and give it to this command and to the streamer \
+                "there is no key: make one with `openssl rand -hex 16`, and set it for this command and for the streamer \
                  in BIRDSONG_AUTHOR_KEY",
             )?;
             return runtime.block_on(with(&settings, Some(key), is_rotation));
@@ -76,9 +76,7 @@ pub(crate) fn key(args: KeyArgs) -> Result<ExitCode> {
     let known = runtime.block_on(settings.setting(KEY_FINGERPRINT))?;
     if is_rotation && key.is_none_or(|key| Some(key.fingerprint()) == known) {
         if std::env::var_os("BIRDSONG_AUTHOR_KEY").is_some() {
-            bail!(
-                "BIRDSONG_AUTHOR_KEY holds the key that is in use: set it to another one, or unset it to have one made"
-            );
+            bail!("BIRDSONG_AUTHOR_KEY is the key in use: set it to another one, or unset it to have one made");
         }
         key = Some(data::make_key(dir)?);
     }
@@ -88,7 +86,7 @@ pub(crate) fn key(args: KeyArgs) -> Result<ExitCode> {
     runtime.block_on(with(&settings, key, is_rotation))
 }
 
-async fn with<S: Settings>(settings: &S, key: Option<AuthorKey>, is_rotation: bool) -> Result<ExitCode> {
+async fn with<S: Settings>(settings: &S, key: Option<InstallationKey>, is_rotation: bool) -> Result<ExitCode> {
     let known = settings.setting(KEY_FINGERPRINT).await?;
     let ours = key.map(|key| key.fingerprint());
     if is_rotation {

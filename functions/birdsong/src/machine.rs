@@ -20,7 +20,7 @@ const BATCH: usize = 64;
 const WARM_PARTIALS: usize = 512;
 /// Longest time until a record that another process appended is seen.
 const POLL: Duration = Duration::from_millis(250);
-/// First and longest wait before a step is tried again that failed.
+/// First and longest pause before a failed step is retried.
 const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
 /// How long the log is kept.
 const RETENTION_MS: i64 = 7 * 86_400_000;
@@ -120,14 +120,14 @@ impl Machine for Memory {
     }
 }
 
-/// What the aggregation has done, readable while it goes on.
+/// The progress of the aggregation, readable while it continues.
 #[derive(Debug, Default)]
 pub(crate) struct Folded {
     pub(crate) aggregated: AtomicU64,
     pub(crate) late: AtomicU64,
     /// Set to make [`follow`] end when it has folded all there is, or at the latest at this time.
     end: watch::Sender<Option<Option<Instant>>>,
-    /// What keeps it from going on, as long as it does.
+    /// What blocks it, for as long as it does.
     problem: Mutex<Option<String>>,
 }
 
@@ -170,17 +170,17 @@ impl Folded {
 pub(crate) enum Followed {
     /// Every record of the log is in the windows.
     Whole,
-    /// Time was up. The next start goes on where this one ended.
+    /// Time was up. The next start continues where this one ended.
     Behind,
 }
 
-/// Folds the log into the store from the checkpoint on, until told to drain.
+/// Folds the log into the store from the checkpoint on, until it is asked to drain.
 ///
-/// Whatever fails is tried again, for as long as it takes: an operator can mend a full disk, and until then the rest
-/// of the program goes on.
+/// Every failure is retried without limit: an operator can repair a full disk, and until then the rest
+/// of the program continues.
 ///
 /// # Errors
-/// When the log or the store refuses from the first call on: then something is wrong that no retry mends.
+/// When the log or the store refuses from the first call on: then no retry helps.
 pub(crate) async fn follow<M: Machine, D: DeadLetters>(
     machine: &M,
     rules: FoldRules,

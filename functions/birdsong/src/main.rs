@@ -94,7 +94,7 @@ struct CountArgs {
     /// What to watch [default: regions.toml, else a built-in list of six cities]
     #[arg(long, value_name = "FILE")]
     regions: Option<PathBuf>,
-    /// Watch one region of this name that takes every post
+    /// Watch one region of this name that matches every post
     #[arg(long, value_name = "NAME", conflicts_with = "regions")]
     everything: Option<String>,
     /// Length of a window, 1m to 1h; stays with the data folder once it is chosen [default: 5m]

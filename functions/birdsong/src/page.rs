@@ -92,7 +92,7 @@ fn gzip(plain: &[u8]) -> std::io::Result<Vec<u8>> {
     encoder.finish()
 }
 
-/// The best coding that the caller takes.
+/// The best coding that the caller accepts.
 fn accepted(headers: &HeaderMap) -> Coding {
     let asked = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
     let mut best = Coding::Identity;
@@ -133,7 +133,7 @@ async fn file(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<Respons
     let coding = accepted(headers);
     let found = {
         let path = path.clone();
-        // Compression takes the processor for a while, the first time.
+        // Compression keeps the processor busy for a while, the first time.
         let look = move || {
             COMPRESSED.get(&path).map(|forms| (forms, forms.is_compressible.then(|| forms.coded(coding)).flatten()))
         };
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn the_best_coding_that_is_accepted_is_taken() {
+    fn the_best_accepted_coding_is_used() {
         let of = |value: &str| accepted(&[(header::ACCEPT_ENCODING, value.parse().unwrap())].into_iter().collect());
         assert_eq!(of("gzip, deflate, br;q=0.1"), Coding::Brotli);
         assert_eq!(of("br;q=0, GZIP ; q=0.5"), Coding::Gzip);

@@ -1,7 +1,7 @@
 //! All that the program prints.
 //!
-//! A reader that goes away (`| head -1`) is usual and no failure: what cannot be written any more is dropped, and the
-//! command goes on to its end and its exit code. `println!` would panic. Whatever came from outside is shown without
+//! A reader that closes the pipe (`| head -1`) is usual and not a failure: what cannot be written any more is dropped,
+//! and the command continues to its end and its exit code. `println!` would panic. Text from outside is shown without
 //! characters that a terminal acts on.
 
 use std::fmt::Display;

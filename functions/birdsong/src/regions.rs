@@ -15,7 +15,7 @@ pub(crate) struct RegionsArgs {
 
 #[derive(Debug, Subcommand)]
 enum RegionsCommand {
-    /// Check the regions file and show what it says
+    /// Check the regions file and show its content
     Check {
         /// The file [default: regions.toml]
         #[arg(value_name = "FILE")]
@@ -45,7 +45,7 @@ pub(crate) fn regions(args: RegionsArgs) -> Result<ExitCode> {
             region.hot_buckets.to_string(),
         ]);
     }
-    print::out(format_args!("{table}\n{} regions, all well.", regions.list().len()));
+    print::out(format_args!("{table}\n{} regions, no problems.", regions.list().len()));
     Ok(ExitCode::SUCCESS)
 }
 

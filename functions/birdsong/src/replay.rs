@@ -19,7 +19,7 @@ use birdsong_api::report::{WindowReport, stored_windows};
 use birdsong_domain::frame::Ledger;
 use birdsong_domain::network::Network;
 use birdsong_domain::ports::PostLog;
-use birdsong_domain::post::AuthorKey;
+use birdsong_domain::post::InstallationKey;
 use birdsong_domain::region::Regions;
 use birdsong_domain::time::{FUTURE_LIMIT_MS, WindowStart, rfc3339};
 use birdsong_domain::window::FoldRules;
@@ -47,17 +47,17 @@ const MEMORY_LOG_BYTES: usize = 32 << 20;
 /// Longest table that is printed whole.
 const TABLE_ROWS: usize = 60;
 /// Unreadable lines that are listed one by one.
-const TOLD_UNREADABLE: usize = 5;
+const MAX_SHOWN_UNREADABLE: usize = 5;
 /// Files that could not be read, and notes on files, that are listed one by one.
-const TOLD_FILES: usize = 20;
+const MAX_SHOWN_FILES: usize = 20;
 
 #[derive(Debug, Args)]
 pub(crate) struct ReplayArgs {
-    /// Archives of posts as the X API gives them, folders of such, or - for standard input
+    /// Archives of posts in the formats of the X API, folders of such, or - for standard input
     ///
     /// Posts: X v2 stream lines, search pages and flattened posts, and v1.1 statuses. Text: JSON lines, arrays, pretty-printed
     /// or joined JSON, account exports (tweets.js); UTF-8 or UTF-16. Packed: gzip, bzip2, xz, zstd, tar, zip, also one in the
-    /// other; what it is, is seen by the first bytes, not by the name. A folder means all files below it, sorted by name,
+    /// other; the format is recognized by the first bytes, not by the name. A folder means all files below it, sorted by name,
     /// without hidden ones.
     #[arg(required = true, value_name = "FILE|DIR")]
     files: Vec<PathBuf>,
@@ -79,7 +79,7 @@ pub(crate) struct ReplayArgs {
     /// One JSON line for each window on stdout, and the ledger as one JSON line on stderr
     #[arg(long)]
     json: bool,
-    /// Stop at the first line that cannot be read, instead of putting it aside
+    /// Stop at the first line that cannot be read, instead of quarantining it
     #[arg(long)]
     strict: bool,
     /// Go on although records of the log are damaged: posts that were in them count again
@@ -88,7 +88,7 @@ pub(crate) struct ReplayArgs {
 }
 
 impl ReplayArgs {
-    /// Nobody knows which posts were in damaged records, so that they would count twice.
+    /// It is unknown which posts were in damaged records, so they would count twice.
     fn accept_damage(&self, unreadable: u64) -> Result<()> {
         if unreadable > 0 && !self.despite_damage {
             bail!(
@@ -167,7 +167,7 @@ pub(crate) fn replay(args: ReplayArgs) -> Result<ExitCode> {
     through(&args, &files, &regions, rules, &*machine.log, Some(&machine), &runtime, plan)
 }
 
-/// Reports now and then how far a log was read, since a long one takes seconds.
+/// Reports now and then how far a log was read, since a long one needs seconds.
 fn progress(what: &str) -> impl Fn(u64) {
     let reported = std::cell::Cell::new(Instant::now());
     move |records| {
@@ -185,7 +185,7 @@ const NETWORK: Network = Network::X;
 
 struct Plan<'a> {
     sent: SharedSent,
-    key: AuthorKey,
+    key: InstallationKey,
     dir: Option<&'a Path>,
 }
 
@@ -207,7 +207,7 @@ struct Listed {
 
 impl Listed {
     fn add(&mut self, message: String) {
-        if self.first.len() < TOLD_FILES {
+        if self.first.len() < MAX_SHOWN_FILES {
             self.first.push(message);
         } else {
             self.more += 1;
@@ -228,7 +228,7 @@ impl Listed {
     }
 }
 
-/// What was said of files as wholes.
+/// Messages about whole files.
 #[derive(Default)]
 struct Files {
     notes: Listed,
@@ -307,7 +307,7 @@ fn through<L: PostLog, M: Machine>(
         (read_files, order, sending, folding)
     });
     bar.finish_and_clear();
-    let told = order?;
+    let ordered = order?;
     sending?;
     folding?;
 
@@ -322,11 +322,11 @@ fn through<L: PostLog, M: Machine>(
             shown.print();
         }
     }
-    for line in &told.unreadable {
+    for line in &ordered.unreadable {
         print::err(format_args!("not read: {}:{}: {}", line.origin, line.line, line.reason));
     }
-    if ledger.quarantined > told.unreadable.len() as u64 {
-        print::err(format_args!("not read: {} more lines", ledger.quarantined - told.unreadable.len() as u64));
+    if ledger.quarantined > ordered.unreadable.len() as u64 {
+        print::err(format_args!("not read: {} more lines", ledger.quarantined - ordered.unreadable.len() as u64));
     }
     if let Some(path) = quarantine.path() {
         print::err(format_args!("the lines that could not be read are listed in {}", path.display()));
@@ -340,7 +340,7 @@ fn through<L: PostLog, M: Machine>(
     }
     read_files.notes.print("note");
     read_files.failed.print("error");
-    if let Some(stop) = told.stop {
+    if let Some(stop) = ordered.stop {
         bail!("{stop}; what was read before that is counted");
     }
     if !is_balanced {
@@ -375,7 +375,7 @@ fn progress_bar(files: &[Found]) -> Result<indicatif::ProgressBar> {
     Ok(bar)
 }
 
-/// Reads all files; returns what is to be said of those that could not be read whole.
+/// Reads all files; returns the messages about those that could not be read whole.
 fn read(files: &[Found], chunk_bytes: usize, out: SyncSender<(u64, Chunk)>, is_stopped: &AtomicBool) -> Files {
     let mut said = Files::default();
     let mut number = 0;
@@ -402,13 +402,20 @@ fn next_chunk(chunks: &Mutex<Receiver<(u64, Chunk)>>) -> Option<(u64, Chunk)> {
     chunks.lock().recv().ok()
 }
 
-fn parse(chunk: &Chunk, regions: &Regions, lanes: &Lanes, key: &AuthorKey, latest_ms: i64, is_strict: bool) -> Parsed {
+fn parse(
+    chunk: &Chunk,
+    regions: &Regions,
+    lanes: &Lanes,
+    key: &InstallationKey,
+    latest_ms: i64,
+    is_strict: bool,
+) -> Parsed {
     let mut batch = Batch::default();
     let mut stop = None;
     // Why the value, or posts in it, could not be read.
     let read = |value: &[u8], batch: &mut Batch, wrong: &mut Vec<String>| -> Result<(), LineError> {
         let read = archive::read_line(value, key, &mut |post| match post {
-            Ok(post) if post.time_ms > latest_ms => wrong.push("its time lies in the future".to_owned()),
+            Ok(post) if post.time_ms > latest_ms => wrong.push("its time is in the future".to_owned()),
             Ok(post) => batch.add(regions, lanes, &post),
             Err(error) => wrong.push(error.to_string()),
         })?;
@@ -453,9 +460,9 @@ fn parse(chunk: &Chunk, regions: &Regions, lanes: &Lanes, key: &AuthorKey, lates
     Parsed { batch, read_bytes: chunk.read_bytes, stop }
 }
 
-/// What the ordered half has to tell in the end.
+/// The result of the ordered half.
 #[derive(Default)]
-struct Told {
+struct Ordered {
     unreadable: Vec<Unreadable>,
     stop: Option<String>,
 }
@@ -468,8 +475,8 @@ fn order(
     speed: Speed,
     bar: &indicatif::ProgressBar,
     out: SyncSender<Vec<CutFrame>>,
-) -> Result<Told> {
-    let mut told = Told::default();
+) -> Result<Ordered> {
+    let mut ordered = Ordered::default();
     let mut waiting = BTreeMap::new();
     let (mut next, mut frames) = (0, vec![]);
     let mut pace: Option<(Instant, i64)> = None;
@@ -477,7 +484,7 @@ fn order(
         waiting.insert(number, parsed);
         while let Some(parsed) = waiting.remove(&next) {
             next += 1;
-            if told.stop.is_some() {
+            if ordered.stop.is_some() {
                 continue;
             }
             if let (Speed::Times(times), Some(newest_ms)) = (speed, parsed.batch.newest_ms()) {
@@ -486,27 +493,27 @@ fn order(
                 std::thread::sleep(due.saturating_sub(since.elapsed()));
             }
             let unreadable = parsed.batch.quarantined();
-            quarantine.keep_now(unreadable).context("lines that cannot be read cannot be put aside")?;
-            let room = TOLD_UNREADABLE - told.unreadable.len();
-            told.unreadable.extend(unreadable.iter().take(room).cloned());
+            quarantine.keep_now(unreadable).context("lines that cannot be read cannot be quarantined")?;
+            let room = MAX_SHOWN_UNREADABLE - ordered.unreadable.len();
+            ordered.unreadable.extend(unreadable.iter().take(room).cloned());
             cutter
                 .take(&parsed.batch, now_ms(), &mut frames)
                 .context("the index of posts that were sent cannot be read")?;
             if speed != Speed::Max {
                 cutter.cut(now_ms(), &mut frames);
             }
-            told.stop = parsed.stop;
+            ordered.stop = parsed.stop;
             bar.set_position(parsed.read_bytes);
             bar.set_message(format!("{} posts", cutter.ledger().received));
             if !frames.is_empty() && out.send(std::mem::take(&mut frames)).is_err() {
-                // The sender has an error to tell.
-                return Ok(told);
+                // The sender has an error to report.
+                return Ok(ordered);
             }
         }
     }
     cutter.cut(now_ms(), &mut frames);
     let _ = out.send(frames);
-    Ok(told)
+    Ok(ordered)
 }
 
 fn send<L: PostLog>(log: &L, frames: Receiver<Vec<CutFrame>>, runtime: &tokio::runtime::Runtime) -> Result<()> {

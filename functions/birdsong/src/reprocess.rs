@@ -13,7 +13,7 @@ use crate::cloud::CloudArgs;
 use crate::{DataArgs, data, now_ms, parse_secs, print};
 
 #[derive(Debug, Args)]
-#[command(after_help = "It may run beside `birdsong run`. Run twice, the second receipt says that nothing changed.")]
+#[command(after_help = "It may run beside `birdsong run`. Run twice, the second receipt shows no changes.")]
 pub(crate) struct ReprocessArgs {
     #[command(flatten)]
     data: DataArgs,
@@ -22,13 +22,13 @@ pub(crate) struct ReprocessArgs {
     /// How far back from now, such as 1h or 2d
     #[arg(long, value_name = "TIME", value_parser = parse_secs, required_unless_present = "from")]
     last: Option<u64>,
-    /// First time (RFC 3339), taken back to the start of its window
+    /// First time (RFC 3339), rounded down to the start of its window
     #[arg(long, value_name = "TIME", value_parser = parse_time, conflicts_with = "last")]
     from: Option<i64>,
-    /// End (RFC 3339), taken on to the end of its window [default: now]
+    /// End (RFC 3339), rounded up to the end of its window [default: now]
     #[arg(long, value_name = "TIME", value_parser = parse_time, conflicts_with = "last")]
     to: Option<i64>,
-    /// Only say what would change
+    /// Only show what would change
     #[arg(long)]
     dry_run: bool,
     /// The receipt as JSON lines
@@ -51,7 +51,7 @@ async fn work(args: ReprocessArgs) -> Result<ExitCode> {
         #[cfg(feature = "aws")]
         {
             let (log, store) = args.cloud.connect().await?;
-            return put_right(args, &log, &store).await;
+            return repair(args, &log, &store).await;
         }
     }
     let dir = &args.data.data;
@@ -62,13 +62,13 @@ async fn work(args: ReprocessArgs) -> Result<ExitCode> {
         );
     }
     let (log, store) = (SqliteLog::open(dir)?, SqliteStore::open(dir)?);
-    put_right(args, &log, &store).await
+    repair(args, &log, &store).await
 }
 
-async fn put_right<L: PostLog, S: WindowStore + Settings>(args: ReprocessArgs, log: &L, store: &S) -> Result<ExitCode> {
+async fn repair<L: PostLog, S: WindowStore + Settings>(args: ReprocessArgs, log: &L, store: &S) -> Result<ExitCode> {
     let rules = data::fold_rules(store, None).await?;
     let now_ms = now_ms();
-    let from_ms = args.from.or(args.last.map(|secs| now_ms - secs as i64 * 1000)).context("give --last or --from")?;
+    let from_ms = args.from.or(args.last.map(|secs| now_ms - secs as i64 * 1000)).context("set --last or --from")?;
     let to_ms = args.to.unwrap_or(now_ms);
     if to_ms <= from_ms {
         bail!("--to {} is not after --from {}", rfc3339(to_ms), rfc3339(from_ms));
@@ -77,8 +77,8 @@ async fn put_right<L: PostLog, S: WindowStore + Settings>(args: ReprocessArgs, l
     let to = WindowStart(rules.size.start_of(to_ms - 1).0 + rules.size.ms());
     let bar = indicatif::ProgressBar::new_spinner();
     bar.set_style(indicatif::ProgressStyle::with_template("{spinner} {msg}")?);
-    let receipt = birdsong_aggregator::reprocess::reprocess(log, store, rules, from..to, args.dry_run, |told| {
-        bar.set_message(format!("{} records read, up to {}", told.records, rfc3339(told.arrived_ms)));
+    let receipt = birdsong_aggregator::reprocess::reprocess(log, store, rules, from..to, args.dry_run, |read| {
+        bar.set_message(format!("{} records read, up to {}", read.records, rfc3339(read.arrived_ms)));
         bar.tick();
     })
     .await;
@@ -162,7 +162,10 @@ fn print_table(receipt: &Receipt, args: &ReprocessArgs, from: WindowStart, to: W
     ));
     for (count, what) in [
         (receipt.removed(), "of them removed: the log has no record of them"),
-        (receipt.healed(), "of them healed: fence or generation could not be right, and live aggregation stood still"),
+        (
+            receipt.healed(),
+            "of them repaired: fence or generation could not be right, and live aggregation was blocked",
+        ),
         (
             receipt.count(Change::Kept),
             "without a record in the log kept: their records may be unreadable, have a wrong time, or be gone",

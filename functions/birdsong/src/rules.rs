@@ -31,7 +31,7 @@ enum RulesCommand {
         #[command(flatten)]
         count: CountArgs,
     },
-    /// Set these rules at X, after X has checked them: add what is missing, delete all others of the app but
+    /// Set these rules at X, after X has checked them: add missing ones, delete all others of the app except
     /// those whose tags a region lists
     Sync {
         #[command(flatten)]

@@ -22,12 +22,12 @@ use crate::signal::stop_signal;
 use crate::source::SourceArgs;
 use crate::{CountArgs, DataArgs, data, metrics, now_ms, print, serve};
 
-/// How often it is looked whether a part has ended by itself.
+/// How often the parts are checked for one that has ended.
 const TICK: Duration = Duration::from_millis(200);
-/// How long the log may take for what the sources sent last, and the windows for what the log has; what is left
+/// Time limit for the log to store what the sources sent last, and for the windows to catch up with the log; the rest
 /// then waits in the spool and in the log.
 pub(crate) const DRAIN: Duration = Duration::from_millis(500);
-/// How long open connections may hold up the end.
+/// How long open connections may delay the end.
 const GOODBYE: Duration = Duration::from_millis(250);
 
 #[derive(Debug, Args)]
@@ -38,14 +38,14 @@ pub(crate) struct RunArgs {
     count: CountArgs,
     #[command(flatten)]
     source: SourceArgs,
-    /// Port of the dashboard and the API; 0 takes any free one
+    /// Port of the dashboard and the API; 0 chooses any free one
     #[arg(long, default_value_t = 8080, env = "BIRDSONG_PORT")]
     port: u16,
     /// Address to listen on; anything but loopback shows the page to the network
     #[arg(long, default_value = "127.0.0.1", value_name = "ADDRESS")]
     host: IpAddr,
-    /// Answer under this name, too, such as that of a reverse proxy in front; may be given several times.
-    /// Needed on loopback only, where other names than localhost are refused: a page of another site could
+    /// Answer under this name, too, such as that of a reverse proxy in front; may be repeated.
+    /// Needed on loopback only, where names other than localhost are refused: a page of another site could
     /// make the browser ask
     #[arg(long, value_name = "NAME")]
     allow_host: Vec<String>,
@@ -67,7 +67,7 @@ async fn work(args: RunArgs) -> Result<ExitCode> {
     let listener = match tokio::net::TcpListener::bind(address).await {
         Ok(listener) => listener,
         Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => bail!(
-            "port {} is taken by another program (another birdsong?): stop it, or choose another port with --port",
+            "port {} is used by another program (another birdsong?): stop it, or choose another port with --port",
             args.port
         ),
         Err(error) => return Err(error).with_context(|| format!("cannot listen on {address}")),
@@ -93,7 +93,7 @@ async fn work(args: RunArgs) -> Result<ExitCode> {
         std::thread::Builder::new().name("aggregator".into()).spawn(move || -> Result<Followed> {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             let followed = runtime.block_on(follow(&*machine, rules, &folded, &letters));
-            // A call that waits for a locked file does not hold up the end.
+            // A call that waits for a locked file does not delay the end.
             runtime.shutdown_background();
             followed
         })?
@@ -142,7 +142,7 @@ async fn work(args: RunArgs) -> Result<ExitCode> {
     let (goodbye, is_over) = tokio::sync::oneshot::channel::<()>();
     let mut serving = tokio::spawn(serve::serve(listener, router, limits, async { _ = is_over.await }));
 
-    // Any part that ends by itself ends all of it; otherwise the signal does.
+    // If any part ends, all of it ends; otherwise the signal ends it.
     let mut failure = None;
     let mut streaming = streaming;
     loop {
@@ -187,7 +187,7 @@ async fn work(args: RunArgs) -> Result<ExitCode> {
     let _ = tokio::time::timeout(GOODBYE, serving).await;
     match failure {
         Some(error) => Err(error),
-        None => Ok(left.say_goodbye()),
+        None => Ok(left.report_end()),
     }
 }
 
@@ -196,7 +196,7 @@ async fn work(args: RunArgs) -> Result<ExitCode> {
 struct Left {
     /// The windows lack records of the log.
     is_behind: bool,
-    /// What kept the aggregator from going on.
+    /// What blocked the aggregator.
     problem: Option<String>,
     /// Frames that wait in the spool, and frames that are nowhere.
     spooled_bytes: u64,
@@ -206,7 +206,7 @@ struct Left {
 }
 
 impl Left {
-    fn say_goodbye(&self) -> ExitCode {
+    fn report_end(&self) -> ExitCode {
         let mut notes = vec![];
         if self.lost_bytes > 0 {
             notes.push(format!(
@@ -224,7 +224,7 @@ impl Left {
         }
         if self.is_behind && !is_lost {
             let why = self.problem.as_ref().map_or_else(String::new, |problem| format!(" ({problem})"));
-            notes.push(format!("the log is safe and the windows lack its end{why}; the next start goes on there"));
+            notes.push(format!("the log is safe and the windows lack its end{why}; the next start continues there"));
         }
         if notes.is_empty() {
             print::err("birdsong: stopped, everything received is stored");

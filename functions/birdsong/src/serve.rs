@@ -1,4 +1,4 @@
-//! The web server: time-outs and limits, so that no client can hold up the others or take what the rest of the
+//! The web server: time-outs and limits, so that no client can block the others or use up what the rest of the
 //! program needs.
 
 use std::future::Future;
@@ -27,16 +27,16 @@ use tower_http::compression::CompressionLayer;
 use crate::hosts::Hosts;
 use crate::page::page;
 
-/// What a client may take.
+/// Limits of a client.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     /// Open connections: a quarter of the file descriptors that a process usually gets.
     pub(crate) connections: usize,
-    /// How long the head of a request may take, and how long a connection may lie idle.
+    /// Time limit for the head of a request, and for an idle connection.
     pub(crate) head: Duration,
     /// How long a request may be worked on.
     pub(crate) work: Duration,
-    /// How long a client may take for 64 KiB of its answer.
+    /// Time limit for a client to read 64 KiB of its answer.
     pub(crate) stall: Duration,
     /// Longest path and query, in bytes.
     pub(crate) uri_bytes: usize,
@@ -59,13 +59,13 @@ impl Default for Limits {
 
 /// Connections beyond the limit that get an answer; further ones are closed without.
 const REFUSALS: usize = 16;
-/// How long such an answer may take.
+/// Time limit of such an answer.
 const REFUSAL: Duration = Duration::from_secs(1);
 /// Pause after the system had no connection for us, such as when it has no more file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// What a connection buffers. The least that hyper takes is 8 KiB.
+/// Buffer of a connection. The minimum of hyper is 8 KiB.
 const BUFFER_BYTES: usize = 64 << 10;
-/// Brotli and gzip at this level take a tenth of the time of the best, for a tenth more bytes.
+/// Brotli and gzip at this level need a tenth of the time of the best, for a tenth more bytes.
 const LEVEL: CompressionLevel = CompressionLevel::Precise(4);
 
 /// The API and the page, asked under these names only.
@@ -179,7 +179,7 @@ async fn refuse(mut stream: TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-/// A stream whose other end must take what it asked for: 64 KiB in each `stall`, or all that there is.
+/// A stream whose other end must read its answer: 64 KiB in each `stall`, or all that there is.
 struct Patient<S> {
     stream: S,
     stall: Duration,
@@ -209,7 +209,7 @@ impl<S> Patient<S> {
                     Box::pin(tokio::time::sleep_until(Instant::now() + self.stall))
                 });
                 ready!(until.as_mut().poll(context));
-                Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client does not take its answer")))
+                Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client does not read its answer")))
             }
         }
     }
@@ -219,7 +219,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patient<S> {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = into.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(context, into))?;
-        // The next request: the answer before it is taken.
+        // The next request: the answer before it was read.
         if into.filled().len() > before {
             self.until = None;
         }
@@ -296,7 +296,7 @@ mod tests {
             stream
         }
 
-        /// Status and all of an answer to a request whose connection the server closes.
+        /// Status and full text of an answer to a request whose connection the server closes.
         async fn ask(&self, text: &str) -> (String, String) {
             let answer = rest(self.send(text).await).await;
             (answer.split(' ').nth(1).unwrap_or_default().to_owned(), answer)
@@ -325,7 +325,7 @@ mod tests {
         assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("small"), "{answer}");
     }
 
-    /// What happened: 1,100 half requests took all file descriptors, also those of the sources.
+    /// What happened: 1,100 half requests used up all file descriptors, also those of the sources.
     #[tokio::test]
     async fn connections_beyond_the_limit_are_refused_at_once() {
         let running = Running::start(Limits { connections: 2, ..Limits::default() }).await;
@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_does_not_take_its_answer_loses_its_place() {
+    async fn a_client_that_does_not_read_its_answer_loses_its_place() {
         let running = Running::start(Limits { connections: 1, stall: SHORT, ..Limits::default() }).await;
         let _deaf = running.send(&ASK.replace("small", "large")).await;
         let began = Instant::now();

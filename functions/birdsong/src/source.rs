@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, bail};
-use birdsong_domain::post::AuthorKey;
+use birdsong_domain::post::InstallationKey;
 use birdsong_domain::region::Regions;
 use birdsong_sources::address::{Address, BadAddress};
 use birdsong_sources::source::{Clock, Context, KINDS, Secrets, Source, Target};
@@ -23,8 +23,8 @@ pub(crate) struct SourceArgs {
     sources: Vec<Option<Address>>,
 }
 
-/// An option of the command line that sets an option of all addresses of one kind, as it did before these had
-/// options of their own.
+/// An option of the command line that sets an option of all addresses of one kind, as before addresses had
+/// options.
 struct Synonym {
     scheme: &'static str,
     option: &'static str,
@@ -64,7 +64,7 @@ fn long_help() -> String {
         }
     }
     help + &format!(
-        "\n{NONE}: no source; only serve what is stored, such as replayed archives\n\ndocs/sources.md says more."
+        "\n{NONE}: no source; only serve what is stored, such as replayed archives\n\nMore in docs/sources.md."
     )
 }
 
@@ -130,7 +130,12 @@ impl SourceArgs {
     }
 
     /// Makes the sources. What they have to keep over a restart is in `dir`.
-    pub(crate) fn sources(&self, regions: &Arc<Regions>, key: AuthorKey, dir: &Path) -> Result<Vec<Box<dyn Source>>> {
+    pub(crate) fn sources(
+        &self,
+        regions: &Arc<Regions>,
+        key: InstallationKey,
+        dir: &Path,
+    ) -> Result<Vec<Box<dyn Source>>> {
         if self.sources.len() > 1 && self.sources.iter().any(Option::is_none) {
             bail!("--source {NONE} cannot be combined with other sources");
         }
@@ -170,16 +175,16 @@ impl SourceArgs {
 }
 
 /// What sources are made with in this program.
-pub(crate) fn context(regions: Arc<Regions>, key: AuthorKey, dir: &Path) -> Context {
+pub(crate) fn context(regions: Arc<Regions>, key: InstallationKey, dir: &Path) -> Context {
     let clock: Clock = Arc::new(now_ms);
     let secrets: Secrets = Arc::new(|name| secret_of_environment(name).map_err(|error| format!("{error:#}")));
     Context { regions, key, clock, jitter: rand::random::<f64>, dir: dir.to_owned(), secrets }
 }
 
-/// The variable `name`, or the content of the file that `name`_FILE names; nothing when neither is set.
+/// The variable `name`, or the content of the file that `name`_FILE names; `None` when neither is set.
 ///
 /// # Errors
-/// When there is nothing in it: an empty secret is a mistake and is sent to nobody.
+/// When it is empty: an empty secret is a mistake and is sent to nobody.
 fn secret_of_environment(name: &str) -> Result<Option<String>> {
     let set = |name: &str| std::env::var_os(name);
     let text = std::env::var(name).ok();

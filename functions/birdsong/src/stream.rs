@@ -25,8 +25,8 @@ use crate::signal::stop_signal;
 use crate::source::SourceArgs;
 use crate::{CountArgs, DataArgs, LogFormat, data, health, metrics, now_ms};
 
-/// How long Kinesis may take for the rest at the end. A Fargate task loses its spool, and is killed 60 s after it was
-/// asked to stop.
+/// Time limit for Kinesis to store the rest at the end. A Fargate task loses its spool, and is killed 60 s after it
+/// was asked to stop.
 const KINESIS_DRAIN: Duration = Duration::from_secs(20);
 
 #[derive(Debug, Args)]
@@ -43,7 +43,7 @@ pub(crate) struct StreamArgs {
     count: CountArgs,
     #[command(flatten)]
     source: SourceArgs,
-    /// Port of GET /healthz on loopback; 0 takes any free one, and without it there is none
+    /// Port of GET /healthz on loopback; 0 chooses any free one; omit it to disable the check
     #[arg(long, value_name = "PORT", env = "BIRDSONG_HEALTH_PORT")]
     health_port: Option<u16>,
     /// CloudWatch namespace of the metrics that are printed each minute with --log-format json

@@ -24,7 +24,7 @@ pub(crate) fn hashtags(report: &WindowReport) -> String {
     }
 }
 
-/// What a reader of the table must know to read its numbers; nothing when all of them are exact.
+/// The notes that a reader of the table needs; empty when all numbers are exact.
 #[derive(Debug, Default)]
 pub(crate) struct Legend {
     has_estimates: bool,
@@ -44,11 +44,11 @@ impl Legend {
     pub(crate) fn lines(&self) -> Vec<String> {
         let mut lines = vec![];
         if self.has_estimates {
-            lines.push("authors: estimate (with 95 % probability the number lies in these bounds)".to_owned());
+            lines.push("authors: estimate (with 95 % probability the number is within these bounds)".to_owned());
         }
         if self.authorless > 0 {
             lines.push(format!(
-                "{} posts name no author; each may be by somebody else or not, as the bounds say",
+                "{} posts name no author; each may be by another author or not, as the bounds show",
                 self.authorless
             ));
         }
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn a_count_that_may_be_too_low_says_by_how_much() {
+    fn a_count_that_may_be_too_low_shows_by_how_much() {
         let exact = [3, 3, 3];
         assert_eq!(hashtags(&report(&[("storm", 2375, 625)], exact)), "#storm 2375 (up to 625 more)");
         let two = [("storm", 2375, 625), ("rain", 700, 625)];

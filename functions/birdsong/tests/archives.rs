@@ -1,4 +1,4 @@
-//! How `birdsong replay` takes files: compressed, cut off, missing, from a pipe, with monstrous lines.
+//! How `birdsong replay` reads files: compressed, cut off, missing, from a pipe, with monstrous lines.
 
 #![allow(clippy::unwrap_used)]
 
@@ -63,7 +63,7 @@ fn ledger(output: &Output) -> Value {
 }
 
 #[test]
-fn compressed_files_and_pipes_say_the_same_as_plain_ones() {
+fn compressed_files_and_pipes_count_the_same_as_plain_ones() {
     let dir = tempfile::tempdir().unwrap();
     let plain = lines(0..500);
     let (first, second) = (lines(0..200), lines(200..500));
@@ -83,13 +83,13 @@ fn compressed_files_and_pipes_say_the_same_as_plain_ones() {
 #[test]
 fn a_file_that_is_cut_off_is_an_error_and_what_came_before_counts() {
     let dir = tempfile::tempdir().unwrap();
-    // Incompressible enough that half of the bytes hold many lines.
+    // Incompressible enough that half of the bytes contain many lines.
     let packed = gzip(&lines(0..20_000));
     let cut = file(dir.path(), "cut.gz", &packed[..packed.len() / 2]);
     let output = replay(dir.path(), &[cut], &[], b"");
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success());
-    assert!(told.contains("cut.gz"), "{told}");
+    assert!(stderr.contains("cut.gz"), "{stderr}");
     let counted = posts(&output);
     assert!((1000..20_000).contains(&counted), "{counted}");
     assert_eq!(ledger(&output)["balanced"], true);
@@ -100,14 +100,14 @@ fn a_missing_file_is_an_error_before_anything_is_counted() {
     let dir = tempfile::tempdir().unwrap();
     let there = file(dir.path(), "there.ndjson", &lines(0..10));
     let output = replay(dir.path(), &[there, "absent.ndjson".into()], &[], b"");
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success());
-    assert!(told.contains("absent.ndjson"), "{told}");
+    assert!(stderr.contains("absent.ndjson"), "{stderr}");
     assert!(output.stdout.is_empty());
 }
 
 #[test]
-fn a_line_longer_than_the_limit_is_put_aside_and_the_next_is_read() {
+fn a_line_longer_than_the_limit_is_quarantined_and_the_next_is_read() {
     let dir = tempfile::tempdir().unwrap();
     let mut bytes = lines(0..3);
     bytes.extend_from_slice(br#"{"data":{"id":"1","text":""#);
@@ -122,9 +122,9 @@ fn a_line_longer_than_the_limit_is_put_aside_and_the_next_is_read() {
     assert_eq!((ledger["received"].as_u64(), ledger["quarantined"].as_u64()), (Some(6), Some(1)), "{ledger}");
 
     let strict = replay(dir.path(), &[monster], &["--strict"], b"");
-    let told = String::from_utf8_lossy(&strict.stderr).into_owned();
+    let stderr = String::from_utf8_lossy(&strict.stderr).into_owned();
     assert!(!strict.status.success());
-    assert!(told.contains("monster.ndjson:4"), "{told}");
+    assert!(stderr.contains("monster.ndjson:4"), "{stderr}");
 }
 
 #[test]

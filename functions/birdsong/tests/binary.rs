@@ -1,4 +1,4 @@
-//! The real binary: it serves its page, and the API says what the demo sent.
+//! The real binary: it serves its page, and the API counts what the demo sent.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use birdsong_domain::post::AuthorKey;
+use birdsong_domain::post::InstallationKey;
 use birdsong_domain::region::{Region, Regions};
 use birdsong_domain::time::{parse_rfc3339, rfc3339};
 use birdsong_sources::demo::Demo;
@@ -80,7 +80,7 @@ fn sent(regions: &Regions, region: &Region, from_ms: i64) -> (u64, u64) {
     let demo = {
         let context = Context {
             regions: std::sync::Arc::new(self::regions()),
-            key: AuthorKey([0; 16]),
+            key: InstallationKey([0; 16]),
             clock: std::sync::Arc::new(|| 0),
             jitter: || 0.5,
             dir: "".into(),
@@ -103,7 +103,7 @@ fn sent(regions: &Regions, region: &Region, from_ms: i64) -> (u64, u64) {
 }
 
 #[test]
-fn the_api_says_what_the_demo_sent_and_a_restart_continues() {
+fn the_api_counts_what_the_demo_sent_and_a_restart_continues() {
     let data = tempfile::tempdir().unwrap();
     let running = Running::start(data.path());
     let (status, page) = running.get("/");
@@ -129,8 +129,8 @@ fn the_api_says_what_the_demo_sent_and_a_restart_continues() {
             for window in windows[2..windows.len() - 2].iter().step_by(17) {
                 let start = window["window_start"].as_str().unwrap();
                 let expected = sent(&regions, region, parse_rfc3339(start).unwrap());
-                let told = (window["posts"].as_u64().unwrap(), window["reposts"].as_u64().unwrap());
-                assert_eq!(told, expected, "{} at {start}", region.id);
+                let counts = (window["posts"].as_u64().unwrap(), window["reposts"].as_u64().unwrap());
+                assert_eq!(counts, expected, "{} at {start}", region.id);
                 assert_eq!(window["completeness"]["complete"], true);
             }
         }
@@ -161,7 +161,7 @@ fn the_api_says_what_the_demo_sent_and_a_restart_continues() {
 }
 
 #[test]
-fn a_taken_port_is_said_clearly() {
+fn a_used_port_is_a_clear_error() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let data = tempfile::tempdir().unwrap();
@@ -173,7 +173,7 @@ fn a_taken_port_is_said_clearly() {
     assert!(said.contains(&port) && said.contains("--port"), "{said}");
 }
 
-/// A v2 line of the given number, one a second.
+/// A v2 line of this number, one a second.
 fn line(n: u64) -> String {
     let ms = 1_700_000_100_000 + n * 1000;
     let id = (ms - 1_288_834_974_657) << 22;

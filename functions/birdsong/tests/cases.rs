@@ -1,11 +1,11 @@
-//! Cases: small inputs, and what the program must say of them. One file a case in `tests/cases/`.
+//! Cases: small inputs, and the output that the program must have. One file a case in `tests/cases/`.
 //!
 //! ```toml
 //! why = "the rule, and where it comes from"
 //! [[file]]                  # files in the case's folder
 //! name = "posts.jsonl"      # may have folders in it
 //! text = '''…'''            # or hex = "…"
-//! repeat = 1                # the text or bytes so many times; default 1
+//! repeat = 1                # repeats the text or bytes; default 1
 //! pack = ["gzip"]           # one after the other: gzip, bzip2, xz, zstd, utf16le, utf16be (both with a byte order mark),
 //!                           # zeros (512 of them behind), and tar or zip of `member`s, which are files like this one
 //! [[run]]                   # steps, one after the other in that folder; {data} is a data folder kept for the case

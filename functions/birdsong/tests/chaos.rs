@@ -1,7 +1,7 @@
 //! The real binary is killed at random moments while a made-up server streams, and must have what the server made in
 //! the end: the posts that the server counts, in the windows that an undisturbed twin has, with a ledger that balances.
 //!
-//! `BIRDSONG_KILLS` (20) says how often in all, and `BIRDSONG_SEED` decides when; both are printed.
+//! `BIRDSONG_KILLS` (20) is the number of kills in all, and `BIRDSONG_SEED` decides when; both are printed.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::BTreeSet;
@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use birdsong_domain::frame;
-use birdsong_domain::post::AuthorKey;
+use birdsong_domain::post::InstallationKey;
 use birdsong_sources::bluesky::fake as bluesky;
 use birdsong_sources::dice::Dice;
 use birdsong_sources::mastodon::fake as mastodon;
@@ -39,7 +39,7 @@ fn real_ms() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64
 }
 
-/// The clock of a server: it stands until it is started, and from a moment on again, so that what the server has made
+/// The clock of a server: it stops until it is started, and from a moment on again, so that what the server has made
 /// between the two is all that there is.
 #[derive(Clone)]
 struct Stage {
@@ -63,7 +63,7 @@ impl Stage {
         self.started_ms.store(real_ms(), Ordering::Relaxed);
     }
 
-    /// Gives the time at which it stands from now on.
+    /// Stops it and returns its time.
     fn end(&self) -> i64 {
         let end_ms = self.now_ms();
         self.end_ms.store(end_ms, Ordering::Relaxed);
@@ -90,10 +90,10 @@ fn ledger(port: &str) -> Value {
     get_json(port, "/api/status")["ledger"].clone()
 }
 
-/// Waits until the ledger stands, and gives it.
+/// Waits until the ledger no longer changes, and returns it.
 fn settled(port: &str) -> Value {
     let mut last = (Value::Null, Instant::now());
-    wait_until("the ledger stands", || {
+    wait_until("the ledger stops changing", || {
         let ledger = ledger(port);
         if ledger != last.0 {
             last = (ledger, Instant::now());
@@ -102,7 +102,7 @@ fn settled(port: &str) -> Value {
     })
 }
 
-/// What the windows say of posts, without what says when they came.
+/// The posts of the windows, without their arrival.
 fn windows(port: &str) -> Vec<Value> {
     let windows = get_json(port, "/api/windows?region=all")["windows"].as_array().unwrap().clone();
     let of_posts = |window: Value| {
@@ -126,7 +126,7 @@ fn windows(port: &str) -> Vec<Value> {
     windows.into_iter().filter(|window| window["posts"] != 0).map(of_posts).collect()
 }
 
-/// A life after the other, each ended by SIGKILL, and a last one that goes on.
+/// A life after the other, each ended by SIGKILL, and a last one that continues.
 fn killed(name: &str, share: u64, source: &[&str], data: &Path, first: Running) -> (Running, String) {
     let (kills, seed) = (setting("BIRDSONG_KILLS", 20) * share / 100, setting("BIRDSONG_SEED", 1));
     eprintln!("{name}: {kills} kills, BIRDSONG_SEED={seed}");
@@ -143,7 +143,7 @@ fn killed(name: &str, share: u64, source: &[&str], data: &Path, first: Running) 
     (running, port)
 }
 
-/// Waits until it is written down where the source goes on: a life without that cannot ask for what it missed.
+/// Waits until a resume point is stored: a life without one cannot ask for what it missed.
 fn resumable(data: &Path) {
     wait_until("a resume point is stored", || {
         let store = Connection::open(data.join("store.sqlite")).unwrap();
@@ -169,7 +169,7 @@ fn start_without_port(source: &[&str], data: &Path) -> Running {
     Running::start(&args, &environment)
 }
 
-/// Two that begin together in folders of their own, `twin` and `killed`, after the life of the second.
+/// Two that start together in separate folders, `twin` and `killed`, after the life of the second.
 fn twins(name: &str, share: u64, source: &[&str], dir: &Path, stage: &Stage) -> [(Running, String); 2] {
     let (undisturbed, data) = (start(source, &dir.join("twin")), dir.join("killed"));
     let (first, first_port) = start(source, &data);
@@ -251,7 +251,7 @@ fn mastodon_killed_at_random_has_the_posts_of_its_twin() {
     let events = server.first_from(stage.open_ms)..server.first_from(stage.now_ms() + 1);
     let of_event = |n: &u64| match server.event(*n) {
         Some(mastodon::Event::Update(status)) => {
-            let key = AuthorKey(std::array::from_fn(|n| n as u8));
+            let key = InstallationKey(std::array::from_fn(|n| n as u8));
             Some(key.post("mastodon", status["uri"].as_str()?.as_bytes()).0)
         }
         _ => None,
@@ -325,7 +325,7 @@ fn bluesky_killed_on_a_disk_that_is_full_now_and_then_has_all_posts_in_the_end()
     [&disk, &signs].iter().for_each(|path| std::fs::create_dir(path).unwrap());
     let is_allowed = Command::new("unshare").args(["-rm", "mount", "-t", "tmpfs", "tmpfs"]).arg(&disk).output();
     if !is_allowed.is_ok_and(|output| output.status.success()) {
-        eprintln!("not tested: this user may not mount a disk of its own");
+        eprintln!("not tested: this user may not mount a disk");
         return;
     }
     let seed = setting("BIRDSONG_SEED", 1);
@@ -340,7 +340,7 @@ fn bluesky_killed_on_a_disk_that_is_full_now_and_then_has_all_posts_in_the_end()
     running.port_behind("http://localhost:");
     wait_until("it connects", || connected(&port));
     stage.start();
-    // The disk is not to be seen from here, so this waits for longer than it takes until a resume point is stored.
+    // The disk is not visible from here, so this waits longer than it needs to store a resume point.
     wait_until("posts are stored", || (ledger(&port)["sent"].as_u64() > Some(100)).then_some(()));
     std::thread::sleep(Duration::from_secs(3));
     let mut dice = Dice::of(&[seed, 9]);

@@ -15,7 +15,7 @@ mod support;
 use support::{Running, get, get_json, wait_until};
 
 const POSTS: u64 = 20_000;
-/// The end may take 2 s; the rest is for a machine that has much to do.
+/// The end may last 2 s; the rest is for a busy machine.
 const PROMPT: Duration = Duration::from_secs(8);
 
 fn birdsong(args: &[&str], data: &Path) -> Output {
@@ -133,9 +133,9 @@ fn damaged_records_are_missing_where_they_belong_and_everything_else_counts() {
     assert!(running.terminate().0.success());
 }
 
-/// The windows have the posts of a record that was damaged afterwards: nothing may take them away or add them again.
+/// The windows have the posts of a record that was damaged afterwards: nothing may remove them or add them again.
 #[test]
-fn a_record_that_is_damaged_after_it_was_folded_takes_no_posts_away_and_counts_none_twice() {
+fn a_record_that_is_damaged_after_it_was_folded_removes_no_posts_and_counts_none_twice() {
     let dir = tempfile::tempdir().unwrap();
     let (data, start_ms) = counted(dir.path());
     let log = Connection::open(data.join("log.sqlite")).unwrap();
@@ -161,8 +161,8 @@ fn a_row_whose_column_has_another_type_hides_no_other() {
     Connection::open(&path).unwrap().query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).unwrap();
     forget_store(&data);
     let mut file = fs::read(&path).unwrap();
-    // The types of a row's columns stand in front of its first text, that of its last column, the blob, last.
-    // In a frame's header it stands behind a quotation mark.
+    // The types of a row's columns are in front of its first text, that of its last column, the blob, last.
+    // In a frame's header it is behind a quotation mark.
     let mut lanes = file.windows(8).enumerate().filter(|(_, text)| text.ends_with(b"all#x#0") && text[0] != b'"');
     let before = lanes.next_back().unwrap().0;
     file[before] ^= 1;
@@ -177,7 +177,7 @@ fn a_row_whose_column_has_another_type_hides_no_other() {
 }
 
 #[test]
-fn a_damaged_window_says_so_until_a_reprocess_restores_it() {
+fn a_damaged_window_is_marked_until_a_reprocess_restores_it() {
     let dir = tempfile::tempdir().unwrap();
     let (data, start_ms) = counted(dir.path());
     let store = Connection::open(data.join("store.sqlite")).unwrap();
@@ -242,7 +242,7 @@ fn a_key_that_is_gone_empty_or_another_is_an_error_with_a_remedy() {
     fs::write(&key, [7; 16]).unwrap();
     refused("another key");
     fs::write(&key, [7; 15]).unwrap();
-    assert!(stderr(&replay()).contains("must hold 16 bytes"));
+    assert!(stderr(&replay()).contains("must have 16 bytes"));
     // Without the store, which has the fingerprint, the log alone demands its key.
     fs::remove_file(&key).unwrap();
     forget_store(&data);
@@ -251,7 +251,7 @@ fn a_key_that_is_gone_empty_or_another_is_an_error_with_a_remedy() {
     refused("another key");
     fs::write(&key, &right).unwrap();
     assert!(replay().status.success());
-    // A rotation begins anew, and says what it means.
+    // A rotation restarts from zero, and explains the consequences.
     let output = birdsong(&["key", "rotate"], &data);
     assert!(output.status.success(), "{}", stderr(&output));
     assert_ne!(fs::read(&key).unwrap(), right);
@@ -300,7 +300,7 @@ fn streams(port: &str) -> Option<()> {
 }
 
 #[test]
-fn a_log_that_is_removed_under_it_is_noticed_and_nothing_is_said_to_be_stored() {
+fn a_log_that_is_removed_under_it_is_noticed_and_nothing_is_reported_as_stored() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");
     let (mut running, port) = demo(&data, &["--backfill", "5m"]);
@@ -338,7 +338,7 @@ fn it_ends_promptly_in_every_state() {
     assert!(took < PROMPT && said.contains("birdsong: stopped"), "{took:?} {said}");
     drop(locks);
 
-    // It goes on where that one ended.
+    // It continues where that one ended.
     let (mut running, port) = demo(&data, &["--backfill", "5m"]);
     wait_until("posts come", || streams(&port));
     wait_until("the ledger balances", || (get_json(&port, "/api/status")["ledger"]["balanced"] == true).then_some(()));
@@ -354,7 +354,7 @@ fn it_ends_promptly_in_every_state() {
 /// Mounts a small disk that only this test sees; where that is not allowed, nothing is tested.
 #[cfg(target_os = "linux")]
 #[test]
-fn a_full_disk_stops_nothing_and_it_goes_on_by_itself_when_there_is_room() {
+fn a_full_disk_stops_nothing_and_writing_resumes_when_there_is_room() {
     const SCRIPT: &str = "mount -t tmpfs -o size=12m tmpfs \"$1\" || exit 77
         (while [ ! -e \"$2/fill\" ]; do sleep 0.1; done
          dd if=/dev/zero of=\"$1/filler\" bs=4096 2>/dev/null
@@ -368,7 +368,7 @@ fn a_full_disk_stops_nothing_and_it_goes_on_by_itself_when_there_is_room() {
     let paths = [disk.to_str().unwrap(), signs.to_str().unwrap(), env!("CARGO_BIN_EXE_birdsong")];
     let is_allowed = Command::new("unshare").args(["-rm", "mount", "-t", "tmpfs", "tmpfs", paths[0]]).output();
     if !is_allowed.is_ok_and(|output| output.status.success()) {
-        eprintln!("not tested: this user may not mount a disk of its own");
+        eprintln!("not tested: this user may not mount a disk");
         return;
     }
     let mut running = Running::start_program("unshare", &[&["-rm", "sh", "-c", SCRIPT, "sh"][..], &paths].concat());

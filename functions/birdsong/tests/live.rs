@@ -66,7 +66,7 @@ fn three_live_sources_at_once_are_counted_and_the_ledger_balances() {
 }
 
 #[test]
-fn a_source_that_is_refused_says_what_to_do_and_stops_no_other() {
+fn a_source_that_is_refused_names_a_remedy_and_stops_no_other() {
     let dir = tempfile::tempdir().unwrap();
     let x = FakeServer::start("x");
     let (running, port) = run(dir.path(), &format!("demo,{}", x.source), &[], &[("X_BEARER_TOKEN", WRONG)]);
@@ -74,7 +74,7 @@ fn a_source_that_is_refused_says_what_to_do_and_stops_no_other() {
         source(&status(&port), "x").filter(|source| source["status"] == "stopped" && source["reason"].is_string())
     });
     assert!(refused["reason"].as_str().unwrap().contains("token"), "{refused}");
-    wait_until("the demo to go on", || streams(&port, "demo"));
+    wait_until("the demo to continue", || streams(&port, "demo"));
     assert!(!running.said().contains(WRONG), "{}", running.said());
     assert!(!status(&port).to_string().contains(WRONG));
     assert!(
@@ -85,7 +85,7 @@ fn a_source_that_is_refused_says_what_to_do_and_stops_no_other() {
 }
 
 #[test]
-fn x_without_a_token_says_what_to_set() {
+fn x_without_a_token_names_what_to_set() {
     let dir = tempfile::tempdir().unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_birdsong"))
         .args(["run", "--source", "x", "--port", "0", "--data"])
@@ -95,8 +95,8 @@ fn x_without_a_token_says_what_to_set() {
         .output()
         .unwrap();
     assert!(!output.status.success());
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(told.contains("set X_BEARER_TOKEN"), "{told}");
+    let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(stderr.contains("set X_BEARER_TOKEN"), "{stderr}");
 }
 
 #[test]
@@ -111,8 +111,8 @@ fn the_rules_of_x_are_set_once() {
             .envs(x.environment())
             .output()
             .unwrap();
-        let told = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.success(), "{told}");
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.success(), "{stderr}");
         String::from_utf8_lossy(&output.stdout).into_owned()
     };
     assert!(sync(&["--dry-run"]).contains("Nothing was changed"));
@@ -131,7 +131,7 @@ fn the_fake_of_x_has_more_than_it_does_normally() {
     let (running, port) = run(dir.path(), &x.source, &[], &x.environment());
     wait_until(&format!("a post: {}", running.said()), || streams(&port, "x"));
 
-    // Without enterprise access it says what to remove. The old options mean the same as those of the address.
+    // Without enterprise access it names what to remove. The old options mean the same as those of the address.
     let dir = tempfile::tempdir().unwrap();
     let x = FakeServer::with("x", "keep-alives", &[]);
     let url = x.url();

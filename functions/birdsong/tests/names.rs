@@ -1,5 +1,5 @@
-//! Rule 6: nobody can be named from what is stored. The test knows all ids, names and texts of the posts, and looks for
-//! them in every file of the data folder: as they are, as numbers, and hashed without the key.
+//! Rule 6.2. Nobody can be named from what is stored. The test knows all ids, names and texts of the posts, and
+//! looks for them in every file of the data folder: as they are, as numbers, and hashed without the key.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fs;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use birdsong_domain::frame;
-use birdsong_domain::post::AuthorKey;
+use birdsong_domain::post::InstallationKey;
 use rusqlite::Connection;
 use serde_json::json;
 
@@ -57,7 +57,7 @@ fn neither_posts_nor_authors_of_an_archive_can_be_found_without_the_key() {
     let dir = tempfile::tempdir().unwrap();
     let (data, file) = (dir.path().join("data"), dir.path().join("posts.jsonl"));
     let (mut lines, mut needles) = (String::new(), vec![]);
-    let nobody = AuthorKey([0; 16]);
+    let nobody = InstallationKey([0; 16]);
     for n in 0..500u64 {
         let (id, author) = (1_724_551_528_980_676_608 + ((n * 7919) << 22), 1_240_000_000_000_000_000 + n * 104_729);
         let (name, text) = (format!("handle_of_{n}"), format!("what person {n} said aloud"));
@@ -92,7 +92,7 @@ fn neither_posts_nor_authors_of_an_archive_can_be_found_without_the_key() {
         }
     }
     // With the key they are found: the test looks in the right places.
-    let key = AuthorKey(fs::read(data.join("author.key")).unwrap().try_into().unwrap());
+    let key = InstallationKey(fs::read(data.join("author.key")).unwrap().try_into().unwrap());
     let id = key.x_post(1_724_551_528_980_676_608 + (7919 << 22)).0.to_string();
     assert!(all_bytes(&data).iter().any(|(_, bytes)| contains(bytes, id.as_bytes())));
 }

@@ -1,4 +1,4 @@
-//! A reader that goes away after a line, as `| head -1` does.
+//! A reader that closes the pipe after a line, as `| head -1` does.
 
 #![allow(clippy::unwrap_used)]
 
@@ -15,7 +15,7 @@ fn corpus(dir: &std::path::Path) {
 }
 
 #[test]
-fn a_reader_that_goes_away_is_no_crash() {
+fn a_reader_that_closes_the_pipe_is_no_crash() {
     let dir = tempfile::tempdir().unwrap();
     corpus(dir.path());
     let regions = concat!(env!("CARGO_MANIFEST_DIR"), "/../../regions.toml");

@@ -1,8 +1,8 @@
-//! The version of what a folder or table holds: log records, windows and the keys of both.
+//! The version of the data in a folder or table: log records, windows and the keys of both.
 //!
 //! A new metric or a new key of a header needs no new version ([`crate::window::Partial`], [`crate::frame`]). Anything
 //! else that an older or newer release would misread does: then the whole folder or table is refused at the start,
-//! rather than each window by itself.
+//! rather than each window alone.
 
 use crate::ports::{self, PortError, Settings};
 
@@ -26,11 +26,11 @@ pub fn refusal(found: &str) -> String {
     )
 }
 
-/// Checks that data with these settings has the format of this release. Gives whether the settings state it; nothing is
-/// stored yet when they do not.
+/// Checks that data with these settings has the format of this release. Returns whether the settings state it;
+/// they do not when nothing is stored yet.
 ///
 /// # Errors
-/// [`PortError::Refused`] when it has another format; whatever reading the settings fails with.
+/// [`PortError::Refused`] when it has another format; any error of reading the settings.
 pub async fn check<S: Settings>(settings: &S) -> Result<bool, PortError> {
     let refused = |found: &str| PortError::Refused { what: "stored data", reason: refusal(found) };
     match settings.setting(ports::FORMAT).await? {
@@ -45,7 +45,7 @@ pub async fn check<S: Settings>(settings: &S) -> Result<bool, PortError> {
 /// Checks the format, and states it where nothing is stored yet.
 ///
 /// # Errors
-/// As [`check`]; whatever writing the settings fails with.
+/// As [`check`]; any error of writing the settings.
 pub async fn claim<S: Settings>(settings: &S) -> Result<(), PortError> {
     if check(settings).await? { Ok(()) } else { settings.set_setting(ports::FORMAT, &VERSION.to_string()).await }
 }
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_refusal_says_what_to_do() {
+    fn a_refusal_has_a_remedy() {
         assert!(refusal("1").contains("replay archives") && refusal("1").contains("format 1, this one reads 2"));
         assert!(refusal("x").contains("start with a new data folder"));
         assert!(refusal("3").contains("a newer release"));

@@ -1,4 +1,4 @@
-//! Frames: what one record of the post log holds.
+//! Frames: the records of the post log.
 //!
 //! Layout: `BSF` + version byte `3`; CRC-32 (little endian), length (LEB128) and JSON of the header; CRC-32 of
 //! the rest, then the uncompressed length of the post lines (LEB128) and one zstd frame with these lines, each a
@@ -28,24 +28,24 @@ pub const MAX_FRAME_BYTES: usize = 8 << 20;
 /// Most bytes of a header that a frame is written or read with.
 pub const MAX_HEADER_BYTES: usize = 256 << 10;
 
-/// What became of the lines of a source. `received = sent + filtered + quarantined + duplicates +
-/// dropped`, where a post that several regions take is sent once here (rule 3).
+/// The outcome of the lines of a source. `received = sent + filtered + quarantined + duplicates +
+/// dropped`, where a post that matches several regions is sent once here (rule 3.1).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Ledger {
     /// Posts that came from the source, readable or not.
     pub received: u64,
-    /// Posts that at least one region took and the log has.
+    /// Posts that matched at least one region and are in the log.
     pub sent: u64,
-    /// Posts that no region took, and notices that are no posts.
+    /// Posts that matched no region, and notices that are not posts.
     pub filtered: u64,
     /// Lines that could not be read; they are in quarantine with their reason.
     pub quarantined: u64,
     /// Posts seen before.
     pub duplicates: u64,
-    /// Posts given up because the log was away and the spool full.
+    /// Posts dropped because the log was unavailable and the spool full.
     pub dropped: u64,
-    /// Milliseconds in which the source was not listened to and whose posts will not come any more;
+    /// Milliseconds in which the source was disconnected and whose posts will not come any more;
     /// no posts, so not part of the balance.
     #[serde(skip_serializing_if = "is_default")]
     pub missed_ms: u64,
@@ -53,7 +53,7 @@ pub struct Ledger {
     /// all were. The largest of the time that the ledger covers, and no part of the balance.
     #[serde(skip_serializing_if = "is_default")]
     pub unasked_permille: u64,
-    /// Posts that the source says it did not deliver (`limit` notices of v1.1 streams); no part of the
+    /// Posts that the source reports as not delivered (`limit` notices of v1.1 streams); no part of the
     /// balance.
     #[serde(skip_serializing_if = "is_default")]
     pub withheld: u64,
@@ -93,7 +93,7 @@ pub struct FrameHeader {
     pub lane: Lane,
     /// The source's name, such as `demo` or `bluesky`.
     pub source: String,
-    /// The streamer run that cut the frame; a fresh id each time that numbering begins.
+    /// The streamer run that cut the frame; a fresh id each time that numbering starts.
     pub run: String,
     /// Number of the frame within its run and lane, from 1. A repeated append has the same number,
     /// and is folded once.
@@ -102,7 +102,7 @@ pub struct FrameHeader {
     pub cut_ms: i64,
     /// Since when the source has been connected.
     pub connected_ms: i64,
-    /// Whether `cut_ms` is real time, so that posts can be late and lag can be told.
+    /// Whether `cut_ms` is real time, so that posts can be late and lag can be measured.
     pub live: bool,
     /// Number of the cut within its run, from 1: the frames of a cut are sent together, the ledger's
     /// last.
@@ -161,7 +161,7 @@ impl FrameHeader {
 /// letter.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SlimPost {
-    /// Identity ([`crate::post::PostId`]): lets a streamer that starts again know what the log has.
+    /// Identity ([`crate::post::PostId`]): a streamer that restarts learns from it what the log has.
     #[serde(rename = "i")]
     pub id: u128,
     /// Event time, in milliseconds.
@@ -179,7 +179,7 @@ pub struct SlimPost {
     /// Whether an earlier region has a copy of this post, too; the ledger counts a post once.
     #[serde(rename = "c", default, skip_serializing_if = "is_default")]
     pub is_copy: bool,
-    /// Language, as the source gives it; empty when it gives none.
+    /// Language in the source's spelling; empty without one.
     #[serde(rename = "g", default, skip_serializing_if = "String::is_empty")]
     pub lang: String,
     /// Hashtags as written, without `#`.
@@ -285,7 +285,7 @@ pub fn put_line(out: &mut Vec<u8>, post: &SourcePost<'_>, located: Located, is_c
 /// Appends a line that [`put_line`] wrote, as that of the first copy of its post.
 pub fn put_first_copy(out: &mut Vec<u8>, line: &[u8]) {
     const COPY: &[u8] = b",\"c\":true";
-    // No text of a line can hold the mark: a quotation mark in a text has a backslash before it.
+    // No text of a line can contain the mark: a quotation mark in a text has a backslash before it.
     match memchr::memmem::find(line, COPY) {
         Some(at) => {
             out.extend_from_slice(&line[..at]);
@@ -419,7 +419,7 @@ fn put_json_text(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
 }
 
-/// Why the bytes of a log record are no frame, or one whose posts cannot be read.
+/// Why the bytes of a log record are not a frame, or are one whose posts cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FrameError {
     /// Other magic or version.
@@ -439,7 +439,7 @@ pub enum FrameError {
     Line {
         /// 1 for the header, 2 for the first post.
         line: usize,
-        /// What the JSON reader says.
+        /// Error of the JSON reader.
         reason: String,
     },
     /// Header or posts are longer than any frame may be.
@@ -459,7 +459,7 @@ fn at_most(bytes: usize, limit: usize) -> Result<(), FrameError> {
 /// Encodes a frame. `posts` are the post lines, each ended by a newline.
 ///
 /// # Errors
-/// When the header cannot be written as JSON, header or posts exceed their limits, or zstd fails for want of
+/// When the header cannot be written as JSON, header or posts exceed their limits, or zstd runs out of
 /// memory.
 pub fn encode(header: &FrameHeader, posts: &[u8]) -> Result<Vec<u8>, FrameError> {
     let first = serde_json::to_vec(header).map_err(|e| FrameError::Line { line: 1, reason: e.to_string() })?;
@@ -485,7 +485,7 @@ pub fn encode(header: &FrameHeader, posts: &[u8]) -> Result<Vec<u8>, FrameError>
     Ok(record)
 }
 
-/// A frame taken apart.
+/// A decoded frame.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Frame {
     /// First line.
@@ -497,8 +497,8 @@ pub struct Frame {
 }
 
 impl Frame {
-    /// The frame in a record of the log. One that cannot be read still says which windows lack posts: those that
-    /// its header names, or, without a header, the one in which the record arrived.
+    /// The frame in a record of the log. An unreadable one still names the windows that lack posts: those in
+    /// its header, or, without a header, the one in which the record arrived.
     #[must_use]
     pub fn of(record: &LogRecord) -> Self {
         decode(&record.bytes).unwrap_or_else(|damage| Self {
@@ -509,7 +509,7 @@ impl Frame {
     }
 }
 
-/// Decodes one log record. A frame whose posts are damaged has its header, no posts, and says what is wrong.
+/// Decodes one log record. A frame whose posts are damaged has its header, no posts, and a description of the damage.
 ///
 /// # Errors
 /// When the bytes are not a frame with an undamaged header.
@@ -555,7 +555,7 @@ fn unpack(body: &[u8]) -> Result<Vec<u8>, FrameError> {
 /// The lines behind the header, which is line 1.
 fn posts_of<'l>(lines: impl Iterator<Item = &'l [u8]>) -> Result<Vec<SlimPost>, FrameError> {
     let lines = lines.filter(|line| !line.is_empty()).enumerate();
-    // Our own lines have one shape; whatever else is valid goes the general way.
+    // Fast path for lines that we wrote; any other valid line falls back to serde.
     lines
         .map(|(n, line)| read_line(line).map_or_else(|| serde_json::from_slice(line).map_err(at_line(n + 2)), Ok))
         .collect()
@@ -667,7 +667,7 @@ mod tests {
     }
 
     #[test]
-    fn a_post_that_says_nothing_new_has_the_line_that_it_always_had() {
+    fn a_post_without_new_fields_has_the_line_that_it_always_had() {
         let source = SourcePost {
             id: crate::post::PostId(17),
             time_ms: 1_700_000_099_000,
@@ -718,13 +718,13 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_says_that_its_source_was_sampled_and_others_have_the_bytes_that_they_always_had() {
+    fn a_frame_of_a_sampled_source_states_it_and_others_have_the_bytes_that_they_always_had() {
         let of = |unasked_permille| {
             let ledger = Ledger { unasked_permille, ..header().ledger };
             decode(&encode(&FrameHeader { ledger, ..header() }, b"").unwrap()).unwrap().header.ledger
         };
         assert_eq!((of(0).unasked_permille, of(750).unasked_permille), (0, 750));
-        assert!(!Ledger { unasked_permille: 1, ..Ledger::default() }.is_empty(), "a heartbeat says it, too");
+        assert!(!Ledger { unasked_permille: 1, ..Ledger::default() }.is_empty(), "a heartbeat states it, too");
         assert!(!serde_json::to_string(&header()).unwrap().contains("unasked"));
     }
 
@@ -785,7 +785,7 @@ mod tests {
             } else {
                 prop_assert!(line.contains(&b'\\') || numbers.3 < 0, "{}", String::from_utf8_lossy(&line));
             }
-            // What the short way takes of a changed line, the general one takes as the same.
+            // The fast path reads a changed line like the general one, or not at all.
             let at = change % line.len();
             line[at] = byte;
             if let Some(short) = read_line(&line) {

@@ -37,7 +37,7 @@ enum Named<'w> {
 }
 
 fn named(written: &str) -> Named<'_> {
-    /// Longer than a tag of so many characters can be written with a few invisible ones: a bound on work.
+    /// Longer than a tag of this many characters can be with a few invisible ones: a bound on work.
     const MOST_BYTES: usize = 16 * MAX_HASHTAG_BYTES;
     let tag = without_sign(written);
     if tag.len() > MOST_BYTES {
@@ -89,13 +89,13 @@ pub struct Hashtags<'p> {
 }
 
 impl<'p> Hashtags<'p> {
-    /// Adds a tag as the source gives it. One that the post has already, that is empty, or that comes
+    /// Adds a tag in the source's spelling. One that the post has already, that is empty, or that comes
     /// after [`MAX_PER_POST`] others changes nothing.
     pub fn add(&mut self, written: Cow<'p, str>) {
         if self.shown.len() >= MAX_PER_POST {
             return;
         }
-        // Most posts with a tag have one, whose key nobody needs here.
+        // Most posts with a tag have one, whose key is not needed here.
         if self.shown.is_empty()
             && let Cow::Borrowed(written) = written
             && written.len() <= MAX_HASHTAG_CHARS
@@ -181,9 +181,9 @@ pub fn fold(text: &str) -> Cow<'_, str> {
     if is_normal && folded == text { Cow::Borrowed(text) } else { Cow::Owned(folded) }
 }
 
-/// The folded form of a character that stands alone: NFKC leaves it as it is, next to any other such character,
-/// and it folds to one of them. That holds for most of what people write in Latin, Cyrillic and East Asian
-/// scripts, so that few texts need the tables of Unicode. `None` for every other character.
+/// The folded form of an independent character: NFKC leaves it unchanged next to any other such character,
+/// and it folds to one of them. That is true of most Latin, Cyrillic and East Asian
+/// text, so that few texts need the tables of Unicode. `None` for every other character.
 fn plain(c: char) -> Option<char> {
     match c {
         'A'..='Z' => Some(c.to_ascii_lowercase()),
@@ -219,13 +219,13 @@ mod tests {
     }
 
     #[test]
-    fn characters_that_stand_alone_fold_as_the_standard_says_in_any_company() {
+    fn independent_characters_fold_by_the_standard_in_any_company() {
         let plain_ones: Vec<char> = ('\0'..=char::MAX).filter(|c| plain(*c).is_some()).collect();
         assert!(plain_ones.len() > 30_000);
         for c in &plain_ones {
             assert_eq!(plain(*c).map(String::from), Some(by_the_standard(&c.to_string())), "{c:?}");
         }
-        // No two of them become one: normalization is that of each character by itself.
+        // No two of them become one: normalization is that of each character alone.
         for pair in plain_ones.windows(2).chain(plain_ones.windows(977)) {
             let text: String = [pair[0], pair[pair.len() - 1]].iter().collect();
             assert_eq!(fold(&text), by_the_standard(&text), "{text:?}");
@@ -292,7 +292,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_short_way_gives_what_the_standard_says(
+        fn the_fast_way_agrees_with_the_standard(
             text in "[a-zÀ-ɏΑ-ώА-я\u{300}-\u{345}\u{3099}\u{309a}ﬀ-ﬆｱ-ﾝか-ポ가-힣\u{1161}\u{11a8}一-三]{0,20}",
         ) {
             prop_assert_eq!(fold(&text), by_the_standard(&text));

@@ -30,7 +30,7 @@ pub enum Lane {
     },
 }
 
-/// Pseudo-region of the ledgers, which belong to no region. No region's id may begin with an underscore.
+/// Pseudo-region of the ledgers, which belong to no region. No region's id may start with an underscore.
 pub const STREAM: &str = "_stream";
 
 /// Longest name of a source in a lane, in bytes. With [`STREAM`], the longest network and two `#` it stays below the
@@ -44,13 +44,13 @@ impl Lane {
         Self::Posts { region: region.to_owned(), network, bucket }
     }
 
-    /// The ledger of `source`, whatever its name.
+    /// The ledger of `source`, with any name.
     #[must_use]
     pub fn ledger(network: Network, source: &str) -> Self {
         Self::Ledger { network, source: ledger_name(source).into_owned() }
     }
 
-    /// The lane of a record that does not say of which it is.
+    /// The lane of a record without a readable lane.
     #[must_use]
     pub fn unknown() -> Self {
         Self::ledger(Network::UNKNOWN, Network::UNKNOWN.as_str())
@@ -88,7 +88,7 @@ impl Lane {
         }
     }
 
-    /// The lane of `region` whose [`Lane::within_region`] is `rest`; `None` when no lane is written so.
+    /// The lane of `region` whose [`Lane::within_region`] is `rest`; `None` when no lane has that form.
     #[must_use]
     pub fn parse_within(region: &str, rest: &str) -> Option<Self> {
         let (network, part) = rest.split_once('#')?;

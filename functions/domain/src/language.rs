@@ -1,4 +1,4 @@
-//! Languages as BCP 47 tags (RFC 5646), in one spelling whatever the source wrote.
+//! Languages as BCP 47 tags (RFC 5646), in one spelling for all sources.
 
 use std::borrow::Cow;
 
@@ -6,7 +6,7 @@ use std::borrow::Cow;
 /// that anybody needs (RFC 5646, 4.4.1). A longer one loses subtags from its end (4.4.2).
 pub const MAX_TAG_BYTES: usize = 35;
 
-/// The tag of a text whose language nobody knows (ISO 639-2, undetermined).
+/// The tag of a text in an unknown language (ISO 639-2, undetermined).
 pub const UNDETERMINED: &str = "und";
 
 /// The canonical form of a language tag: the primary language in lower case and in its present
@@ -75,8 +75,8 @@ pub fn canonical(tag: &str) -> Option<Cow<'_, str>> {
     Some(if found == tag { Cow::Borrowed(tag) } else { Cow::Owned(found) })
 }
 
-/// The language of a post as it is counted: canonical, empty when the source gives none,
-/// [`UNDETERMINED`] when what it gives is no language tag.
+/// The language of a post as it is counted: canonical, empty when the source has none,
+/// [`UNDETERMINED`] when the source's text is not a language tag.
 #[must_use]
 pub fn of_post(tag: &str) -> Cow<'_, str> {
     if tag.trim().is_empty() {

@@ -29,7 +29,7 @@ impl Network {
     pub const DEMO: Self = Self::known("demo");
     /// Feeds of web sites.
     pub const WEB: Self = Self::known("web");
-    /// The network of a log record that does not say which one it is of, because it is damaged. No source has it.
+    /// The network of a log record whose network cannot be read, because it is damaged. No source has it.
     pub const UNKNOWN: Self = Self::known("unknown");
 
     /// A network of this name.
@@ -40,7 +40,7 @@ impl Network {
         Self::of(name.as_bytes()).ok_or(BadNetwork)
     }
 
-    /// The network of a source by its name: what stands before the first colon, as in `mastodon:example.org`.
+    /// The network of a source by its name: the part before the first colon, as in `mastodon:example.org`.
     ///
     /// # Errors
     /// When that names no network.
@@ -74,7 +74,7 @@ impl Network {
     #[must_use]
     pub fn as_str(&self) -> &str {
         let end = self.0.iter().position(|b| *b == 0).unwrap_or(MAX_NETWORK_BYTES);
-        // Only ASCII gets in.
+        // Only ASCII is accepted.
         std::str::from_utf8(&self.0[..end]).unwrap_or_default()
     }
 }

@@ -57,12 +57,12 @@ impl PartialOrd for SequenceNumber {
 /// An error of the log or the store.
 #[derive(Debug, thiserror::Error)]
 pub enum PortError {
-    /// The service is away or overloaded; the same call may succeed later.
+    /// The service is unavailable or overloaded; the same call may succeed later.
     #[error("{what} is unavailable: {reason}")]
     Unavailable {
         /// Which service and call.
         what: &'static str,
-        /// What it said.
+        /// Its message.
         reason: String,
     },
     /// What is stored cannot be read; a retry does not help.
@@ -78,13 +78,13 @@ pub enum PortError {
     Refused {
         /// Which service and call.
         what: &'static str,
-        /// What it said.
+        /// Its message.
         reason: String,
     },
 }
 
 impl PortError {
-    /// A window that [`Partial::encode`] does not take: storing it will never succeed.
+    /// A window that [`Partial::encode`] rejects: storing it will never succeed.
     #[must_use]
     #[allow(clippy::needless_pass_by_value, reason = "what map_err gives")]
     pub fn cannot_encode(error: std::io::Error) -> Self {
@@ -112,7 +112,7 @@ pub struct FrameRecord {
 pub struct LogRecord {
     /// Position in the shard.
     pub sequence: SequenceNumber,
-    /// When the log took it.
+    /// Arrival in the log.
     pub arrived_ms: i64,
     /// The lane that it was appended under; `None` when that is not written as one.
     pub lane: Option<Lane>,
@@ -120,7 +120,7 @@ pub struct LogRecord {
     pub bytes: Vec<u8>,
 }
 
-/// Where to begin reading a shard.
+/// Where to start reading a shard.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReadFrom {
     /// At the oldest record kept.
@@ -133,11 +133,11 @@ pub enum ReadFrom {
 
 /// The durable, ordered log of frames.
 pub trait PostLog: Send + Sync {
-    /// Appends frames in order and says for each whether the log has it. A frame whose outcome is
+    /// Appends frames in order and returns for each whether the log has it. A frame whose outcome is
     /// an error may be sent again; the ones before and after it are not affected.
     fn append(&self, frames: &[FrameRecord]) -> impl Future<Output = Vec<Result<SequenceNumber, PortError>>> + Send;
 
-    /// Whether the frames of an append that the log has, whatever failed, are always the first ones.
+    /// Whether the frames of an append that are in the log are always the first ones, after any failure.
     fn keeps_prefix(&self) -> bool {
         false
     }
@@ -185,7 +185,7 @@ pub enum Expected {
     Row(RowVersion),
 }
 
-/// What a stored row says beside its state, so that it can be recognized when the state is damaged. Each
+/// The attributes of a stored row beside its state, which identify it when the state is damaged. Each
 /// put changes it. Equal versions of a key are the same row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RowVersion {
@@ -234,11 +234,11 @@ pub trait WindowStore: Send + Sync {
     fn version(&self, key: &PartialKey) -> impl Future<Output = Result<Option<RowVersion>, PortError>> + Send;
 
     /// Deletes the row under a key on condition that it has this version. `true` when there is no row
-    /// afterwards; `false` when somebody else wrote meanwhile.
+    /// afterwards; `false` when another writer was faster.
     fn remove(&self, key: &PartialKey, version: &RowVersion) -> impl Future<Output = Result<bool, PortError>> + Send;
 
     /// All rows of a region whose windows start in `from..to`, by window, then lane. A row that cannot be read
-    /// is an error of its own ([`PortError::Corrupt`]).
+    /// is a separate error ([`PortError::Corrupt`]).
     fn query(
         &self,
         region: &str,
@@ -265,7 +265,7 @@ pub const FORMAT: &str = "format";
 pub const WINDOW_SECS: &str = "window_secs";
 /// Setting: the catalogue of regions, as a JSON list of [`crate::region::Region`].
 pub const REGIONS: &str = "regions";
-/// Setting: what identifies the key that ids are hashed with ([`crate::post::AuthorKey::fingerprint`]).
+/// Setting: what identifies the key that ids are hashed with ([`crate::post::InstallationKey::fingerprint`]).
 pub const KEY_FINGERPRINT: &str = "key_fingerprint";
 /// Setting: the states of the sources, as a JSON list of [`crate::status::SourceState`].
 pub const SOURCES: &str = "sources";

@@ -12,9 +12,9 @@ pub enum Kind {
     /// Neither reply, quote nor repost.
     #[default]
     Original,
-    /// An answer to another post. A post that only begins with a mention is an original.
+    /// An answer to another post. A post that only starts with a mention is an original.
     Reply,
-    /// A post that shows another one with words of its own.
+    /// A post that shows another one with its own words.
     Quote,
     /// Another post passed on as it is.
     Repost,
@@ -24,7 +24,7 @@ impl Kind {
     /// All kinds, in the order in which counters are stored.
     pub const ALL: [Self; 4] = [Self::Original, Self::Reply, Self::Quote, Self::Repost];
 
-    /// The kind of a post that is all that is said of it, by precedence.
+    /// The kind of a post from all of its marks, by precedence.
     #[must_use]
     pub fn of(repost: bool, quote: bool, reply: bool) -> Self {
         match (repost, quote, reply) {
@@ -49,7 +49,7 @@ pub enum Located {
     Rule,
     /// A keyword, hashtag or language of the region matched.
     Text,
-    /// The region takes every post.
+    /// The region matches every post.
     #[default]
     All,
 }
@@ -59,8 +59,8 @@ impl Located {
     pub const ALL: [Self; 5] = [Self::Point, Self::Place, Self::Rule, Self::Text, Self::All];
 }
 
-/// Identity of a post across all sources, for finding duplicates: a keyed hash of the id that the source gave it
-/// ([`AuthorKey::post`]).
+/// Identity of a post across all sources, for finding duplicates: a keyed hash of the id that the source assigned
+/// ([`InstallationKey::post`]).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PostId(pub u128);
 
@@ -68,15 +68,15 @@ pub struct PostId(pub u128);
 /// post's public id would lead to its author. Made once per installation; with another key the same author is
 /// another number.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct AuthorKey(pub [u8; 16]);
+pub struct InstallationKey(pub [u8; 16]);
 
-impl std::fmt::Debug for AuthorKey {
+impl std::fmt::Debug for InstallationKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("AuthorKey(secret)")
+        f.write_str("InstallationKey(secret)")
     }
 }
 
-impl AuthorKey {
+impl InstallationKey {
     /// SipHash-2-4 (a keyed pseudorandom function, Aumasson and Bernstein 2012) of the author's id
     /// in the id space named `space`.
     #[must_use]
@@ -103,8 +103,8 @@ impl AuthorKey {
         PostId(hasher.finish128().as_u128() >> 32)
     }
 
-    /// The id of a post of X, whose ids are numbers: v2 and v1.1 share one id space. Its upper half says when the post
-    /// was written, to the second, which is no secret beside its time; kept in front of 64 bits of hash, it lets an
+    /// The id of a post of X, whose ids are numbers: v2 and v1.1 share one id space. Its upper half is the time of writing
+    /// to the second, which is no secret beside its time; kept in front of 64 bits of hash, it lets an
     /// index of posts in order of time be searched and compressed well.
     #[must_use]
     pub fn x_post(&self, id: u64) -> PostId {
@@ -113,7 +113,7 @@ impl AuthorKey {
         PostId(u128::from(id >> 32) << 64 | u128::from(hash))
     }
 
-    /// What identifies the key without revealing it, in hex: a hash under it of a text that is nobody's id.
+    /// Identifies the key without revealing it, in hex: a hash under it of a text that is no author's or post's id.
     #[must_use]
     pub fn fingerprint(&self) -> String {
         format!("{:016x}", self.hash("birdsong", "fingerprint of the key"))
@@ -155,7 +155,7 @@ pub struct SourcePost<'a> {
     pub author: Option<u64>,
     /// Kind.
     pub kind: Kind,
-    /// Language as a canonical tag ([`crate::language`]), empty when the source gives none.
+    /// Language as a canonical tag ([`crate::language`]), empty when the source has none.
     pub lang: Cow<'a, str>,
     /// Hashtags as written, each once and without `#` ([`crate::hashtag::Hashtags`]). Of a repost, those
     /// of the original.
@@ -167,7 +167,7 @@ pub struct SourcePost<'a> {
     /// Hosts of links, each once ([`link_host`]), without those of the platform itself.
     pub hosts: Vec<Cow<'a, str>>,
     /// Whether at least one photo, video, GIF or audio is attached. Of a repost, to the original, where the source
-    /// gives that.
+    /// includes that.
     pub has_media: bool,
     /// The text, for keywords. Of a repost, the original's.
     pub text: Cow<'a, str>,
@@ -303,14 +303,14 @@ mod tests {
 
     #[test]
     fn author_hashes_depend_on_key_and_id_space() {
-        let key = AuthorKey([7; 16]);
+        let key = InstallationKey([7; 16]);
         assert_eq!(key.hash("x", "42"), key.hash("x", "42"));
         assert_ne!(key.hash("x", "42"), key.hash("bluesky", "42"));
-        assert_ne!(key.hash("x", "42"), AuthorKey([8; 16]).hash("x", "42"));
-        assert_eq!(format!("{key:?}"), "AuthorKey(secret)");
+        assert_ne!(key.hash("x", "42"), InstallationKey([8; 16]).hash("x", "42"));
+        assert_eq!(format!("{key:?}"), "InstallationKey(secret)");
         assert_ne!(key.post("a", b"b"), key.post("ab", b""));
         assert_ne!(key.x_post(1), key.x_post(2));
-        assert_ne!(key.x_post(1), AuthorKey([8; 16]).x_post(1), "nobody without the key finds the post");
-        assert_ne!(key.fingerprint(), AuthorKey([8; 16]).fingerprint());
+        assert_ne!(key.x_post(1), InstallationKey([8; 16]).x_post(1), "nobody without the key finds the post");
+        assert_ne!(key.fingerprint(), InstallationKey([8; 16]).fingerprint());
     }
 }

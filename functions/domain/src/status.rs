@@ -79,7 +79,7 @@ pub struct SourceState {
     /// Why received posts do not reach the log, such as a full disk; `None` when they do.
     pub problem: Option<String>,
     /// Time of the report; `None` for a source of this very process.
-    #[serde(alias = "told", deserialize_with = "time_ms")]
+    #[serde(alias = "told", deserialize_with = "time_ms")] // the name in older reports; words: allow
     pub updated_at_ms: Option<i64>,
 }
 
@@ -147,7 +147,7 @@ mod tests {
         let new = SourceState { reason: Some("closed".into()), ..state(SourceStatus::Waiting, Some(90_000)) };
         assert_eq!(serde_json::from_str::<SourceState>(&serde_json::to_string(&new).unwrap()).unwrap(), new);
         let old = r#"{"source":"x","state":"connected","reason":null,"last_post":"1970-01-01T00:00:02Z",
-                      "connected_since":"1970-01-01T00:00:00.001Z","told":"1970-01-01T00:01:30Z","reconnects":0,"gaps":0}"#;
+                      "connected_since":"1970-01-01T00:00:00.001Z","told":"1970-01-01T00:01:30Z","reconnects":0,"gaps":0}"#; // words: allow
         let read: SourceState = serde_json::from_str(old).unwrap();
         assert_eq!(read, SourceState { last_post_ms: Some(2000), ..state(SourceStatus::Connected, Some(90_000)) });
     }

@@ -8,19 +8,19 @@ pub const SNOWFLAKE_EPOCH_MS: i64 = 1_288_834_974_657;
 /// snowflake is of 2010-11-04T01:43:01Z (TweetedAt, Web Science and Digital Libraries Group, 2019).
 pub const FIRST_SNOWFLAKE: u64 = 29_700_859_247;
 
-/// How far ahead of our clock an event time may lie, in milliseconds. Clocks differ by seconds; what lies
+/// How far ahead of our clock an event time may be, in milliseconds. Clocks differ by seconds; a time
 /// further ahead was made up or comes from a broken clock, and every source, live or archive,
 /// quarantines it. So a log record arrives at most this much before the event times in it.
 pub const FUTURE_LIMIT_MS: i64 = 600_000;
 
-/// Whether an event time lies too far ahead of the clock, see [`FUTURE_LIMIT_MS`]. Both in milliseconds.
+/// Whether an event time is too far ahead of the clock, see [`FUTURE_LIMIT_MS`]. Both in milliseconds.
 #[must_use]
 pub fn is_future(time_ms: i64, now_ms: i64) -> bool {
     time_ms > now_ms.saturating_add(FUTURE_LIMIT_MS)
 }
 
 /// The time in milliseconds inside a snowflake id of X (v2 and v1.1), if the id is new enough to
-/// hold one. The low 22 bits are worker and sequence.
+/// contain one. The low 22 bits are worker and sequence.
 #[must_use]
 pub fn snowflake_ms(id: u64) -> Option<i64> {
     (id >= FIRST_SNOWFLAKE).then(|| (id >> 22) as i64 + SNOWFLAKE_EPOCH_MS)
@@ -35,7 +35,7 @@ pub struct WindowSize(u32);
 /// A window length that is not usable.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
-    "a window of {0} seconds is not possible: take a length from 1m to 1h that divides a day, such as 1m, 5m, 15m or 1h"
+    "a window of {0} seconds is not possible: choose a length from 1m to 1h that divides a day, such as 1m, 5m, 15m or 1h"
 )]
 pub struct BadWindowSize(pub u32);
 
@@ -73,7 +73,7 @@ impl WindowSize {
         (self.0 / 60) as usize
     }
 
-    /// Start of the window that holds `time_ms`; windows are aligned to the epoch.
+    /// Start of the window that contains `time_ms`; windows are aligned to the epoch.
     #[must_use]
     pub fn start_of(self, time_ms: i64) -> WindowStart {
         WindowStart(time_ms.div_euclid(self.ms()).saturating_mul(self.ms()))
@@ -189,7 +189,7 @@ fn days_in_month(year: i64, month: i64) -> i64 {
     }
 }
 
-// Both conversions follow the proleptic Gregorian calendar in eras of 400 years that begin in March.
+// Both conversions follow the proleptic Gregorian calendar in eras of 400 years that start in March.
 fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
     let y = if month <= 2 { year - 1 } else { year };
     let era = y.div_euclid(400);
@@ -216,7 +216,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_known_snowflake_gives_its_millisecond() {
+    fn a_known_snowflake_has_its_millisecond() {
         assert_eq!(snowflake_ms(2_058_060_636_507_602_944).map(rfc3339).as_deref(), Some("2026-05-23T05:41:07.318Z"));
         assert_eq!(snowflake_ms(20), None, "ids of 2006 are counters, not times");
         assert_eq!(snowflake_ms(29_700_859_246), None);

@@ -3,7 +3,7 @@
 //! Misra–Gries counters with the median purge of Anderson et al., "A High-Performance Algorithm
 //! for Identifying Frequent Items in Data Streams" (2017), the scheme of Apache DataSketches'
 //! frequent-items sketch. It is our own because a stored window must have one byte
-//! representation whatever the batch cuts were, and because each item also remembers how it was
+//! representation for all batch cuts, and because each item also remembers how it was
 //! written (docs/adr/0002).
 
 use std::collections::BTreeMap;
@@ -24,9 +24,9 @@ pub struct TopK {
     counters: HashMap<Box<str>, Counter>,
 }
 
-/// Spellings are counted as Misra and Gries do (1982): one that is new when all places are taken costs
+/// Spellings are counted as Misra and Gries do (1982): a new one, when all places are used, costs
 /// each of the others a sight instead. So a spelling that more than a sixth of the posts use is never
-/// lost, and every one that is kept was written by somebody.
+/// lost, and every one that is kept was written by an author.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Counter {
     count: u64,
@@ -100,7 +100,7 @@ impl Counter {
         self.best().map_or(key, |(text, _)| text)
     }
 
-    /// Whether all that is to be said of the forms is that each sight was of the key itself.
+    /// Whether the forms are only sights of the key itself.
     fn is_plain(&self) -> bool {
         self.forms.is_empty() && self.own == self.count
     }
@@ -109,7 +109,7 @@ impl Counter {
 /// One line of the answer of [`TopK::top`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopItem {
-    /// The form of the item that was written most often; somebody wrote it so.
+    /// The form of the item that was written most often; at least one author wrote it so.
     pub shown: String,
     /// How often it was seen, at least.
     pub count: u64,
@@ -164,7 +164,7 @@ impl TopK {
     /// Takes in another sketch; its error adds to ours.
     pub fn merge(&mut self, other: &Self) {
         self.error += other.error;
-        // Each item by itself, so the order in which the hash map walks does not show.
+        // Each item alone, so the order in which the hash map walks does not show.
         for (key, theirs) in &other.counters {
             if let Some(ours) = self.counters.get_mut(key) {
                 ours.merge(theirs);
@@ -245,7 +245,7 @@ impl TopK {
             }
         }
         if sketch.counters.len() > sketch.capacity {
-            return Err(reader.error("no more items than the sketch holds"));
+            return Err(reader.error("no more items than the sketch has room for"));
         }
         Ok(sketch)
     }

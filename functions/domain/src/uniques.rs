@@ -29,13 +29,13 @@ pub enum Uniques {
     Exact(Vec<u64>),
     /// Too many to list.
     Sketch(Box<HllSketch>),
-    /// Sketches merged: each turn into a sketch again takes as long as twenty merges, so it waits until
+    /// A union in progress. Converting back to a sketch costs about twenty merges, so it is deferred until
     /// all are merged.
     Union(Box<HllUnion>),
 }
 
-/// An estimate with the bounds in which the truth lies with 95 % probability (two standard
-/// deviations). The test `nineteen_of_twenty_bounds_hold_the_truth` measures how often it does.
+/// An estimate with the bounds that contain the truth with 95 % probability (two standard
+/// deviations). The test `nineteen_of_twenty_bounds_hold_the_truth` measures how often they do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Estimate {
     /// Best guess.
@@ -71,12 +71,12 @@ fn new_union() -> HllUnion {
 }
 
 fn new_sketch() -> HllSketch {
-    // The parameters are constants that the library accepts; a test holds that.
+    // The parameters are constants that the library accepts; a test ensures it.
     HllSketch::new(LG_K, HllType::Hll6).expect("2^11 registers are a legal size")
 }
 
 impl Uniques {
-    /// Whether nobody was counted.
+    /// Whether no author was counted.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         matches!(self, Self::Exact(hashes) if hashes.is_empty())
@@ -215,7 +215,7 @@ impl Registers {
     fn bounded(self) -> Estimate {
         let number = self.number();
         let two = 2.0 * deviation(number);
-        // Each register that is not zero had an author of its own.
+        // Each register that is not zero had its own author.
         let used = u64::from(REGISTERS - self.zeros);
         Estimate {
             value: (number.round() as u64).max(used),

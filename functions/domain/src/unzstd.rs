@@ -1,4 +1,4 @@
-//! zstd decompression with a context that each thread keeps: a new one takes longer than a small record.
+//! zstd decompression with a context that each thread keeps: a new one costs more than decompressing a small record.
 
 use std::cell::RefCell;
 

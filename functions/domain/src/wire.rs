@@ -94,16 +94,16 @@ impl<'a> Reader<'a> {
     /// The next length-prefixed bytes.
     ///
     /// # Errors
-    /// When fewer bytes are left than the length says.
+    /// When fewer bytes are left than the length states.
     pub fn bytes(&mut self) -> Result<&'a [u8], DecodeError> {
         let len = usize::try_from(self.u64()?).map_err(|_| self.error("a length"))?;
         let end = self.at.checked_add(len).ok_or(self.error("a length"))?;
-        let slice = self.bytes.get(self.at..end).ok_or(self.error("as many bytes as the length says"))?;
+        let slice = self.bytes.get(self.at..end).ok_or(self.error("as many bytes as the length states"))?;
         self.at = end;
         Ok(slice)
     }
 
-    /// The next length-prefixed bytes as a reader of their own. Its offsets are ours.
+    /// The next length-prefixed bytes as a separate reader. Its offsets are ours.
     ///
     /// # Errors
     /// As [`Reader::bytes`].

@@ -1,4 +1,4 @@
-//! How often the truth lies within the bounds stated for distinct authors: measured, since "95 %" is a
+//! How often the truth is within the bounds stated for distinct authors: measured, since "95 %" is a
 //! claim. Seeds are fixed, so the result is the same in each run.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -43,7 +43,7 @@ fn nineteen_of_twenty_bounds_hold_the_truth() {
                 bias += estimate.value as f64 / n as f64 - 1.0;
             }
             println!(
-                "{name}, {n} authors: {here} of {times} bounds hold the truth, mean error {:+.2} %",
+                "{name}, {n} authors: {here} of {times} bounds contain the truth, mean error {:+.2} %",
                 100.0 * bias / f64::from(times)
             );
             assert!(f64::from(here) >= 0.93 * f64::from(times), "{name}, {n} authors: {here} of {times}");

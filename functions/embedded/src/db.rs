@@ -55,9 +55,9 @@ pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
 /// What an error of SQLite means for a caller of the ports.
 fn explain(what: &'static str, path: &Path, error: &rusqlite::Error) -> PortError {
     let remedy = match error.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => "; free some space, and it goes on by itself",
+        Some(ErrorCode::DiskFull) => "; free some space, and writing continues",
         Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen) => "; may this user write there?",
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => "; another program holds it",
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => "; another program has locked it",
         _ => "",
     };
     let reason = format!("{}: {error}{remedy}", path.display());
@@ -85,8 +85,8 @@ fn is_busy(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
 }
 
-/// One file with a connection for writing and one for reading, so that readers do not wait for the
-/// disk to take what is written.
+/// One file with a connection for writing and one for reading, so that readers do not wait for
+/// writes to disk.
 #[derive(Debug)]
 pub(crate) struct Db {
     what: &'static str,
@@ -123,7 +123,7 @@ impl Db {
             writer.pragma_update(None, "synchronous", layout.synchronous)?;
             Ok((writer, connect(OpenFlags::SQLITE_OPEN_READ_ONLY)?))
         };
-        // SQLite does not wait by itself for another process that turns on the WAL or recovers it.
+        // SQLite does not wait for another process that turns on the WAL or recovers it.
         let started = Instant::now();
         let prepared = loop {
             match prepare() {
@@ -244,7 +244,7 @@ impl Place {
     }
 }
 
-/// Works off the runtime's threads: the disk may take long, and the api answers on those threads.
+/// Works off the runtime's threads: the disk may be slow, and the api answers on those threads.
 async fn on<T: Send + 'static>(
     what: &'static str,
     place: &Arc<Place>,
@@ -288,7 +288,7 @@ mod tests {
     use rusqlite::ffi;
 
     #[test]
-    fn errors_say_whether_a_retry_helps() {
+    fn errors_state_whether_a_retry_helps() {
         let meaning =
             |code| explain("store", Path::new("s"), &rusqlite::Error::SqliteFailure(ffi::Error::new(code), None));
         for code in [

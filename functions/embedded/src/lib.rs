@@ -1,8 +1,30 @@
 //! The post log and the window store on SQLite and in memory, for one machine.
 //!
-//! A data directory holds two files: `log.sqlite`, synchronized to the disk at each append since
-//! what it acknowledges must never be lost (rule 2 of `docs/INVARIANTS.md`), and `store.sqlite`,
-//! which is allowed to lose its last moments in a power cut since they can be folded again.
+//! A data directory contains two files: `log.sqlite`, synchronized to the disk at each append since
+//! what it acknowledges must never be lost (rule 2.1 of `docs/INVARIANTS.md`), and `store.sqlite`,
+//! which may lose its last moments in a power cut since they can be folded again.
+//!
+//! ```
+//! use birdsong_domain::frame::Lane;
+//! use birdsong_domain::network::Network;
+//! use birdsong_domain::ports::{FrameRecord, PostLog, ReadFrom};
+//! use birdsong_embedded::{SHARD, SqliteLog};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let dir = tempfile::tempdir()?;
+//! let log = SqliteLog::open(dir.path())?;
+//! let frame = FrameRecord { lane: Lane::posts("fog", Network::X, 0), bytes: b"a frame".to_vec() };
+//! let outcomes = log.append(&[frame]).await;
+//! assert!(outcomes.iter().all(Result::is_ok));
+//!
+//! let records = log.read(SHARD, &ReadFrom::Oldest, 100).await?;
+//! assert_eq!(records[0].bytes, b"a frame");
+//! let next = ReadFrom::After(records[0].sequence.clone());
+//! assert!(log.read(SHARD, &next, 100).await?.is_empty());
+//! # Ok(())
+//! # }
+//! ```
 
 mod db;
 mod log;
@@ -33,10 +55,10 @@ fn check_shard(what: &'static str, shard: &str) -> Result<(), PortError> {
 
 /// The answer to a reader that is ahead of the log. Giving it nothing would let it wait in silence
 /// while new records pass below its position.
-fn never_given(what: &'static str, after: &birdsong_domain::ports::SequenceNumber) -> PortError {
+fn never_assigned(what: &'static str, after: &birdsong_domain::ports::SequenceNumber) -> PortError {
     let reason = format!(
-        "it never gave out number {after}: the log was replaced or is not the one that the checkpoint was taken of. \
-         Give back the old log, or move the window store away too and begin afresh"
+        "it never assigned number {after}: the log was replaced or is not the one of the checkpoint. \
+         Restore the old log, or move the window store away, too, and start afresh"
     );
     PortError::Refused { what, reason }
 }

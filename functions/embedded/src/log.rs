@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 
 use crate::db::{Db, Failure, Layout, is_damage};
 use crate::retention;
-use crate::{SHARD, check_shard, never_given, system_ms};
+use crate::{SHARD, check_shard, never_assigned, system_ms};
 
 const WHAT: &str = "post log";
 const LAYOUT: Layout = Layout {
@@ -18,7 +18,7 @@ const LAYOUT: Layout = Layout {
     file: "log.sqlite",
     // Rule 2: a record that append acknowledged must survive a power cut.
     synchronous: "FULL",
-    // AUTOINCREMENT keeps the number of a pruned record from being given again: a fence would take
+    // AUTOINCREMENT keeps the number of a pruned record from being used again: a fence would mistake
     // the new record for the old one and skip it.
     schema: "
         CREATE TABLE record (
@@ -32,7 +32,7 @@ const LAYOUT: Layout = Layout {
 };
 const REMEMBER_PRUNED: &str = "INSERT INTO pruned (id, before_ms) VALUES (0, ?1)
     ON CONFLICT (id) DO UPDATE SET before_ms = max(before_ms, excluded.before_ms)";
-/// A read ends early when its records hold this many bytes, to bound memory.
+/// A read ends early when its records have this many bytes, to bound memory.
 const READ_BYTES: usize = 16 << 20;
 /// Records deleted in one transaction, so that an append does not wait long for a pruning.
 const PRUNE_ROWS: usize = 1000;
@@ -56,8 +56,8 @@ impl SqliteLog {
         Self::open_with_clock(dir, system_ms)
     }
 
-    /// Opens the log with a clock that gives milliseconds since the epoch; records are stamped with
-    /// it, yet never with less than the record before. What a clock far in the future has stamped is
+    /// Opens the log with a clock of milliseconds since the epoch; records are stamped with
+    /// it, yet never with less than the record before. Stamps from a clock far in the future are
     /// corrected once the clock is back, see the module `retention`.
     ///
     /// # Errors
@@ -66,8 +66,8 @@ impl SqliteLog {
         let is_new = !dir.join(LAYOUT.file).exists();
         let db = Db::open(dir, &LAYOUT)?;
         // Windows that are here already come from a log that is gone. This one does not have their
-        // records, and must not be taken for one that does.
-        // Came after the first version, and is not worth a version of its own.
+        // records, and must not be mistaken for one that does.
+        // Added after the first version, and not worth a new version.
         db.write_now(|connection| {
             let sql =
                 "CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID";
@@ -86,7 +86,7 @@ impl SqliteLog {
         &self.appended
     }
 
-    /// The last number given out, also when its record is pruned. `None` when none ever was.
+    /// The last number assigned, also when its record is pruned. `None` before the first.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -95,9 +95,9 @@ impl SqliteLog {
         Ok(newest.map(number))
     }
 
-    /// Deletes the records that are older than `for_ms` milliseconds and says how many. Their numbers are
-    /// not given again. Called about once an hour; the module `retention` says what age is and
-    /// why a wrong clock does not empty the log.
+    /// Deletes the records that are older than `for_ms` milliseconds and returns how many. Their numbers are
+    /// not used again. Called about once an hour; the module `retention` defines age and
+    /// explains why a wrong clock does not empty the log.
     ///
     /// # Errors
     /// When the file cannot be written; some records may be gone then.
@@ -182,7 +182,7 @@ impl PostLog for SqliteLog {
                 .query_row([], |row| row.get(0))
                 .optional()?;
             let now_ms = now_ms();
-            let last_ms = last_ms.map(|last_ms| retention::heal(&transaction, now_ms, last_ms)).transpose()?;
+            let last_ms = last_ms.map(|last_ms| retention::correct(&transaction, now_ms, last_ms)).transpose()?;
             let arrived_ms = now_ms.max(last_ms.unwrap_or(i64::MIN));
             let mut given = Vec::with_capacity(frames.len());
             let mut insert =
@@ -221,17 +221,17 @@ impl PostLog for SqliteLog {
             .await
     }
 
-    /// A record whose place in the file is damaged comes without bytes, so that it is no frame, and hides no other.
+    /// A record that is damaged in the file comes without bytes, so that it is not a frame, and hides no other.
     ///
     /// # Errors
-    /// Also [`PortError::Refused`] when asked for what lies behind a number that this log never
-    /// gave out.
+    /// Also [`PortError::Refused`] when asked for records behind a number that this log never
+    /// assigned.
     async fn read(&self, shard: &str, from: &ReadFrom, limit: usize) -> Result<Vec<LogRecord>, PortError> {
         check_shard(WHAT, shard)?;
         let position = match from {
             ReadFrom::Oldest => 0,
             ReadFrom::Time(time_ms) => *time_ms,
-            ReadFrom::After(after) => after.as_str().parse().map_err(|_| never_given(WHAT, after))?,
+            ReadFrom::After(after) => after.as_str().parse().map_err(|_| never_assigned(WHAT, after))?,
         };
         let from = from.clone();
         self.db
@@ -261,7 +261,7 @@ impl PostLog for SqliteLog {
                     && records.is_empty()
                     && position > newest(&connection)?.unwrap_or(0)
                 {
-                    return Err(never_given(WHAT, &number(position)).into());
+                    return Err(never_assigned(WHAT, &number(position)).into());
                 }
                 Ok(records)
             })
@@ -305,7 +305,7 @@ fn read_around_damage(connection: &Connection, after: i64, limit: usize) -> Resu
                 records.append(&mut found);
             }
             Err(_) => {
-                // What is short stands in the tree itself and may be whole.
+                // Short values are in the tree itself and may be whole.
                 let part = |column: &str| format!("SELECT {column} FROM record WHERE sequence = ?1");
                 let time = connection.query_row(&part("arrived_ms"), [at], |row| row.get(0));
                 arrived_ms = time.unwrap_or(arrived_ms);

@@ -1,4 +1,4 @@
-//! The same ports without files, for a replay that only wants its result.
+//! The same ports without files, for a replay that only needs its result.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -14,11 +14,11 @@ use rusqlite::{Connection, OptionalExtension};
 use tokio::sync::Notify;
 
 use crate::store::{by_window, no_lane};
-use crate::{Dump, SHARD, check_shard, never_given, system_ms};
+use crate::{Dump, SHARD, check_shard, never_assigned, system_ms};
 
 const WHAT: &str = "post log in memory";
 
-/// A [`PostLog`] in memory, bounded: an append waits while the records held have `max_bytes` or
+/// A [`PostLog`] in memory, bounded: an append waits while the records have `max_bytes` or
 /// more, until [`MemoryLog::take`] or [`MemoryLog::trim`] makes room. It has one shard, [`SHARD`].
 #[derive(Debug)]
 pub struct MemoryLog {
@@ -50,13 +50,13 @@ impl Held {
 }
 
 impl MemoryLog {
-    /// An empty log that holds about `max_bytes` of frames: at most one frame more.
+    /// An empty log for about `max_bytes` of frames: at most one frame more.
     #[must_use]
     pub fn new(max_bytes: usize) -> Self {
         Self::with_clock(max_bytes, system_ms)
     }
 
-    /// A log with a clock that gives milliseconds since the epoch; records are stamped with it, yet
+    /// A log with a clock of milliseconds since the epoch; records are stamped with it, yet
     /// never with less than the record before.
     #[must_use]
     pub fn with_clock(max_bytes: usize, now_ms: fn() -> i64) -> Self {
@@ -91,7 +91,7 @@ impl MemoryLog {
         self.freed.notify_waiters();
     }
 
-    /// The last number given out, also when its record is gone. `None` when none ever was.
+    /// The last number assigned, also when its record is gone. `None` before the first.
     #[must_use]
     pub fn newest_sequence(&self) -> Option<SequenceNumber> {
         let last = self.held.lock().last;
@@ -157,14 +157,14 @@ impl PostLog for MemoryLog {
     }
 
     /// # Errors
-    /// [`PortError::Refused`] when asked for what lies behind a number that this log never gave out.
+    /// [`PortError::Refused`] when asked for records behind a number that this log never assigned.
     async fn read(&self, shard: &str, from: &ReadFrom, limit: usize) -> Result<Vec<LogRecord>, PortError> {
         check_shard(WHAT, shard)?;
         let held = self.held.lock();
         let first = match from {
             ReadFrom::Oldest => 0,
             ReadFrom::Time(time_ms) => held.records.partition_point(|record| record.arrived_ms < *time_ms),
-            ReadFrom::After(after) if *after > held.last.into() => return Err(never_given(WHAT, after)),
+            ReadFrom::After(after) if *after > held.last.into() => return Err(never_assigned(WHAT, after)),
             ReadFrom::After(after) => held.records.partition_point(|record| record.sequence <= *after),
         };
         Ok(held.records.range(first..).take(limit).cloned().collect())
@@ -302,7 +302,7 @@ impl Windows {
         to: WindowStart,
     ) -> Result<Vec<(PartialKey, u32, Vec<u8>)>, PortError> {
         let Some(cold) = &self.cold else { return Ok(vec![]) };
-        // By its key when the region is given, else all rows.
+        // By its key with a region, else all rows.
         let of_region = if region.is_some() { "region = ?1" } else { "?1 IS NULL" };
         let sql = format!(
             "SELECT region, window_start, lane, generation, state FROM partial
@@ -328,7 +328,7 @@ fn decode(key: &PartialKey, generation: u32, state: &[u8]) -> Result<Partial, Po
 }
 
 impl MemoryWindows {
-    /// With room for so many windows in memory, at least one.
+    /// With room for this many windows in memory, at least one.
     #[must_use]
     pub fn with_warm(max_warm: usize) -> Self {
         let windows = Windows { warm: HashMap::new(), count: 0, max_warm: max_warm.max(1), cold: None };

@@ -1,17 +1,17 @@
-//! How long records of the log are kept, and what their arrival times are worth when the clock was wrong.
+//! How long records of the log are kept, and how arrival times are corrected when the clock was wrong.
 //!
-//! A clock may jump: a machine whose battery is empty starts in 1970, a wrong time server says 2100. Two
-//! rules keep such a jump from emptying the log, and from keeping records for ever:
+//! A clock may jump: a machine whose battery is empty starts in 1970, a wrong time server reports 2100. Two
+//! rules keep such a jump from emptying the log, and from keeping records forever:
 //!
-//! - **Age is counted in steps.** Each look at the log adds to its age what the clock has advanced since the
-//!   last one, a day at most. What is more counts once the clock has gone on for another day
-//!   without going back; when it goes back, it was wrong. Records go by the age at which they came
-//!   ([`Age`]), whatever their arrival time says. So a wrong clock costs a day of the log at most, and a
-//!   machine that was switched off for a month removes what is old a day later.
+//! - **Age is counted in steps.** Each look at the log adds the clock's advance since the
+//!   last one to its age, a day at most. Any more counts once the clock has run for another day
+//!   without going back; when it goes back, it was wrong. Records are deleted by the age at which they came
+//!   ([`Age`]), independent of their arrival time. So a wrong clock costs a day of the log at most, and a
+//!   machine that was switched off for a month removes old records a day later.
 //! - **Arrival times are bounded by the clock that comes back.** They never go back from one record to
 //!   the next, so one from the year 2100 would be that of all later records. When the clock is more than
 //!   thirty days behind the newest record, and the log shows where it jumped, the records behind the
-//!   jump get the present time ([`heal`]). That is never less than when they came, so that whoever reads
+//!   jump get the present time ([`correct`]). That is never less than when they came, so that a reader
 //!   from a time on misses nothing.
 
 use rusqlite::{Connection, OptionalExtension};
@@ -22,7 +22,7 @@ const DAY_MS: i64 = 86_400_000;
 const WRONG_MS: i64 = 30 * DAY_MS;
 /// 2026-01-01: no clock of a machine that runs this program can be right before.
 const PLAUSIBLE_SINCE_MS: i64 = 1_767_225_600_000;
-/// Marks within the time that records are kept for: by one part in so many they may stay longer.
+/// Marks within the time that records are kept for: they may stay longer by one part in this many.
 const MARKS: i64 = 168;
 
 /// Kept beside the records. An older program leaves them alone.
@@ -98,9 +98,9 @@ pub(crate) fn look(connection: &Connection, now_ms: i64, newest: i64, for_ms: i6
     Ok(last)
 }
 
-/// Corrects the arrival times that a wrong clock has given, when the clock is far behind the newest
-/// one. Gives the newest one.
-pub(crate) fn heal(connection: &Connection, now_ms: i64, newest_ms: i64) -> rusqlite::Result<i64> {
+/// Corrects the arrival times from a wrong clock, when the clock is far behind the newest
+/// one. Returns the newest one.
+pub(crate) fn correct(connection: &Connection, now_ms: i64, newest_ms: i64) -> rusqlite::Result<i64> {
     let right_ms = now_ms.saturating_add(WRONG_MS);
     if newest_ms <= right_ms || now_ms < PLAUSIBLE_SINCE_MS {
         return Ok(newest_ms);
@@ -115,7 +115,7 @@ pub(crate) fn heal(connection: &Connection, now_ms: i64, newest_ms: i64) -> rusq
     let newest_ms = before.map_or(now_ms, |before| before.max(now_ms));
     tracing::warn!("the clock was wrong when records of the log arrived; they count as arrived now");
     connection.execute("UPDATE record SET arrived_ms = ?1 WHERE arrived_ms > ?2", (newest_ms, right_ms))?;
-    // What a pruning under the wrong clock said of the records that are left.
+    // A mark that a pruning under the wrong clock set for the records that are left.
     connection.execute(
         "UPDATE pruned SET before_ms = min(before_ms, (SELECT coalesce(min(arrived_ms), ?1) FROM record))",
         [newest_ms],
@@ -150,7 +150,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever the clock says, no step ages a log by more than a day and what it confirmed; a right clock
+        /// Whatever the clock shows, no step ages a log by more than a day and the time it confirmed; a right clock
         /// is followed exactly.
         #[test]
         fn the_age_never_goes_back_and_follows_a_right_clock(steps in prop::collection::vec((1..DAY_MS, any::<bool>()), 1..60)) {

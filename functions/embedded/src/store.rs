@@ -17,7 +17,7 @@ const WHAT: &str = "window store";
 const LAYOUT: Layout = Layout {
     what: WHAT,
     file: "store.sqlite",
-    // A power cut may take the last commits but not their order, and the checkpoint is in the same
+    // A power cut may lose the last commits but not their order, and the checkpoint is in the same
     // file: what is lost was not checkpointed, and is folded again from the log.
     synchronous: "NORMAL",
     // With a rowid, unlike its neighbours: a state of a KiB and more inside the tree of the key
@@ -39,7 +39,7 @@ const LAYOUT: Layout = Layout {
 /// Every stored partial: its generation and its encoded state. Equal dumps are equal stores.
 pub type Dump = BTreeMap<PartialKey, (u32, Vec<u8>)>;
 
-/// A [`WindowStore`] in the file `store.sqlite` of a data directory, which also holds the
+/// A [`WindowStore`] in the file `store.sqlite` of a data directory, which also has the
 /// aggregator's checkpoint and a few settings. Several handles and processes may use the file at
 /// once.
 #[derive(Debug)]
@@ -87,7 +87,7 @@ impl Stored {
         let generation =
             u32::try_from(self.generation).map_err(|_| corrupt(format!("{} is no generation", self.generation)))?;
         let partial = Partial::decode(generation, &self.state).map_err(|e| corrupt(e.to_string()))?;
-        // Puts compare the column; were it another than the state's, no put would ever hold.
+        // Puts compare the column; if it differed from the state's, no put would ever succeed.
         if partial.fence.as_str() != self.fence {
             return Err(corrupt(format!("the fence is {} in the state but {} beside it", partial.fence, self.fence)));
         }
@@ -108,7 +108,7 @@ impl SqliteStore {
     /// The last record of a shard all of whose windows are stored.
     ///
     /// # Errors
-    /// When the file cannot be read, or holds something else than a number.
+    /// When the file cannot be read, or the entry is not a number.
     pub async fn checkpoint(&self, shard: &str) -> Result<Option<SequenceNumber>, PortError> {
         let digits = self.text("SELECT sequence FROM checkpoint WHERE shard = ?1", shard).await?;
         let Some(digits) = digits else { return Ok(None) };
@@ -119,7 +119,7 @@ impl SqliteStore {
         SequenceNumber::parse(&digits).map(Some).ok_or_else(corrupt)
     }
 
-    /// Moves the checkpoint of a shard forwards; one that lies behind the present one changes
+    /// Moves the checkpoint of a shard forwards; one behind the present one changes
     /// nothing.
     ///
     /// # Errors
@@ -132,7 +132,7 @@ impl SqliteStore {
         self.execute(SQL, (shard.to_owned(), sequence.as_str().to_owned())).await.map(drop)
     }
 
-    /// Deletes a partial, damaged or not, and says whether there was one.
+    /// Deletes a partial, damaged or not, and returns whether there was one.
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -183,7 +183,7 @@ pub(crate) fn by_window(a: &PartialKey, b: &PartialKey) -> std::cmp::Ordering {
     (a.window, &a.lane).cmp(&(b.window, &b.lane))
 }
 
-/// The error of a column that holds no lane.
+/// The error of a column that is not a lane.
 pub(crate) fn no_lane(column: usize, region: &str, lane: &str) -> rusqlite::Error {
     let error = Lane::try_from(format!("{region}#{lane}")).err().map(Into::into);
     rusqlite::Error::FromSqlConversionFailure(
@@ -255,7 +255,7 @@ impl WindowStore for SqliteStore {
             .await
     }
 
-    /// The condition and the write are one statement, so that nobody can write in between.
+    /// The condition and the write are one statement, so that no other write comes in between.
     async fn put(&self, key: &PartialKey, partial: &Partial, expected: &Expected) -> Result<PutOutcome, PortError> {
         const INSERT: &str = "INSERT INTO partial (region, window_start, lane, generation, fence, state)
             VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING";
@@ -281,7 +281,7 @@ impl WindowStore for SqliteStore {
         Ok(if rows? == 1 { PutOutcome::Stored } else { PutOutcome::Conflict })
     }
 
-    /// A row whose region and lane no key can have is left out.
+    /// A row whose region and lane no key can have is skipped.
     async fn keys(&self, from: WindowStart, to: WindowStart) -> Result<Vec<PartialKey>, PortError> {
         const SQL: &str = "SELECT CAST(region AS BLOB), CAST(lane AS BLOB), window_start FROM partial
             WHERE window_start >= ?1 AND window_start < ?2";
@@ -328,7 +328,7 @@ impl WindowStore for SqliteStore {
             .write(move |connection| {
                 let (region, window, lane) = (key.lane.region(), key.window.0, key.lane.within_region());
                 let rows = connection.prepare_cached(DELETE)?.execute((region, window, &lane, generation, fence))?;
-                // Somebody else may have deleted it, which is as well.
+                // Another writer may have deleted it, which is fine.
                 let is_there =
                     || connection.prepare_cached(IS_THERE)?.query_row((region, window, lane), |row| row.get(0));
                 Ok(rows > 0 || !is_there()?)
@@ -351,7 +351,7 @@ impl WindowStore for SqliteStore {
                 let rows =
                     statement.query_map((&region, from.0, to.0), Stored::read)?.collect::<Result<Vec<_>, _>>()?;
                 drop(statement);
-                // Decoding takes longer than reading, and the next reader need not wait for it.
+                // Decoding is slower than reading, and the next reader need not wait for it.
                 drop(connection);
                 let mut keyed = Vec::with_capacity(rows.len());
                 for stored in &rows {

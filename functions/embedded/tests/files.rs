@@ -1,4 +1,4 @@
-//! What holds for the files beyond the ports: restarts, other processes, damage, foreign files.
+//! Tests of the files beyond the ports: restarts, other processes, damage, foreign files.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::path::Path;
@@ -55,7 +55,7 @@ async fn the_log_survives_a_restart() {
 }
 
 #[tokio::test]
-async fn pruned_numbers_are_never_given_again() {
+async fn pruned_numbers_are_never_used_again() {
     static NOW: AtomicI64 = AtomicI64::new(1000);
     let dir = tempfile::tempdir().unwrap();
     let log = SqliteLog::open_with_clock(dir.path(), || NOW.load(Ordering::Relaxed)).unwrap();
@@ -97,9 +97,9 @@ const TODAY_MS: i64 = 1_795_687_200_000;
 const IN_2100_MS: i64 = 4_102_444_800_000;
 const WEEK_MS: i64 = 7 * DAY_MS;
 
-/// What happened: the clock in the year 2100 for 8 s emptied the log, and what came then stayed for ever.
+/// Rule 3.10. What happened: the clock in the year 2100 for 8 s emptied the log, and later records stayed forever.
 #[tokio::test]
-async fn a_clock_in_2100_for_a_moment_neither_empties_the_log_nor_has_records_live_for_ever() {
+async fn a_clock_in_2100_for_a_moment_neither_empties_the_log_nor_keeps_records_forever() {
     static NOW: AtomicI64 = AtomicI64::new(0);
     let now = |ms: i64| NOW.store(ms, Ordering::Relaxed);
     let dir = tempfile::tempdir().unwrap();
@@ -141,7 +141,7 @@ async fn a_clock_in_2100_for_a_moment_neither_empties_the_log_nor_has_records_li
 }
 
 #[tokio::test]
-async fn what_an_earlier_version_said_in_2100_does_not_bar_a_reprocess() {
+async fn a_mark_of_an_earlier_version_from_2100_does_not_bar_a_reprocess() {
     static NOW: AtomicI64 = AtomicI64::new(IN_2100_MS);
     let dir = tempfile::tempdir().unwrap();
     let log = SqliteLog::open_with_clock(dir.path(), || NOW.load(Ordering::Relaxed)).unwrap();
@@ -155,7 +155,7 @@ async fn what_an_earlier_version_said_in_2100_does_not_bar_a_reprocess() {
 }
 
 #[tokio::test]
-async fn a_clock_that_falls_back_takes_no_arrival_time_with_it() {
+async fn a_clock_that_falls_back_changes_no_arrival_time() {
     static NOW: AtomicI64 = AtomicI64::new(0);
     // In 1970, and where a month of records is.
     for wrong_ms in [1000, TODAY_MS - 20 * DAY_MS, TODAY_MS - 45 * DAY_MS] {
@@ -177,8 +177,8 @@ async fn a_clock_that_falls_back_takes_no_arrival_time_with_it() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
-    /// Whatever the clock says now and then: arrival times never go back, no record younger than its time
-    /// less a day for each jump is gone, and who reads from a true time on misses nothing once the clock is
+    /// Rule 3.10. Whatever the clock shows now and then: arrival times never go back, no record younger than its time
+    /// less a day for each jump is gone, and a reader from a true time on misses nothing once the clock is
     /// right.
     #[test]
     fn a_clock_that_jumps_now_and_then_loses_nothing_early(
@@ -222,7 +222,7 @@ proptest! {
 }
 
 #[tokio::test]
-async fn a_position_that_the_log_never_gave_is_refused() {
+async fn a_position_that_the_log_never_assigned_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let log = SqliteLog::open(dir.path()).unwrap();
     append(&log, b"x").await;
@@ -386,9 +386,9 @@ fn heartbeat(n: u64) -> LogRecord {
     LogRecord { sequence: n.into(), arrived_ms: 0, lane: None, bytes: frame::encode(&header, &[]).unwrap() }
 }
 
-/// Rule 4: our own corruption is an error that names its place, and stays for whoever looks into it.
+/// Rule 4.6. Damaged data is an error that names its place, and stays for inspection.
 #[tokio::test]
-async fn a_damaged_window_is_an_error_that_names_it_and_is_begun_anew() {
+async fn a_damaged_window_is_an_error_that_names_it_and_restarts() {
     for damage in [
         "state = x'00'",
         "state = substr(state, 1, length(state) - 1)",
@@ -501,7 +501,7 @@ fn files_that_are_not_ours_are_refused_and_left_alone() {
 }
 
 #[tokio::test]
-async fn the_store_in_memory_holds_the_bytes_that_the_file_holds() {
+async fn the_store_in_memory_has_the_bytes_of_the_file() {
     let dir = tempfile::tempdir().unwrap();
     let (file, memory) = (SqliteStore::open(dir.path()).unwrap(), MemoryWindows::default());
     for n in 0..20u16 {
@@ -517,7 +517,7 @@ async fn the_store_in_memory_holds_the_bytes_that_the_file_holds() {
     assert_eq!(file.dump().await.unwrap(), memory.dump().unwrap());
 }
 
-/// A log made anew beside the windows of one that is gone must not be taken for the log of those.
+/// A log made again beside the windows of one that is gone must not be mistaken for the log of those.
 #[tokio::test]
 async fn a_new_log_beside_old_windows_is_complete_from_now_on_only() {
     let dir = tempfile::tempdir().unwrap();
@@ -534,16 +534,16 @@ async fn a_new_log_beside_old_windows_is_complete_from_now_on_only() {
     }
     let log = SqliteLog::open_with_clock(dir.path(), || 7_000).unwrap();
     assert_eq!(log.complete_since(SHARD).await.unwrap(), 7_000);
-    // A store that holds nothing yet has lost nothing.
+    // An empty store has lost nothing.
     let dir = tempfile::tempdir().unwrap();
     let _store = SqliteStore::open(dir.path()).unwrap();
     assert_eq!(SqliteLog::open(dir.path()).unwrap().complete_since(SHARD).await.unwrap(), i64::MIN);
 }
 
-/// A row that the log knows nothing of doubled the API's posts, and a fence ahead of its state stood for ever; a
-/// reprocess said of both that nothing changed.
+/// A row without a record in the log doubled the API's posts, and a fence ahead of its state stayed forever; a
+/// reprocess reported of both that nothing changed.
 #[tokio::test(start_paused = true)]
-async fn a_reprocess_removes_strange_rows_and_heals_a_fence_that_was_altered_in_the_file() {
+async fn a_reprocess_removes_strange_rows_and_repairs_a_fence_that_was_altered_in_the_file() {
     use birdsong_aggregator::reprocess::{Change, reprocess};
     let dir = tempfile::tempdir().unwrap();
     let log = SqliteLog::open_with_clock(dir.path(), || 300_000).unwrap();

@@ -55,7 +55,7 @@ async fn a_frame_larger_than_the_log_still_passes() {
 }
 
 #[tokio::test]
-async fn a_position_that_the_log_never_gave_is_refused() {
+async fn a_position_that_the_log_never_assigned_is_refused() {
     let log = MemoryLog::new(1000);
     log.append(&frames(2, 1)).await;
     log.trim(&2u64.into());

@@ -1,6 +1,6 @@
 //! Jetstream messages to posts, on one core.
 
-use birdsong_domain::post::AuthorKey;
+use birdsong_domain::post::InstallationKey;
 use birdsong_sources::bluesky::fake::{Jetstream, Script};
 use birdsong_sources::bluesky::{POST, REPOST, read_message};
 use divan::counter::{BytesCount, ItemsCount};
@@ -15,7 +15,7 @@ fn jetstream_messages(bencher: divan::Bencher<'_, '_>) {
     let wanted = [POST, REPOST].map(str::to_owned);
     let messages: Vec<_> = (0..14_000).filter_map(|n| server.event(n, 0, &wanted)).collect();
     let bytes: usize = messages.iter().map(String::len).sum();
-    let key = AuthorKey([7; 16]);
+    let key = InstallationKey([7; 16]);
     bencher.counter(ItemsCount::new(messages.len())).counter(BytesCount::new(bytes)).bench(|| {
         let mut posts = 0;
         for message in &messages {

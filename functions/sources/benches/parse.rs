@@ -1,6 +1,6 @@
 //! Lines to posts, on one core.
 
-use birdsong_domain::post::AuthorKey;
+use birdsong_domain::post::InstallationKey;
 use birdsong_sources::archive::read_line;
 use divan::counter::{BytesCount, ItemsCount};
 
@@ -14,7 +14,7 @@ fn main() {
 fn x_v2_stream_lines(bencher: divan::Bencher<'_, '_>) {
     let lines: Vec<String> = (0..10_000).map(lines::stream_line).collect();
     let bytes: usize = lines.iter().map(String::len).sum();
-    let key = AuthorKey([7; 16]);
+    let key = InstallationKey([7; 16]);
     bencher.counter(ItemsCount::new(lines.len())).counter(BytesCount::new(bytes)).bench(|| {
         let mut posts = 0;
         for line in &lines {

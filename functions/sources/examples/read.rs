@@ -3,14 +3,14 @@
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use birdsong_domain::post::AuthorKey;
+use birdsong_domain::post::InstallationKey;
 use birdsong_sources::archive::{self, Piece};
 
 fn main() -> Result<(), String> {
     let paths: Vec<_> = std::env::args_os().skip(1).map(std::path::PathBuf::from).collect();
     let files = archive::find(&paths, &mut |note| eprintln!("{note}"))?;
     for is_parsed in [false, true] {
-        let (started, key) = (Instant::now(), AuthorKey([7; 16]));
+        let (started, key) = (Instant::now(), InstallationKey([7; 16]));
         let (mut values, mut posts, mut bytes) = (0u64, 0u64, 0);
         archive::read_files(&files, 512 << 10, &mut |piece| {
             match piece {

@@ -1,7 +1,7 @@
-//! Addresses of live sources: `SCHEME`, `SCHEME:TARGET` and `SCHEME:TARGET?NAME=VALUE&NAME`. A target that is an address with a
-//! query of its own has its options after a `#`: `SCHEME:URL#NAME=VALUE`.
+//! Addresses of live sources: `SCHEME`, `SCHEME:TARGET` and `SCHEME:TARGET?NAME=VALUE&NAME`. A target that is an
+//! address with its own query has its options after a `#`: `SCHEME:URL#NAME=VALUE`.
 //!
-//! A value may be percent-encoded, as it has to be when it holds `&`, `%` or the comma between sources.
+//! A value may be percent-encoded, and must be when it contains `&`, `%` or the comma between sources.
 
 use std::fmt;
 use std::str::FromStr;
@@ -21,7 +21,7 @@ pub struct Address {
     options: Vec<(&'static str, String)>,
 }
 
-/// An address that cannot be read. The text says how to write it.
+/// An address that cannot be read. The text explains how to write it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct BadAddress(String);
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_says_what_there_is() {
+    fn an_error_names_the_choices() {
         for kind in KINDS {
             assert!(error("fish").contains(&kind.syntax()), "{}", error("fish"));
         }

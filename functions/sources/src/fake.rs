@@ -130,7 +130,7 @@ pub(crate) fn is_at(time_ms: Option<i64>, now_ms: i64) -> bool {
     time_ms.is_some_and(|time_ms| now_ms >= time_ms)
 }
 
-/// Events until something goes wrong, where it does every so many events on average.
+/// Events until the next fault, where there is one every `every_events` on average.
 pub(crate) fn until_trouble(dice: &mut Dice, is_calm: bool, every_events: u64) -> u64 {
     if is_calm { u64::MAX } else { 1 + dice.below(2 * every_events) }
 }

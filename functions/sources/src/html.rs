@@ -71,7 +71,7 @@ fn attribute<'h>(attributes: &'h str, name: &str) -> Option<&'h str> {
             let end = value.find(|c: char| c.is_ascii_whitespace()).unwrap_or(value.len());
             value.split_at(end)
         };
-        // A word without a value may stand before the key.
+        // A word without a value may precede the key.
         if key.rsplit(|c: char| c.is_ascii_whitespace()).next().is_some_and(|key| key.eq_ignore_ascii_case(name)) {
             return Some(value);
         }

@@ -1,6 +1,6 @@
 //! HTTP for the sources: requests whose answers are streams, and bearer tokens.
 //!
-//! [`Http`] stands between a source and the network, so that a test can answer in place of a server
+//! [`Http`] is between a source and the network, so that a test can answer in place of a server
 //! without sockets, in simulated time.
 
 use std::fmt;
@@ -28,8 +28,8 @@ pub struct HttpError(pub String);
 
 /// Sends requests.
 pub trait Http: Send + Sync {
-    /// Sends a request and gives the answer once its head is there, whatever its status. No time
-    /// limit beyond that of connecting; whoever wants one drops the future.
+    /// Sends a request and returns the answer once its head is there, with any status. No time
+    /// limit beyond that of connecting; a caller with a limit drops the future.
     ///
     /// # Errors
     /// When there is no answer.
@@ -44,7 +44,7 @@ pub trait Http: Send + Sync {
 pub struct Network(reqwest::Client);
 
 impl Network {
-    /// A client of its own, with TLS roots built in. It follows no redirects, so that a token goes to
+    /// A client with built-in TLS roots. It follows no redirects, so that a token goes to
     /// no other host than the one that it was meant for. With `gzip` answers may be compressed; they
     /// are unpacked on the way.
     ///
@@ -79,7 +79,7 @@ impl Http for Network {
     }
 }
 
-/// An error with its causes: reqwest alone says only "error sending request".
+/// An error with its causes: reqwest alone reports only "error sending request".
 fn reason(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
@@ -94,10 +94,10 @@ fn reason(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// Whether a token may go to this address: by HTTPS, or to this machine. Anybody on the way reads plain HTTP.
+/// Whether a token may go to this address: by HTTPS, or to this machine. Plain HTTP can be read by anybody on the way.
 ///
 /// # Errors
-/// When it may not; the text says what to do.
+/// When it may not; the text contains a remedy.
 pub fn safe_for_token(url: &str) -> Result<(), SourceError> {
     let uri = url.trim().parse::<http::Uri>().ok();
     let plain = uri.as_ref().filter(|uri| uri.scheme_str().is_none_or(|scheme| !scheme.eq_ignore_ascii_case("https")));
@@ -132,7 +132,7 @@ pub async fn read_all(mut body: Body, limit: usize) -> Result<Vec<u8>, HttpError
     Ok(all)
 }
 
-/// The begin of a server's text without what would spoil a log line.
+/// The start of a server's text without characters that would spoil a log line.
 pub(crate) fn printable(text: &str) -> String {
     birdsong_domain::printable::printable(text.trim()).chars().take(300).collect()
 }
@@ -147,7 +147,7 @@ pub enum BadToken {
     /// Nothing but white space.
     #[error("the token is empty")]
     Empty,
-    /// It holds characters that no token has, such as a line break.
+    /// It contains characters that no token has, such as a line break.
     #[error("the token has characters that no token has")]
     Characters,
 }

@@ -5,9 +5,9 @@ use std::time::Duration;
 use birdsong_domain::post::SourcePost;
 use futures_util::future::BoxFuture;
 
-/// Receives what a live source reads. The streamer implements it, and quarantines posts that lie too far
-/// in the future ([`FUTURE_LIMIT_MS`](birdsong_domain::time::FUTURE_LIMIT_MS)), whatever source they come
-/// from. A source must not use such a time as its position in the stream.
+/// Receives what a live source reads. The streamer implements it, and quarantines posts that are too far
+/// in the future ([`FUTURE_LIMIT_MS`](birdsong_domain::time::FUTURE_LIMIT_MS)), from any source.
+/// A source must not use such a time as its position in the stream.
 ///
 /// A source reads a chunk, calls [`post`](Intake::post), [`notice`](Intake::notice) or
 /// [`unreadable`](Intake::unreadable) for everything in it, then [`flush`](Intake::flush).
@@ -74,7 +74,7 @@ pub enum Change {
         /// From 0 to 1.
         share: f64,
     },
-    /// Something beside the stream keeps failing, or works again. The stream itself goes on.
+    /// Something beside the stream keeps failing, or works again. The stream itself continues.
     Trouble {
         /// What fails, and what to do about it; `None` when it works again.
         reason: Option<String>,

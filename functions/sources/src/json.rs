@@ -1,9 +1,9 @@
-//! Objects of foreign JSON, read leniently: what a field holds is used when it has the type that it
+//! Objects of foreign JSON, read leniently: the value of a field is used when it has the type that it
 //! should have, and anything else counts as absent.
 //!
 //! Archives are rewritten by many programs. A null comes as `{}`, `[]` or `""` (R's jsonlite), a time as a number
 //! (pandas), an id as a float (PHP) or as `{"$numberLong": "…"}` (MongoDB). None of that may spoil a
-//! post whose other fields say all that is needed. So an [`object!`] never fails for the type of a
+//! post whose other fields are complete. So an [`object!`] never fails for the type of a
 //! field, and of a field that is repeated or has two names the last value that is filled counts.
 
 use std::borrow::Cow;
@@ -83,10 +83,10 @@ fn syntax(error: &sonic_rs::Error) -> LineError {
     LineError::Syntax { what, at: error.offset() }
 }
 
-/// What an object may hold in a field. A method is called with what is there; those that are
-/// not overridden give the default value, which is that of an absent field.
+/// A possible value of a field. A method is called with the value that is there; those that are
+/// not overridden return the default value, which is that of an absent field.
 pub(crate) trait Field<'de>: Default {
-    /// Whether the value says anything.
+    /// Whether the value has content.
     fn is_filled(&self) -> bool;
 
     fn text(_: &str) -> Self {
@@ -126,7 +126,7 @@ pub(crate) trait Field<'de>: Default {
     }
 }
 
-/// Reads a [`Field`] where serde wants a seed or a visitor.
+/// Reads a [`Field`] where serde needs a seed or a visitor.
 pub(crate) struct Seed<T>(PhantomData<T>);
 
 impl<T> Seed<T> {
@@ -266,8 +266,8 @@ impl<'de: 'a, 'a> Field<'de> for Option<Text<'a>> {
     }
 }
 
-/// An id: a text that is not empty, or a whole number, which some writers give instead. A float too
-/// large to be exact is none.
+/// An id: a text that is not empty, or a whole number, which some writers use instead. A float too
+/// large to be exact does not count.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Id<'a>(pub(crate) Cow<'a, str>);
 
@@ -379,7 +379,7 @@ impl<'de> Field<'de> for Option<i64> {
     }
 }
 
-/// Whether something holds: `true`, 1, or a text of these.
+/// A flag: `true`, 1, or a text of these.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Flag(pub(crate) bool);
 
@@ -574,7 +574,7 @@ impl<'a> Raw<'a> {
     }
 
     /// Whether it is more than null, `{}`, `[]` or `""`.
-    pub(crate) fn says_something(&self) -> bool {
+    pub(crate) fn has_content(&self) -> bool {
         match self.bytes() {
             b"null" | b"\"\"" => false,
             [b'{' | b'[', inner @ .., _] => !inner.trim_ascii().is_empty(),
@@ -590,7 +590,7 @@ impl<'de: 'a, 'a> Field<'de> for Option<Raw<'a>> {
 
     fn read<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let raw = Raw::of(&LazyValue::deserialize(deserializer)?);
-        Ok(if raw.says_something() { Some(raw) } else { None })
+        Ok(if raw.has_content() { Some(raw) } else { None })
     }
 }
 
@@ -697,7 +697,7 @@ mod tests {
     }
 
     #[test]
-    fn half_a_surrogate_pair_is_a_sign_of_its_own() {
+    fn half_a_surrogate_pair_becomes_a_replacement_character() {
         for (json, name) in
             [(r#""cut \ud83d""#, "cut \u{fffd}"), (r#""\udc9b, \ud83d\ud83d\udc9b""#, "\u{fffd}, \u{fffd}💛")]
         {

@@ -6,14 +6,14 @@
 //! ```
 //! use std::sync::Arc;
 //!
-//! use birdsong_domain::post::AuthorKey;
+//! use birdsong_domain::post::InstallationKey;
 //! use birdsong_domain::region::Regions;
 //! use birdsong_sources::address::Address;
 //! use birdsong_sources::source::Context;
 //!
 //! let context = Context {
 //!     regions: Arc::new(Regions::everything("all")),
-//!     key: AuthorKey([7; 16]),
+//!     key: InstallationKey([7; 16]),
 //!     clock: Arc::new(|| 1_700_000_000_000),
 //!     jitter: || 0.5,
 //!     dir: ".birdsong".into(),

@@ -1,6 +1,6 @@
 //! Lines out of the chunks of a stream, in bounded memory.
 
-/// Longest line that [`Lines`] takes unless told otherwise.
+/// Default limit of a line in [`Lines`].
 pub const MAX_LINE_BYTES: usize = 1 << 20;
 
 /// One line, or what is left of one.
@@ -12,12 +12,12 @@ pub enum Piece<'a> {
     Oversize(&'a [u8]),
 }
 
-/// Cuts chunks into lines that end with `\n` or `\r\n`, in bounded memory. A line that lies within one
+/// Cuts chunks into lines that end with `\n` or `\r\n`, in bounded memory. A line within one
 /// chunk is not copied.
 #[derive(Debug)]
 pub struct Lines {
     limit: usize,
-    /// Begin of a line whose end has not come yet.
+    /// Start of a line whose end has not come yet.
     begun: Vec<u8>,
     is_skipping: bool,
 }
@@ -66,7 +66,7 @@ impl Lines {
         }
     }
 
-    /// The stream has ended: hands on the begin of a line whose end never came, if there is one.
+    /// The stream has ended: hands on the start of a line whose end never came, if there is one.
     pub fn end(&mut self) -> Option<Vec<u8>> {
         self.is_skipping = false;
         let begun = std::mem::take(&mut self.begun);
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_too_long_is_told_once_and_skipped_to_its_end() {
+    fn a_line_that_is_too_long_is_reported_once_and_skipped_to_its_end() {
         assert_eq!(lines(4, &[b"12345\n1234\n"]).0, ["1234!", "1234"]);
         assert_eq!(lines(4, &[b"12", b"34", b"56", b"78", b"\n1\n"]).0, ["1234!", "1"]);
         assert_eq!(lines(4, &[b"123", b"456\n1\n"]).0, ["1234!", "1"]);

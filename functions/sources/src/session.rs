@@ -51,7 +51,7 @@ impl Stop {
         self.0.as_ref().is_some_and(|receiver| *receiver.borrow())
     }
 
-    /// Waits until it is time; forever when nobody is left to say so.
+    /// Waits until it is time; forever when nothing is left to signal it.
     pub async fn wait(&mut self) {
         if let Some(receiver) = &mut self.0
             && receiver.wait_for(|stop| *stop).await.is_ok()
@@ -92,7 +92,7 @@ pub(crate) enum Wait {
     Paced(Pace),
     /// This long.
     For(Duration),
-    /// Until the clock says this time in milliseconds.
+    /// Until the clock shows this time in milliseconds.
     Until(i64),
 }
 
@@ -204,7 +204,7 @@ impl Session {
         connects.front().map_or(Duration::ZERO, |at| within.saturating_sub(at.elapsed()))
     }
 
-    /// Sleeps by tokio's timers; after `least` no longer than until the clock, which may be set, says
+    /// Sleeps by tokio's timers; after `least` no longer than until the clock, which may be set, shows
     /// that the time has come.
     async fn sleep(&self, wait: Duration, least: Duration) {
         let until_ms = (self.clock)().saturating_add(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX));

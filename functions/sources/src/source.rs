@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use birdsong_domain::network::Network;
-use birdsong_domain::post::{AuthorKey, SourcePost};
+use birdsong_domain::post::{InstallationKey, SourcePost};
 use birdsong_domain::region::Regions;
 use futures_util::future::BoxFuture;
 
@@ -19,7 +19,7 @@ use crate::{bluesky, demo, mastodon, x};
 /// pause them and let this clock follow.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
-/// Reads the secret in the environment variable of this name; `None` when there is none.
+/// Reads the secret in the environment variable of this name; `None` when it is not set.
 pub type Secrets = Arc<dyn Fn(&str) -> Result<Option<String>, String> + Send + Sync>;
 
 /// Every kind of live source. Help, error messages, fake servers, simulations and the deployment follow
@@ -49,7 +49,7 @@ pub trait Source: Send {
     }
 
     /// Streams until only a person can solve the problem, or until `stop`, when there is no error. `resume` is the
-    /// cursor that it gave to [`Intake::flush`] in an earlier run.
+    /// cursor that it passed to [`Intake::flush`] in an earlier run.
     fn stream<'a>(
         &'a mut self,
         resume: Option<&'a str>,
@@ -70,10 +70,10 @@ pub trait Past: Send {
 /// Why a source ended. Whatever a retry can solve is retried inside the source.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SourceError {
-    /// The source refuses access; the text says what to do.
+    /// The source refuses access; the text contains a remedy.
     #[error("{0}")]
     Refused(String),
-    /// The configuration cannot be used; the text says what to change.
+    /// The configuration cannot be used; the text explains what to change.
     #[error("{0}")]
     Config(String),
 }
@@ -90,7 +90,7 @@ pub struct Kind {
     pub about: &'static str,
     /// Options that its addresses may have.
     pub options: &'static [OptionSpec],
-    /// Its secret, if it has one. `infra/sources.json` says the same to Terraform.
+    /// Its secret, if it has one. `infra/sources.json` has the same for Terraform.
     pub secret: Option<Secret>,
     /// Makes a source.
     pub open: fn(&Address, &Context) -> Result<Box<dyn Source>, SourceError>,
@@ -124,7 +124,7 @@ pub enum Target {
     None,
     /// The host of a server.
     Host,
-    /// A whole address with a path and a query of its own. Options follow a `#`.
+    /// A whole address with a path and its own query. Options follow a `#`.
     Url,
 }
 
@@ -144,7 +144,7 @@ pub struct OptionSpec {
 /// A secret that a kind of source reads from the environment.
 #[derive(Clone, Copy, Debug)]
 pub struct Secret {
-    /// Name of the variable; with `_FILE` behind it, that of a file which holds the secret.
+    /// Name of the variable; with `_FILE` behind it, that of a file which contains the secret.
     pub name: &'static str,
     /// Whether the source cannot run without it.
     pub is_required: bool,
@@ -156,7 +156,7 @@ pub struct Context {
     /// The regions that posts are wanted for.
     pub regions: Arc<Regions>,
     /// Hashes ids.
-    pub key: AuthorKey,
+    pub key: InstallationKey,
     /// The clock.
     pub clock: Clock,
     /// A number from 0 to 1, new at each call: spreads retries.
@@ -186,7 +186,7 @@ mod tests {
 
     use super::*;
 
-    /// The deployment knows the kinds from this file.
+    /// The deployment reads the kinds from this file.
     #[test]
     fn terraforms_list_is_that_of_the_table() {
         let of = |kind: &Kind| {

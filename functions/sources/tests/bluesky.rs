@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use birdsong_domain::post::AuthorKey;
+use birdsong_domain::post::InstallationKey;
 use birdsong_domain::region::Regions;
 use birdsong_sources::bluesky::fake::{InProcess, Jetstream, Script, Trouble};
 use birdsong_sources::bluesky::{Bluesky, MAX_MESSAGE_BYTES, Options, Tcp, What, read_message};
@@ -21,7 +21,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 
-const KEY: AuthorKey = AuthorKey([1; 16]);
+const KEY: InstallationKey = InstallationKey([1; 16]);
 
 fn context(clock: Clock) -> Context {
     birdsong_testkit::context(Arc::new(Regions::everything("all")), KEY, clock)
@@ -41,7 +41,7 @@ fn read(message: &[u8]) -> Value {
 }
 
 #[test]
-fn every_golden_message_becomes_what_its_file_says() {
+fn every_golden_message_becomes_what_its_file_expects() {
     shown::check("bluesky", |case| read(shown::given(case, "message").as_bytes()));
 }
 
@@ -78,7 +78,7 @@ fn a_repost_names_its_original() {
 }
 
 #[test]
-fn odd_messages_are_told_and_never_panic() {
+fn odd_messages_are_reported_and_never_panic() {
     let deep = format!("{{\"commit\":{}", "[".repeat(200_000));
     let long = format!("{{\"did\":\"{}\"}}", "x".repeat(MAX_MESSAGE_BYTES));
     let commit = json!({"operation": "create", "collection": "app.bsky.feed.post", "rkey": "3mmi"});
@@ -126,10 +126,10 @@ async fn every_event_is_read_once_and_the_resume_point_is_the_newest() {
             .await;
     let ids = kept.ids();
     let all = kept.all();
-    let told = server.told();
-    assert_eq!(told.cursors, [Some(START_MS * 1000 - 5_000_000)], "rewound, as this may be another host");
-    assert!((9..=10).contains(&told.pongs), "{} pongs", told.pongs);
-    assert!(all.posts.len() as u64 + all.notices <= told.sent && told.sent > 12_000);
+    let activity = server.activity();
+    assert_eq!(activity.cursors, [Some(START_MS * 1000 - 5_000_000)], "rewound, as this may be another host");
+    assert!((9..=10).contains(&activity.pongs), "{} pongs", activity.pongs);
+    assert!(all.posts.len() as u64 + all.notices <= activity.sent && activity.sent > 12_000);
     let newest_us: i64 = all.resume.as_ref().unwrap().cursor.parse().unwrap();
     assert!((START_MS * 1000 + 299_000_000..START_MS * 1000 + 300_000_000).contains(&newest_us), "{newest_us}");
     assert_eq!(ids.len(), all.posts.len());
@@ -146,7 +146,7 @@ async fn a_clock_that_is_behind_has_nothing_read_again() {
     let resume_us = (START_MS - 20_000) * 1000;
     let ended = timeout(MINUTE, client.stream(Some(&resume_us.to_string()), &mut kept.clone(), Stop::never())).await;
     assert!(ended.is_err(), "{ended:?}");
-    assert_eq!(server.told().cursors, [Some(resume_us - 5_000_000)]);
+    assert_eq!(server.activity().cursors, [Some(resume_us - 5_000_000)]);
     let resume = kept.all().resume.clone().unwrap();
     assert_eq!(resume.cursor, resume_us.to_string(), "no place of a clock that is wrong");
     // What comes again was put into the log by the same clock.
@@ -165,27 +165,30 @@ async fn a_clock_that_is_far_behind_is_waited_for_and_costs_nothing() {
     let resume_us = (START_MS - 20_000) * 1000;
     let set_right = async {
         sleep(MINUTE).await;
-        let told = server.told().cursors;
-        assert!(told.len() > 3 && told.iter().all(|cursor| *cursor == Some(resume_us - 5_000_000)), "{told:?}");
+        let activity = server.activity().cursors;
+        assert!(
+            activity.len() > 3 && activity.iter().all(|cursor| *cursor == Some(resume_us - 5_000_000)),
+            "{activity:?}"
+        );
         let waits = kept.waits();
         assert!(waits.iter().all(|reason| reason.contains("is the clock of this machine right?")), "{waits:?}");
         off_ms.store(0, Ordering::Relaxed);
         sleep(MINUTE).await;
-        (told.len(), server.told().cursors.len())
+        (activity.len(), server.activity().cursors.len())
     };
     let (resume, mut intake) = (resume_us.to_string(), kept.clone());
     let (tries, all) = tokio::select! {
         tries = set_right => tries,
         ended = client.stream(Some(&resume), &mut intake, Stop::never()) => panic!("{ended:?}"),
     };
-    assert_eq!(all, tries + 1, "one that goes on");
+    assert_eq!(all, tries + 1, "one that continues");
     assert_eq!(kept.gaps(), []);
     let now_us = kept.all().resume.clone().unwrap().cursor.parse::<i64>().unwrap();
     assert!((clock() * 1000 - now_us) < 2_000_000, "{now_us}");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dead_connection_and_a_quiet_one_are_told_apart() {
+async fn a_dead_connection_and_a_quiet_one_are_distinguished() {
     for (trouble, word) in [(Trouble::Silence, "not even a ping"), (Trouble::Quiet, "the host pings")] {
         let kept = Kept::new(Duration::ZERO);
         let script = Script { troubles: vec![trouble], ..Script::calm(3, START_MS, 20) };
@@ -201,7 +204,7 @@ async fn a_host_that_fails_twice_in_a_row_makes_room_for_the_next() {
     let kept = Kept::new(Duration::ZERO);
     let hosts = ["ws://nobody", "ws://host0"];
     let server = run_for(Script::calm(1, START_MS, 20), options(&hosts), MINUTE, None, &kept).await;
-    assert_eq!(server.told().cursors, [None], "a fresh start is from now on");
+    assert_eq!(server.activity().cursors, [None], "a fresh start is from now on");
     assert_eq!(kept.waits().len(), 2);
     assert!(kept.waits()[0].starts_with("nobody: "), "{:?}", kept.waits());
 }
@@ -224,7 +227,7 @@ async fn waits_double_to_half_a_minute() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_host_no_longer_has_is_told_as_a_gap() {
+async fn what_the_host_no_longer_has_is_reported_as_a_gap() {
     let kept = Kept::new(Duration::ZERO);
     let hour_us = 3_600_000_000;
     let script = Script { retention: 36 * 60 * MINUTE, ..Script::calm(1, START_MS - 48 * 3_600_000, 1) };
@@ -239,7 +242,7 @@ async fn a_cursor_is_never_in_the_future() {
     let kept = Kept::new(Duration::ZERO);
     let script = Script { skew_us: vec![3_600_000_000], troubles: vec![Trouble::Cut], ..Script::calm(1, START_MS, 20) };
     let server = run_for(script, options(&["ws://host0"]), 10 * MINUTE, None, &kept).await;
-    let cursors = server.told().cursors;
+    let cursors = server.activity().cursors;
     assert!(cursors.len() > 5);
     for cursor in cursors.into_iter().flatten() {
         assert!(cursor <= START_MS * 1000 + 595_000_000, "{cursor}");
@@ -247,7 +250,7 @@ async fn a_cursor_is_never_in_the_future() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_message_that_always_breaks_the_connection_is_passed_over_and_told() {
+async fn a_message_that_always_breaks_the_connection_is_skipped_and_reported() {
     let kept = Kept::new(Duration::ZERO);
     let script = Script { poison: Some(2000), ..Script::calm(1, START_MS, 20) };
     let server = run_for(script, options(&["ws://host0"]), 10 * MINUTE, None, &kept).await;
@@ -264,15 +267,15 @@ async fn a_message_that_always_breaks_the_connection_is_passed_over_and_told() {
 async fn a_slow_log_does_not_cost_the_connection_until_the_room_is_used_up() {
     let kept = Kept::new(3 * MINUTE);
     let server = run_for(Script::calm(1, START_MS, 50), options(&["ws://host0"]), 30 * MINUTE, None, &kept).await;
-    assert_eq!((server.told().slow, server.told().cursors.len()), (0, 1));
-    assert!(server.told().pongs >= 59, "pings are answered meanwhile: {}", server.told().pongs);
+    assert_eq!((server.activity().slow, server.activity().cursors.len()), (0, 1));
+    assert!(server.activity().pongs >= 59, "pings are answered meanwhile: {}", server.activity().pongs);
 
     // 8 MiB of messages are less than a quarter of an hour of 50 events a second.
     let kept = Kept::new(30 * MINUTE);
     let server = run_for(Script::calm(1, START_MS, 50), options(&["ws://host0"]), 60 * MINUTE, None, &kept).await;
-    let told = server.told();
-    assert_eq!((told.slow, told.cursors.len()), (1, 2), "the host drops a reader that takes nothing");
-    assert_eq!(kept.gaps(), [], "it goes on where the log is");
+    let activity = server.activity();
+    assert_eq!((activity.slow, activity.cursors.len()), (1, 2), "the host drops a reader that reads nothing");
+    assert_eq!(kept.gaps(), [], "it continues where the log is");
     assert!(kept.all().posts.last().unwrap().1 > START_MS + 3_590_000, "and catches up");
 }
 
@@ -300,7 +303,7 @@ async fn compressed_messages_are_read_with_the_dictionary_file() {
     let ended = timeout(MINUTE, client.stream(None, &mut Kept::new(Duration::ZERO), Stop::never())).await.unwrap();
     assert!(matches!(&ended, Some(SourceError::Config(text)) if text.contains("another dictionary")), "{ended:?}");
 
-    // A host that does not know the request says so with 400.
+    // A host that does not know the request answers 400.
     let server = Jetstream::new(calm, clock.clone());
     let mut client = Bluesky::new(with(&dictionary), InProcess::new(&server, 0), &context(clock)).unwrap();
     let ended = timeout(MINUTE, client.stream(None, &mut Kept::new(Duration::ZERO), Stop::never())).await.unwrap();
@@ -308,7 +311,7 @@ async fn compressed_messages_are_read_with_the_dictionary_file() {
 }
 
 #[test]
-fn options_that_cannot_be_used_are_told() {
+fn unusable_options_are_errors() {
     let fails = |options: Options| match Bluesky::new(options, Tcp, &context(Arc::new(|| 0))) {
         Err(SourceError::Config(text)) => text,
         _ => panic!("taken"),

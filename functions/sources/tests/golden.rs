@@ -3,12 +3,12 @@
 
 mod shown;
 
-use birdsong_domain::post::AuthorKey;
+use birdsong_domain::post::InstallationKey;
 use birdsong_sources::archive::{Line, read_line};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-const KEY: AuthorKey = AuthorKey([1; 16]);
+const KEY: InstallationKey = InstallationKey([1; 16]);
 
 /// A short form of all that came of a line.
 fn read(line: &[u8]) -> Value {
@@ -29,12 +29,12 @@ fn read(line: &[u8]) -> Value {
 }
 
 #[test]
-fn every_golden_line_becomes_what_its_file_says() {
+fn every_golden_line_becomes_what_its_file_expects() {
     shown::check("archive", |case| read(shown::given(case, "line").as_bytes()));
 }
 
 #[test]
-fn odd_lines_are_told_and_never_panic() {
+fn odd_lines_are_reported_and_never_panic() {
     let deep = format!("{{\"data\":{}", "[".repeat(200_000));
     let nested = format!("{{\"id\":\"1\",\"text\":{}1{}}}", "{\"a\":".repeat(100_000), "}".repeat(100_000));
     for line in [
@@ -55,8 +55,8 @@ fn odd_lines_are_told_and_never_panic() {
         nested.as_bytes(),
     ] {
         let found = read(line);
-        let is_told = found.get("error").is_some() || found[0].get("error").is_some();
-        assert!(is_told, "{found} for {:?}", String::from_utf8_lossy(&line[..line.len().min(60)]));
+        let is_reported = found.get("error").is_some() || found[0].get("error").is_some();
+        assert!(is_reported, "{found} for {:?}", String::from_utf8_lossy(&line[..line.len().min(60)]));
     }
 }
 

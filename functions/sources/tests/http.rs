@@ -28,18 +28,18 @@ fn router() -> Router {
             chunk
         }))
     };
-    let told = |headers: HeaderMap, body: Bytes| async move {
+    let echo = |headers: HeaderMap, body: Bytes| async move {
         let agent = headers.get("user-agent").map(|agent| agent.to_str().unwrap().to_owned()).unwrap_or_default();
         let encoding = headers.contains_key("accept-encoding");
-        (StatusCode::IM_A_TEAPOT, [("x-told", "yes")], format!("{agent} {encoding} {}", body.len()))
+        (StatusCode::IM_A_TEAPOT, [("x-echo", "yes")], format!("{agent} {encoding} {}", body.len()))
     };
     let zipped = || async { "many words ".repeat(1000) };
     Router::new()
         .route("/slow", get(slow))
         .route("/broken", get(broken))
-        .route("/told", get(told).post(told))
+        .route("/echo", get(echo).post(echo))
         .route("/zipped", get(zipped).layer(tower_http::compression::CompressionLayer::new()))
-        .route("/elsewhere", get(|| async { axum::response::Redirect::to("/told") }))
+        .route("/elsewhere", get(|| async { axum::response::Redirect::to("/echo") }))
 }
 
 fn request(method: &str, base: &str, path: &str, body: &'static str) -> http::Request<Bytes> {
@@ -54,9 +54,9 @@ async fn answers(http: &impl Http, base: &str) {
     let mut broken = http.send(request("GET", base, "/broken", "")).await.unwrap().into_body();
     assert_eq!(broken.next().await.unwrap().unwrap(), "one");
     assert!(broken.next().await.unwrap().is_err());
-    let told = http.send(request("POST", base, "/told", "12345")).await.unwrap();
-    assert_eq!((told.status(), told.headers()["x-told"].to_str().unwrap()), (StatusCode::IM_A_TEAPOT, "yes"));
-    let text = String::from_utf8(read_all(told.into_body(), 1000).await.unwrap()).unwrap();
+    let echo = http.send(request("POST", base, "/echo", "12345")).await.unwrap();
+    assert_eq!((echo.status(), echo.headers()["x-echo"].to_str().unwrap()), (StatusCode::IM_A_TEAPOT, "yes"));
+    let text = String::from_utf8(read_all(echo.into_body(), 1000).await.unwrap()).unwrap();
     assert!(text.ends_with("false 5"), "{text}");
     let elsewhere = http.send(request("GET", base, "/elsewhere", "")).await.unwrap();
     assert_eq!(elsewhere.status(), StatusCode::SEE_OTHER);
@@ -74,13 +74,13 @@ async fn the_network_answers_and_its_errors_name_no_address() {
     let serving = tokio::spawn(axum::serve(listener, router()).into_future());
     let network = Network::new(false).unwrap();
     answers(&network, &base).await;
-    let told = network.send(request("GET", &base, "/told", "")).await.unwrap();
-    let text = String::from_utf8(read_all(told.into_body(), 1000).await.unwrap()).unwrap();
+    let echo = network.send(request("GET", &base, "/echo", "")).await.unwrap();
+    let text = String::from_utf8(read_all(echo.into_body(), 1000).await.unwrap()).unwrap();
     assert!(text.starts_with("birdsong/"), "{text}");
     let zipped = Network::new(true).unwrap().send(request("GET", &base, "/zipped", "")).await.unwrap();
     assert_eq!(read_all(zipped.into_body(), 1 << 20).await.unwrap().len(), 11_000);
     serving.abort();
     let _ = serving.await;
-    let HttpError(reason) = network.send(request("GET", &base, "/told?access_token=secret", "")).await.err().unwrap();
+    let HttpError(reason) = network.send(request("GET", &base, "/echo?access_token=secret", "")).await.err().unwrap();
     assert!(reason.contains("refused") && !reason.contains("secret") && !reason.contains("127.0.0.1"), "{reason}");
 }

@@ -8,7 +8,7 @@ mod shown;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use birdsong_domain::post::{AuthorKey, SourcePost};
+use birdsong_domain::post::{InstallationKey, SourcePost};
 use birdsong_domain::region::Regions;
 use birdsong_sources::fake::InProcess;
 use birdsong_sources::http::Token;
@@ -24,7 +24,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 
-const KEY: AuthorKey = AuthorKey([1; 16]);
+const KEY: InstallationKey = InstallationKey([1; 16]);
 fn context(clock: Clock) -> Context {
     birdsong_testkit::context(Arc::new(Regions::everything("all")), KEY, clock)
 }
@@ -44,7 +44,7 @@ fn read(json: &[u8], seen: Seen) -> Value {
 }
 
 #[test]
-fn every_golden_status_becomes_what_its_file_says() {
+fn every_golden_status_becomes_what_its_file_expects() {
     shown::check("mastodon", |case| {
         let seen = match (case["seen"][0].as_i64(), case["seen"][1].as_i64()) {
             (Some(from_ms), Some(to_ms)) => Seen::Between(from_ms, to_ms),
@@ -84,7 +84,7 @@ fn options(token: Option<&str>) -> Options {
     Options { server: "https://here.example/".into(), feed: Feed::Public, token }
 }
 
-/// Runs a client for a time against a fake server; gives the error with which it stopped before.
+/// Runs a client for a time against a fake server; returns the error with which it stopped before.
 async fn run_for(
     script: Script,
     options: Options,
@@ -100,7 +100,7 @@ async fn run_for(
 }
 
 #[tokio::test(start_paused = true)]
-async fn updates_are_posts_and_all_else_is_told_as_notices() {
+async fn updates_are_posts_and_all_else_is_reported_as_notices() {
     let kept = Kept::new(Duration::ZERO);
     let (server, ended) = run_for(Script::calm(1, START_MS, 10), options(None), 10 * MINUTE, None, &kept).await;
     assert_eq!(ended, None);
@@ -117,7 +117,7 @@ async fn updates_are_posts_and_all_else_is_told_as_notices() {
     assert!(all.posts.is_sorted_by_key(|(_, time_ms)| *time_ms));
     assert!(all.posts.iter().all(|(_, time_ms)| (START_MS..START_MS + 600_000).contains(time_ms)));
     assert_eq!(all.changes, [(0, Change::Connected)]);
-    assert_eq!(server.told().pages, 0, "a fresh start is from now on");
+    assert_eq!(server.activity().pages, 0, "a fresh start is from now on");
 }
 
 #[tokio::test(start_paused = true)]
@@ -136,14 +136,14 @@ async fn heartbeats_alone_are_life_and_silence_is_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_came_while_nobody_listened_is_read_from_the_timeline() {
+async fn what_came_while_disconnected_is_read_from_the_timeline() {
     let kept = Kept::new(Duration::ZERO);
     let script = Script::calm(1, START_MS - 600_000, 4);
     let (id, from_ms) = ((START_MS - 400_000) << 16, START_MS - 380_000);
     let resume = format!("{id} {from_ms}");
     let (server, _) = run_for(script, options(None), 2 * MINUTE, Some(&resume), &kept).await;
     let missed = server.first_from(START_MS) - server.first_from(START_MS - 400_000);
-    assert!(server.told().pages as f64 >= missed as f64 * 0.7 / 40.0, "{} pages", server.told().pages);
+    assert!(server.activity().pages as f64 >= missed as f64 * 0.7 / 40.0, "{} pages", server.activity().pages);
     let all = kept.all();
     let filled: Vec<_> = all.posts.iter().filter(|(_, time_ms)| *time_ms < START_MS).collect();
     assert!(filled.len() as f64 > missed as f64 * 0.6, "{} of {missed}", filled.len());
@@ -153,13 +153,13 @@ async fn what_came_while_nobody_listened_is_read_from_the_timeline() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_gap_too_long_for_the_timeline_and_a_closed_timeline_are_told() {
+async fn a_gap_too_long_for_the_timeline_and_a_closed_timeline_are_reported() {
     let day_ms = 86_400_000;
     let resume = format!("{} {}", (START_MS - day_ms) << 16, START_MS - day_ms);
     let kept = Kept::new(Duration::ZERO);
     let script = Script::calm(1, START_MS - day_ms, 2);
     let (server, _) = run_for(script.clone(), options(None), 2 * MINUTE, Some(&resume), &kept).await;
-    assert_eq!(server.told().pages, 50, "and no more");
+    assert_eq!(server.activity().pages, 50, "and no more");
     let [Change::Gap { from_ms, to_ms, .. }] = kept.gaps()[..] else { panic!("{:?}", kept.gaps()) };
     // 2000 statuses, of which there are 1.5 a second.
     assert!((from_ms - (START_MS - day_ms) - 1_333_000).abs() < 200_000, "{from_ms}");
@@ -175,7 +175,7 @@ async fn a_gap_too_long_for_the_timeline_and_a_closed_timeline_are_told() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lost_stretch_is_told_once_and_the_next_one_begins_where_it_ended() {
+async fn a_gap_is_reported_once_and_the_next_one_starts_where_it_ended() {
     let kept = Kept::new(Duration::ZERO);
     let resume = format!("{} {}", (START_MS - 600_000) << 16, START_MS - 600_000);
     let script = Script {
@@ -270,7 +270,7 @@ async fn each_feed_asks_for_its_own_stream_and_timeline() {
         let options = Options { feed, ..options(None) };
         let script = Script::calm(1, START_MS - 60_000, 5);
         let (server, _) = run_for(script, options, MINUTE, Some(&resume), &Kept::new(Duration::ZERO)).await;
-        let paths = server.told().paths;
+        let paths = server.activity().paths;
         assert!(paths.contains_key(stream) && paths.contains_key(timeline), "{paths:?}");
     }
     let bad = |options| match Mastodon::new(options, Network::new(false).unwrap(), &context(Arc::new(|| 0))) {
@@ -310,6 +310,6 @@ async fn a_real_socket_works_as_well() {
         ended = client.stream(Some(&resume), &mut intake, Stop::never()) => panic!("{ended:?}"),
         done = timeout(MINUTE, enough) => done.expect("900 posts within a minute"),
     }
-    assert!(server.told().pages > 10);
+    assert!(server.activity().pages > 10);
     serving.abort();
 }

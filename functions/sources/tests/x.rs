@@ -47,7 +47,7 @@ fn adding(values: &[&str]) -> Diff {
 }
 
 #[tokio::test]
-async fn the_rules_of_regions_are_taken_and_replaced() {
+async fn the_rules_of_regions_are_accepted_and_replaced() {
     let (fake, api) = fake();
     let clock = clock();
     assert!(api.rules(&clock).await.unwrap().is_empty());
@@ -98,7 +98,7 @@ async fn rules_whose_tags_a_region_lists_are_neither_made_nor_deleted() {
 }
 
 #[tokio::test]
-async fn what_x_refuses_is_said_by_rule_and_a_dry_run_sets_nothing() {
+async fn what_x_refuses_is_reported_by_rule_and_a_dry_run_sets_nothing() {
     let (fake, api) = fake();
     let clock = clock();
     api.check(&adding(&["cat"]), &clock).await.unwrap();
@@ -125,7 +125,7 @@ async fn what_x_refuses_is_said_by_rule_and_a_dry_run_sets_nothing() {
 }
 
 #[tokio::test]
-async fn a_thousand_rules_are_taken_and_no_more() {
+async fn a_thousand_rules_are_accepted_and_no_more() {
     let (fake, api) = fake();
     let values: Vec<_> = (0..1001).map(|n| format!("word{n}")).collect();
     let values: Vec<_> = values.iter().map(String::as_str).collect();
@@ -193,7 +193,7 @@ async fn all_rules_are_counted_and_deleted_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn calls_beyond_the_limits_are_told_when_to_come_again() {
+async fn calls_beyond_the_limits_learn_when_to_retry() {
     let (fake, api) = fake();
     let clock = clock();
     let limited = |failure| match failure {

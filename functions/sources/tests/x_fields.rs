@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use birdsong_domain::post::AuthorKey;
+use birdsong_domain::post::InstallationKey;
 use birdsong_sources::archive::{self, Line};
 use birdsong_sources::dice::Dice;
 use birdsong_sources::x::fake::{Asked, Sketch, full_post};
@@ -46,7 +46,7 @@ fn asked(query: &str) -> Asked {
 /// All that the reader makes of a line.
 fn read(line: &Value) -> String {
     let mut read = String::new();
-    let done = archive::read_line(line.to_string().as_bytes(), &AuthorKey([1; 16]), &mut |post| {
+    let done = archive::read_line(line.to_string().as_bytes(), &InstallationKey([1; 16]), &mut |post| {
         read.push_str(&format!("{post:?}"));
     });
     assert_eq!(done, Ok(Line::Posts), "{line}");
@@ -94,7 +94,7 @@ fn nothing_is_asked_for_in_vain() {
 fn each_field_is_asked_for_once_and_the_fake_knows_it() {
     let query = fields::query();
     let names: Vec<_> = query.split(['&', '=', ',']).collect();
-    assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len() - 1, "geo stands in two lists: {query}");
+    assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len() - 1, "geo is in two lists: {query}");
     for name in fields::DEFAULT_POST_FIELDS {
         assert!(!fields::POST_FIELDS.contains(&name), "{name} comes anyway");
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use birdsong_domain::post::{AuthorKey, Kind, SourcePost};
+use birdsong_domain::post::{InstallationKey, Kind, SourcePost};
 use birdsong_domain::region::Regions;
 use birdsong_domain::time::snowflake_ms;
 use birdsong_sources::dice::Dice;
@@ -68,7 +68,7 @@ impl Time {
 }
 
 #[derive(Default)]
-struct Told {
+struct Received {
     posts: Vec<u128>,
     /// How many of them were handed on.
     handed_on: usize,
@@ -76,11 +76,11 @@ struct Told {
     unreadable: Vec<String>,
     /// With the true time.
     changes: Vec<(i64, Change)>,
-    /// Where the source would go on.
+    /// Where the source would resume.
     resume: Option<Resume>,
 }
 
-impl Told {
+impl Received {
     fn gaps(&self) -> Vec<(i64, i64)> {
         let gap = |change: &Change| match change {
             Change::Gap { from_ms, to_ms, .. } => Some((*from_ms, *to_ms)),
@@ -122,43 +122,43 @@ impl Told {
     }
 }
 
-/// Takes everything, and stands still until a time if told so.
+/// Accepts everything, and blocks until a given time if asked to.
 #[derive(Clone)]
 struct Sink {
     time: Arc<Time>,
-    told: Arc<Mutex<Told>>,
+    received: Arc<Mutex<Received>>,
     shut_until: Arc<Mutex<Instant>>,
 }
 
 impl Sink {
     fn new(time: &Arc<Time>) -> Self {
-        Self { time: time.clone(), told: Arc::default(), shut_until: Arc::new(Mutex::new(Instant::now())) }
+        Self { time: time.clone(), received: Arc::default(), shut_until: Arc::new(Mutex::new(Instant::now())) }
     }
 
-    fn told(&self) -> MutexGuard<'_, Told> {
-        self.told.lock().unwrap()
+    fn received(&self) -> MutexGuard<'_, Received> {
+        self.received.lock().unwrap()
     }
 }
 
 impl Intake for Sink {
     fn post(&mut self, post: &SourcePost<'_>) {
-        let mut told = self.told();
-        told.posts.push(post.id.0);
-        told.reposts += usize::from(post.kind == Kind::Repost);
+        let mut received = self.received();
+        received.posts.push(post.id.0);
+        received.reposts += usize::from(post.kind == Kind::Repost);
     }
 
     fn notice(&mut self) {}
 
     fn unreadable(&mut self, reason: String, _bytes: &[u8]) {
-        self.told().unreadable.push(reason);
+        self.received().unreadable.push(reason);
     }
 
     fn flush(&mut self, resume: Option<Resume>) -> BoxFuture<'_, ()> {
         {
-            let mut told = self.told();
-            told.handed_on = told.posts.len();
+            let mut received = self.received();
+            received.handed_on = received.posts.len();
             if resume.is_some() {
-                told.resume = resume;
+                received.resume = resume;
             }
         }
         let until = *self.shut_until.lock().unwrap();
@@ -167,7 +167,7 @@ impl Intake for Sink {
 
     fn change(&mut self, change: Change) {
         let at_ms = self.time.true_ms();
-        self.told().changes.push((at_ms, change));
+        self.received().changes.push((at_ms, change));
     }
 }
 
@@ -197,16 +197,16 @@ fn options() -> x::Options {
     }
 }
 
-/// Streams until `stop` is over or the source ends.
+/// Streams until `stop` completes or the source ends.
 async fn run<H: Http + 'static>(
     http: H,
     options: x::Options,
     sink: &Sink,
     stop: impl Future<Output = ()>,
 ) -> Option<SourceError> {
-    let context = context(regions(), AuthorKey([7; 16]), sink.time.of_client());
+    let context = context(regions(), InstallationKey([7; 16]), sink.time.of_client());
     let mut client = X::new(options, http, &context).unwrap();
-    let resume = sink.told().resume.clone();
+    let resume = sink.received().resume.clone();
     let resume = resume.as_ref().map(|resume| &*resume.cursor);
     until(stop, async |stop| client.stream(resume, &mut sink.clone(), stop).await).await
 }
@@ -223,22 +223,22 @@ fn trouble(times: usize) -> Vec<Connection> {
     vec![Connection::Answer(503, String::new()); times]
 }
 
-/// Each delivered post was handed on, and each that nobody got lies within a gap that was told.
-fn nothing_is_lost_untold(fake: &FakeX, sink: &Sink, what: &str) {
-    let (delivered, told) = (fake.delivered(), sink.told());
-    let wanted: BTreeSet<_> = delivered.posts.iter().map(|(id, _)| AuthorKey([7; 16]).x_post(*id).0).collect();
-    let found: BTreeSet<_> = told.posts.iter().copied().collect();
+/// Each delivered post was handed on, and each post that nobody received lies within a reported gap.
+fn nothing_is_lost_unreported(fake: &FakeX, sink: &Sink, what: &str) {
+    let (delivered, received) = (fake.delivered(), sink.received());
+    let wanted: BTreeSet<_> = delivered.posts.iter().map(|(id, _)| InstallationKey([7; 16]).x_post(*id).0).collect();
+    let found: BTreeSet<_> = received.posts.iter().copied().collect();
     assert!(wanted == found, "{what}: {} posts lost, of {}", wanted.difference(&found).count(), wanted.len());
-    let gaps = told.gaps();
+    let gaps = received.gaps();
     for id in delivered.missed.keys() {
         let at_ms = snowflake_ms(*id).unwrap();
-        let is_told = gaps.iter().any(|(from_ms, to_ms)| (*from_ms..*to_ms).contains(&at_ms));
-        assert!(is_told, "{what}: a post at {} s is missed, gaps {gaps:?}", (at_ms - START_MS) / 1000);
+        let is_reported = gaps.iter().any(|(from_ms, to_ms)| (*from_ms..*to_ms).contains(&at_ms));
+        assert!(is_reported, "{what}: a post at {} s is missed, gaps {gaps:?}", (at_ms - START_MS) / 1000);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn with_backfill_only_what_is_too_old_for_it_is_lost_and_told() {
+async fn with_backfill_only_what_is_too_old_for_it_is_lost_and_reported() {
     for seed in 0..12 {
         let what = format!("seed {seed}");
         let (time, account) = (Time::new(), Account { has_backfill: true, ..Account::default() });
@@ -250,11 +250,11 @@ async fn with_backfill_only_what_is_too_old_for_it_is_lost_and_told() {
         let (fake, sink) = (fake(&time, script, seed, 2.0, account), Sink::new(&time));
         let options = x::Options { backfill_minutes: Some(1), ..options() };
         assert_eq!(run_here(&fake, options, &sink, 900).await, None, "{what}");
-        nothing_is_lost_untold(&fake, &sink, &what);
+        nothing_is_lost_unreported(&fake, &sink, &what);
         let delivered = fake.delivered();
         assert_eq!(delivered.streams, 2, "{what}");
         assert_eq!(delivered.repeated > 0, !is_long, "{what}: the last minute comes again");
-        let (gaps, missed) = (sink.told().gaps(), delivered.missed.len());
+        let (gaps, missed) = (sink.received().gaps(), delivered.missed.len());
         assert_eq!(
             (gaps.len(), missed > 400),
             if is_long { (1, true) } else { (0, false) },
@@ -262,7 +262,7 @@ async fn with_backfill_only_what_is_too_old_for_it_is_lost_and_told() {
         );
         assert!(is_long || missed == 0, "{what}: {missed}");
         if let Some((from_ms, to_ms)) = gaps.first() {
-            let connected_ms = sink.told().connects()[1];
+            let connected_ms = sink.received().connects()[1];
             assert!((connected_ms - 60_000..connected_ms - 45_000).contains(to_ms), "{what}");
             assert!((80_000..100_000 + 1000 * seed as i64).contains(&(from_ms - START_MS)), "{what}");
         }
@@ -289,7 +289,7 @@ impl Http for BreaksOnce {
 
 #[tokio::test(start_paused = true)]
 async fn a_backfill_that_did_not_come_is_still_owed() {
-    // 503 is waited for 5 s, then 10 s, and so on, here for so many times before the connection that
+    // 503 is waited for 5 s, then 10 s, and so on, here this many times before the connection that
     // breaks and once behind it.
     for (minutes, times, gaps) in [(5, 5, 1), (5, 3, 0), (1, 3, 1), (1, 5, 2)] {
         let what = format!("{minutes} minutes of backfill, {times} times 503");
@@ -303,16 +303,16 @@ async fn a_backfill_that_did_not_come_is_still_owed() {
         let http = BreaksOnce { http: InProcess(fake.router()), streams: AtomicUsize::new(0) };
         let options = x::Options { backfill_minutes: Some(minutes), ..options() };
         assert_eq!(run(http, options, &sink, tokio::time::sleep(Duration::from_secs(900))).await, None, "{what}");
-        nothing_is_lost_untold(&fake, &sink, &what);
-        let told = sink.told().gaps();
-        assert_eq!((fake.delivered().streams, told.len()), (3, gaps), "{what}: {told:?}");
-        assert!(told.windows(2).all(|pair| pair[0].1 == pair[1].0), "{what}: told once each, {told:?}");
+        nothing_is_lost_unreported(&fake, &sink, &what);
+        let received = sink.received().gaps();
+        assert_eq!((fake.delivered().streams, received.len()), (3, gaps), "{what}: {received:?}");
+        assert!(received.windows(2).all(|pair| pair[0].1 == pair[1].0), "{what}: reported once each, {received:?}");
         assert_eq!(fake.delivered().missed.is_empty(), gaps == 0, "{what}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_account_without_backfill_is_told_at_the_first_connect() {
+async fn an_account_without_backfill_is_noticed_at_the_first_connect() {
     let time = Time::new();
     let fake = fake(&time, vec![posts(u64::MAX, &[])], 1, 1.0, Account::default());
     let sink = Sink::new(&time);
@@ -339,11 +339,11 @@ async fn what_x_drops_for_a_slow_reader_lies_within_a_gap() {
             tokio::time::sleep(Duration::from_secs(330)).await;
         };
         assert_eq!(run(InProcess(fake.router()), options(), &sink, again).await, None, "{what}");
-        nothing_is_lost_untold(&fake, &sink, &what);
-        let (waits, missed) = (sink.told().waits(), fake.delivered().missed.len());
+        nothing_is_lost_unreported(&fake, &sink, &what);
+        let (waits, missed) = (sink.received().waits(), fake.delivered().missed.len());
         assert!(waits.len() == 1 && waits[0].0.contains("because we read too slowly"), "{what}: {waits:?}");
         assert!(missed > 1000, "{what}: {missed} posts dropped");
-        let gaps = sink.told().gaps();
+        let gaps = sink.received().gaps();
         let (from_ms, to_ms) = gaps[0];
         assert!(gaps.len() == 1 && to_ms - from_ms < 300_000, "{what}: {gaps:?}");
     }
@@ -357,9 +357,9 @@ async fn what_x_drops_for_a_slow_reader_comes_again_with_backfill() {
     *sink.shut_until.lock().unwrap() = Instant::now() + Duration::from_secs(150);
     let options = x::Options { backfill_minutes: Some(5), ..options() };
     assert_eq!(run_here(&fake, options, &sink, 200).await, None);
-    nothing_is_lost_untold(&fake, &sink, "backfill");
-    assert!(sink.told().waits()[0].0.contains("because we read too slowly"));
-    assert!(fake.delivered().missed.is_empty() && sink.told().gaps().is_empty());
+    nothing_is_lost_unreported(&fake, &sink, "backfill");
+    assert!(sink.received().waits()[0].0.contains("because we read too slowly"));
+    assert!(fake.delivered().missed.is_empty() && sink.received().gaps().is_empty());
 }
 
 #[tokio::test(start_paused = true)]
@@ -378,27 +378,27 @@ async fn a_reader_that_has_caught_up_leaves_no_long_gap() {
             tokio::time::sleep(Duration::from_secs(400)).await;
         };
         assert_eq!(run(InProcess(fake.router()), options(), &sink, once).await, None, "{what}");
-        nothing_is_lost_untold(&fake, &sink, &what);
-        let gaps = sink.told().gaps();
+        nothing_is_lost_unreported(&fake, &sink, &what);
+        let gaps = sink.received().gaps();
         let longest = Duration::from_secs(8 + off_s.unsigned_abs());
         assert!(gaps.len() == 1 && gaps[0].1 - gaps[0].0 <= longest.as_millis() as i64, "{what}: {gaps:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_place_that_x_still_holds_for_a_connection_that_is_gone_is_waited_for() {
+async fn a_slot_that_x_still_keeps_for_a_connection_that_is_gone_is_waited_for() {
     let time = Time::new();
     let account = Account { held: Duration::from_secs(300), ..Account::default() };
-    // It falls silent, so that the client gives it up and X does not know.
+    // It falls silent, so that the client abandons it and X does not know.
     let script = vec![posts(60, &[Step::Silence(u64::MAX)]), posts(u64::MAX, &[])];
     let (fake, sink) = (fake(&time, script, 1, 1.0, account), Sink::new(&time));
     assert_eq!(run_here(&fake, options(), &sink, 900).await, None);
-    let waits = sink.told().waits();
+    let waits = sink.received().waits();
     let secs: Vec<_> = waits.iter().map(|(_, secs)| *secs).collect();
     assert_eq!(secs, [0, 67, 135, 270], "{waits:?}");
     assert!(waits[1..].iter().all(|(reason, _)| reason.starts_with("another connection")), "{waits:?}");
-    assert_eq!((fake.delivered().streams, fake.delivered().connects, sink.told().gaps().len()), (2, 5, 1));
-    nothing_is_lost_untold(&fake, &sink, "held");
+    assert_eq!((fake.delivered().streams, fake.delivered().connects, sink.received().gaps().len()), (2, 5, 1));
+    nothing_is_lost_unreported(&fake, &sink, "held");
 }
 
 #[tokio::test(start_paused = true)]
@@ -438,17 +438,18 @@ async fn a_clock_that_is_set_now_and_then_ends_nothing_and_hides_nothing() {
         let running = run(InProcess(fake.router()), options, &sink, jumps);
         let error = tokio::time::timeout(Duration::from_secs(8 * 3600), running).await;
         assert_eq!(error.unwrap_or_else(|_| panic!("{what}: the script did not end")), None, "{what}");
-        let (delivered, told) = (fake.delivered(), sink.told());
-        let wanted: BTreeSet<_> = delivered.posts.iter().map(|(id, _)| AuthorKey([7; 16]).x_post(*id).0).collect();
-        assert!(wanted == told.posts.iter().copied().collect(), "{what}");
+        let (delivered, received) = (fake.delivered(), sink.received());
+        let wanted: BTreeSet<_> =
+            delivered.posts.iter().map(|(id, _)| InstallationKey([7; 16]).x_post(*id).0).collect();
+        assert!(wanted == received.posts.iter().copied().collect(), "{what}");
         assert_eq!(delivered.too_many_connects, 0, "{what}");
-        let gaps = told.gaps();
-        assert_eq!(gaps.len() as u64 + 1, delivered.streams, "{what}: every time without a connection is told");
+        let gaps = received.gaps();
+        assert_eq!(gaps.len() as u64 + 1, delivered.streams, "{what}: each time without a connection is reported");
         for (from_ms, to_ms) in gaps {
             let is_sane = from_ms < to_ms && to_ms - from_ms <= DAY_MS && to_ms <= latest_ms;
             assert!(is_sane, "{what}: {from_ms} {to_ms} {latest_ms}");
         }
-        assert!(told.waits().iter().all(|(_, secs)| *secs <= 3600), "{what}: {:?}", told.waits());
+        assert!(received.waits().iter().all(|(_, secs)| *secs <= 3600), "{what}: {:?}", received.waits());
     }
 }
 
@@ -471,8 +472,8 @@ async fn a_clock_that_goes_back_leaves_the_whole_gap() {
             tokio::time::sleep(Duration::from_secs(200)).await;
         };
         assert_eq!(run(InProcess(fake.router()), options(), &sink, jumps).await, None, "{what}");
-        let gaps = sink.told().gaps();
-        let connected_ms = sink.told().connects()[1];
+        let gaps = sink.received().gaps();
+        let connected_ms = sink.received().connects()[1];
         let (from_ms, to_ms) = gaps[0];
         assert_eq!((gaps.len(), to_ms), (1, connected_ms), "{what}");
         assert!((START_MS + 50_000..START_MS + 60_000).contains(&from_ms), "{what}: {}", from_ms - START_MS);
@@ -481,7 +482,7 @@ async fn a_clock_that_goes_back_leaves_the_whole_gap() {
 
 #[tokio::test(start_paused = true)]
 async fn a_clock_that_was_wrong_in_an_earlier_run_hides_no_gap() {
-    // Ahead, it tells only what is sure; behind, at most a day.
+    // Ahead, it reports only what is sure; behind, at most a day.
     for (off_ms, longest_ms) in [(DAY_MS, 8000), (-20 * DAY_MS, DAY_MS)] {
         let time = Time::new();
         let fake = fake(&time, vec![posts(u64::MAX, &[])], 1, 1.0, Account::default());
@@ -490,8 +491,8 @@ async fn a_clock_that_was_wrong_in_an_earlier_run_hides_no_gap() {
         assert_eq!(run_here(&fake, options(), &sink, 60).await, None);
         time.set_off(0);
         assert_eq!(run_here(&fake, options(), &sink, 60).await, None);
-        let gaps = sink.told().gaps();
-        let connects = sink.told().connects();
+        let gaps = sink.received().gaps();
+        let connects = sink.received().connects();
         let (from_ms, to_ms) = gaps[0];
         assert_eq!((gaps.len(), to_ms), (1, connects[1]), "{off_ms}");
         assert!((7000..=longest_ms).contains(&(to_ms - from_ms)), "{off_ms}: {}", to_ms - from_ms);
@@ -510,7 +511,7 @@ async fn a_clock_that_is_set_forward_ends_no_wait_that_x_asked_for() {
         tokio::time::sleep(Duration::from_secs(700)).await;
     };
     assert_eq!(run(InProcess(fake.router()), options(), &sink, jumps).await, None);
-    let connected = sink.told().connects()[0] - START_MS;
+    let connected = sink.received().connects()[0] - START_MS;
     assert!((600_000..620_000).contains(&connected), "{connected}");
 }
 
@@ -522,13 +523,13 @@ async fn a_clock_that_is_behind_makes_no_wait_of_hours() {
         let script = vec![Connection::RateLimited(600), posts(u64::MAX, &[])];
         let (fake, sink) = (fake(&time, script, 1, 1.0, Account::default()), Sink::new(&time));
         assert_eq!(run_here(&fake, options(), &sink, 1000).await, None);
-        assert_eq!((sink.told().waits()[0].1, fake.delivered().streams), (67, 1));
+        assert_eq!((sink.received().waits()[0].1, fake.delivered().streams), (67, 1));
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_clock_that_is_set_gives_no_budget_back() {
-    // $5 are 1,000 posts. Another day that the clock was in, wrongly, has a budget of its own.
+    // $5 are 1,000 posts. Another day that the clock was in, wrongly, has a separate budget.
     for (jumps_ms, days) in [
         ([10 * MINUTE_MS, -10 * MINUTE_MS, 0, 5 * MINUTE_MS], 1),
         ([-DAY_MS, 0, -DAY_MS, 0], 2),
@@ -549,11 +550,11 @@ async fn a_clock_that_is_set_gives_no_budget_back() {
         assert_eq!(run(InProcess(fake.router()), options, &sink, jumps).await, None, "{what}");
         let posts = fake.delivered().posts.len();
         assert!((400..=1000 * days).contains(&posts), "{what}: {posts} posts");
-        nothing_is_lost_untold(&fake, &sink, &what);
+        nothing_is_lost_unreported(&fake, &sink, &what);
     }
 }
 
-/// The fake on a socket; gives its address.
+/// The fake on a socket; returns its address.
 async fn listen(fake: &FakeX) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -564,7 +565,7 @@ async fn listen(fake: &FakeX) -> String {
 /// Until that many posts were handed on and nothing more came for a moment.
 async fn all_posts(sink: Sink, posts: usize) {
     let patience = Instant::now() + Duration::from_secs(30);
-    while sink.told().posts.len() < posts && Instant::now() < patience {
+    while sink.received().posts.len() < posts && Instant::now() < patience {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
 }
@@ -592,18 +593,22 @@ async fn over_a_socket_bad_lines_and_broken_ones_cost_nothing_else() {
         let options = x::Options { url: listen(&fake).await, ..options() };
         let error = run(Network::new(false).unwrap(), options, &sink, all_posts(sink.clone(), 1001)).await;
         assert_eq!(error, None, "{what}");
-        nothing_is_lost_untold(&fake, &sink, &what);
-        let told = sink.told();
-        let reasons = &told.unreadable;
-        assert_eq!((told.posts.len(), reasons.len(), fake.delivered().unreadable), (1001, 4, 4), "{what}: {reasons:?}");
+        nothing_is_lost_unreported(&fake, &sink, &what);
+        let received = sink.received();
+        let reasons = &received.unreadable;
+        assert_eq!(
+            (received.posts.len(), reasons.len(), fake.delivered().unreadable),
+            (1001, 4, 4),
+            "{what}: {reasons:?}"
+        );
         for wanted in ["longer than 1 MiB", "within the line"] {
             assert!(reasons.iter().any(|reason| reason.contains(wanted)), "{what}: {reasons:?}");
         }
-        let waits = told.waits();
-        assert_eq!((waits.len(), told.gaps().len()), (2, 2), "{what}: {waits:?}");
+        let waits = received.waits();
+        assert_eq!((waits.len(), received.gaps().len()), (2, 2), "{what}: {waits:?}");
         assert!(waits[0].0.contains("closed") && waits[1].0.contains("broke"), "{what}: {waits:?}");
-        assert!(!format!("{reasons:?} {:?}", told.changes).contains("secret"), "{what}");
-        reposts.push(told.reposts);
+        assert!(!format!("{reasons:?} {:?}", received.changes).contains("secret"), "{what}");
+        reposts.push(received.reposts);
     }
     assert!(reposts.iter().all(|reposts| (250..550).contains(reposts)), "{reposts:?}");
 }
@@ -660,17 +665,17 @@ async fn a_compressed_stream_comes_without_waiting_for_more() {
         last
     };
     let last = tokio::time::timeout(Duration::from_secs(20), reading).await.unwrap();
-    assert_eq!(last, "\r\n", "each keep-alive comes by itself");
+    assert_eq!(last, "\r\n", "each keep-alive comes alone");
 
-    // The client takes keep-alives for a sign of life, and has all posts.
+    // The client accepts keep-alives as a sign of life, and has all posts.
     let fake = fake(&time, script, 1, 1.0, account);
     let sink = Sink::new(&time);
     let stall = Duration::from_secs(2);
     let options = x::Options { url: listen(&fake).await, gzip: true, stall, ..options() };
     let error = run(zipped, options, &sink, tokio::time::sleep(Duration::from_secs(3))).await;
-    assert_eq!((error, sink.told().waits()), (None, vec![]));
-    assert_eq!((sink.told().posts.len(), fake.delivered().streams), (100, 1));
-    nothing_is_lost_untold(&fake, &sink, "gzip");
+    assert_eq!((error, sink.received().waits()), (None, vec![]));
+    assert_eq!((sink.received().posts.len(), fake.delivered().streams), (100, 1));
+    nothing_is_lost_unreported(&fake, &sink, "gzip");
 }
 
 #[tokio::test]
@@ -685,10 +690,10 @@ async fn an_end_of_a_compressed_stream_is_an_end() {
     let (fake, sink) = (fake(&time, script, 1, 1.0, account), Sink::new(&time));
     let options = x::Options { url: listen(&fake).await, gzip: true, ..options() };
     let error = run(Network::new(true).unwrap(), options, &sink, all_posts(sink.clone(), 150)).await;
-    let told = sink.told();
-    assert_eq!((error, told.waits().len(), told.unreadable.len()), (None, 2, 1));
-    drop(told);
-    nothing_is_lost_untold(&fake, &sink, "gzip");
+    let received = sink.received();
+    assert_eq!((error, received.waits().len(), received.unreadable.len()), (None, 2, 1));
+    drop(received);
+    nothing_is_lost_unreported(&fake, &sink, "gzip");
 }
 
 /// What happened: 30 SIGKILLs with a backfill of five minutes made $1,827 of $178, since what was metered was not kept.
@@ -702,7 +707,7 @@ async fn however_often_it_is_killed_each_post_is_paid_for_once_a_day() {
         let journal = folder.path().join("metered");
         let recorded = || {
             let (_, recorded) = Journal::open(&journal).unwrap();
-            Meter::new(AuthorKey([7; 16]), Spent::default(), recorded).spent().days().clone()
+            Meter::new(InstallationKey([7; 16]), Spent::default(), recorded).spent().days().clone()
         };
         let (time, mut dice) = (Time::at(start_ms), Dice::of(&[seed, 5]));
         let account = Account { has_backfill: true, ..Account::default() };
@@ -710,16 +715,16 @@ async fn however_often_it_is_killed_each_post_is_paid_for_once_a_day() {
         let options = || x::Options { backfill_minutes: Some(5), journal: Some(journal.clone()), ..options() };
         let mut handed_on = BTreeSet::new();
         for kill in 0..40 {
-            // Half of them without the resume point, which holds a sum, too.
+            // Half of them without the resume point, which has a sum, too.
             if seed % 2 == 0 {
-                sink.told().resume = None;
+                sink.received().resume = None;
             }
             let alive = Duration::from_millis(20_000 + dice.below(60_000));
             let killed = tokio::time::timeout(alive, run_here(&fake, options(), &sink, u64::MAX >> 20)).await;
             assert!(killed.is_err(), "{what}: {killed:?}");
-            let told = sink.told();
-            handed_on.extend(told.posts[..told.handed_on].iter().copied());
-            drop(told);
+            let received = sink.received();
+            handed_on.extend(received.posts[..received.handed_on].iter().copied());
+            drop(received);
             let paid: u64 = recorded().values().sum();
             assert!(paid >= handed_on.len() as u64, "{what}: {paid} of {} after kill {kill}", handed_on.len());
         }
@@ -728,7 +733,7 @@ async fn however_often_it_is_killed_each_post_is_paid_for_once_a_day() {
         let delivered = fake.delivered();
         assert!(delivered.repeated > 1000 && delivered.days.len() == 2, "{what}: {delivered:?}");
         assert_eq!(recorded(), delivered.days, "{what}");
-        assert_eq!(sink.told().spent(), delivered.days.values().sum::<u64>() as f64, "{what}");
+        assert_eq!(sink.received().spent(), delivered.days.values().sum::<u64>() as f64, "{what}");
     }
 }
 
@@ -744,7 +749,7 @@ async fn nothing_is_handed_on_before_its_cost_is_on_disk() {
     let disk = async move {
         let sleep = |secs| tokio::time::sleep(Duration::from_secs(secs));
         sleep(20).await;
-        let waits = at_work.told().waits();
+        let waits = at_work.received().waits();
         assert!(waits[0].0.contains("which keeps what is spent, cannot be opened"), "{waits:?}");
         std::fs::create_dir(&path).unwrap();
         // Opened, and gone before anything is written.
@@ -754,19 +759,19 @@ async fn nothing_is_handed_on_before_its_cost_is_on_disk() {
         }
         std::fs::remove_dir_all(&path).unwrap();
         sleep(60).await;
-        let troubles = at_work.told().troubles();
+        let troubles = at_work.received().troubles();
         assert!(troubles.len() == 1 && troubles[0].as_ref().unwrap().contains("the stream waits"), "{troubles:?}");
-        assert!(at_work.told().handed_on == 0 && !at_work.told().posts.is_empty());
+        assert!(at_work.received().handed_on == 0 && !at_work.received().posts.is_empty());
         std::fs::create_dir(&path).unwrap();
         sleep(60).await;
-        assert_eq!(at_work.told().troubles().last(), Some(&None));
+        assert_eq!(at_work.received().troubles().last(), Some(&None));
     };
     let options = x::Options { journal: Some(inner.join("metered")), ..options() };
     assert_eq!(run(InProcess(fake.router()), options, &sink, disk).await, None);
-    nothing_is_lost_untold(&fake, &sink, "disk");
-    let told = sink.told();
-    assert_eq!(told.handed_on, told.posts.len());
-    assert_eq!(told.spent(), fake.delivered().posts.len() as f64);
+    nothing_is_lost_unreported(&fake, &sink, "disk");
+    let received = sink.received();
+    assert_eq!(received.handed_on, received.posts.len());
+    assert_eq!(received.spent(), fake.delivered().posts.len() as f64);
 }
 
 /// Rules cannot be listed for a while.
@@ -787,8 +792,8 @@ impl Http for NoRules {
 }
 
 #[tokio::test(start_paused = true)]
-async fn rules_that_cannot_be_synced_again_and_again_are_reported_while_the_stream_goes_on() {
-    for (away_mins, is_told) in [(16, false), (25, true)] {
+async fn rules_that_repeatedly_fail_to_sync_are_reported_while_the_stream_continues() {
+    for (away_mins, is_reported) in [(16, false), (25, true)] {
         let time = Time::new();
         let (fake, sink) = (fake(&time, vec![posts(u64::MAX, &[])], 1, 1.0, Account::default()), Sink::new(&time));
         let http = NoRules {
@@ -797,11 +802,11 @@ async fn rules_that_cannot_be_synced_again_and_again_are_reported_while_the_stre
             away_ms: MINUTE_MS..away_mins * MINUTE_MS - 30_000,
         };
         assert_eq!(run(http, options(), &sink, tokio::time::sleep(Duration::from_secs(1800))).await, None);
-        nothing_is_lost_untold(&fake, &sink, "rules");
-        let told = sink.told();
-        assert_eq!((told.connects().len(), told.waits().len()), (1, 0));
-        let troubles = told.troubles();
-        if is_told {
+        nothing_is_lost_unreported(&fake, &sink, "rules");
+        let received = sink.received();
+        assert_eq!((received.connects().len(), received.waits().len()), (1, 0));
+        let troubles = received.troubles();
+        if is_reported {
             let reason = troubles[0].as_ref().unwrap();
             assert!(reason.contains("rules at X") && reason.contains("connection refused"), "{reason}");
             assert_eq!(troubles[1..], [None]);
@@ -814,7 +819,7 @@ async fn rules_that_cannot_be_synced_again_and_again_are_reported_while_the_stre
 #[test]
 fn a_token_is_not_sent_in_clear() {
     let options = x::Options { url: "http://x.example".into(), ..options() };
-    let context = context(regions(), AuthorKey([7; 16]), Time::new().of_client());
+    let context = context(regions(), InstallationKey([7; 16]), Time::new().of_client());
     let made = X::new(options, Network::new(false).unwrap(), &context);
     assert!(matches!(made, Err(SourceError::Config(text)) if text.contains("https://")));
 }

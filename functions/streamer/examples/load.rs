@@ -1,5 +1,5 @@
-//! How many lines a second go from X's stream into a log: a fake X in a process of its own serves
-//! them over loopback as fast as they are taken, and the log only counts.
+//! Lines per second from X's stream into a log: a fake X in a separate process serves them over
+//! loopback as fast as they are read, and the log only counts.
 //!
 //! `cargo run --release --example load -p birdsong-streamer -- [LINES]`
 
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use birdsong_domain::network;
 use birdsong_domain::ports::{FrameRecord, LogRecord, PortError, PostLog, ReadFrom, SequenceNumber};
-use birdsong_domain::post::AuthorKey;
+use birdsong_domain::post::InstallationKey;
 use birdsong_domain::region::Regions;
 use birdsong_domain::time::WindowSize;
 use birdsong_sources::http::Network;
@@ -99,7 +99,7 @@ async fn load(address: &str, lines: u64) -> Result<(), AnyError> {
         budget: None,
         dollars_a_post: 0.005,
     };
-    let context = birdsong_testkit::context(regions.clone(), AuthorKey([7; 16]), clock());
+    let context = birdsong_testkit::context(regions.clone(), InstallationKey([7; 16]), clock());
     let mut client = X::new(options, Network::new(false)?, &context)?;
     let (log, board) = (Arc::new(Counting::default()), Arc::new(StatusRegistry::default()));
     let outbox = Outbox::open(None, OutboxLimits::default())?;

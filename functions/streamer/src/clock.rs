@@ -1,9 +1,9 @@
-//! A clock that is not believed when it leaps.
+//! A clock that doubts large leaps.
 //!
 //! Frames carry the time at which they were cut. A clock that is in the year 2100 for some seconds would
-//! open windows of that year, and whoever looks for the newest window finds those for 74 years. So a
-//! leap forward of more than an hour is doubted until a post from a source shows that others live in the new
-//! time, too, or until it has lasted ten minutes. Until then the time goes on from before.
+//! open windows of that year, and every query for the newest window would return those for 74 years. So a
+//! leap forward of more than an hour is doubted until a post from a source shows that others share the new
+//! time, or until it has lasted ten minutes. Until then the previous time continues.
 //!
 //! A machine that slept, or a program that starts after a long pause, sees such a leap, too: then
 //! the first post ends the doubt.
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_clock_that_was_set_is_believed_when_a_post_says_so_or_in_the_end() {
+    async fn a_clock_that_was_set_is_believed_when_a_post_confirms_it_or_in_the_end() {
         let (clock, off_ms) = clock();
         let mut steady = SteadyClock::new(clock.clone(), None);
         // Less than an hour, and back by any time, at once.

@@ -2,8 +2,8 @@
 //! ledger.
 //!
 //! All lanes are cut together and the ledger's frame comes last, so that the ledger never counts
-//! a post as sent whose frame stands behind it in the log. A ledger counts what was taken until its cut and
-//! nothing else, so that it balances by itself: a cut in the middle of a batch counts the batch up to there.
+//! a post as sent whose frame is behind it in the log. A ledger counts what was received up to its cut and
+//! nothing else, so that it balances: a cut in the middle of a batch counts the batch up to there.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -41,7 +41,7 @@ impl Default for CutRules {
 pub struct Origin {
     /// Name of the source.
     pub source: String,
-    /// A fresh id of this cutter: its frames are numbered from 1, and the aggregator takes a number
+    /// A fresh id of this cutter: its frames are numbered from 1, and the aggregator counts each number
     /// of a run once.
     pub run: String,
     /// Whether the source is live, so that the time of a cut is real time.
@@ -86,7 +86,7 @@ impl CutFrame {
     /// Compresses it into a record of the log.
     ///
     /// # Errors
-    /// When compression fails for want of memory.
+    /// When compression runs out of memory.
     pub fn encode(&self) -> Result<FrameRecord, FrameError> {
         Ok(FrameRecord { lane: self.header.lane.clone(), bytes: frame::encode(&self.header, &self.lines)? })
     }
@@ -139,7 +139,7 @@ impl ByWindow {
     }
 }
 
-/// Gathers prepared posts and cuts frames. Time is given as milliseconds since 1970.
+/// Gathers prepared posts and cuts frames. Times are milliseconds since 1970.
 #[derive(Debug)]
 pub struct Cutter {
     origin: Origin,
@@ -159,13 +159,13 @@ pub struct Cutter {
     newest_ms: Option<i64>,
     /// Time of the last post.
     last_ms: Option<i64>,
-    /// What the source last said of posts that it withheld.
+    /// The source's last count of posts that it withheld.
     withheld: u64,
     oldest_wait_ms: Option<i64>,
     last_cut_ms: i64,
     ledger_counter: u64,
     cut_counter: u64,
-    /// Whether somebody listens to the source: a heartbeat says so.
+    /// Whether the source is connected; heartbeats report it.
     is_listening: bool,
     /// Of 1000 posts of the source, those that it is not asked for.
     unasked_permille: u64,
@@ -266,8 +266,8 @@ impl Cutter {
 
     /// Counts the lines that go nowhere in the windows that they belong to.
     fn place(&mut self, batch: &Batch, now_ms: i64, out: &mut Vec<CutFrame>) {
-        // A batch has lines without a time only when it has no post: a live one is of now, that of an archive lies
-        // beside the one before it.
+        // A batch has lines without a time only when it has no post: a live one is of now, that of an archive is
+        // next to the one before it.
         let beside_ms = self.last_ms.filter(|_| !self.origin.live).unwrap_or(now_ms);
         let timeless = Unsent { at_ms: beside_ms, ..batch.timeless };
         for unsent in batch.unsent.iter().chain([&timeless]).filter(|unsent| !unsent.is_empty()) {
@@ -309,7 +309,7 @@ impl Cutter {
         }
     }
 
-    /// The source is connected since this time: heartbeats say that somebody listens.
+    /// The source is connected since this time; heartbeats report it.
     pub fn connected(&mut self, since_ms: i64) {
         self.origin.connected_ms = since_ms;
         self.is_listening = true;
@@ -333,21 +333,21 @@ impl Cutter {
     }
 
     /// From this time (milliseconds) on the source is asked for this share of its posts only, from 0
-    /// to 1. Every ledger says so from now on, and one of its own in the window of the change, of
-    /// which the last ledger may be cut already or the next one not lie in it any more.
+    /// to 1. Every ledger states the share from now on. The window of the change gets an extra ledger, because its
+    /// last ledger may be cut already, or the next one may fall into a later window.
     pub fn sampling(&mut self, share: f64, at_ms: i64, out: &mut Vec<CutFrame>) {
         // A share of almost one is not all.
         let least = u64::from(share < 1.0);
         let unasked_permille = (1000 - ((share * 1000.0).round() as u64).min(1000)).max(least);
         let most = self.unasked_permille.max(unasked_permille);
-        // Where nobody listens a frame would say that somebody did.
+        // A frame sent while disconnected would mark the window as observed.
         if unasked_permille != self.unasked_permille && (self.is_listening || !self.is_drained()) {
             self.note(at_ms, Ledger { unasked_permille: most, ..Ledger::default() }, out);
         }
         self.unasked_permille = unasked_permille;
     }
 
-    /// A frame that only tells the window of `at_ms` something.
+    /// A frame that only carries a ledger note for the window of `at_ms`.
     fn note(&mut self, at_ms: i64, ledger: Ledger, out: &mut Vec<CutFrame>) {
         self.ledger_counter += 1;
         let header = FrameHeader {
@@ -365,13 +365,13 @@ impl Cutter {
         out.push(CutFrame { header, lines: vec![] });
     }
 
-    /// Whether every post that was taken is cut.
+    /// Whether every post that was added is cut.
     #[must_use]
     pub fn is_drained(&self) -> bool {
         self.oldest_wait_ms.is_none()
     }
 
-    /// Cuts whatever there is. A live source's frame is cut even when there was nothing: that is the
+    /// Cuts everything that is pending. A live source's frame is cut even when it is empty: that is the
     /// heartbeat.
     pub fn cut(&mut self, now_ms: i64, out: &mut Vec<CutFrame>) {
         let ledgers = self.unsent.take();
@@ -474,7 +474,7 @@ mod tests {
     }
 
     #[test]
-    fn silence_still_gives_heartbeats_and_only_when_live() {
+    fn silence_still_sends_heartbeats_and_only_when_live() {
         let regions = regions();
         for live in [true, false] {
             let mut cutter = cutter(&regions, live, 1000);
@@ -513,7 +513,7 @@ mod tests {
     }
 
     #[test]
-    fn each_window_in_which_a_source_was_sampled_has_a_frame_that_says_so() {
+    fn each_window_in_which_a_source_was_sampled_has_a_frame_that_states_it() {
         let mut cutter = cutter(&regions(), true, 1000);
         let mut out = vec![];
         cutter.tick(295_000, &mut out);
@@ -534,7 +534,7 @@ mod tests {
     }
 
     #[test]
-    fn a_share_is_told_in_permille_and_never_as_all_when_it_is_not() {
+    fn a_share_is_rounded_to_permille_and_never_up_to_all() {
         for (share, permille) in [(0.0, 1000), (0.001, 999), (0.29, 710), (0.9999, 1), (1.0, 0), (1.5, 0), (-1.0, 1000)]
         {
             let mut cutter = cutter(&regions(), true, 1000);
@@ -546,7 +546,7 @@ mod tests {
     }
 
     #[test]
-    fn a_share_that_changes_while_nobody_listens_is_told_by_the_next_frame_alone() {
+    fn a_share_that_changes_while_disconnected_is_reported_by_the_next_frame_alone() {
         let regions = regions();
         let mut cutter = cutter(&regions, true, 1000);
         let (mut out, mut batch) = (vec![], Batch::default());
@@ -555,7 +555,7 @@ mod tests {
         cutter.take(&batch, 12_000, &mut out).unwrap();
         cutter.disconnected();
         cutter.sampling(1.0, 20_000, &mut out);
-        assert_eq!(unasked(&out), [(1, 500), (12, 500)], "a frame would say that somebody looked");
+        assert_eq!(unasked(&out), [(1, 500), (12, 500)], "a frame would mark the window as observed");
         cutter.connected(25_000);
         cutter.tick(25_000, &mut out);
         assert_eq!(unasked(&out)[2..], [(25, 0)]);
@@ -637,8 +637,8 @@ mod tests {
     }
 
     proptest! {
-        /// Rule 3: whatever comes and wherever it is cut, the ledgers up to any frame balance, and those up to a
-        /// ledger's frame count as sent just the posts before it, window by window. Each post is in the frames
+        /// Rule 3.1. Whatever comes and wherever it is cut, the ledgers up to any frame balance, and those up to a
+        /// ledger's frame count as sent exactly the posts before it, window by window. Each post is in the frames
         /// once per region, with one primary copy.
         #[test]
         fn the_ledger_holds_in_every_prefix_of_the_log(
@@ -677,7 +677,7 @@ mod tests {
                     prop_assert!(seen.insert((frame.header.lane.region().to_owned(), post.id)));
                 }
                 let stated = frame.header.windows.iter().map(|count| (count.window_ms, (count.posts, count.primary)));
-                prop_assert_eq!(stated.collect::<BTreeMap<_, _>>(), counted, "the header says what is in the frame");
+                prop_assert_eq!(stated.collect::<BTreeMap<_, _>>(), counted, "the header states what is in the frame");
                 if frame.header.lane.is_ledger() {
                     for windows in [&mut primary, &mut sent] {
                         windows.retain(|_, posts| *posts > 0);

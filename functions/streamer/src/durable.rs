@@ -37,8 +37,8 @@ pub fn sync_folder(path: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(folder)?.sync_all() } else { Ok(()) }
 }
 
-/// Does work that waits for the disk. On a runtime of several threads the tasks of this thread go on elsewhere
-/// meanwhile.
+/// Does work that waits for the disk. On a multi-threaded runtime the other tasks of this thread continue
+/// elsewhere meanwhile.
 pub fn blocking<T>(work: impl FnOnce() -> T) -> T {
     match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
         Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
@@ -56,7 +56,7 @@ mod tests {
         let path = dir.path().join("file");
         write(&path, b"one").unwrap();
         write(&path, b"two").unwrap();
-        // Its place is taken by a folder, which cannot be opened for writing.
+        // A folder of that name, which cannot be opened for writing.
         fs::create_dir(path.with_extension("part")).unwrap();
         assert!(write(&path, b"three").is_err());
         assert_eq!(fs::read(&path).unwrap(), b"two");

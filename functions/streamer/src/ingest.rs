@@ -58,8 +58,8 @@ pub struct Ingest {
     out: mpsc::Sender<Gathered>,
 }
 
-/// The ingest of the source of this name, whose posts are of `network`, and what its [pipeline](crate::pipeline) reads from it. `originals` are those
-/// of the [start](crate::recovery::start).
+/// The ingest of the source of this name, whose posts are of `network`, and the inbox that its
+/// [pipeline](crate::pipeline) reads. `originals` are those of the [start](crate::recovery::start).
 #[must_use]
 pub fn ingest(
     source: &str,
@@ -89,8 +89,8 @@ pub fn ingest(
 }
 
 impl Ingest {
-    /// The source has stopped until the next start: nobody listens from now on. The ingest must be kept, so
-    /// that the windows of this time show it.
+    /// The source has stopped until the next start and is disconnected from now on. Keep the ingest, so that the
+    /// windows of this time show it.
     pub async fn is_over(&mut self) {
         self.gathered.connection = Some(Connection::Lost);
         let now_ms = (self.clock)();

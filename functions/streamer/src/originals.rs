@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::recent::LastPosts;
 
-/// Remembers at least the last `capacity` posts that some region took or that were reposted, and at most
+/// Remembers at least the last `capacity` posts that matched a region or were reposted, and at most
 /// twice as many.
 #[derive(Debug)]
 pub struct Originals {
@@ -26,7 +26,7 @@ impl Default for Originals {
     }
 }
 
-/// What a post says of its reposts.
+/// What a repost inherits from its original.
 #[derive(Debug)]
 struct Original {
     /// Places in [`Originals::regions`], and how the region was decided.
@@ -56,8 +56,8 @@ impl Originals {
         self.posts.capacity() == 0
     }
 
-    /// A repost of a post that is known, with language and hashtags of that, and the regions that took
-    /// it. What is asked for is kept longer.
+    /// A repost of a known post, with the language and hashtags of the original, and the regions that matched
+    /// it. Posts that are looked up are kept longer.
     pub(crate) fn whole<'s>(
         &'s mut self,
         repost: &SourcePost<'s>,
@@ -68,7 +68,7 @@ impl Originals {
         Some((SourcePost { lang, hashtags, long_hashtags, ..repost.clone() }, regions))
     }
 
-    /// Remembers a post that these regions took.
+    /// Remembers a post that matched these regions.
     pub(crate) fn remember<'r>(&mut self, post: &SourcePost<'_>, regions: impl Iterator<Item = (&'r str, Located)>) {
         if self.is_off() || post.kind == Kind::Repost {
             return;
@@ -153,13 +153,13 @@ mod tests {
         let (mut batch, lanes) = (Batch::default(), Lanes::new(regions, Network::BLUESKY));
         batch.add_with(regions, &lanes, post, originals);
         assert_eq!(batch.posts.len() as u64 + batch.unsent.iter().map(|unsent| unsent.filtered).sum::<u64>(), 1);
-        let told = batch.copies.iter().map(|copy| {
+        let copies = batch.copies.iter().map(|copy| {
             let line = &batch.lines[copy.from as usize..copy.to as usize];
             let post: frame::SlimPost = serde_json::from_slice(line).unwrap();
             let region = lanes.all()[copy.lane as usize].region();
             format!("{region} {:?} {} {:?} {:?} {}", post.kind, post.lang, post.hashtags, post.located, post.is_copy)
         });
-        told.collect()
+        copies.collect()
     }
 
     #[test]
@@ -173,7 +173,7 @@ mod tests {
             copies(&regions, &mut originals, &repost(2, 1)),
             of_original.iter().map(|copy| copy.replace("Original", "Repost")).collect::<Vec<_>>()
         );
-        // A repost of a repost, or of what nobody took or nobody knows, counts nowhere.
+        // A repost of a repost, of an unknown post or of a post that matched no region counts nowhere.
         assert!(copies(&regions, &mut originals, &repost(3, 2)).is_empty());
         let english = SourcePost { lang: "en".into(), ..post(4, "nothing", &[]) };
         assert!(copies(&regions, &mut originals, &english).is_empty());
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_region_that_came_since_takes_a_repost_by_what_is_known() {
+    fn a_region_that_was_added_since_matches_a_repost_by_what_is_known() {
         let before = Regions::parse("test", "[[region]]\nid = \"gone\"\nkeywords = [\"métro\"]\n").unwrap();
         let now = Regions::parse("test", REGIONS).unwrap();
         let mut originals = Originals::new("bluesky", 10);

@@ -1,7 +1,7 @@
 //! Cuts on their way into the log, oldest first: in bounded memory, or all of them in bounded files.
 //!
-//! While the log is away the files grow; when they may grow no more, the oldest cut gives up its
-//! posts. Its ledger stays and says how many were dropped, so that their window shows as incomplete.
+//! While the log is unavailable the files grow. At their limit, the oldest cut loses its posts.
+//! Its ledger stays and counts them as dropped, so that their window shows as incomplete.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs;
@@ -31,21 +31,21 @@ impl Default for OutboxLimits {
     }
 }
 
-/// Where a source would go on.
+/// Where a source resumes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResumePoint {
-    /// In the source's own words; `None` where it had nothing to say yet.
+    /// In the source's format; `None` before the source had one.
     pub resume: Option<String>,
     /// What the source repeats from there did not reach the log much before this time, in milliseconds.
     pub at_ms: i64,
 }
 
-/// Encoded frames of one cut, and where its source would go on behind it.
+/// Encoded frames of one cut, and where its source resumes behind it.
 #[derive(Clone, Debug, Default)]
 pub struct Cut {
     /// In the order of the log.
     pub records: Vec<FrameRecord>,
-    /// Where the source goes on, when everything before that is in this cut or an earlier one.
+    /// Where the source resumes, when everything before that is in this cut or an earlier one.
     pub resume: Option<ResumePoint>,
 }
 
@@ -69,14 +69,14 @@ struct FileHeader {
 struct Spooled {
     number: u64,
     bytes: u64,
-    /// Whether its posts were given up already.
+    /// Whether its posts were dropped already.
     is_emptied: bool,
 }
 
 /// What was pushed out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Dropped {
-    /// Posts given up.
+    /// Posts dropped.
     pub posts: u64,
 }
 
@@ -85,9 +85,9 @@ pub struct Dropped {
 pub struct Outbox {
     limits: OutboxLimits,
     dir: Option<PathBuf>,
-    /// Newer than everything in files. Whoever goes on from a file's resume point after a crash must
-    /// find all that is older in the log or in files, so once one cut is in a file, all are; only a
-    /// disk that takes nothing makes an exception.
+    /// Newer than everything in files. A source that resumes from a file's resume point after a crash must
+    /// find everything older in the log or in files, so once one cut is in a file, all are. The only exception is a
+    /// disk that accepts no write.
     memory: VecDeque<Cut>,
     memory_bytes: usize,
     spooled: VecDeque<Spooled>,
@@ -102,8 +102,8 @@ pub struct Outbox {
 const SUFFIX: &str = "cut";
 
 impl Outbox {
-    /// An outbox that goes on with what an earlier one left in `dir`. Without a folder all waits in
-    /// memory, and [`has_room`](Self::has_room) says when to stop reading the source.
+    /// An outbox that continues with what an earlier one left in `dir`. Without a folder all waits in
+    /// memory, and [`has_room`](Self::has_room) reports when to stop reading the source.
     ///
     /// # Errors
     /// When the folder cannot be made or read.
@@ -134,20 +134,20 @@ impl Outbox {
         })
     }
 
-    /// Whether another cut can be taken without giving anything up. With a folder it can, unless the folder cannot
-    /// be written: then the source has to wait, as memory is bounded.
+    /// Whether another cut fits without dropping anything. With a folder it does, unless the folder is
+    /// not writable: then the source has to wait, as memory is bounded.
     #[must_use]
     pub fn has_room(&self) -> bool {
         self.memory_bytes < self.limits.memory_bytes.max(1)
     }
 
-    /// Whether taking in `cut`, or with `None` any work on what waits, may touch files, which may block.
+    /// Whether adding `cut`, or with `None` any work on what waits, may touch files, which may block.
     pub(crate) fn touches_files(&self, cut: Option<&Cut>) -> bool {
         let fits = cut.is_none_or(|cut| self.memory_bytes + cut.bytes() <= self.limits.memory_bytes);
         self.dir.is_some() && (!fits || !self.spooled.is_empty())
     }
 
-    /// Number of files that could not be read since the last call. Nobody knows what they held.
+    /// Number of files that could not be read since the last call. Their content is unknown.
     pub(crate) fn take_damaged(&mut self) -> u64 {
         std::mem::take(&mut self.damaged)
     }
@@ -157,7 +157,7 @@ impl Outbox {
         self.memory_bytes as u64
     }
 
-    /// Remembers the posts that wait in files, and gives the newest resume point among them: all
+    /// Remembers the posts that wait in files, and returns the newest resume point among them: everything
     /// that the source has before it is in the log or waits here.
     ///
     /// # Errors
@@ -224,7 +224,7 @@ impl Outbox {
             let number = file.number;
             match self.path(number).and_then(|path| read(&path)) {
                 Ok(cut) => self.front = Some((number, cut)),
-                Err(error) if is_gone(&error) => self.put_aside(0, &error),
+                Err(error) if is_gone(&error) => self.quarantine_file(0, &error),
                 Err(error) => {
                     tracing::warn!("a spooled cut cannot be read just now: {error}");
                     return None;
@@ -303,13 +303,13 @@ impl Outbox {
             let number = file.number;
             let cut = match read(&self.path(number)?) {
                 Err(error) if is_gone(&error) => {
-                    self.put_aside(at, &error);
+                    self.quarantine_file(at, &error);
                     continue;
                 }
                 cut => cut?,
             };
             let (posts, cut) = without_posts(cut).map_err(io::Error::other)?;
-            // A file for each cut would fill the disk all the same, only slower.
+            // A file for each cut would fill the disk too, only slower.
             let older = self.emptied_before(at, read_number)?;
             let joined = older.and_then(|(path, older)| Some((Some(path), join(&older, &cut)?)));
             let (gone, cut) = joined.unwrap_or((None, cut));
@@ -320,7 +320,7 @@ impl Outbox {
             dropped.posts += posts;
             match gone {
                 Some(path) => {
-                    // Should this fail, some posts are told as dropped twice.
+                    // Should this fail, some posts are counted as dropped twice.
                     fs::remove_file(path)?;
                     self.forget_file(at - 1);
                 }
@@ -330,7 +330,7 @@ impl Outbox {
         Ok(dropped)
     }
 
-    /// The file in front of `at` and what it holds, when its posts were given up, too.
+    /// The file in front of `at` and its content, when its posts were dropped, too.
     fn emptied_before(&self, at: usize, read_number: Option<u64>) -> io::Result<Option<(PathBuf, Cut)>> {
         let older = at.checked_sub(1).map(|at| &self.spooled[at]);
         let Some(older) = older.filter(|older| older.is_emptied && Some(older.number) != read_number) else {
@@ -340,7 +340,7 @@ impl Outbox {
         Ok(read(&path).ok().map(|cut| (path, cut)))
     }
 
-    fn put_aside(&mut self, at: usize, error: &io::Error) {
+    fn quarantine_file(&mut self, at: usize, error: &io::Error) {
         let number = self.spooled[at].number;
         tracing::error!("the spooled cut {number} cannot be read, its posts are lost: {error}");
         self.damaged += 1;
@@ -387,7 +387,7 @@ fn read(path: &Path) -> io::Result<Cut> {
     let header: FileHeader = serde_json::from_slice(&bytes[..end]).map_err(|error| wrong(&error.to_string()))?;
     let mut rest = &bytes[end + 1..];
     if crc32fast::hash(rest) != header.crc {
-        // Each frame has checksums of its own. One that is damaged goes to the log all the same, where its posts count
+        // Each frame has checksums of its own. A damaged one goes to the log too, where its posts count
         // as corrupt in the windows that they belong to.
         tracing::error!("{}: its checksum is wrong, so some of its posts may be lost", path.display());
     }
@@ -507,7 +507,7 @@ mod tests {
     }
 
     #[test]
-    fn cuts_leave_in_order_whatever_waits_in_files() {
+    fn cuts_leave_in_order_even_when_some_wait_in_files() {
         let dir = tempfile::tempdir().unwrap();
         let limits = OutboxLimits { memory_bytes: 8000, ..OutboxLimits::default() };
         let mut outbox = Outbox::open(Some(dir.path().into()), limits).unwrap();
@@ -560,7 +560,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_spool_gives_up_the_oldest_posts_and_says_how_many() {
+    fn a_full_spool_drops_the_oldest_posts_and_counts_them() {
         let dir = tempfile::tempdir().unwrap();
         let limits = OutboxLimits { memory_bytes: 0, spool_bytes: 12_000 };
         let mut outbox = Outbox::open(Some(dir.path().into()), limits).unwrap();
@@ -622,7 +622,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_is_no_cut_is_counted_and_the_rest_goes_on() {
+    fn a_file_that_is_not_a_cut_is_counted_and_the_rest_continues() {
         let dir = tempfile::tempdir().unwrap();
         let limits = OutboxLimits { memory_bytes: 0, ..OutboxLimits::default() };
         let mut outbox = Outbox::open(Some(dir.path().into()), limits).unwrap();
@@ -636,7 +636,7 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_frame_in_a_file_goes_to_the_log_which_says_what_is_missing() {
+    fn a_damaged_frame_in_a_file_goes_to_the_log_which_reports_the_missing_posts() {
         let dir = tempfile::tempdir().unwrap();
         let limits = OutboxLimits { memory_bytes: 0, ..OutboxLimits::default() };
         let mut outbox = Outbox::open(Some(dir.path().into()), limits).unwrap();

@@ -11,7 +11,7 @@ use crate::cutter::{CutFrame, Cutter};
 use crate::durable::blocking;
 use crate::outbox::{Cut, Dropped, Outbox, ResumePoint};
 
-/// Pause before the spool is tried again when it could not be written.
+/// Pause before the spool is retried when it could not be written.
 const PARK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Frames that are cut, and the outbox in front of the log.
@@ -21,7 +21,7 @@ pub(crate) struct Outgoing {
     pub(crate) frames: Vec<CutFrame>,
     /// Newest resume point; it belongs to a cut only when nothing was left uncut.
     pub(crate) resume: Option<Resume>,
-    /// Posts that a full spool gave up.
+    /// Posts that a full spool dropped.
     pub(crate) dropped: u64,
     /// Why frames that should be in a file are not.
     pub(crate) problem: Option<String>,
@@ -34,7 +34,7 @@ impl Outgoing {
         Self { outbox, frames: vec![], resume: None, dropped: 0, problem: None, park_at: Instant::now() }
     }
 
-    /// Works on the outbox; `on_files` says whether that may wait for the disk.
+    /// Works on the outbox; `on_files` is whether that may wait for the disk.
     fn work<T>(&mut self, on_files: bool, work: impl FnOnce(&mut Outbox) -> T) -> T {
         if on_files { blocking(|| work(&mut self.outbox)) } else { work(&mut self.outbox) }
     }
@@ -71,7 +71,7 @@ impl Outgoing {
                     self.dropped += dropped.posts;
                     tracing::error!(
                         posts = dropped.posts,
-                        "the log is away and the spool is full: the oldest posts are dropped"
+                        "the log is unavailable and the spool is full: the oldest posts are dropped"
                     );
                 }
             }
@@ -86,7 +86,7 @@ impl Outgoing {
         }
     }
 
-    /// Encodes what was cut and gives it to the outbox.
+    /// Encodes the frames that were cut and passes them to the outbox.
     pub(crate) fn push(&mut self, cutter: &Cutter) -> Result<(), FrameError> {
         if self.frames.is_empty() {
             return Ok(());

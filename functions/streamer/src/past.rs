@@ -1,4 +1,4 @@
-//! Sends a source's posts of the past as an archive: nothing of it is late, and it says nothing about lag.
+//! Sends a source's posts of the past as an archive: none of them is late, and they carry no lag.
 
 use std::time::Duration;
 
@@ -54,7 +54,7 @@ impl<L: PostLog + 'static, S: Settings + 'static> Runner<L, S> {
         self.status.update(source, |state| state.status = SourceStatus::Backfill);
         let (mut frames, mut at_ms, mut end_ms, mut behind) = (vec![], first_ms, now_ms(), None);
         while at_ms < end_ms && !self.stop.is_now() {
-            // One cut a window, so that each of them knows that it was watched.
+            // One cut a window, so that each window is marked as observed.
             let to_ms = (self.size.start_of(at_ms).0 + self.size.ms()).min(end_ms);
             let mut batch = Batch::default();
             let read_to = past.read(at_ms, to_ms, &mut |post| batch.add(&self.regions, &lanes, post));

@@ -34,9 +34,9 @@ use crate::unreadable::{UnreadableStore, UnreadableWriter};
 
 /// How often the cutter looks at the clock.
 const TICK: Duration = Duration::from_millis(100);
-/// First and longest wait before the log is tried again.
+/// First and longest pause before the log is retried.
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
-/// How long the settings may take at the end.
+/// Time limit for the settings at the end.
 const GOODBYE: Duration = Duration::from_millis(500);
 
 /// What [`run`] works with.
@@ -73,7 +73,7 @@ pub struct Pipe<L, S, Q> {
     pub clock: Clock,
     /// A number from 0 to 1, new at each call: spreads retries.
     pub jitter: fn() -> f64,
-    /// How long the log may take for the rest once the source has ended.
+    /// Time limit for the log to store the rest once the source has ended.
     pub drain: Duration,
 }
 
@@ -82,7 +82,7 @@ pub struct Pipe<L, S, Q> {
 pub struct Ended {
     /// Everything since the start.
     pub ledger: Ledger,
-    /// Posts given up because the spool was full; the ledger in the log says so, too.
+    /// Posts dropped because the spool was full; the ledger in the log counts them, too.
     pub dropped: u64,
     /// Bytes that wait in the spool for the next start.
     pub left_bytes: u64,
@@ -91,7 +91,7 @@ pub struct Ended {
     pub lost_bytes: u64,
 }
 
-/// Why a run cannot go on.
+/// Why a run cannot continue.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     /// A frame cannot be made.
@@ -104,12 +104,12 @@ pub enum RunError {
 
 type Sending = Pin<Box<dyn Future<Output = (Vec<FrameRecord>, Option<PortError>)> + Send>>;
 
-/// Writes what the ingest hands on into the log, until the ingest is dropped and the rest is sent or
-/// `drain` is over.
+/// Writes everything from the ingest into the log, until the ingest is dropped and the rest is sent or
+/// `drain` has passed.
 ///
-/// A log that is away, or refuses, is tried again for as long as it takes: an operator can repair it,
+/// A log that is unavailable or refuses is retried without limit: an operator can repair it,
 /// and until then frames wait in the outbox. Unreadable lines that cannot be stored go into the
-/// program's own log.
+/// program's log.
 ///
 /// # Errors
 /// When frames cannot be made, or the index of posts that were sent cannot be read.
@@ -131,7 +131,7 @@ where
             break;
         }
         tokio::select! {
-            // At the end, what the source gathered is taken in any case: it is bounded.
+            // At the end, what the source gathered is accepted in any case: it is bounded.
             gathered = inbox.recv(), if pipeline.has_room(inbox.is_closed()) => match gathered {
                 Some(gathered) => pipeline.on_gathered(gathered).await?,
                 None => pipeline.on_source_end()?,
@@ -150,10 +150,10 @@ where
             }
         }
     }
-    // An append that is given up may have been carried out; its frames are sent again then, and the
+    // An aborted append may have been carried out; its frames are sent again then, and the
     // aggregator folds each of them once.
     pipeline.sending = None;
-    // Settings that are locked must not hold up the end. Without the newest point, posts that come again are duplicates.
+    // Locked settings must not delay the end. Without the newest point, posts that come again are duplicates.
     let _ = tokio::time::timeout(GOODBYE, async {
         points.write(true).await;
         pipeline.missed.store(&*settings, &source, true).await;
@@ -181,12 +181,12 @@ struct Pipeline<L, Q> {
     cutter: Cutter,
     outgoing: Outgoing,
     sending: Option<Sending>,
-    /// The next wait before the log is tried again, and when that is.
+    /// The next pause before the log is retried, and when that is.
     wait: Duration,
     retry_at: Instant,
     /// Why the log does not have what it should.
     problem: Option<String>,
-    /// The source has ended: the rest may take until then.
+    /// The source has ended: the deadline for the rest.
     end_by: Option<Instant>,
 }
 
@@ -251,7 +251,7 @@ impl<L: PostLog + 'static, Q: UnreadableStore> Pipeline<L, Q> {
         });
     }
 
-    /// The source has ended, and the rest is in the log or its time is over.
+    /// The source has ended, and the rest is in the log or its deadline has passed.
     fn is_done(&self) -> bool {
         self.end_by.is_some_and(|by| self.outgoing.outbox.is_empty() || Instant::now() >= by)
     }
@@ -351,7 +351,7 @@ impl<L: PostLog + 'static, Q: UnreadableStore> Pipeline<L, Q> {
             }
         }
         self.last_ms = now_ms;
-        // Nobody knows which time a lost file was of: the present window says that posts are missing.
+        // The times of a lost file are unknown: the present window reports missing posts.
         if self.outgoing.outbox.take_damaged() > 0 && is_open {
             self.cutter.gap(now_ms - 1, now_ms, &mut self.outgoing.frames);
         }
@@ -360,7 +360,7 @@ impl<L: PostLog + 'static, Q: UnreadableStore> Pipeline<L, Q> {
         Ok(())
     }
 
-    /// Writes the rest to the spool, and says what is nowhere.
+    /// Writes the rest to the spool, and reports what is in neither log nor spool.
     fn end(mut self) -> Ended {
         self.outgoing.park();
         let lost_bytes = self.outgoing.outbox.memory_bytes();
@@ -384,7 +384,7 @@ async fn append<L: PostLog>(log: Arc<L>, records: Vec<FrameRecord>) -> (Vec<Fram
     let (mut left, mut error) = (vec![], None);
     for (record, outcome) in records.into_iter().zip(outcomes) {
         if let Err(e) = outcome {
-            // The first one: that of a ledger may only say that it waits.
+            // The first one: that of a ledger may only report that it waits.
             error.get_or_insert(e);
             left.push(record);
         }

@@ -53,7 +53,7 @@ impl Lanes {
     }
 }
 
-/// One post that some region took.
+/// One post that matched a region.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Prepared {
     pub(crate) id: PostId,
@@ -77,7 +77,7 @@ pub(crate) struct Unsent {
     pub(crate) at_ms: i64,
     pub(crate) filtered: u64,
     pub(crate) quarantined: u64,
-    /// Posts that the source had withheld by then, since it was connected; 0 when it said nothing.
+    /// Posts that the source had withheld by then, since it was connected; 0 without a notice.
     pub(crate) withheld: u64,
 }
 
@@ -177,7 +177,7 @@ impl Batch {
         self.unsent().filtered += 1;
     }
 
-    /// Counts a notice that the source has withheld so many posts since it was connected.
+    /// Counts a notice that the source has withheld this many posts since it was connected.
     pub fn add_withheld(&mut self, total: u64) {
         self.add_notice();
         self.unsent().withheld = total;
@@ -195,7 +195,7 @@ impl Batch {
         self.newest_ms
     }
 
-    /// The lines put aside.
+    /// The lines in quarantine.
     #[must_use]
     pub fn quarantined(&self) -> &[Unreadable] {
         &self.quarantined
@@ -215,7 +215,7 @@ mod tests {
         let mut buckets = [0; 4];
         for n in 0..400u64 {
             let post = SourcePost {
-                // As X numbers posts: the low 22 bits say which of its machines it was, and are often zero.
+                // As X numbers posts: the low 22 bits identify the machine at X, and are often zero.
                 id: PostId(u128::from((1_000_000_000_000 + n * 7) << 22)),
                 lang: "en".into(),
                 ..SourcePost::default()

@@ -25,7 +25,7 @@ const PAGE: usize = 256;
 pub struct Start {
     /// Everything before this is in the log or waits in the outbox.
     pub point: ResumePoint,
-    /// Posts whose reposts may come.
+    /// Posts that may be reposted.
     pub originals: Originals,
 }
 

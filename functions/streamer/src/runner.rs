@@ -23,7 +23,7 @@ use crate::sent::SharedSent;
 use crate::status::StatusRegistry;
 use crate::unreadable::UnreadableStore;
 
-/// First and longest wait before a start is tried again.
+/// First and longest pause before a start is retried.
 const START_RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 
 /// What all sources of one process share.
@@ -40,7 +40,7 @@ pub struct Runner<L, S> {
     pub spool: PathBuf,
     /// The posts that the log has, by any source.
     pub sent: SharedSent,
-    /// How long the log may take for the rest at the end.
+    /// Time limit for the log to store the rest at the end.
     pub drain: Duration,
     /// Receives status updates.
     pub status: Arc<StatusRegistry>,
@@ -60,7 +60,7 @@ pub enum RunnerError {
     /// Log, settings or index cannot be used.
     #[error(transparent)]
     Port(#[from] PortError),
-    /// The pipeline cannot go on.
+    /// The pipeline failed.
     #[error(transparent)]
     Run(#[from] RunError),
     /// The source's posts of the past cannot be sent.
@@ -75,13 +75,13 @@ pub enum RunnerError {
 }
 
 impl<L: PostLog + 'static, S: Settings + 'static> Runner<L, S> {
-    /// Streams from all sources at once until it is time to stop, and sends what is left then. Each comes with
+    /// Streams from all sources at once until it is time to stop, then sends the rest. Each comes with
     /// the store for its unreadable lines.
     ///
-    /// A source that ends or fails never stops the others, and is tried again only at the next start.
+    /// A source that ends or fails never stops the others, and is retried only at the next start.
     ///
     /// # Errors
-    /// When none of them could go on, the failure of the last one. A source that refuses access is not a failure: its
+    /// When no source could continue, the failure of the last one. A source that refuses access is not a failure: its
     /// state shows it.
     pub async fn run<Q: UnreadableStore + 'static>(
         self,
@@ -123,7 +123,7 @@ impl<L: PostLog + 'static, S: Settings + 'static> Runner<L, S> {
         if let Some(error) = last.filter(|_| failures == count) {
             return Err(error);
         }
-        // The states show which sources refuse access; what else this process does goes on.
+        // The states show which sources refuse access; the rest of this process continues.
         runner.stop.clone().wait().await;
         Ok(all)
     }
@@ -173,7 +173,7 @@ impl<L: PostLog + 'static, S: Settings + 'static> Runner<L, S> {
             if let Some(reason) = refused {
                 tracing::error!(source = name, "the source stopped: {reason}");
                 self.status.stopped(&name, reason);
-                // From now on its windows show that nobody listens.
+                // From now on its windows show that it is disconnected.
                 ingest.is_over().await;
                 self.stop.clone().wait().await;
             }
@@ -266,7 +266,7 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use birdsong_domain::network::Network;
-    use birdsong_domain::post::AuthorKey;
+    use birdsong_domain::post::InstallationKey;
     use birdsong_domain::status::SourceStatus;
     use birdsong_embedded::MemoryLog;
     use birdsong_sources::demo::Demo;
@@ -279,10 +279,10 @@ mod tests {
     use crate::sent::SentRules;
     use crate::unreadable::{Unreadable, UnreadableStore};
 
-    /// Settings that are away for so many calls.
-    struct Away(AtomicU32);
+    /// Settings that are unavailable for a number of calls.
+    struct Unavailable(AtomicU32);
 
-    impl Settings for Away {
+    impl Settings for Unavailable {
         async fn setting(&self, _key: &str) -> Result<Option<String>, PortError> {
             match self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)) {
                 Ok(_) => Err(PortError::Unavailable { what: "the table", reason: "throttled".into() }),
@@ -333,12 +333,12 @@ mod tests {
         std::time::UNIX_EPOCH.elapsed().unwrap().as_millis() as i64
     }
 
-    fn runner(spool: &std::path::Path, away: u32, drain: Duration, stop: Stop) -> Runner<MemoryLog, Away> {
+    fn runner(spool: &std::path::Path, away: u32, drain: Duration, stop: Stop) -> Runner<MemoryLog, Unavailable> {
         Runner {
             regions: Arc::new(Regions::everything("all")),
             size: WindowSize::FIVE_MINUTES,
             log: Arc::new(MemoryLog::new(1 << 24)),
-            settings: Arc::new(Away(AtomicU32::new(away))),
+            settings: Arc::new(Unavailable(AtomicU32::new(away))),
             spool: spool.into(),
             drain,
             sent: SharedSent::new(SentRules::live(spool.into())),
@@ -373,7 +373,7 @@ mod tests {
         let (stop, stopped) = watch::channel(false);
         let runner = runner(folder.path(), 0, Duration::from_secs(5), Stop::new(stopped));
         let status = runner.status.clone();
-        let demo = Demo::new(1, 0, &context(runner.regions.clone(), AuthorKey([7; 16]), runner.clock.clone()));
+        let demo = Demo::new(1, 0, &context(runner.regions.clone(), InstallationKey([7; 16]), runner.clock.clone()));
         let sources: Vec<(Box<dyn Source>, _)> = vec![(Box::new(Defect), Nowhere), (Box::new(demo), Nowhere)];
         let running = tokio::spawn(runner.run(sources));
         let state = |name: &str| status.states().into_iter().find(|state| state.source == name).unwrap_or_default();

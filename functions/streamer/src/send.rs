@@ -8,7 +8,7 @@ use birdsong_domain::ports::{FrameRecord, PortError, PostLog, SequenceNumber};
 const MAX_WAIT: Duration = Duration::from_secs(5);
 
 /// Appends frames of whole cuts, and a ledger only once the log has all frames before it: a ledger in the log
-/// never counts a post that is not there, whatever fails and whenever the program ends.
+/// never counts a post that is absent, whatever fails and whenever the program ends.
 pub(crate) async fn append<L: PostLog>(log: &L, frames: &[FrameRecord]) -> Vec<Result<SequenceNumber, PortError>> {
     let is_ledger = |frame: &FrameRecord| frame.lane.is_ledger();
     let count = frames.iter().filter(|frame| is_ledger(frame)).count();
@@ -27,15 +27,15 @@ pub(crate) async fn append<L: PostLog>(log: &L, frames: &[FrameRecord]) -> Vec<R
     frames.iter().filter_map(|frame| if is_ledger(frame) { ledgers.next() } else { posts.next() }).collect()
 }
 
-/// Appends `frames` in order, again and again each one that failed with a retryable error, until the log has
-/// all of them. A frame that the log refuses for good is not tried again, and neither is a ledger behind it; the
+/// Appends `frames` in order and retries each one that failed with a retryable error, until the log has
+/// all of them. A frame that the log refuses permanently is not retried, and neither is a ledger behind it; the
 /// other frames are.
 ///
-/// `pause` waits for the given time and says whether to go on; it is where full jitter and shutdown
+/// `pause` waits for the given time and returns whether to continue; it is where full jitter and shutdown
 /// come in.
 ///
 /// # Errors
-/// The first permanent error of a frame, or the last one when `pause` says to stop; with it, the frames that
+/// The first permanent error of a frame, or the last one when `pause` returns false; with it, the frames that
 /// the log does not have.
 pub async fn send_all<L: PostLog, F: Future<Output = bool>>(
     log: &L,
@@ -86,7 +86,7 @@ mod tests {
 
     use super::*;
 
-    /// Refuses the frames of one lane so many times.
+    /// Refuses the frames of one lane a number of times.
     struct Flaky {
         lane: &'static str,
         refusals: Mutex<u32>,

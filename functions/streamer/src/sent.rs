@@ -1,5 +1,5 @@
 //! Which posts the log has, and in which regions: a post counts once in a region, however often it comes
-//! (rule 7).
+//! (rule 7.1).
 //!
 //! Exact, and in bounded memory whatever the number of posts: the posts sent last are in a hash table, older
 //! ones in sorted runs on disk that are merged eight at a time (a log-structured merge tree; O'Neil et al.,
@@ -41,13 +41,13 @@ pub struct SentRules {
 }
 
 impl SentRules {
-    /// 7/8 of a power of two is what a hash table holds before it grows.
+    /// A hash table grows beyond 7/8 of a power of two.
     const ARCHIVE_POSTS: usize = (1 << 20) / 8 * 7;
     const LIVE_POSTS: usize = (1 << 17) / 8 * 7;
     /// Twice what a start learns, see [`crate::recovery::REPEATS_MS`].
     const LIVE_KEEP_MS: i64 = 2 * crate::recovery::REPEATS_MS;
 
-    /// For archives: everything that the log holds is remembered.
+    /// For archives: every post in the log is remembered.
     #[must_use]
     pub fn archive(dir: Option<PathBuf>) -> Self {
         Self { memory_posts: Self::ARCHIVE_POSTS, dir, keep_ms: None }
@@ -165,9 +165,9 @@ impl SentPosts {
     }
 }
 
-/// Ids are hashes or hold a worker and sequence number in their low bits; one multiplication by a
+/// Ids are hashes or have a worker and sequence number in their low bits; one multiplication by a
 /// large odd constant (2^64 / golden ratio) spreads them over the table. Ids made to collide can
-/// only slow the streamer that takes them.
+/// only slow the streamer that receives them.
 #[derive(Default)]
 pub(crate) struct IdHasher(u64);
 
@@ -190,7 +190,7 @@ impl Hasher for IdHasher {
 
 #[cfg(test)]
 mod tests {
-    use birdsong_domain::post::AuthorKey;
+    use birdsong_domain::post::InstallationKey;
     use std::collections::BTreeSet;
 
     use birdsong_domain::frame::{self, Frame, FrameHeader, Lane, Ledger, PostCount, STREAM, SlimPost};
@@ -204,7 +204,11 @@ mod tests {
     }
 
     fn id(n: u64) -> PostId {
-        if n.is_multiple_of(2) { PostId(u128::from(n)) } else { AuthorKey([1; 16]).post("test", &n.to_be_bytes()) }
+        if n.is_multiple_of(2) {
+            PostId(u128::from(n))
+        } else {
+            InstallationKey([1; 16]).post("test", &n.to_be_bytes())
+        }
     }
 
     proptest! {

@@ -15,7 +15,7 @@ pub struct SourceEntry {
     pub state: SourceState,
     /// Newest event time of its posts, in milliseconds.
     pub newest_ms: Option<i64>,
-    /// Since the start. What a full spool gave up counts as dropped, and as sent before that.
+    /// Since the start. What a full spool dropped counts as dropped, and as sent before that.
     pub ledger: Ledger,
     /// Bytes of frames that the log does not have yet.
     pub waiting_bytes: u64,

@@ -1,16 +1,16 @@
-//! Times in which a source was not listened to, written into the windows while it lasts.
+//! Times in which a source was disconnected, written into the windows while they last.
 //!
-//! A source that connects again reports its gaps itself. One that does not connect reports nothing, and
+//! A source that reconnects reports its gaps. One that does not reports nothing, and
 //! windows of other sources would look complete. So as long as a source waits:
 //!
 //! - What it cannot get any more counts as missed at once, by a ledger note every ten seconds. Without a
-//!   resume point that is all of the wait; with one it is what lies further back than the source's reach
-//!   (what X's backfill gives, what Jetstream's hosts keep).
-//! - What it may still get counts as missed only once it has not: when it falls out of reach, or when the
-//!   source says so.
-//! - Nothing counts twice: of a gap that the source reports, what was noted before is left out, after a
-//!   restart, too.
-//! - A first wait of less than ten seconds, as at each start, is none.
+//!   resume point that is the whole wait; with one it is the part beyond the source's reach
+//!   (X's backfill, the retention of Jetstream's hosts).
+//! - What it may still get counts as missed only when it falls out of reach, or when the source reports
+//!   it as missed.
+//! - Nothing counts twice: a gap that the source reports is reduced by what was noted before, also after a
+//!   restart.
+//! - A first wait of less than ten seconds, as at each start, does not count.
 
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ pub(crate) struct Unheard {
 }
 
 impl Unheard {
-    /// A source that begins to wait, and what was noted of it before.
+    /// A source that starts to wait, and what was noted of it before.
     pub(crate) fn new(noted: Vec<Span>) -> Self {
         let mut all = Self { is_waiting: true, ..Self::default() };
         noted.into_iter().for_each(|span| _ = all.note(span));
@@ -58,7 +58,7 @@ impl Unheard {
         }
     }
 
-    /// Time goes on. Gives what is to be noted now: `reach_ms` is how far back the source may still get
+    /// Advances the time and returns what is to be noted now: `reach_ms` is how far back the source may still get
     /// what it missed.
     pub(crate) fn tick(&mut self, now_ms: i64, reach_ms: i64) -> Vec<Span> {
         if !self.is_waiting {
@@ -200,7 +200,7 @@ mod tests {
     }
 
     proptest! {
-        /// However times overlap, each millisecond is noted once, also by whoever goes on from what is stored.
+        /// However times overlap, each millisecond is noted once, also after a restart from the stored state.
         #[test]
         fn nothing_is_noted_twice_and_nothing_is_left_out(
             spans in prop::collection::vec((0..1000i64, 0..200i64), 1..60), restart in 0..60usize,

@@ -80,29 +80,29 @@ pub trait UnreadableStore: Send {
 pub(crate) struct UnreadableWriter<Q> {
     store: Q,
     /// The last attempt failed.
-    is_away: bool,
+    is_down: bool,
     /// Why, as long as that is so.
     pub(crate) problem: Option<String>,
 }
 
 impl<Q: UnreadableStore> UnreadableWriter<Q> {
     pub(crate) fn new(store: Q) -> Self {
-        Self { store, is_away: false, problem: None }
+        Self { store, is_down: false, problem: None }
     }
 
     /// Stores lines. What cannot be stored after some attempts goes to the program's own log; readable posts must
     /// not wait for it forever.
     pub(crate) async fn keep(&mut self, source: &str, lines: &[Unreadable], jitter: fn() -> f64) {
         let mut wait = RETRY.0;
-        let mut attempts_left = if self.is_away { 1 } else { ATTEMPTS };
+        let mut attempts_left = if self.is_down { 1 } else { ATTEMPTS };
         loop {
             attempts_left -= 1;
             let Err(error) = self.store.keep(lines).await else {
-                (self.is_away, self.problem) = (false, None);
+                (self.is_down, self.problem) = (false, None);
                 return;
             };
             if attempts_left == 0 {
-                self.is_away = true;
+                self.is_down = true;
                 self.problem = Some(format!("unreadable lines cannot be stored: {error}"));
                 tracing::error!(source, "unreadable lines cannot be stored, they are logged here: {error}");
                 for Unreadable { line, reason, size_bytes, shape, .. } in lines {
@@ -133,19 +133,19 @@ mod tests {
         assert!(shape(&[b'a'; 10_000]).len() <= LONGEST_SHAPE);
     }
 
-    /// Fails for so many attempts.
-    struct Away {
+    /// Fails for a number of attempts.
+    struct Unavailable {
         tries_left: u32,
         kept: usize,
         tries: u32,
     }
 
-    impl UnreadableStore for Away {
+    impl UnreadableStore for Unavailable {
         async fn keep(&mut self, lines: &[Unreadable]) -> Result<(), PortError> {
             self.tries += 1;
             if self.tries_left > 0 {
                 self.tries_left -= 1;
-                return Err(PortError::Unavailable { what: "the bucket", reason: "away".into() });
+                return Err(PortError::Unavailable { what: "the bucket", reason: "no answer".into() });
             }
             self.kept += lines.len();
             Ok(())
@@ -153,21 +153,21 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_quarantine_that_is_away_holds_nothing_up_for_long() {
+    async fn an_unavailable_quarantine_holds_nothing_up_for_long() {
         let lines = [Unreadable::new(&"test".into(), 1, "half a line".into(), b"{")];
-        let mut keeper = UnreadableWriter::new(Away { tries_left: 3, kept: 0, tries: 0 });
+        let mut keeper = UnreadableWriter::new(Unavailable { tries_left: 3, kept: 0, tries: 0 });
         keeper.keep("test", &lines, || 1.0).await;
-        assert_eq!((keeper.store.kept, keeper.store.tries, keeper.is_away), (1, 4, false));
-        // It is given up after some seconds, then tried once for each batch until it is back.
+        assert_eq!((keeper.store.kept, keeper.store.tries, keeper.is_down), (1, 4, false));
+        // It is abandoned after some seconds, then tried once for each batch until it is back.
         keeper.store.tries_left = ATTEMPTS + 2;
         let began = Instant::now();
         keeper.keep("test", &lines, || 1.0).await;
-        assert!((500..1000).contains(&began.elapsed().as_millis()) && keeper.is_away);
+        assert!((500..1000).contains(&began.elapsed().as_millis()) && keeper.is_down);
         for (tries, kept) in [(1, 1), (1, 1), (1, 2)] {
             let before = (keeper.store.tries, Instant::now());
             keeper.keep("test", &lines, || 1.0).await;
             assert_eq!((keeper.store.tries - before.0, before.1.elapsed()), (tries, Duration::ZERO));
-            assert_eq!((keeper.store.kept, keeper.is_away), (kept, kept == 1));
+            assert_eq!((keeper.store.kept, keeper.is_down), (kept, kept == 1));
         }
     }
 }

@@ -1,5 +1,5 @@
-//! Rule 4: no input makes the program write what it cannot read. Posts whose fields are as large as they may come are
-//! taken through parser, frame and window, in the format of each source.
+//! Rule 4.3. No input makes the program write what it cannot read. Posts whose fields are as large as they may come
+//! pass through parser, frame and window, in the format of each source.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::BTreeMap;
@@ -8,7 +8,7 @@ use birdsong_domain::frame::{self, Frame, MAX_PER_POST};
 use birdsong_domain::hashtag::MAX_HASHTAG_BYTES;
 use birdsong_domain::language::MAX_TAG_BYTES;
 use birdsong_domain::network::Network;
-use birdsong_domain::post::{AuthorKey, MAX_HOST_BYTES, SourcePost};
+use birdsong_domain::post::{InstallationKey, MAX_HOST_BYTES, SourcePost};
 use birdsong_domain::region::Regions;
 use birdsong_domain::time::WindowSize;
 use birdsong_domain::window::{Aggregate, FoldRules, Partial, touched};
@@ -19,10 +19,10 @@ use birdsong_streamer::sent::{SentRules, SharedSent};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-const KEY: AuthorKey = AuthorKey([7; 16]);
-/// What Kinesis took in a record before 2025, and still does in most clients.
+const KEY: InstallationKey = InstallationKey([7; 16]);
+/// Limit of a Kinesis record before 2025, and still that of most clients.
 const RECORD_BYTES: usize = 1 << 20;
-/// What DynamoDB takes in an item is 400 KB; the rest is for what stands beside the state.
+/// A DynamoDB item may have 400 KB; the rest is for the attributes next to the state.
 const STATE_BYTES: usize = 390_000;
 
 /// A text as hostile as a field may bring it.
@@ -211,7 +211,7 @@ fn fold(rules: FoldRules, frame: &Frame, windows: &mut BTreeMap<(String, i64), A
     }
 }
 
-/// An archive may have as many windows as lines, also where no region takes any of them.
+/// An archive may have as many windows as lines, also where none of them matches a region.
 #[test]
 fn a_ledger_of_very_many_windows_is_cut_into_frames_that_can_be_read() {
     for regions in

@@ -1,4 +1,22 @@
 //! Fakes with fault injection, the contract suites of the ports, and what tests of several crates share.
+//!
+//! ```
+//! use birdsong_domain::frame::Lane;
+//! use birdsong_domain::network::Network;
+//! use birdsong_domain::ports::{Expected, PartialKey, WindowStore};
+//! use birdsong_domain::time::WindowStart;
+//! use birdsong_testkit::{Fault, MemoryStore, sample_partial};
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! let store = MemoryStore::default();
+//! store.inject(vec![Fault::AnswerLost]);
+//! let key = PartialKey { lane: Lane::posts("fog", Network::X, 0), window: WindowStart(0) };
+//! let put = store.put(&key, &sample_partial(1, 1u64.into(), 5), &Expected::Absent).await;
+//! assert!(put.is_err(), "the caller sees a time-out");
+//! assert!(store.dump().contains_key(&key), "but the partial is stored");
+//! # }
+//! ```
 
 mod log_contract;
 mod store_contract;
@@ -14,7 +32,7 @@ use std::sync::{Arc, Mutex};
 use birdsong_domain::ports::{
     Expected, PartialKey, PortError, PutOutcome, Row, RowVersion, SequenceNumber, Settings, WindowStore,
 };
-use birdsong_domain::post::AuthorKey;
+use birdsong_domain::post::InstallationKey;
 use birdsong_domain::region::Regions;
 use birdsong_domain::time::WindowStart;
 use birdsong_domain::window::Partial;
@@ -22,7 +40,7 @@ use birdsong_sources::session::Stop;
 use birdsong_sources::source::{Clock, Context};
 use tokio::sync::watch;
 
-/// A window store in memory, holding the very bytes that a real one would hold.
+/// A window store in memory, with exactly the bytes of a real one.
 #[derive(Debug, Default)]
 pub struct MemoryStore {
     items: Mutex<BTreeMap<PartialKey, Item>>,
@@ -48,20 +66,20 @@ impl Item {
         let corrupt = |reason: String| PortError::Corrupt { what: format!("{} {}", key.lane, key.window.0), reason };
         let partial = Partial::decode(self.generation, &self.state).map_err(|e| corrupt(e.to_string()))?;
         if Some(&partial.fence) != self.fence.as_ref() {
-            return Err(corrupt("another fence stands beside the state".into()));
+            return Err(corrupt("the fence beside the state differs from it".into()));
         }
         Ok(partial)
     }
 }
 
-/// What goes wrong at one put.
+/// The fault of one put.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// Nothing.
     None,
     /// The put fails and nothing is stored.
     Lost,
-    /// The put is stored, but the caller hears of a time-out.
+    /// The put is stored, but the caller gets a time-out.
     AnswerLost,
 }
 
@@ -179,11 +197,11 @@ impl WindowStore for MemoryStore {
 
 /// What a source is made with in a test: no secrets, and retries in the middle of their range.
 #[must_use]
-pub fn context(regions: Arc<Regions>, key: AuthorKey, clock: Clock) -> Context {
+pub fn context(regions: Arc<Regions>, key: InstallationKey, clock: Clock) -> Context {
     Context { regions, key, clock, jitter: || 0.5, dir: PathBuf::new(), secrets: Arc::new(|_| Ok(None)) }
 }
 
-/// Does `work`, which is asked to stop when `stop` is over.
+/// Does `work`, which is asked to stop when `stop` completes.
 pub async fn until<T>(stop: impl Future<Output = ()>, work: impl AsyncFnOnce(Stop) -> T) -> T {
     let (send, receive) = watch::channel(false);
     let mut work = std::pin::pin!(work(Stop::new(receive)));

@@ -1,4 +1,4 @@
-//! What every post log must do, whatever it is made of.
+//! The contract of every post log.
 
 use std::time::Duration;
 
@@ -7,16 +7,16 @@ use birdsong_domain::network::Network;
 use birdsong_domain::ports::{FrameRecord, LogRecord, PostLog, ReadFrom, SequenceNumber};
 
 /// Runs the whole suite, each part against a fresh, empty log from `make`. The log may have several
-/// shards, and may give fewer records than asked for as long as it gives some until the end.
+/// shards, and may return fewer records than asked for as long as it returns some until the end.
 ///
 /// # Panics
-/// When the log breaks the contract of [`PostLog`]; the message says where.
+/// When the log breaks the contract of [`PostLog`]; the message names the place.
 pub async fn post_log_contract<L: PostLog>(make: impl AsyncFn() -> L) {
-    an_empty_log_gives_nothing(&make().await).await;
+    an_empty_log_returns_nothing(&make().await).await;
     lanes_keep_their_order(&make().await).await;
     bytes_come_back_unchanged(&make().await).await;
-    a_call_may_hold_many_frames(&make().await).await;
-    reading_begins_where_it_is_told(&make().await).await;
+    a_call_may_have_many_frames(&make().await).await;
+    reading_starts_where_it_is_asked_to(&make().await).await;
     arrival_times_can_be_sought(&make().await).await;
 }
 
@@ -37,7 +37,7 @@ async fn pages(log: &impl PostLog, shard: &str, mut from: ReadFrom, limit: usize
         let page = log.read(shard, &from, limit).await.expect("read");
         assert!(page.len() <= limit, "{} records for a limit of {limit}", page.len());
         let Some(last) = page.last() else { return records };
-        // Otherwise a log that repeats itself would keep the suite here for ever.
+        // Otherwise a log that repeats itself would keep the suite here forever.
         assert!(records.last().is_none_or(|before| before.sequence < last.sequence), "a page after {from:?} goes back");
         from = ReadFrom::After(last.sequence.clone());
         records.extend(page);
@@ -57,14 +57,14 @@ async fn everything(log: &impl PostLog) -> Vec<(String, Vec<LogRecord>)> {
     all
 }
 
-/// The shard that holds records, when all frames were of one lane.
+/// The shard with the records, when all frames were of one lane.
 async fn only_shard(log: &impl PostLog) -> (String, Vec<LogRecord>) {
     let mut filled: Vec<_> = everything(log).await.into_iter().filter(|(_, records)| !records.is_empty()).collect();
     assert_eq!(filled.len(), 1, "the records of one lane lie in one shard");
     filled.remove(0)
 }
 
-async fn an_empty_log_gives_nothing(log: &impl PostLog) {
+async fn an_empty_log_returns_nothing(log: &impl PostLog) {
     let shards = log.shards().await.expect("shards");
     assert!(!shards.is_empty(), "a log has a shard from the start");
     for shard in &shards {
@@ -94,7 +94,7 @@ async fn lanes_keep_their_order(log: &impl PostLog) {
         assert!(homes.next().is_none(), "the records of one lane lie in one shard");
         let read: Vec<_> = home.iter().map(|record| (record.bytes[1], record.sequence.clone())).collect();
         let sent: Vec<_> = (0..60).filter(|n| n % 3 == lane).map(|n| (n, given[usize::from(n)].clone())).collect();
-        assert_eq!(read, sent, "a lane comes back in order, under the numbers that append gave");
+        assert_eq!(read, sent, "a lane comes back in order, under the numbers that append returned");
     }
 }
 
@@ -108,8 +108,8 @@ async fn bytes_come_back_unchanged(log: &impl PostLog) {
     assert!(records.iter().map(|record| &record.bytes).eq(&sent), "the bytes of a record changed");
 }
 
-async fn a_call_may_hold_many_frames(log: &impl PostLog) {
-    // More than Kinesis takes in one request.
+async fn a_call_may_have_many_frames(log: &impl PostLog) {
+    // More than one request to Kinesis may have.
     let lane = Lane::posts("a", Network::X, 0);
     let frames: Vec<_> = (0..600u32).map(|n| frame(&lane, &n.to_be_bytes())).collect();
     let given = append(log, &frames).await;
@@ -118,7 +118,7 @@ async fn a_call_may_hold_many_frames(log: &impl PostLog) {
     assert!(records.iter().map(|record| &record.sequence).eq(&given));
 }
 
-async fn reading_begins_where_it_is_told(log: &impl PostLog) {
+async fn reading_starts_where_it_is_asked_to(log: &impl PostLog) {
     let lane = Lane::posts("a", Network::X, 0);
     let frames: Vec<_> = (0..10u8).map(|n| frame(&lane, &[n])).collect();
     append(log, &frames).await;
@@ -136,7 +136,7 @@ async fn reading_begins_where_it_is_told(log: &impl PostLog) {
     let more = pages(log, &shard, after_last, 10).await;
     assert_eq!(more.iter().map(|record| record.bytes.as_slice()).collect::<Vec<_>>(), [[10]], "only what came since");
     let (_, again) = only_shard(log).await;
-    assert_eq!((&again[..10], &again[10..]), (&all[..], &more[..]), "reading takes nothing away");
+    assert_eq!((&again[..10], &again[10..]), (&all[..], &more[..]), "reading removes nothing");
 }
 
 async fn arrival_times_can_be_sought(log: &impl PostLog) {
@@ -148,7 +148,7 @@ async fn arrival_times_can_be_sought(log: &impl PostLog) {
     let (shard, all) = only_shard(log).await;
     assert_eq!(pages(log, &shard, ReadFrom::Time(1), 3).await, all, "long before the first record");
     let since_ms = log.complete_since(&shard).await.expect("complete_since");
-    assert!(since_ms <= all[0].arrived_ms, "nothing is gone yet, but the log says it is whole since {since_ms}");
+    assert!(since_ms <= all[0].arrived_ms, "nothing is gone yet, but the log reports itself whole since {since_ms}");
     for record in &all {
         for time_ms in [record.arrived_ms, record.arrived_ms + 1] {
             let first = all.partition_point(|other| other.arrived_ms < time_ms);

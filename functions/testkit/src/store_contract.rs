@@ -1,4 +1,4 @@
-//! What every window store must do, whatever it is made of.
+//! The contract of every window store.
 
 use std::sync::Arc;
 
@@ -9,18 +9,18 @@ use birdsong_domain::post::{Kind, Located};
 use birdsong_domain::time::WindowStart;
 use birdsong_domain::window::{Aggregate, FoldRules, MAX_PARTIAL_BYTES, Partial};
 
-/// 56 digits, as Kinesis gives them, and its successor.
+/// 56 digits, like those of Kinesis, and its successor.
 const LONG: &str = "49590338271490256608559692538361571095921575989136588898";
 const LONG_NEXT: &str = "49590338271490256608559692538361571095921575989136588899";
 
 /// Runs the whole suite, each part against a fresh, empty store from `make`.
 ///
 /// # Panics
-/// When the store breaks the contract of [`WindowStore`]; the message says where.
+/// When the store breaks the contract of [`WindowStore`]; the message names the place.
 pub async fn window_store_contract<S: WindowStore + 'static>(make: impl AsyncFn() -> S) {
-    an_empty_store_gives_nothing(&make().await).await;
+    an_empty_store_returns_nothing(&make().await).await;
     a_partial_comes_back_as_the_same_bytes(&make().await).await;
-    a_put_holds_only_on_its_condition(&make().await).await;
+    a_put_succeeds_only_on_its_condition(&make().await).await;
     fences_are_compared_as_whole_numbers(&make().await).await;
     a_row_is_replaced_only_in_the_version_that_was_seen(&make().await).await;
     a_row_is_removed_only_in_the_version_that_was_seen(&make().await).await;
@@ -34,7 +34,7 @@ pub async fn window_store_contract<S: WindowStore + 'static>(make: impl AsyncFn(
     no_update_is_lost(Arc::new(make().await)).await;
 }
 
-/// A partial that fills every part of its aggregate; other seeds give other numbers, and the larger
+/// A partial that fills every part of its aggregate; other seeds make other numbers, and the larger
 /// `seed % 100`, the larger the partial (about 1 to 2 KiB encoded).
 #[must_use]
 pub fn sample_partial(generation: u32, fence: SequenceNumber, seed: u64) -> Partial {
@@ -135,11 +135,11 @@ async fn fill(store: &impl WindowStore, key: &PartialKey) {
 
 async fn windows(store: &impl WindowStore, region: &str, from: i64, to: i64) -> Vec<(i64, u16)> {
     let found = store.query(region, WindowStart(from), WindowStart(to)).await.expect("query");
-    assert!(found.iter().all(|(key, _)| key.lane.region() == region), "a query gives one region's partials");
+    assert!(found.iter().all(|(key, _)| key.lane.region() == region), "a query returns one region's partials");
     found.iter().map(|(key, _)| (key.window.0, bucket_of(&key.lane))).collect()
 }
 
-async fn an_empty_store_gives_nothing(store: &impl WindowStore) {
+async fn an_empty_store_returns_nothing(store: &impl WindowStore) {
     let key = key("a", 0, 0);
     assert_eq!(stored(store, &key).await, None);
     assert_eq!(windows(store, "a", -1_000_000, 1_000_000).await, []);
@@ -166,7 +166,7 @@ async fn a_partial_comes_back_as_the_same_bytes(store: &impl WindowStore) {
     );
 }
 
-async fn a_put_holds_only_on_its_condition(store: &impl WindowStore) {
+async fn a_put_succeeds_only_on_its_condition(store: &impl WindowStore) {
     let key = key("a", 3, 300_000);
     let first = sample_partial(2, number("20"), 1);
     let second = sample_partial(2, number("30"), 2);
@@ -196,7 +196,7 @@ async fn fences_are_compared_as_whole_numbers(store: &impl WindowStore) {
     }
     assert_eq!(put(store, &key, &long, &at(1, "009")).await, PutOutcome::Stored, "zeros in front do not count");
     let next = sample_partial(1, number(LONG_NEXT), 3);
-    // The three are one number to whoever computes with 64-bit floats.
+    // The three are one number in 64-bit floats.
     for other in [LONG_NEXT, &LONG[..55], &format!("{LONG}0")] {
         assert_eq!(put(store, &key, &next, &at(1, other)).await, PutOutcome::Conflict, "{LONG} is not {other}");
     }
@@ -242,7 +242,7 @@ async fn a_row_is_removed_only_in_the_version_that_was_seen(store: &impl WindowS
     put(store, &other, &first, &Expected::Absent).await;
     let seen = version(store, &key).await.expect("a version");
     put(store, &key, &second, &at(1, "7")).await;
-    assert!(!store.remove(&key, &seen).await.expect("remove"), "somebody wrote meanwhile");
+    assert!(!store.remove(&key, &seen).await.expect("remove"), "another writer was faster");
     assert_eq!(stored(store, &key).await, Some(bytes(&second)));
     let now = version(store, &key).await.expect("a version");
     assert!(store.remove(&key, &now).await.expect("remove"));
@@ -277,7 +277,7 @@ async fn keys_of_all_regions_are_listed(store: &impl WindowStore) {
     }
 }
 
-/// One removes whatever it sees, the others count on; whichever wins, each count that was stored is either in
+/// One removes every row that it sees, the others count on; whichever wins, each count that was stored is either in
 /// the row or was in a version that was removed.
 async fn a_reprocess_and_live_aggregation_lose_nothing<S: WindowStore + 'static>(store: Arc<S>) {
     const UPDATES: u64 = 12;
@@ -330,7 +330,7 @@ async fn a_query_is_half_open_and_sorted(store: &impl WindowStore) {
         let inside: Vec<_> = all.iter().copied().filter(|(window, _)| (from..to).contains(window)).collect();
         assert_eq!(windows(store, "a", from, to).await, inside, "{from}..{to}");
     }
-    assert_eq!(windows(store, "a", 600_000, 0).await, [], "a range that ends before it begins is empty");
+    assert_eq!(windows(store, "a", 600_000, 0).await, [], "a range that ends before its start is empty");
 }
 
 async fn regions_do_not_mix(store: &impl WindowStore) {
@@ -373,7 +373,7 @@ async fn networks_and_sources_do_not_mix(store: &impl WindowStore) {
 }
 
 async fn a_long_query_is_whole(store: &impl WindowStore) {
-    // Together more than the 1 MB that DynamoDB gives in one page.
+    // Together more than the 1 MB that DynamoDB returns in one page.
     let partial = sample_partial(1, number(LONG), 5);
     let size = partial.encode().expect("encode").len();
     let count = (1_200_000 / size + 1) as i64;

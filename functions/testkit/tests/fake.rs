@@ -12,7 +12,7 @@ fn program() -> Command {
 }
 
 #[test]
-fn each_script_of_each_kind_starts_and_says_how_to_read_from_it() {
+fn each_script_of_each_kind_starts_and_shows_how_to_read_from_it() {
     for kind in KINDS {
         let Some(fake) = kind.fake else { continue };
         for (script, _) in fake.scripts {

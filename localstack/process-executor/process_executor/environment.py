@@ -166,7 +166,7 @@ class _Process:
         with self._reaping:
             os.killpg(self._popen.pid, signal.SIGKILL)
             code = self._popen.wait()
-        # A child that left the group may hold the output open for ever; do not wait for that one.
+        # A child that left the group may hold the output open forever; do not wait for that one.
         self._reader.join(1)
         if code == 0:
             self.api.close("Runtime exited without providing a reason")

@@ -1,4 +1,4 @@
-//! As much of DynamoDB as the functions ask for, and nothing that takes time.
+//! The part of DynamoDB that the functions need, as fast as possible.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;
@@ -7,12 +7,12 @@ use serde_json::{Map, Value, json};
 
 use crate::http::{self, Request};
 
-/// Takes every put and has no items, so that each window begins anew.
+/// Accepts every put and has no items, so that each window restarts from zero.
 pub(crate) fn forgetful(_: &Request) -> Vec<u8> {
     answer(b"{}")
 }
 
-/// Keeps what is put; an answer that was given before is given again as it was.
+/// Keeps every put, and repeats earlier answers unchanged.
 #[derive(Default)]
 pub(crate) struct Table {
     items: Mutex<BTreeMap<String, BTreeMap<String, Value>>>,

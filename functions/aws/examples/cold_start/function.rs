@@ -12,17 +12,17 @@ use anyhow::{Context, Result, bail};
 
 use crate::http::{self, Request};
 
-/// Longer than anything here should take.
+/// Longer than anything here should last.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A running function; killed when it is dropped.
 pub(crate) struct Function {
     child: Child,
     events: Sender<String>,
-    told: Receiver<Told>,
+    steps: Receiver<Step>,
 }
 
-enum Told {
+enum Step {
     /// It asks for an event.
     Polled(Instant),
     /// The event is on its way.
@@ -32,12 +32,12 @@ enum Told {
 }
 
 impl Function {
-    /// Starts a binary with nothing but these variables and Lambda's own; gives the time until it asked
+    /// Starts a binary with nothing but these variables and Lambda's own; returns the time until it asked
     /// for its first event.
     pub(crate) fn start(binary: &Path, environment: &[(&str, String)]) -> Result<(Self, Duration)> {
         let (events, waiting) = channel();
-        let (tell, told) = channel();
-        let runtime = runtime_api(waiting, tell)?;
+        let (steps_out, steps) = channel();
+        let runtime = runtime_api(waiting, steps_out)?;
         let mut command = Command::new(binary);
         command
             .env_clear()
@@ -53,9 +53,9 @@ impl Function {
             .stdout(Stdio::null());
         let begin = Instant::now();
         let child = command.spawn().with_context(|| format!("{} cannot be started", binary.display()))?;
-        let function = Self { child, events, told };
-        match function.told.recv_timeout(PATIENCE) {
-            Ok(Told::Polled(at)) => Ok((function, at - begin)),
+        let function = Self { child, events, steps };
+        match function.steps.recv_timeout(PATIENCE) {
+            Ok(Step::Polled(at)) => Ok((function, at - begin)),
             _ => bail!("{} did not ask for an event", binary.display()),
         }
     }
@@ -65,10 +65,10 @@ impl Function {
         self.events.send(event).context("the function ended")?;
         let mut sent = None;
         loop {
-            match self.told.recv_timeout(PATIENCE).context("the function did not answer")? {
-                Told::Polled(_) => (),
-                Told::Sent(at) => sent = Some(at),
-                Told::Answered(at, answer) => {
+            match self.steps.recv_timeout(PATIENCE).context("the function did not answer")? {
+                Step::Polled(_) => (),
+                Step::Sent(at) => sent = Some(at),
+                Step::Answered(at, answer) => {
                     let answer = answer.map_err(|error| anyhow::anyhow!("the function failed: {error}"))?;
                     return Ok((answer, at - sent.context("an answer to no event")?));
                 }
@@ -91,25 +91,25 @@ impl Drop for Function {
     }
 }
 
-fn runtime_api(waiting: Receiver<String>, tell: Sender<Told>) -> io::Result<SocketAddr> {
+fn runtime_api(waiting: Receiver<String>, steps_out: Sender<Step>) -> io::Result<SocketAddr> {
     let waiting = Mutex::new(waiting);
     http::serve(move |request: &Request| {
         let now = Instant::now();
         if request.line.contains("/invocation/next ") {
-            let _ = tell.send(Told::Polled(now));
+            let _ = steps_out.send(Step::Polled(now));
             let event = waiting.lock().ok().and_then(|waiting| waiting.recv().ok());
-            // Without an event the measurement is over, and the process about to be killed.
+            // Without an event the measurement has ended, and the process is about to be killed.
             let Some(event) = event else { return vec![] };
             let headers = "lambda-runtime-aws-request-id: 1\r\nlambda-runtime-deadline-ms: 4102444800000\r\n\
                            lambda-runtime-invoked-function-arn: arn:aws:lambda:us-east-1:123456789012:function:bench\r\n\
                            content-type: application/json\r\n";
             let response = http::response("200 OK", headers, event.as_bytes());
-            let _ = tell.send(Told::Sent(Instant::now()));
+            let _ = steps_out.send(Step::Sent(Instant::now()));
             return response;
         }
         let body = String::from_utf8_lossy(&request.body).into_owned();
         let answer = if request.line.contains("/response ") { Ok(body) } else { Err(body) };
-        let _ = tell.send(Told::Answered(now, answer));
+        let _ = steps_out.send(Step::Answered(now, answer));
         http::response("202 Accepted", "", b"")
     })
 }

@@ -1,5 +1,5 @@
-//! A plain HTTP/1.1 server, a thread for each connection: what it takes itself is far below what is
-//! measured.
+//! A plain HTTP/1.1 server, a thread for each connection: its own time is far below the
+//! measurement.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -35,7 +35,7 @@ pub(crate) fn serve(answer: impl Fn(&Request) -> Vec<u8> + Send + Sync + 'static
     Ok(address)
 }
 
-/// Until the other side goes away.
+/// Until the other side disconnects.
 fn converse(mut stream: TcpStream, answer: &dyn Fn(&Request) -> Vec<u8>) -> Option<()> {
     stream.set_nodelay(true).ok()?;
     let mut reader = BufReader::with_capacity(1 << 16, stream.try_clone().ok()?);

@@ -4,8 +4,8 @@
 //!     cargo build --release --locked -p birdsong-aws --examples
 //!     target/release/examples/cold_start [RUNS [FOLDER OF aggregator AND api]]
 //!
-//! Each process gets a Runtime API on loopback, as Lambda gives it, and a DynamoDB that answers at once
-//! over plain HTTP: what is measured is ours, without network, TLS and database.
+//! Each process gets a Runtime API on loopback, like Lambda's, and a DynamoDB that answers at once
+//! over plain HTTP: only our code is measured, without network, TLS and database.
 
 mod dynamodb;
 mod function;
@@ -58,7 +58,7 @@ fn main() -> Result<()> {
         [release.join(name), release.join(name).join("bootstrap")]
             .into_iter()
             .find(|path| path.is_file())
-            .with_context(|| format!("there is no {name} in {}; the head of this example says how", release.display()))
+            .with_context(|| format!("there is no {name} in {}; see the head of this example", release.display()))
     };
 
     let table = Arc::new(Table::default());
@@ -89,7 +89,7 @@ fn main() -> Result<()> {
         subject("api", binary("api")?, environment(database), |_| day_request().to_string(), check_day),
     ];
 
-    // In turn, so that whatever else the machine does hits all of them; the first round only warms the
+    // In turn, so that other load on the machine hits all of them; the first round only warms the
     // file cache.
     for run in 0..=runs {
         for subject in &mut subjects {
@@ -151,7 +151,7 @@ fn spread(times: &mut [Duration]) -> String {
     format!("{:.1} / {:.1} / {:.1}", ms(times[0]), ms(median), ms(times[times.len() - 1]))
 }
 
-/// What a zip's entry for the binary takes, deflated.
+/// Size of a zip's entry for the binary, deflated.
 fn zipped_bytes(binary: &Path) -> Result<usize> {
     let mut deflate = flate2::write::DeflateEncoder::new(vec![], flate2::Compression::default());
     deflate.write_all(&std::fs::read(binary)?)?;
@@ -172,7 +172,7 @@ fn check_day(answer: &str) -> Result<()> {
     Ok(())
 }
 
-/// The dashboard's question, as API Gateway passes it on. The day begins at noon, so that its items lie
+/// The dashboard's request, as API Gateway passes it on. The day starts at noon, so that its items are
 /// in two partitions.
 fn day_request() -> Value {
     let [from, to] = [12, 36].map(|hours| rfc3339(posts::BEGIN_MS + hours * HOUR_MS));
@@ -193,7 +193,7 @@ fn day_request() -> Value {
     })
 }
 
-/// Puts a day of windows through the real store; gives the typical size of an item.
+/// Puts a day of windows through the real store; returns the typical size of an item.
 fn fill(endpoint: &str) -> Result<u64> {
     let config = aws_sdk_dynamodb::Config::builder()
         .behavior_version(BehaviorVersion::latest())

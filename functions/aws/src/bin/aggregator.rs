@@ -32,7 +32,7 @@ async fn main() -> Result<()> {
     let handler = Handler::new(store.clone(), rules, quarantine);
     let is_claimed = OnceCell::new();
     lambda_runtime::run(service_fn(async |event: LambdaEvent<Box<RawValue>>| {
-        // An event that came to a table of another release comes again, until somebody changes that.
+        // An event for a table of another release comes again, until an operator changes that.
         is_claimed.get_or_try_init(|| format::claim(&*store)).await?;
         let written = store.written_bytes();
         let (answer, mut metrics) = handler.handle(event.payload.get(), now_ms()).await?;

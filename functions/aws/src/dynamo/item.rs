@@ -17,7 +17,7 @@ pub(super) type Attributes = HashMap<String, AttributeValue>;
 /// Attributes that a partial is read from.
 pub(super) const READ: &str = "sk, g, f, s";
 
-/// Longest sequence number that [`fence_text`] can hold; those of Kinesis have 56 digits.
+/// Longest sequence number in a [`fence_text`]; those of Kinesis have 56 digits.
 const MAX_DIGITS: usize = 999;
 
 /// A fence as text whose order is the order of the numbers: three digits of length, then the
@@ -113,7 +113,7 @@ impl Core {
     fn decode(&self) -> Result<Partial, String> {
         let generation = self.generation.parse().map_err(|_| format!("{} is no generation", self.generation))?;
         let partial = Partial::decode(generation, &self.state).map_err(|e| e.to_string())?;
-        // Puts compare the attribute; were it another than the state's, no put would ever hold.
+        // Puts compare the attribute; if it differed from the state's, no put would ever succeed.
         if fence_text(&partial.fence).ok().as_ref() != Some(&self.fence) {
             return Err(format!("the fence is {} in the state but {} beside it", partial.fence, self.fence));
         }
@@ -178,7 +178,7 @@ pub(super) fn write(
 /// Reads a row from an item that has `sk` and the attributes of [`READ`].
 ///
 /// # Errors
-/// When the sort key is none of a row. That the partial cannot be read is part of the row.
+/// When the sort key is not one of a row. That the partial cannot be read is part of the row.
 pub(super) fn read(table: &str, region: &str, pk: &str, item: &Attributes) -> Result<Row, PortError> {
     let sk = item.get("sk").and_then(|sk| sk.as_s().ok()).map_or("", String::as_str);
     let corrupt =
@@ -188,7 +188,7 @@ pub(super) fn read(table: &str, region: &str, pk: &str, item: &Attributes) -> Re
     Ok((key, core.and_then(|core| core.decode().map_err(corrupt))))
 }
 
-/// Size as DynamoDB bills it, about: names and values; a number takes a byte for two digits, and
+/// Size as DynamoDB bills it, about: names and values; a number needs a byte for two digits, and
 /// one more.
 pub(super) fn size_bytes(item: &Attributes) -> usize {
     let value_bytes = |value: &AttributeValue| match value {

@@ -25,7 +25,7 @@ pub(super) fn day_of(window: WindowStart) -> Result<Day, PortError> {
     let day = window.0.div_euclid(DAY_MS);
     if window.0 % 1000 != 0 || !DAYS.contains(&day) {
         let reason =
-            format!("a window begins at a whole second of the years 0 to 9999, not at {} ms since the epoch", window.0);
+            format!("a window starts at a whole second of the years 0 to 9999, not at {} ms since the epoch", window.0);
         return Err(PortError::Refused { what: "DynamoDB window store", reason });
     }
     Ok(day)
@@ -76,7 +76,7 @@ pub(super) fn parse_item(pk: &str, sk: &str) -> Option<PartialKey> {
     item_key(&key).is_ok_and(|item| item.pk == pk && item.sk == sk).then_some(key)
 }
 
-/// Days and sort keys that hold the windows of a range.
+/// Days and sort keys of the windows of a range.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Span {
     pub(super) days: RangeInclusive<Day>,
@@ -88,7 +88,7 @@ pub(super) struct Span {
 
 /// What to ask for when windows of `from..to` are wanted; `None` when there can be none.
 pub(super) fn span(from: WindowStart, to: WindowStart) -> Option<Span> {
-    // Windows begin at whole seconds, so the range is narrowed to those.
+    // Windows start at whole seconds, so the range is narrowed to those.
     let bounds = (DAYS.start() * 86_400)..=(DAYS.end() * 86_400 + 86_399);
     let up = |ms: i64| ms.div_euclid(1000) + i64::from(ms.rem_euclid(1000) > 0);
     let first = up(from.0).max(*bounds.start());
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_span_holds_the_windows_of_a_half_open_range() {
+    fn a_span_covers_the_windows_of_a_half_open_range() {
         let span = |from, to| span(WindowStart(from), WindowStart(to));
         let of = |days, first: &str, last: &str| Some(Span { days, first: first.into(), last: last.into() });
         assert_eq!(span(0, 1000), of(0..=0, "1970-01-01T00:00:00Z", "1970-01-01T00:00:00Z$"));

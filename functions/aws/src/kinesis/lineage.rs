@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use aws_sdk_kinesis::types::Shard;
 
-/// Names of the shards, each behind those that it was split or merged from, else in the order
-/// given. The retention takes closed shards away, so a parent may be missing.
+/// Names of the shards, each behind those that it was split or merged from, else in the original
+/// order. The retention removes closed shards, so a parent may be missing.
 pub(super) fn parents_first(mut shards: Vec<Shard>) -> Vec<String> {
     let mut sorted = Vec::with_capacity(shards.len());
     while !shards.is_empty() {
@@ -18,7 +18,7 @@ pub(super) fn parents_first(mut shards: Vec<Shard>) -> Vec<String> {
         };
         let (later, now): (Vec<_>, Vec<_>) = shards.into_iter().partition(has_parent);
         if now.is_empty() {
-            // Shards that descend from each other: no such thing, but no reason to loop for ever.
+            // Shards that descend from each other: no such thing, but no reason to loop forever.
             sorted.extend(later.into_iter().map(|shard| shard.shard_id));
             break;
         }

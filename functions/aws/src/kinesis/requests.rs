@@ -10,7 +10,7 @@ use super::PUT_RECORDS;
 /// Records in one request. Source: quotas of Kinesis Data Streams.
 const MAX_RECORDS: usize = 500;
 /// Bytes in one request, partition keys included: the limit before it was raised to 10 MiB in 2025,
-/// which every emulator takes, too.
+/// which every emulator accepts, too.
 const MAX_REQUEST_BYTES: usize = 5 << 20;
 /// Bytes of a record with its partition key, unless the stream was allowed more.
 const MAX_RECORD_BYTES: usize = 1 << 20;
@@ -26,7 +26,7 @@ pub(super) struct Entry {
     pub(super) key: String,
 }
 
-/// What the next request holds, and the frames before its end that are in none.
+/// The content of the next request, and the frames before its end that are in no request.
 #[derive(Debug, Default)]
 pub(super) struct Request {
     pub(super) entries: Vec<Entry>,
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_holds_500_records_at_most() {
+    fn a_request_has_500_records_at_most() {
         let frames = frames(&[("a", 10); 1001]);
         let mut requests = Requests::new(&frames);
         let sizes: Vec<_> = std::iter::from_fn(|| Some(requests.cut().entries.len())).take(4).collect();
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_holds_5_mib_at_most_with_its_keys() {
+    fn a_request_has_5_mib_at_most_with_its_keys() {
         // Five of these with their keys of 3 bytes are 5 MiB to the byte.
         let largest = MAX_RECORD_BYTES - "a#x#0".len();
         let frames =
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_held_lane_waits_and_the_others_go_on() {
+    fn a_held_lane_waits_and_the_others_continue() {
         let mut list = vec![("a", 10); 500];
         list.extend([("a", 1), ("b", 1), ("a", 2)]);
         let frames = frames(&list);

@@ -46,13 +46,13 @@ impl<S: WindowStore, Q: DeadLetters> Handler<S, Q> {
     }
 
     /// Folds the batch of an event. The answer names the first record that has to come again, if any;
-    /// whatever was stored by then is skipped by its fence when it does.
+    /// everything that was stored by then is skipped by its fence when it does.
     ///
     /// A record or window that is damaged becomes a dead letter and is done with. When that cannot be kept, the
-    /// batch has to come again: nothing is lost in silence.
+    /// batch has to come again: nothing is lost silently.
     ///
     /// # Errors
-    /// When the event is none of ours.
+    /// When the event is not one for this function.
     pub async fn handle(&self, payload: &str, now_ms: i64) -> Result<(BatchResponse, BatchMetrics), HandlerError> {
         let event: KinesisEvent<'_> = serde_json::from_str(payload).map_err(HandlerError::Event)?;
         let mut metrics = BatchMetrics { records: event.records.len() as u64, ..BatchMetrics::default() };
@@ -87,7 +87,7 @@ impl<S: WindowStore, Q: DeadLetters> Handler<S, Q> {
         metrics.conflicts = outcome.conflicts;
         metrics.partials = outcome.stored;
         for mut letter in dead {
-            // Of a record whose base64 cannot be read the text is kept.
+            // Of a record with unreadable base64 the text is kept.
             if letter.data.is_empty() && letter.window.is_none() {
                 let of = |number: &str| event.records.iter().find(|record| record.kinesis.sequence_number == number);
                 let data = of(&letter.sequence_number).map(|record| record.kinesis.data.clone().into_owned());
@@ -121,13 +121,13 @@ mod tests {
     #[derive(Default)]
     struct Kept {
         poison: SyncMutex<Vec<DeadLetter>>,
-        is_away: bool,
+        is_down: bool,
     }
 
     impl DeadLetters for Kept {
         async fn keep(&self, poison: &DeadLetter) -> Result<(), PortError> {
-            if self.is_away {
-                return Err(PortError::Unavailable { what: "the bucket", reason: "away".into() });
+            if self.is_down {
+                return Err(PortError::Unavailable { what: "the bucket", reason: "no answer".into() });
             }
             self.poison.lock().unwrap().push(poison.clone());
             Ok(())
@@ -182,7 +182,7 @@ mod tests {
         let mut function = handler(&parts, &kept);
         for range in [1..=3, 1..=5, 4..=7, 2..=9] {
             let batch = event(&good(range.clone()));
-            // Lambda gives a failed batch again, to a warm function or to a new one.
+            // Lambda repeats a failed batch, with a warm function or a new one.
             while function.handle(&batch, 4500).await.unwrap().0 != BatchResponse::default() {
                 if range == (4..=7) {
                     function = handler(&parts, &kept);
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_store_that_is_away_brings_the_batch_again_from_its_first_record() {
+    async fn an_unavailable_store_brings_the_batch_again_from_its_first_record() {
         let store = Arc::new(MemoryStore::default());
         store.inject(vec![Fault::Lost]);
         let function = handler(&store, &Arc::default());
@@ -205,12 +205,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn poison_is_put_aside_once_it_is_safe_and_the_rest_counts() {
+    async fn poison_is_quarantined_once_it_is_safe_and_the_rest_counts() {
         let store = Arc::new(MemoryStore::default());
         let mut records = good(1..=5);
         records[1].1 = "not base64!".into();
         records[3].1 = base64_simd::STANDARD.encode_to_string(b"no frame");
-        let away = Arc::new(Kept { is_away: true, ..Kept::default() });
+        let away = Arc::new(Kept { is_down: true, ..Kept::default() });
         let (answer, _) = handler(&store, &away).handle(&event(&records), 0).await.unwrap();
         assert_eq!(answer, BatchResponse::again_from("1"));
 
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_damaged_window_is_begun_anew_and_says_so() {
+    async fn a_damaged_window_restarts_and_is_reported() {
         let store = Arc::new(MemoryStore::default());
         handler(&store, &Arc::default()).handle(&event(&good(1..=2)), 0).await.unwrap();
         let key = store.dump().into_keys().next().unwrap();
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_event_of_another_kind_says_so() {
+    async fn an_event_of_another_kind_is_an_error() {
         let function = handler(&Arc::default(), &Arc::default());
         let error = function.handle(r#"{"Records":[{"s3":{}}]}"#, 0).await.unwrap_err();
         assert!(error.to_string().contains("Kinesis event source mapping"), "{error}");

@@ -19,7 +19,7 @@ use tower::ServiceExt;
 
 use crate::DynamoStore;
 
-/// How long the catalogue of regions and the states of the sources are taken as they were read.
+/// How long the catalogue of regions and the states of the sources are reused after they were read.
 const CATALOGUE_FRESH: Duration = Duration::from_secs(15);
 
 /// The router, with the catalogue that the streamer published to the store.

@@ -43,13 +43,13 @@ pub struct KinesisData<'a> {
 }
 
 impl EventRecord<'_> {
-    /// The shard's name, as far as the event tells it.
+    /// The shard's name, as far as the event contains it.
     #[must_use]
     pub fn shard(&self) -> &str {
         self.event_id.split_once(':').map_or("shard", |(shard, _)| shard)
     }
 
-    /// When the log took it, in milliseconds.
+    /// Arrival in the log, in milliseconds.
     #[must_use]
     pub fn arrived_ms(&self) -> i64 {
         (self.kinesis.arrived_secs * 1000.0).round() as i64
@@ -69,7 +69,7 @@ impl EventRecord<'_> {
 }
 
 /// The answer: an empty list when all is done, else the first record that has to come again. Lambda
-/// takes the lowest number as the checkpoint.
+/// uses the lowest number as the checkpoint.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
 pub struct BatchResponse {
     /// At most one.
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_cannot_be_read_says_why() {
+    fn a_record_that_cannot_be_read_has_a_reason() {
         let record = |sequence: &str, data: &str| EventRecord {
             kinesis: KinesisData {
                 partition_key: "oslo#x#1".into(),

@@ -11,9 +11,9 @@ pub struct BatchMetrics {
     pub posts: u64,
     /// Posts that came when their window was final.
     pub late: u64,
-    /// Conditional puts that somebody else's write made us repeat.
+    /// Conditional puts repeated because another writer was faster.
     pub conflicts: u64,
-    /// Records put aside.
+    /// Records in quarantine.
     pub quarantined: u64,
     /// Partials written.
     pub partials: u64,
@@ -24,7 +24,7 @@ pub struct BatchMetrics {
 }
 
 impl BatchMetrics {
-    /// The line, for standard output. `namespace` tells one deployment's metrics from another's, and
+    /// The line, for standard output. `namespace` distinguishes one deployment's metrics from another's, and
     /// `now_ms` is the time of the figures.
     #[must_use]
     pub fn line(&self, namespace: &str, now_ms: i64) -> Value {
@@ -64,7 +64,7 @@ impl BatchMetrics {
 mod tests {
     use super::*;
 
-    /// The rules of the format: each metric and dimension that is named stands beside `_aws`, metrics as
+    /// The rules of the format: each metric and dimension that is named is next to `_aws`, metrics as
     /// numbers, dimensions as texts, at most 100 metrics and 30 dimensions.
     #[test]
     fn every_metric_that_is_named_has_a_value() {

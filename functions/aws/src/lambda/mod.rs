@@ -7,7 +7,7 @@ pub mod metrics;
 
 use anyhow::{Context, Result};
 
-/// Sets up logs as JSON lines on standard output; `RUST_LOG` chooses what is told.
+/// Sets up logs as JSON lines on standard output; `RUST_LOG` chooses the level.
 pub fn init_logs() {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
@@ -17,7 +17,7 @@ pub fn init_logs() {
 /// A variable of the function's environment that must be set.
 ///
 /// # Errors
-/// When it is missing or empty; the text says what it is for.
+/// When it is missing or empty; the text explains its purpose.
 pub fn required(name: &str, purpose: &str) -> Result<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty()).with_context(|| {
         format!(

@@ -179,7 +179,7 @@ async fn events_go_in_at_one_function_and_come_out_at_the_other() {
     let environment = [
         ("AWS_ENDPOINT_URL", format!("http://{database}")),
         ("AWS_ENDPOINT_URL_S3", format!("http://{s3}")),
-        ("BIRDSONG_QUARANTINE_BUCKET", "aside".to_owned()),
+        ("BIRDSONG_QUARANTINE_BUCKET", "letters".to_owned()),
         ("AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH", "true".to_owned()),
     ];
 
@@ -196,7 +196,7 @@ async fn events_go_in_at_one_function_and_come_out_at_the_other() {
     {
         let bucket = bucket.lock().unwrap();
         let [(path, object)] = &bucket[..] else { panic!("{bucket:?}") };
-        assert_eq!(path, "/aside/quarantine/2023/11/14/shardId-000000000000-6.json");
+        assert_eq!(path, "/letters/quarantine/2023/11/14/shardId-000000000000-6.json");
         assert_eq!(object["sequence_number"], "6");
     }
 
@@ -217,11 +217,11 @@ async fn events_go_in_at_one_function_and_come_out_at_the_other() {
 }
 
 #[test]
-fn a_function_that_lacks_its_table_says_what_to_set() {
+fn a_function_that_lacks_its_table_names_what_to_set() {
     for binary in [env!("CARGO_BIN_EXE_aggregator"), env!("CARGO_BIN_EXE_api")] {
         let output = Command::new(binary).env_clear().output().unwrap();
-        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(!output.status.success());
-        assert!(told.contains("BIRDSONG_TABLE") && told.contains("set it"), "{told}");
+        assert!(stderr.contains("BIRDSONG_TABLE") && stderr.contains("set it"), "{stderr}");
     }
 }

@@ -111,7 +111,7 @@ async fn calls_are_tried_again_when_that_may_help() {
 }
 
 #[tokio::test]
-async fn a_table_that_is_not_there_is_told_with_what_to_do() {
+async fn a_missing_table_is_an_error_with_a_remedy() {
     let (_, client, _) = faulty().await;
     let store = DynamoStore::new(client, "other".into());
     let error = store.load(&key(WINDOW)).await.unwrap_err();
@@ -212,7 +212,7 @@ async fn a_day_of_a_region_is_read_in_two_pages_and_an_item_has_4_kb_at_most() {
 }
 
 #[tokio::test]
-async fn windows_expire_when_told_to() {
+async fn windows_expire_when_configured() {
     let client = emulators::table().await;
     let partial = sample_partial(1, 1u64.into(), 1);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();

@@ -32,7 +32,7 @@ pub(crate) fn options() -> StoreOptions {
     }
 }
 
-/// A Kinesis of its own.
+/// A separate Kinesis.
 pub(crate) async fn kinesis(options: StoreOptions) -> SocketAddr {
     let (listener, address) = listen().await;
     let (app, _) = ferrokinesis::create_app(options);
@@ -40,7 +40,7 @@ pub(crate) async fn kinesis(options: StoreOptions) -> SocketAddr {
     address
 }
 
-/// A DynamoDB of its own.
+/// A separate DynamoDB.
 pub(crate) async fn dynamodb() -> SocketAddr {
     let (listener, address) = listen().await;
     let database = dynoxide::Database::memory().unwrap();
@@ -48,7 +48,7 @@ pub(crate) async fn dynamodb() -> SocketAddr {
     address
 }
 
-/// HTTP without TLS, as the emulators speak it.
+/// HTTP without TLS, as the emulators use it.
 pub(crate) fn plain_http() -> SharedHttpClient {
     aws_smithy_http_client::Builder::new().build_http()
 }
@@ -88,7 +88,7 @@ pub(crate) fn dynamodb_client(address: SocketAddr, http: SharedHttpClient) -> aw
     aws_sdk_dynamodb::Client::from_conf(config.build())
 }
 
-/// Waits until the stream takes calls.
+/// Waits until the stream accepts calls.
 pub(crate) async fn active(client: &aws_sdk_kinesis::Client) {
     loop {
         let answer = client.describe_stream_summary().stream_name(NAME).send().await.unwrap();

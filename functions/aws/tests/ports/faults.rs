@@ -1,4 +1,4 @@
-//! A network and services that fail as they are told to.
+//! A network and services with scripted faults.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex};
@@ -31,7 +31,7 @@ pub(crate) enum Fault {
 impl Fault {
     /// An error of this status and code.
     pub(crate) fn error(status: u16, code: &str) -> Self {
-        Self::Answer(status, json!({"__type": code, "message": "as the test says"}))
+        Self::Answer(status, json!({"__type": code, "message": "from the test"}))
     }
 }
 

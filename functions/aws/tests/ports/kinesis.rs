@@ -111,7 +111,7 @@ async fn later_requests_hold_a_lane_back_that_failed_before() {
 
 #[tokio::test]
 async fn what_a_full_shard_refuses_gets_there_in_the_end_and_once() {
-    // A shard takes 1,000 records a second here, as the real one does.
+    // A shard accepts 1,000 records a second here, like the real one.
     let client = emulators::stream(StoreOptions { enforce_limits: true, ..emulators::options() }, 1).await;
     let log = KinesisLog::new(client, NAME.into()).with_read_pause(Duration::ZERO);
     let list: Vec<_> = (0..1700).map(|n| (["a", "b", "c"][n as usize % 3], n)).collect();
@@ -161,7 +161,7 @@ async fn behind_a_request_that_failed_no_other_is_tried() {
         assert!(matches!(outcome, Err(PortError::Refused { .. })), "{outcome:?}");
     }
     let said = outcomes[1099].as_ref().unwrap_err().to_string();
-    assert!(said.contains("AccessDeniedException: as the test says; the role of this process lacks"), "{said}");
+    assert!(said.contains("AccessDeniedException: from the test; the role of this process lacks"), "{said}");
 }
 
 #[tokio::test]
@@ -296,7 +296,7 @@ async fn a_split_and_a_merge_are_read_parents_first_to_the_end() {
 }
 
 #[tokio::test]
-async fn a_log_tells_since_when_it_is_whole() {
+async fn a_log_reports_since_when_it_is_complete() {
     let (log, _, faults) = faulty(1).await;
     let shard = log.shards().await.unwrap().remove(0);
     assert_eq!(log.complete_since(&shard).await.unwrap(), i64::MIN, "younger than its retention");

@@ -105,7 +105,7 @@ fn bytes(partials: &BTreeMap<PartialKey, Partial>) -> BTreeMap<&PartialKey, Vec<
     partials.iter().map(|(key, partial)| (key, partial.encode().unwrap())).collect()
 }
 
-/// As if both logs had given the same numbers.
+/// As if both logs had used the same numbers.
 fn without_fence(partials: BTreeMap<PartialKey, Partial>) -> BTreeMap<PartialKey, Partial> {
     let zero = || SequenceNumber::from(0);
     partials.into_iter().map(|(key, partial)| (key, Partial { fence: zero(), ..partial })).collect()
@@ -135,7 +135,7 @@ async fn windows_are_those_of_the_embedded_run_byte_for_byte() {
     let sent: i64 = (0..400).filter(|n| n % 4 != 3).map(|n| 5 + n % 40).sum();
     assert_eq!(posts, sent as u64);
 
-    // The same records in a store of its own: the fences, too, are the same.
+    // The same records in a separate store: the fences, too, are the same.
     let other_dir = tempfile::tempdir().unwrap();
     let other = Arc::new(SqliteStore::open(other_dir.path()).unwrap());
     fold(&other, &of_kinesis, 7).await;
@@ -146,7 +146,7 @@ async fn windows_are_those_of_the_embedded_run_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn batches_given_again_and_rivals_change_no_byte() {
+async fn repeated_batches_and_rivals_change_no_byte() {
     let (kinesis, dynamo) = aws().await;
     append(&kinesis, &frames()).await;
     let shards = shards(&kinesis).await;
@@ -161,7 +161,7 @@ async fn batches_given_again_and_rivals_change_no_byte() {
 }
 
 #[tokio::test]
-async fn a_reprocess_brings_back_what_the_log_says_and_then_changes_nothing() {
+async fn a_reprocess_restores_the_fold_of_the_log_and_then_changes_nothing() {
     let address = emulators::dynamodb().await;
     let client = emulators::dynamodb_client(address, emulators::plain_http());
     emulators::create_table(&client).await;
@@ -171,7 +171,7 @@ async fn a_reprocess_brings_back_what_the_log_says_and_then_changes_nothing() {
     fold(&dynamo, &shards(&kinesis).await, 100).await;
     let expected = stored(&*dynamo).await;
 
-    // The records arrived now, whatever their posts' times: windows from then on would be read from
+    // The records arrived now, with any times of their posts: windows from then on would be read from
     // their arrival. So all are asked for.
     let range = || WindowStart(0)..WindowStart(BEGIN + 86_400_000);
     let again = async || reprocess(&kinesis, &*dynamo, FoldRules::default(), range(), false, |_| ()).await.unwrap();

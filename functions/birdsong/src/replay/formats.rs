@@ -1,4 +1,4 @@
-//! The same posts give the same windows in whatever format and framing an archive holds them.
+//! The same posts make the same windows in every format and framing of an archive.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -53,7 +53,7 @@ impl Dice {
     }
 }
 
-/// What a post says, whatever the format.
+/// The content of a post, in any format.
 #[derive(Clone, Debug)]
 struct Post {
     id: u64,
@@ -352,7 +352,7 @@ fn replayed(archive: &[u8], regions: &Regions, dir: &Path, runtime: &tokio::runt
     let mut frames = vec![];
     archive::read_files(&files, 1 << 30, &mut |piece| {
         let archive::Piece::Chunk(chunk) = piece else { panic!("{piece:?}") };
-        let parsed = parse(&chunk, regions, &lanes, &AuthorKey([7; 16]), i64::MAX, true);
+        let parsed = parse(&chunk, regions, &lanes, &InstallationKey([7; 16]), i64::MAX, true);
         assert_eq!(parsed.stop, None);
         cutter.take(&parsed.batch, 0, &mut frames).unwrap();
         std::ops::ControlFlow::Continue(())
@@ -375,7 +375,7 @@ fn replayed(archive: &[u8], regions: &Regions, dir: &Path, runtime: &tokio::runt
 }
 
 #[test]
-fn the_same_posts_give_the_same_windows_in_every_format_and_framing() {
+fn the_same_posts_make_the_same_windows_in_every_format_and_framing() {
     let regions = Regions::parse("test", REGIONS).unwrap();
     let dir = tempfile::tempdir().unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

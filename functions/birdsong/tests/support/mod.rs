@@ -11,7 +11,7 @@ use birdsong_sources::fake::{Order, Started};
 use birdsong_sources::source::KINDS;
 use serde_json::Value;
 
-/// A process that is killed at the end, and what it says.
+/// A process that is killed at the end, and its output.
 pub struct Running {
     pub child: Child,
     said: Arc<Mutex<String>>,
@@ -23,7 +23,7 @@ impl Running {
         Self::spawn(command.args(args).envs(environment.iter().copied()))
     }
 
-    /// With an input that stays open and gives nothing.
+    /// With an input that stays open and empty.
     pub fn start_with_input(args: &[&str]) -> Self {
         Self::spawn(Command::new(env!("CARGO_BIN_EXE_birdsong")).args(args).stdin(Stdio::piped()))
     }
@@ -47,7 +47,7 @@ impl Running {
         self.said.lock().unwrap().clone()
     }
 
-    /// Waits until it has said `before` and a port number.
+    /// Waits until it has printed `before` and a port number.
     pub fn port_behind(&self, before: &str) -> String {
         wait_until(&format!("{before:?} in {}", self.said()), || {
             let said = self.said();
@@ -120,7 +120,7 @@ pub fn wait_until<T>(what: &str, mut is_there: impl FnMut() -> Option<T>) -> T {
 }
 
 impl Running {
-    /// Ends it as a service manager does, and gives the time that it took.
+    /// Ends it as a service manager does, and returns the time that it needed.
     pub fn terminate(&mut self) -> (ExitStatus, Duration) {
         let (pid, began) = (self.child.id().to_string(), Instant::now());
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());

@@ -20,7 +20,7 @@ const MAX_TAG_CHARS: usize = 255;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{file}:{line}: {problem}\n  {remedy}")]
 pub struct RegionsError {
-    /// Name of the file as given.
+    /// Name of the file, unchanged.
     pub file: String,
     /// Line, from 1.
     pub line: usize,
@@ -88,7 +88,7 @@ pub(super) fn read(file: &str, text: &str) -> Result<Vec<Region>, RegionsError> 
         let id = checked(raw.id, checked_id).map_err(|(span, mistake)| fail(span, mistake))?;
         let (id_span, id) = id;
         if list.iter().any(|region| region.id == id) {
-            let mistake = (format!("the id {id:?} is used twice"), "give each region an id of its own".into());
+            let mistake = (format!("the id {id:?} is used twice"), "use each id for one region only".into());
             return Err(fail(id_span, mistake));
         }
         let boxes = all(raw.boxes, |edges| checked_box(&edges)).map_err(|(span, mistake)| fail(span, mistake))?;
@@ -104,10 +104,8 @@ pub(super) fn read(file: &str, text: &str) -> Result<Vec<Region>, RegionsError> 
             None => 1,
         };
         if boxes.is_empty() && keywords.is_empty() && languages.is_empty() && rules.is_empty() {
-            let mistake = (
-                format!("the region {id:?} has nothing to match"),
-                "give it boxes, keywords, languages or rules".into(),
-            );
+            let mistake =
+                (format!("the region {id:?} has nothing to match"), "add boxes, keywords, languages or rules".into());
             return Err(fail(whole, mistake));
         }
         let name = raw.name.unwrap_or_else(|| id.clone());
@@ -138,7 +136,7 @@ fn all<T, U>(
 fn checked_id(id: String) -> Result<String, Mistake> {
     let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
     if id.is_empty() || id.len() > 64 || !id.chars().all(is_plain) || id.starts_with('_') {
-        let remedy = "take 1 to 64 lower-case letters, digits, - and _, not beginning with _";
+        let remedy = "use 1 to 64 lower-case letters, digits, - and _, not starting with _";
         return Err((format!("the id {id:?} is not possible"), remedy.into()));
     }
     Ok(id)
@@ -162,7 +160,7 @@ fn checked_keyword(keyword: String) -> Result<String, Mistake> {
     Ok(keyword)
 }
 
-/// A language alone, in its present code; what a post says more of it (`pt-BR`) is not compared.
+/// A language alone, in its present code; further subtags of a post (`pt-BR`) are not compared.
 fn checked_language(language: String) -> Result<String, Mistake> {
     let canonical = language::canonical(&language).filter(|_| language.bytes().all(|b| b.is_ascii_alphabetic()));
     match canonical {
@@ -190,7 +188,7 @@ fn checked_tag(tag: String) -> Result<String, Mistake> {
 
 fn checked_buckets(n: i64) -> Result<u16, Mistake> {
     u16::try_from(n).ok().filter(|n| (1..=MAX_BUCKETS).contains(n)).ok_or_else(|| {
-        let remedy = "take 1 to 64; leave it out unless one region has more than 1,000 frames a second";
+        let remedy = "use 1 to 64; leave it out unless one region has more than 1,000 frames a second";
         (format!("hot_buckets = {n} is not possible"), remedy.into())
     })
 }

@@ -1,6 +1,6 @@
-//! Boxes on the globe: what lies in one, and whether a place belongs to one.
+//! Boxes on the globe: which points are in one, and whether a place belongs to one.
 //!
-//! A box goes eastwards from its west to its east edge, so it may be wider than half the globe, and
+//! A box extends eastwards from its west to its east edge, so it may be wider than half the globe, and
 //! it crosses the antimeridian when west is larger than east.
 
 use crate::post::{GeoBox, Point};
@@ -27,31 +27,31 @@ impl GeoBox {
         }
     }
 
-    /// Whether a point lies in the box, edges included. 180 and -180 are one meridian, and at a pole all
+    /// Whether a point is in the box, edges included. 180 and -180 are one meridian, and at a pole all
     /// meridians meet.
     #[must_use]
-    pub fn holds(&self, point: Point) -> bool {
+    pub fn contains(&self, point: Point) -> bool {
         (self.south..=self.north).contains(&point.lat)
             && (self.has_longitude(point.lon)
                 || (point.lon.abs() == 180.0 && self.has_longitude(-point.lon))
                 || point.lat.abs() == 90.0)
     }
 
-    /// Whether at least half of the place's area on the sphere lies in this box. A place without area is
+    /// Whether at least half of the place's area on the sphere is in this box. A place without area is
     /// a point or a line and counts by its middle.
     #[must_use]
-    pub fn takes(&self, place: GeoBox) -> bool {
+    pub fn matches_place(&self, place: GeoBox) -> bool {
         let (width, height) = (place.width(), place.north - place.south);
         if height <= 0.0 || width <= 0.0 {
             let lon = place.west + width / 2.0;
             let lon = if lon > 180.0 { lon - 360.0 } else { lon };
-            return self.holds(Point { lon, lat: place.south + height / 2.0 });
+            return self.contains(Point { lon, lat: place.south + height / 2.0 });
         }
         let (south, north) = (place.south.max(self.south), place.north.min(self.north));
         if south >= north {
             return false;
         }
-        // Measured eastwards from the place's western edge; the box may begin before it, so it is
+        // Measured eastwards from the place's western edge; the box may start before it, so it is
         // also tried one turn earlier.
         let from = (self.west - place.west).rem_euclid(360.0);
         let shared = |from: f64| (width.min(from + self.width()) - from.max(0.0)).max(0.0);
@@ -78,17 +78,17 @@ mod tests {
 
     #[test]
     fn half_of_a_place_is_half_of_its_area_on_the_sphere() {
-        // sin 60° = 0.8660; of the area of 0..60°N, 47.6 % lies north of 27°N, 51.2 % north of 25°N.
+        // sin 60° = 0.8660; of the area of 0..60°N, 47.6 % is north of 27°N, 51.2 % north of 25°N.
         let place = area(0.0, 0.0, 10.0, 60.0);
-        assert!(!area(0.0, 27.0, 10.0, 60.0).takes(place), "55 % of its degrees, 47.6 % of its area");
-        assert!(area(0.0, 25.0, 10.0, 60.0).takes(place));
-        // Half of the area lies south of asin(0.4330) = 25.6589°.
-        assert!(area(0.0, 0.0, 10.0, 25.66).takes(place), "43 % of its degrees, half of its area");
-        assert!(!area(0.0, 0.0, 10.0, 25.65).takes(place));
+        assert!(!area(0.0, 27.0, 10.0, 60.0).matches_place(place), "55 % of its degrees, 47.6 % of its area");
+        assert!(area(0.0, 25.0, 10.0, 60.0).matches_place(place));
+        // Half of the area is south of asin(0.4330) = 25.6589°.
+        assert!(area(0.0, 0.0, 10.0, 25.66).matches_place(place), "43 % of its degrees, half of its area");
+        assert!(!area(0.0, 0.0, 10.0, 25.65).matches_place(place));
         // 48.2..60°N: the part south of 54°N has 49.2 % of the degrees and 52.7 % of the area.
         let place = area(-5.0, 48.2, 5.0, 60.0);
-        assert!(area(-5.0, 40.0, 5.0, 54.0).takes(place));
-        assert!(!area(-5.0, 54.0, 5.0, 70.0).takes(place));
+        assert!(area(-5.0, 40.0, 5.0, 54.0).matches_place(place));
+        assert!(!area(-5.0, 54.0, 5.0, 70.0).matches_place(place));
         // Half is enough, though neither edge nor sine is an exact number.
         for (half, place) in [
             (area(0.0, 0.0, 20.0, 20.0), area(0.0, -10.0, 20.0, 10.0)),
@@ -96,12 +96,12 @@ mod tests {
             (area(-73.55, 45.0, -73.0, 46.0), area(-73.6, 45.4, -73.5, 45.7)),
             (area(179.9, -10.0, -175.0, 10.0), area(179.7, -1.0, -179.9, 1.0)),
         ] {
-            assert!(half.takes(place), "{half:?} {place:?}");
+            assert!(half.matches_place(place), "{half:?} {place:?}");
         }
     }
 
     #[test]
-    fn a_box_wider_than_half_the_globe_is_what_it_says() {
+    fn a_box_wider_than_half_the_globe_keeps_its_width() {
         let wide = area(-179.2, 18.9, 179.9, 72.7);
         assert!((wide.width() - 359.1).abs() < 1e-9);
         for (of, has) in [
@@ -111,15 +111,17 @@ mod tests {
             (area(170.0, 50.0, -160.0, 72.0), false),
             (area(20.0, 41.0, -169.0, 82.0), false),
         ] {
-            assert_eq!(of.takes(wide), has, "{of:?}");
+            assert_eq!(of.matches_place(wide), has, "{of:?}");
         }
-        assert!(wide.holds(Point { lon: 0.0, lat: 51.0 }));
-        assert!(wide.takes(area(-0.5, 51.3, 0.3, 51.7)));
-        assert!(!wide.holds(Point { lon: 179.95, lat: 51.0 }));
-        // The same width, begun elsewhere: all but a slice at Greenwich.
+        assert!(wide.contains(Point { lon: 0.0, lat: 51.0 }));
+        assert!(wide.matches_place(area(-0.5, 51.3, 0.3, 51.7)));
+        assert!(!wide.contains(Point { lon: 179.95, lat: 51.0 }));
+        // The same width elsewhere: all but a slice at Greenwich.
         let other = area(0.5, -10.0, -0.4, 10.0);
         assert!((other.width() - 359.1).abs() < 1e-9);
-        assert!(other.takes(area(179.0, -1.0, -179.0, 1.0)) && !other.takes(area(-0.3, -1.0, 0.4, 1.0)));
+        assert!(
+            other.matches_place(area(179.0, -1.0, -179.0, 1.0)) && !other.matches_place(area(-0.3, -1.0, 0.4, 1.0))
+        );
     }
 
     #[test]
@@ -136,7 +138,7 @@ mod tests {
             (area(178.0, -18.0, -178.5, -17.0), fiji, true),
             (area(-179.0, -18.0, -175.0, -17.0), fiji, false),
         ] {
-            assert_eq!(region.takes(place), has, "{region:?} {place:?}");
+            assert_eq!(region.matches_place(place), has, "{region:?} {place:?}");
         }
     }
 
@@ -154,28 +156,30 @@ mod tests {
             // Its middle is the antimeridian itself, which both boxes touch.
             (area(179.0, -17.0, -179.0, -17.0), true),
         ] {
-            assert_eq!(fiji.takes(place), has, "{place:?}");
+            assert_eq!(fiji.matches_place(place), has, "{place:?}");
         }
         for edge in [area(170.0, -20.0, 180.0, -10.0), area(-180.0, -20.0, -170.0, -10.0)] {
-            assert!(edge.takes(area(179.0, -17.0, -179.0, -17.0)));
-            assert!(edge.holds(Point { lon: 180.0, lat: -15.0 }) && edge.holds(Point { lon: -180.0, lat: -15.0 }));
+            assert!(edge.matches_place(area(179.0, -17.0, -179.0, -17.0)));
+            assert!(
+                edge.contains(Point { lon: 180.0, lat: -15.0 }) && edge.contains(Point { lon: -180.0, lat: -15.0 })
+            );
         }
     }
 
     #[test]
     fn at_a_pole_all_longitudes_are_one() {
         let cap = area(100.0, 80.0, 120.0, 90.0);
-        assert!(cap.holds(Point { lon: 0.0, lat: 90.0 }) && !cap.holds(Point { lon: 0.0, lat: 89.9 }));
-        assert!(cap.takes(area(-20.0, 90.0, 10.0, 90.0)));
-        assert!(!cap.holds(Point { lon: 110.0, lat: -90.0 }));
+        assert!(cap.contains(Point { lon: 0.0, lat: 90.0 }) && !cap.contains(Point { lon: 0.0, lat: 89.9 }));
+        assert!(cap.matches_place(area(-20.0, 90.0, 10.0, 90.0)));
+        assert!(!cap.contains(Point { lon: 110.0, lat: -90.0 }));
         // So near the pole that both sines are 1 in a double.
         let spot = area(110.0, 90.0 - 1e-9, 111.0, 90.0);
-        assert!(cap.takes(spot) && !area(110.5, 80.0, 120.0, 90.0 - 6e-10).takes(spot));
-        assert!(area(-180.0, 60.0, 180.0, 90.0).takes(area(-180.0, 80.0, 180.0, 90.0)));
-        assert!(!area(-180.0, 88.0, 180.0, 90.0).takes(area(-180.0, 80.0, 180.0, 90.0)), "4 % of the cap");
+        assert!(cap.matches_place(spot) && !area(110.5, 80.0, 120.0, 90.0 - 6e-10).matches_place(spot));
+        assert!(area(-180.0, 60.0, 180.0, 90.0).matches_place(area(-180.0, 80.0, 180.0, 90.0)));
+        assert!(!area(-180.0, 88.0, 180.0, 90.0).matches_place(area(-180.0, 80.0, 180.0, 90.0)), "4 % of the cap");
     }
 
-    /// Share of the place that lies in the region, from many small cells.
+    /// Share of the place that is in the region, from many small cells.
     fn share_by_cells(region: GeoBox, place: GeoBox) -> f64 {
         const CELLS: u32 = 400;
         let (mut all, mut shared) = (0.0, 0.0);
@@ -201,11 +205,11 @@ mod tests {
 
     proptest! {
         #[test]
-        fn half_is_what_a_sum_over_small_cells_says(region in any_box(), place in any_box()) {
+        fn half_agrees_with_a_sum_over_small_cells(region in any_box(), place in any_box()) {
             let share = share_by_cells(region, place);
             // The cells along an edge count whole or not at all.
             prop_assume!((share - 0.5).abs() > 0.02);
-            prop_assert_eq!(region.takes(place), share > 0.5, "{} {:?} {:?}", share, region, place);
+            prop_assert_eq!(region.matches_place(place), share > 0.5, "{} {:?} {:?}", share, region, place);
         }
 
         #[test]
@@ -213,14 +217,14 @@ mod tests {
             let turned = |lon: f64| (lon + turn + 180.0).rem_euclid(360.0) - 180.0;
             let of = |b: GeoBox| area(turned(b.west), b.south, turned(b.east), b.north);
             prop_assume!((share_by_cells(region, place) - 0.5).abs() > 1e-3);
-            prop_assert_eq!(region.takes(place), of(region).takes(of(place)));
+            prop_assert_eq!(region.matches_place(place), of(region).matches_place(of(place)));
         }
 
         #[test]
-        fn a_box_takes_itself_and_points_on_its_edges(of in any_box()) {
-            prop_assert!(of.takes(of));
+        fn a_box_matches_itself_and_points_on_its_edges(of in any_box()) {
+            prop_assert!(of.matches_place(of));
             for (lon, lat) in [(of.west, of.south), (of.east, of.north)] {
-                prop_assert!(of.holds(Point { lon, lat }), "{lon} {lat}");
+                prop_assert!(of.contains(Point { lon, lat }), "{lon} {lat}");
             }
         }
     }

@@ -193,7 +193,7 @@ mod tests {
         }
     }
 
-    /// Character by character, after what the Unicode Standard says of NFKC and case folding.
+    /// Character by character, by the Unicode Standard's rules of NFKC and case folding.
     fn plainly(text: &str) -> String {
         use caseless::Caseless;
         use unicode_normalization::UnicodeNormalization;
@@ -215,7 +215,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_fast_way_gives_what_the_plain_way_gives(
+        fn the_fast_way_agrees_with_the_plain_way(
             text in "([a-zA-Zé京ŉ´\u{2014}] |\\PC|[ \t\n\r\u{a0}\u{85}\u{1680}\u{2000}\u{2028}\u{200b}\u{202f}\u{3000}’‘ʼ＇']){0,30}",
         ) {
             prop_assert_eq!(normalize_text(&text), plainly(&text));

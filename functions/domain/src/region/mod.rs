@@ -1,16 +1,16 @@
 //! Regions: what to watch, from `regions.toml`, and which of them a post belongs to.
 //!
 //! A post belongs to a region when, in this order,
-//! 1. the region takes everything,
+//! 1. the region matches everything,
 //! 2. a rule of the source matched whose tag the region lists (exactly as written), or whose tag is the
-//!    region's id, or begins with it (`id:…`, `rt:id`) as the rules do that we make for X,
-//! 3. the post's point lies in one of the region's boxes,
+//!    region's id, or starts with it (`id:…`, `rt:id`) like the rules that we make for X,
+//! 3. the post's point is in one of the region's boxes,
 //! 4. the post has no point, and the place that it names overlaps one of the boxes by at least half of the
 //!    place's own area, so that a city counts for the box around it and a whole country does not,
 //! 5. a keyword or hashtag of the region occurs in it.
 //!
-//! Languages narrow 3 to 5 and the tags that a region lists (rules of our own ask for the languages
-//! themselves); a region of languages only takes every post in one of them. The first way that holds
+//! Languages narrow 3 to 5 and the tags that a region lists (our own rules ask for the languages
+//! themselves); a region of languages only matches every post in one of them. The first way that applies
 //! is kept as [`Located`].
 
 mod config;
@@ -43,13 +43,13 @@ pub struct Region {
     pub keywords: Vec<String>,
     /// Languages (BCP 47 primary tags, canonical).
     pub languages: Vec<String>,
-    /// Tags of rules that somebody else set at the source. Catalogues of older versions have none.
+    /// Tags of rules that another client set at the source. Catalogues of older versions have none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<String>,
     /// Lanes that the region's posts are spread over; 1 unless it is hot.
     #[serde(skip, default = "one")]
     pub hot_buckets: u16,
-    /// Whether the region takes every post.
+    /// Whether the region matches every post.
     #[serde(skip)]
     pub everything: bool,
 }
@@ -68,12 +68,12 @@ pub struct Regions {
     by_id: HashMap<String, usize>,
     /// Regions by the tags of foreign rules that they list.
     by_rule: HashMap<String, Vec<usize>>,
-    /// Regions that take every post, or every post in one of their languages.
+    /// Regions that match every post, or every post in one of their languages.
     wide: Vec<usize>,
 }
 
 impl Regions {
-    /// One region that takes every post.
+    /// One region that matches every post.
     #[must_use]
     pub fn everything(id: &str) -> Self {
         let region = Region {
@@ -158,12 +158,12 @@ impl Regions {
         for n in &self.wide {
             if self.list[*n].everything {
                 found.push((*n, Located::All));
-            } else if self.speaks(*n, &post.lang) {
+            } else if self.accepts_language(*n, &post.lang) {
                 found.push((*n, Located::Text));
             }
         }
         for tag in &post.rule_tags {
-            for n in self.by_rule.get(&**tag).into_iter().flatten().filter(|n| self.speaks(**n, &post.lang)) {
+            for n in self.by_rule.get(&**tag).into_iter().flatten().filter(|n| self.accepts_language(**n, &post.lang)) {
                 found.push((*n, Located::Rule));
             }
             let tag = tag.strip_prefix("rt:").unwrap_or(tag);
@@ -175,25 +175,25 @@ impl Regions {
         if post.point.is_some() || post.place.is_some() {
             for (n, region_box) in &self.geo {
                 let located = match (post.point, post.place) {
-                    (Some(point), _) if region_box.holds(point) => Located::Point,
-                    (None, Some(place)) if region_box.takes(place) => Located::Place,
+                    (Some(point), _) if region_box.contains(point) => Located::Point,
+                    (None, Some(place)) if region_box.matches_place(place) => Located::Place,
                     _ => continue,
                 };
-                if self.speaks(*n, &post.lang) {
+                if self.accepts_language(*n, &post.lang) {
                     found.push((*n, located));
                 }
             }
         }
         if !self.tags.is_empty() {
             for key in post.hashtags.iter().filter_map(|tag| hashtag::key(tag)) {
-                for n in self.tags.get(&*key).into_iter().flatten().filter(|n| self.speaks(**n, &post.lang)) {
+                for n in self.tags.get(&*key).into_iter().flatten().filter(|n| self.accepts_language(**n, &post.lang)) {
                     found.push((*n, Located::Text));
                 }
             }
         }
         if let Some(words) = &self.words {
             words.find(&post.text, |n| {
-                if self.speaks(n, &post.lang) {
+                if self.accepts_language(n, &post.lang) {
                     found.push((n, Located::Text));
                 }
             });
@@ -212,8 +212,8 @@ impl Regions {
         }
     }
 
-    /// Whether a region takes posts in this language: primary subtags of canonical tags are compared.
-    fn speaks(&self, n: usize, lang: &str) -> bool {
+    /// Whether a region accepts posts in this language: primary subtags of canonical tags are compared.
+    fn accepts_language(&self, n: usize, lang: &str) -> bool {
         let languages = &self.list[n].languages;
         languages.is_empty() || {
             let lang = language::canonical(lang).unwrap_or(Cow::Borrowed(lang));
@@ -279,7 +279,7 @@ languages = ["FR"]
     }
 
     #[test]
-    fn each_way_to_belong_is_told() {
+    fn each_way_to_match_is_recorded() {
         let at = |lon, lat| Some(Point { lon, lat });
         assert_eq!(found(&post()), []);
         assert_eq!(found(&SourcePost { point: at(-73.6, 45.5), ..post() }), [("montreal", Located::Point)]);
@@ -298,7 +298,7 @@ languages = ["FR"]
     }
 
     #[test]
-    fn a_region_of_rules_takes_what_their_tags_mark_exactly_as_written_and_nothing_else() {
+    fn a_region_of_rules_matches_what_their_tags_mark_exactly_as_written_and_nothing_else() {
         let tagged =
             |tags: &[&'static str]| SourcePost { rule_tags: tags.iter().map(|tag| (*tag).into()).collect(), ..post() };
         assert_eq!(found(&tagged(&["Storm Watch"])), [("storm", Located::Rule)]);
@@ -323,7 +323,7 @@ languages = ["FR"]
     }
 
     #[test]
-    fn a_language_is_one_whatever_code_file_and_post_write() {
+    fn a_language_is_one_with_any_code_in_file_and_post() {
         for (region, post_says, takes) in [
             ("in", "id", true),
             ("id", "in", true),
@@ -342,7 +342,7 @@ languages = ["FR"]
     }
 
     #[test]
-    fn a_place_counts_when_half_of_it_lies_inside() {
+    fn a_place_counts_when_half_of_it_is_inside() {
         let place =
             |west, south, east, north| SourcePost { place: Some(GeoBox { west, south, east, north }), ..post() };
         assert_eq!(found(&place(-73.9, 45.45, -73.5, 45.65)), [("montreal", Located::Place)]);

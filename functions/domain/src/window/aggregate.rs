@@ -102,7 +102,7 @@ aggregate_of! {
     14 pub ledger: Ledger,
     /// What cannot be read.
     15 pub damage: Damage,
-    /// Frames taken, so that one that the log holds twice counts once.
+    /// Frames folded, so that one that is in the log twice counts once.
     16 seen: SeenFrames,
     /// Posts with media.
     17 pub media: Media,
@@ -119,7 +119,7 @@ const _: () = {
 impl Aggregate {
     /// An empty window in the place of a stored one that cannot be read.
     #[must_use]
-    pub fn begun_anew() -> Self {
+    pub fn restarted() -> Self {
         Self { damage: Damage { resets: 1, ..Damage::default() }, ..Self::default() }
     }
 
@@ -141,20 +141,20 @@ impl Aggregate {
         self.authors.distinct(self.posts())
     }
 
-    /// Whether a newer release counted something in this window that this one does not know. What is known can be
-    /// read; nothing must be folded onto it, or what is not known would lack those posts.
+    /// Whether a newer release counted something in this window that this one does not know. The known part can be
+    /// read; nothing must be folded onto it, or the unknown part would lack those posts.
     #[must_use]
     pub fn is_newer(&self) -> bool {
         !self.unknown.is_empty()
     }
 
-    /// Folds those posts and ledgers of `frame` that lie in `window`, and, when the frame was cut in it, its
+    /// Folds the posts and ledgers of `frame` that belong to `window`, and, when the frame was cut in it, its
     /// heartbeat. A frame whose run and number were folded before changes
     /// nothing.
     pub fn fold(&mut self, rules: FoldRules, window: WindowStart, frame: &Frame) {
         let header = &frame.header;
-        // Of a record without a header nobody knows whether it is a repetition.
-        if !header.run.is_empty() && !self.seen.take(&header.run, header.counter) {
+        // A record without a header may or may not be a repetition.
+        if !header.run.is_empty() && !self.seen.count(&header.run, header.counter) {
             return;
         }
         let context = Context::new(rules, window, header);

@@ -18,7 +18,7 @@ use crate::time::{WindowSize, WindowStart};
 pub struct FoldRules {
     /// Length of a window.
     pub size: WindowSize,
-    /// How long after its end a window still takes posts as on time, in milliseconds.
+    /// How long after its end a window still accepts posts as on time, in milliseconds.
     pub lateness_ms: i64,
 }
 

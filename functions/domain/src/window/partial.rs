@@ -14,7 +14,7 @@ const VERSION: u8 = 5;
 /// The stored item of one (region, window, lane).
 #[derive(Clone, Debug)]
 pub struct Partial {
-    /// Which computation wrote it: live is 1, each reprocess takes the next.
+    /// Which computation wrote it: live is 1, each reprocess uses the next.
     pub generation: u32,
     /// The last log record folded into it.
     pub fence: SequenceNumber,

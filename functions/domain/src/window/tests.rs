@@ -83,7 +83,7 @@ fn there_are_never_more_authors_than_posts() {
 
 #[test]
 fn an_hour_has_as_many_authors_as_any_of_its_windows() {
-    // The same authors in each window, in another order: each window has an estimate of its own.
+    // The same authors in each window, in another order: each window has a separate estimate.
     for n in [1000, 1300, 3000] {
         let windows: Vec<_> = (0..12).map(|w| of_authors((0..n).map(|a| (a * 7 + w * 101) % n), 0)).collect();
         let mut hour = Aggregate::default();
@@ -144,7 +144,7 @@ fn damaged_partials_are_errors() {
     }
 }
 
-/// `DynamoDB` takes items of 400 KB, and a partial of more than 1 MiB in plain is not read.
+/// `DynamoDB` accepts items of 400 KB, and a partial of more than 1 MiB in plain is not read.
 #[test]
 fn the_largest_partial_can_be_stored_and_read() {
     let mut dice = 1u64;
@@ -248,7 +248,7 @@ fn a_state_has_one_form_and_all_others_are_refused() {
 }
 
 #[test]
-fn a_window_of_an_older_release_says_so() {
+fn a_window_of_an_older_release_is_refused_as_such() {
     let mut old = plain(&partial(of_authors(0..3, 0)));
     old[0] = 4;
     let error = read_plain(old).unwrap_err().to_string();

@@ -45,7 +45,7 @@ pub struct Chunk {
 }
 
 impl Chunk {
-    /// Each value with the line on which it begins, from 1. Most are one line each, without its newline.
+    /// Each value with its first line, from 1. Most are one line each, without its newline.
     pub fn values(&self) -> impl Iterator<Item = (u64, &[u8])> {
         let spans = self.spans.iter().flatten().map(|span| (span.line, &self.bytes[span.from..span.to]));
         let mut rest = if self.spans.is_some() { &[][..] } else { &self.bytes[..] };
@@ -71,39 +71,39 @@ pub fn values(line: &[u8]) -> Option<Vec<&[u8]>> {
     Some(framing::values(line)?.into_iter().map(|(from, to)| &line[from..to]).collect())
 }
 
-/// A file, or a member of an archive, that could not be read, or not to its end. The others are read all the same.
+/// A file, or a member of an archive, that could not be read, or not to its end. The others are still read.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
     /// Not there, or not allowed.
     #[error("{file} cannot be opened: {source}")]
     Open {
-        /// Name as given.
+        /// Name from the command line.
         file: Arc<str>,
-        /// What the system says.
+        /// Error of the system.
         source: io::Error,
     },
-    /// Broken in the middle, such as a truncated archive; the whole values before have been given.
+    /// Broken in the middle, such as a truncated archive; the whole values before were passed on.
     #[error("{file} cannot be read beyond line {line}: {source}")]
     Read {
-        /// Name as given.
+        /// Name from the command line.
         file: Arc<str>,
         /// Last whole line.
         line: u64,
-        /// What the system or the decompressor says.
+        /// Error of the system or the decompressor.
         source: io::Error,
     },
-    /// A broken archive of files; the members before have been given.
+    /// A broken archive of files; the members before were passed on.
     #[error("{file} cannot be unpacked: {reason}")]
     Unpack {
-        /// Name as given.
+        /// Name from the command line.
         file: Arc<str>,
-        /// What the unpacker says.
+        /// Error of the unpacker.
         reason: String,
     },
     /// In a format that is not read.
     #[error("{file} is {}, which birdsong does not read{}{}", other.name, if other.remedy.is_empty() { "" } else { "; " }, other.remedy)]
     Format {
-        /// Name as given.
+        /// Name from the command line.
         file: Arc<str>,
         /// Which one.
         other: Other,
@@ -111,29 +111,29 @@ pub enum FileError {
     /// An archive that cannot be opened without a password.
     #[error("{file} is encrypted; unpack it with its password first")]
     Encrypted {
-        /// Name as given.
+        /// Name from the command line.
         file: Arc<str>,
     },
     /// Containers in containers without end.
     #[error("{file} is packed more than {MAX_NESTING} times")]
     TooNested {
-        /// Name as given.
+        /// Name from the command line.
         file: Arc<str>,
     },
 }
 
-/// What reading files gives, in order.
+/// The output of reading files, in order.
 #[derive(Debug)]
 pub enum Piece {
     /// Values.
     Chunk(Chunk),
-    /// Something that holds no posts and was left out, or looks cut off: a sentence for the user.
+    /// Something that contains no posts and was skipped, or looks cut off: a sentence for the user.
     Note(String),
     /// Something that was to be read and could not be.
     Failed(FileError),
 }
 
-/// Takes pieces, and says whether there shall be more.
+/// Receives pieces, and returns whether to continue.
 pub type Each<'a> = dyn FnMut(Piece) -> ControlFlow<()> + 'a;
 
 /// Reads `files` in chunks of about `chunk_bytes`, until `each` breaks off.
@@ -156,7 +156,7 @@ struct Reading<'e, 'f> {
 #[derive(Clone, Debug)]
 struct Origin<'p> {
     name: Arc<str>,
-    /// Whether the user named it: then it is read whatever it seems to be.
+    /// Whether the user named it: then it is read in any case.
     is_named: bool,
     /// Whether values shall be handed on as they come.
     is_stream: bool,
@@ -185,8 +185,8 @@ impl<R: io::Seek> io::Seek for Counted<R> {
     }
 }
 
-/// Gives bytes that were looked at once more, and the error that ended them: a decoder that is asked again after an error
-/// may say that all is well.
+/// Returns bytes that were peeked at once more, and the error that ended them: a decoder that is asked again after an
+/// error may report success.
 struct Peeked<'r> {
     head: Vec<u8>,
     given: usize,
@@ -258,7 +258,7 @@ impl Reading<'_, '_> {
         }
     }
 
-    /// Reads whatever this is.
+    /// Reads data of any kind.
     fn bytes(&mut self, reader: &mut dyn Read, origin: &Origin<'_>) -> ControlFlow<()> {
         let file = origin.name.clone();
         let mut peeked = Peeked::new(reader, origin.is_stream);
@@ -325,7 +325,7 @@ mod tests {
 
     use super::*;
 
-    /// Values that a file gave, notes, and errors.
+    /// Values of a file, notes, and errors.
     fn read(bytes: &[u8]) -> (u64, Vec<String>, Vec<String>) {
         let mut file = tempfile::NamedTempFile::new().unwrap();
         file.write_all(bytes).unwrap();

@@ -1,8 +1,8 @@
-//! Archives of X posts: one JSON a line, of any of the shapes that the X API ever gave.
+//! Archives of X posts: one JSON object a line, in any shape that the X API ever had.
 //!
 //! The shape is found line by line: v2 stream lines (`data` is an object), v2 pages (`data` is an
 //! array), flattened v2 posts, v1.1 statuses, v1.1 search answers (`statuses`), statuses of an account's own
-//! export (`tweet`), and notices that are no posts. Anything else is named as far as it is known ([`Shape`]).
+//! export (`tweet`), and notices that are not posts. Anything else is named as far as it is known ([`Shape`]).
 
 mod entities;
 mod files;
@@ -12,7 +12,7 @@ mod text;
 mod v1;
 mod v2;
 
-use birdsong_domain::post::{AuthorKey, SourcePost};
+use birdsong_domain::post::{InstallationKey, SourcePost};
 use serde::de::{MapAccess, SeqAccess};
 
 pub use files::{Chunk, Each, FileError, Found, Other, Piece, find, read_files, total_bytes, values};
@@ -33,13 +33,13 @@ pub enum Line {
     Blank,
     /// No post but a message of the stream, such as `delete`, `limit` or `errors`.
     Notice(&'static str),
-    /// A `limit` notice of a v1.1 stream: so many posts were withheld since it was connected.
+    /// A `limit` notice of a v1.1 stream: this many posts were withheld since it was connected.
     Withheld(u64),
     /// Posts, handed on one by one.
     Posts,
 }
 
-/// Why a line, or one post of a page, could not be read. It says nothing of the line's text.
+/// Why a line, or one post of a page, could not be read. It quotes nothing of the line's text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LineError {
     /// Longer than [`MAX_LINE_BYTES`].
@@ -68,21 +68,21 @@ pub enum LineError {
     /// A post without a usable id.
     #[error("the post has no id, or one that is no number")]
     NoId,
-    /// A post without a time: its id is too old to hold one, and the date is missing or unreadable.
-    #[error("the post has no time: neither its id nor created_at tells it")]
+    /// A post without a time: its id is too old to contain one, and the date is missing or unreadable.
+    #[error("the post has no time: neither its id nor created_at has one")]
     NoTime,
 }
 
 /// Reads one line and hands its posts to `each`. `key` hashes the authors.
 ///
 /// Of a repost, hashtags, links, mentions and text are those of the original when the line has it;
-/// its place is its own, which on X is none.
+/// its place is its own, and a repost on X has none.
 ///
 /// # Errors
 /// When the line as a whole cannot be read. A page's single posts fail one by one, through `each`.
 pub fn read_line(
     line: &[u8],
-    key: &AuthorKey,
+    key: &InstallationKey,
     each: &mut dyn FnMut(Result<SourcePost<'_>, LineError>),
 ) -> Result<Line, LineError> {
     if line.len() > MAX_LINE_BYTES {
@@ -192,7 +192,7 @@ object! {
 /// One post, or a page of them.
 enum Data<'a> {
     One(Box<v2::Post<'a>>),
-    /// Each post by itself, so that one that is broken spoils no other.
+    /// Each post separately, so that a broken one spoils no other.
     Page(Vec<Raw<'a>>),
 }
 
@@ -267,7 +267,7 @@ impl Message<'_> {
 }
 
 impl Outer<'_> {
-    /// Whether this has what only posts have, whatever message it looks like.
+    /// Whether this has fields that only posts have, even if it looks like a message.
     fn is_post(&self) -> bool {
         self.text.0 && (self.id.is_some() || self.id_str.is_some())
     }
@@ -287,7 +287,7 @@ impl Outer<'_> {
     }
 
     /// Hands on what is most likely a v2 post.
-    fn page_item(&self, object: &[u8], includes: Option<&v2::Includes<'_>>, key: &AuthorKey, each: EachPost<'_>) {
+    fn page_item(&self, object: &[u8], includes: Option<&v2::Includes<'_>>, key: &InstallationKey, each: EachPost<'_>) {
         match json::read::<Option<v2::Post<'_>>>(object) {
             Ok(Some(post)) if post.is_plain() => each(v2::post(&post, includes, &self.rules, key)),
             Ok(_) => self.one(object, includes, Origin::Api, key, each),
@@ -295,13 +295,13 @@ impl Outer<'_> {
         }
     }
 
-    /// Hands on the post that this object is, in whatever format, or what it is else.
+    /// Hands on the post that this object is, in any format, or what else it is.
     fn one(
         &self,
         object: &[u8],
         includes: Option<&v2::Includes<'_>>,
         origin: Origin,
-        key: &AuthorKey,
+        key: &InstallationKey,
         each: EachPost<'_>,
     ) {
         match shape::format_of(object) {
@@ -316,7 +316,7 @@ impl Outer<'_> {
         object: &[u8],
         includes: Option<&v2::Includes<'_>>,
         origin: Origin,
-        key: &AuthorKey,
+        key: &InstallationKey,
         each: EachPost<'_>,
     ) {
         match format {
@@ -329,7 +329,7 @@ impl Outer<'_> {
     }
 
     /// Hands on a v1.1 status.
-    fn status(&self, object: &[u8], origin: Origin, key: &AuthorKey, each: EachPost<'_>) {
+    fn status(&self, object: &[u8], origin: Origin, key: &InstallationKey, each: EachPost<'_>) {
         match json::read::<Option<v1::Status<'_>>>(object) {
             Ok(status) => each(v1::post(&status.unwrap_or_default(), origin, &self.rules, key)),
             Err(error) => each(Err(error)),

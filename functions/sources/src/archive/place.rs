@@ -4,7 +4,7 @@ use birdsong_domain::post::{GeoBox, Point};
 
 use crate::json::Numbers;
 
-/// Longitude and latitude; `swapped` when the latitude comes first. What is off the globe is none.
+/// Longitude and latitude; `swapped` when the latitude comes first. `None` for a point off the globe.
 pub(super) fn point(numbers: &Numbers, swapped: bool) -> Option<Point> {
     let [first, second] = numbers.as_slice() else { return None };
     let (lon, lat) = if swapped { (*second, *first) } else { (*first, *second) };
@@ -15,20 +15,20 @@ fn on_globe(lon: f64, lat: f64) -> Option<Point> {
     ((-180.0..=180.0).contains(&lon) && (-90.0..=90.0).contains(&lat)).then_some(Point { lon, lat })
 }
 
-/// A box of v2, as it is given: west, south, east, north. West is larger than east in one across
-/// the date line (RFC 7946, 5.2); any other is as wide as it says, however wide that is.
+/// A box of v2 as its edges: west, south, east, north. West is larger than east in one across
+/// the date line (RFC 7946, 5.2); any other is taken at its word, however wide.
 pub(super) fn from_edges(edges: &Numbers) -> Option<GeoBox> {
     let [west, south, east, north] = edges.as_slice() else { return None };
     let (low, high) = (on_globe(*west, *south)?, on_globe(*east, *north)?);
     (low.lat <= high.lat).then_some(GeoBox { west: low.lon, south: low.lat, east: high.lon, north: high.lat })
 }
 
-/// The box around a ring of v1.1, the same box that v2 gives for the place.
+/// The box around a ring of v1.1, the same box that v2 has for the place.
 ///
-/// A ring does not say on which side of the globe it lies. When its corners are at most 180° apart, they are the
+/// A ring does not state on which side of the globe it is. When its corners are at most 180° apart, they are the
 /// edges. Otherwise its first corner decides, which X puts at the western edge: X's ring of the United States
-/// begins at -179.2, goes to 179.9 and is nearly all of the globe, while a ring of small islands that
-/// begins at 179.1 and goes to -179.3 lies across the date line.
+/// starts at -179.2, extends to 179.9 and is nearly all of the globe, while a ring of small islands that
+/// starts at 179.1 and extends to -179.3 is across the date line.
 pub(super) fn from_ring(ring: &[Numbers]) -> Option<GeoBox> {
     let mut corners = ring.iter().map(|corner| point(corner, false));
     let first = corners.next()??;
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ring_has_the_box_that_v2_gives() {
+    fn a_ring_has_the_box_of_v2() {
         for (json, edges) in [
             ("[[2.0,41.3],[2.0,41.4],[2.2,41.4],[2.2,41.3]]", [2.0, 41.3, 2.2, 41.4]),
             ("[[2.2,41.4],[2.0,41.4],[2.0,41.3],[2.2,41.3],[2.2,41.4]]", [2.0, 41.3, 2.2, 41.4]),
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ring_that_is_none_has_no_box() {
+    fn a_broken_ring_has_no_box() {
         for json in ["[]", "[[]]", "[[null,null]]", "[[1,2],[3]]", "[[1,2],[200,2]]", "[[1,2],[\"3\",4]]"] {
             assert_eq!(ring(json), None, "{json}");
         }

@@ -1,6 +1,6 @@
-//! What an object is that is no post of the X API, so that whoever feeds the wrong file learns which it is.
+//! Names objects that are not posts of the X API, so that a user who feeds the wrong file learns which one it is.
 //!
-//! An object is judged by what it has and not by a single field that looks like a post's: users, lists and
+//! An object is judged by all of its fields and not by a single one that looks like a post's: users, lists and
 //! media come in the same envelopes as posts, and other tools write posts with other names, of which `id`
 //! and `text` alone are the same.
 
@@ -268,7 +268,7 @@ const V2: &[&str] =
     &["author_id", "edit_history_tweet_ids", "edit_history_post_ids", "referenced_tweets", "referenced_posts"];
 /// The words of a post. They may be empty, as those of a picture are.
 const TEXTS: &[&str] = &["text", "full_text"];
-/// Objects that hold the words of a post.
+/// Objects that contain the words of a post.
 const LONG_TEXTS: &[&str] = &["extended_tweet", "note_tweet", "note_post"];
 
 /// A set of field names that the table knows.
@@ -357,7 +357,7 @@ impl<'de> Field<'de> for Fields {
             let value = Raw::of(&object.next_value()?);
             let Some(bit) = bit else { continue };
             fields.present = fields.present.and(bit);
-            if value.says_something() {
+            if value.has_content() {
                 fields.filled = fields.filled.and(bit);
             }
             if value.is_text() {
@@ -484,7 +484,7 @@ mod tests {
     }
 
     #[test]
-    fn posts_are_posts_whatever_else_they_have() {
+    fn posts_are_posts_with_any_other_fields() {
         for (object, format) in [
             (r#"{"id":"7","text":"x"}"#, Format::V2),
             (r#"{"id":"7","text":""}"#, Format::V2),
@@ -508,7 +508,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_post_says_what_it_lacks() {
+    fn what_is_not_a_post_names_what_it_lacks() {
         for (object, error) in [
             ("{}", LineError::UnknownShape),
             ("[]", LineError::UnknownShape),

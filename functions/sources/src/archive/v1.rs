@@ -1,9 +1,9 @@
-//! Statuses of the v1.1 API, as most archives before 2023 hold them.
+//! Statuses of the v1.1 API, the format of most archives before 2023.
 
 use std::borrow::Cow;
 
 use birdsong_domain::language;
-use birdsong_domain::post::{AuthorKey, GeoBox, Kind, SourcePost};
+use birdsong_domain::post::{GeoBox, InstallationKey, Kind, SourcePost};
 use birdsong_domain::time::snowflake_ms;
 
 use super::LineError;
@@ -150,16 +150,16 @@ pub(super) enum Origin {
     /// The API.
     Api,
     /// An account's own export, which has neither `retweeted_status` nor `quoted_status`: a repost is recognized by
-    /// how its text begins, a quote by its link.
+    /// the start of its text, a quote by its link.
     Export,
 }
 
-/// One status as the pipeline wants it. `rules` are those that the line has beside it.
+/// One status as the pipeline needs it. `rules` are those that the line has beside it.
 pub(super) fn post<'p>(
     status: &'p Status<'_>,
     origin: Origin,
     rules: &'p [Rule<'_>],
-    key: &AuthorKey,
+    key: &InstallationKey,
 ) -> Result<SourcePost<'p>, LineError> {
     let own_id = status.id_str.as_ref().and_then(Id::number).or_else(|| status.id.as_ref().and_then(Id::number));
     let id = first_version(own_id.ok_or(LineError::NoId)?, status.versions());
@@ -188,7 +188,7 @@ pub(super) fn post<'p>(
         || status.quoted_status_id.0
         || status.is_quote_status.0
         || (is_export && entities.is_some_and(Entities::links_to_a_post));
-    // `in_reply_to_user_id` alone is a post that begins with a mention: it answers no other post.
+    // `in_reply_to_user_id` alone is a post that starts with a mention: it answers no other post.
     let is_reply = status.in_reply_to_status_id.0;
     // `coordinates` has the longitude first, the older `geo` the latitude.
     let point = || {

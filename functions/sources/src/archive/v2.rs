@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use birdsong_domain::language;
-use birdsong_domain::post::{AuthorKey, GeoBox, Kind, SourcePost};
+use birdsong_domain::post::{GeoBox, InstallationKey, Kind, SourcePost};
 use birdsong_domain::time::{parse_rfc3339, parse_v1_time, snowflake_ms};
 
 use super::LineError;
@@ -102,7 +102,7 @@ object! {
 }
 
 impl<'a> Post<'a> {
-    /// Whether this is a post beyond doubt, so that nobody needs to look at its other fields.
+    /// Whether this is a post beyond doubt, so that its other fields need no check.
     pub(super) fn is_plain(&self) -> bool {
         self.id.is_some() && self.text.is_some() && (self.author_id.is_some() || self.first_version.0.is_some())
     }
@@ -147,12 +147,12 @@ impl Reference<'_> {
     }
 }
 
-/// One v2 post as the pipeline wants it.
+/// One v2 post as the pipeline needs it.
 pub(super) fn post<'p>(
     post: &'p Post<'_>,
     includes: Option<&'p Includes<'_>>,
     rules: &'p [Rule<'_>],
-    key: &AuthorKey,
+    key: &InstallationKey,
 ) -> Result<SourcePost<'p>, LineError> {
     let own_id = post.id.as_ref().and_then(Id::number).ok_or(LineError::NoId)?;
     let id = first_version(own_id, post.first_version.0);
@@ -197,17 +197,17 @@ pub(super) fn post<'p>(
 
 /// The hash of an author of X. X names none by default (`author_id` is to be asked for), so a post may
 /// be without.
-pub(super) fn author_hash(key: &AuthorKey, author: Option<&Id<'_>>) -> Option<u64> {
+pub(super) fn author_hash(key: &InstallationKey, author: Option<&Id<'_>>) -> Option<u64> {
     author.filter(|author| !author.0.is_empty()).map(|author| key.hash("x", &author.0))
 }
 
-/// The id of the first of a post's versions. Each edit gives it a new id, larger than the ones before; it is
+/// The id of the first version of a post. Each edit has a new id, larger than the ones before; it is
 /// one post, with the identity and the time of the first (X, "Edit posts").
 pub(super) fn first_version(id: u64, versions: impl IntoIterator<Item = u64>) -> u64 {
     versions.into_iter().fold(id, u64::min)
 }
 
-/// A time in any form that writers of archives give it: that of v2 or v1.1, or, as pandas has it, a number of
+/// A time in any form that writers of archives use: that of v2 or v1.1, or, as pandas writes it, a number of
 /// milliseconds, or of seconds.
 pub(super) fn written_ms(time: &Id<'_>) -> Option<i64> {
     /// In milliseconds this is 1973, in seconds 5138.

@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use birdsong_domain::post::AuthorKey;
+use birdsong_domain::post::InstallationKey;
 use birdsong_domain::time::is_future;
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -30,7 +30,7 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 pub(super) const WATCHDOG: Watchdog = Watchdog { silence: Duration::from_secs(35), quiet: Duration::from_secs(120) };
 /// Waits before the next attempt; those of the vendor's own client.
 const RETRY: Pace = Pace::doubling(Duration::from_millis(250), Duration::from_secs(30));
-/// A host all of whose last events, so many of them, lie too far ahead of our clock is left: its clock or
+/// A host whose last events, this many of them, are all too far ahead of our clock is left: its clock or
 /// ours is wrong, and the next connection starts where this one did.
 const AHEAD_EVENTS: u32 = 100;
 /// Messages that wait, in bytes; beyond, the websocket is read no further. About 10,000 posts.
@@ -76,7 +76,7 @@ pub struct Bluesky<D> {
     dictionary: Option<Vec<u8>>,
     dial: D,
     tls: Arc<rustls::ClientConfig>,
-    key: AuthorKey,
+    key: InstallationKey,
     clock: Clock,
     session: Session,
     position: Position,
@@ -101,7 +101,7 @@ impl<D: Dial> Bluesky<D> {
             hosts.push(host);
         }
         if hosts.is_empty() {
-            return bad("no Jetstream host is given".into());
+            return bad("no Jetstream host is configured".into());
         }
         let is_name = |name: &str| {
             !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'*'))
@@ -198,7 +198,7 @@ impl<D: Dial> Bluesky<D> {
         }
     }
 
-    /// Hands on a chunk of messages: waits for the first one and takes those that are there already.
+    /// Hands on a chunk of messages: waits for the first one and adds those that are there already.
     async fn hand_on(
         &mut self,
         frames: &mut Frames,
@@ -218,7 +218,7 @@ impl<D: Dial> Bluesky<D> {
         }
     }
 
-    /// Hands on what one websocket frame holds. Returns its size in bytes.
+    /// Hands on the content of one websocket frame. Returns its size in bytes.
     fn frame(
         &mut self,
         frame: Option<Result<Received<Result<Message, Error>>, Dead>>,

@@ -12,8 +12,8 @@ use super::message::MAX_MESSAGE_BYTES;
 /// How far each connection goes back, in microseconds: the hosts' clocks differ a little, and events
 /// are ordered by author only.
 const REWIND_US: i64 = 5_000_000;
-/// The event where the last connection stopped comes again at the begin of the next one; when the
-/// first event lies this far behind it, in microseconds, the host has lost what was between.
+/// The event where the last connection stopped comes again at the start of the next one; when the
+/// first event is this far behind it, in microseconds, the host has lost what was between.
 const GAP_US: i64 = 60_000_000;
 /// A message that breaks the connection each time is passed over after this many times.
 const STUCK_AFTER: u32 = 3;
@@ -33,13 +33,13 @@ pub(super) struct Position {
     old_before_us: Option<i64>,
     /// Such events that came once more and are not reported yet.
     pub(super) replayed: u64,
-    /// The last so many events lay too far in the future.
+    /// Number of the last events in a row that were too far in the future.
     pub(super) ahead: u32,
     /// Event before the message that broke the last connection, and how often it did so there.
     poison: Option<(Option<i64>, u32)>,
 }
 
-/// As much of a message as it takes to see when it happened.
+/// The part of a message that has its time.
 #[derive(Deserialize)]
 struct Seen {
     time_us: Option<i64>,
@@ -90,7 +90,7 @@ impl Position {
     }
 
     /// Nothing is received before it has happened, so that the rewind bounds what comes again, however
-    /// long the stream stood still or how far it is behind.
+    /// long the stream was blocked or how far it is behind.
     pub(super) fn resume(&self, now_us: i64) -> Option<Resume> {
         let newest_us = self.newest_us?;
         let since_ms = (newest_us.min(now_us) - REWIND_US).div_euclid(1000);

@@ -11,11 +11,11 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{ClientRequestBuilder, Error};
 use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, client_async_tls_with_config};
 
-/// Longest message that a connection survives; what is longer breaks it. Four times what is read, so
-/// that a message somewhat too long is put aside by itself.
+/// Longest message that a connection survives; a longer one breaks it. Four times the readable size, so
+/// that a message that is somewhat too long is quarantined alone.
 pub(super) const MAX_FRAME_BYTES: usize = 4 << 20;
 
-/// Makes connections, so that a test can put a server of its own at the other end.
+/// Makes connections, so that a test can put its own server at the other end.
 pub trait Dial: Send + Sync {
     /// A connection; TLS is laid over it.
     type Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static;

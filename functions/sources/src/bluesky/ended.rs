@@ -16,7 +16,7 @@ pub(super) enum Ended {
     Status(u16, String),
     /// The connection failed or broke.
     Lost(String),
-    /// The host said that it ends.
+    /// The host announced the end.
     Closed(String),
     /// A message that no connection survives.
     Poison(String),

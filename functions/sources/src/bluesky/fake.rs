@@ -1,4 +1,4 @@
-//! A Jetstream server of the first wire that does what it is told, and goes wrong as it is told.
+//! A scripted Jetstream server (first wire format) with scripted faults.
 //!
 //! What it sends follows from a seed alone, so two runs see the same events.
 
@@ -26,9 +26,9 @@ use crate::fake::{Fake, Kept, Order, Pace, Started, is_at, until_trouble};
 
 /// How often the server pings.
 const PING_EVERY: Duration = Duration::from_secs(30);
-/// A reader that takes nothing for this long is dropped.
+/// A reader that reads nothing for this long is dropped.
 const WRITE_DEADLINE: Duration = Duration::from_secs(5);
-/// Events between two looks at what the client says.
+/// Events between two looks at the client's messages.
 const BATCH: usize = 128;
 /// Caps of the real server.
 const MAX_COLLECTIONS: usize = 100;
@@ -88,7 +88,7 @@ const CID: &str = "bafyreiaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 /// The same of a picture.
 const BLOB_CID: &str = "bafkreiaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
-/// What goes wrong.
+/// A fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trouble {
     /// Close 1001, then 503 for some seconds.
@@ -107,11 +107,11 @@ pub enum Trouble {
     Garbage,
     /// A message of a megabyte.
     Long,
-    /// A message of two, longer than anybody should take.
+    /// A message of two, longer than any reader should accept.
     TooLong,
     /// Up to 50 events once more.
     Repeat,
-    /// A post whose time lies more than ten minutes ahead, up to the end of time.
+    /// A post whose time is more than ten minutes ahead, up to the end of time.
     Future,
 }
 
@@ -132,7 +132,7 @@ impl Trouble {
     ];
 }
 
-/// What is sent, and what goes wrong.
+/// What is sent, and which faults happen.
 #[derive(Clone, Debug)]
 pub struct Script {
     /// Of the events and of the troubles.
@@ -157,9 +157,9 @@ pub struct Script {
     pub skew_us: Vec<i64>,
     /// For `compress=true`; without one it is refused.
     pub dictionary: Option<Vec<u8>>,
-    /// Hosts of the second kind, which seal their archive so often: a cursor younger than the last seal
-    /// begins at that seal, without notice, and events have their number beside their time
-    /// (bluesky-social/jetstream, issue 343). `None` is the first kind, which begins at the cursor.
+    /// Hosts of the second kind, which seal their archive this often: a cursor younger than the last seal
+    /// starts at that seal, without notice, and events have their number beside their time
+    /// (bluesky-social/jetstream, issue 343). `None` is the first kind, which starts at the cursor.
     pub seal_every: Option<Duration>,
 }
 
@@ -184,9 +184,9 @@ impl Script {
     }
 }
 
-/// What a server saw of its clients.
+/// What the server has observed of its clients.
 #[derive(Clone, Debug, Default)]
-pub struct Told {
+pub struct Activity {
     /// The cursor of each connection that asked for the stream.
     pub cursors: Vec<Option<i64>>,
     /// Answers to pings.
@@ -207,7 +207,7 @@ pub struct Jetstream {
     /// In microseconds.
     pace: Pace,
     clock: Clock,
-    told: Kept<Told>,
+    activity: Kept<Activity>,
 }
 
 impl Jetstream {
@@ -215,13 +215,13 @@ impl Jetstream {
     #[must_use]
     pub fn new(script: Script, clock: Clock) -> Arc<Self> {
         let pace = Pace::new(script.seed, script.start_ms * 1000, 1_000_000 / i64::from(script.per_sec));
-        Arc::new(Self { script, pace, clock, told: Kept::default() })
+        Arc::new(Self { script, pace, clock, activity: Kept::default() })
     }
 
-    /// What it saw until now.
+    /// Client activity so far.
     #[must_use]
-    pub fn told(&self) -> Told {
-        self.told.with(|told| told.clone())
+    pub fn activity(&self) -> Activity {
+        self.activity.with(|activity| activity.clone())
     }
 
     /// When event `n` happened, in microseconds.
@@ -259,7 +259,7 @@ impl Jetstream {
         let (collection, commit) = match roll {
             0..50 => commit("create", POST, Some(post(dice, time_us))),
             50..65 => {
-                // One of the last events; when that was no new post, a post that nobody knows.
+                // One of the last events; when that was not a new post, an unknown post.
                 let original = n.saturating_sub(1 + dice.below(200));
                 let author = self::did(&mut self.dice(original));
                 let subject = json!({"uri": format!("at://{author}/{POST}/{}", rkey_of(original)), "cid": CID});
@@ -301,7 +301,7 @@ impl Jetstream {
         Dice::of(&[self.script.seed, n, 2])
     }
 
-    /// Takes connections for ever.
+    /// Accepts connections forever.
     pub async fn listen(self: Arc<Self>, listener: TcpListener) {
         while let Ok((stream, _)) = listener.accept().await {
             let server = self.clone();
@@ -312,7 +312,8 @@ impl Jetstream {
     /// One connection to one of its hosts, from the upgrade to the end.
     pub async fn serve<S: AsyncRead + AsyncWrite + Unpin>(&self, host: usize, stream: S) {
         let now_ms = (self.clock)();
-        let is_down = self.told.with(|told| told.down_until_ms.get(host).is_some_and(|until_ms| now_ms < *until_ms));
+        let is_down =
+            self.activity.with(|activity| activity.down_until_ms.get(host).is_some_and(|until_ms| now_ms < *until_ms));
         let mut query = Query::default();
         #[allow(clippy::result_large_err, reason = "the library's signature")]
         let upgrade = |request: &Request, answer: Response| -> Result<Response, ErrorResponse> {
@@ -339,9 +340,9 @@ impl Jetstream {
             }
         };
         let Ok(ws) = accept_hdr_async(stream, upgrade).await else { return };
-        let number = self.told.with(|told| {
-            told.cursors.push(query.cursor_us);
-            told.cursors.len() as u64
+        let number = self.activity.with(|activity| {
+            activity.cursors.push(query.cursor_us);
+            activity.cursors.len() as u64
         });
         let skew_us = self.script.skew_us.get(host).copied().unwrap_or(0);
         let dice = Dice::of(&[self.script.seed, number, 3]);
@@ -378,13 +379,13 @@ struct Connection<'s, S> {
     query: Query,
     ws: WebSocketStream<S>,
     dice: Dice,
-    /// Events until something goes wrong.
+    /// Events until the next fault.
     until_trouble: u64,
     /// Number of the event at the cursor.
     cursor: u64,
 }
 
-/// The connection is over.
+/// The connection has ended.
 struct Over;
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
@@ -447,7 +448,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
                     }
                 };
                 match heard {
-                    Some(Ok(Message::Pong(_))) => self.server.told.with(|told| told.pongs += 1),
+                    Some(Ok(Message::Pong(_))) => self.server.activity.with(|activity| activity.pongs += 1),
                     Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(Over),
                     Some(Ok(_)) => (),
                 }
@@ -470,13 +471,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
             text.insert_str(1, &format!("\"cursor\":{},", 1 + n));
         }
         if n < self.cursor {
-            self.server.told.with(|told| told.replayed += 1);
+            self.server.activity.with(|activity| activity.replayed += 1);
         }
         self.text(text).await
     }
 
     async fn text(&mut self, text: String) -> Result<(), Over> {
-        self.server.told.with(|told| told.sent += 1);
+        self.server.activity.with(|activity| activity.sent += 1);
         let message = match (&self.server.script.dictionary, self.query.compress) {
             (Some(dictionary), true) => {
                 let mut zstd = zstd::bulk::Compressor::with_dictionary(3, dictionary).map_err(|_| Over)?;
@@ -502,7 +503,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
     }
 
     fn slow(&self) -> Result<(), Over> {
-        self.server.told.with(|told| told.slow += 1);
+        self.server.activity.with(|activity| activity.slow += 1);
         Err(Over)
     }
 
@@ -518,10 +519,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
         match *self.dice.pick(&self.server.script.troubles) {
             Trouble::GoAway => {
                 let until_ms = (self.server.clock)() + self.dice.below(20_000) as i64;
-                self.server.told.with(|told| {
-                    let hosts = told.down_until_ms.len().max(self.host + 1);
-                    told.down_until_ms.resize(hosts, i64::MIN);
-                    told.down_until_ms[self.host] = until_ms;
+                self.server.activity.with(|activity| {
+                    let hosts = activity.down_until_ms.len().max(self.host + 1);
+                    activity.down_until_ms.resize(hosts, i64::MIN);
+                    activity.down_until_ms[self.host] = until_ms;
                 });
                 let close = CloseFrame { code: CloseCode::Away, reason: "server shutting down".into() };
                 let _ = timeout(WRITE_DEADLINE, self.ws.close(Some(close))).await;
@@ -568,7 +569,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<'_, S> {
     }
 }
 
-/// A post that nobody can have written yet.
+/// A post from the future.
 fn future(mut dice: Dice, time_us: i64) -> String {
     let record = post(&mut dice, 0);
     let commit = json!({"rev": tid("3n", 0), "operation": "create", "collection": POST, "rkey": tid("3f", time_us as u64),
@@ -598,7 +599,7 @@ fn tid(prefix: &str, n: u64) -> String {
     prefix.chars().chain(digits.map(char::from)).collect()
 }
 
-/// What an author's program says of the time: it may say anything.
+/// The time that an author's program claims, which may be anything.
 fn wild_time(dice: &mut Dice, time_us: i64) -> String {
     match dice.below(10) {
         0 => "1970-01-01T00:00:00Z".into(),

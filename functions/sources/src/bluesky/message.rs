@@ -8,7 +8,7 @@ use crate::json::{self, Raw, Text, is_too_deep, object};
 use birdsong_domain::frame::MAX_PER_POST;
 use birdsong_domain::hashtag::Hashtags;
 use birdsong_domain::language;
-use birdsong_domain::post::{AuthorKey, Kind, PostId, SourcePost, link_host};
+use birdsong_domain::post::{InstallationKey, Kind, PostId, SourcePost, link_host};
 
 /// Longest message that is read. Records of posts stay below 100 KB; anybody can write one of 1 MB.
 pub const MAX_MESSAGE_BYTES: usize = 1 << 20;
@@ -21,11 +21,11 @@ pub struct Event {
     /// When the server saw it, in microseconds since 1970: its place in the stream. A message of a
     /// kind that is not known may have none.
     pub time_us: Option<i64>,
-    /// What it says.
+    /// Its content.
     pub what: What,
 }
 
-/// What a message says.
+/// The content of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum What {
     /// A new post or repost; it was handed on.
@@ -34,7 +34,7 @@ pub enum What {
     Notice(&'static str),
 }
 
-/// Why a message could not be read. It says nothing of the message's text.
+/// Why a message could not be read. It quotes nothing of the message's text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MessageError {
     /// Longer than [`MAX_MESSAGE_BYTES`], unpacked.
@@ -142,7 +142,7 @@ object! {
 
 impl Repost<'_> {
     /// The post that is passed on.
-    fn original(&self, key: &AuthorKey) -> Option<PostId> {
+    fn original(&self, key: &InstallationKey) -> Option<PostId> {
         let uri = self.subject.as_ref()?.uri.as_ref()?.0.strip_prefix("at://")?;
         let (did, rest) = uri.split_once('/')?;
         let (POST, rkey) = rest.split_once('/')? else { return None };
@@ -150,7 +150,7 @@ impl Repost<'_> {
     }
 }
 
-fn post_id(key: &AuthorKey, space: &str, did: &str, rkey: &str) -> PostId {
+fn post_id(key: &InstallationKey, space: &str, did: &str, rkey: &str) -> PostId {
     key.post(space, [did, "/", rkey].concat().as_bytes())
 }
 
@@ -164,7 +164,7 @@ fn post_id(key: &AuthorKey, space: &str, did: &str, rkey: &str) -> PostId {
 /// When the message is no JSON, too long, or lacks what a post must have.
 pub fn read_message(
     message: &[u8],
-    key: &AuthorKey,
+    key: &InstallationKey,
     each: &mut dyn FnMut(&SourcePost<'_>),
 ) -> Result<Event, MessageError> {
     if message.len() > MAX_MESSAGE_BYTES {
@@ -243,7 +243,7 @@ struct Named<'p> {
 }
 
 impl Record<'_> {
-    /// From the facets of the text, and from what stands beside it. A tag that begins with `$` is a
+    /// From the facets of the text, and from the tags beside it. A tag that starts with `$` is a
     /// cashtag.
     fn named(&self) -> Named<'_> {
         let features = || self.facets.iter().flat_map(|facet| &facet.features);

@@ -1,7 +1,7 @@
 //! A made-up stream that looks like a real one: it needs no account and no network.
 //!
-//! What happens in a second is a pure function of the seed, the regions and that second, so a
-//! restart continues where it stopped, and a test can say what must have been counted. Hashtags
+//! The posts of a second are a pure function of the seed, the regions and that second, so a
+//! restart continues where it stopped, and a test can compute what must have been counted. Hashtags
 //! follow Zipf's law, each region has its languages and its night, about a third are reposts, and
 //! now and then something happens somewhere.
 
@@ -21,7 +21,7 @@ use crate::source::{Context, Kind, OptionSpec, Past, Source, SourceError, Target
 
 pub use posts::Demo;
 
-/// How often the live stream looks whether a second is over.
+/// How often the live stream checks whether a second has passed.
 const TICK: Duration = Duration::from_millis(200);
 
 /// Name of the source and of its network.
@@ -60,7 +60,7 @@ fn open(address: &Address, context: &Context) -> Result<Box<dyn Source>, SourceE
 }
 
 impl Demo {
-    /// Streams from `second` on, each second when it is over.
+    /// Streams from `second` on, each second when it has passed.
     async fn run(&self, mut second: i64, intake: &mut dyn Intake) {
         intake.change(Change::Connected);
         loop {

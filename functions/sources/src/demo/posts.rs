@@ -2,7 +2,7 @@
 
 use std::f64::consts::TAU;
 
-use birdsong_domain::post::{AuthorKey, GeoBox, Kind, Point, SourcePost};
+use birdsong_domain::post::{GeoBox, InstallationKey, Kind, Point, SourcePost};
 use birdsong_domain::region::Region;
 use birdsong_domain::time::SNOWFLAKE_EPOCH_MS;
 
@@ -15,11 +15,11 @@ use super::NAME;
 const BASE_RATE: f64 = 0.45;
 /// Authors of a region.
 const AUTHORS: u64 = 6000;
-/// Share of posts that no region takes.
+/// Share of posts that match no region.
 const ELSEWHERE: f64 = 0.06;
 /// Share of posts that come twice, as after a reconnect.
 const TWICE: f64 = 0.004;
-/// A burst may begin in each slot of this many seconds.
+/// A burst may start in each slot of this many seconds.
 const BURST_SLOT_SECS: i64 = 1800;
 
 const TAGS: &[&str] = &[
@@ -73,7 +73,7 @@ const HOSTS: &[&str] =
 type Edges = [f64; 4];
 type Weights = &'static [(&'static str, u32)];
 
-/// Languages around a place: the first box that holds a region's middle says what is spoken there.
+/// Languages around a place: the first box that contains a region's middle decides what is spoken there.
 const SPOKEN: &[(Edges, Weights)] = &[
     ([-79.8, 44.9, -57.0, 62.0], &[("fr", 62), ("en", 33), ("es", 3), ("ar", 2)]),
     ([-5.2, 42.3, 8.3, 51.1], &[("fr", 78), ("en", 13), ("ar", 4), ("es", 3), ("pt", 2)]),
@@ -203,7 +203,7 @@ pub struct Demo {
     seed: u64,
     /// How much of the past it starts with, in seconds.
     pub(super) backfill_secs: i64,
-    key: AuthorKey,
+    key: InstallationKey,
     pub(super) clock: Clock,
     profiles: Vec<Profile>,
 }
@@ -217,7 +217,7 @@ impl Demo {
         Self { seed, backfill_secs, key: context.key, clock: context.clock.clone(), profiles }
     }
 
-    /// Hands on every post of the second that begins at `second` (seconds since 1970), with event
+    /// Hands on every post of the second that starts at `second` (seconds since 1970), with event
     /// times within it, in no particular order. Some come twice.
     pub fn second(&self, second: i64, each: &mut dyn FnMut(&SourcePost<'_>)) {
         let mut number = 0u64;
@@ -302,7 +302,7 @@ impl Demo {
                 _ => post.rule_tags.push(profile.id.as_str().into()),
             }
         } else {
-            // As on X, a repost has no place of its own; a rule that asks for reposts finds it.
+            // As on X, a repost has no place; a rule that asks for reposts finds it.
             post.rule_tags.push(format!("rt:{}", profile.id).into());
         }
         each(&post);
@@ -326,7 +326,7 @@ mod tests {
     fn day() -> Vec<(u128, Kind, String, Vec<String>, i64)> {
         let context = Context {
             regions: Arc::new(Regions::parse("test", REGIONS).unwrap()),
-            key: AuthorKey([1; 16]),
+            key: InstallationKey([1; 16]),
             clock: Arc::new(|| 0),
             jitter: || 0.5,
             dir: "".into(),

@@ -8,7 +8,7 @@ use http::{Request, Response, StatusCode, Uri};
 use serde::Deserialize;
 use tokio::time::timeout;
 
-use birdsong_domain::post::AuthorKey;
+use birdsong_domain::post::InstallationKey;
 
 use crate::http::{Body, Http, HttpError, Token, printable, read_all, safe_for_token};
 use crate::intake::{Change, Intake, Resume};
@@ -42,7 +42,7 @@ pub struct Options {
     pub server: String,
     /// Which statuses.
     pub feed: Feed,
-    /// Access token of a user. Most servers want one.
+    /// Access token of a user. Most servers require one.
     pub token: Option<Token>,
 }
 
@@ -54,7 +54,7 @@ pub struct Mastodon<H> {
     pub(super) feed: Feed,
     token: Option<Token>,
     http: H,
-    key: AuthorKey,
+    key: InstallationKey,
     pub(super) clock: Clock,
     session: Session,
     pub(super) position: Position,
@@ -75,7 +75,7 @@ impl<H: Http + 'static> Mastodon<H> {
             )));
         };
         if matches!(&options.feed, Feed::Hashtag(tag) if tag.is_empty() || tag.starts_with('#')) {
-            return Err(SourceError::Config("the hashtag of a Mastodon stream is given without #".into()));
+            return Err(SourceError::Config("write the hashtag of a Mastodon stream without #".into()));
         }
         let Options { feed, token, .. } = options;
         if token.is_some() {
@@ -259,7 +259,7 @@ impl<H: Http + 'static> Mastodon<H> {
                             self.position.saw(id, now_ms);
                         }
                     }
-                    // A deletion, a change, an announcement: whatever it is, no new post.
+                    // A deletion, a change, an announcement: anything but a new post.
                     _ => intake.notice(),
                 }
                 event.clear();

@@ -46,7 +46,7 @@ const SNOWFLAKE_DIGITS: usize = 17;
 #[derive(Debug, Default)]
 pub(super) struct Position {
     newest: Option<Cursor>,
-    /// Older and younger of the points in the past, and when the younger was taken.
+    /// Older and younger of the points in the past, and the time of the younger.
     cursors: Option<(Cursor, Cursor, i64)>,
     /// Since when, in milliseconds, there has been neither a status nor a timeline to show the position.
     pub(super) blind_since_ms: Option<i64>,
@@ -124,7 +124,7 @@ mod tests {
             assert!(!is_warm || (15_000..=31_000).contains(&back), "{back} at {second}");
         }
         assert_eq!(Cursor::parse(&position.resume().unwrap().to_string()), position.resume());
-        // A status that is late does not take the position back.
+        // A status that is late does not move the position back.
         position.saw(id(10), 5_300_000);
         assert_eq!(position.newest.unwrap().id, id(5299));
     }

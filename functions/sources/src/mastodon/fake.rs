@@ -1,4 +1,4 @@
-//! A Mastodon server that does what it is told, and goes wrong as it is told.
+//! A scripted Mastodon server with scripted faults.
 //!
 //! What it sends follows from a seed alone, so two runs see the same statuses.
 
@@ -33,7 +33,7 @@ use crate::fake::{Fake, Kept, Order, Pace, Started, is_at, until_trouble};
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// Most statuses on a page.
 const PAGE: usize = 40;
-/// Statuses of other servers arrive up to this late, under an id that tells when they were written.
+/// Statuses of other servers arrive up to this late, under an id that contains the time of writing.
 const LATEST_MS: i64 = 8_000;
 
 /// The fake of Mastodon in the table of sources.
@@ -65,7 +65,7 @@ fn start(order: &Order, listener: tokio::net::TcpListener) -> Started {
     }
 }
 
-/// What goes wrong.
+/// A fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trouble {
     /// The connection breaks.
@@ -106,7 +106,7 @@ impl Trouble {
     ];
 }
 
-/// What is sent, and what goes wrong.
+/// What is sent, and which faults happen.
 #[derive(Clone, Debug)]
 pub struct Script {
     /// Of the statuses and of the troubles.
@@ -117,7 +117,7 @@ pub struct Script {
     pub per_sec: u32,
     /// Number of the first event behind which there are only heartbeats.
     pub until: Option<u64>,
-    /// The access token that it wants, if any.
+    /// The access token that it requires, if any.
     pub token: Option<String>,
     /// From when on the token is no longer good, in milliseconds.
     pub revoked_from_ms: Option<i64>,
@@ -127,12 +127,12 @@ pub struct Script {
     pub every_events: u64,
     /// No troubles from this time on, in milliseconds.
     pub calm_from_ms: Option<i64>,
-    /// What `/api/v2/instance` gives as the streaming address.
+    /// The streaming address in `/api/v2/instance`.
     pub streaming: Option<String>,
     /// Status of the timeline when it is not for us.
     pub timeline_status: Option<u16>,
-    /// The authors' servers tell true times, so that a status has the same time whether it is seen as
-    /// it comes or later in the timeline.
+    /// The authors' servers send true times, so that a status has the same time whether it is seen
+    /// live or later in the timeline.
     pub is_honest: bool,
 }
 
@@ -157,12 +157,12 @@ impl Script {
     }
 }
 
-/// What a server saw of its clients.
+/// What the server has observed of its clients.
 #[derive(Clone, Debug, Default)]
-pub struct Told {
+pub struct Activity {
     /// Streams opened.
     pub streams: u64,
-    /// Pages of the timeline given.
+    /// Pages of the timeline served.
     pub pages: u64,
     /// Paths asked for, with the number of requests.
     pub paths: HashMap<String, u64>,
@@ -176,7 +176,7 @@ pub enum Event {
     Update(Value),
     /// A status was changed.
     Edit(Value),
-    /// A status is gone; often one that nobody here has seen.
+    /// A status is gone; often an unknown one.
     Delete(String),
 }
 
@@ -186,7 +186,7 @@ pub struct Instance {
     /// In milliseconds.
     pace: Pace,
     clock: Clock,
-    told: Kept<Told>,
+    activity: Kept<Activity>,
 }
 
 impl Instance {
@@ -194,13 +194,13 @@ impl Instance {
     #[must_use]
     pub fn new(script: Script, clock: Clock) -> Arc<Self> {
         let pace = Pace::new(script.seed, script.start_ms, 1000 / i64::from(script.per_sec));
-        Arc::new(Self { script, pace, clock, told: Kept::default() })
+        Arc::new(Self { script, pace, clock, activity: Kept::default() })
     }
 
-    /// What it saw until now.
+    /// Client activity so far.
     #[must_use]
-    pub fn told(&self) -> Told {
-        self.told.with(|told| told.clone())
+    pub fn activity(&self) -> Activity {
+        self.activity.with(|activity| activity.clone())
     }
 
     /// When event `n` reaches this server, in milliseconds.
@@ -336,13 +336,13 @@ impl Instance {
         found.into_iter().take(limit).map(|(_, status)| status).collect()
     }
 
-    /// The streaming address that it gives: of the script, or the one that it was asked at.
+    /// The streaming address in its answers: of the script, or the one of the request.
     fn streaming(&self, headers: &HeaderMap) -> Option<String> {
         let asked = || headers.get(header::HOST)?.to_str().ok().map(|host| format!("ws://{host}"));
         self.script.streaming.clone().or_else(asked)
     }
 
-    /// Takes connections for ever.
+    /// Accepts connections forever.
     ///
     /// # Errors
     /// When the listener fails.
@@ -353,10 +353,10 @@ impl Instance {
     /// Whether a request may not be answered, and how.
     fn refusal(&self, path: &str, headers: &HeaderMap) -> Option<Response> {
         let now_ms = (self.clock)();
-        let (down_until_ms, requests) = self.told.with(|told| {
-            let requests = told.paths.entry(path.to_owned()).or_default();
+        let (down_until_ms, requests) = self.activity.with(|activity| {
+            let requests = activity.paths.entry(path.to_owned()).or_default();
             *requests += 1;
-            (told.down_until_ms, *requests)
+            (activity.down_until_ms, *requests)
         });
         if now_ms < down_until_ms {
             let status = *Dice::of(&[self.script.seed, requests, 6]).pick(&[429, 500, 502, 503]);
@@ -373,7 +373,7 @@ impl Instance {
         until_trouble(dice, is_calm, self.script.every_events)
     }
 
-    /// Writes the stream until the client is gone or something goes wrong.
+    /// Writes the stream until the client is gone or a fault ends it.
     async fn write(&self, out: &Out, number: u64, feed: &Feed) -> Result<(), Over> {
         let dice = &mut Dice::of(&[self.script.seed, number, 3]);
         let mut next = self.first_from((self.clock)());
@@ -426,7 +426,7 @@ impl Instance {
             Trouble::End => Err(Over),
             Trouble::Down => {
                 let until_ms = (self.clock)() + 1000 + dice.below(20_000) as i64;
-                self.told.with(|told| told.down_until_ms = until_ms);
+                self.activity.with(|activity| activity.down_until_ms = until_ms);
                 out.cut().await
             }
             Trouble::Silence => {
@@ -447,7 +447,7 @@ impl Instance {
     }
 }
 
-/// The stream is over.
+/// The stream has ended.
 struct Over;
 
 /// The body of an answer.
@@ -533,9 +533,9 @@ async fn stream(
     if uri.path().contains("/hashtag") && feed.tag.as_deref().is_none_or(str::is_empty) {
         return error(400, "Missing tag name parameter");
     }
-    let number = server.told.with(|told| {
-        told.streams += 1;
-        told.streams
+    let number = server.activity.with(|activity| {
+        activity.streams += 1;
+        activity.streams
     });
     let (out, mut chunks) = mpsc::channel(64);
     tokio::spawn(async move {
@@ -558,7 +558,7 @@ async fn timeline(
     if let Some(status) = server.script.timeline_status {
         return Ok(error(status, "This method requires an authenticated user"));
     }
-    server.told.with(|told| told.pages += 1);
+    server.activity.with(|activity| activity.pages += 1);
     let feed = Feed::of_timeline(tag.as_ref().map(|Path(tag)| tag.as_str()), &query);
     let limit = query.get("limit").and_then(|limit| limit.parse().ok()).unwrap_or(20).min(PAGE);
     let Some(min_id) = query.get("min_id").and_then(|id| id.parse::<u64>().ok()) else {

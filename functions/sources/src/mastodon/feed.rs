@@ -9,11 +9,11 @@ use crate::http::percent_encoded;
 pub enum Feed {
     /// All public statuses that the server knows.
     Public,
-    /// Those of its own accounts.
+    /// Those of the server's accounts.
     Local,
     /// Those of other servers.
     Remote,
-    /// Those with a hashtag, given without `#`.
+    /// Those with a hashtag, written without `#`.
     Hashtag(String),
 }
 

@@ -3,8 +3,8 @@
 //! The stream has no places, so regions find posts by keyword, hashtag and language. A server sends
 //! no reposts on these streams, and no replies to others except on those of a hashtag.
 //!
-//! The stream cannot be resumed. What came while nobody listened is read from the timeline, a bounded
-//! number of pages; what is older is reported as a gap.
+//! The stream cannot be resumed. Statuses that came while disconnected are read from the timeline, a bounded
+//! number of pages; older ones are reported as a gap.
 
 mod client;
 mod cursor;
@@ -38,7 +38,7 @@ pub(crate) const KIND: Kind = Kind {
     scheme: NAME,
     network: network::Network::MASTODON,
     target: Target::Host,
-    about: "public posts that a Mastodon server knows; most servers want the token of a user",
+    about: "public posts that a Mastodon server knows; most servers require the token of a user",
     options: &[
         OptionSpec {
             name: "feed",

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use birdsong_domain::frame::MAX_PER_POST;
 use birdsong_domain::language;
-use birdsong_domain::post::{AuthorKey, Kind, SourcePost, link_host};
+use birdsong_domain::post::{InstallationKey, Kind, SourcePost, link_host};
 use birdsong_domain::time::parse_rfc3339;
 
 use super::NAME;
@@ -20,8 +20,8 @@ pub enum Seen {
     /// As it happened, at this time in milliseconds. The author's server may claim any time, so its
     /// word does not count.
     Live(i64),
-    /// Later, from the timeline: between these times in milliseconds nobody listened. The time that
-    /// the author's server claims is taken as far as it lies between them.
+    /// Later, from the timeline: the source was disconnected between these times in milliseconds. The time that
+    /// the author's server claims is limited to that range.
     Between(i64, i64),
 }
 
@@ -41,11 +41,11 @@ pub struct Read {
     pub id: Option<String>,
     /// Its time.
     pub time_ms: i64,
-    /// Whether it was handed on. It is not when its author does not want to be indexed.
+    /// Whether it was handed on. It is not when its author opted out of indexing.
     pub is_post: bool,
 }
 
-/// Why a status could not be read. It says nothing of its text.
+/// Why a status could not be read. It quotes nothing of its text.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StatusError {
     /// Longer than 1 MiB.
@@ -54,7 +54,7 @@ pub enum StatusError {
     /// No JSON.
     #[error(transparent)]
     Json(#[from] LineError),
-    /// Without the address that tells it from all others.
+    /// Without the address that identifies it.
     #[error("the status has no uri")]
     NoUri,
 }
@@ -141,8 +141,8 @@ impl Status<'_> {
         let names_one = |quoted: &Option<Quoted<'_>>| quoted.as_ref().is_some_and(|quoted| quoted.id.is_some());
         let pleroma = self.pleroma.as_ref();
         match self.quote.as_ref().map(|quote| (quote, &quote.state)) {
-            // Allowed by the quoted author, or maybe soon. The last three say that the owner of our token has
-            // blocked or muted somebody, which is nothing about the quote.
+            // Allowed by the quoted author, or maybe soon. The last three mean that the owner of our token has
+            // blocked or muted an account, which does not concern the quote.
             Some((_, Some(state))) => {
                 matches!(&*state.0, "accepted" | "pending" | "blocked_account" | "blocked_domain" | "muted_account")
             }
@@ -169,7 +169,7 @@ const MAX_ID_BYTES: usize = 64;
 pub fn read_status(
     json: &[u8],
     seen: Seen,
-    key: &AuthorKey,
+    key: &InstallationKey,
     each: &mut dyn FnMut(&SourcePost<'_>),
 ) -> Result<Read, StatusError> {
     if json.len() > MAX_EVENT_BYTES {

@@ -1,7 +1,7 @@
 //! The hashtags of a status as its author wrote them.
 //!
 //! Servers fold accents out of the names of tags: `#Montréal` in the text is the tag `montreal` (Mastodon,
-//! `HashtagNormalizer`). A region that asks for `#montréal` would never find it, so the spelling is taken from
+//! `HashtagNormalizer`). A region that asks for `#montréal` would never find it, so the spelling is read from
 //! the text where it has one.
 
 use std::borrow::Cow;
@@ -35,7 +35,7 @@ pub(super) fn as_written<'s>(names: impl Iterator<Item = &'s str>, text: &'s str
 }
 
 /// The hashtags of a text, without the sign: what follows `#` up to the first sign that is neither letter nor
-/// digit. Whether one is a hashtag is for the server to say, so more than those may come.
+/// digit. The server decides what is a hashtag, so more than those may come.
 fn in_text(text: &str) -> impl Iterator<Item = &str> {
     let is_inner = |c: char| {
         c.is_alphanumeric() || is_combining_mark(c) || matches!(c, '_' | '·' | '・' | '\u{200c}' | '\u{200d}')

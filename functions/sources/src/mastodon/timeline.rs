@@ -1,4 +1,4 @@
-//! What came while nobody listened, read from the timeline.
+//! Statuses that came while disconnected, read from the timeline.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::client::Mastodon;
 use super::cursor::Cursor;
 use super::status::{Read, Seen, is_newer};
 
-/// Statuses on a page; the most that a server gives.
+/// Statuses on a page; the limit of a server.
 const PAGE: usize = 40;
 /// Most pages that are read after a connection: a sixth of what a server allows in five minutes.
 const MAX_PAGES: usize = 50;

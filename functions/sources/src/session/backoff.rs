@@ -1,4 +1,4 @@
-//! Waits between attempts that grow until something has gone well for a while.
+//! Waits between attempts that grow until there was success for a while.
 
 use std::time::Duration;
 
@@ -60,7 +60,7 @@ impl Backoff {
         wait
     }
 
-    /// All is well again: each pace starts from its first wait.
+    /// After success: each pace starts from its first wait.
     pub(crate) fn reset(&mut self) {
         self.0.clear();
     }
@@ -83,7 +83,7 @@ mod tests {
         let mut backoff = Backoff::default();
         assert_eq!([0; 4].map(|_| backoff.next(linear, 0.0)), [ms(0), ms(250), ms(500), ms(600)]);
         let waits = [0; 8].map(|_| backoff.next(doubling, 0.0).as_secs());
-        assert_eq!(waits, [5, 10, 20, 40, 80, 160, 320, 320], "a pace of its own");
+        assert_eq!(waits, [5, 10, 20, 40, 80, 160, 320, 320], "a pace is independent");
         backoff.reset();
         assert_eq!(backoff.next(linear, 1.0), ms(0));
         assert_eq!(backoff.next(linear, 1.0), ms(312) + Duration::from_micros(500));

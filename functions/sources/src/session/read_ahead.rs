@@ -1,7 +1,7 @@
-//! Reads a connection in a task of its own, a bounded number of bytes ahead.
+//! Reads a connection in a separate task, a bounded number of bytes ahead.
 //!
-//! A server closes a connection whose reader is slow, and loses what it holds back. So the socket is read
-//! while what came before is still being handed on, and pings are answered meanwhile.
+//! A server closes a connection whose reader is slow, and loses its buffered messages. So the socket is read
+//! while earlier bytes are still being handed on, and pings are answered meanwhile.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,8 +40,8 @@ pub(crate) struct Received<T> {
     pub(crate) at: Instant,
     /// How long it was waited for.
     pub(crate) waited: Duration,
-    /// How long nothing was read before that, for want of room.
-    pub(crate) stood_still: Duration,
+    /// How long nothing was read before that, for lack of room.
+    pub(crate) blocked_for: Duration,
     /// Released when it was handed on.
     _room: OwnedSemaphorePermit,
 }
@@ -81,7 +81,7 @@ impl<T: Send + 'static> ReadAhead<T> {
         self.items.try_recv().ok()
     }
 
-    /// Stops reading. What was read before can still be taken.
+    /// Stops reading. What was read before is still available.
     pub(crate) fn close(&mut self) {
         self.stop.notify_one();
     }
@@ -103,7 +103,7 @@ async fn read<T: Send>(
     out: mpsc::UnboundedSender<Result<Received<T>, Dead>>,
 ) {
     let room = Arc::new(Semaphore::new(limit_bytes as usize));
-    let mut stood_still = Duration::ZERO;
+    let mut blocked_for = Duration::ZERO;
     let mut waiting_since = Instant::now();
     let mut heard = waiting_since;
     loop {
@@ -130,8 +130,8 @@ async fn read<T: Send>(
         let waited = at - waiting_since;
         // What comes from now on is waited for.
         (waiting_since, heard) = (Instant::now(), Instant::now());
-        let stood_still = std::mem::replace(&mut stood_still, at.elapsed());
-        if out.send(Ok(Received { item, at_ms, at, waited, stood_still, _room })).is_err() {
+        let blocked_for = std::mem::replace(&mut blocked_for, at.elapsed());
+        if out.send(Ok(Received { item, at_ms, at, waited, blocked_for, _room })).is_err() {
             return;
         }
     }
@@ -178,15 +178,15 @@ mod tests {
         let mut longest = Duration::ZERO;
         while let Some(item) = ahead.next().await {
             let item = item.unwrap();
-            longest = longest.max(item.stood_still);
+            longest = longest.max(item.blocked_for);
             all.push(item.item);
         }
         assert_eq!(all, (0..100).collect::<Vec<_>>());
-        assert_eq!(longest.as_secs(), 500, "it knows how long it stood still");
+        assert_eq!(longest.as_secs(), 500, "it knows how long it was blocked");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_was_read_before_a_close_can_be_taken() {
+    async fn what_was_read_before_a_close_is_available() {
         let items = Box::pin(stream::iter(0..3).chain(stream::pending()));
         let mut ahead = ReadAhead::new(items, WATCHDOG, 10, clock(), |_| Some(1));
         tokio::time::sleep(Duration::from_secs(1)).await;

@@ -1,7 +1,7 @@
 //! Until when a stream that cannot be resumed was received, and the gap when it is connected again.
 //!
 //! The clock may be set at any time. A timer that is never set knows how long a connection of this run was
-//! away, and bounds what the clock says.
+//! lost, and bounds the clock.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::{GOOD_SPELL, until};
 
-/// Gaps are reported for this much of the past; before it nobody was watching. In milliseconds.
+/// Gaps are reported for this much of the past; before it no one was watching. In milliseconds.
 const LONGEST_GAP_MS: i64 = 86_400_000;
 
 /// A time until which the stream was received.

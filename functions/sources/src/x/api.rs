@@ -18,7 +18,7 @@ use super::rules::{MAX_RULES, Rule};
 use super::usage::{Usage, usage_days};
 
 const RULES: &str = "/2/tweets/search/stream/rules";
-/// Longest that an answer's head may take.
+/// Time limit for the head of an answer.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 /// Longest answer that is read; 1,000 rules of 1,024 characters are about 4 MB.
 const MAX_ANSWER_BYTES: usize = 16 << 20;
@@ -27,7 +27,7 @@ const MAX_PAGES: usize = 100;
 /// Rules changed by one call.
 const RULES_A_CALL: usize = 100;
 
-/// Reads the token anew, such as from a file that was changed.
+/// Reads the token again, such as from a file that was changed.
 pub type ReadToken = Arc<dyn Fn() -> Result<Token, String> + Send + Sync>;
 
 /// The API under one address and token.
@@ -90,7 +90,7 @@ impl<H: Http> Api<H> {
             return Ok(answer.into_body());
         }
         let (head, body) = answer.into_parts();
-        // Without its body the status still says what to do.
+        // Without its body the status still identifies the remedy.
         let body = tokio::time::timeout(ANSWER_TIMEOUT, read_all(body, 1 << 16)).await;
         let mut failure =
             classify(head.status, &head.headers, &body.ok().and_then(Result::ok).unwrap_or_default(), clock());
@@ -139,7 +139,7 @@ impl<H: Http> Api<H> {
     /// Has the rules that would be added checked by X, without setting them.
     ///
     /// # Errors
-    /// When the call fails, or X refuses a rule: then the text says which and why.
+    /// When the call fails, or X refuses a rule: then the text names the rule and the reason.
     pub async fn check(&self, diff: &Diff, clock: &Clock) -> Result<(), Failure> {
         self.add(&diff.add, true, &diff.delete, clock).await
     }
@@ -151,7 +151,7 @@ impl<H: Http> Api<H> {
     /// When a call fails or X refuses a rule. What was done before stays done; list again.
     pub async fn apply(&self, diff: &Diff, clock: &Clock) -> Result<(), Failure> {
         let fits = diff.same + diff.add.len() + diff.delete.len() + diff.foreign.len() <= MAX_RULES;
-        // X takes no value twice, so one that only gets another tag must go first.
+        // X accepts no value twice, so one that only gets another tag must go first.
         let is_free = |rule: &&Rule| fits && diff.delete.iter().all(|old| old.value != rule.value);
         let (first, then): (Vec<_>, Vec<_>) = diff.add.iter().partition(is_free);
         let owned = |rules: Vec<&Rule>| rules.into_iter().cloned().collect::<Vec<_>>();
@@ -173,7 +173,7 @@ impl<H: Http> Api<H> {
             for error in errors {
                 let value = error.get("value").and_then(Value::as_str).unwrap_or_default();
                 let is_duplicate = Problem::of(error).kind == "duplicate-rules";
-                // In a dry run the one with the other tag is there still; in a real one somebody else may
+                // In a dry run the one with the other tag is still there; in a real one another client may
                 // have set it meanwhile, which the next listing shows.
                 if is_duplicate && (!is_dry || leaving.iter().any(|rule| rule.value == value)) {
                     continue;

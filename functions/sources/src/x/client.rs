@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use birdsong_domain::post::AuthorKey;
+use birdsong_domain::post::InstallationKey;
 use birdsong_domain::region::Regions;
 use birdsong_domain::time::{is_future, rfc3339};
 use bytes::Bytes;
@@ -42,18 +42,18 @@ const READ_AHEAD_BYTES: u32 = 8 << 20;
 const SHORTEST_POST_BYTES: f64 = 200.0;
 /// X allows 50 connects in 15 minutes.
 const CONNECT_LIMIT: ConnectLimit = ConnectLimit { connects: 45, within: Duration::from_secs(15 * 60) };
-/// Pause before the rules are tried again.
+/// Pause before the rules are retried.
 const RULES_RETRY: Duration = Duration::from_secs(60);
 /// X allows 50 of these calls in 15 minutes.
 const USAGE_EVERY: Duration = Duration::from_secs(3600);
 /// A post is delivered within about this time (P99 of X's own pages), in milliseconds.
 const LATENCY_MS: i64 = 7000;
-/// A reader that stood still for this long, or that waited for bytes for this long, shows whether it
+/// A reader that was blocked for this long, or that waited for bytes for this long, shows whether it
 /// keeps up.
 const STANDSTILL: Duration = Duration::from_secs(1);
-/// Pause before the journal is tried again, such as on a disk that is full.
+/// Pause before the journal is retried, such as on a disk that is full.
 const JOURNAL_RETRY: Duration = Duration::from_secs(5);
-/// Chunks that are recorded together at most, when so many wait: one wait for the disk is enough for them.
+/// Chunks that are recorded together at most, when that many wait: one wait for the disk is enough for them.
 const RECORDED_TOGETHER: usize = 256;
 
 /// How to read the stream.
@@ -69,7 +69,7 @@ pub struct Options {
     pub gzip: bool,
     /// Minutes of posts to receive again at each connect, 1 to 5. Enterprise access only.
     pub backfill_minutes: Option<u8>,
-    /// A connection on which nothing came for this long is given up.
+    /// A connection on which nothing came for this long is abandoned.
     pub stall: Duration,
     /// The file that keeps what was delivered over a restart; without one only the cursor does, and
     /// what X sends again after a restart counts again.
@@ -84,7 +84,7 @@ pub struct Options {
 pub struct X<H> {
     api: Arc<Api<H>>,
     regions: Arc<Regions>,
-    key: AuthorKey,
+    key: InstallationKey,
     options: Options,
     clock: Clock,
     session: Session,
@@ -105,7 +105,7 @@ type Chunk = Received<Result<Bytes, HttpError>>;
 #[derive(Default)]
 struct Incoming {
     lines: Lines,
-    /// We fell behind and have not caught up. If X disconnects now, what it holds back for us is lost, so that
+    /// We fell behind and have not caught up. If X disconnects now, its buffered posts are lost, so that
     /// only the times of the posts themselves are sure.
     is_behind: bool,
     /// Time of the newest post, in milliseconds.
@@ -324,7 +324,7 @@ impl<H: Http + 'static> Running<'_, H> {
                     match done {
                         (_, Ok(Done::Rules(percent))) => self.state.rules_are_set(percent, intake),
                         (_, Ok(Done::Usage(usage))) => self.state.governor.reconcile(&usage, now_ms),
-                        // The stream itself meets these, too, and says more.
+                        // The stream itself meets these, too, and reports more.
                         (_, Err(failure)) if failure.class == Class::Refused => return failure.into(),
                         (true, Err(failure)) => self.state.rules_failed(&failure, intake),
                         // Without it our own count decides.
@@ -350,7 +350,7 @@ impl<H: Http + 'static> Running<'_, H> {
         None
     }
 
-    /// Hands on what a chunk holds, and decides whether the stream goes on.
+    /// Hands on the content of a chunk, and decides whether the stream continues.
     fn take(
         &mut self,
         chunk: Option<Result<Chunk, Dead>>,
@@ -415,7 +415,7 @@ impl<H: Http + 'static> Running<'_, H> {
         self.hand_on_last(intake).await;
     }
 
-    /// Hands on at the end. A disk that is full is not waited for: the cursor holds the sum, too, and the
+    /// Hands on at the end. A full disk is not waited for: the cursor has the sum, too, and the
     /// posts are worth more than the certainty that it survives a crash at this moment.
     async fn hand_on_last(&mut self, intake: &mut dyn Intake) {
         if let Err(error) = self.state.record_once().await {
@@ -436,7 +436,7 @@ impl<H: Http + 'static> Running<'_, H> {
         link.intake.flush(self.state.resume()).await;
     }
 
-    /// Hands on what a chunk holds. Returns what X says about the end of the stream.
+    /// Hands on the content of a chunk. Returns X's message about the end of the stream.
     fn read(&mut self, chunk: &Chunk, incoming: &mut Incoming, intake: &mut dyn Intake) -> Option<Failure> {
         let Ok(bytes) = &chunk.item else { return None };
         let now_ms = self.now_ms();
@@ -456,7 +456,7 @@ impl<H: Http + 'static> Running<'_, H> {
             let read = archive::read_line(line, &self.x.key, &mut |post| match post {
                 Ok(post) => {
                     governor.count(post.id, received_ms);
-                    // One from the far future says nothing about how far the stream was received.
+                    // One from the far future does not show how far the stream was received.
                     if !is_future(post.time_ms, now_ms) {
                         *newest_ms = post.time_ms.max(*newest_ms);
                     }
@@ -471,7 +471,7 @@ impl<H: Http + 'static> Running<'_, H> {
                 Err(error) => intake.unreadable(error.to_string(), line),
             }
         });
-        *is_behind |= chunk.stood_still >= STANDSTILL;
+        *is_behind |= chunk.blocked_for >= STANDSTILL;
         if chunk.waited >= STANDSTILL {
             *is_behind = false;
         }

@@ -25,7 +25,7 @@ pub struct Diff {
     pub delete: Vec<SetRule>,
     /// Rules that stay.
     pub same: usize,
-    /// Rules of somebody else that are left alone.
+    /// Rules of other clients, which stay.
     pub foreign: Vec<SetRule>,
 }
 
@@ -52,7 +52,7 @@ impl Diff {
         self
     }
 
-    /// Those of the tags that no rule of somebody else has: nothing comes for them.
+    /// The tags without a rule of another client: nothing comes for them.
     #[must_use]
     pub fn missing<'a>(&self, tags: &'a [String]) -> Vec<&'a str> {
         let is_there = |tag: &str| self.foreign.iter().any(|rule| rule.tag == tag);
@@ -91,7 +91,7 @@ mod tests {
         let diff = Diff::new(at_x, &[rule("a", "r:text"), rule("b", "r:text"), rule("e", "r:text")]).sparing(&theirs);
         assert_eq!(diff.foreign, [set("2", "b", "storm"), set("3", "c", "storm")]);
         assert_eq!(diff.delete, [set("4", "d", "hail")], "another tag");
-        assert_eq!((&diff.add, diff.same), (&vec![rule("e", "r:text")], 2), "X takes no value twice");
+        assert_eq!((&diff.add, diff.same), (&vec![rule("e", "r:text")], 2), "X accepts no value twice");
         assert_eq!(diff.missing(&theirs), ["Hail"]);
         assert!(Diff::new(vec![set("1", "a", "storm")], &[]).sparing(&theirs).is_empty());
     }

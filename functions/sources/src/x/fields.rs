@@ -1,19 +1,19 @@
-//! What each post of the stream is asked for with: exactly what the reader
-//! ([`crate::archive`]) reads. X sends only fields that are asked for, so that a field which is read and
-//! missing here is lost in silence, and one that is here in vain costs bytes.
+//! The fields that are requested of each post: exactly those that the reader
+//! ([`crate::archive`]) reads. X sends only requested fields, so that a field which is read and
+//! missing here is lost silently, and one that is here in vain costs bytes.
 //!
-//! `sources/tests/x_fields.rs` holds the list and the reader together, by way of the fake of X in
-//! `birdsong-testkit`, which answers with just what a query asks for.
+//! `sources/tests/x_fields.rs` compares the list with the reader, by way of the fake of X in
+//! [`super::fake`], which answers with exactly the requested fields.
 //!
 //! Users are left out: they are personal data and cost extra, and a post has its `author_id`.
 
-/// Fields that every post has although nobody asks for them. The versions of an edited post are among
+/// Fields that every post has without a request. The versions of an edited post are among
 /// them.
 pub const DEFAULT_POST_FIELDS: [&str; 3] = ["id", "text", "edit_history_tweet_ids"];
 /// Fields of a post, and of a post that another one refers to.
 ///
 /// `note_tweet` has text and hashtags beyond the first 280 characters. `created_at` is read where an id
-/// is older than the ids that hold a time.
+/// is older than the ids that contain a time.
 pub const POST_FIELDS: [&str; 8] =
     ["attachments", "author_id", "created_at", "entities", "geo", "lang", "note_tweet", "referenced_tweets"];
 /// Objects beside a post: the place that it names, and the original of a repost, whose own text is cut.

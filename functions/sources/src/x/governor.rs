@@ -15,7 +15,7 @@ pub const DOLLARS_A_POST: f64 = 0.005;
 const STEPS: [u8; 7] = [100, 50, 25, 10, 5, 2, 1];
 /// How often the share is looked at.
 const LOOK_EVERY_MS: i64 = 10_000;
-/// The first look needs so many posts, or this time: one early post is no rate.
+/// The first look needs this many posts, or this time: one early post is not a rate.
 const FIRST_LOOK: (u64, i64) = (10, 300_000);
 /// How quickly the rate that is reckoned with follows the one that is measured.
 const SMOOTHING_MS: f64 = 300_000.0;
@@ -108,7 +108,7 @@ pub struct Governor {
     measured: Option<(i64, u64)>,
     /// Posts a second at the present share.
     rate: Option<f64>,
-    /// The period whose budget is used up, in milliseconds.
+    /// The period whose budget is spent, in milliseconds.
     used_up: Option<(i64, i64)>,
 }
 
@@ -138,7 +138,7 @@ impl Governor {
         }
     }
 
-    /// Takes in what X says was used in the month around `now_ms`: never less than what was counted here.
+    /// Adopts X's count for the month around `now_ms`, but never less than what was counted here.
     pub fn reconcile(&mut self, usage: &Usage, now_ms: i64) {
         let (first, today) = (Period::Month.around(now_ms).0.div_euclid(DAY_MS), now_ms.div_euclid(DAY_MS));
         for (day, posts) in usage.days.iter().filter(|(day, _)| (first..=today).contains(day)) {
@@ -204,7 +204,7 @@ impl Governor {
 
     /// What to do now. Asked after each chunk.
     pub fn look(&mut self, now_ms: i64) -> Verdict {
-        // A clock that was set back measures anew.
+        // After a clock was set back, the measurement restarts.
         self.measured = self.measured.map(|(since_ms, posts)| (since_ms.min(now_ms), posts));
         self.changed_ms = self.changed_ms.min(now_ms);
         let Some((left, period)) = self.left(now_ms) else { return Verdict::Keep };
@@ -253,7 +253,7 @@ impl Governor {
 
 #[cfg(test)]
 mod tests {
-    use birdsong_domain::post::AuthorKey;
+    use birdsong_domain::post::InstallationKey;
 
     use super::*;
     use crate::x::meter::Recorded;
@@ -261,7 +261,7 @@ mod tests {
     const NOON_MS: i64 = 1_779_537_600_000; // 2026-05-23T12:00:00Z
 
     fn meter() -> Meter {
-        Meter::new(AuthorKey([7; 16]), Spent::default(), Recorded::default())
+        Meter::new(InstallationKey([7; 16]), Spent::default(), Recorded::default())
     }
 
     fn governor(budget: &str) -> Governor {
@@ -270,7 +270,7 @@ mod tests {
         governor
     }
 
-    /// Lets posts come for a while, as many a second as the share allows, and gives what was decided.
+    /// Lets posts come for a while, as many a second as the share allows, and returns the decisions.
     fn run(governor: &mut Governor, from_ms: i64, secs: i64, rate: f64) -> Vec<(i64, Verdict)> {
         let (mut decided, mut due, mut id) = (vec![], 0.0, from_ms as u128 * 1000);
         for second in 0..secs {
@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_was_wrong_for_a_while_gives_no_money_back_and_ends_no_later_day() {
+    fn a_clock_that_was_wrong_for_a_while_returns_no_money_and_ends_no_later_day() {
         let mut governor = governor("5/day");
         (0..900).for_each(|id| governor.count(PostId(id), NOON_MS));
         for (far, id) in [(400, 2000), (-400, 4000)] {

@@ -1,21 +1,21 @@
 //! What was delivered and has to be paid for: each post once a UTC day, as X bills it, also when X sends it again
 //! after a restart or a crash.
 //!
-//! The [`Meter`] counts in memory. Before posts are handed on, the [`Journal`] has on disk what was counted of
-//! them, so that a crash at any moment leaves no post that was handed on and not counted. Of posts it holds
-//! hashes under the key of the installation only.
+//! The [`Meter`] counts in memory. Before posts are handed on, the [`Journal`] has their count on disk,
+//! so that a crash at any moment leaves no post that was handed on and not counted. Of posts it has only
+//! hashes under the key of the installation.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use birdsong_domain::post::{AuthorKey, PostId};
+use birdsong_domain::post::{InstallationKey, PostId};
 use serde::{Deserialize, Serialize};
 
 pub(super) const DAY_MS: i64 = 86_400_000;
 /// Posts that are remembered: X repeats posts of five minutes at most, and this is a quarter of an hour at
-/// 1,000 a second. A repetition counts again when so many others came between.
+/// 1,000 a second. A repetition counts again when this many others came between.
 const REMEMBERED_POSTS: usize = 1 << 20;
 /// A month, and room for days of a clock that was wrong.
 const REMEMBERED_DAYS: usize = 62;
@@ -34,7 +34,7 @@ impl Spent {
         &self.0
     }
 
-    /// Posts of a period, given by its begin and end in milliseconds.
+    /// Posts of a period of milliseconds, from its start to its end.
     pub(super) fn posts(&self, (begin_ms, end_ms): (i64, i64)) -> u64 {
         self.0.range(begin_ms.div_euclid(DAY_MS)..end_ms.div_euclid(DAY_MS)).map(|(_, posts)| posts).sum()
     }
@@ -47,7 +47,7 @@ impl Spent {
         self.0.entry(day).or_default()
     }
 
-    /// At least so many of a day; says whether that is more than before.
+    /// Raises a day to at least this many posts; returns whether that is more than before.
     fn raise(&mut self, day: i64, posts: u64) -> bool {
         let counted = self.of(day);
         let is_more = posts > *counted;
@@ -66,7 +66,7 @@ struct Metered {
 /// Counts posts, each once a day.
 #[derive(Debug)]
 pub struct Meter {
-    key: AuthorKey,
+    key: InstallationKey,
     spent: Spent,
     known: HashSet<u64>,
     /// The same, oldest first.
@@ -74,9 +74,9 @@ pub struct Meter {
     /// What the journal does not have yet.
     fresh: Vec<Metered>,
     raised: Vec<i64>,
-    /// Day of the last post, whose end makes the journal short again.
+    /// Day of the last post, after which the journal is shortened.
     day: Option<i64>,
-    /// The journal has to be written anew.
+    /// The journal has to be rewritten.
     is_stale: bool,
     /// Bytes that were appended since then, and that it had then.
     appended: usize,
@@ -84,9 +84,9 @@ pub struct Meter {
 }
 
 impl Meter {
-    /// Goes on with what was spent and with what a journal holds; `key` hashes the ids of posts.
+    /// Continues with the earlier spending and with the content of a journal; `key` hashes the ids of posts.
     #[must_use]
-    pub fn new(key: AuthorKey, spent: Spent, recorded: Recorded) -> Self {
+    pub fn new(key: InstallationKey, spent: Spent, recorded: Recorded) -> Self {
         let mut meter = Self {
             key,
             spent,
@@ -115,7 +115,7 @@ impl Meter {
         &self.spent
     }
 
-    /// Counts a post that was delivered, unless it was counted this UTC day; says whether it was new.
+    /// Counts a post that was delivered, unless it was counted this UTC day; returns whether it was new.
     pub fn count(&mut self, id: PostId, now_ms: i64) -> bool {
         let day = now_ms.div_euclid(DAY_MS);
         let post = Metered { day, hash: self.key.hash("metered", &format!("{day}/{}", id.0)) };
@@ -143,14 +143,14 @@ impl Meter {
         true
     }
 
-    /// At least so many posts were delivered on a day, as X says.
+    /// Raises a day to at least this many delivered posts, X's count.
     pub fn raise(&mut self, day: i64, posts: u64) {
         if self.spent.raise(day, posts) {
             self.raised.push(day);
         }
     }
 
-    /// What the journal has to write so that it holds all that was counted; nothing when it does.
+    /// The entry that brings the journal up to date; `None` when it is.
     #[must_use]
     pub fn unrecorded(&mut self) -> Option<Entry> {
         // The first of a day, and whenever there is twice as much as is needed.
@@ -184,7 +184,7 @@ impl Meter {
         }
     }
 
-    /// X counts posts of a new day anew. Those of the day before are kept for a clock that is set back.
+    /// X restarts its count each day. The posts of the day before are kept for a clock that is set back.
     fn forget_old_days(&mut self) {
         let Some(today) = self.day else { return };
         let before = self.order.iter().rev().map(|post| post.day).find(|day| *day != today);
@@ -215,7 +215,7 @@ impl Entry {
     }
 }
 
-/// What a journal holds.
+/// The content of a journal.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Recorded {
     spent: Spent,
@@ -224,7 +224,7 @@ pub struct Recorded {
 
 // A record is its length, its payload, and the CRC-32 of the payload, all little-endian. A payload is a kind,
 // a day, and numbers of 64 bits: the posts of the day, or hashes of posts.
-/// So many posts of the day, at least.
+/// This many posts of the day, at least.
 const TOTAL: u8 = 1;
 /// These posts are counted and not in a total before.
 const POSTS: u8 = 2;
@@ -262,7 +262,7 @@ fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     (payload.len() >= 9 && crc32fast::hash(payload) == u32::from_le_bytes(*sum)).then_some((payload, rest))
 }
 
-/// Reads records up to the first that is not whole, and gives how many bytes they are.
+/// Reads records up to the first incomplete one, and returns their size in bytes.
 fn read(bytes: &[u8]) -> (Recorded, usize) {
     let (mut recorded, mut known, mut rest) = (Recorded::default(), HashSet::new(), bytes);
     while let Some((payload, behind)) = split(rest) {
@@ -285,7 +285,7 @@ fn read(bytes: &[u8]) -> (Recorded, usize) {
     (recorded, bytes.len() - rest.len())
 }
 
-/// A file that only grows, until it is written anew in one step. For its owner only.
+/// A file that only grows, until it is rewritten in one step. Readable by its owner only.
 #[derive(Debug)]
 pub struct Journal {
     path: PathBuf,
@@ -295,7 +295,7 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Opens a journal or begins one. Waits for the disk.
+    /// Opens or creates a journal. Waits for the disk.
     ///
     /// # Errors
     /// When the file cannot be read or made.
@@ -320,7 +320,7 @@ impl Journal {
     /// be written again.
     ///
     /// # Errors
-    /// When the disk does not take it.
+    /// When the disk rejects it.
     pub fn write(&mut self, entry: &Entry) -> io::Result<()> {
         if entry.is_all {
             let new = self.path.with_extension("new");
@@ -355,7 +355,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const KEY: AuthorKey = AuthorKey([7; 16]);
+    const KEY: InstallationKey = InstallationKey([7; 16]);
     const NOON_MS: i64 = 1_779_537_600_000; // 2026-05-23T12:00:00Z
     const DAY: i64 = NOON_MS / DAY_MS;
 
@@ -460,7 +460,7 @@ mod tests {
             for ids in &batches {
                 ids.iter().for_each(|id| _ = meter.count(PostId(u128::from(*id)), NOON_MS));
                 if let Some(entry) = meter.unrecorded() {
-                    // A snapshot at the begin only.
+                    // A snapshot at the start only.
                     prop_assert_eq!(entry.is_all, sums.len() == 1);
                     bytes.extend(&entry.bytes);
                     let (size, is_all) = entry.extent();

@@ -1,7 +1,7 @@
 //! The filtered stream of the X API v2.
 //!
 //! One connection, kept up forever: rules are set from the regions, bytes are read ahead by a task, a silent
-//! connection is given up, and what X says about an error decides how long to wait (docs.x.com: "consuming
+//! connection is abandoned, and X's error message decides how long to wait (docs.x.com: "consuming
 //! streaming data", "handling disconnections"). What costs money is metered, see [`governor`].
 
 pub mod api;
@@ -87,10 +87,12 @@ pub(crate) const KIND: Kind = Kind {
 /// The bearer token of the app.
 ///
 /// # Errors
-/// When there is none; the text says where to put it.
+/// When it is not set; the text contains a remedy.
 pub fn token(context: &Context) -> Result<Token, SourceError> {
     context.token(TOKEN)?.ok_or_else(|| {
-        SourceError::Config(format!("X requires a bearer token: set {TOKEN}, or {TOKEN}_FILE to a file that holds it"))
+        SourceError::Config(format!(
+            "X requires a bearer token: set {TOKEN}, or {TOKEN}_FILE to a file that contains it"
+        ))
     })
 }
 

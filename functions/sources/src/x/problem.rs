@@ -1,4 +1,4 @@
-//! What X's errors say, and what they ask for.
+//! X's errors, and how to react to them.
 
 use birdsong_domain::time::rfc3339;
 use http::{HeaderMap, StatusCode};
@@ -16,19 +16,19 @@ pub enum Class {
     Network,
     /// X closed the stream: at once, then less and less often.
     Closed,
-    /// X has trouble: less and less often.
+    /// X is failing: retry less and less often.
     Server,
     /// Another connection is open still, as in a rolling deploy: once a minute, then less often.
     Occupied,
-    /// Too many calls: not before this time in milliseconds, when X says one.
+    /// Too many calls: not before this time in milliseconds, when X names one.
     RateLimited(Option<i64>),
-    /// Nothing that we do mends it, but it may pass: seldom.
+    /// Nothing here can repair it, but it may pass: retry rarely.
     Slow,
     /// The rules are missing or wrong: set them, then try again.
     Rules,
-    /// The token is not taken: read it again, and stop when it is the same.
+    /// The token is rejected: read it again, and stop when it is the same.
     Token,
-    /// Stop: somebody has to do something.
+    /// Stop: a person has to act.
     Refused,
 }
 
@@ -53,7 +53,7 @@ impl Failure {
     }
 }
 
-/// What a problem says of itself, in any of the shapes that X gives. All of it may be missing.
+/// A problem document, in any of the shapes that X sends. All of it may be missing.
 #[derive(Debug, Default)]
 pub(super) struct Problem {
     pub(super) kind: String,
@@ -111,14 +111,14 @@ pub fn classify(status: StatusCode, headers: &HeaderMap, body: &[u8], now_ms: i6
             ),
         ),
         404 => {
-            Failure::new(Class::Refused, format!("X knows no such address ({said}): correct the url of x in --source"))
+            Failure::new(Class::Refused, format!("X has no such address ({said}): correct the url of x in --source"))
         }
         409 => Failure::new(Class::Rules, format!("X has no rules for the stream ({said})")),
         429 => {
             let number = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()?.parse::<i64>().ok());
             let reset = number("x-rate-limit-reset").map(|secs| secs.saturating_mul(1000));
-            // A limit that is not used up says nothing about the wait, nor does a time past or farther
-            // ahead than X limits calls, as it is when our own clock is wrong.
+            // A limit that is not used up does not determine the wait, nor does a time past or farther
+            // ahead than X limits calls, as it is when our clock is wrong.
             let is_used_up = number("x-rate-limit-remaining").is_none_or(|left| left == 0);
             let reset = reset.filter(|at| is_used_up && (now_ms..now_ms + LONGEST_LIMIT_MS).contains(at));
             let until = reset.map(|at| format!(" until {}", rfc3339(at))).unwrap_or_default();
@@ -126,7 +126,7 @@ pub fn classify(status: StatusCode, headers: &HeaderMap, body: &[u8], now_ms: i6
         }
         408 | 425 => Failure::new(Class::Server, format!("X answered {status} ({said})")),
         400..500 => Failure::new(Class::Refused, format!("X does not accept the request: {status} ({said})")),
-        _ => Failure::new(Class::Server, format!("X has trouble: {status} ({said})")),
+        _ => Failure::new(Class::Server, format!("X is failing: {status} ({said})")),
     }
 }
 
@@ -134,7 +134,7 @@ fn no_credits(said: &str) -> Failure {
     Failure::new(
         Class::Refused,
         format!(
-            "X wants to be paid first ({said}): add credits or raise the spending limit in the developer console, then start again"
+            "X requires payment ({said}): add credits or raise the spending limit in the developer console, then start again"
         ),
     )
 }
@@ -159,15 +159,15 @@ fn by_problem(problem: &Problem) -> Option<Failure> {
             Failure::new(Class::Occupied, "X is setting the subscription up; waiting for it")
         }
         (_, "RuleConfigurationIssue" | "RulesInvalidIssue" | "InvalidRules") => {
-            Failure::new(Class::Rules, format!("X finds the rules wrong ({said}); setting them again"))
+            Failure::new(Class::Rules, format!("X reports invalid rules ({said}); setting them again"))
         }
         (_, "SlowReader") => Failure::new(
             Class::Closed,
-            "X closed the stream because we read too slowly: give the streamer more CPU, or see why the log is slow",
+            "X closed the stream because we read too slowly: give the streamer more CPU, or find out why the log is slow",
         ),
         (_, "ClientApplicationStateDegraded") => Failure::new(
             Class::Slow,
-            format!("X says that the app is in a degraded state ({said}): look at it in the developer console"),
+            format!("X reports that the app is in a degraded state ({said}): check it in the developer console"),
         ),
         ("usage-capped", _) => Failure::new(
             Class::Slow,
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn each_answer_asks_for_what_the_table_says() {
+    fn each_answer_asks_for_the_reaction_in_the_table() {
         let connection = |issue: &str, host: &str| {
             format!(
                 r#"{{"title":"ConnectionException","connection_issue":"{issue}","type":"https://api.{host}.com/2/problems/streaming-connection"}}"#
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn what_x_says_is_one_line_and_is_said_once() {
+    fn a_message_of_x_is_one_line_and_appears_once() {
         let said = |body: &str| Problem::of(&serde_json::from_str(body).unwrap()).said();
         assert_eq!(said(r#"{"title":"Too Many Requests","detail":"Too Many Requests"}"#), "Too Many Requests");
         assert_eq!(said(r#"{"title":"Invalid","detail":" a\nb\u001b[2J "}"#), "Invalid, a b\u{fffd}[2J");
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn each_line_of_errors_asks_for_what_the_table_says() {
+    fn each_line_of_errors_asks_for_the_reaction_in_the_table() {
         for (kind, wanted) in [
             ("OperationalDisconnect", Class::Closed),
             ("UpstreamOperationalDisconnect", Class::Closed),
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_is_taken_from_a_limit_that_is_used_up_only() {
+    fn a_wait_comes_from_a_limit_that_is_used_up_only() {
         let reset = |remaining: &str, reset: i64| {
             let mut headers = HeaderMap::new();
             headers.insert("x-rate-limit-remaining", remaining.parse().unwrap());

@@ -4,7 +4,7 @@
 //! operator never matches a repost, its keywords once more with `is:retweet`, tagged `rt:ID`. How the
 //! operators work: docs.x.com, "Filtered stream: operators" and "build a rule".
 //!
-//! Rules whose tags a region lists belong to somebody else: they are neither made, changed nor deleted.
+//! Rules whose tags a region lists belong to another client: they are neither made, changed nor deleted.
 
 use birdsong_domain::region::{Region, Regions};
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,7 @@ pub const MAX_RULE_CHARS: usize = 1024;
 /// Most rules of a project.
 pub const MAX_RULES: usize = 1000;
 /// A box must be less than 25 miles (40.23 km) wide and high; a little less, for the rounding of
-/// edges and for whatever ellipsoid X measures on.
+/// edges and for the unknown ellipsoid on which X measures.
 const MAX_BOX_KM: f64 = 40.07;
 /// Kilometres of a degree: of latitude at the poles, where it is longest; of longitude at the
 /// equator it is a little less.
@@ -42,7 +42,7 @@ pub struct Plan {
     pub notes: Vec<String>,
 }
 
-/// No rules can be made of these regions; the text says why and what to change.
+/// No rules can be made of these regions; the text contains the reason and a remedy.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct NoRules(pub String);
@@ -50,7 +50,7 @@ pub struct NoRules(pub String);
 /// Makes the rules for `regions`; `percent` from 1 to 100 is the share of the posts to ask for.
 ///
 /// # Errors
-/// When X can do nothing for any of the regions, or when there are more rules than it takes.
+/// When X can do nothing for any of the regions, or when there are more rules than its limit.
 pub fn plan(regions: &Regions, percent: u8) -> Result<Plan, NoRules> {
     let mut plan = Plan { rules: vec![], foreign_tags: vec![], notes: vec![] };
     for region in regions.list() {
@@ -73,7 +73,7 @@ pub fn plan(regions: &Regions, percent: u8) -> Result<Plan, NoRules> {
     }
     if plan.rules.len() > MAX_RULES {
         return Err(NoRules(format!(
-            "these regions need {} rules, and X takes {MAX_RULES}: use smaller boxes or fewer keywords",
+            "these regions need {} rules, and X accepts {MAX_RULES}: use smaller boxes or fewer keywords",
             plan.rules.len()
         )));
     }
@@ -86,9 +86,9 @@ fn region_rules(region: &Region, percent: u8, plan: &mut Plan) {
         if !region.rules.is_empty() {
             return;
         }
-        let what = if region.everything { "takes every post" } else { "has languages only" };
+        let what = if region.everything { "matches every post" } else { "has languages only" };
         plan.notes.push(format!(
-            "The region {id:?} {what}: a rule of X needs a box, a keyword or a #hashtag beside a language; give it one, list the tag of a rule of your own, or watch it with another source."
+            "The region {id:?} {what}: a rule of X needs a box, a keyword or a #hashtag beside a language; add one, list the tag of one of your own rules, or watch it with another source."
         ));
         return;
     }
@@ -125,7 +125,7 @@ fn region_rules(region: &Region, percent: u8, plan: &mut Plan) {
 
 /// ` lang:fr`, or ` (lang:fr OR lang:en)`.
 fn narrowing(languages: &[String]) -> String {
-    // X wants the present codes, `lang:id` and `lang:he`, though its posts still say `in` and `iw`.
+    // X requires the present codes, `lang:id` and `lang:he`, though its posts still have `in` and `iw`.
     let terms: Vec<_> = languages.iter().map(|language| format!("lang:{language}")).collect();
     match terms.as_slice() {
         [] => String::new(),
@@ -134,7 +134,7 @@ fn narrowing(languages: &[String]) -> String {
     }
 }
 
-/// Joins terms by `OR` into as few rules as hold them, each ending with `end`.
+/// Joins terms by `OR` into as few rules as possible, each ending with `end`.
 fn pack(terms: &[String], end: &str) -> Vec<String> {
     let close = |terms: &[&str]| match terms {
         [one] => format!("{one}{end}"),
@@ -158,7 +158,7 @@ fn pack(terms: &[String], end: &str) -> Vec<String> {
     rules
 }
 
-/// A keyword as a rule says it: a `#hashtag`, a plain word, or a phrase in quotes.
+/// A keyword in the syntax of rules: a `#hashtag`, a plain word, or a phrase in quotes.
 fn term(keyword: &str) -> Option<String> {
     let keyword = keyword.trim();
     let is_word = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || c == '_');
@@ -166,7 +166,7 @@ fn term(keyword: &str) -> Option<String> {
         return Some(format!("#{tag}"));
     }
     let plain = |c: char| match c {
-        // What a phrase cannot hold, X would read as a space anyway: it compares words.
+        // X would read what a phrase cannot contain as a space anyway: it compares words.
         '"' | '\\' | '“' | '”' | '\u{200b}' => ' ',
         '’' | '‘' | 'ʼ' | '＇' => '\'',
         c => c,
@@ -192,12 +192,12 @@ fn degrees(number: f64) -> String {
     if text == "-0" { "0".into() } else { text.into() }
 }
 
-/// Boxes that X takes and that together cover a box. They are as large as they may be and overlap,
-/// since X matches a place only when all of it lies within one of them.
+/// Boxes within the limits of X that together cover a box. They are as large as possible and overlap,
+/// since X matches a place only when all of it is within one of them.
 fn split([west, south, east, north]: [f64; 4]) -> Vec<[f64; 4]> {
-    // X takes no box across the antimeridian.
+    // X accepts no box across the antimeridian.
     let mut strips = if west > east { vec![(west, 180.0), (-180.0, east)] } else { vec![(west, east)] };
-    // Nor one without width, as of a box that begins or ends there.
+    // Nor one without width, as of a box that starts or ends there.
     strips.retain(|(west, east)| west < east);
     let mut boxes = vec![];
     for (south, north) in cover(south, north, MAX_BOX_KM / DEGREE_KM) {
@@ -255,11 +255,11 @@ mod tests {
     }
 
     #[test]
-    fn what_x_cannot_do_is_said() {
+    fn what_x_cannot_do_is_reported() {
         let languages = Regions::parse("test", "[[region]]\nid = \"french\"\nlanguages = [\"fr\"]").unwrap();
         let error = plan(&languages, 100).unwrap_err().to_string();
         assert!(error.contains("\"french\" has languages only") && error.contains("another source"), "{error}");
-        assert!(plan(&Regions::everything("all"), 100).unwrap_err().to_string().contains("takes every post"));
+        assert!(plan(&Regions::everything("all"), 100).unwrap_err().to_string().contains("matches every post"));
         let places = rules("[[region]]\nid = \"a\"\nboxes = [[1, 1, 1.1, 1.1]]");
         assert!(places.notes[0].contains("Reposts in the region \"a\""), "{:?}", places.notes);
         let mixed = rules(

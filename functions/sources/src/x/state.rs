@@ -1,4 +1,4 @@
-//! What a client of X knows beyond one connection.
+//! The state of an X client beyond one connection.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -98,7 +98,7 @@ impl State {
         })
     }
 
-    /// Requests another share. A smaller one is reported before it holds, a larger one after.
+    /// Requests another share. A smaller one is reported before it takes effect, a larger one after.
     pub(super) fn sample(&mut self, percent: u8, now_ms: i64, intake: &mut dyn Intake) {
         self.governor.sampled(percent, now_ms);
         if percent < self.reported_percent {
@@ -138,12 +138,12 @@ impl State {
         }
     }
 
-    /// The stream goes on by the rules that X has. That is worth a word only when it lasts.
+    /// The stream continues by the rules at X. That is reported only when it lasts.
     pub(super) fn rules_failed(&mut self, failure: &Failure, intake: &mut dyn Intake) {
         self.rules_failures += 1;
         if self.rules_failures >= RULES_FAILURES {
             let reason = format!(
-                "the rules at X cannot be brought up to date, the stream goes on by those that are set: {}",
+                "the rules at X cannot be brought up to date, the stream continues by those that are set: {}",
                 failure.reason
             );
             self.trouble(Some(reason), intake);

@@ -7,7 +7,7 @@ use serde_json::Value;
 /// Posts read at X, as it counts them itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// By day (days since 1970), where X says it.
+    /// By day (days since 1970), where X reports it.
     pub days: Vec<(i64, u64)>,
 }
 
@@ -29,8 +29,8 @@ pub(super) fn usage_days(answer: &Value) -> Option<Vec<(i64, u64)>> {
         *sum = sum.saturating_add(posts);
         Some(())
     };
-    // An object with a list in it by the specification, a list by the introduction; by app, where that
-    // is all that was told.
+    // An object with a list in it by the specification, a list by the introduction; by app, where there
+    // is nothing else.
     let project = data.get("daily_project_usage");
     if let Some(list) = project.and_then(|project| project.get("usage").unwrap_or(project).as_array()) {
         list.iter().try_for_each(&mut add)?;

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 pub(crate) const START_MS: i64 = 1_700_000_000_000;
 pub(crate) const MINUTE: Duration = Duration::from_secs(60);
 
-/// Keeps what a source hands on. One flush may take its time.
+/// Keeps everything that a source hands on. One flush may be slow.
 #[derive(Clone)]
 pub(crate) struct Kept {
     began: Instant,
@@ -26,7 +26,7 @@ pub(crate) struct All {
     pub(crate) notices: u64,
     pub(crate) unreadable: Vec<String>,
     flushes: u64,
-    /// With the second in which it was told.
+    /// With the second of the report.
     pub(crate) changes: Vec<(u64, Change)>,
     pub(crate) resume: Option<Resume>,
 }

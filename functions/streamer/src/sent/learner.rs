@@ -61,7 +61,7 @@ impl Learner {
             }
         } else if !header.windows.is_empty() && !run.ledgers.contains(&header.cut) {
             let (_, lanes) = run.cuts.entry(header.cut).or_insert_with(|| (header.clone(), BTreeMap::new()));
-            // The log may hold a frame twice.
+            // A frame may be in the log twice.
             lanes.insert(header.lane.clone(), header.windows.clone());
             while run.cuts.len() > OPEN_CUTS {
                 run.cuts.pop_first();

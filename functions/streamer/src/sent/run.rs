@@ -16,7 +16,7 @@ const BLOCK_ENTRIES: usize = 256;
 const BLOCK_BYTES: usize = BLOCK_ENTRIES * ENTRY_BYTES;
 /// Blocks of one run that are kept in memory.
 const CACHED_BLOCKS: usize = 8;
-/// Look-ups that found nothing before a run gets a filter: archives in order of time never need one, since
+/// Look-ups without a result before a run gets a filter: archives in order of time never need one, since
 /// the ids of their runs hardly overlap.
 const MISSES_BEFORE_FILTER: u32 = 256;
 
@@ -133,11 +133,11 @@ enum Output {
 }
 
 impl Run {
-    /// The regions that have a post; the empty set when the run does not know it.
+    /// The regions that have a post; the empty set when the run does not contain it.
     pub(super) fn get(&mut self, id: PostId) -> io::Result<RegionSet> {
         let id = id.0;
         let nothing = Ok(RegionSet::default());
-        // Blocks begin with the ids in `first_ids`, so the one before the first larger id may hold it.
+        // Blocks start with the ids in `first_ids`, so the one before the first larger id may contain it.
         let Some(block) = self.first_ids.partition_point(|first| *first <= id).checked_sub(1) else { return nothing };
         if id > self.last_id || self.filter.as_ref().is_some_and(|filter| !filter.may_have(id)) {
             return nothing;
@@ -329,10 +329,10 @@ impl Filter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use birdsong_domain::post::AuthorKey;
+    use birdsong_domain::post::InstallationKey;
 
     fn hashed(n: u64) -> u128 {
-        AuthorKey([1; 16]).post("test", &n.to_be_bytes()).0
+        InstallationKey([1; 16]).post("test", &n.to_be_bytes()).0
     }
 
     fn run(ids: impl Iterator<Item = u128>) -> Run {
@@ -382,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn a_disk_that_takes_no_file_costs_memory_and_no_post() {
+    fn a_disk_that_accepts_no_file_costs_memory_and_no_post() {
         let mut scratch = Scratch::new(Some("/nowhere/at/all".into()));
         let mut run = scratch.write(0, 0, || (0..1000).map(|id| Ok(Entry { id, regions: RegionSet(7) }))).unwrap();
         assert!(scratch.is_refused && matches!(run.storage, Storage::Memory(_)));

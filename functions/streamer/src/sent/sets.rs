@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-/// A set of regions; its meaning is in the [`RegionSets`] that gave it. The default is the empty set.
+/// A set of regions; its meaning is in the [`RegionSets`] that made it. The default is the empty set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct RegionSet(pub(crate) u32);
 

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use birdsong_domain::frame::SlimPost;
-use birdsong_domain::post::{AuthorKey, Kind};
+use birdsong_domain::post::{InstallationKey, Kind};
 use birdsong_domain::time::rfc3339;
 use birdsong_domain::uniques::Uniques;
 use birdsong_domain::window::Aggregate;
@@ -48,7 +48,7 @@ async fn stream(
     let mut client = Bluesky::new(
         options,
         InProcess::new(server, 5),
-        &context(world.regions.clone(), AuthorKey([1; 16]), world.clock()),
+        &context(world.regions.clone(), InstallationKey([1; 16]), world.clock()),
     )
     .unwrap();
     // From the first event on, so that all runs have the same to read.
@@ -74,7 +74,7 @@ async fn whole(seed: u64, script: Script, trouble: u64, crashes: u64) -> (Arc<Wo
 async fn undisturbed(seed: u64, hours: u32) -> (Counted, Windows) {
     let (world, server, ended) = whole(seed, script(seed, hours), 0, 0).await;
     let (posts, ledger) = world.counted();
-    assert_eq!(server.told().cursors.len(), 1, "nothing disturbs");
+    assert_eq!(server.activity().cursors.len(), 1, "nothing disturbs");
     assert!(ledger.balances() && ledger == ended.ledger && ledger.quarantined == 0, "{ledger:?}");
     assert!(posts.len() > 4000 * hours as usize / 2, "{} posts", posts.len());
     // They come without words, and count where their originals did.
@@ -105,7 +105,7 @@ async fn hours_of_trouble_give_the_windows_of_a_calm_day_and_the_ledger_balances
         assert!(ledger.balances(), "{what}: {ledger:?}");
         assert_eq!(ledger, ended.ledger, "{what}");
         assert!(ledger.duplicates > 0 && ledger.quarantined > 0, "{what}: {ledger:?}");
-        assert!(server.told().cursors.len() > 20, "{what}: {} connections", server.told().cursors.len());
+        assert!(server.activity().cursors.len() > 20, "{what}: {} connections", server.activity().cursors.len());
         let state = &world.board.states()[0];
         assert_eq!(state.gaps, 0, "{what}");
         assert!(state.reconnects > 20, "{what}: {state:?}");
@@ -150,16 +150,16 @@ async fn hosts_whose_clocks_differ_take_over_from_each_other() {
         let (posts, _) = undisturbed(seed, 1).await;
         let skew_us = vec![0, 900_000, -1_300_000];
         let (world, server, _) = whole(seed, Script { skew_us, ..troubled(seed, 1) }, 0, 0).await;
-        assert!(server.told().cursors.len() > 10);
+        assert!(server.activity().cursors.len() > 10);
         // The same posts once each, though a second or so earlier or later.
         let rest = |post: &SlimPost| SlimPost { time_ms: 0, ..post.clone() };
         assert_same_posts(&format!("seed {seed}"), &world.counted().0, &posts, rest);
     }
 }
 
-/// Jetstream's second kind of host (issue 343): each connection begins up to an hour back.
+/// Jetstream's second kind of host (issue 343): each connection starts up to an hour back.
 #[tokio::test(start_paused = true)]
-async fn hosts_that_begin_an_hour_before_the_cursor_change_no_window_and_no_ledger() {
+async fn hosts_that_start_an_hour_before_the_cursor_change_no_window_and_no_ledger() {
     for seed in seeds([30]) {
         let what = format!("seed {seed}");
         let (posts, windows) = undisturbed(seed, 2).await;
@@ -171,28 +171,28 @@ async fn hosts_that_begin_an_hour_before_the_cursor_change_no_window_and_no_ledg
         assert_same_posts(&what, &found, &posts, SlimPost::clone);
         Windows::of(&world).await.assert_same(&what, &windows, Order::Kept);
         assert!(ledger.balances() && ledger == ended.ledger, "{what}: {ledger:?}");
-        let (told, state) = (server.told(), &world.board.states()[0]);
-        assert!(told.replayed > 5000, "{what}: {}", told.replayed);
+        let (activity, state) = (server.activity(), &world.board.states()[0]);
+        assert!(activity.replayed > 5000, "{what}: {}", activity.replayed);
         // All but those of the rewind, and those that a broken connection had under way.
         assert!(
-            state.replayed > told.replayed * 8 / 10 && state.replayed <= told.replayed,
-            "{what}: {state:?} {told:?}"
+            state.replayed > activity.replayed * 8 / 10 && state.replayed <= activity.replayed,
+            "{what}: {state:?} {activity:?}"
         );
-        let connections = told.cursors.len() as u64;
+        let connections = activity.cursors.len() as u64;
         assert!(ledger.duplicates < connections * 120, "{what}: {connections} connections, {ledger:?}");
         assert_eq!((state.gaps, ledger.quarantined, ledger.missed_ms), (0, 0, 0), "{what}");
-        assert!(told.cursors.iter().flatten().is_sorted(), "{what}: the cursor never goes back");
+        assert!(activity.cursors.iter().flatten().is_sorted(), "{what}: the cursor never goes back");
         // And when the streamer crashes.
         let (world, server, _) = whole(seed, script, 20, 8).await;
         assert_same_posts(&what, &world.counted().0, &posts, SlimPost::clone);
         Windows::of(&world).await.assert_same(&what, &windows, Order::Kept);
-        assert!(server.told().replayed > 5000, "{what}");
+        assert!(server.activity().replayed > 5000, "{what}");
     }
 }
 
 /// One such event once blinded the status until its time, and as a cursor it skipped what was to come.
 #[tokio::test(start_paused = true)]
-async fn events_from_the_far_future_are_put_aside_and_are_no_place_in_the_stream() {
+async fn events_from_the_far_future_are_quarantined_and_do_not_move_the_cursor() {
     for seed in seeds([40]) {
         let what = format!("seed {seed}");
         let (posts, windows) = undisturbed(seed, 1).await;
@@ -202,7 +202,7 @@ async fn events_from_the_far_future_are_put_aside_and_are_no_place_in_the_stream
         Windows::of(&world).await.assert_same(&what, &windows, Order::Kept);
         assert!(ended.ledger.balances() && ended.ledger.quarantined > 0, "{what}: {:?}", ended.ledger);
         let now_us = world.now_ms() * 1000;
-        assert!(server.told().cursors.iter().flatten().all(|cursor| *cursor <= now_us), "{what}");
+        assert!(server.activity().cursors.iter().flatten().all(|cursor| *cursor <= now_us), "{what}");
         let last_post = rfc3339(world.board.states()[0].last_post_ms.unwrap());
         assert!(last_post.starts_with("2023-11-14T23"), "{what}: {last_post}");
         assert_eq!(world.board.states()[0].gaps, 0, "{what}");

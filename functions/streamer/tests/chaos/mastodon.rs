@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use birdsong_domain::frame::SlimPost;
-use birdsong_domain::post::AuthorKey;
+use birdsong_domain::post::InstallationKey;
 use birdsong_domain::time::WindowSize;
 use birdsong_sources::fake::InProcess;
 use birdsong_sources::http::Token;
@@ -43,7 +43,7 @@ async fn stream(
 ) -> SourceError {
     let token = Some(Token::new("good").unwrap());
     let options = Options { server: "https://here.example".into(), feed: Feed::Public, token };
-    let key = AuthorKey([1; 16]);
+    let key = InstallationKey([1; 16]);
     let mut client =
         Mastodon::new(options, InProcess(server.router()), &context(world.regions.clone(), key, world.clock()))
             .unwrap();
@@ -70,14 +70,14 @@ async fn undisturbed(script: Script) -> (Counted, Windows) {
     let hours = script.until.unwrap() as usize / 3600 / PER_SEC as usize;
     let (world, server, ended) = whole(script.seed, script, 0, 0).await;
     let (posts, ledger) = world.counted();
-    assert_eq!(server.told().streams, 1, "nothing disturbs");
+    assert_eq!(server.activity().streams, 1, "nothing disturbs");
     assert!(ledger.balances() && ledger == ended.ledger && ledger.quarantined == 0, "{ledger:?}");
     assert!(posts.len() > 2000 * hours, "{} posts", posts.len());
     (posts, Windows::of(&world).await)
 }
 
-/// Each post once, the same but for its time; its window the same, too, when its server told its
-/// true time and it did not come at the very border of a window.
+/// Each post once, the same except for its time. Its window is the same, too, when its server sent its
+/// true time and it did not arrive at the very border of a window.
 fn assert_same(what: &str, server: &Instance, found: &Counted, expected: &Counted) {
     assert_same_posts(what, found, expected, |post| SlimPost { time_ms: 0, ..post.clone() });
     let mut honest_ms = BTreeMap::new();
@@ -87,7 +87,7 @@ fn assert_same(what: &str, server: &Instance, found: &Counted, expected: &Counte
                 let is_honest = !["19", "209"].iter().any(|c| status["created_at"].as_str().unwrap().starts_with(c));
                 if is_honest {
                     honest_ms.insert(
-                        AuthorKey([1; 16]).post("mastodon", status["uri"].as_str().unwrap().as_bytes()).0,
+                        InstallationKey([1; 16]).post("mastodon", status["uri"].as_str().unwrap().as_bytes()).0,
                         server.time_ms(n),
                     );
                 }
@@ -106,7 +106,7 @@ fn assert_same(what: &str, server: &Instance, found: &Counted, expected: &Counte
     }
 }
 
-/// The authors' servers tell true times, so that what comes by the timeline counts where it would have
+/// The authors' servers send true times, so that posts from the timeline count where they would have
 /// counted.
 pub(crate) fn honest(script: Script) -> Script {
     Script { is_honest: true, ..script }
@@ -123,19 +123,19 @@ async fn hours_of_trouble_give_the_posts_of_a_calm_day_and_the_ledger_balances()
         assert!(ledger.balances(), "{what}: {ledger:?}");
         assert_eq!(ledger, ended.ledger, "{what}");
         assert!(ledger.duplicates > 0 && ledger.quarantined > 0, "{what}: {ledger:?}");
-        assert!(server.told().streams > 15, "{what}: {} streams", server.told().streams);
+        assert!(server.activity().streams > 15, "{what}: {} streams", server.activity().streams);
         assert_eq!(world.board.states()[0].gaps, 0, "{what}");
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn hours_of_trouble_give_the_windows_of_a_calm_day_when_servers_tell_true_times() {
+async fn hours_of_trouble_give_the_windows_of_a_calm_day_when_servers_send_true_times() {
     for seed in seeds(0..2) {
         let what = format!("seed {seed}");
         let (_, windows) = undisturbed(honest(script(seed, 2))).await;
         let (world, server, _) = whole(seed, honest(troubled(seed, 2)), 20, 0).await;
         Windows::of(&world).await.assert_same(&what, &windows, Order::Free);
-        assert!(server.told().streams > 15, "{what}: {} streams", server.told().streams);
+        assert!(server.activity().streams > 15, "{what}: {} streams", server.activity().streams);
     }
 }
 
@@ -152,7 +152,7 @@ async fn crashes_and_restarts_lose_nothing_and_count_nothing_twice() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn crashes_and_restarts_give_the_windows_of_a_calm_day_when_servers_tell_true_times() {
+async fn crashes_and_restarts_give_the_windows_of_a_calm_day_when_servers_send_true_times() {
     for seed in seeds(10..12) {
         let (_, windows) = undisturbed(honest(script(seed, 1))).await;
         let (world, ..) = whole(seed, honest(troubled(seed, 1)), 20, 12).await;

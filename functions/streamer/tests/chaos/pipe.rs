@@ -1,5 +1,5 @@
 //! A live source, a log that fails, restarts and crashes, in simulated time: nothing is lost, nothing
-//! counts twice, and the ledger says what happened.
+//! counts twice, and the ledger records what happened.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -32,8 +32,8 @@ fn post(id: u64, now_ms: i64) -> SourcePost<'static> {
 /// How many posts a source goes back at most, to be on the safe side.
 const BACK: u64 = 20;
 
-/// Feeds posts `from..to`, about ten a second, saying after each chunk where it would go on. `first_ms`
-/// has when each post was received first.
+/// Feeds posts `from..to`, about ten a second, with a resume point after each chunk. `first_ms`
+/// has the time at which each post was received first.
 async fn feed(world: &Arc<World>, feeder: &mut Ingest, first_ms: &mut Vec<i64>, from: u64, to: u64) {
     feeder.change(Change::Connected);
     let mut next = from;
@@ -65,8 +65,8 @@ async fn every_post_is_in_the_log_once_whatever_fails() {
         let posts = 3000;
         let (mut run, mut first_ms) = (0, vec![]);
         while run < 200 {
-            // Each life is different: the log may be away, the end may be a crash.
-            world.away_for_ms(if world.below(2) == 0 { world.below(90_000) } else { 0 });
+            // Each life is different: the log may be unavailable, the end may be a crash.
+            world.down_for_ms(if world.below(2) == 0 { world.below(90_000) } else { 0 });
             let is_crash = run < 12 && world.below(2) == 0;
             let time = Duration::from_millis(if run < 12 { 1000 + world.below(60_000) } else { 3_600_000 });
             let limits = OutboxLimits { memory_bytes: 2000, ..OutboxLimits::default() };
@@ -97,14 +97,14 @@ async fn every_post_is_in_the_log_once_whatever_fails() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_ledger_balances_when_no_run_crashes_and_says_what_a_full_spool_gave_up() {
+async fn the_ledger_balances_when_no_run_crashes_and_counts_what_a_full_spool_dropped() {
     for seed in seeds(0..4) {
         let world = World::new(seed, 5, REGIONS);
         let spool = tempfile::tempdir().unwrap();
         let limits = OutboxLimits { memory_bytes: 2000, spool_bytes: 20_000 };
         let life = Life { spool: Some(spool.path()), limits, ..Life::calm("test") };
         let lived = life.live(&world, async |_, feeder| {
-            world.away_for_ms(300_000);
+            world.down_for_ms(300_000);
             feed(&world, feeder, &mut vec![], 0, 5000).await;
             feeder.unreadable("half a line".into(), b"{");
             feeder.notice();
@@ -117,7 +117,7 @@ async fn the_ledger_balances_when_no_run_crashes_and_says_what_a_full_spool_gave
         assert_eq!((ledger.received, ledger.quarantined, ledger.duplicates), (5003, 1, 1), "seed {seed}");
         assert_eq!((ledger.sent, ledger.dropped), (in_log, ended.dropped), "seed {seed}");
         assert!(ended.dropped > 0 && ended.left_bytes == 0, "seed {seed}: {ended:?}");
-        assert_eq!(world.board.entries()[0].ledger.dropped, ended.dropped, "seed {seed}: the metric tells, too");
+        assert_eq!(world.board.entries()[0].ledger.dropped, ended.dropped, "seed {seed}: so does the metric");
     }
 }
 
@@ -150,7 +150,7 @@ async fn what_a_source_repeats_from_a_place_where_it_stayed_for_long_counts_once
 }
 
 #[tokio::test(start_paused = true)]
-async fn silence_beats_an_outage_does_not_and_a_gap_is_told_in_each_of_its_windows() {
+async fn silence_beats_an_outage_does_not_and_a_gap_shows_in_each_of_its_windows() {
     let world = World::new(1, 0, REGIONS);
     let lived = Life::calm("test").live(&world, async |_, feeder| {
         let minute = Duration::from_secs(60);
@@ -202,7 +202,7 @@ fn waiting(reason: &str) -> Change {
     Change::Waiting { reason: reason.into(), retry_in: Duration::from_secs(60) }
 }
 
-/// Once `complete: true`, as nothing said anything of a source before its first connection.
+/// Once `complete: true`, as nothing was known of a source before its first connection.
 #[tokio::test(start_paused = true)]
 async fn a_source_that_never_connects_makes_windows_incomplete_while_they_are_current() {
     let world = World::new(1, 0, REGIONS);
@@ -214,8 +214,8 @@ async fn a_source_that_never_connects_makes_windows_incomplete_while_they_are_cu
             sleep(minute).await;
             // START_MS is 200 s into its window.
             let since_ms = world.now_ms() - START_MS;
-            let told: u64 = missed(&world, 0).values().sum();
-            assert!(since_ms - told as i64 <= 11_000, "{told} of {since_ms}");
+            let reported_ms: u64 = missed(&world, 0).values().sum();
+            assert!(since_ms - reported_ms as i64 <= 11_000, "{reported_ms} of {since_ms}");
         }
     });
     let (ended, ()) = lived.await.unwrap();
@@ -225,10 +225,10 @@ async fn a_source_that_never_connects_makes_windows_incomplete_while_they_are_cu
     assert!(world.board.states()[0].waiting_since_ms.is_some());
 }
 
-/// One whose windows are complete in the end must not have been called missed, and a gap counts once though
-/// it was noted while it lasted, and by an earlier run.
+/// A source whose windows are complete in the end must not have been counted as missed, and a gap counts once even
+/// if it was noted while it lasted, and by an earlier run.
 #[tokio::test(start_paused = true)]
-async fn what_a_source_gets_later_is_not_missed_and_what_it_tells_of_later_counts_once() {
+async fn what_a_source_gets_later_is_not_missed_and_what_it_reports_later_counts_once() {
     let minute = Duration::from_secs(60);
     for (reach_ms, is_gap) in [(i64::MAX, false), (i64::MAX, true), (0, true), (300_000, true)] {
         let world = World::new(1, 0, REGIONS);
@@ -264,13 +264,13 @@ async fn what_a_source_gets_later_is_not_missed_and_what_it_tells_of_later_count
             (0, _) => 30 * 60_000,
             _ => 25 * 60_000,
         };
-        // The log takes some milliseconds between the runs.
+        // The log needs some milliseconds between the runs.
         assert!(whole.abs_diff(wanted) < 1000, "reach {reach_ms}: {whole}, not {wanted}: {missed:?}");
         assert!(missed.values().all(|ms| *ms <= 300_000), "reach {reach_ms}: {missed:?}");
     }
 }
 
-/// What happened: windows of the year 2100 were the newest for whoever looked.
+/// What happened: windows of the year 2100 were the newest in every query.
 #[tokio::test(start_paused = true)]
 async fn a_clock_in_2100_for_a_moment_opens_no_window_there() {
     let world = World::new(1, 0, REGIONS);

@@ -27,7 +27,7 @@ async fn one_refuses_one_has_trouble_and_crashes_and_the_windows_of_each_are_tho
         );
         assert!(matches!(x_run.error, Some(SourceError::Refused(_))), "{what}: {:?}", x_run.error);
         assert!(x_run.ended.ledger.balances() && mastodon_ended.ledger.balances(), "{what}");
-        assert_eq!(instance.told().streams, 1, "{what}: nothing disturbs it");
+        assert_eq!(instance.activity().streams, 1, "{what}: nothing disturbs it");
 
         let calm = alone(0);
         bluesky::live_through(&calm, bluesky::script(seed, 1), 0).await;

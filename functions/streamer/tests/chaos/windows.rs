@@ -1,20 +1,20 @@
-//! The windows that the aggregator makes of a log, and what of them two runs share.
+//! The windows that the aggregator makes of a log, and the part of them that two runs share.
 //!
-//! A window of a disturbed run equals that of an undisturbed one byte for byte in its stored form, but
-//! for what tells of the log and the connection and not of the posts:
+//! A window of a disturbed run equals that of an undisturbed one byte for byte in its stored form,
+//! except for what describes the log and the connection instead of the posts:
 //!
-//! - generation, fence, and the numbers of the frames taken: places in the log;
-//! - `frames`: how often the log was written to, and whether somebody listened;
+//! - generation, fence, and the numbers of the frames: positions in the log;
+//! - `frames`: how often the log was written to, and whether the source was connected;
 //! - `lag.sum_ms` and `lag.max_ms`, `late` and `primary_late`: how long posts were on their way. `lag.count`
 //!   is the same;
 //! - windows of a region without posts: a frame counts in the window in which it was cut, too;
 //! - the windows of [`STREAM`]: the ledger. It has no posts; its sum must be that of the frames, so that
 //!   a test can ask whether it balances.
 //!
-//! What hangs on the order of posts is compared, too, as each lane keeps the order of its source: which
+//! Whatever depends on the order of posts is compared, too, as each lane keeps the order of its source: which
 //! counters the top hashtags and hosts keep when there are too many, their spellings by first sight, and
-//! the estimate of the authors. Only where a source itself changes the order ([`Order::Free`]) the
-//! authors are compared without the estimate that the sketch goes on with as they come; the registers
+//! the estimate of the authors. Only where the source itself changes the order ([`Order::Free`]) the
+//! authors are compared without the sketch's order-dependent estimate; the registers
 //! must be the same, and the hashtags and hosts must have been few enough to be counted exactly.
 
 use std::collections::BTreeMap;
@@ -30,7 +30,7 @@ use birdsong_testkit::MemoryStore;
 
 use super::world::World;
 
-/// Whether a source gives posts in one order.
+/// Whether a source sends posts in a fixed order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Order {
     /// Always the same.
@@ -67,9 +67,9 @@ impl Windows {
     pub(crate) fn assert_same(&self, what: &str, expected: &Self, order: Order) {
         assert!(!expected.0.is_empty(), "{what}: no windows");
         for (key, expected) in &expected.0 {
-            let Some(found) = self.0.get(key) else { panic!("{what}: no window {key:?} of {}", told(expected)) };
+            let Some(found) = self.0.get(key) else { panic!("{what}: no window {key:?} of {}", summary(expected)) };
             let is_same = stored(found, order) == stored(expected, order);
-            assert!(is_same, "{what}: {key:?}\n   found {}\nexpected {}", told(found), told(expected));
+            assert!(is_same, "{what}: {key:?}\n   found {}\nexpected {}", summary(found), summary(expected));
         }
         let more: Vec<_> = self.0.keys().filter(|key| !expected.0.contains_key(*key)).take(3).collect();
         assert!(more.is_empty(), "{what}: {more:?} should not be there");
@@ -123,7 +123,7 @@ fn stored(shared: &Aggregate, order: Order) -> Vec<u8> {
     Partial { generation: 0, fence: 0u64.into(), aggregate }.encode().unwrap()
 }
 
-fn told(aggregate: &Aggregate) -> String {
+fn summary(aggregate: &Aggregate) -> String {
     let Aggregate { kinds, per_minute, languages, mentions, matched_by, primary, newest, lag, ledger, .. } = aggregate;
     let authors = aggregate.authors.known.estimate();
     let top = |top: &Option<TopK>| top.as_ref().map(|top| top.top(usize::MAX));

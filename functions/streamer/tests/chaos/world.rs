@@ -1,5 +1,5 @@
-//! Simulated time, a log in memory that fails as told with the settings beside it, and streamers that
-//! live in front of it.
+//! Simulated time, a log in memory with scripted faults and the settings beside it, and streamers that
+//! write to it.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
@@ -27,7 +27,7 @@ use birdsong_streamer::unreadable::UnreadableStore;
 use birdsong_streamer::{ingest, recovery};
 use tokio::time::{Instant, sleep, timeout};
 
-/// When every world begins, in milliseconds since 1970.
+/// Start of every world, in milliseconds since 1970.
 pub(crate) const START_MS: i64 = 1_700_000_000_000;
 
 /// More than any test has posts.
@@ -42,7 +42,7 @@ pub(crate) fn seeds(own: impl IntoIterator<Item = u64>) -> Vec<u64> {
     range.unwrap_or_else(|| panic!("BIRDSONG_SEEDS={wanted}: give a range such as 1000..1100")).collect()
 }
 
-/// A log in memory that fails as told, the settings beside it, and the time.
+/// A log in memory with scripted faults, the settings beside it, and the time.
 pub(crate) struct World {
     pub(crate) regions: Arc<Regions>,
     pub(crate) board: Arc<StatusRegistry>,
@@ -53,11 +53,11 @@ pub(crate) struct World {
     began: Instant,
     /// By how much the clock of everybody but the sources is ahead, in milliseconds.
     ahead_ms: AtomicI64,
-    /// Whether the clock is set wrong at the begin of some lives.
+    /// Whether the clock is wrong at the start of some lives.
     pub(crate) clock_jumps: AtomicBool,
-    /// Until when the log takes nothing, in milliseconds.
-    away_until_ms: AtomicI64,
-    /// One append and one setting in so many goes wrong, one way or another; 0 for none.
+    /// Until when the log accepts nothing, in milliseconds.
+    down_until_ms: AtomicI64,
+    /// One in this many appends and settings fails, one way or another; 0 for none.
     trouble: u64,
     runs: AtomicU64,
 }
@@ -76,7 +76,7 @@ impl World {
             began: Instant::now(),
             ahead_ms: AtomicI64::new(0),
             clock_jumps: AtomicBool::new(false),
-            away_until_ms: AtomicI64::new(0),
+            down_until_ms: AtomicI64::new(0),
             trouble,
             runs: AtomicU64::new(0),
         })
@@ -86,7 +86,7 @@ impl World {
         self.true_ms() + self.ahead_ms.load(Ordering::Relaxed)
     }
 
-    /// What a right clock says.
+    /// The time of a correct clock.
     pub(crate) fn true_ms(&self) -> i64 {
         START_MS + self.began.elapsed().as_millis() as i64
     }
@@ -105,9 +105,9 @@ impl World {
         self.dice.lock().unwrap().below(end)
     }
 
-    /// The log takes nothing for so many milliseconds.
-    pub(crate) fn away_for_ms(&self, ms: u64) {
-        self.away_until_ms.store(self.true_ms() + ms as i64, Ordering::Relaxed);
+    /// The log accepts nothing for this many milliseconds.
+    pub(crate) fn down_for_ms(&self, ms: u64) {
+        self.down_until_ms.store(self.true_ms() + ms as i64, Ordering::Relaxed);
     }
 
     fn is_bad(&self) -> bool {
@@ -150,15 +150,15 @@ impl World {
 /// Posts by region and id.
 pub(crate) type Counted = BTreeMap<(String, u128), Vec<SlimPost>>;
 
-fn away() -> PortError {
-    PortError::Unavailable { what: "log", reason: "away".into() }
+fn unavailable() -> PortError {
+    PortError::Unavailable { what: "log", reason: "no answer".into() }
 }
 
 impl PostLog for World {
     async fn append(&self, frames: &[FrameRecord]) -> Vec<Result<SequenceNumber, PortError>> {
         sleep(Duration::from_millis(5 + self.below(50))).await;
-        if self.true_ms() < self.away_until_ms.load(Ordering::Relaxed) {
-            return frames.iter().map(|_| Err(away())).collect();
+        if self.true_ms() < self.down_until_ms.load(Ordering::Relaxed) {
+            return frames.iter().map(|_| Err(unavailable())).collect();
         }
         let trouble = if self.is_bad() { self.below(4) } else { u64::MAX };
         if matches!(trouble, 1 | 2) {
@@ -169,13 +169,13 @@ impl PostLog for World {
             .iter()
             .map(|frame| match trouble {
                 // Some records of a call fail.
-                0 if self.below(2) == 0 => Err(away()),
+                0 if self.below(2) == 0 => Err(unavailable()),
                 // The log has it, but the answer is lost.
                 1 => {
                     self.take(frame);
-                    Err(away())
+                    Err(unavailable())
                 }
-                2 => Err(away()),
+                2 => Err(unavailable()),
                 3 => Err(PortError::Refused { what: "log", reason: "no rights just now".into() }),
                 _ => Ok(self.take(frame)),
             })
@@ -208,14 +208,14 @@ impl Settings for World {
 
     async fn set_setting(&self, key: &str, value: &str) -> Result<(), PortError> {
         if self.is_bad() {
-            return Err(away());
+            return Err(unavailable());
         }
         self.settings.lock().unwrap().insert(key.into(), value.into());
         Ok(())
     }
 }
 
-/// Lines put aside.
+/// Unreadable lines in quarantine.
 #[derive(Clone, Default)]
 pub(crate) struct Lines(pub(crate) Arc<Mutex<Vec<Unreadable>>>);
 
@@ -234,24 +234,24 @@ pub(crate) struct Life<'a> {
     /// Where frames wait for the log, when not in memory alone.
     pub(crate) spool: Option<&'a Path>,
     pub(crate) limits: OutboxLimits,
-    /// How long the log may take for the rest.
+    /// Time limit for the log to store the rest.
     pub(crate) drain: Duration,
-    /// How far back its source can get what it missed, in milliseconds.
+    /// How far back its source can get missed posts, in milliseconds.
     pub(crate) reach_ms: i64,
     /// When it ends without a word, if it does not in good order.
     pub(crate) crash_after: Option<Duration>,
 }
 
 impl Life<'_> {
-    /// It waits for the log as long as it takes, in memory.
+    /// It waits for the log without limit, in memory.
     pub(crate) fn calm(source: &str) -> Life<'_> {
         let drain = Duration::from_secs(3600);
         let reach_ms = i64::MAX;
         Life { source, spool: None, limits: OutboxLimits::default(), drain, reach_ms, crash_after: None }
     }
 
-    /// From its start to its end. `stream` fills the feeder from a resume point on and comes back when
-    /// it is told to stop or its source ends; what it gives is given here, unless the streamer crashed.
+    /// From its start to its end. `stream` fills the feeder from a resume point on and returns when
+    /// it is stopped or its source ends; its result is returned, unless the streamer crashed.
     pub(crate) async fn live<T>(
         self,
         world: &Arc<World>,
@@ -259,7 +259,7 @@ impl Life<'_> {
     ) -> Option<(Ended, T)> {
         let living = async {
             let outbox = Outbox::open(self.spool.map(Path::to_owned), self.limits).unwrap();
-            // A settings table that is away makes the start fail, and the task is started again.
+            // An unavailable settings table makes the start fail, and the task is started again.
             let sent =
                 SharedSent::new(SentRules { memory_posts: MEMORY_POSTS, ..SentRules::live(std::env::temp_dir()) });
             let mut start = loop {
@@ -311,7 +311,7 @@ impl Life<'_> {
 }
 
 /// One life after the other, of random length, most of them ended by a crash, and a last one until a
-/// quarter of an hour behind `time`: by then all that `client` can get must be in the log.
+/// quarter of an hour behind `time`: by then everything that `client` can get must be in the log.
 pub(crate) async fn lives(
     world: &Arc<World>,
     source: &str,
@@ -328,7 +328,7 @@ pub(crate) async fn lives(
     };
     for _ in 0..crashes {
         let time = Duration::from_secs(1 + world.below(time.as_secs() / crashes));
-        world.away_for_ms(if world.below(3) == 0 { world.below(180_000) } else { 0 });
+        world.down_for_ms(if world.below(3) == 0 { world.below(180_000) } else { 0 });
         let crash_after = (world.below(3) > 0).then_some(time);
         if world.clock_jumps.load(Ordering::Relaxed) {
             let jumps_ms = [0, -300_000, 2_400_000, 7_200_000];

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::http::{Request, Response, StatusCode};
-use birdsong_domain::post::{AuthorKey, Kind};
+use birdsong_domain::post::{InstallationKey, Kind};
 use birdsong_domain::time::{WindowSize, snowflake_ms};
 use birdsong_sources::fake::InProcess;
 use birdsong_sources::http::Token;
@@ -61,7 +61,7 @@ fn client(world: &Arc<World>, fake: &FakeX, budget: Option<&str>) -> X<InProcess
 }
 
 fn client_over<H: Http + 'static>(http: H, world: &Arc<World>, options: x::Options) -> X<H> {
-    X::new(options, http, &context(world.regions.clone(), AuthorKey([7; 16]), world.clock())).unwrap()
+    X::new(options, http, &context(world.regions.clone(), InstallationKey([7; 16]), world.clock())).unwrap()
 }
 
 /// What one run of the streamer came to.
@@ -69,15 +69,15 @@ pub(crate) struct Run {
     /// Why the source ended, unless it was stopped.
     pub(crate) error: Option<SourceError>,
     pub(crate) ended: Ended,
-    told: Vec<Change>,
-    /// Where the source would go on.
+    changes: Vec<Change>,
+    /// Where the source would resume.
     resume: Option<Resume>,
 }
 
-/// Hands everything on and notes what was told.
+/// Forwards everything and records the changes.
 struct Watched<'a> {
     feeder: &'a mut Ingest,
-    told: &'a Mutex<Vec<Change>>,
+    changes: &'a Mutex<Vec<Change>>,
     resume: Option<Resume>,
 }
 
@@ -100,34 +100,34 @@ impl Intake for Watched<'_> {
     }
 
     fn change(&mut self, change: Change) {
-        self.told.lock().unwrap().push(change.clone());
+        self.changes.lock().unwrap().push(change.clone());
         self.feeder.change(change);
     }
 }
 
-/// Streams until `stop` is over or the source ends, then drains.
+/// Streams until `stop` completes or the source ends, then drains.
 async fn run<H: Http + 'static>(
     world: &Arc<World>,
     client: &mut X<H>,
     resume: Option<&str>,
     stop: impl Future<Output = ()>,
 ) -> Run {
-    let told = Mutex::default();
+    let changes = Mutex::default();
     let lived = Life::calm(x::NAME).live(world, async |_, feeder| {
-        let mut intake = Watched { feeder, told: &told, resume: None };
+        let mut intake = Watched { feeder, changes: &changes, resume: None };
         let error = until(stop, async |stop| client.stream(resume, &mut intake, stop).await).await;
         (error, intake.resume)
     });
     let (ended, (error, resume)) = lived.await.unwrap();
-    Run { error, ended, told: told.into_inner().unwrap(), resume }
+    Run { error, ended, changes: changes.into_inner().unwrap(), resume }
 }
 
 fn secs(secs: u64) -> tokio::time::Sleep {
     sleep(Duration::from_secs(secs))
 }
 
-/// Until all of the script was given and some keep-alives came.
-async fn script_is_over(fake: &FakeX, parts: usize) {
+/// Waits until the whole script was delivered and some keep-alives came.
+async fn script_ended(fake: &FakeX, parts: usize) {
     while fake.delivered().parts < parts {
         secs(30).await;
     }
@@ -144,16 +144,16 @@ fn is_in_log_once(world: &World, fake: &FakeX, what: &str) {
 }
 
 fn is_each_there_once(posts: &Counted, delivered: &Delivered, what: &str) {
-    let wanted: BTreeSet<_> = delivered.posts.iter().map(|(id, _)| AuthorKey([7; 16]).x_post(*id).0).collect();
+    let wanted: BTreeSet<_> = delivered.posts.iter().map(|(id, _)| InstallationKey([7; 16]).x_post(*id).0).collect();
     assert_eq!(wanted.len(), delivered.posts.len(), "{what}: the fake made an id twice");
     let found: BTreeSet<_> = posts.keys().map(|(_, id)| *id).collect();
     let (lost, more) = (wanted.difference(&found).count(), found.difference(&wanted).count());
     assert_eq!((lost, more), (0, 0), "{what}: posts lost and invented, of {}", wanted.len());
     let twice = posts.values().filter(|posts| posts.len() > 1).count();
-    assert_eq!(twice, 0, "{what}: posts that stand twice in a lane, of {}", posts.len());
+    assert_eq!(twice, 0, "{what}: posts that are in a lane twice, of {}", posts.len());
 }
 
-/// The windows count the delivered posts, as the fake says it made them.
+/// The windows count the delivered posts, as the fake recorded them.
 fn windows_count_all(windows: &Windows, fake: &FakeX, what: &str) {
     let mut wanted = BTreeMap::<_, (u64, u64)>::new();
     for (id, tag) in fake.delivered().posts {
@@ -214,7 +214,7 @@ fn delivered_lines(kept: &[Vec<u8>], fake: &FakeX) -> Vec<(i64, Bytes)> {
     lines
 }
 
-/// X on a calm day: one connection that gives these lines, each when its post was written.
+/// X on a calm day: one connection that delivers these lines, each when its post was written.
 struct Calm {
     http: InProcess,
     lines: Arc<[(i64, Bytes)]>,
@@ -244,7 +244,7 @@ impl Http for Calm {
     }
 }
 
-/// One life until the script is over or X refuses. Gives the lines of the delivered posts with their
+/// One life until the script ends or X refuses. Returns the lines of the delivered posts with their
 /// times, too.
 pub(crate) async fn live_through(
     world: &Arc<World>,
@@ -256,7 +256,7 @@ pub(crate) async fn live_through(
     let kept = Arc::default();
     let http = Recorder { http: InProcess(fake.router()), kept: Arc::clone(&kept) };
     let mut client = client_over(http, world, options(None));
-    let run = run(world, &mut client, None, script_is_over(&fake, parts)).await;
+    let run = run(world, &mut client, None, script_ended(&fake, parts)).await;
     let lines = delivered_lines(&kept.lock().unwrap(), &fake);
     (fake, run, lines)
 }
@@ -264,7 +264,7 @@ pub(crate) async fn live_through(
 /// The windows of a day on which the same posts came from a calm X into a calm log.
 pub(crate) async fn undisturbed(seed: u64, regions: &str, lines: Vec<(i64, Bytes)>) -> Windows {
     let world = World::new(seed, 0, regions);
-    // As it was asked to, the fake takes the rules and nothing else.
+    // As requested, the fake accepts the rules and nothing else.
     let rules = fake(&world, vec![], seed, 1.0);
     let (posts, last_ms) = (lines.len() as u64, lines.iter().map(|(time_ms, _)| *time_ms).max().unwrap_or(0));
     let http = Calm { http: InProcess(rules.router()), lines: lines.into(), clock: world.clock() };
@@ -294,7 +294,7 @@ async fn every_delivered_post_is_in_the_log_once_and_in_the_windows_of_a_calm_da
     for seed in seeds(0..24) {
         let what = format!("seed {seed}");
         let world = World::new(seed, 6, REGIONS);
-        world.away_for_ms(world.below(900_000));
+        world.down_for_ms(world.below(900_000));
         let (fake, run, lines) = live_through(&world, chaos(seed, 20), seed).await;
         assert_eq!(run.error, None, "{what}");
         is_in_log_once(&world, &fake, &what);
@@ -308,14 +308,14 @@ async fn every_delivered_post_is_in_the_log_once_and_in_the_windows_of_a_calm_da
         let ledger = run.ended.ledger;
         assert_eq!((ledger.quarantined, ledger.duplicates), (delivered.unreadable, delivered.repeated), "{what}");
         assert_eq!(delivered.too_many_connects, 0, "{what}");
-        // Every time without a connection is told.
-        let gaps = run.told.iter().filter(|change| matches!(change, Change::Gap { .. })).count() as u64;
+        // Each time without a connection is reported.
+        let gaps = run.changes.iter().filter(|change| matches!(change, Change::Gap { .. })).count() as u64;
         assert_eq!(gaps + 1, delivered.streams, "{what}");
     }
 }
 
 /// An hour of lives, most of them ended by a crash.
-async fn crashes_lose_only_what_is_told_and_count_nothing_twice(backfill_minutes: Option<u8>) {
+async fn crashes_lose_only_what_is_reported_and_count_nothing_twice(backfill_minutes: Option<u8>) {
     for seed in seeds([0, 1, 2, 1008]) {
         let what = format!("seed {seed}");
         let world = World::new(seed, 20, REGIONS);
@@ -323,7 +323,7 @@ async fn crashes_lose_only_what_is_told_and_count_nothing_twice(backfill_minutes
         let script = parts.chain([Connection::Stream(vec![Step::Posts(u64::MAX)])]).collect();
         let fake =
             FakeX::with(made_by(&world, script, seed, 2.0), Account { has_backfill: true, ..Account::default() });
-        let (told, first) = (Mutex::default(), OnceLock::new());
+        let (changes, first) = (Mutex::default(), OnceLock::new());
         lives(&world, x::NAME, Duration::from_secs(3600), 30, async |resume, feeder| {
             if let Some(resume) = &resume {
                 let resume: serde_json::Value = serde_json::from_str(resume).unwrap();
@@ -331,7 +331,7 @@ async fn crashes_lose_only_what_is_told_and_count_nothing_twice(backfill_minutes
             }
             let options = x::Options { backfill_minutes, ..options(None) };
             let mut client = client_over(InProcess(fake.router()), &world, options);
-            let mut intake = Watched { feeder, told: &told, resume: None };
+            let mut intake = Watched { feeder, changes: &changes, resume: None };
             client.stream(resume.as_deref(), &mut intake, Stop::never()).await.unwrap()
         })
         .await;
@@ -347,13 +347,14 @@ async fn crashes_lose_only_what_is_told_and_count_nothing_twice(backfill_minutes
         let is_lost = |id: u64| {
             let time_ms = snowflake_ms(id).unwrap();
             // X has made its post of the millisecond in which we connect by then.
-            let is_told = |change: &Change| match change {
+            let is_reported = |change: &Change| match change {
                 Change::Gap { from_ms, to_ms, .. } => (*from_ms..=*to_ms).contains(&time_ms),
                 _ => false,
             };
-            // Of lives that ended before anything of them was stored nobody knows.
+            // Lives that ended before any of their posts were stored are unknown.
             let is_known = Some(&time_ms) >= first.get();
-            !found.contains(&AuthorKey([7; 16]).x_post(id).0) && (!is_known || told.lock().unwrap().iter().any(is_told))
+            !found.contains(&InstallationKey([7; 16]).x_post(id).0)
+                && (!is_known || changes.lock().unwrap().iter().any(is_reported))
         };
         let made = delivered.posts.len();
         delivered.posts.retain(|(id, _)| !is_lost(*id));
@@ -364,14 +365,14 @@ async fn crashes_lose_only_what_is_told_and_count_nothing_twice(backfill_minutes
 }
 
 #[tokio::test(start_paused = true)]
-async fn with_backfill_crashes_lose_only_what_is_too_old_and_told_and_count_nothing_twice() {
-    crashes_lose_only_what_is_told_and_count_nothing_twice(Some(5)).await;
+async fn with_backfill_crashes_lose_only_what_is_too_old_and_reported_and_count_nothing_twice() {
+    crashes_lose_only_what_is_reported_and_count_nothing_twice(Some(5)).await;
 }
 
-/// What X delivered and the log did not have is lost with a crash, and told as a gap.
+/// What X delivered and the log did not have is lost in a crash, and reported as a gap.
 #[tokio::test(start_paused = true)]
-async fn without_backfill_crashes_lose_only_what_is_told_and_count_nothing_twice() {
-    crashes_lose_only_what_is_told_and_count_nothing_twice(None).await;
+async fn without_backfill_crashes_lose_only_what_is_reported_and_count_nothing_twice() {
+    crashes_lose_only_what_is_reported_and_count_nothing_twice(None).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -380,7 +381,7 @@ async fn what_was_read_ahead_is_handed_on_at_a_stop() {
         let world = World::new(seed, 0, REGIONS);
         let fake = fake(&world, vec![Connection::Stream(vec![Step::Burst(20_000), Step::Posts(60)])], seed, 2.0);
         let mut client = client(&world, &fake, None);
-        // Nothing is idle, so that time stands still and the log takes nothing until then.
+        // Nothing is idle, so that simulated time does not advance and the log accepts nothing until then.
         let many = 1000 + world.below(15_000) as usize;
         let stop = async {
             while fake.delivered().posts.len() < many {
@@ -398,7 +399,7 @@ async fn what_was_read_ahead_is_handed_on_at_a_stop() {
 /// What was waited for, with the seconds.
 fn waits(run: &Run) -> Vec<(&str, u64)> {
     let mut waits = vec![];
-    for change in &run.told {
+    for change in &run.changes {
         if let Change::Waiting { reason, retry_in } = change {
             waits.push((reason.as_str(), retry_in.as_secs()));
         }
@@ -411,7 +412,7 @@ fn few_posts(last: Step) -> Connection {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_passes_is_waited_for_as_long_as_x_wants() {
+async fn temporary_errors_are_waited_for_as_long_as_x_asks() {
     let world = World::new(1, 0, REGIONS);
     let script = passing_errors();
     // Each is answered twice, so that the second wait shows, too.
@@ -420,22 +421,22 @@ async fn what_passes_is_waited_for_as_long_as_x_wants() {
     let parts = script.len();
     let fake = fake(&world, script, 1, 1.0);
     let mut client = client(&world, &fake, None);
-    let run = run(&world, &mut client, None, script_is_over(&fake, parts)).await;
+    let run = run(&world, &mut client, None, script_ended(&fake, parts)).await;
     assert_eq!(run.error, None);
     let found = waits(&run);
     let wanted = [
-        ("X has trouble", 5),
-        ("X has trouble", 11),
-        ("X has trouble", 22),
-        ("X has trouble", 45),
+        ("X is failing", 5),
+        ("X is failing", 11),
+        ("X is failing", 22),
+        ("X is failing", 45),
         ("another connection", 67),
         ("another connection", 135),
         ("too many calls to X, waiting until", 300),
         ("too many calls to X, waiting until", 300),
         ("too many calls to X, waiting (", 270),
         ("too many calls to X, waiting (", 540),
-        ("X finds the rules wrong", 0),
-        ("X finds the rules wrong", 5),
+        ("X reports invalid rules", 0),
+        ("X reports invalid rules", 5),
     ];
     assert_eq!(found.len(), wanted.len(), "{found:?}");
     for ((reason, secs), (begin, least)) in found.iter().zip(wanted) {
@@ -445,16 +446,16 @@ async fn what_passes_is_waited_for_as_long_as_x_wants() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_people_have_to_mend_ends_with_a_sentence_without_the_token() {
+async fn errors_that_people_have_to_repair_end_with_a_sentence_without_the_token() {
     let answer = |status, body: &str| vec![few_posts(Step::Close), Connection::Answer(status, body.into())];
     let unauthorized = r#"{"title":"Unauthorized","status":401,"detail":"Unauthorized","type":"about:blank"}"#;
     let forbidden = r#"{"title":"Client Forbidden","reason":"client-not-enrolled","type":"https://api.x.com/2/problems/client-forbidden"}"#;
     for (script, begin) in [
         (answer(401, unauthorized), "X does not take the bearer token (Unauthorized): put "),
-        (script("errors", 1).unwrap(), "X wants to be paid first (CreditsDepleted"),
-        (answer(402, ""), "X wants to be paid first (no reason given)"),
+        (script("errors", 1).unwrap(), "X requires payment (CreditsDepleted"),
+        (answer(402, ""), "X requires payment (no reason given)"),
         (answer(403, forbidden), "X does not let this app use the filtered stream (Client Forbidden"),
-        (answer(404, "<html>"), "X knows no such address"),
+        (answer(404, "<html>"), "X has no such address"),
         (answer(400, "{}"), "X does not accept the request"),
     ] {
         let world = World::new(1, 0, REGIONS);
@@ -463,7 +464,7 @@ async fn what_people_have_to_mend_ends_with_a_sentence_without_the_token() {
         let run = run(&world, &mut client, None, secs(24 * 3600)).await;
         let Some(SourceError::Refused(reason)) = &run.error else { panic!("{begin}: {:?}", run.error) };
         assert!(reason.starts_with(begin), "{reason}");
-        assert!(!format!("{reason} {:?}", run.told).contains("secret"), "{reason}");
+        assert!(!format!("{reason} {:?}", run.changes).contains("secret"), "{reason}");
         is_in_log_once(&world, &fake, begin);
         let connects = fake.delivered().connects;
         assert!(connects == 2 || begin.contains("CreditsDepleted"), "{begin}: {connects} connects");
@@ -479,7 +480,7 @@ async fn a_token_that_was_changed_is_read_again() {
     let mut client = client_over(InProcess(fake.router()), &world, options);
     let run = run(&world, &mut client, None, secs(60)).await;
     assert_eq!((run.error, fake.delivered().streams), (None, 1));
-    assert!(!format!("{:?}", run.told).contains("secret"));
+    assert!(!format!("{:?}", run.changes).contains("secret"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -512,7 +513,7 @@ async fn a_connection_that_dies_at_once_does_not_use_up_the_connects() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_silent_connection_is_given_up_and_the_gap_begins_with_the_silence() {
+async fn a_silent_connection_is_abandoned_and_the_gap_starts_with_the_silence() {
     let world = World::new(1, 0, REGIONS);
     let script = vec![few_posts(Step::Silence(3600)), Connection::Stream(vec![])];
     let fake = fake(&world, script, 1, 1.0);
@@ -520,7 +521,7 @@ async fn a_silent_connection_is_given_up_and_the_gap_begins_with_the_silence() {
     let began_ms = world.now_ms();
     let run = run(&world, &mut client, None, secs(600)).await;
     assert_eq!(waits(&run), [("nothing came for 30 s, not even a keep-alive", 0)]);
-    let gap = run.told.iter().find_map(|change| match change {
+    let gap = run.changes.iter().find_map(|change| match change {
         Change::Gap { from_ms, to_ms, .. } => Some(((from_ms - began_ms) / 1000, (to_ms - began_ms) / 1000)),
         _ => None,
     });
@@ -537,7 +538,7 @@ async fn a_budget_is_never_passed_and_what_was_spent_outlives_a_restart() {
         let normal = |seed| fake(&world, script("normal", seed).unwrap(), seed, posts_per_s);
         let (first, second) = (normal(seed), normal(seed + 100));
         let before = run(&world, &mut client(&world, &first, Some("5/day")), None, secs(1800)).await;
-        // The other server knows nothing of what was read before.
+        // The other server has no record of what was read before.
         let resume = before.resume.clone().unwrap().cursor;
         let after = run(&world, &mut client(&world, &second, Some("5/day")), Some(&resume), secs(3 * 3600)).await;
         assert_eq!((&before.error, &after.error), (&None, &None), "{what}");
@@ -550,11 +551,11 @@ async fn a_budget_is_never_passed_and_what_was_spent_outlives_a_restart() {
         assert!(days.values().all(|posts| *posts >= 10), "{what}: {days:?}");
         let until_midnight = days.values().next().copied().unwrap();
         assert!(until_midnight >= 400 || posts_per_s < 0.1, "{what}: {days:?}");
-        let told = [before.told, after.told].concat();
-        let is_sampled = told.iter().any(|change| matches!(change, Change::Sampling { share } if *share < 1.0));
+        let changes = [before.changes, after.changes].concat();
+        let is_sampled = changes.iter().any(|change| matches!(change, Change::Sampling { share } if *share < 1.0));
         // The fastest is closed before there is a rate to go by.
         assert_eq!(is_sampled, (0.1..100.0).contains(&posts_per_s), "{what}");
-        let spent = told.iter().rev().find_map(|change| match change {
+        let spent = changes.iter().rev().find_map(|change| match change {
             Change::Spent { dollars } => Some(*dollars),
             _ => None,
         });
@@ -568,10 +569,10 @@ async fn a_budget_is_never_passed_and_what_was_spent_outlives_a_restart() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_burst_does_not_pass_a_budget_while_the_log_is_away() {
+async fn a_burst_does_not_exceed_a_budget_while_the_log_is_unavailable() {
     for seed in seeds(0..10) {
         let world = World::new(seed, 0, REGIONS);
-        world.away_for_ms(600_000);
+        world.down_for_ms(600_000);
         let script = vec![Connection::Stream(vec![Step::Posts(5), Step::Burst(20_000)])];
         let fake = fake(&world, script, seed, 1.0);
         let run = run(&world, &mut client(&world, &fake, Some("5/day")), None, secs(3600)).await;

@@ -9,7 +9,7 @@ use birdsong_sources::fake::{Fake, Order, Started};
 use birdsong_sources::source::{KINDS, Kind};
 use clap::Parser;
 
-/// A fake server of a source, with made-up posts, for those who develop or want to try a source without an account.
+/// A fake server of a source, with made-up posts, for development and for trying a source without an account.
 #[derive(Debug, Parser)]
 #[command(name = "birdsong-fake", version, after_help = scripts())]
 struct Args {
@@ -25,7 +25,7 @@ struct Args {
     /// How it behaves, see below
     #[arg(long, value_name = "NAME")]
     script: Option<String>,
-    /// What else to switch on, see below; may be given several times
+    /// What else to switch on, see below; may be repeated
     #[arg(long = "with", value_name = "NAME")]
     switches: Vec<String>,
     /// Decides everything random

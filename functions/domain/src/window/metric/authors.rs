@@ -5,7 +5,7 @@ use crate::frame::SlimPost;
 use crate::uniques::{Estimate, Uniques};
 use crate::wire::{self, DecodeError, Reader};
 
-/// Distinct authors, and posts whose source names none.
+/// Distinct authors, and posts whose source names no author.
 #[derive(Clone, Debug, Default)]
 pub struct Authors {
     /// Of the posts whose source names an author.
@@ -15,10 +15,10 @@ pub struct Authors {
 }
 
 impl Authors {
-    /// How many people wrote these `posts` posts, with the bounds in which the number lies with 95 %
+    /// How many people wrote these `posts` posts, with the bounds that contain the number with 95 %
     /// probability; exact when the bounds are equal. There are never more authors than posts, and never
-    /// fewer than in a part that was merged into this. Posts without author may each be of somebody of
-    /// their own or all of authors that are known: they widen the bounds.
+    /// fewer than in a part that was merged into this. Posts without author may each be of a separate author
+    /// or all of known authors: they widen the bounds.
     #[must_use]
     pub fn distinct(&self, posts: u64) -> Estimate {
         let known = self.known.estimate().at_most(posts.saturating_sub(self.authorless));

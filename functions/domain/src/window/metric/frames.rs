@@ -4,7 +4,7 @@ use super::{Context, Metric};
 use crate::frame::Frame;
 use crate::wire::{self, DecodeError, Reader};
 
-/// Frames that touched the window, heartbeats among them. None means that nobody listened.
+/// Frames that touched the window, heartbeats among them. Without any, no source was connected.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Frames(pub u64);
 

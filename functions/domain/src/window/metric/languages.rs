@@ -5,7 +5,7 @@
 //! kept (equally long ones in the order of their text), and all others are counted together. A tag
 //! among the shortest of all is among the shortest of any part, so it has had its counter since it
 //! first came: every count is exact, and so is the count of the rest. The result is a function of the
-//! posts alone, whatever their order and however windows are merged.
+//! posts alone, in any order of posts and merges.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use crate::wire::{self, DecodeError, Reader};
 
 /// Where posts without a language are counted (BCP 47's code for undetermined).
 pub const NO_LANGUAGE: &str = "und";
-/// Tags with a counter of their own. BCP 47 has fewer than 200 languages of two letters, so real posts
+/// Tags with a separate counter. BCP 47 has fewer than 200 languages of two letters, so real posts
 /// stay below it even when many of them name a country, too.
 pub const MAX_LANGUAGES: usize = 1024;
 /// Longest tag with a counter, in bytes; BCP 47 asks that programs keep at least 35 characters
@@ -150,7 +150,7 @@ mod tests {
         tags.push("x".repeat(MAX_LANGUAGE_BYTES + 1));
         let languages = of(&tags);
         assert_eq!(languages.iter().count(), MAX_LANGUAGES);
-        assert_eq!(languages.other(), 102, "100 tags, the one that gave way, and the one that is too long");
+        assert_eq!(languages.other(), 102, "100 tags, the one that was replaced, and the one that is too long");
         assert!(languages.iter().any(|(tag, posts)| (tag, posts) == ("fr", 1)));
         let bytes = encoded(&languages);
         assert_eq!(Languages::decode(&mut Reader::new(&bytes)).as_ref(), Ok(&languages));

@@ -4,7 +4,7 @@ use super::{Context, Metric, put_counts, take_counts};
 use crate::frame::SlimPost;
 use crate::wire::{DecodeError, Reader};
 
-/// Posts that came when the window was final already. They are counted all the same.
+/// Posts that came when the window was final already. They are counted, too.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Lateness {
     /// All of them.

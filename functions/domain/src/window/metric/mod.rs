@@ -1,7 +1,7 @@
-//! What is counted in a window: one file for each metric. It says what the metric counts, how two parts are merged, and
+//! The metrics of a window: one file for each metric. It defines what the metric counts, how two parts are merged, and
 //! how it is stored.
 //!
-//! A new metric is its file here and its line in the list of `window/aggregate.rs`, which gives it a tag.
+//! A new metric is its file here and its line in the list of `window/aggregate.rs`, which assigns its tag.
 
 pub mod authors;
 pub mod damage;
@@ -67,7 +67,7 @@ pub trait Metric: Clone + Default {
     fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError>;
 }
 
-/// What a metric may know besides the post.
+/// What a metric may use besides the post.
 #[derive(Clone, Copy, Debug)]
 pub struct Context {
     /// How windows are folded.
@@ -117,10 +117,10 @@ pub(crate) mod tests {
         Context::new(FoldRules::default(), WindowStart(0), &header)
     }
 
-    /// What is counted of these posts, whose frame was cut at `cut_ms`, stored and read again.
+    /// The count of these posts, whose frame was cut at `cut_ms`, stored and read again.
     ///
     /// # Panics
-    /// When what is read is not what was stored.
+    /// When it differs after reading.
     pub(crate) fn counted<M: Metric>(posts: &[SlimPost], cut_ms: i64) -> M {
         let mut metric = M::default();
         posts.iter().for_each(|post| metric.post(post, &context(cut_ms)));

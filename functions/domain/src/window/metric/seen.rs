@@ -1,4 +1,4 @@
-//! Which frames of each run a window has taken, so that a frame that the log holds twice counts once.
+//! Which frames of each run a window has counted, so that a frame that is in the log twice counts once.
 //!
 //! An append that timed out may have succeeded; the streamer sends it again, with the same run and
 //! number, and then the log has it twice.
@@ -6,17 +6,17 @@
 use super::Metric;
 use crate::wire::{self, DecodeError, Reader};
 
-/// Runs that one window remembers; the one unheard of for longest goes first.
+/// Runs tracked per window, evicted least recently used.
 const MAX_RUNS: usize = 8;
 const WORDS: usize = 8;
 /// Frames of a run may change places within one append, which has at most 500 records. What is further
 /// behind than this can only be a repetition.
 const REACH: u64 = 64 * WORDS as u64;
 
-/// Frames taken, by run.
+/// Frames counted, by run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct SeenFrames {
-    /// Least recently heard of first.
+    /// Least recently used first.
     runs: Vec<Run>,
 }
 
@@ -24,15 +24,15 @@ pub(crate) struct SeenFrames {
 struct Run {
     /// Hash of the run's id.
     id: u64,
-    /// Highest number taken.
+    /// Highest number counted.
     highest: u64,
-    /// Bit `n` says whether `highest - n` was taken.
-    taken: [u64; WORDS],
+    /// Bit `n` is whether `highest - n` was counted.
+    counted: [u64; WORDS],
 }
 
 impl SeenFrames {
-    /// Takes note of a frame; `false` when it was taken before.
-    pub(crate) fn take(&mut self, run: &str, counter: u64) -> bool {
+    /// Records a frame; `false` when it was recorded before.
+    pub(crate) fn count(&mut self, run: &str, counter: u64) -> bool {
         let id = siphasher::sip::SipHasher13::new().hash(run.as_bytes());
         let mut run = match self.runs.iter().position(|run| run.id == id) {
             Some(at) => self.runs.remove(at),
@@ -40,10 +40,10 @@ impl SeenFrames {
                 if self.runs.len() >= MAX_RUNS {
                     self.runs.remove(0);
                 }
-                Run { id, highest: counter, taken: [0; WORDS] }
+                Run { id, highest: counter, counted: [0; WORDS] }
             }
         };
-        let is_new = run.take(counter);
+        let is_new = run.count(counter);
         self.runs.push(run);
         is_new
     }
@@ -62,7 +62,7 @@ impl Metric for SeenFrames {
         for run in &self.runs {
             wire::put_u64(out, run.id);
             wire::put_u64(out, run.highest);
-            run.taken.iter().for_each(|word| out.extend_from_slice(&word.to_le_bytes()));
+            run.counted.iter().for_each(|word| out.extend_from_slice(&word.to_le_bytes()));
         }
     }
 
@@ -73,18 +73,18 @@ impl Metric for SeenFrames {
                 return Err(reader.error("at most eight runs"));
             }
             let (id, highest) = (reader.u64()?, reader.u64()?);
-            let mut taken = [0; WORDS];
+            let mut counted = [0; WORDS];
             for byte in 0..8 * WORDS {
-                taken[byte / 8] |= u64::from(reader.u8()?) << (8 * (byte % 8));
+                counted[byte / 8] |= u64::from(reader.u8()?) << (8 * (byte % 8));
             }
-            seen.runs.push(Run { id, highest, taken });
+            seen.runs.push(Run { id, highest, counted });
         }
         Ok(seen)
     }
 }
 
 impl Run {
-    fn take(&mut self, counter: u64) -> bool {
+    fn count(&mut self, counter: u64) -> bool {
         if counter > self.highest {
             self.shift(counter - self.highest);
             self.highest = counter;
@@ -93,7 +93,7 @@ impl Run {
         if age >= REACH {
             return false;
         }
-        let (word, bit) = (&mut self.taken[(age / 64) as usize], 1 << (age % 64));
+        let (word, bit) = (&mut self.counted[(age / 64) as usize], 1 << (age % 64));
         let is_new = *word & bit == 0;
         *word |= bit;
         is_new
@@ -103,9 +103,9 @@ impl Run {
     fn shift(&mut self, by: u64) {
         let (words, bits) = ((by / 64).min(WORDS as u64) as usize, by % 64);
         for at in (0..WORDS).rev() {
-            let word = |back: usize| at.checked_sub(back).map_or(0, |from| self.taken[from]);
+            let word = |back: usize| at.checked_sub(back).map_or(0, |from| self.counted[from]);
             let carried = if bits == 0 { 0 } else { word(words + 1) >> (64 - bits) };
-            self.taken[at] = (word(words) << bits) | carried;
+            self.counted[at] = (word(words) << bits) | carried;
         }
     }
 }
@@ -118,7 +118,7 @@ mod tests {
     proptest! {
         /// Against a plain set, for numbers that are out of order by less than the reach.
         #[test]
-        fn takes_each_frame_once(steps in prop::collection::vec((0u64..700, 0u64..500, 0usize..3), 1..300)) {
+        fn counts_each_frame_once(steps in prop::collection::vec((0u64..700, 0u64..500, 0usize..3), 1..300)) {
             let mut seen = SeenFrames::default();
             let mut plain = std::collections::HashSet::new();
             let mut highest = [0u64; 3];
@@ -128,7 +128,7 @@ mod tests {
                     continue;
                 }
                 highest[run] = highest[run].max(counter);
-                prop_assert_eq!(seen.take(["a", "b", "c"][run], counter), plain.insert((run, counter)));
+                prop_assert_eq!(seen.count(["a", "b", "c"][run], counter), plain.insert((run, counter)));
                 let mut bytes = vec![];
                 seen.encode(&mut bytes);
                 let mut reader = Reader::new(&bytes);
@@ -139,22 +139,22 @@ mod tests {
     }
 
     #[test]
-    fn the_run_unheard_of_for_longest_is_forgotten_first() {
+    fn the_least_recently_used_run_is_forgotten_first() {
         let mut seen = SeenFrames::default();
         for run in 0..MAX_RUNS {
-            assert!(seen.take(&run.to_string(), 1));
+            assert!(seen.count(&run.to_string(), 1));
         }
-        assert!(!seen.take("0", 1));
-        assert!(seen.take("another", 1));
-        assert!(!seen.take("0", 1));
-        assert!(seen.take("1", 1), "forgotten");
+        assert!(!seen.count("0", 1));
+        assert!(seen.count("another", 1));
+        assert!(!seen.count("0", 1));
+        assert!(seen.count("1", 1), "forgotten");
     }
 
     #[test]
     fn what_is_far_behind_is_a_repetition() {
         let mut seen = SeenFrames::default();
-        assert!(seen.take("a", 1000));
-        assert!(seen.take("a", 1000 - REACH + 1));
-        assert!(!seen.take("a", 1000 - REACH));
+        assert!(seen.count("a", 1000));
+        assert!(seen.count("a", 1000 - REACH + 1));
+        assert!(!seen.count("a", 1000 - REACH));
     }
 }

@@ -17,7 +17,7 @@ const MAX_HEADER_BYTES: u64 = 16 << 20;
 /// Largest zip that is kept on disk because it comes from a pipe or is inside something else.
 const MAX_SPOOL_BYTES: u64 = 64 << 30;
 
-/// Refuses to give more than a number of bytes.
+/// Fails after a number of bytes.
 struct Limited<'r, 'l> {
     inner: Peeked<'r>,
     left: &'l Cell<u64>,
@@ -34,7 +34,7 @@ impl Read for Limited<'_, '_> {
     }
 }
 
-/// Gives so many bytes, and an error when there are fewer.
+/// Returns this many bytes, and an error when there are fewer.
 struct Whole<R> {
     inner: R,
     left: u64,
@@ -51,7 +51,7 @@ impl<R: Read> Read for Whole<R> {
     }
 }
 
-/// Whether a member is something that macOS adds to archives and shows to nobody.
+/// Whether a member is something that macOS adds to archives and does not show.
 fn is_of_macos(name: &str) -> bool {
     let base = name.rsplit('/').next().unwrap_or(name);
     base.starts_with("._") || base == ".DS_Store" || name.starts_with("__MACOSX/")

@@ -11,8 +11,8 @@ pub struct Found {
     pub is_named: bool,
 }
 
-/// The files that `paths` name. A folder stands for all files below it in the order of their names, except hidden ones;
-/// links are followed. `note` receives what is left out or cannot be looked into.
+/// The files that `paths` name. A folder means all files below it in the order of their names, except hidden ones;
+/// links are followed. `note` receives what is skipped or cannot be opened.
 ///
 /// # Errors
 /// When a path does not exist, or a folder has no file: a sentence for the user.

@@ -119,7 +119,7 @@ impl Format {
             }
             [0xff, 0xfe, ..] => return Self::Utf16(Order::Little),
             [0xfe, 0xff, ..] => return Self::Utf16(Order::Big),
-            // Without a mark (RFC 4627, section 3): JSON begins with two characters of ASCII.
+            // Without a mark (RFC 4627, section 3): JSON starts with two characters of ASCII.
             [b'{' | b'[' | b'\r' | b'\n' | b' ', 0, 1..=0x7f, 0, ..] => return Self::Utf16(Order::Little),
             [0, b'{' | b'[' | b'\r' | b'\n' | b' ', 0, 1..=0x7f, ..] => return Self::Utf16(Order::Big),
             _ => (),
@@ -139,14 +139,14 @@ fn is_tar(head: &[u8]) -> bool {
     let Some(header) = head.first_chunk::<512>() else { return false };
     let digits = &header[148..156];
     let digits = digits.iter().skip_while(|byte| **byte == b' ').take_while(|byte| (b'0'..=b'7').contains(byte));
-    let (mut told, mut has_digits) = (0u32, false);
+    let (mut stated, mut has_digits) = (0u32, false);
     for digit in digits {
-        told = told.wrapping_mul(8).wrapping_add(u32::from(digit - b'0'));
+        stated = stated.wrapping_mul(8).wrapping_add(u32::from(digit - b'0'));
         has_digits = true;
     }
     let blank = 8 * u32::from(b' ');
     let sum = blank + header[..148].iter().chain(&header[156..]).map(|byte| u32::from(*byte)).sum::<u32>();
-    has_digits && told == sum && sum > blank
+    has_digits && stated == sum && sum > blank
 }
 
 fn other_binary(head: &[u8]) -> Option<Other> {
@@ -184,8 +184,7 @@ fn other_text(head: &[u8]) -> Option<Other> {
     if begin.starts_with(b"<?xml") || begin.starts_with(b"<!doctype") || begin.starts_with(b"<svg") {
         return Some(Other { may_hold_posts: false, ..other("an XML document", TABLE) });
     }
-    is_table(text)
-        .then_some(other("a table (CSV or TSV)", "replay reads JSON as the X API gives it, not tables made of it"))
+    is_table(text).then_some(other("a table (CSV or TSV)", "replay reads the JSON of the X API, not tables made of it"))
 }
 
 /// Columns that tables of posts have; any one of them will do.
@@ -221,7 +220,7 @@ const COLUMNS: &[&str] = &[
     "tweet_url",
 ];
 
-/// Whether the first line names columns, as most tables of posts begin.
+/// Whether the first line names columns, as that of most tables of posts does.
 fn is_table(text: &[u8]) -> bool {
     let end = memchr::memchr(b'\n', text).unwrap_or(text.len());
     let Ok(line) = std::str::from_utf8(&text[..end]) else { return false };
@@ -246,7 +245,7 @@ fn text_of(head: &[u8]) -> &[u8] {
     &head[head.iter().position(begin).unwrap_or(head.len())..]
 }
 
-/// Whether a text or line begins as JSON of objects does, or as an assignment of such.
+/// Whether a text or line starts like a JSON object, or like an assignment of one.
 fn looks_like_json(text: &[u8]) -> bool {
     let text = text_of(text);
     let behind =
@@ -279,10 +278,10 @@ pub(super) fn other_part_of_export(head: &[u8]) -> Option<String> {
     (!["tweet", "tweets", "community_tweet", "note_tweet"].contains(&name)).then(|| name.to_owned())
 }
 
-/// Whether a file that nobody named, but that lies among others, seems to hold posts: it begins as JSON, or half of its
+/// Whether a file in a folder, which the user did not name, seems to contain posts: it starts like JSON, or half of its
 /// first lines do.
 pub(super) fn seems_to_hold_posts(head: &[u8]) -> bool {
-    // What begins with zeros only may have posts behind them.
+    // A file that starts with zeros may have posts behind them.
     if looks_like_json(head) || text_of(head).is_empty() {
         return true;
     }
@@ -321,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_are_texts_whatever_they_begin_with() {
+    fn texts_are_texts_whatever_their_first_bytes() {
         for head in [
             &b""[..],
             b"\n\n{\"id\":\"1\"}",

@@ -1,13 +1,13 @@
 //! Text cut into JSON values.
 //!
-//! One object a line is the rule, and such lines pass at full speed: only their ends are looked at. Whatever looks
-//! different is followed byte by byte: arrays (whose elements come one by one), values over several lines, several values
+//! One object a line is the rule, and such lines pass at full speed: only their ends are looked at. Anything
+//! else is followed byte by byte: arrays (whose elements come one by one), values over several lines, several values
 //! on a line, record separators (RFC 7464), and the assignment before the array of an account export.
 
 use std::io::{self, Read};
 
 use super::super::MAX_LINE_BYTES;
-use super::scanner::{Found, Salvage, Scanner, begins_value};
+use super::scanner::{Found, Salvage, Scanner, starts_value};
 
 /// Longest assignment before an array, such as `window.YTD.tweets.part0 = `.
 const MAX_ASSIGNMENT_BYTES: usize = 200;
@@ -21,7 +21,7 @@ const MARK: &[u8] = b"\xef\xbb\xbf";
 pub(super) struct Span {
     pub(super) from: usize,
     pub(super) to: usize,
-    /// The line on which it begins, from 1.
+    /// Its first line, from 1.
     pub(super) line: u64,
 }
 
@@ -29,13 +29,13 @@ pub(super) struct Span {
 #[derive(Debug)]
 pub(super) struct Piece {
     pub(super) bytes: Vec<u8>,
-    /// Line on which it begins.
+    /// Its first line.
     pub(super) first_line: u64,
     /// The values in it; without a list each line is one.
     pub(super) spans: Option<Vec<Span>>,
 }
 
-/// Cuts what a reader gives.
+/// Cuts the output of a reader.
 pub(super) struct Framer<R> {
     reader: R,
     /// Values are handed on as they come, and not only when there are many.
@@ -48,15 +48,15 @@ pub(super) struct Framer<R> {
     inside: Inside,
     /// Arrays around the next value.
     arrays: u64,
-    /// Whether `rest` begins where a line begins.
-    is_line_begin: bool,
-    /// Blanks since the line's begin.
+    /// Whether `rest` is at the start of a line.
+    is_line_start: bool,
+    /// Blanks since the start of the line.
     indent: usize,
     is_over: bool,
     failure: Option<io::Error>,
 }
 
-/// What was begun and has no end yet. Offsets count from the begin of the buffer.
+/// A value without its end yet. Offsets count from the start of the buffer.
 #[derive(Debug)]
 enum Inside {
     Nothing,
@@ -92,7 +92,7 @@ enum LongRest {
     Value(Scanner),
     /// Goes on to the end of the line.
     Line,
-    /// Goes on to a line that begins like a value.
+    /// Skips to a line that starts like a value.
     Lines,
 }
 
@@ -113,7 +113,7 @@ impl<R: Read> Framer<R> {
             line: 1,
             inside: Inside::Nothing,
             arrays: 0,
-            is_line_begin: true,
+            is_line_start: true,
             indent: 0,
             is_over: false,
             failure: None,
@@ -176,7 +176,7 @@ impl<R: Read> Framer<R> {
     fn cut(&mut self, cut: &mut Cut) {
         loop {
             let next = match std::mem::replace(&mut self.inside, Inside::Nothing) {
-                Inside::Nothing if self.is_line_begin && self.arrays == 0 => match self.lines(cut) {
+                Inside::Nothing if self.is_line_start && self.arrays == 0 => match self.lines(cut) {
                     Next::Goes if matches!(self.inside, Inside::Nothing) => self.between(cut),
                     next => next,
                 },
@@ -211,7 +211,7 @@ impl<R: Read> Framer<R> {
             self.line += 1;
         }
         cut.done = from;
-        // The last of them may still be the begin of a value that goes on in the next line.
+        // The last of them may be the start of a value that continues in the next line.
         if let Some(last) = last
             && cut.bytes[last..from].iter().any(|byte| !byte.is_ascii_whitespace())
             && (!is_odd || matches!(first_byte(&cut.bytes[from..]), Some(b',' | b':' | b'}' | b']' | b'"')))
@@ -225,7 +225,7 @@ impl<R: Read> Framer<R> {
                 }
                 cut.list_lines(self.line, last);
                 cut.done = begin;
-                self.is_line_begin = false;
+                self.is_line_start = false;
                 self.inside = Inside::Value { from: begin, at: from, indent: begin - last, scanner };
                 return Next::Goes;
             }
@@ -239,7 +239,7 @@ impl<R: Read> Framer<R> {
         Next::Goes
     }
 
-    /// Between values: skips what separates them, and looks at what begins.
+    /// Between values: skips separators, and looks at the first byte of the next value.
     fn between(&mut self, cut: &mut Cut) -> Next {
         cut.list_lines(self.line, cut.done);
         loop {
@@ -248,7 +248,7 @@ impl<R: Read> Framer<R> {
             let skip = match byte {
                 b'\n' => {
                     self.line += 1;
-                    self.is_line_begin = true;
+                    self.is_line_start = true;
                     self.indent = 0;
                     cut.done += 1;
                     if self.arrays == 0 {
@@ -257,7 +257,7 @@ impl<R: Read> Framer<R> {
                     continue;
                 }
                 b' ' | b'\t' | b'\r' | b',' | b';' | 0x1e | 0 => 1,
-                b'[' => match begins_array(&bytes[1..], self.is_over) {
+                b'[' => match starts_array(&bytes[1..], self.is_over) {
                     None => return Next::NeedsMore,
                     Some(true) => {
                         self.arrays += 1;
@@ -290,25 +290,25 @@ impl<R: Read> Framer<R> {
             };
             if skip == 0 {
                 self.arrays = 0;
-                self.is_line_begin = false;
+                self.is_line_start = false;
                 self.inside = Inside::Line { from: cut.done, at: cut.done };
                 return Next::Goes;
             }
-            // A mark or a separator leaves a line that may well be a plain one.
+            // A mark or a separator may be followed by a plain line.
             if !matches!(byte, 0xef | 0x1e | 0 | b' ' | b'\t' | b'\r') {
-                self.is_line_begin = false;
+                self.is_line_start = false;
             }
             self.indent += usize::from(matches!(byte, b' ' | b'\t'));
             cut.done += skip;
-            if self.is_line_begin && self.arrays == 0 && matches!(byte, 0xef | 0x1e) {
+            if self.is_line_start && self.arrays == 0 && matches!(byte, 0xef | 0x1e) {
                 return Next::Goes;
             }
         }
     }
 
     fn begin(&mut self, from: usize) {
-        let indent = if self.is_line_begin { self.indent } else { 0 };
-        self.is_line_begin = false;
+        let indent = if self.is_line_start { self.indent } else { 0 };
+        self.is_line_start = false;
         self.inside = Inside::Value { from, at: from, indent, scanner: Scanner::new() };
     }
 
@@ -393,7 +393,7 @@ impl<R: Read> Framer<R> {
             },
             LongRest::Line => memchr::memchr(b'\n', more),
             LongRest::Lines => {
-                memchr::memchr_iter(b'\n', more).find(|newline| begins_value(&more[newline + 1..], 0) == Some(true))
+                memchr::memchr_iter(b'\n', more).find(|newline| starts_value(&more[newline + 1..], 0) == Some(true))
             }
         };
         let Some(end) = end.or(self.is_over.then_some(more.len())) else {
@@ -471,7 +471,7 @@ fn newlines(bytes: &[u8]) -> u64 {
     memchr::memchr_iter(b'\n', bytes).count() as u64
 }
 
-/// Where a value at `from` is broken, which showed at the end of `bytes`: when that is how the next line begins, it is the
+/// Where a value at `from` is broken, detected at the end of `bytes`: when the next line starts like that, it is the
 /// first line that was cut off. (A first line of a bracket only is a value over several lines.)
 fn first_bad(bytes: &[u8], from: usize) -> usize {
     match memchr::memchr(b'\n', &bytes[from..]) {
@@ -491,7 +491,7 @@ fn first_byte(bytes: &[u8]) -> Option<u8> {
 }
 
 /// Whether a bracket with `behind` after it opens an array, and not a log line's `[INFO]` or a settings file's `[section]`.
-fn begins_array(behind: &[u8], is_last: bool) -> Option<bool> {
+fn starts_array(behind: &[u8], is_last: bool) -> Option<bool> {
     match first_byte(behind) {
         Some(byte) => Some(matches!(byte, b'{' | b'[' | b']' | b'"')),
         None if is_last || behind.len() > MAX_LOOK_AHEAD_BYTES => Some(true),
@@ -533,7 +533,7 @@ fn assignment(bytes: &[u8], is_last: bool) -> Option<usize> {
 pub(super) fn values(line: &[u8]) -> Option<Vec<(usize, usize)>> {
     let mut framer = Framer::new(io::empty(), usize::MAX, false);
     framer.is_over = true;
-    framer.is_line_begin = false;
+    framer.is_line_start = false;
     let mut cut = Cut { bytes: line.to_vec(), done: 0, spans: Some(vec![]) };
     framer.cut(&mut cut);
     let spans = cut.spans.unwrap_or_default();
@@ -563,7 +563,7 @@ mod tests {
         }
     }
 
-    /// Each value as its line and text, with lines of several values taken apart as the reader of lines does.
+    /// Each value as its line and text, with lines of several values split as the reader of lines does.
     fn cut(bytes: &[u8], sizes: &[usize], chunk_bytes: usize, is_stream: bool) -> Vec<(u64, String)> {
         let reader = Pieces { bytes, sizes: sizes.iter().copied().cycle() };
         let mut framer = Framer::new(reader, chunk_bytes, is_stream);
@@ -637,7 +637,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_may_go_on_behind_a_line_that_looks_whole() {
+    fn a_value_may_continue_behind_a_line_that_looks_whole() {
         let text = "{\"a\":{\"b\":1}\n,\"c\":2}\n{\"d\":{}\n}\n";
         assert_eq!(at_once(text), lines(&[(1, "{\"a\":{\"b\":1}\n,\"c\":2}"), (3, "{\"d\":{}\n}")]));
     }
@@ -710,7 +710,7 @@ mod tests {
         proptest::collection::vec(object, 1..12)
     }
 
-    /// One way to write objects; each gets the line that it begins on.
+    /// One way to write objects; each has its first line.
     fn joined(objects: &[Value], way: usize) -> (String, Vec<u64>) {
         // (before all, before each but the first, between, behind all, pretty)
         let (begin, between, end, is_pretty) = [

@@ -1,20 +1,20 @@
-//! Where a JSON value ends (RFC 8259), without reading what it says.
+//! Finds the end of a JSON value (RFC 8259) without parsing its content.
 
 use crate::json::MAX_DEPTH;
 
-/// What a scanner found in the bytes that it was given.
+/// What a scanner found in its bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Found {
-    /// The value goes on behind these bytes.
+    /// The value continues behind these bytes.
     More,
     /// The value ends before this offset.
     End(usize),
-    /// The byte at this offset cannot stand where it stands.
+    /// The byte at this offset is invalid there.
     Bad(usize),
 }
 
 /// Follows one value through pieces of any size. Checks the order of braces, commas, colons and texts, so that a value
-/// that was cut off is found out at the next one; names, numbers and escapes are left to the JSON reader.
+/// that was cut off is detected at the next one; names, numbers and escapes are left to the JSON reader.
 #[derive(Clone, Debug)]
 pub(super) struct Scanner {
     expects: Expects,
@@ -137,7 +137,7 @@ impl Scanner {
     }
 }
 
-/// Looks for the end of a value that is broken: where its braces are balanced, or else where the next value seems to begin,
+/// Looks for the end of a value that is broken: where its braces are balanced, or else where the next value seems to start,
 /// on a line that is indented as far as this one.
 #[derive(Clone, Debug)]
 pub(super) struct Salvage {
@@ -149,13 +149,13 @@ pub(super) struct Salvage {
 }
 
 impl Salvage {
-    /// Of a value that begins behind so many blanks.
+    /// For a value behind this many blanks.
     pub(super) fn new(indent: usize) -> Self {
         Self { indent, depth: 0, is_text: false, is_escaped: false, is_first_line: true }
     }
 
-    /// Reads on from `at` in `bytes`, which hold the value from its beginning; `bad_at` is where it was found broken. Gives
-    /// the end of the value, or `Err` with the place to go on from when more bytes have come.
+    /// Continues from `at` in `bytes`, which contain the value from its start; `bad_at` is where it was found broken.
+    /// Returns the end of the value, or `Err` with the place to continue from when more bytes have come.
     pub(super) fn scan(&mut self, bytes: &[u8], mut at: usize, bad_at: usize, is_last: bool) -> Result<usize, usize> {
         while let Some(&byte) = bytes.get(at) {
             match byte {
@@ -163,7 +163,7 @@ impl Salvage {
                     if self.is_first_line && bad_at <= at {
                         return Ok(at);
                     }
-                    match begins_value(&bytes[at + 1..], self.indent) {
+                    match starts_value(&bytes[at + 1..], self.indent) {
                         Some(true) => return Ok(at),
                         None if !is_last => return Err(at),
                         _ => (),
@@ -189,8 +189,8 @@ impl Salvage {
     }
 }
 
-/// Whether a line begins like a value behind so many blanks; None when that cannot be seen yet.
-pub(super) fn begins_value(line: &[u8], indent: usize) -> Option<bool> {
+/// Whether a line starts like a value behind this many blanks; `None` when that cannot be seen yet.
+pub(super) fn starts_value(line: &[u8], indent: usize) -> Option<bool> {
     let blanks = line.iter().take(indent).take_while(|byte| matches!(byte, b' ' | b'\t')).count();
     if blanks < indent && blanks < line.len() {
         return Some(false);
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_ends_where_json_says() {
+    fn a_value_ends_where_json_ends_it() {
         for (text, end) in [
             (r#"{}{}"#, 2),
             (r#"{"a":{"b":[1,"]}",null]}} ,"#, 25),

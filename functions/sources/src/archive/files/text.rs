@@ -9,8 +9,8 @@ pub(super) enum Order {
     Big,
 }
 
-/// Reads UTF-16 and gives UTF-8. Half a surrogate pair becomes U+FFFD. A byte order mark in the middle, which files that
-/// were joined have, stays; one of the other order turns the order.
+/// Converts UTF-16 to UTF-8. Half a surrogate pair becomes U+FFFD. A byte order mark in the middle, as in files
+/// that were joined, stays; one of the other order switches the order.
 pub(super) struct Utf16<R> {
     inner: R,
     order: Order,
@@ -19,7 +19,7 @@ pub(super) struct Utf16<R> {
     /// The first half of a pair.
     high: Option<u16>,
     text: Vec<u8>,
-    /// How much of `text` was given.
+    /// Number of bytes of `text` that were returned.
     given: usize,
     is_over: bool,
 }

@@ -20,7 +20,7 @@ const XZ_MEMORY_BYTES: u64 = 256 << 20;
 impl Packing {
     pub(super) const ALL: [Self; 6] = [Self::Gzip, Self::Bzip2, Self::Xz, Self::Zstd, Self::Lzma, Self::Lzip];
 
-    /// Whether a file, or a part of one, begins like this.
+    /// Whether a file, or a part of one, starts like this.
     pub(super) fn begins(self, head: &[u8]) -> bool {
         match self {
             Self::Gzip => head.starts_with(&[0x1f, 0x8b, 8]),
@@ -178,7 +178,7 @@ mod tests {
 
     fn unpacked(packing: Packing, bytes: &[u8]) -> io::Result<Vec<u8>> {
         let mut out = vec![];
-        // A buffer of seven bytes: parts begin and end anywhere in it.
+        // A buffer of seven bytes: parts start and end anywhere in it.
         Unpacked::new(packing, BufReader::with_capacity(7, bytes))?.read_to_end(&mut out)?;
         Ok(out)
     }

@@ -1,4 +1,4 @@
-//! What a Mastodon server says of itself and of its accounts, with every field that its documentation names.
+//! A Mastodon server's description of itself and its accounts, with every field that its documentation names.
 
 use serde_json::{Value, json};
 
@@ -79,7 +79,7 @@ pub(super) fn account(author: u64, host: &str) -> Value {
     })
 }
 
-/// A mention of somebody elsewhere.
+/// A mention of an account elsewhere.
 pub(super) fn mention() -> Value {
     json!({"id": "5", "username": "p", "url": "https://other.example/@p", "acct": "p@other.example"})
 }

@@ -89,7 +89,7 @@ impl Asked {
     /// Reads the parameters of a query.
     ///
     /// # Errors
-    /// With the parameter and the value that X does not know; it answers 400.
+    /// With the parameter and the value that X does not have; it answers 400.
     pub fn parse(query: &HashMap<String, String>) -> Result<Self, (&'static str, String)> {
         let mut asked = Self::default();
         for (name, known, list) in [
@@ -108,7 +108,7 @@ impl Asked {
         Ok(asked)
     }
 
-    /// Of a line with all that X knows of a post, what the query gets. Fields may have their old or new
+    /// The part of a full line that a query asks for. Fields may have their old or new
     /// names; a query has the old ones.
     #[must_use]
     pub fn answer(&self, full: &Value) -> Value {

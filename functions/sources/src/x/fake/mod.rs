@@ -49,13 +49,13 @@ const BACKFILL: Duration = Duration::from_secs(5 * 60);
 /// One thing that a connection does.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
-    /// Posts at [`Options::posts_per_s`] for so many seconds.
+    /// Posts at [`Options::posts_per_s`] for this many seconds.
     Posts(u64),
-    /// So many posts as fast as they are taken.
+    /// This many posts as fast as they are read.
     Burst(u64),
-    /// Keep-alives only, for so many seconds.
+    /// Keep-alives only, for this many seconds.
     KeepAlives(u64),
-    /// Not a byte for so many seconds.
+    /// Not a byte for this many seconds.
     Silence(u64),
     /// The first half of a line, then the connection is closed.
     HalfLine,
@@ -67,9 +67,9 @@ pub enum Step {
     BadUtf8,
     /// A line of more than 1 MiB.
     LongLine,
-    /// The last so many posts again.
+    /// This many of the last posts again.
     Repeat(usize),
-    /// Clocks of the posts are off by so many milliseconds more from here on.
+    /// Clocks of the posts are off by this many milliseconds more from here on.
     ClockJump(i64),
     /// A line of errors with this `disconnect_type`, then the connection is closed.
     Errors(&'static str),
@@ -79,20 +79,20 @@ pub enum Step {
     Break,
 }
 
-/// What one connect gets.
+/// The answer to one connect.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Connection {
-    /// The stream: these steps, then keep-alives for ever.
+    /// The stream: these steps, then keep-alives forever.
     Stream(Vec<Step>),
     /// This status with this body.
     Answer(u16, String),
-    /// 429 until so many seconds from now, as the headers say.
+    /// 429 until this many seconds from now, by its headers.
     RateLimited(i64),
 }
 
 /// The token of servers that are started from the table of sources.
 const TOKEN: &str = "made-up";
-/// Bytes that such a server holds back for a client that does not read.
+/// Bytes that such a server buffers for a client that does not read.
 const QUEUE_BYTES: usize = 4 << 20;
 
 /// The fake of X in the table of sources.
@@ -106,7 +106,7 @@ pub(crate) const FAKE: Fake = Fake {
     ],
     switches: &[
         ("new-names", "fields are named as since August 2026, such as referenced_posts"),
-        ("enterprise", "enterprise access, which allows a backfill; posts go on while nobody is connected"),
+        ("enterprise", "enterprise access, which allows a backfill; posts continue while nobody is connected"),
         ("gzip", "compresses the stream for a client that requests it"),
     ],
     start,
@@ -141,9 +141,9 @@ fn start(order: &Order, listener: TcpListener) -> Started {
 /// How the server behaves.
 #[derive(Clone)]
 pub struct Options {
-    /// The only bearer token that is taken.
+    /// The only bearer token that is accepted.
     pub token: String,
-    /// What the connections get, in turn. The last one is what every later one gets; none at all
+    /// The answers to the connections, in turn. The last one repeats; an empty script
     /// is a stream of keep-alives.
     pub script: Vec<Connection>,
     /// Posts a second, before sampling.
@@ -160,10 +160,10 @@ pub struct Options {
 /// for a client that does not read.
 #[derive(Clone, Debug)]
 pub struct Account {
-    /// Enterprise access: `backfill_minutes` is taken, and posts are made while nobody is connected,
+    /// Enterprise access: `backfill_minutes` is accepted, and posts are made while nobody is connected,
     /// too.
     pub has_backfill: bool,
-    /// The stream is compressed for a client that takes gzip.
+    /// The stream is compressed for a client that accepts gzip.
     pub gzip: bool,
     /// Bytes of posts that wait for a client which does not read. Beyond, the connection is cut and
     /// they are dropped. With `None` no posts are made meanwhile.
@@ -172,7 +172,7 @@ pub struct Account {
     pub keep_alive: Duration,
     /// Rules on one page at most.
     pub rules_a_page: usize,
-    /// For how long a connection whose client is gone counts as open.
+    /// For how long a connection whose client is gone still counts as open.
     pub held: Duration,
 }
 
@@ -194,14 +194,14 @@ impl Default for Account {
 pub struct Delivered {
     /// Posts handed to the client, each once, with the tag of its rule, in order.
     pub posts: Vec<(u64, String)>,
-    /// Posts that were made and that nobody got, with the tag of their rule: dropped with the queue of
-    /// a slow reader, or made while nobody was connected. A backfill takes them out again.
+    /// Posts that were made and not delivered, with the tag of their rule: dropped with the queue of
+    /// a slow reader, or made while nobody was connected. A backfill removes them.
     pub missed: BTreeMap<u64, String>,
     /// Posts that have to be paid for, by UTC day since 1970: each once a day, however often it is delivered.
     pub days: BTreeMap<i64, u64>,
     /// Times that a post was handed over again.
     pub repeated: u64,
-    /// Lines that nobody can read.
+    /// Unreadable lines.
     pub unreadable: u64,
     /// Connects that became a stream.
     pub streams: u64,
@@ -213,11 +213,11 @@ pub struct Delivered {
     pub too_many_calls: u64,
     /// Pages of rules that were listed.
     pub pages: u64,
-    /// Parts of the script that were begun.
+    /// Parts of the script that were started.
     pub parts: usize,
 }
 
-/// The server alone, for whoever does not ask what it did.
+/// The server alone, for callers that do not ask what it did.
 pub fn router(options: Options) -> Router {
     FakeX::new(options).router()
 }
@@ -275,7 +275,7 @@ impl FakeX {
             .with_state(self.clone())
     }
 
-    /// Makes no more posts from now on. Keep-alives go on.
+    /// Makes no more posts from now on. Keep-alives continue.
     pub fn be_quiet(&self) {
         self.server().is_quiet = true;
     }
@@ -363,7 +363,7 @@ impl Limit {
         is_free
     }
 
-    /// Adds the headers that tell of it.
+    /// Adds the headers of the limit.
     fn mark(&self, mut answer: Response, now_ms: i64) -> Response {
         let waits = self.calls.front().map_or(LIMIT_WITHIN, |at| LIMIT_WITHIN.saturating_sub(at.elapsed()));
         let left = self.most.saturating_sub(self.calls.len()) as i64;
@@ -380,7 +380,7 @@ impl Limit {
 struct Line {
     id: u64,
     tag: String,
-    /// All that X knows of it.
+    /// With all fields.
     full: Arc<Value>,
     /// What is sent of that.
     bytes: Bytes,
@@ -408,7 +408,7 @@ impl Server {
         (self.options.clock)()
     }
 
-    /// A post of this moment for one of the rules, or none when that rule takes only a share.
+    /// A post of this moment for one of the rules, or `None` when that rule samples and skips it.
     fn post(&mut self, at: Instant) -> Option<Line> {
         if self.rules.is_empty() || self.is_quiet {
             return None;
@@ -447,7 +447,7 @@ impl Server {
         Duration::from_secs_f64((0.5 + self.dice.share()) / self.options.posts_per_s.max(1e-6))
     }
 
-    /// Makes what was posted while nobody was connected. Gives when the next post comes.
+    /// Makes the posts of the time without a connection. Returns when the next post comes.
     fn catch_up(&mut self) -> Instant {
         let now = Instant::now();
         let Some(mut due) = self.left.take().filter(|_| self.account.has_backfill) else { return now };
@@ -459,7 +459,7 @@ impl Server {
         due
     }
 
-    /// Nobody gets these posts.
+    /// Nobody receives these posts.
     fn miss(&mut self, lines: impl IntoIterator<Item = Line>) {
         let got = &self.got;
         self.delivered
@@ -555,7 +555,7 @@ fn too_many_requests() -> Response {
     )
 }
 
-/// Tells of a limit on calls. It is reset at a full second.
+/// Reports a limit on calls. It is reset at a full second.
 fn mark(answer: &mut Response, most: i64, left: i64, reset_ms: i64) {
     for (name, value) in [("limit", most), ("remaining", left), ("reset", reset_ms.div_euclid(1000) + 1)] {
         if let Ok(name) = header::HeaderName::try_from(format!("x-rate-limit-{name}")) {

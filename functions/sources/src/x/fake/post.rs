@@ -33,7 +33,7 @@ pub struct Sketch {
     pub has_new_names: bool,
 }
 
-/// The line of a post with all that X knows of it. One in 32 is longer than 280 characters, with a
+/// The line of a post with all fields of X. One in 32 is longer than 280 characters, with a
 /// hashtag behind them; a place in a box may be a point or a named place; the text of a repost is cut.
 #[must_use]
 pub fn full_post(sketch: &Sketch, dice: &mut Dice) -> Value {
@@ -51,7 +51,7 @@ pub fn full_post(sketch: &Sketch, dice: &mut Dice) -> Value {
         if dice.below(4) > 0 {
             written["geo"] = json!({"coordinates": {"type": "Point", "coordinates": [round(lon), round(lat)]}});
         } else {
-            // A place that lies in the box.
+            // A place within the box.
             let (wide, high) = ((east - lon) / 2.0, (north - lat) / 2.0);
             let bbox = [round(lon), round(lat), round(lon + wide), round(lat + high)];
             written["geo"] = json!({"place_id": format!("{number:016x}")});

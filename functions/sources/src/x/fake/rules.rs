@@ -29,7 +29,7 @@ const OPERATORS: [&str; 12] = [
     "retweets_of",
 ];
 
-/// A rule and as much of it as making posts takes.
+/// A rule and the parts of it that making posts needs.
 #[derive(Clone)]
 pub(super) struct SetRule {
     pub(super) id: String,
@@ -86,7 +86,7 @@ pub(super) async fn counts(State(fake): State<FakeX>, headers: HeaderMap) -> Res
     if !server.is_let_in(&headers) {
         return unauthorized();
     }
-    // X gives the caps and the sum as texts, the count of an app as a number.
+    // X sends the caps and the sum as texts, the count of an app as a number.
     let (most, rules) = (MAX_RULES.to_string(), server.rules.len());
     let app = json!({"client_app_id": "1", "rule_count": rules});
     let said = json!({"data": {
@@ -191,7 +191,7 @@ pub(super) async fn change(
     }
 }
 
-/// Reads as much of a rule as making posts for it takes, and refuses what X would.
+/// Reads the parts of a rule that making posts for it needs, and refuses what X would.
 fn read_rule(id: String, value: &str, tag: &str) -> Result<SetRule, String> {
     let chars = value.chars().count();
     if chars > MAX_RULE_CHARS {

@@ -1,4 +1,4 @@
-//! What connections get, by name or at random.
+//! Scripts of connections, by name or at random.
 
 use super::{Connection, Step, problem, too_many_connections};
 use crate::dice::Dice;
@@ -62,7 +62,7 @@ pub fn passing_errors() -> Vec<Connection> {
     ]
 }
 
-/// A script of so many random connections, after which come keep-alives.
+/// A script of this many random connections, followed by keep-alives.
 #[must_use]
 pub fn chaos(seed: u64, connections: usize) -> Vec<Connection> {
     let mut dice = Dice::of(&[seed]);

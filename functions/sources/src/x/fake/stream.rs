@@ -54,7 +54,7 @@ pub(super) async fn connect(
         Err((name, value)) => return wrong_parameter(name, &value, &format!("{name} does not know [{value}]")),
     };
     if server.is_open || Instant::now() < server.held_until {
-        // These headers tell of the whole project, not of the place for a connection.
+        // These headers describe the whole project, not the slot of a connection.
         let mut answer = answer(429, too_many_connections());
         mark(&mut answer, 40_000, 39_999, now_ms + 900_000);
         return answer;
@@ -320,7 +320,7 @@ impl Open {
         self.chunks.push_back(Chunk { bytes, end: Some(End::Close), ..Chunk::default() });
     }
 
-    /// When the step of posts ends, which may begin with this.
+    /// When the step of posts ends; starts it if necessary.
     fn begin_posts(&mut self, secs: u64) -> Instant {
         if self.ends.is_none() {
             self.due = self.due.max(Instant::now());
@@ -328,7 +328,7 @@ impl Open {
         self.ends(secs)
     }
 
-    /// Makes the posts that are due, until they are so many bytes.
+    /// Makes the posts that are due, up to this many bytes.
     fn make(&mut self, until: Instant, most_bytes: usize) -> Vec<Line> {
         let mut server = self.fake.server();
         let (mut posts, mut bytes) = (vec![], 0);
