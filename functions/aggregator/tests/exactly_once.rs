@@ -104,6 +104,7 @@ proptest! {
     }
 }
 
+// Rule 4.6.
 #[test]
 fn a_damaged_record_is_reported_and_the_rest_is_folded() {
     let mut log: Vec<_> = (1..=3).map(|n| record(n, 0, &[(1000, n)])).collect();
@@ -120,6 +121,7 @@ fn a_damaged_record_is_reported_and_the_rest_is_folded() {
     assert_eq!((counted(0), counted(300_000)), ((2, 0), (0, 1)), "the window of the cut has the flaw");
 }
 
+// Rule 4.6.
 #[test]
 fn a_damaged_window_restarts_and_every_other_one_continues() {
     let log = [record(1, 0, &[(1000, 1)])];
@@ -134,6 +136,7 @@ fn a_damaged_window_restarts_and_every_other_one_continues() {
     assert_eq!((partial.aggregate.posts(), partial.aggregate.damage.resets), (1, 1));
 }
 
+// Rule 1.5.
 /// An append that timed out and did succeed is sent again: the log has its frames twice.
 #[test]
 fn frames_that_are_in_the_log_twice_count_once() {

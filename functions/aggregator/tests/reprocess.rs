@@ -239,6 +239,7 @@ fn counts(receipt: &Receipt) -> (usize, usize, usize) {
     (receipt.changed(), receipt.removed(), receipt.healed())
 }
 
+// Rule 1.3.
 #[test]
 fn rows_without_a_record_in_the_log_are_removed() {
     let log = log(0);
@@ -321,6 +322,7 @@ fn a_fence_ahead_of_the_log_and_what_cannot_be_read_beside_a_state_are_healed() 
     assert_eq!(states(&store), states(&folded(&list(longer))));
 }
 
+// Rule 1.4.
 /// Kinesis may show a record to live aggregation a little earlier than to a reprocess.
 #[test]
 fn a_row_whose_record_is_seen_late_is_neither_removed_nor_repaired() {
@@ -336,6 +338,7 @@ fn a_row_whose_record_is_seen_late_is_neither_removed_nor_repaired() {
     assert_eq!(states(&store), expected);
 }
 
+// Rule 1.4.
 #[test]
 fn what_the_log_cannot_confirm_stays() {
     let stranger = PartialKey { lane: Lane::posts("x", Network::X, 0), window: WindowStart(300_000) };
@@ -424,6 +427,7 @@ impl WindowStore for LastMoment<'_> {
     }
 }
 
+// Rule 1.4.
 /// Until a fence that is ahead is repaired, live aggregation mistakes new records for old ones and skips them.
 #[test]
 fn what_live_aggregation_skipped_up_to_the_last_moment_is_counted() {
@@ -529,6 +533,7 @@ impl PostLog for GrowingLog {
     }
 }
 
+// Rule 1.4.
 /// Rows are altered, made up and lost, and live aggregation writes the same rows while they are repaired.
 #[test]
 fn beside_live_aggregation_no_post_is_lost_and_no_strange_row_stays() {

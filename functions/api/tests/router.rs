@@ -158,6 +158,7 @@ async fn an_open_window_is_provisional_and_the_future_is_not_shown() {
     assert_eq!((windows.len(), &windows[1]["lifecycle"]), (2, &json!("provisional")));
 }
 
+// Rule 9.7.
 #[tokio::test]
 async fn the_future_is_neither_final_nor_complete() {
     let of = async |from: i64, to: i64, step: &str, now: i64| {
@@ -183,6 +184,7 @@ async fn the_future_is_neither_final_nor_complete() {
     assert_eq!(of(T, T + 15 * MIN, "5m", T + 60 * MIN).await, (done, false, 3));
 }
 
+// Rule 9.8.
 #[tokio::test]
 async fn an_answer_covers_at_least_the_time_that_was_asked_for() {
     let query = format!("/api/windows?step=15m&from={}&to={}", rfc3339(T + MIN), rfc3339(T + 16 * MIN));
@@ -219,6 +221,7 @@ async fn put_posts(store: &MemoryStore, authors: u64, nobodys: u64) {
     store.put(&key, &partial, &Expected::Absent).await.unwrap();
 }
 
+// Rule 9.2.
 #[tokio::test]
 async fn no_answer_has_more_authors_than_posts() {
     for (authors, nobodys, low, high) in [(7, 0, 7, 7), (7, 3, 7, 10), (0, 300, 1, 300), (400, 0, 380, 400)] {
@@ -293,6 +296,7 @@ async fn the_status_shows_freshness_and_a_balanced_ledger() {
     assert_eq!(body["freshness_secs"], 60 * 60 - 10 * 60 - 61);
 }
 
+// Rule 3.12.
 #[tokio::test]
 async fn the_status_shows_all_that_is_known_of_a_source_and_when_that_is_old() {
     let state = |updated_at_ms: Option<i64>, status| SourceState {
@@ -349,6 +353,7 @@ async fn a_window_without_posts_hides_no_older_post() {
     assert_eq!(status["newest_post"], rfc3339(T + 61_000));
 }
 
+// Rule 4.6.
 #[tokio::test]
 async fn a_damaged_window_has_a_flaw_and_hides_no_other() {
     for region in ["a", STREAM] {

@@ -71,6 +71,7 @@ fn bare(host: &str) -> &str {
     host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
 }
 
+// Rule 6.6.
 #[cfg(test)]
 mod tests {
     use super::*;

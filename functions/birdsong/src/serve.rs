@@ -255,6 +255,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Patient<S> {
     }
 }
 
+// Rule 8.2.
 #[cfg(test)]
 mod tests {
     use std::net::SocketAddr;

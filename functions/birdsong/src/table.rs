@@ -66,6 +66,7 @@ impl Legend {
     }
 }
 
+// Rule 9.4.
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,5 +1,6 @@
-//! The real binary is killed at random moments while a made-up server streams, and must have what the server made in
-//! the end: the posts that the server counts, in the windows that an undisturbed twin has, with a ledger that balances.
+//! Rule 3.5. The real binary is killed at random moments while a made-up server streams, and must have what the server
+//! made in the end: the posts that the server counts, in the windows that an undisturbed twin has, with a ledger that
+//! balances.
 //!
 //! `BIRDSONG_KILLS` (20) is the number of kills in all, and `BIRDSONG_SEED` decides when; both are printed.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]

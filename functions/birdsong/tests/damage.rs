@@ -1,4 +1,4 @@
-//! The real binary on a data folder that is damaged, without its key, or on a disk that is full.
+//! Rule 4.6. The real binary on a data folder that is damaged, without its key, or on a disk that is full.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fmt::Write as _;
@@ -222,6 +222,7 @@ fn posts_that_come_for_a_damaged_window_are_counted_and_nothing_stops() {
     assert!(running.terminate().0.success());
 }
 
+// Rule 6.5.
 #[test]
 fn a_key_that_is_gone_empty_or_another_is_an_error_with_a_remedy() {
     let dir = tempfile::tempdir().unwrap();
@@ -258,6 +259,7 @@ fn a_key_that_is_gone_empty_or_another_is_an_error_with_a_remedy() {
     assert!(replay().status.success());
 }
 
+// Rule 6.5.
 #[cfg(unix)]
 #[test]
 fn files_are_for_their_owner_only() {

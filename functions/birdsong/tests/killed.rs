@@ -1,4 +1,4 @@
-//! A replay that is killed and run again counts each post once.
+//! Rule 7.2. A replay that is killed and run again counts each post once.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fmt::Write as _;

@@ -157,7 +157,7 @@ impl FrameHeader {
     }
 }
 
-/// One post in a frame. Text, handles and coordinates are gone (rule 6). On the wire its fields have names of one
+/// One post in a frame. Text, handles and coordinates are gone (rule 6.1). On the wire its fields have names of one
 /// letter.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SlimPost {
@@ -634,6 +634,7 @@ mod tests {
         }
     }
 
+    // Rule 6.1.
     #[test]
     fn a_line_written_by_hand_is_read_as_the_post_it_was() {
         let source = SourcePost {
@@ -694,6 +695,7 @@ mod tests {
         assert_eq!((read.author, read.long_hashtags, read.mentions), (None, 2, 2));
     }
 
+    // Rule 4.7.
     #[test]
     fn every_single_flipped_byte_is_noticed() {
         let counted = FrameHeader { windows: vec![PostCount { window_ms: 0, posts: 1, primary: 0 }], ..header() };
@@ -754,6 +756,7 @@ mod tests {
     }
 
     proptest! {
+        // Rule 1.6.
         #[test]
         fn ledgers_add_up_to_the_same_in_any_order(a in ledger(), b in ledger(), c in ledger()) {
             let sum = |ledgers: [Ledger; 3]| {

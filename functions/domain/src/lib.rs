@@ -2,7 +2,7 @@
 //! frames, and how frames fold into windows.
 //!
 //! Nothing here knows AWS, HTTP, an async runtime or a clock: time and randomness are passed in
-//! (rule 5 of `docs/INVARIANTS.md`).
+//! (rule 5.1 of `docs/INVARIANTS.md`).
 //!
 //! ```
 //! use birdsong_domain::frame::{self, FrameHeader, Lane};

@@ -1,4 +1,4 @@
-//! One post, slimmed to what the metrics need. No text and no handle survive here (rule 6).
+//! One post, slimmed to what the metrics need. No text and no handle survive here (rule 6.1).
 
 use std::borrow::Cow;
 

@@ -335,6 +335,7 @@ mod tests {
     }
 
     proptest! {
+        // Rule 9.5.
         #[test]
         fn whatever_is_shown_was_written(words in prop::collection::vec("[aA][bB][cC]", 1..60), cut in 0usize..60) {
             let of = |words: &[String]| {
@@ -361,6 +362,7 @@ mod tests {
             }
         }
 
+        // Rule 9.4.
         #[test]
         fn counts_stay_within_the_stated_error(items in prop::collection::vec(0u32..60, 0..600)) {
             let mut sketch = TopK::new(16);

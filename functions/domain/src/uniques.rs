@@ -327,6 +327,7 @@ mod tests {
         assert_eq!(read.estimate(), merged.estimate());
     }
 
+    // Rule 9.2.
     /// The estimator is our own: as good as the library's, and without its step near 1,300 authors.
     #[test]
     fn the_estimate_of_a_union_grows_with_its_authors_and_agrees_with_the_library() {

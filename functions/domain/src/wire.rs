@@ -2,7 +2,7 @@
 //! length-prefixed text. One value has exactly one encoding, which is what makes stored windows
 //! comparable byte for byte.
 
-/// Stored bytes that cannot be read: our own corruption, so never skipped in silence (rule 4).
+/// Stored bytes that cannot be read: our own corruption, so never skipped silently (rule 4.6).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("stored state is damaged at byte {at}: {what}")]
 pub struct DecodeError {

@@ -28,6 +28,7 @@ fn trial(seed: u64, n: u64, parts: u64, overlap: bool) -> Uniques {
     merged
 }
 
+// Rule 9.1.
 #[test]
 fn nineteen_of_twenty_bounds_hold_the_truth() {
     let shapes = [("one lane", 1, false), ("eight lanes", 8, false), ("an hour of twelve windows", 12, true)];

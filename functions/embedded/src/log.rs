@@ -16,7 +16,7 @@ const WHAT: &str = "post log";
 const LAYOUT: Layout = Layout {
     what: WHAT,
     file: "log.sqlite",
-    // Rule 2: a record that append acknowledged must survive a power cut.
+    // Rule 2.1: a record that append acknowledged must survive a power cut.
     synchronous: "FULL",
     // AUTOINCREMENT keeps the number of a pruned record from being used again: a fence would mistake
     // the new record for the old one and skip it.

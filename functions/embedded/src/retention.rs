@@ -123,6 +123,7 @@ pub(crate) fn correct(connection: &Connection, now_ms: i64, newest_ms: i64) -> r
     Ok(newest_ms)
 }
 
+// Rule 3.10.
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -517,6 +517,7 @@ async fn the_store_in_memory_has_the_bytes_of_the_file() {
     assert_eq!(file.dump().await.unwrap(), memory.dump().unwrap());
 }
 
+// Rule 1.4.
 /// A log made again beside the windows of one that is gone must not be mistaken for the log of those.
 #[tokio::test]
 async fn a_new_log_beside_old_windows_is_complete_from_now_on_only() {

@@ -215,6 +215,7 @@ mod tests {
         }
     }
 
+    // Rule 6.3.
     #[test]
     fn a_token_is_never_shown() {
         let token = Token::new(" AAAA%2Bsecret\n").unwrap();

@@ -1,4 +1,4 @@
-//! Golden cases of each archive format: one file per case, with the line and what it must become.
+//! Rule 4.1. Golden cases of each archive format: one file per case, with the line and what it must become.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod shown;

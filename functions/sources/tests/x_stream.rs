@@ -696,6 +696,7 @@ async fn an_end_of_a_compressed_stream_is_an_end() {
     nothing_is_lost_unreported(&fake, &sink, "gzip");
 }
 
+// Rule 7.5.
 /// What happened: 30 SIGKILLs with a backfill of five minutes made $1,827 of $178, since what was metered was not kept.
 #[tokio::test(start_paused = true)]
 async fn however_often_it_is_killed_each_post_is_paid_for_once_a_day() {
@@ -737,6 +738,7 @@ async fn however_often_it_is_killed_each_post_is_paid_for_once_a_day() {
     }
 }
 
+// Rule 7.5.
 #[tokio::test(start_paused = true)]
 async fn nothing_is_handed_on_before_its_cost_is_on_disk() {
     let folder = tempfile::tempdir().unwrap();

@@ -70,6 +70,7 @@ impl SteadyClock {
     }
 }
 
+// Rule 4.4.
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;

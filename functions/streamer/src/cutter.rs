@@ -512,6 +512,7 @@ mod tests {
         out.iter().map(|frame| (frame.header.cut_ms / 1000, frame.header.ledger.unasked_permille)).collect()
     }
 
+    // Rule 3.8.
     #[test]
     fn each_window_in_which_a_source_was_sampled_has_a_frame_that_states_it() {
         let mut cutter = cutter(&regions(), true, 1000);
@@ -574,6 +575,7 @@ mod tests {
         (lines, ledger)
     }
 
+    // Rule 7.3.
     #[test]
     fn a_region_that_is_added_later_gets_the_posts_that_others_have() {
         let both = "[[region]]\nid = \"a\"\nlanguages = [\"fr\"]\n[[region]]\nid = \"b\"\nkeywords = [\"word\"]\n";
@@ -601,6 +603,7 @@ mod tests {
         assert_eq!(run(&one), (vec![], 1));
     }
 
+    // Rule 3.4.
     #[test]
     fn lines_of_an_archive_count_in_the_windows_that_they_belong_to() {
         let regions = regions();

@@ -119,6 +119,7 @@ impl Words<'_> {
     }
 }
 
+// Rule 3.6.
 #[cfg(test)]
 mod tests {
     use birdsong_domain::frame;

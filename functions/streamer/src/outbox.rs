@@ -436,6 +436,7 @@ fn join(older: &Cut, newer: &Cut) -> Option<Cut> {
     Some(Cut { records: vec![record], resume: newer.resume.clone() })
 }
 
+// Rule 4.8.
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -121,6 +121,7 @@ mod tests {
         }
     }
 
+    // Rule 3.2.
     #[tokio::test]
     async fn a_ledger_reaches_the_log_only_behind_all_frames_that_it_counts() {
         let frame =

@@ -276,6 +276,7 @@ mod tests {
         Frame { header, posts: ids.iter().map(post).collect(), damage: None }
     }
 
+    // Rule 3.3.
     #[test]
     fn a_cut_without_its_ledger_gets_one_that_counts_once_however_often_it_is_written() {
         for is_ledger_first in [false, true] {

@@ -156,6 +156,7 @@ impl Missed {
     }
 }
 
+// Rule 3.9.
 #[cfg(test)]
 mod tests {
     use super::*;

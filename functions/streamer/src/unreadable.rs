@@ -38,7 +38,7 @@ impl Unreadable {
 }
 
 /// The beginning of a line, enough to see what kind of thing it is, without any text or handle
-/// (rule 6): every letter is an `x` and every digit a `0`, except in what looks like a JSON key.
+/// (rule 6.1): every letter is an `x` and every digit a `0`, except in what looks like a JSON key.
 #[must_use]
 pub fn shape(line: &[u8]) -> String {
     let text = String::from_utf8_lossy(&line[..line.len().min(LONGEST_SHAPE)]);
@@ -123,6 +123,7 @@ mod tests {
 
     use super::*;
 
+    // Rule 6.1.
     #[test]
     fn a_shape_shows_the_keys_and_hides_the_words() {
         assert_eq!(

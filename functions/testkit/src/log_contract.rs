@@ -1,4 +1,4 @@
-//! The contract of every post log.
+//! Rule 2.1. The contract of every post log.
 
 use std::time::Duration;
 

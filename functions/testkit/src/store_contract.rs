@@ -1,4 +1,4 @@
-//! The contract of every window store.
+//! Rule 2.1. The contract of every window store.
 
 use std::sync::Arc;
 

@@ -232,6 +232,7 @@ mod tests {
         assert_eq!(posts, 3);
     }
 
+    // Rule 4.6.
     #[tokio::test]
     async fn a_damaged_window_restarts_and_is_reported() {
         let store = Arc::new(MemoryStore::default());

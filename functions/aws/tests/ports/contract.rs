@@ -1,4 +1,4 @@
-//! The contract suites of the ports, the very ones that SQLite keeps.
+//! Rule 2.1. The contract suites of the ports, the very ones that SQLite keeps.
 
 use birdsong_testkit::{post_log_contract, window_store_contract};
 

@@ -1,4 +1,4 @@
-//! The same posts make the same windows in every format and framing of an archive.
+//! Rule 7.4. The same posts make the same windows in every format and framing of an archive.
 
 use std::fmt::Write as _;
 use std::io::Write as _;

@@ -25,7 +25,7 @@ pub struct Partial {
 impl Partial {
     /// The one byte form of this partial's state: version, fence, the aggregate's fields, CRC-32; zstd-compressed. The
     /// generation is not part of it (stores keep it beside): who computed a window must not show in
-    /// its bytes (rule 1).
+    /// its bytes (rule 1.1).
     ///
     /// # Errors
     /// When it is larger than [`MAX_PARTIAL_BYTES`], which the bounds of what is counted exclude, or zstd fails.
@@ -44,7 +44,7 @@ impl Partial {
     /// Reads what [`Partial::encode`] wrote.
     ///
     /// # Errors
-    /// When the bytes are damaged: our own corruption, to be reported and never skipped (rule 4). When another release
+    /// When the bytes are damaged: our own corruption, to be reported and never skipped (rule 4.6). When another release
     /// wrote them in another version.
     pub fn decode(generation: u32, bytes: &[u8]) -> Result<Self, DecodeError> {
         let plain = unzstd::decompress(bytes, MAX_PARTIAL_BYTES)

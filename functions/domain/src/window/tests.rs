@@ -70,6 +70,7 @@ fn of_authors(authors: impl Iterator<Item = u64>, authorless: u64) -> Aggregate 
     aggregate
 }
 
+// Rule 9.2.
 #[test]
 fn there_are_never_more_authors_than_posts() {
     for n in [1, 224, 225, 400, 1000, 1300, 5000] {
@@ -81,6 +82,7 @@ fn there_are_never_more_authors_than_posts() {
     }
 }
 
+// Rule 9.2.
 #[test]
 fn an_hour_has_as_many_authors_as_any_of_its_windows() {
     // The same authors in each window, in another order: each window has a separate estimate.
@@ -99,6 +101,7 @@ fn an_hour_has_as_many_authors_as_any_of_its_windows() {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
+    // Rule 9.2.
     /// However windows are grouped into steps and a total, the total has one estimate of authors, which is
     /// not above the posts and not below that of any step or window.
     #[test]
@@ -125,6 +128,7 @@ proptest! {
     }
 }
 
+// Rule 4.7.
 #[test]
 fn damaged_partials_are_errors() {
     let mut aggregate = Aggregate::default();
@@ -144,6 +148,7 @@ fn damaged_partials_are_errors() {
     }
 }
 
+// Rule 4.3.
 /// `DynamoDB` accepts items of 400 KB, and a partial of more than 1 MiB in plain is not read.
 #[test]
 fn the_largest_partial_can_be_stored_and_read() {
@@ -182,6 +187,7 @@ fn a_typical_partial_is_at_most_four_kib() {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
+    // Rule 1.1.
     /// A restart between any two frames must not show in the stored bytes.
     #[test]
     fn a_reload_between_frames_changes_no_byte(posts in prop::collection::vec((0i64..300_000, 0u64..700), 0..900), every in 1usize..60) {

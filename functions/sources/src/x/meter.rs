@@ -350,6 +350,7 @@ fn private(options: &mut OpenOptions) -> &OpenOptions {
     options
 }
 
+// Rule 7.5.
 #[cfg(test)]
 mod tests {
     use super::*;

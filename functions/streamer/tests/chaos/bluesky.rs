@@ -157,6 +157,7 @@ async fn hosts_whose_clocks_differ_take_over_from_each_other() {
     }
 }
 
+// Rule 4.5.
 /// Jetstream's second kind of host (issue 343): each connection starts up to an hour back.
 #[tokio::test(start_paused = true)]
 async fn hosts_that_start_an_hour_before_the_cursor_change_no_window_and_no_ledger() {
@@ -190,6 +191,7 @@ async fn hosts_that_start_an_hour_before_the_cursor_change_no_window_and_no_ledg
     }
 }
 
+// Rule 4.4.
 /// One such event once blinded the status until its time, and as a cursor it skipped what was to come.
 #[tokio::test(start_paused = true)]
 async fn events_from_the_far_future_are_quarantined_and_do_not_move_the_cursor() {

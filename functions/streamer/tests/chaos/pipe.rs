@@ -202,6 +202,7 @@ fn waiting(reason: &str) -> Change {
     Change::Waiting { reason: reason.into(), retry_in: Duration::from_secs(60) }
 }
 
+// Rule 3.9.
 /// Once `complete: true`, as nothing was known of a source before its first connection.
 #[tokio::test(start_paused = true)]
 async fn a_source_that_never_connects_makes_windows_incomplete_while_they_are_current() {
@@ -225,6 +226,7 @@ async fn a_source_that_never_connects_makes_windows_incomplete_while_they_are_cu
     assert!(world.board.states()[0].waiting_since_ms.is_some());
 }
 
+// Rule 3.9.
 /// A source whose windows are complete in the end must not have been counted as missed, and a gap counts once even
 /// if it was noted while it lasted, and by an earlier run.
 #[tokio::test(start_paused = true)]
@@ -270,6 +272,7 @@ async fn what_a_source_gets_later_is_not_missed_and_what_it_reports_later_counts
     }
 }
 
+// Rule 4.4.
 /// What happened: windows of the year 2100 were the newest in every query.
 #[tokio::test(start_paused = true)]
 async fn a_clock_in_2100_for_a_moment_opens_no_window_there() {

@@ -1,4 +1,4 @@
-//! Several sources before one log: what happens to one does not show in the windows of the others.
+//! Rule 4.2. Several sources before one log: what happens to one does not show in the windows of the others.
 
 use std::collections::BTreeMap;
 

@@ -59,6 +59,7 @@ mod tests {
     use super::super::tests::counted;
     use super::*;
 
+    // Rule 9.3.
     #[test]
     fn posts_without_author_are_of_one_author_or_of_as_many_as_there_are_posts() {
         let of = |authors, authorless: usize| {

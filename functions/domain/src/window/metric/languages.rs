@@ -158,6 +158,7 @@ mod tests {
 
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(32))]
+        // Rule 9.6.
         #[test]
         fn neither_order_nor_parts_show(seed: u64, cut in 0usize..3000, again in 0usize..3000) {
             let mut dice = seed | 1;

@@ -110,6 +110,7 @@ impl Run {
     }
 }
 
+// Rule 1.5.
 #[cfg(test)]
 mod tests {
     use super::*;
