@@ -556,7 +556,10 @@ async fn a_reprocess_removes_strange_rows_and_heals_a_fence_that_was_altered_in_
 
     let other = raw(dir.path(), "store.sqlite");
     for (damage, change) in [
-        ("INSERT INTO partial SELECT region, window_start, 'x#7', generation, fence, state FROM partial", Change::Removed),
+        (
+            "INSERT INTO partial SELECT region, window_start, 'x#7', generation, fence, state FROM partial",
+            Change::Removed,
+        ),
         (
             "INSERT INTO partial SELECT 'nobody', window_start, 'x#0', generation, fence, state FROM partial",
             Change::Removed,
