@@ -557,12 +557,15 @@ async fn a_reprocess_removes_strange_rows_and_repairs_a_fence_that_was_altered_i
 
     let other = raw(dir.path(), "store.sqlite");
     for (damage, change) in [
-        ("INSERT INTO partial SELECT region, window_start, 7, generation, fence, state FROM partial", Change::Removed),
         (
-            "INSERT INTO partial SELECT 'nobody', window_start, 0, generation, fence, state FROM partial",
+            "INSERT INTO partial SELECT region, window_start, 'x#7', generation, fence, state FROM partial",
             Change::Removed,
         ),
-        ("INSERT INTO partial SELECT region, window_start + 1, 0, 1, '5', x'00' FROM partial", Change::Removed),
+        (
+            "INSERT INTO partial SELECT 'nobody', window_start, 'x#0', generation, fence, state FROM partial",
+            Change::Removed,
+        ),
+        ("INSERT INTO partial SELECT region, window_start + 1, 'x#0', 1, '5', x'00' FROM partial", Change::Removed),
         ("UPDATE partial SET fence = '10'", Change::Healed),
         ("UPDATE partial SET fence = '123456789012345678901234567890'", Change::Healed),
         ("UPDATE partial SET fence = 'x'", Change::Healed),
