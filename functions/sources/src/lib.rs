@@ -42,6 +42,7 @@ mod json;
 pub mod length;
 pub mod lines;
 pub mod mastodon;
+pub mod rss;
 pub mod session;
 pub mod source;
 mod sse;

@@ -13,7 +13,7 @@ use crate::address::Address;
 use crate::http::Token;
 use crate::intake::Intake;
 use crate::session::Stop;
-use crate::{bluesky, demo, mastodon, x};
+use crate::{bluesky, demo, mastodon, rss, x};
 
 /// The clock, in milliseconds since 1970. Waiting is done by tokio's timers, so that a test can
 /// pause them and let this clock follow.
@@ -24,7 +24,7 @@ pub type Secrets = Arc<dyn Fn(&str) -> Result<Option<String>, String> + Send + S
 
 /// Every kind of live source. Help, error messages, fake servers, simulations and the deployment follow
 /// from this table.
-pub static KINDS: &[Kind] = &[demo::KIND, bluesky::KIND, mastodon::KIND, x::KIND];
+pub static KINDS: &[Kind] = &[demo::KIND, bluesky::KIND, mastodon::KIND, x::KIND, rss::KIND];
 
 /// A live source.
 pub trait Source: Send {
