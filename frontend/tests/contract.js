@@ -16,16 +16,6 @@ const readJson = (file) => /** @type {Json} */ (JSON.parse(readFileSync(join(roo
 const contract = readJson(readJson('package.json').config.openapi);
 
 /**
- * The schema behind a reference.
- * @param {Json} schema
- * @returns {Json}
- */
-function resolve(schema) {
-  if (typeof schema.$ref !== 'string') return schema;
-  return resolve(schema.$ref.slice(2).split('/').reduce((at, key) => at[key.replaceAll('~1', '/').replaceAll('~0', '~')], contract));
-}
-
-/**
  * The documented body of a response; undefined when the document does not name the status for this path.
  * @param {string} path
  * @param {number} status
