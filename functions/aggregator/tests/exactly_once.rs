@@ -159,6 +159,7 @@ fn frames_that_are_in_the_log_twice_count_once() {
     assert_eq!(counts(&repeated), counts(&frames));
 }
 
+// Rule 1.9.
 #[test]
 fn nothing_is_folded_onto_a_window_of_a_newer_release() {
     let log: Vec<_> = (1..=2).map(|n| record(n, 0, &[(n as i64, n)])).collect();

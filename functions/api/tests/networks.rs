@@ -104,6 +104,7 @@ fn sum<'r>(reports: impl Iterator<Item = &'r Value>) -> BTreeMap<String, u64> {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
+    // Rule 3.13.
     #[test]
     fn networks_add_up_to_the_whole(
         posts in prop::collection::vec((0usize..3, 0u16..2, 0i64..10 * MIN, 0u64..1000), 0..80),
@@ -167,6 +168,7 @@ fn flaws(report: &Value) -> Value {
     report["completeness"]["flaws"].clone()
 }
 
+// Rules 1.6, 3.14.
 #[tokio::test]
 async fn a_sampled_or_silent_source_flags_its_own_network_alone() {
     let store = MemoryStore::default();
@@ -202,6 +204,7 @@ async fn a_sampled_or_silent_source_flags_its_own_network_alone() {
     assert_eq!((flaws(&web), &web["posts"], &web["networks"]), (json!(["unwatched"]), &json!(0), &json!([])));
 }
 
+// Rule 3.14.
 #[tokio::test]
 async fn damage_flags_the_network_that_it_is_of_and_all_when_that_is_unknown() {
     let store = MemoryStore::default();

@@ -29,6 +29,7 @@ const MIN: i64 = 60_000;
 const REGIONS: &str = "[[region]]\nid = \"a\"\nname = \"Aa\"\nboxes = [[1.5, 45, 3, 48]]\nkeywords = [\"fog\"]\nlanguages = [\"en\"]\n\
                        rules = [\"rt:fog\"]\n[[region]]\nid = \"b\"\nlanguages = [\"fr\"]\n";
 
+// Rule 9.10.
 /// `UPDATE=1 cargo nextest run -p birdsong-api up_to_date` updates it.
 #[test]
 fn the_document_is_up_to_date() {
@@ -225,6 +226,7 @@ fn api(store: Arc<Store>, regions: &str) -> Api<Store> {
     }
 }
 
+// Rule 9.10.
 #[tokio::test]
 async fn every_answer_is_as_described() {
     let (contract, store) = (Contract::new(), store().await);
@@ -277,6 +279,7 @@ async fn every_answer_is_as_described() {
     }
 }
 
+// Rule 9.10.
 #[tokio::test(start_paused = true)]
 async fn every_failure_is_as_described() {
     let (contract, store) = (Contract::new(), store().await);

@@ -147,6 +147,7 @@ fn the_fake_of_x_has_more_than_it_does_normally() {
     assert!(connected["last_post"].is_null(), "{connected}");
 }
 
+// Rule 6.4.
 #[test]
 fn a_token_for_one_server_is_not_sent_to_another() {
     let dir = tempfile::tempdir().unwrap();
@@ -162,6 +163,7 @@ fn a_token_for_one_server_is_not_sent_to_another() {
     assert!(!said.contains(WRONG), "{said}");
 }
 
+// Rule 3.12.
 /// Once `run --source none` refused to start beside the streamer, although the help of `stream` recommends it.
 #[test]
 fn what_a_streamer_writes_is_served_by_another_process_with_its_states() {

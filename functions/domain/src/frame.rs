@@ -730,6 +730,7 @@ mod tests {
         assert!(!serde_json::to_string(&header()).unwrap().contains("unasked"));
     }
 
+    // Rule 4.9.
     #[test]
     fn frames_of_older_releases_are_refused_by_name() {
         let mut bytes = encode(&header(), b"").unwrap();

@@ -175,6 +175,7 @@ mod tests {
         }
     }
 
+    // Rule 3.15.
     #[test]
     fn sources_with_other_names_have_other_lanes() {
         let long = "rss:https://example.org/".to_owned() + &"é".repeat(300);
@@ -186,6 +187,7 @@ mod tests {
     }
 
     proptest! {
+        // Rule 3.15.
         #[test]
         fn any_source_has_a_lane_that_is_read_back_and_fits_a_partition_key(source in "\\PC{0,80}|[a#:é\u{1}]{0,400}") {
             let lane = Lane::ledger(Network::parse("sixteen-letters1").unwrap(), &source);

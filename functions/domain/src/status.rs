@@ -129,6 +129,7 @@ mod tests {
         }
     }
 
+    // Rule 3.12.
     #[test]
     fn an_old_report_is_stale_but_for_the_last_one_of_a_source_that_stopped() {
         let at = |status, updated| state(status, updated).as_of(STALE_MS).status;

@@ -459,6 +459,7 @@ fn assert_refused(errors: [PortError; 2], says: &str) {
     }
 }
 
+// Rule 4.9.
 #[test]
 fn files_of_other_releases_are_refused_with_what_to_do_and_left_alone() {
     for (version, says) in [

@@ -186,6 +186,7 @@ mod tests {
 
     use super::*;
 
+    // Rule 9.14.
     /// The deployment reads the kinds from this file.
     #[test]
     fn terraforms_list_is_that_of_the_table() {
@@ -229,6 +230,7 @@ mod tests {
         table
     }
 
+    // Rule 9.14.
     #[test]
     fn the_documentation_has_the_options_of_the_table() {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/sources.md");

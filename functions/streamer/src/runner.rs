@@ -366,6 +366,7 @@ mod tests {
         assert!(start.unwrap().is_none());
     }
 
+    // Rule 4.10.
     /// Runs in the release build, too (`make release-test`): there a panic must not end the program either.
     #[tokio::test(flavor = "multi_thread")]
     async fn a_panic_in_one_source_never_stops_another() {

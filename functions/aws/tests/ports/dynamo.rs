@@ -228,6 +228,7 @@ async fn windows_expire_when_configured() {
     }
 }
 
+// Rule 4.9.
 #[tokio::test]
 async fn a_table_of_another_release_is_refused_with_what_to_do() {
     let refusal = async |store: &DynamoStore| format::claim(store).await.unwrap_err().to_string();

@@ -222,6 +222,7 @@ fn field(tag: u64, bytes: &[u8]) -> Vec<u8> {
     field
 }
 
+// Rule 1.9.
 #[test]
 fn a_field_of_a_newer_release_is_kept_byte_for_byte_and_marks_the_window() {
     let known = partial(of_authors(0..3, 1));
@@ -232,6 +233,7 @@ fn a_field_of_a_newer_release_is_kept_byte_for_byte_and_marks_the_window() {
     assert_eq!(plain(&read), newer);
 }
 
+// Rule 1.8.
 #[test]
 fn a_state_has_one_form_and_all_others_are_refused() {
     let good = plain(&partial(of_authors(0..3, 0)));
@@ -253,6 +255,7 @@ fn a_state_has_one_form_and_all_others_are_refused() {
     assert!(read_plain([empty, kinds].concat()).is_ok());
 }
 
+// Rule 4.9.
 #[test]
 fn a_window_of_an_older_release_is_refused_as_such() {
     let mut old = plain(&partial(of_authors(0..3, 0)));

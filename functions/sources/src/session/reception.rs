@@ -110,6 +110,7 @@ mod tests {
     }
 
     proptest! {
+        // Rule 3.9.
         /// Gaps of one run lie one after the other, none is longer than a day, and together with what comes again
         /// they cover the time from the last reception to now.
         #[test]

@@ -42,6 +42,7 @@ mod tests {
     use super::*;
     use crate::frame::FrameHeader;
 
+    // Rule 1.6.
     #[test]
     fn a_window_has_the_ledgers_that_belong_to_it() {
         let of =
