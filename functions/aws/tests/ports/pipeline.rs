@@ -24,7 +24,10 @@ const REGIONS: [&str; 4] = ["quebec", "paris", "tokyo", STREAM];
 fn frames() -> Vec<FrameRecord> {
     let frame = |n: i64| {
         let cut_ms = BEGIN + n * 9_000;
-        let lane = Lane::posts(REGIONS[n as usize % 4], Network::X, (n % 8 / 4) as u16);
+        let lane = match REGIONS[n as usize % 4] {
+            STREAM => Lane::ledger(Network::X, "test"),
+            region => Lane::posts(region, Network::X, (n % 8 / 4) as u16),
+        };
         let posts = if lane.is_ledger() { 0 } else { 5 + n % 40 };
         let mut lines = Vec::new();
         for p in 0..posts {

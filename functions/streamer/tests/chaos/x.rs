@@ -451,10 +451,10 @@ async fn errors_that_people_have_to_repair_end_with_a_sentence_without_the_token
     let unauthorized = r#"{"title":"Unauthorized","status":401,"detail":"Unauthorized","type":"about:blank"}"#;
     let forbidden = r#"{"title":"Client Forbidden","reason":"client-not-enrolled","type":"https://api.x.com/2/problems/client-forbidden"}"#;
     for (script, begin) in [
-        (answer(401, unauthorized), "X does not take the bearer token (Unauthorized): put "),
+        (answer(401, unauthorized), "X rejected the bearer token (Unauthorized): put "),
         (script("errors", 1).unwrap(), "X requires payment (CreditsDepleted"),
         (answer(402, ""), "X requires payment (no reason given)"),
-        (answer(403, forbidden), "X does not let this app use the filtered stream (Client Forbidden"),
+        (answer(403, forbidden), "X refuses this app access to the filtered stream (Client Forbidden"),
         (answer(404, "<html>"), "X has no such address"),
         (answer(400, "{}"), "X does not accept the request"),
     ] {
