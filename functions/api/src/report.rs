@@ -27,6 +27,7 @@ described! {
     }
 }
 
+#[allow(clippy::derivable_impls, reason = "the macro takes no attribute on a variant")]
 impl Default for Lifecycle {
     fn default() -> Self {
         Self::Provisional

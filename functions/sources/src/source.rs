@@ -78,6 +78,9 @@ pub enum SourceError {
     Config(String),
 }
 
+/// Makes a source of an address.
+pub type Open = fn(&Address, &Context) -> Result<Box<dyn Source>, SourceError>;
+
 /// A kind of source.
 pub struct Kind {
     /// First part of its addresses, such as `mastodon`.
@@ -93,7 +96,7 @@ pub struct Kind {
     /// Its secret, if it has one. `infra/sources.json` has the same for Terraform.
     pub secret: Option<Secret>,
     /// Makes a source.
-    pub open: fn(&Address, &Context) -> Result<Box<dyn Source>, SourceError>,
+    pub open: Open,
     /// Its fake server, if it has one.
     #[cfg(feature = "fake")]
     pub fake: Option<crate::fake::Fake>,
