@@ -1,6 +1,6 @@
 //! Keeps a connection up: connects, waits after a failure, connects again.
 //!
-//! A source brings a [`Client`], which makes one connection and reads until it ends. Waiting, back-off, the
+//! A source brings a client, which makes one connection and reads until it ends. Waiting, back-off, the
 //! limit on connects and reporting are done here, the same for every source.
 
 mod backoff;
