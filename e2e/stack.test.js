@@ -224,7 +224,7 @@ test('a streamer sends live posts, reports its state, and drains when it is stop
     assert.ok(source.connected_since);
     await until('live posts in the API', async () => {
       const { sources, freshness_secs } = await get(value('api_url'), '/api/status');
-      return sources.some(({ source, state }) => source === 'demo' && state === 'connected') && freshness_secs < 60;
+      return sources.some(({ source, status }) => source === 'demo' && status === 'connected') && freshness_secs < 60;
     });
   } finally {
     child.kill('SIGTERM');
@@ -234,7 +234,7 @@ test('a streamer sends live posts, reports its state, and drains when it is stop
   clearTimeout(patience);
   await until('the API to say that it stopped', async () => {
     const { sources } = await get(value('api_url'), '/api/status');
-    return sources.some(({ source, state }) => source === 'demo' && state === 'stopped');
+    return sources.some(({ source, status }) => source === 'demo' && status === 'stopped');
   }, 60);
 });
 

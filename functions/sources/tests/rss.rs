@@ -63,7 +63,7 @@ proptest! {
 /// A site with an entry every ten seconds on average.
 fn script() -> Script {
     let start_ms = START_MS - 600_000;
-    Script { seed: 1, start_ms, gap_ms: 10_000, is_atom: false, is_troubled: false, is_gone: false }
+    Script { seed: 1, start_ms, gap_ms: 10_000, listed: 40, is_atom: false, is_troubled: false, is_gone: false }
 }
 
 async fn run_for(site: &Arc<Site>, time: Duration, resume: Option<&str>, kept: &Kept) -> Option<SourceError> {

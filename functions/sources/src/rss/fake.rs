@@ -19,8 +19,10 @@ use crate::dice::Dice;
 use crate::fake::{Fake, Kept, Order, Pace, Started};
 use crate::source::Clock;
 
-/// Entries that the feed lists.
-const LISTED: u64 = 40;
+/// Fewest and most entries that the feed of a started server lists.
+const LISTED: (u64, u64) = (40, 900);
+/// For how many seconds an entry stays in the feed, if the bounds allow it.
+const LISTED_SECS: u64 = 120;
 
 /// The fake of a feed in the table of sources.
 pub(crate) const FAKE: Fake = Fake {
@@ -38,6 +40,7 @@ fn start(order: &Order, listener: TcpListener) -> Started {
         seed: order.seed,
         start_ms: order.start_ms(),
         gap_ms: 1000 / i64::from(order.rate.max(1)),
+        listed: (u64::from(order.rate) * LISTED_SECS).clamp(LISTED.0, LISTED.1),
         is_atom: order.has("atom"),
         is_troubled: order.script == "trouble",
         is_gone: order.script == "gone",
@@ -60,6 +63,8 @@ pub struct Script {
     pub start_ms: i64,
     /// One entry appears in each such time.
     pub gap_ms: i64,
+    /// Entries that the feed lists.
+    pub listed: u64,
     /// Atom instead of RSS.
     pub is_atom: bool,
     /// Goes wrong now and then.
@@ -167,7 +172,7 @@ impl Site {
 
     fn feed(&self) -> Response {
         let (newest, is_atom) = (self.newest(), self.script.is_atom);
-        let entries: String = (newest.saturating_sub(LISTED)..newest)
+        let entries: String = (newest.saturating_sub(self.script.listed)..newest)
             .rev()
             .map(|n| if is_atom { self.atom(n) } else { self.rss(n) })
             .collect();
