@@ -100,6 +100,7 @@ pub(crate) fn lock(dir: &Path, roles: &[Role]) -> Result<WriterLock> {
 ///
 /// Everything that writes to one log must use one key, or the same authors and posts would count twice. So
 /// `settings` has the key's fingerprint.
+#[cfg(feature = "aws")]
 pub(crate) async fn installation_key<S: Settings>(
     dir: &Path,
     settings: &S,
