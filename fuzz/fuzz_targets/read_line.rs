@@ -1,9 +1,9 @@
 //! A line of an archive: any bytes give posts or a reason, never a panic.
 #![no_main]
 
-use birdsong_domain::post::AuthorKey;
+use birdsong_domain::post::InstallationKey;
 use birdsong_sources::archive::read_line;
 
 libfuzzer_sys::fuzz_target!(|line: &[u8]| {
-    let _ = read_line(line, &AuthorKey([0; 16]), &mut |_| ());
+    let _ = read_line(line, &InstallationKey([0; 16]), &mut |_| ());
 });
