@@ -1,32 +1,18 @@
 //! Frames.
 
-use super::{Context, Metric};
+use super::{Context, Metric, sum};
 use crate::frame::Frame;
-use crate::wire::{self, DecodeError, Reader};
+use crate::wire::{DecodeError, Reader};
 
 /// Frames that touched the window, heartbeats among them. Without any, no source was connected.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Frames(pub u64);
 
 impl Metric for Frames {
-    fn is_empty(&self) -> bool {
-        self.0 == 0
-    }
+    sum!();
 
     fn frame(&mut self, _frame: &Frame, _context: &Context) {
         self.0 += 1;
-    }
-
-    fn merge(&mut self, other: &Self, _same_window: bool) {
-        self.0 += other.0;
-    }
-
-    fn encode(&self, out: &mut Vec<u8>) {
-        wire::put_u64(out, self.0);
-    }
-
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        reader.u64().map(Self)
     }
 }
 

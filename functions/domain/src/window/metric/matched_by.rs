@@ -1,6 +1,6 @@
 //! Posts by how their region was decided.
 
-use super::{Context, Metric, add_counts, put_counts, take_counts};
+use super::{Context, Metric, sum};
 use crate::frame::SlimPost;
 use crate::post::Located;
 use crate::wire::{DecodeError, Reader};
@@ -18,24 +18,10 @@ impl MatchedBy {
 }
 
 impl Metric for MatchedBy {
-    fn is_empty(&self) -> bool {
-        self.0.iter().all(|posts| *posts == 0)
-    }
+    sum!();
 
     fn post(&mut self, post: &SlimPost, _context: &Context) {
         self.0[post.located as usize] += 1;
-    }
-
-    fn merge(&mut self, other: &Self, _same_window: bool) {
-        add_counts(&mut self.0, &other.0);
-    }
-
-    fn encode(&self, out: &mut Vec<u8>) {
-        put_counts(out, &self.0);
-    }
-
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        take_counts(reader).map(Self)
     }
 }
 

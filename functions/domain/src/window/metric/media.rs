@@ -1,32 +1,18 @@
 //! Posts with media.
 
-use super::{Context, Metric};
+use super::{Context, Metric, sum};
 use crate::frame::SlimPost;
-use crate::wire::{self, DecodeError, Reader};
+use crate::wire::{DecodeError, Reader};
 
 /// Posts with at least one photo, video, GIF or audio attached.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Media(pub u64);
 
 impl Metric for Media {
-    fn is_empty(&self) -> bool {
-        self.0 == 0
-    }
+    sum!();
 
     fn post(&mut self, post: &SlimPost, _context: &Context) {
         self.0 += u64::from(post.has_media);
-    }
-
-    fn merge(&mut self, other: &Self, _same_window: bool) {
-        self.0 += other.0;
-    }
-
-    fn encode(&self, out: &mut Vec<u8>) {
-        wire::put_u64(out, self.0);
-    }
-
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        reader.u64().map(Self)
     }
 }
 

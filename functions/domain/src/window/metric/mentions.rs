@@ -1,32 +1,18 @@
 //! Mentions of accounts.
 
-use super::{Context, Metric};
+use super::{Context, Metric, sum};
 use crate::frame::SlimPost;
-use crate::wire::{self, DecodeError, Reader};
+use crate::wire::{DecodeError, Reader};
 
 /// Mentions of accounts: a post has as many as it names accounts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Mentions(pub u64);
 
 impl Metric for Mentions {
-    fn is_empty(&self) -> bool {
-        self.0 == 0
-    }
+    sum!();
 
     fn post(&mut self, post: &SlimPost, _context: &Context) {
         self.0 += u64::from(post.mentions);
-    }
-
-    fn merge(&mut self, other: &Self, _same_window: bool) {
-        self.0 += other.0;
-    }
-
-    fn encode(&self, out: &mut Vec<u8>) {
-        wire::put_u64(out, self.0);
-    }
-
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        reader.u64().map(Self)
     }
 }
 

@@ -89,6 +89,73 @@ impl Context {
     }
 }
 
+/// The part of [`Metric`] that is the same for every metric whose whole state is one count, or one array of counts: all but
+/// what it counts.
+macro_rules! sum {
+    () => {
+        fn is_empty(&self) -> bool {
+            $crate::window::metric::Sum::is_zero(&self.0)
+        }
+
+        fn merge(&mut self, other: &Self, _same_window: bool) {
+            $crate::window::metric::Sum::add(&mut self.0, &other.0);
+        }
+
+        fn encode(&self, out: &mut Vec<u8>) {
+            $crate::window::metric::Sum::put(&self.0, out);
+        }
+
+        fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+            $crate::window::metric::Sum::take(reader).map(Self)
+        }
+    };
+}
+use sum;
+
+/// The state of such a metric.
+trait Sum: Sized {
+    fn is_zero(&self) -> bool;
+    fn add(&mut self, other: &Self);
+    fn put(&self, out: &mut Vec<u8>);
+    fn take(reader: &mut Reader<'_>) -> Result<Self, DecodeError>;
+}
+
+impl Sum for u64 {
+    fn is_zero(&self) -> bool {
+        *self == 0
+    }
+
+    fn add(&mut self, other: &Self) {
+        *self += other;
+    }
+
+    fn put(&self, out: &mut Vec<u8>) {
+        wire::put_u64(out, *self);
+    }
+
+    fn take(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        reader.u64()
+    }
+}
+
+impl<const N: usize> Sum for [u64; N] {
+    fn is_zero(&self) -> bool {
+        self.iter().all(|count| *count == 0)
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.iter_mut().zip(other).for_each(|(ours, theirs)| *ours += theirs);
+    }
+
+    fn put(&self, out: &mut Vec<u8>) {
+        put_counts(out, self);
+    }
+
+    fn take(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        take_counts(reader)
+    }
+}
+
 /// Appends counts, all of them.
 fn put_counts(out: &mut Vec<u8>, counts: &[u64]) {
     counts.iter().for_each(|count| wire::put_u64(out, *count));
@@ -101,10 +168,6 @@ fn take_counts<const N: usize>(reader: &mut Reader<'_>) -> Result<[u64; N], Deco
         *count = reader.u64()?;
     }
     Ok(counts)
-}
-
-fn add_counts<const N: usize>(ours: &mut [u64; N], theirs: &[u64; N]) {
-    ours.iter_mut().zip(theirs).for_each(|(ours, theirs)| *ours += theirs);
 }
 
 #[cfg(test)]

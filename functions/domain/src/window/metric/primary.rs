@@ -1,32 +1,18 @@
 //! Posts that no earlier region has.
 
-use super::{Context, Metric};
+use super::{Context, Metric, sum};
 use crate::frame::SlimPost;
-use crate::wire::{self, DecodeError, Reader};
+use crate::wire::{DecodeError, Reader};
 
 /// Posts of which no earlier region has a copy: the sum over all regions counts each post once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Primary(pub u64);
 
 impl Metric for Primary {
-    fn is_empty(&self) -> bool {
-        self.0 == 0
-    }
+    sum!();
 
     fn post(&mut self, post: &SlimPost, _context: &Context) {
         self.0 += u64::from(!post.is_copy);
-    }
-
-    fn merge(&mut self, other: &Self, _same_window: bool) {
-        self.0 += other.0;
-    }
-
-    fn encode(&self, out: &mut Vec<u8>) {
-        wire::put_u64(out, self.0);
-    }
-
-    fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        reader.u64().map(Self)
     }
 }
 
