@@ -147,6 +147,14 @@ impl<S: WindowStore> Aggregator<S> {
         Ok(outcome)
     }
 
+    /// Shows the windows of the last batches to readers ([`WindowStore::publish`]).
+    ///
+    /// # Errors
+    /// When the store fails. The windows are stored all the same.
+    pub async fn publish(&self) -> Result<(), PortError> {
+        self.store.publish().await
+    }
+
     async fn fold_window(
         &mut self,
         shard: &str,
@@ -223,6 +231,7 @@ impl<S: WindowStore> Aggregator<S> {
             generation: version.generation.unwrap_or(LIVE_GENERATION),
             fence: 0u64.into(),
             aggregate: Aggregate::restarted(),
+            stored_ms: 0,
         };
         Ok((Some(partial), Expected::Row(version)))
     }
@@ -292,6 +301,7 @@ fn fold_onto(
             generation: LIVE_GENERATION,
             fence: sequence.clone(),
             aggregate: Aggregate::default(),
+            stored_ms: 0,
         });
         target.aggregate.fold(rules, key.window, frame);
         target.fence = sequence.clone();

@@ -404,6 +404,7 @@ impl LogFold {
                 generation,
                 fence: folded.fence.clone(),
                 aggregate: folded.aggregate.clone(),
+                stored_ms: 0,
             })
         };
         let put = async |partial: &Partial, expected: &Expected, before, change| {

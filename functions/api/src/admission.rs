@@ -23,10 +23,17 @@ pub struct Limits {
     pub cheap_total: u32,
     /// Partials of all heavy queries that run: the largest two of a region with one lane.
     pub heavy_total: u32,
-    /// KiB of unsent answers, of cheap queries and of heavy ones each.
+    /// KiB of unsent answers that are too large to be kept.
     pub answer_kib: u32,
     /// How long a query waits for its permit.
     pub wait: Duration,
+    /// How long an answer, and what was read of the store for it, is used again. It may be given for four times longer
+    /// while it is made anew.
+    pub reuse: Duration,
+    /// KiB of all answers that are kept.
+    pub cache_kib: u32,
+    /// Whether answers are compressed.
+    pub compress: bool,
 }
 
 impl Default for Limits {
@@ -38,6 +45,9 @@ impl Default for Limits {
             heavy_total: 36_000,
             answer_kib: 64 << 10,
             wait: Duration::from_secs(2),
+            reuse: Duration::ZERO,
+            cache_kib: 64 << 10,
+            compress: false,
         }
     }
 }
@@ -46,14 +56,8 @@ impl Default for Limits {
 #[derive(Debug)]
 pub(crate) struct Admission {
     pub(crate) limits: Limits,
-    cheap: Class,
-    heavy: Class,
-}
-
-/// The permits of cheap or of heavy queries.
-#[derive(Debug)]
-pub(crate) struct Class {
-    work: Pool,
+    cheap: Pool,
+    heavy: Pool,
     answers: Pool,
 }
 
@@ -83,25 +87,29 @@ impl Pool {
 
 impl Admission {
     pub(crate) fn new(limits: Limits) -> Self {
-        let class = |total| Class { work: Pool::new(total), answers: Pool::new(limits.answer_kib) };
-        Self { limits, cheap: class(limits.cheap_total), heavy: class(limits.heavy_total) }
+        Self {
+            limits,
+            cheap: Pool::new(limits.cheap_total),
+            heavy: Pool::new(limits.heavy_total),
+            answers: Pool::new(limits.answer_kib),
+        }
     }
 
-    /// The class of a query that reads this many partials, and a permit for its work.
+    /// A permit for the work of a query that reads this many partials.
     ///
     /// # Errors
     /// `overloaded` when there is no permit within the wait.
-    pub(crate) async fn admit(&self, partials: u64) -> Result<(&Class, OwnedSemaphorePermit), ApiError> {
+    pub(crate) async fn admit(&self, partials: u64) -> Result<OwnedSemaphorePermit, ApiError> {
         let weight = u32::try_from(partials).unwrap_or(u32::MAX);
         let class = if weight <= self.limits.cheap_partials { &self.cheap } else { &self.heavy };
-        Ok((class, class.work.take(weight, self.limits.wait).await?))
+        class.take(weight, self.limits.wait).await
     }
 
     /// A permit for an answer of this many bytes, to be kept until it is sent.
     ///
     /// # Errors
     /// `overloaded` when there is no permit within the wait.
-    pub(crate) async fn hold(&self, class: &Class, bytes: usize) -> Result<OwnedSemaphorePermit, ApiError> {
-        class.answers.take(u32::try_from(bytes >> 10).unwrap_or(u32::MAX), self.limits.wait).await
+    pub(crate) async fn hold(&self, bytes: usize) -> Result<OwnedSemaphorePermit, ApiError> {
+        self.answers.take(u32::try_from(bytes >> 10).unwrap_or(u32::MAX), self.limits.wait).await
     }
 }

@@ -1,6 +1,6 @@
 //! The HTTP API: a router over the window store, the same on one machine and on AWS.
 //!
-//! It answers `GET /api/regions`, `/api/windows`, `/api/status`, `/api/openapi.json` and `/healthz`. Its description,
+//! It answers `GET /api/overview`, `/api/regions`, `/api/windows`, `/api/status`, `/api/openapi.json` and `/healthz`. Its description,
 //! `openapi.json` in this crate, is generated from the handlers and the types of their answers ([`openapi`]).
 //!
 //! ```
@@ -38,10 +38,13 @@ mod admission;
 pub mod answer;
 mod described;
 pub mod error;
+mod fields;
 mod openapi;
+mod overview;
 mod params;
 mod regions;
 pub mod report;
+mod snapshot;
 mod source;
 mod span;
 mod status;
@@ -55,7 +58,7 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use axum::routing::get;
-use birdsong_domain::ports::WindowStore;
+use birdsong_domain::ports::{RollupStore, Settings, WindowStore};
 use birdsong_domain::region::Region;
 use birdsong_domain::status::SourceState;
 use birdsong_domain::window::FoldRules;
@@ -67,9 +70,11 @@ pub use openapi::openapi;
 pub use source::{SourceReport, SourceStatus};
 
 use admission::Admission;
-use answer::{Fresh, json_answer};
+use answer::{Answer, Answers, Found, Fresh, json_answer};
 use error::{ApiError, ErrorCode, HealthErrors, PlainErrors, StoreErrors, foreign};
+use overview::OverviewAnswer;
 use regions::RegionsAnswer;
+use snapshot::{Snapshot, snapshot};
 use status::Status;
 
 /// The inputs of the router.
@@ -93,19 +98,82 @@ pub struct Api<S> {
 
 struct Shared<S> {
     api: Api<S>,
-    status: status::Cache,
+    snapshot: snapshot::Cache,
+    answers: Answers,
     admission: Admission,
 }
 
+/// The body of an answer, and how long it may be used.
+type Made = (Vec<u8>, Fresh);
+
+impl<S: WindowStore + RollupStore + Settings + 'static> Shared<S> {
+    async fn snapshot(&self) -> Result<Arc<Snapshot>, ApiError> {
+        Ok(snapshot(&self.api, self.admission.limits, &self.snapshot).await?)
+    }
+
+    /// An answer to what is asked: one that is kept, else what `make` makes. One that was current lately is given while
+    /// it is made anew.
+    async fn answer<F>(
+        self: Arc<Self>,
+        asked: String,
+        headers: HeaderMap,
+        make: impl FnOnce(Arc<Self>, String) -> F,
+    ) -> Result<Response, ApiError>
+    where
+        F: Future<Output = Result<Made, ApiError>> + Send + 'static,
+    {
+        let limits = self.admission.limits;
+        let answer = match self.answers.get(&asked) {
+            Found::Current(answer) | Found::Stale(answer, false) => answer,
+            Found::Stale(answer, true) => {
+                let (shared, made) = (self.clone(), make(self.clone(), asked.clone()));
+                tokio::spawn(async move {
+                    if let Ok(made) = made.await {
+                        shared.keep(asked, made);
+                    }
+                });
+                answer
+            }
+            Found::Nothing => {
+                let made = make(self.clone(), asked.clone()).await?;
+                self.keep(asked, made)
+            }
+        };
+        let guard = match answer.bytes() {
+            // Shared with others that ask the same.
+            bytes if self.answers.has_room(bytes) => None,
+            bytes => Some(self.admission.hold(bytes).await?),
+        };
+        Ok(answer.respond(&headers, limits.compress, guard).await)
+    }
+
+    fn keep(&self, asked: String, (body, fresh): Made) -> Arc<Answer> {
+        let answer = Arc::new(Answer::new(body, fresh));
+        let reuse = self.admission.limits.reuse;
+        // What is closed has changed when the list of changes says so, which is looked at as often.
+        self.answers.keep(asked, &answer, reuse, reuse * STALE_TIMES);
+        answer
+    }
+}
+
+/// An answer is given this many times longer than it is current, while it is made anew.
+const STALE_TIMES: u32 = 4;
+
 /// The router with the default limits. It does not compress.
-pub fn router<S: WindowStore + 'static>(api: Api<S>) -> Router {
+pub fn router<S: WindowStore + RollupStore + Settings + 'static>(api: Api<S>) -> Router {
     router_with(api, Limits::default())
 }
 
 /// The router with these limits.
-pub fn router_with<S: WindowStore + 'static>(api: Api<S>, limits: Limits) -> Router {
-    let shared = Arc::new(Shared { api, status: status::Cache::default(), admission: Admission::new(limits) });
+pub fn router_with<S: WindowStore + RollupStore + Settings + 'static>(api: Api<S>, limits: Limits) -> Router {
+    let shared = Arc::new(Shared {
+        api,
+        snapshot: snapshot::Cache::default(),
+        answers: Answers::new(u64::from(limits.cache_kib) << 10),
+        admission: Admission::new(limits),
+    });
     Router::new()
+        .route("/api/overview", get(overview::<S>).fallback(wrong_method))
         .route("/api/regions", get(regions::<S>).fallback(wrong_method))
         .route("/api/windows", get(windows::windows::<S>).fallback(wrong_method))
         .route("/api/status", get(status::<S>).fallback(wrong_method))
@@ -160,6 +228,29 @@ async fn regions<S: WindowStore>(
     json_answer(&headers, Fresh::Minutes(1), &RegionsAnswer::new(&api.regions, api.rules.size.secs()))
 }
 
+/// All regions at a glance
+///
+/// The newest window of each region, its posts in each hour of a day and in the last hour, compared with what is usual,
+/// the sources, and where the received posts went. It costs as little as any answer can.
+#[utoipa::path(
+    get,
+    path = "/api/overview",
+    tag = "metrics",
+    responses((status = 200, description = "The overview.", body = OverviewAnswer), StoreErrors),
+)]
+async fn overview<S: WindowStore + RollupStore + Settings + 'static>(
+    State(shared): State<Arc<Shared<S>>>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    params::none(query.as_deref())?;
+    let make = async |shared: Arc<Shared<S>>, _| {
+        let snapshot = shared.snapshot().await?;
+        Ok((serde_json::to_vec(&OverviewAnswer::new(&shared.api, &snapshot))?, Fresh::Open))
+    };
+    shared.answer("overview".to_owned(), headers, make).await
+}
+
 /// Status of the sources and the ledger
 ///
 /// Whether posts arrive, how fresh they are, and where each received post went.
@@ -169,14 +260,17 @@ async fn regions<S: WindowStore>(
     tag = "metrics",
     responses((status = 200, description = "The status.", body = Status), StoreErrors),
 )]
-async fn status<S: WindowStore>(
+async fn status<S: WindowStore + RollupStore + Settings + 'static>(
     State(shared): State<Arc<Shared<S>>>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     params::none(query.as_deref())?;
-    let status = status::status(&shared.api, shared.admission.limits, &shared.status).await?;
-    json_answer(&headers, Fresh::Ask, &status)
+    let make = async |shared: Arc<Shared<S>>, _| {
+        let snapshot = shared.snapshot().await?;
+        Ok((serde_json::to_vec(&status::status(&shared.api, &snapshot))?, Fresh::Open))
+    };
+    shared.answer("status".to_owned(), headers, make).await
 }
 
 /// The answer of the health check.
@@ -204,8 +298,9 @@ described::described! {
     tag = "service",
     responses((status = 200, description = "The store can be read.", body = Health), HealthErrors),
 )]
-async fn healthz<S: WindowStore>(State(shared): State<Arc<Shared<S>>>) -> Result<Response, ApiError> {
-    let status = status::status(&shared.api, shared.admission.limits, &shared.status).await;
-    status.map_err(|error| ApiError::from(error).with(ErrorCode::StoreUnavailable))?;
+async fn healthz<S: WindowStore + RollupStore + Settings + 'static>(
+    State(shared): State<Arc<Shared<S>>>,
+) -> Result<Response, ApiError> {
+    shared.snapshot().await.map_err(|error| error.with(ErrorCode::StoreUnavailable))?;
     json_answer(&HeaderMap::new(), Fresh::Ask, &Health { status: HealthStatus::Ok })
 }

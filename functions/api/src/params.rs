@@ -7,14 +7,24 @@ use birdsong_domain::region::Region;
 use birdsong_domain::time::{RFC3339_MS, WindowSize, WindowStart, parse_rfc3339};
 
 use crate::error::{ApiError, ErrorCode, foreign};
-use crate::span::Networks;
+use crate::fields::Fields;
+use crate::span::{Grain, Networks};
+use crate::steps::Wanted;
 
 const DAY_MS: i64 = 86_400_000;
 const DAY_SECS: u32 = 86_400;
 /// Most steps in one answer.
 const MAX_STEPS: i64 = 2016;
-/// Most windows merged for one answer: 31 days of five minutes.
-const MAX_WINDOWS: i64 = 8928;
+/// Most windows that are read one by one for one answer: two weeks of minutes. Longer steps are read from roll-ups.
+const MAX_WINDOWS: i64 = 20_160;
+/// Longest step, in days.
+const MAX_STEP_DAYS: u32 = 400;
+/// Most steps that `step=auto` chooses.
+const AUTO_STEPS: i64 = 300;
+/// Most regions in one call.
+const MAX_REGIONS: usize = 32;
+/// Clocks of writers and readers may differ by this, in milliseconds.
+const CLOCK_SKEW_MS: i64 = 5_000;
 /// Most networks that a query may name.
 const MAX_NETWORKS: usize = 16;
 /// Most regions that an error lists.
@@ -59,22 +69,53 @@ fn pairs(query: Option<&str>) -> Result<Vec<(String, String)>, ApiError> {
     pairs.collect()
 }
 
-/// `/api/windows?region=&from=&to=&step=&network=`.
+/// The parameters of `/api/windows`.
 #[derive(Debug)]
 pub(crate) struct WindowsQuery<'a> {
-    pub(crate) region: &'a Region,
-    pub(crate) step_secs: u32,
+    /// At least one.
+    pub(crate) regions: Vec<&'a Region>,
+    /// Whether the answer is a list, since several regions are asked for.
+    pub(crate) is_list: bool,
     pub(crate) networks: Networks,
+    pub(crate) wanted: Wanted,
+    /// Whether the answer has totals.
+    pub(crate) has_total: bool,
+    /// The version of the counts that the caller knows.
+    pub(crate) version: Option<String>,
+    step: StepAsked,
     from_ms: Option<i64>,
     to_ms: Option<i64>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum StepAsked {
+    Secs(u32),
+    Auto,
+}
+
+/// A range that is rounded to steps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Steps {
+    /// In milliseconds.
+    pub(crate) range: Range<i64>,
+    pub(crate) step_secs: u32,
 }
 
 impl<'a> WindowsQuery<'a> {
     pub(crate) fn parse(query: Option<&str>, regions: &'a [Region], size: WindowSize) -> Result<Self, ApiError> {
         let no_region = || ApiError::new(ErrorCode::UnknownRegion, "there are no regions yet");
         let first = regions.first().ok_or_else(no_region)?;
-        let networks = Networks::default();
-        let mut parsed = Self { region: first, step_secs: size.secs(), networks, from_ms: None, to_ms: None };
+        let mut parsed = Self {
+            regions: vec![first],
+            is_list: false,
+            networks: Networks::default(),
+            wanted: Wanted::default(),
+            has_total: true,
+            version: None,
+            step: StepAsked::Secs(size.secs()),
+            from_ms: None,
+            to_ms: None,
+        };
         let mut seen: Vec<String> = vec![];
         for (name, value) in pairs(query)? {
             if name != "network" && seen.contains(&name) {
@@ -82,15 +123,22 @@ impl<'a> WindowsQuery<'a> {
             }
             match name.as_str() {
                 "region" => {
-                    parsed.region = regions.iter().find(|region| region.id == value).ok_or_else(|| {
-                        let message =
-                            format!("unknown region \"{}\"; the regions are {}", foreign(&value), listed(regions));
-                        ApiError::parameter(ErrorCode::UnknownRegion, "region", message)
-                    })?;
+                    parsed.is_list = value.contains(',');
+                    parsed.regions = value.split(',').map(|id| region(id, regions)).collect::<Result<_, _>>()?;
+                    let count = parsed.regions.len();
+                    if count > MAX_REGIONS {
+                        return Err(bad("region", format!("at most {MAX_REGIONS} regions are possible, not {count}")));
+                    }
                 }
                 "from" => parsed.from_ms = Some(time("from", &value)?),
                 "to" => parsed.to_ms = Some(time("to", &value)?),
-                "step" => parsed.step_secs = step(&value, size)?,
+                "step" if value == "auto" => parsed.step = StepAsked::Auto,
+                "step" => parsed.step = StepAsked::Secs(step(&value, size)?),
+                "since" => parsed.wanted.since_ms = Some(time("since", &value)?.saturating_sub(CLOCK_SKEW_MS)),
+                "fields" => parsed.wanted.fields = fields("fields", &value)?,
+                "total_fields" if value == "none" => parsed.has_total = false,
+                "total_fields" => parsed.wanted.total_fields = fields("total_fields", &value)?,
+                "version" => parsed.version = Some(value),
                 "network" => {
                     for name in value.split(',') {
                         parsed.networks.ask_for(network(name)?);
@@ -100,7 +148,9 @@ impl<'a> WindowsQuery<'a> {
                     }
                 }
                 _ => {
-                    return Err(bad(&name, "unknown parameter; the parameters are region, from, to, step and network"));
+                    let message = "unknown parameter; the parameters are region, from, to, step, network, fields, \
+                                   total_fields, since and version";
+                    return Err(bad(&name, message));
                 }
             }
             seen.push(name);
@@ -113,19 +163,11 @@ impl<'a> WindowsQuery<'a> {
         self.from_ms.is_some() && self.to_ms.is_some()
     }
 
-    /// The range in milliseconds, rounded outwards to steps; by default the day up to the end of the newest window.
+    /// The range, rounded outwards to steps; by default the day up to the end of the newest window.
     ///
     /// # Errors
-    /// `unprocessable` when it is empty, too long, or ends beyond the years 0000 to 9999.
-    pub(crate) fn range(
-        &self,
-        newest: Option<WindowStart>,
-        now_ms: i64,
-        size: WindowSize,
-    ) -> Result<Range<i64>, ApiError> {
-        let step_ms = i64::from(self.step_secs) * 1000;
-        let down = |time_ms: i64| time_ms.div_euclid(step_ms) * step_ms;
-        let up = |time_ms: i64| down(time_ms.saturating_add(step_ms - 1));
+    /// `unprocessable` when it is empty, has too many steps, or ends beyond the years 0000 to 9999.
+    pub(crate) fn steps(&self, newest: Option<WindowStart>, now_ms: i64, size: WindowSize) -> Result<Steps, ApiError> {
         // A clock or a window beyond the ends of time leaves room for a day and the rounding.
         let (first_ms, last_ms) = (RFC3339_MS.start() + 3 * DAY_MS, RFC3339_MS.end() - 3 * DAY_MS);
         let newest_end = newest.map_or(now_ms, |window| window.0.saturating_add(size.ms())).clamp(first_ms, last_ms);
@@ -133,12 +175,23 @@ impl<'a> WindowsQuery<'a> {
             (Some(from), Some(to)) => (from, to),
             (Some(from), None) => (from, newest_end.clamp(from + 1, from + DAY_MS)),
             (None, Some(to)) => (to - DAY_MS, to),
-            (None, None) => (up(newest_end) - DAY_MS.max(step_ms), newest_end),
+            (None, None) => (newest_end - DAY_MS, newest_end),
         };
         if from_ms >= to_ms {
             return Err(unprocessable("to", "must be later than from"));
         }
-        let range = down(from_ms)..up(to_ms);
+        let step_secs = match self.step {
+            StepAsked::Secs(secs) => secs,
+            StepAsked::Auto => auto_step(to_ms - from_ms, size),
+        };
+        let step_ms = i64::from(step_secs) * 1000;
+        let down = |time_ms: i64| time_ms.div_euclid(step_ms) * step_ms;
+        let up = |time_ms: i64| down(time_ms.saturating_add(step_ms - 1));
+        let range = match (self.from_ms, self.to_ms) {
+            // A whole day, whatever the newest window is.
+            (None, None) => up(to_ms) - DAY_MS.max(step_ms)..up(to_ms),
+            _ => down(from_ms)..up(to_ms),
+        };
         let ends = [("from", self.from_ms, range.start), ("to", self.to_ms, range.end)];
         if let Some((name, asked, _)) = ends.iter().find(|(_, _, end_ms)| !RFC3339_MS.contains(end_ms)) {
             // A default is as far away as the parameter that it was computed from.
@@ -147,20 +200,70 @@ impl<'a> WindowsQuery<'a> {
             return Err(unprocessable(name, message));
         }
         let length = range.end - range.start;
-        if length / step_ms > MAX_STEPS {
+        let is_by_window = Grain::of_step(step_ms, size) == Grain::Window;
+        if length / step_ms > MAX_STEPS || (is_by_window && length / size.ms() > MAX_WINDOWS) {
             let message = format!(
-                "the range has {} steps, and an answer at most {MAX_STEPS}; use a longer step or a shorter range",
-                length / step_ms
+                "{} steps are too many: an answer has at most {MAX_STEPS}, and at most {MAX_WINDOWS} windows when the \
+                 step is shorter than an hour; use step=auto or step={}, or a shorter range",
+                length / step_ms,
+                step_name(auto_step(length, size)),
             );
             return Err(unprocessable("step", message));
         }
-        if length / size.ms() > MAX_WINDOWS {
-            let days = MAX_WINDOWS * size.ms() / DAY_MS;
-            let message = format!("the range is longer than {days} days; ask for it in parts");
-            return Err(unprocessable("from", message));
-        }
-        Ok(range)
+        Ok(Steps { range, step_secs })
     }
+}
+
+/// Steps for people, in seconds, from the shortest one; those are possible that the window divides.
+const NICE_STEPS: [u32; 16] = [
+    60,
+    300,
+    600,
+    900,
+    1_800,
+    3_600,
+    2 * 3_600,
+    3 * 3_600,
+    6 * 3_600,
+    12 * 3_600,
+    DAY_SECS,
+    2 * DAY_SECS,
+    7 * DAY_SECS,
+    28 * DAY_SECS,
+    91 * DAY_SECS,
+    364 * DAY_SECS,
+];
+
+/// The shortest step that divides a range of this length, in milliseconds, into a number of steps that a chart can show.
+fn auto_step(length_ms: i64, size: WindowSize) -> u32 {
+    // Windows of 7 minutes and the like divide few of the nice ones.
+    let multiples = (1..=DAY_SECS / size.secs()).map(|n| n * size.secs()).filter(|secs| DAY_SECS.is_multiple_of(*secs));
+    let nice = NICE_STEPS.into_iter().filter(|secs| secs.is_multiple_of(size.secs()));
+    let is_nice = 3_600u32.is_multiple_of(size.secs());
+    let mut possible: Vec<_> = if is_nice { nice.collect() } else { multiples.chain(nice).collect() };
+    possible.sort_unstable();
+    let fits = |secs: &u32| length_ms / (i64::from(*secs) * 1000) <= AUTO_STEPS;
+    possible.iter().copied().find(fits).or(possible.last().copied()).unwrap_or(DAY_SECS)
+}
+
+/// A step as a query has it.
+fn step_name(secs: u32) -> String {
+    let units = [(DAY_SECS, "d"), (3_600, "h"), (60, "m")];
+    let unit = units.into_iter().find(|(unit, _)| secs.is_multiple_of(*unit));
+    unit.map_or_else(|| format!("{secs}s"), |(unit, name)| format!("{}{name}", secs / unit))
+}
+
+fn region<'a>(id: &str, regions: &'a [Region]) -> Result<&'a Region, ApiError> {
+    regions.iter().find(|region| region.id == id).ok_or_else(|| {
+        let message = format!("unknown region \"{}\"; the regions are {}", foreign(id), listed(regions));
+        ApiError::parameter(ErrorCode::UnknownRegion, "region", message)
+    })
+}
+
+fn fields(parameter: &str, list: &str) -> Result<Fields, ApiError> {
+    Fields::parse(list).map_err(|name| {
+        bad(parameter, format!("\"{}\" is not a field; the fields are {}", foreign(name), Fields::names()))
+    })
 }
 
 /// The ids of the first regions, and the number of the others.
@@ -195,16 +298,21 @@ fn step(value: &str, size: WindowSize) -> Result<u32, ApiError> {
     let is_number = (1..=9).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
     let number = digits.parse::<u32>().ok().filter(|_| is_number);
     let Some((number, unit)) = number.zip(unit) else {
-        return Err(bad("step", format!("\"{}\" is not a step such as 15m, 1h or 1d", foreign(value))));
+        return Err(bad("step", format!("\"{}\" is not a step such as 15m, 1h, 1d or auto", foreign(value))));
     };
     let secs = number.checked_mul(unit).filter(|secs| {
-        (1..=DAY_SECS).contains(secs) && secs.is_multiple_of(size.secs()) && DAY_SECS.is_multiple_of(*secs)
+        let is_part_of_day = secs.is_multiple_of(size.secs()) && DAY_SECS.is_multiple_of(*secs);
+        let is_days = secs.is_multiple_of(DAY_SECS) && *secs <= MAX_STEP_DAYS * DAY_SECS;
+        *secs > 0 && (is_part_of_day || is_days)
     });
     secs.ok_or_else(|| {
         let message = format!(
-            "\"{}\" is not possible; a step is a multiple of the window ({} s) that divides a day, such as 15m, 1h or 1d",
+            "\"{}\" is not possible; a step is a multiple of the window ({} s) that divides a day, up to {MAX_STEP_DAYS} whole \
+             days, or auto; such as {}, {} or 7d",
             foreign(value),
-            size.secs()
+            size.secs(),
+            step_name(auto_step(DAY_MS, size)),
+            step_name(auto_step(30 * DAY_MS, size)),
         );
         unprocessable("step", message)
     })

@@ -2,15 +2,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use birdsong_digest::read::{Stale, periods};
 use birdsong_domain::frame::{Lane, Ledger, STREAM};
 use birdsong_domain::network::Network;
-use birdsong_domain::ports::{PortError, Row, WindowStore};
+use birdsong_domain::ports::{PortError, RollupStore, Row, WindowStore};
 use birdsong_domain::post::{Kind, Located};
-use birdsong_domain::time::{WindowStart, rfc3339};
+use birdsong_domain::rollup::{Period, Rollup, Rollups};
+use birdsong_domain::time::{WindowSize, WindowStart, rfc3339};
 use birdsong_domain::topk::{TopItem, TopK};
+use birdsong_domain::uniques::Estimate;
 use birdsong_domain::window::metric::{Kinds, Metric};
 use birdsong_domain::window::{Aggregate, FoldRules};
 use futures_util::future::try_join;
+
+use crate::fields::Fields;
 
 use crate::report::{
     Completeness, Flaw, HashtagCount, HostCount, LagReport, Lifecycle, LocatedCounts, NetworkCounts, TOP_HASHTAGS,
@@ -34,6 +39,8 @@ pub(crate) struct Span {
     is_future: bool,
     /// Posts of each network that has any.
     networks: BTreeMap<Network, Kinds>,
+    /// When a window of it was stored last, in milliseconds.
+    stored_ms: i64,
 }
 
 /// The networks that are asked for.
@@ -73,6 +80,7 @@ impl Span {
             is_watched: true,
             is_future: false,
             networks: BTreeMap::new(),
+            stored_ms: 0,
         }
     }
 
@@ -83,46 +91,50 @@ impl Span {
         self.is_future = self.end_ms - step_ms > now_ms;
     }
 
-    /// One window of a region, merged from its lanes and the ledger of that time.
-    fn of_window(
-        window: WindowStart,
-        lanes: Vec<Row>,
-        stream: Option<&(Aggregate, bool)>,
+    /// One window, hour or day of a region, merged from its lanes and the ledgers of that time. Windows that start at
+    /// `until_ms` or later do not count: they have not begun.
+    fn of_lanes(
+        (start_ms, end_ms): (i64, i64),
+        until_ms: i64,
+        lanes: Vec<(Network, Rollup)>,
+        stream: Option<&Rollup>,
         rules: FoldRules,
         now_ms: i64,
     ) -> Self {
-        let end_ms = window.0 + rules.size.ms();
-        let mut span = Self::empty(window.0, end_ms);
-        let rows = lanes.len();
-        for (key, partial) in &lanes {
-            if let Ok(partial) = partial {
-                span.add_network(key.lane.network(), &partial.aggregate.kinds);
-            }
+        let mut span = Self::empty(start_ms, end_ms);
+        let windows = ((until_ms.min(end_ms) - start_ms) / rules.size.ms()).max(1) as usize;
+        span.is_watched = (0..windows).all(|at| {
+            lanes.iter().any(|(_, lane)| lane.known.contains(at))
+                || stream.is_some_and(|stream| stream.known.contains(at))
+        });
+        let mut is_revised = false;
+        for (network, lane) in &lanes {
+            span.add_network(*network, &lane.aggregate.kinds);
+            span.is_damaged |= lane.is_damaged();
+            is_revised |= lane.is_revised;
+            span.stored_ms = span.stored_ms.max(lane.stored_ms);
         }
-        let mut lanes: Vec<_> = lanes.into_iter().filter_map(|(_, partial)| partial.ok()).collect();
-        span.is_damaged = lanes.len() < rows;
-        let is_again = lanes.iter().any(|partial| partial.generation > 1);
+        let mut lanes = lanes;
         match lanes.pop() {
-            Some(only) if lanes.is_empty() => span.aggregate = only.aggregate,
-            last => lanes.iter().chain(&last).for_each(|partial| span.aggregate.merge(&partial.aggregate, true)),
+            Some((_, only)) if lanes.is_empty() => span.aggregate = only.aggregate,
+            last => lanes.iter().chain(&last).for_each(|(_, lane)| span.aggregate.merge(&lane.aggregate, true)),
         }
-        if span.minutes().is_empty() {
+        if span.minutes().is_empty() && end_ms - start_ms <= Period::Hour.ms(rules.size) {
             // Without posts none are stored.
-            span.lay_minutes(vec![0; rules.size.minutes()]);
+            span.lay_minutes(vec![0; ((end_ms - start_ms) / 60_000) as usize]);
         }
-        span.is_damaged |= span.aggregate.is_damaged();
-        if let Some((stream, is_damaged)) = stream {
-            span.ledger = stream.ledger;
-            span.stream_frames = stream.frames.0;
-            span.is_damaged |= stream.is_damaged() || *is_damaged;
+        if let Some(stream) = stream {
+            span.ledger = stream.aggregate.ledger;
+            span.stream_frames = stream.aggregate.frames.0;
+            span.is_damaged |= stream.is_damaged();
+            span.stored_ms = span.stored_ms.max(stream.stored_ms);
         }
-        let is_revised = span.aggregate.lateness.posts > 0 || is_again;
-        span.lifecycle = match (now_ms < end_ms + rules.lateness_ms, is_revised) {
+        let last_end_ms = end_ms.min(until_ms);
+        span.lifecycle = match (now_ms < last_end_ms + rules.lateness_ms, is_revised) {
             (true, _) => Lifecycle::Provisional,
             (_, true) => Lifecycle::Revised,
             _ => Lifecycle::Final,
         };
-        span.is_watched = span.aggregate.frames.0 + span.stream_frames > 0 || span.is_damaged;
         span
     }
 
@@ -140,6 +152,7 @@ impl Span {
         self.is_damaged |= part.is_damaged;
         self.lifecycle = self.lifecycle.min(part.lifecycle);
         self.is_watched &= part.is_watched;
+        self.stored_ms = self.stored_ms.max(part.stored_ms);
         part.networks.iter().for_each(|(network, kinds)| self.add_network(*network, kinds));
     }
 
@@ -154,6 +167,11 @@ impl Span {
 
     pub(crate) fn start_ms(&self) -> i64 {
         self.start_ms
+    }
+
+    /// Whether its report may have changed at or after `since_ms`: a window was stored, or came to its end.
+    pub(crate) fn has_changed_since(&self, since_ms: i64, rules: FoldRules) -> bool {
+        self.stored_ms.max(self.end_ms + rules.lateness_ms) >= since_ms
     }
 
     fn flaws(&self) -> Vec<Flaw> {
@@ -172,11 +190,13 @@ impl Span {
         .collect()
     }
 
-    pub(crate) fn report(&self, region: &str) -> WindowReport {
+    /// The report, with these fields; others that take some work are empty.
+    pub(crate) fn report(&self, region: &str, fields: &Fields) -> WindowReport {
         let aggregate = &self.aggregate;
         let kind = |kind: Kind| aggregate.kinds.of(kind);
         let located = |located: Located| aggregate.matched_by.of(located);
-        let authors = aggregate.distinct_authors();
+        let has_authors = ["authors", "authors_low", "authors_high"].iter().any(|name| fields.has(name));
+        let authors = if has_authors { aggregate.distinct_authors() } else { Estimate::default() };
         let flaws = self.flaws();
         let networks = self.networks.iter().map(|(network, kinds)| NetworkCounts {
             network: *network,
@@ -186,7 +206,9 @@ impl Span {
             quotes: kinds.of(Kind::Quote),
             reposts: kinds.of(Kind::Repost),
         });
-        let mut languages: Vec<_> = aggregate.languages.iter().map(|(lang, n)| (lang.to_owned(), n)).collect();
+        let of_language = |(lang, posts): (&str, u64)| (lang.to_owned(), posts);
+        let has_languages = fields.has("languages");
+        let mut languages: Vec<_> = aggregate.languages.iter().map(of_language).filter(|_| has_languages).collect();
         languages.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
         WindowReport {
             region: region.to_owned(),
@@ -206,18 +228,14 @@ impl Span {
             per_minute: aggregate.per_minute.0.clone(),
             languages,
             other_languages: aggregate.languages.other(),
-            hashtags: top(aggregate.hashtags.top.as_ref(), TOP_HASHTAGS, |item| HashtagCount {
-                tag: item.shown,
-                count: item.count,
-                error: item.error,
+            hashtags: top(aggregate.hashtags.top.as_ref().filter(|_| fields.has("hashtags")), TOP_HASHTAGS, |item| {
+                HashtagCount { tag: item.shown, count: item.count, error: item.error }
             }),
             long_hashtags: aggregate.hashtags.too_long,
             mentions: aggregate.mentions.0,
             media: aggregate.media.0,
-            link_hosts: top(aggregate.hosts.top.as_ref(), TOP_HOSTS, |item| HostCount {
-                host: item.shown,
-                count: item.count,
-                error: item.error,
+            link_hosts: top(aggregate.hosts.top.as_ref().filter(|_| fields.has("link_hosts")), TOP_HOSTS, |item| {
+                HostCount { host: item.shown, count: item.count, error: item.error }
             }),
             located: LocatedCounts {
                 point: located(Located::Point),
@@ -255,59 +273,121 @@ fn top<T>(top: Option<&TopK>, n: usize, report: impl Fn(TopItem) -> T) -> Vec<T>
     top.map(|top| top.top(n).into_iter().map(report).collect()).unwrap_or_default()
 }
 
-/// The rows of a region and of the ledger in a range.
-pub(crate) struct Read {
-    partials: Vec<Row>,
-    stream: Vec<Row>,
+/// How windows are read: alone, or merged into hours or days.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Grain {
+    /// Each window.
+    Window,
+    /// From roll-ups.
+    Period(Period),
 }
 
-/// Reads the windows of a region that start in `from..to`, and the ledgers of that time, of some networks.
+impl Grain {
+    /// The coarsest one that divides a step.
+    pub(crate) fn of_step(step_ms: i64, size: WindowSize) -> Self {
+        let divides = |period: &Period| step_ms % period.ms(size) == 0;
+        [Period::Day, Period::Hour].into_iter().find(divides).map_or(Self::Window, Self::Period)
+    }
+
+    pub(crate) fn ms(self, size: WindowSize) -> i64 {
+        match self {
+            Self::Window => size.ms(),
+            Self::Period(period) => period.ms(size),
+        }
+    }
+}
+
+/// What was read of a region and of the ledgers, by start.
+#[derive(Debug, Default)]
+pub(crate) struct Read {
+    lanes: BTreeMap<i64, Vec<(Network, Rollup)>>,
+    stream: BTreeMap<i64, Rollup>,
+}
+
+impl Read {
+    fn of_rows(partials: Vec<Row>, stream: Vec<Row>) -> Self {
+        let of = |(key, partial): Row| (key.window.0, key.lane, Rollup::of_window(partial));
+        Self::new(partials.into_iter().map(of), stream.into_iter().map(of))
+    }
+
+    fn of_rollups(lanes: Rollups, stream: Rollups) -> Self {
+        let of = |rollups: Rollups| rollups.into_iter().map(|(key, rollup)| (key.start_ms, key.lane, rollup));
+        Self::new(of(lanes), of(stream))
+    }
+
+    fn new(
+        lanes: impl Iterator<Item = (i64, Lane, Rollup)>,
+        stream: impl Iterator<Item = (i64, Lane, Rollup)>,
+    ) -> Self {
+        let mut read = Self::default();
+        for (start_ms, lane, rollup) in lanes {
+            read.lanes.entry(start_ms).or_default().push((lane.network(), rollup));
+        }
+        for (start_ms, _, rollup) in stream {
+            read.stream.entry(start_ms).or_default().add_lane(&rollup);
+        }
+        read
+    }
+}
+
+/// Reads what starts in `from_ms..to_ms`, of a region and of the ledgers, of some networks. Windows that start at
+/// `until_ms` or later are left out.
 ///
 /// # Errors
 /// When the store fails. A damaged row is not an error here.
-pub(crate) async fn read<S: WindowStore>(
+pub(crate) async fn read<S: WindowStore + RollupStore>(
     store: &S,
-    region: &str,
-    networks: &Networks,
-    from: WindowStart,
-    to: WindowStart,
+    (region, networks): (&str, &Networks),
+    grain: Grain,
+    (from_ms, to_ms): (i64, i64),
+    until_ms: i64,
+    size: WindowSize,
+    stale: &Stale,
 ) -> Result<Read, PortError> {
-    let (mut partials, mut stream) = try_join(store.query(region, from, to), store.query(STREAM, from, to)).await?;
-    for rows in [&mut partials, &mut stream] {
-        rows.retain(|(key, _)| networks.has(&key.lane));
+    match grain {
+        Grain::Window => {
+            let (from, to) = (WindowStart(from_ms), WindowStart(to_ms.min(until_ms)));
+            let (mut lanes, mut stream) =
+                try_join(store.query(region, from, to), store.query(STREAM, from, to)).await?;
+            for rows in [&mut lanes, &mut stream] {
+                rows.retain(|(key, _)| networks.has(&key.lane));
+            }
+            Ok(Read::of_rows(lanes, stream))
+        }
+        Grain::Period(period) => {
+            let read = |region| periods(store, region, period, (from_ms, to_ms), until_ms, size, stale);
+            let (mut lanes, mut stream) = try_join(read(region), read(STREAM)).await?;
+            for rollups in [&mut lanes, &mut stream] {
+                rollups.retain(|key, _| networks.has(&key.lane));
+            }
+            Ok(Read::of_rollups(lanes, stream))
+        }
     }
-    Ok(Read { partials, stream })
 }
 
-/// The windows of `from..to` in order; with `and_empty` also those that are not stored.
+/// The windows, hours or days of `from_ms..to_ms` in order; with `and_empty` also those of which nothing is stored.
 pub(crate) fn spans(
     read: Read,
-    from: WindowStart,
-    to: WindowStart,
+    grain: Grain,
+    (from_ms, to_ms): (i64, i64),
+    until_ms: i64,
     rules: FoldRules,
     now_ms: i64,
     and_empty: bool,
 ) -> impl Iterator<Item = Span> {
-    let mut by_time = BTreeMap::<WindowStart, (Aggregate, bool)>::new();
-    for (key, partial) in read.stream {
-        let (aggregate, is_damaged) = by_time.entry(key.window).or_default();
-        match partial {
-            Ok(partial) => aggregate.merge(&partial.aggregate, true),
-            Err(_) => *is_damaged = true,
-        }
-    }
-    let mut partials = read.partials.into_iter().peekable();
-    let mut at = from;
+    let Read { mut lanes, stream } = read;
+    let length = grain.ms(rules.size);
+    let mut at = from_ms;
     std::iter::from_fn(move || {
         if !and_empty {
-            at = partials.peek()?.0.window;
+            at = *lanes.first_key_value()?.0;
         }
-        if at >= to {
+        if at >= to_ms.min(until_ms) {
             return None;
         }
-        let lanes = std::iter::from_fn(|| partials.next_if(|(key, _)| key.window == at)).collect();
-        let span = Span::of_window(at, lanes, by_time.get(&at), rules, now_ms);
-        at = WindowStart(at.0 + rules.size.ms());
+        let of_time = lanes.remove(&at).unwrap_or_default();
+        let span = Span::of_lanes((at, at + length), until_ms, of_time, stream.get(&at), rules, now_ms);
+        at += length;
         Some(span)
     })
 }
@@ -324,6 +404,8 @@ pub async fn stored_windows<S: WindowStore>(
     rules: FoldRules,
     now_ms: i64,
 ) -> Result<Vec<WindowReport>, PortError> {
-    let read = read(store, region, &Networks::default(), from, to).await?;
-    Ok(spans(read, from, to, rules, now_ms, false).map(|span| span.report(region)).collect())
+    let (lanes, stream) = try_join(store.query(region, from, to), store.query(STREAM, from, to)).await?;
+    let (read, range) = (Read::of_rows(lanes, stream), (from.0, to.0));
+    let spans = spans(read, Grain::Window, range, to.0, rules, now_ms, false);
+    Ok(spans.map(|span| span.report(region, &Fields::default())).collect())
 }

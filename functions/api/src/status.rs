@@ -1,32 +1,14 @@
 //! `/api/status`: whether posts arrive, how fresh they are, and where each received post went.
 
-use std::time::Duration;
-
-use birdsong_domain::frame::{Ledger, STREAM};
-use birdsong_domain::ports::{PortError, WindowStore};
-use birdsong_domain::time::{WindowStart, rfc3339};
-use birdsong_domain::window::Aggregate;
-use birdsong_domain::window::metric::Lag;
+use birdsong_domain::time::rfc3339;
 use serde::Serialize;
-use tokio::sync::Mutex;
-use tokio::time::Instant;
 use utoipa::ToSchema;
 
+use crate::Api;
 use crate::report::LagReport;
+use crate::snapshot::Snapshot;
 use crate::source::SourceReport;
 use crate::span::lag;
-use crate::windows::{lanes, ledgers, newest as newest_window, slices};
-use crate::{Api, Limits};
-
-/// The ledger covers this much time up to the end of the newest window.
-const LEDGER_MS: i64 = 86_400_000;
-/// Lag covers this much.
-const LAG_MS: i64 = 3_600_000;
-/// Pages ask every few seconds, and reading a day of windows is not free: what was read is reused for a second, or for
-/// this many times as long as reading took, up to the maximum.
-const REUSE: Duration = Duration::from_secs(1);
-const REUSE_TIMES: u32 = 5;
-const REUSE_MAX: Duration = Duration::from_secs(15);
 
 /// Whether posts arrive, how fresh they are, and where each received post went.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -55,12 +37,12 @@ pub(crate) struct Status {
     ledger: LedgerReport,
 }
 
-/// Where the posts went that were received in the day up to the end of the newest window, of all regions and sources:
-/// `received` is the sum of `sent`, `filtered`, `quarantined`, `duplicates` and `dropped`.
+/// Where the posts went that were received in the 24 hours before the hour of the newest window, and in that hour, of all
+/// regions and sources: `received` is the sum of `sent`, `filtered`, `quarantined`, `duplicates` and `dropped`.
 #[derive(Clone, Debug, Default, Serialize, ToSchema)]
 #[schema(as = Ledger)]
-struct LedgerReport {
-    /// Start of the first window that it covers, RFC 3339 in UTC; null before the first window.
+pub(crate) struct LedgerReport {
+    /// Start of the first hour that it covers, RFC 3339 in UTC; null before the first window.
     #[schema(required = true, format = DateTime)]
     from: Option<String>,
     /// End of the newest window, RFC 3339 in UTC; null before the first window.
@@ -94,121 +76,57 @@ struct LedgerReport {
     balanced: bool,
 }
 
-/// The last reading of the store, and when it expires. Requests that come while it is renewed wait for it.
-pub(crate) type Cache = Mutex<Option<(Instant, Cached)>>;
-
-/// The part of the status that comes from the store.
-#[derive(Clone, Debug)]
-pub(crate) struct Cached {
-    newest_ms: Option<i64>,
-    lag: Lag,
-    ledger: LedgerReport,
-}
-
-pub(crate) async fn status<S: WindowStore>(api: &Api<S>, limits: Limits, cache: &Cache) -> Result<Status, PortError> {
-    let mut known = cache.lock().await;
-    let start = Instant::now();
-    let cached = match &*known {
-        Some((until, cached)) if start < *until => cached.clone(),
-        _ => {
-            let read = read(api, limits, (api.now_ms)()).await?;
-            let reuse = (start.elapsed() * REUSE_TIMES).clamp(REUSE, REUSE_MAX);
-            known.insert((Instant::now() + reuse, read)).1.clone()
-        }
-    };
-    drop(known);
-    let now_ms = (api.now_ms)();
+/// The sources, and why posts do not reach the log or windows the store.
+pub(crate) fn sources<S>(api: &Api<S>, now_ms: i64) -> (Vec<SourceReport>, Vec<String>) {
     let sources: Vec<_> = (api.sources)().into_iter().map(|source| source.as_of(now_ms)).collect();
     let of_sources =
         sources.iter().filter_map(|source| Some(format!("{}: {}", source.source, source.problem.as_ref()?)));
     let problems = (api.problems)().into_iter().chain(of_sources).collect();
-    Ok(Status {
-        now: rfc3339(now_ms),
-        newest_post: cached.newest_ms.map(rfc3339),
-        freshness_secs: cached.newest_ms.map(|newest_ms| now_ms.saturating_sub(newest_ms).max(0) / 1000),
-        lag_ms: lag(cached.lag.sum_ms, cached.lag.max_ms, cached.lag.count),
-        window_secs: api.rules.size.secs(),
-        sources: sources.into_iter().map(SourceReport::from).collect(),
-        problems,
-        ledger: cached.ledger,
-    })
+    (sources.into_iter().map(SourceReport::from).collect(), problems)
 }
 
-async fn read<S: WindowStore>(api: &Api<S>, limits: Limits, now_ms: i64) -> Result<Cached, PortError> {
-    let mut newest = newest_window(api, STREAM, now_ms).await?;
-    for region in api.regions.iter() {
-        newest = newest.max(newest_window(api, &region.id, now_ms).await?);
+pub(crate) fn status<S>(api: &Api<S>, snapshot: &Snapshot) -> Status {
+    let now_ms = (api.now_ms)();
+    let (sources, problems) = sources(api, now_ms);
+    let newest_ms = snapshot.glance.overview.newest_post_ms;
+    let of_hour = snapshot.glance.lag();
+    Status {
+        now: rfc3339(now_ms),
+        newest_post: newest_ms.map(rfc3339),
+        freshness_secs: newest_ms.map(|newest_ms| now_ms.saturating_sub(newest_ms).max(0) / 1000),
+        lag_ms: lag(of_hour.sum_ms, of_hour.max_ms, of_hour.count),
+        window_secs: api.rules.size.secs(),
+        sources,
+        problems,
+        ledger: LedgerReport::new(api, snapshot),
     }
-    let mut cached = Cached { newest_ms: None, lag: Lag::default(), ledger: LedgerReport::default() };
-    let Some(newest) = newest else {
-        cached.ledger.balanced = true;
-        return Ok(cached);
-    };
-    let to = WindowStart(newest.0.saturating_add(api.rules.size.ms()));
-    let from = WindowStart(to.0.saturating_sub(LEDGER_MS));
-    (cached.ledger.from, cached.ledger.to) = (Some(rfc3339(from.0)), Some(rfc3339(to.0)));
-    let report = &mut cached.ledger;
-    let damage = |report: &mut LedgerReport, aggregate: &Aggregate| {
-        report.corrupt += aggregate.damage.primary;
-        report.corrupt_records += aggregate.damage.records;
-        report.corrupt_windows += aggregate.damage.resets;
-    };
-    // Ledgers before regions: an aggregator stores them in the other order, so a post that comes meanwhile is not
-    // missing.
-    let mut ledger = Ledger::default();
-    let settled_ms = now_ms - api.grace_ms;
-    let is_settled = |window: WindowStart| api.grace_ms == 0 || window.0 + api.rules.size.ms() <= settled_ms;
-    let (mut sent, mut arrived) = (0, 0);
-    for (from, to) in slices(from.0..to.0, ledgers(api), limits, api.rules) {
-        for (key, partial) in api.store.query(STREAM, from, to).await? {
-            let Ok(partial) = partial else {
-                report.corrupt_windows += 1;
-                continue;
-            };
-            ledger.add(&partial.aggregate.ledger);
-            if is_settled(key.window) {
-                sent += partial.aggregate.ledger.sent;
-            }
-            damage(report, &partial.aggregate);
+}
+
+impl LedgerReport {
+    pub(crate) fn new<S>(api: &Api<S>, snapshot: &Snapshot) -> Self {
+        let glance = &snapshot.glance;
+        let (ledger, counts) = glance.totals();
+        // Later posts may be on their way from the log to the windows.
+        let settled_ms = if api.grace_ms == 0 { i64::MAX } else { snapshot.at_ms - api.grace_ms };
+        let (sent, arrived) = glance.arrival(settled_ms, api.rules.size);
+        let missing = sent.saturating_sub(arrived);
+        let is_empty = glance.to_ms == 0;
+        Self {
+            from: (!is_empty).then(|| rfc3339(glance.overview.hours_from_ms)),
+            to: (!is_empty).then(|| rfc3339(glance.to_ms)),
+            received: ledger.received,
+            filtered: ledger.filtered,
+            quarantined: ledger.quarantined,
+            duplicates: ledger.duplicates,
+            dropped: ledger.dropped,
+            sent: ledger.sent,
+            aggregated: counts.primary - counts.late.min(counts.primary),
+            late: counts.late,
+            corrupt: counts.corrupt,
+            corrupt_records: counts.corrupt_records,
+            corrupt_windows: counts.corrupt_windows,
+            missing,
+            balanced: ledger.balances() && missing + counts.corrupt_records + counts.corrupt_windows == 0,
         }
     }
-    (report.received, report.sent, report.filtered) = (ledger.received, ledger.sent, ledger.filtered);
-    (report.quarantined, report.duplicates, report.dropped) = (ledger.quarantined, ledger.duplicates, ledger.dropped);
-    let lag_from_ms = to.0.saturating_sub(LAG_MS);
-    for region in api.regions.iter() {
-        for (from, to) in slices(from.0..to.0, lanes(api, region), limits, api.rules) {
-            for (key, partial) in api.store.query(&region.id, from, to).await? {
-                let Ok(partial) = partial else {
-                    report.corrupt_windows += 1;
-                    continue;
-                };
-                let aggregate = &partial.aggregate;
-                damage(report, aggregate);
-                if is_settled(key.window) {
-                    arrived += aggregate.primary.0 + aggregate.damage.primary;
-                }
-                report.aggregated += aggregate.primary.0 - aggregate.lateness.primary;
-                report.late += aggregate.lateness.primary;
-                cached.newest_ms = cached.newest_ms.max(aggregate.newest.0);
-                if key.window.0 >= lag_from_ms {
-                    cached.lag.sum_ms += aggregate.lag.sum_ms;
-                    cached.lag.max_ms = cached.lag.max_ms.max(aggregate.lag.max_ms);
-                    cached.lag.count += aggregate.lag.count;
-                }
-            }
-        }
-    }
-    report.missing = u64::saturating_sub(sent, arrived);
-    if cached.newest_ms.is_none() {
-        // A window without posts, such as that of a damaged record, must not hide older ones.
-        for region in api.regions.iter() {
-            let Some(start) = newest_window(api, &region.id, now_ms).await? else { continue };
-            let end = WindowStart(start.0.saturating_add(api.rules.size.ms()));
-            for (_, partial) in api.store.query(&region.id, start, end).await? {
-                cached.newest_ms = cached.newest_ms.max(partial.ok().and_then(|partial| partial.aggregate.newest.0));
-            }
-        }
-    }
-    report.balanced = ledger.balances() && report.missing + report.corrupt_records + report.corrupt_windows == 0;
-    Ok(cached)
 }

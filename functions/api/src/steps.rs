@@ -1,19 +1,33 @@
-//! Steps: windows merged while they are read.
+//! Steps: windows, hours or days merged while they are read.
 
 use std::ops::Range;
 
-use birdsong_domain::time::WindowStart;
+use birdsong_domain::rollup::Period;
 use birdsong_domain::window::FoldRules;
 
+use crate::fields::Fields;
 use crate::report::WindowReport;
-use crate::span::{Read, Span, spans};
+use crate::span::{Grain, Read, Span, spans};
 
-/// Merges windows, in order, into steps. Of a complete step it keeps only the JSON.
+/// What is wanted of each step, and of the total.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Wanted {
+    /// Fields of the steps.
+    pub(crate) fields: Fields,
+    /// Fields of the total.
+    pub(crate) total_fields: Fields,
+    /// Only steps that changed at or after this time, in milliseconds.
+    pub(crate) since_ms: Option<i64>,
+}
+
+/// Merges windows, hours or days, in order, into steps. Of a complete step it keeps only the JSON.
 pub(crate) struct Steps {
     region: String,
     rules: FoldRules,
     now_ms: i64,
     step_ms: i64,
+    grain: Grain,
+    wanted: Wanted,
     total: Span,
     open: Option<Open>,
     json: Vec<u8>,
@@ -28,30 +42,48 @@ struct Open {
 
 impl Steps {
     /// Steps of `step_ms` of a range of a region.
-    pub(crate) fn new(region: &str, range: &Range<i64>, step_ms: i64, rules: FoldRules, now_ms: i64) -> Self {
-        let total = Span::empty(range.start, range.end);
-        Self { region: region.to_owned(), rules, now_ms, step_ms, total, open: None, json: vec![] }
+    pub(crate) fn new(
+        region: &str,
+        range: &Range<i64>,
+        step_ms: i64,
+        rules: FoldRules,
+        now_ms: i64,
+        wanted: Wanted,
+    ) -> Self {
+        Self {
+            region: region.to_owned(),
+            rules,
+            now_ms,
+            step_ms,
+            grain: Grain::of_step(step_ms, rules.size),
+            wanted,
+            total: Span::empty(range.start, range.end),
+            open: None,
+            json: vec![],
+        }
     }
 
-    /// Adds the windows that start in `from..to`, which follow those added before.
+    /// Adds what starts in `from_ms..to_ms`, which follows what was added before.
     ///
     /// # Errors
     /// When a step cannot be written as JSON.
-    pub(crate) fn add(&mut self, read: Read, from: WindowStart, to: WindowStart) -> serde_json::Result<()> {
-        for span in spans(read, from, to, self.rules, self.now_ms, true) {
+    pub(crate) fn add(&mut self, read: Read, range: (i64, i64), until_ms: i64) -> serde_json::Result<()> {
+        for span in spans(read, self.grain, range, until_ms, self.rules, self.now_ms, true) {
             let start_ms = span.start_ms().div_euclid(self.step_ms) * self.step_ms;
             if self.open.as_ref().is_some_and(|open| open.start_ms != start_ms) {
                 self.close()?;
             }
-            // A step of one window needs no merging.
-            if span.minutes().len() as i64 * 60_000 == self.step_ms {
+            // A step of one window, hour or day needs no merging.
+            if self.grain.ms(self.rules.size) == self.step_ms {
                 self.done(&span)?;
                 continue;
             }
+            // Longer steps have no minutes.
+            let has_minutes = self.step_ms <= Period::Hour.ms(self.rules.size);
             let open = self.open.get_or_insert_with(|| Open {
                 start_ms,
                 span: Span::empty(start_ms, start_ms + self.step_ms),
-                minutes: vec![0; (self.step_ms / 60_000) as usize],
+                minutes: vec![0; if has_minutes { (self.step_ms / 60_000) as usize } else { 0 }],
             });
             // A window that is not stored leaves its minutes at 0.
             let at = ((span.start_ms() - start_ms) / 60_000) as usize;
@@ -73,7 +105,7 @@ impl Steps {
         if reaches_on {
             self.total.reaches_into_the_future(self.step_ms, self.now_ms);
         }
-        Ok((self.total.report(&self.region), self.json))
+        Ok((self.total.report(&self.region, &self.wanted.total_fields), self.json))
     }
 
     fn close(&mut self) -> serde_json::Result<()> {
@@ -90,9 +122,12 @@ impl Steps {
         self.total.add(step);
         // The total has no minutes, which would add up.
         self.total.lay_minutes(vec![]);
+        if self.wanted.since_ms.is_some_and(|since_ms| !step.has_changed_since(since_ms, self.rules)) {
+            return Ok(());
+        }
         if !self.json.is_empty() {
             self.json.push(b',');
         }
-        serde_json::to_writer(&mut self.json, &step.report(&self.region))
+        self.wanted.fields.write(&step.report(&self.region, &self.wanted.fields), &mut self.json)
     }
 }

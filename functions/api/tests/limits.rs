@@ -76,6 +76,8 @@ impl WindowStore for Watched {
     }
 }
 
+birdsong_testkit::delegate_rollups!(Watched, windows);
+
 fn regions() -> Vec<Region> {
     let file = "[[region]]\nid = \"a\"\nlanguages = [\"en\"]\nhot_buckets = 2\n\
                 [[region]]\nid = \"slow\"\nlanguages = [\"fr\"]\n";

@@ -32,7 +32,7 @@ async fn put(store: &MemoryStore, lane: Lane, window: i64, frames: &[Frame]) {
         aggregate.fold(FoldRules::default(), WindowStart(window), frame);
     }
     let key = PartialKey { lane, window: WindowStart(window) };
-    let partial = Partial { generation: 1, fence: 1u64.into(), aggregate };
+    let partial = Partial { generation: 1, fence: 1u64.into(), aggregate, stored_ms: 0 };
     store.put(&key, &partial, &Expected::Absent).await.unwrap();
 }
 

@@ -170,6 +170,8 @@ impl WindowStore for Store {
     }
 }
 
+birdsong_testkit::delegate_rollups!(Store, rows);
+
 /// Six hours of windows with holes; the ninth is damaged.
 async fn store() -> Arc<Store> {
     let store = Store::default();

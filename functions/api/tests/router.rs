@@ -51,7 +51,7 @@ async fn put(store: &MemoryStore, lane: Lane, window: i64, authors: std::ops::Ra
     };
     let mut aggregate = Aggregate::default();
     aggregate.fold(FoldRules::default(), WindowStart(window), &Frame { header, posts, damage: None });
-    let partial = Partial { generation: 1, fence: 1u64.into(), aggregate };
+    let partial = Partial { generation: 1, fence: 1u64.into(), aggregate, stored_ms: 0 };
     store.put(&PartialKey { lane, window: WindowStart(window) }, &partial, &Expected::Absent).await.unwrap();
 }
 
@@ -216,7 +216,7 @@ async fn put_posts(store: &MemoryStore, authors: u64, nobodys: u64) {
     let mut aggregate = Aggregate::default();
     let frame = Frame { header, posts: (0..authors + nobodys).map(post).collect(), damage: None };
     aggregate.fold(FoldRules::default(), WindowStart(T), &frame);
-    let partial = Partial { generation: 1, fence: 1u64.into(), aggregate };
+    let partial = Partial { generation: 1, fence: 1u64.into(), aggregate, stored_ms: 0 };
     let key = PartialKey { lane: Lane::posts("a", Network::X, 0), window: WindowStart(T) };
     store.put(&key, &partial, &Expected::Absent).await.unwrap();
 }

@@ -5,6 +5,10 @@
 //! | partial | `region#YYYY-MM-DD`, the UTC day on which its window starts | `<window start>#<network>#<bucket>`, or `#<source>` in a ledger |
 //! | a day on which a region has windows | `region#days` | `YYYY-MM-DD` |
 //! | setting | `_meta` | its name |
+//! | roll-up of an hour | `region#hours#YYYY-MM` | as a partial |
+//! | roll-up of a day | `region#days#YYYY` | as a partial |
+//! | an hour or a day whose roll-ups are out of date | `_live` | `change#<1 hour, 2 day>#<start>#<region>` |
+//! | the newest windows of all lanes | `_live` | `latest` |
 //!
 //! So 24 hours of a region are in two partitions at most, and each fits in one page. The list of
 //! days answers which window is the newest, and which days of a long range are worth asking for. It
@@ -12,12 +16,14 @@
 //! windows, which readers pass over, but never lacks a day.
 //!
 //! A partial's attributes: `g` generation, `f` fence (see `fence_text`), `s` state
-//! ([`Partial::encode`]), `w` which put wrote it. `posts`, `originals`, `replies`, `quotes`, `reposts`
-//! and `updated` are for people who look at the table; nothing reads them back. `ttl` is when
-//! DynamoDB may delete the item.
+//! ([`Partial::encode`]), `w` which put wrote it, `updated` when. `posts`, `originals`, `replies`, `quotes` and
+//! `reposts` are for people who look at the table; nothing reads them back. `ttl` is when
+//! DynamoDB may delete the item. Those of a roll-up: `r` revision, `s` state, `w`, `updated`, `ttl`.
 
 mod item;
 mod keys;
+mod live;
+mod rollups;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -37,6 +43,7 @@ use parking_lot::{Mutex, MutexGuard};
 use crate::errors::port_error;
 use item::{Attributes, Beside, Core, PutId};
 use keys::Day;
+use live::{Marks, Recent};
 
 const PUT_ITEM: &str = "DynamoDB PutItem";
 const GET_ITEM: &str = "DynamoDB GetItem";
@@ -60,13 +67,16 @@ const DAYS_AT_ONCE: usize = 8;
 /// Listed days read at a time when the newest window is sought.
 const NEWEST_PAGE: i32 = 4;
 
-/// A [`WindowStore`] in a DynamoDB table, which also holds a few settings. All reads are strongly
-/// consistent.
+/// A [`WindowStore`] in a DynamoDB table, which also holds roll-ups and a few settings. Reads are strongly consistent,
+/// unless [`DynamoStore::eventually_consistent`] says otherwise.
 #[derive(Debug)]
 pub struct DynamoStore {
     client: Client,
     table: String,
     ttl_days: Option<u32>,
+    is_consistent: bool,
+    marks: Marks,
+    recent: Recent,
     /// When this process last listed a day.
     listed: Mutex<HashMap<(String, Day), i64>>,
     written_bytes: AtomicU64,
@@ -77,7 +87,16 @@ impl DynamoStore {
     /// deleted 400 days after they were last written.
     #[must_use]
     pub fn new(client: Client, table: String) -> Self {
-        Self { client, table, ttl_days: Some(TTL_DAYS), listed: Mutex::default(), written_bytes: AtomicU64::new(0) }
+        Self {
+            client,
+            table,
+            ttl_days: Some(TTL_DAYS),
+            is_consistent: true,
+            marks: Marks::default(),
+            recent: Recent::default(),
+            listed: Mutex::default(),
+            written_bytes: AtomicU64::new(0),
+        }
     }
 
     /// Keeps windows this many days after they were last written, or forever. The table must have
@@ -85,6 +104,32 @@ impl DynamoStore {
     #[must_use]
     pub fn with_ttl_days(self, ttl_days: Option<u32>) -> Self {
         Self { ttl_days, ..self }
+    }
+
+    /// Reads at half the price, of what was written some seconds ago at the latest.
+    #[must_use]
+    pub fn eventually_consistent(self) -> Self {
+        Self { is_consistent: false, ..self }
+    }
+
+    /// Lists a change this long after it was written, in milliseconds (90,000). By then every put that it stands for has
+    /// ended.
+    #[must_use]
+    pub fn with_settle_ms(self, settle_ms: i64) -> Self {
+        Self { marks: Marks::new(settle_ms), ..self }
+    }
+
+    /// All settings, in one call.
+    ///
+    /// # Errors
+    /// When the table cannot be read.
+    pub async fn settings(&self) -> Result<HashMap<String, String>, PortError> {
+        let items = self.between(META, " ", "~", "sk, v").await?;
+        let pair = |item: &Attributes| {
+            let text = |name| item.get(name).and_then(|value| value.as_s().ok()).cloned();
+            Some((text("sk")?, text("v")?))
+        };
+        Ok(items.iter().filter_map(pair).collect())
     }
 
     /// Bytes of all partials stored through this handle, names of attributes included: with the
@@ -101,7 +146,7 @@ impl DynamoStore {
 
     async fn get(&self, pk: &str, sk: &str, attributes: &str) -> Result<Option<Attributes>, PortError> {
         let call = self.client.get_item().table_name(&self.table).key("pk", text(pk)).key("sk", text(sk));
-        let answer = call.projection_expression(attributes).consistent_read(true).send().await;
+        let answer = call.projection_expression(attributes).consistent_read(self.is_consistent).send().await;
         Ok(answer.map_err(|e| port_error(GET_ITEM, &e))?.item)
     }
 
@@ -139,7 +184,7 @@ impl DynamoStore {
         let mut items = Vec::new();
         let mut start = None;
         loop {
-            let call = self.client.query().table_name(&self.table).consistent_read(true);
+            let call = self.client.query().table_name(&self.table).consistent_read(self.is_consistent);
             let call = call.key_condition_expression("pk = :pk AND sk BETWEEN :first AND :last");
             let call = call.expression_attribute_values(":pk", text(pk));
             let call = call.expression_attribute_values(":first", text(first));
@@ -161,7 +206,7 @@ impl DynamoStore {
         limit: i32,
         start: Option<Attributes>,
     ) -> Result<(Vec<String>, Option<Attributes>), PortError> {
-        let call = self.client.query().table_name(&self.table).consistent_read(true);
+        let call = self.client.query().table_name(&self.table).consistent_read(self.is_consistent);
         let call = call.key_condition_expression("pk = :pk").expression_attribute_values(":pk", text(pk));
         let call = call.projection_expression("sk").scan_index_forward(false).limit(limit);
         let page = call.set_exclusive_start_key(start).send().await.map_err(|e| port_error(QUERY, &e))?;
@@ -269,6 +314,7 @@ impl WindowStore for DynamoStore {
         let (core, id) = (Core::of(partial)?, PutId::random());
         let now_ms = system_ms();
         self.list_day(key.lane.region(), keys::day_of(key.window)?, now_ms).await?;
+        self.mark_window(key, now_ms).await?;
         let item = item::write(&at, &core, id, partial, now_ms, self.expires_at(now_ms, 0));
         let bytes = item::size_bytes(&item) as u64;
         let call = self.client.put_item().table_name(&self.table).set_item(Some(item));
@@ -298,6 +344,9 @@ impl WindowStore for DynamoStore {
             }
         }
         self.written_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.recent.note(key, &partial.aggregate, system_ms());
+        // A put that took so long that the mark may be gone.
+        self.mark_window(key, system_ms()).await?;
         Ok(PutOutcome::Stored)
     }
 
@@ -308,7 +357,7 @@ impl WindowStore for DynamoStore {
         let mut found = Vec::new();
         let mut start = None;
         loop {
-            let call = self.client.scan().table_name(&self.table).consistent_read(true);
+            let call = self.client.scan().table_name(&self.table).consistent_read(self.is_consistent);
             let call = call.filter_expression("sk BETWEEN :first AND :last").projection_expression("pk, sk");
             let call = call.expression_attribute_values(":first", text(&span.first));
             let call = call.expression_attribute_values(":last", text(&span.last));
@@ -335,6 +384,7 @@ impl WindowStore for DynamoStore {
     async fn remove(&self, key: &PartialKey, version: &RowVersion) -> Result<bool, PortError> {
         let at = keys::item_key(key)?;
         let (condition, values) = row_condition(version)?;
+        self.mark_window(key, system_ms()).await?;
         let call = self.client.delete_item().table_name(&self.table).key("pk", text(&at.pk)).key("sk", text(&at.sk));
         let call = call.condition_expression(condition).set_expression_attribute_values(Some(values));
         let Err(error) = call.send().await else { return Ok(true) };
@@ -362,6 +412,10 @@ impl WindowStore for DynamoStore {
         }
         rows.sort_by(|(a, _), (b, _)| (a.window, &a.lane).cmp(&(b.window, &b.lane)));
         Ok(rows)
+    }
+
+    async fn publish(&self) -> Result<(), PortError> {
+        self.publish_recent().await
     }
 
     async fn newest(&self, region: &str) -> Result<Option<WindowStart>, PortError> {

@@ -2,6 +2,7 @@
 
 mod cloud;
 mod data;
+mod digest;
 mod health;
 mod hosts;
 mod key;

@@ -1,7 +1,7 @@
 //! What a streamer reports from time to time: the states of its sources for the API, and metrics for CloudWatch.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use birdsong_domain::frame::Ledger;
@@ -13,8 +13,9 @@ use serde_json::json;
 
 use crate::{now_ms, print};
 
-/// How often the states are written.
+/// How often the states are written, and how often they are looked at for a status that changed, which is written at once.
 const STATES_EVERY: Duration = Duration::from_secs(30);
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// How often the states that another process wrote are read.
 const READ_EVERY: Duration = Duration::from_secs(5);
 /// How often metrics are printed.
@@ -31,11 +32,19 @@ pub(crate) async fn write_states<S: Settings>(settings: &S, status: &StatusRegis
 pub(crate) async fn report<S: Settings>(settings: Arc<S>, status: Arc<StatusRegistry>, namespace: Option<String>) {
     let mut before = Vec::<(String, Ledger)>::new();
     let mut metrics = tokio::time::interval(METRICS_EVERY);
-    let mut states = tokio::time::interval(STATES_EVERY);
+    let mut looks = tokio::time::interval(LOOK_EVERY);
+    let mut written: Option<(Instant, Vec<SourceStatus>)> = None;
     loop {
         tokio::select! {
-            _ = states.tick() => if let Err(error) = write_states(&*settings, &status).await {
-                tracing::warn!("the sources' states could not be written: {error}");
+            _ = looks.tick() => {
+                let now: Vec<_> = status.states().iter().map(|state| state.status).collect();
+                if written.as_ref().is_some_and(|(at, before)| at.elapsed() < STATES_EVERY && *before == now) {
+                    continue;
+                }
+                match write_states(&*settings, &status).await {
+                    Ok(()) => written = Some((Instant::now(), now)),
+                    Err(error) => tracing::warn!("the sources' states could not be written: {error}"),
+                }
             },
             _ = metrics.tick() => for entry in status.entries() {
                 let source = &entry.state.source;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
-use birdsong_api::Api;
+use birdsong_api::{Api, Limits};
 use birdsong_domain::ports::{self, Settings};
 use birdsong_embedded::{SqliteLog, SqliteStore};
 use birdsong_sources::session::Stop;
@@ -20,13 +20,15 @@ use crate::hosts::Hosts;
 use crate::machine::{Disk, Folded, Followed, follow};
 use crate::signal::stop_signal;
 use crate::source::SourceArgs;
-use crate::{CountArgs, DataArgs, data, metrics, now_ms, print, serve};
+use crate::{CountArgs, DataArgs, data, digest, metrics, now_ms, print, serve};
 
 /// How often the parts are checked for one that has ended.
 const TICK: Duration = Duration::from_millis(200);
 /// Time limit for the log to store what the sources sent last, and for the windows to catch up with the log; the rest
 /// then waits in the spool and in the log.
 pub(crate) const DRAIN: Duration = Duration::from_millis(500);
+/// How long answers are used again: nobody looks more often.
+const REUSE: Duration = Duration::from_secs(1);
 /// How long open connections may delay the end.
 const GOODBYE: Duration = Duration::from_millis(250);
 
@@ -99,6 +101,8 @@ async fn work(args: RunArgs) -> Result<ExitCode> {
         })?
     };
     let (stop, stopping) = tokio::sync::watch::channel(false);
+    let ids = catalogue.iter().map(|region| region.id.clone()).collect();
+    let _digested = digest::start(store.clone(), rules, ids, stopping.clone())?;
     let status = Arc::new(StatusRegistry::default());
     let sources = args.source.sources(&regions, key, dir)?;
     let states = metrics::States::new(status.clone(), sources.is_empty());
@@ -136,7 +140,8 @@ async fn work(args: RunArgs) -> Result<ExitCode> {
     };
     let bound = listener.local_addr()?;
     let limits = serve::Limits::default();
-    let router = serve::with_page(birdsong_api::router(api), Hosts::new(bound, &args.allow_host), limits);
+    let answers = birdsong_api::router_with(api, Limits { reuse: REUSE, compress: true, ..Limits::default() });
+    let router = serve::with_page(answers, Hosts::new(bound, &args.allow_host), limits);
     let shown = if bound.ip().is_loopback() { format!("localhost:{}", bound.port()) } else { bound.to_string() };
     print::err(format_args!("birdsong: the dashboard is at http://{shown}  (data in {}, Ctrl-C stops)", dir.display()));
     let (goodbye, is_over) = tokio::sync::oneshot::channel::<()>();

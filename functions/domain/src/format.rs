@@ -6,8 +6,9 @@
 
 use crate::ports::{self, PortError, Settings};
 
-/// This release's version. Version 1 had lanes without a network, and windows without tags.
-pub const VERSION: u32 = 2;
+/// This release's version. Version 1 had lanes without a network, and windows without tags; version 2 had no list of the
+/// hours whose roll-ups are out of date.
+pub const VERSION: u32 = 3;
 
 /// Why data of version `found` cannot be used, and what to do.
 #[must_use]
@@ -32,12 +33,22 @@ pub fn refusal(found: &str) -> String {
 /// # Errors
 /// [`PortError::Refused`] when it has another format; any error of reading the settings.
 pub async fn check<S: Settings>(settings: &S) -> Result<bool, PortError> {
+    let found = settings.setting(ports::FORMAT).await?;
+    let has_windows = found.is_none() && settings.setting(ports::WINDOW_SECS).await?.is_some();
+    check_stated(found.as_deref(), has_windows)
+}
+
+/// The same for settings that were read: the stated format, and whether a length of windows is set.
+///
+/// # Errors
+/// [`PortError::Refused`] when it has another format.
+pub fn check_stated(found: Option<&str>, has_window_secs: bool) -> Result<bool, PortError> {
     let refused = |found: &str| PortError::Refused { what: "stored data", reason: refusal(found) };
-    match settings.setting(ports::FORMAT).await? {
+    match found {
         Some(found) if found == VERSION.to_string() => Ok(true),
-        Some(found) => Err(refused(&found)),
+        Some(found) => Err(refused(found)),
         // Version 1 did not state itself. Whatever writes sets the length of a window first.
-        None if settings.setting(ports::WINDOW_SECS).await?.is_some() => Err(refused("1")),
+        None if has_window_secs => Err(refused("1")),
         None => Ok(false),
     }
 }
@@ -56,8 +67,8 @@ mod tests {
 
     #[test]
     fn a_refusal_has_a_remedy() {
-        assert!(refusal("1").contains("replay archives") && refusal("1").contains("format 1, this one reads 2"));
+        assert!(refusal("1").contains("replay archives") && refusal("1").contains("format 1, this one reads 3"));
         assert!(refusal("x").contains("start with a new data folder"));
-        assert!(refusal("3").contains("a newer release"));
+        assert!(refusal("4").contains("a newer release"));
     }
 }

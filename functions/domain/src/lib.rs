@@ -45,6 +45,8 @@ pub mod ports;
 pub mod post;
 pub mod printable;
 pub mod region;
+pub mod rollup;
+mod sealed;
 pub mod status;
 pub mod time;
 pub mod topk;

@@ -4,8 +4,9 @@ use std::cmp::Ordering;
 use std::future::Future;
 
 use crate::lane::Lane;
+use crate::rollup::{Period, Rollup, RollupKey};
 use crate::time::WindowStart;
-use crate::window::Partial;
+use crate::window::{Aggregate, Partial};
 
 /// Position of a record in its shard: a decimal number that may be longer than 128 bits (Kinesis
 /// uses 56 digits), so it is kept as digits and compared by value.
@@ -248,6 +249,106 @@ pub trait WindowStore: Send + Sync {
 
     /// Start of the newest window of a region, if it has any.
     fn newest(&self, region: &str) -> impl Future<Output = Result<Option<WindowStart>, PortError>> + Send;
+
+    /// Shows readers of [`RollupStore::live`] what was put since the last call. To be called after each batch. Stores
+    /// whose readers see each put at once have nothing to do.
+    fn publish(&self) -> impl Future<Output = Result<(), PortError>> + Send {
+        std::future::ready(Ok(()))
+    }
+}
+
+/// An hour or a day of a region whose roll-ups may be out of date.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Change {
+    /// Region id, or [`crate::lane::STREAM`].
+    pub region: String,
+    /// What may be out of date: the roll-ups of hours that overlap this clock hour, or those of this day.
+    pub period: Period,
+    /// Start of the clock hour or day, in milliseconds.
+    pub start_ms: i64,
+    /// Differs after each later change.
+    pub stamp: String,
+}
+
+/// A row of a roll-up.
+#[derive(Debug)]
+pub struct RollupRow {
+    /// Its key.
+    pub key: RollupKey,
+    /// Number of the put that wrote it; each put counts on from the one before.
+    pub revision: u64,
+    /// The roll-up, or why it cannot be read.
+    pub rollup: Result<Rollup, PortError>,
+}
+
+/// A window that changed lately: its lean counts, or `None` when it cannot be read.
+#[derive(Clone, Debug)]
+pub struct LiveWindow {
+    /// Its key.
+    pub key: PartialKey,
+    /// When it was stored, in milliseconds by the clock of the writer.
+    pub stored_ms: i64,
+    /// [`Aggregate::lean`].
+    pub aggregate: Option<Aggregate>,
+}
+
+/// The newest windows, and what may be out of date.
+#[derive(Clone, Debug, Default)]
+pub struct Live {
+    /// The newest windows of each lane, ledgers included; in any order. The store decides how many of them.
+    pub windows: Vec<LiveWindow>,
+    /// Hours and days whose roll-ups must not be used.
+    pub changes: Vec<Change>,
+    /// Whether `changes` lacks some, since there are too many.
+    pub has_more: bool,
+}
+
+/// Roll-ups beside the windows, and the list of those that are out of date. A put or a removal of a window adds its hour
+/// to the list, at the latest together with the change.
+pub trait RollupStore: Send + Sync {
+    /// All roll-ups of a region that start in `from_ms..to_ms`, by start, then lane.
+    fn rollups(
+        &self,
+        region: &str,
+        period: Period,
+        from_ms: i64,
+        to_ms: i64,
+    ) -> impl Future<Output = Result<Vec<RollupRow>, PortError>> + Send;
+
+    /// Stores a roll-up, or deletes it, on condition that the stored one has this revision; `None` is that there is none.
+    fn put_rollup(
+        &self,
+        key: &RollupKey,
+        rollup: Option<&Rollup>,
+        expected: Option<u64>,
+    ) -> impl Future<Output = Result<PutOutcome, PortError>> + Send;
+
+    /// Up to `limit` changes of windows that are stored by now, hours before days, oldest first.
+    fn changes(&self, limit: usize) -> impl Future<Output = Result<Vec<Change>, PortError>> + Send;
+
+    /// Adds a change to the list.
+    fn add_change(
+        &self,
+        region: &str,
+        period: Period,
+        start_ms: i64,
+    ) -> impl Future<Output = Result<(), PortError>> + Send;
+
+    /// Takes a change off the list, unless its stamp is another one by now.
+    fn settle(&self, change: &Change) -> impl Future<Output = Result<bool, PortError>> + Send;
+
+    /// The newest windows of these regions, at least those that start at or after `from` and were published, and the
+    /// changes. It may be some seconds old.
+    fn live(&self, regions: &[&str], from: WindowStart) -> impl Future<Output = Result<Live, PortError>> + Send;
+
+    /// Writes the setting under a key on condition that it is `expected`; `None` is that there is none. Returns whether it
+    /// was written.
+    fn replace_setting(
+        &self,
+        key: &str,
+        expected: Option<&str>,
+        value: &str,
+    ) -> impl Future<Output = Result<bool, PortError>> + Send;
 }
 
 /// Short texts kept beside the windows, such as the catalogue of regions. The last writer wins.
@@ -269,6 +370,8 @@ pub const REGIONS: &str = "regions";
 pub const KEY_FINGERPRINT: &str = "key_fingerprint";
 /// Setting: the states of the sources, as a JSON list of [`crate::status::SourceState`].
 pub const SOURCES: &str = "sources";
+/// Setting: the overview that the digest writes, as JSON.
+pub const OVERVIEW: &str = "overview";
 
 #[cfg(test)]
 mod tests {

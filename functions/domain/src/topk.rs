@@ -177,6 +177,17 @@ impl TopK {
         }
     }
 
+    /// Keeps the `most` most frequent items of a merged sketch. What the next one counted is subtracted from all, so that
+    /// counts are still too low by at most [`TopK::error`] (Agarwal et al., "Mergeable Summaries", 2012).
+    pub(crate) fn shrink(merged: &mut Option<Self>, most: usize) {
+        let Some(sketch) = merged.as_mut().filter(|sketch| sketch.counters.len() > most) else { return };
+        let mut counts: Vec<u64> = sketch.counters.values().map(|counter| counter.count).collect();
+        let (_, next, _) = counts.select_nth_unstable_by(most, |a, b| b.cmp(a));
+        let next = *next;
+        sketch.subtract(next);
+        sketch.capacity = most;
+    }
+
     fn purge_if_full(&mut self) {
         if self.counters.len() > self.capacity {
             self.purge();
@@ -189,9 +200,13 @@ impl TopK {
         let middle = counts.len() / 2;
         let (_, median, _) = counts.select_nth_unstable(middle);
         let median = *median;
-        self.error += median;
+        self.subtract(median);
+    }
+
+    fn subtract(&mut self, count: u64) {
+        self.error += count;
         self.counters.retain(|_, counter| {
-            counter.count = counter.count.saturating_sub(median);
+            counter.count = counter.count.saturating_sub(count);
             counter.count > 0
         });
     }
@@ -228,14 +243,16 @@ impl TopK {
         }
     }
 
-    /// Reads what [`TopK::encode`] wrote.
+    /// Reads what [`TopK::encode`] wrote, with room for `capacity` items. A merged one may have up to `most` of them.
     ///
     /// # Errors
     /// When the bytes are damaged.
-    pub fn decode(capacity: usize, reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        let mut sketch = Self::new(capacity);
-        sketch.error = reader.u64()?;
+    pub fn decode(capacity: usize, most: usize, reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let error = reader.u64()?;
         let items = reader.u64()?;
+        let room = usize::try_from(items).unwrap_or(usize::MAX).clamp(capacity, most.max(capacity));
+        let mut sketch = Self::new(room);
+        sketch.error = error;
         sketch.counters.reserve(usize::try_from(items).unwrap_or(usize::MAX).min(sketch.capacity));
         for _ in 0..items {
             let key = reader.text()?;
@@ -353,7 +370,7 @@ mod tests {
                 let top = sketch.top(1);
                 prop_assert!(words.contains(&top[0].shown));
                 prop_assert_eq!(top[0].count, words.len() as u64);
-                prop_assert_eq!(sketch, &TopK::decode(8, &mut Reader::new(&encoded(sketch))).unwrap());
+                prop_assert_eq!(sketch, &TopK::decode(8, 8, &mut Reader::new(&encoded(sketch))).unwrap());
                 // One that more than half wrote is the one shown.
                 let times = |form: &String| words.iter().filter(|word| *word == form).count();
                 if let Some(most) = words.iter().find(|form| times(form) * 2 > words.len()) {
@@ -392,7 +409,7 @@ mod tests {
                 reloaded.add(&key, &written);
                 if i % every == 0 {
                     let bytes = encoded(&reloaded);
-                    reloaded = TopK::decode(16, &mut Reader::new(&bytes)).unwrap();
+                    reloaded = TopK::decode(16, 16, &mut Reader::new(&bytes)).unwrap();
                 }
             }
             prop_assert_eq!(encoded(&straight), encoded(&reloaded));

@@ -176,6 +176,24 @@ impl Db {
         self.write(move |connection| Ok(connection.prepare_cached(SQL)?.execute((key, value))?)).await.map(drop)
     }
 
+    pub(crate) async fn replace_setting(
+        &self,
+        key: &str,
+        expected: Option<&str>,
+        value: &str,
+    ) -> Result<bool, PortError> {
+        const INSERT: &str = "INSERT INTO meta (key, value) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
+        const UPDATE: &str = "UPDATE meta SET value = ?2 WHERE key = ?1 AND value = ?3";
+        let (key, value, expected) = (key.to_owned(), value.to_owned(), expected.map(str::to_owned));
+        let rows = self.write(move |connection| {
+            Ok(match expected {
+                None => connection.prepare_cached(INSERT)?.execute((key, value))?,
+                Some(expected) => connection.prepare_cached(UPDATE)?.execute((key, value, expected))?,
+            })
+        });
+        Ok(rows.await? == 1)
+    }
+
     pub(crate) async fn write<T: Send + 'static>(
         &self,
         work: impl FnOnce(MutexGuard<'_, Connection>) -> Result<T, Failure> + Send + 'static,

@@ -30,10 +30,12 @@ mod db;
 mod log;
 mod memory;
 mod retention;
+mod rollups;
 mod store;
 
 pub use log::SqliteLog;
 pub use memory::{MemoryLog, MemoryWindows};
+pub use rollups::RollupDump;
 pub use store::{Dump, SqliteStore};
 
 use birdsong_domain::ports::PortError;

@@ -12,8 +12,9 @@ use birdsong_domain::window::Partial;
 use rusqlite::{Connection, OpenFlags, OptionalExtension};
 
 use crate::db::{Db, Layout};
+use crate::system_ms;
 
-const WHAT: &str = "window store";
+pub(crate) const WHAT: &str = "window store";
 const LAYOUT: Layout = Layout {
     what: WHAT,
     file: "store.sqlite",
@@ -30,8 +31,42 @@ const LAYOUT: Layout = Layout {
             generation INTEGER NOT NULL,
             fence TEXT NOT NULL,
             state BLOB NOT NULL,
+            stored_ms INTEGER NOT NULL,
             PRIMARY KEY (region, window_start, lane)
         ) STRICT;
+        CREATE TABLE rollup (
+            region TEXT NOT NULL,
+            period TEXT NOT NULL,
+            start INTEGER NOT NULL,
+            lane TEXT NOT NULL,
+            revision INTEGER NOT NULL,
+            state BLOB NOT NULL,
+            stored_ms INTEGER NOT NULL,
+            PRIMARY KEY (region, period, start, lane)
+        ) STRICT;
+        CREATE TABLE change (
+            region TEXT NOT NULL,
+            period TEXT NOT NULL,
+            start INTEGER NOT NULL,
+            stamp INTEGER NOT NULL,
+            PRIMARY KEY (region, period, start)
+        ) STRICT, WITHOUT ROWID;
+        -- Part of the same transaction, whoever writes. Random stamps, so that no two changes of an hour have the same.
+        CREATE TRIGGER partial_inserted AFTER INSERT ON partial BEGIN
+            INSERT INTO change VALUES
+                (NEW.region, 'hour', NEW.window_start - ((NEW.window_start % 3600000) + 3600000) % 3600000, random())
+                ON CONFLICT DO UPDATE SET stamp = excluded.stamp;
+        END;
+        CREATE TRIGGER partial_updated AFTER UPDATE ON partial BEGIN
+            INSERT INTO change VALUES
+                (NEW.region, 'hour', NEW.window_start - ((NEW.window_start % 3600000) + 3600000) % 3600000, random())
+                ON CONFLICT DO UPDATE SET stamp = excluded.stamp;
+        END;
+        CREATE TRIGGER partial_deleted AFTER DELETE ON partial BEGIN
+            INSERT INTO change VALUES
+                (OLD.region, 'hour', OLD.window_start - ((OLD.window_start % 3600000) + 3600000) % 3600000, random())
+                ON CONFLICT DO UPDATE SET stamp = excluded.stamp;
+        END;
         CREATE TABLE checkpoint (shard TEXT PRIMARY KEY, sequence TEXT NOT NULL) STRICT, WITHOUT ROWID;
         CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;",
 };
@@ -44,7 +79,7 @@ pub type Dump = BTreeMap<PartialKey, (u32, Vec<u8>)>;
 /// once.
 #[derive(Debug)]
 pub struct SqliteStore {
-    db: Db,
+    pub(crate) db: Db,
 }
 
 /// A row of `partial` as it is stored.
@@ -55,10 +90,11 @@ struct Stored {
     generation: i64,
     fence: String,
     state: Vec<u8>,
+    stored_ms: i64,
 }
 
 impl Stored {
-    const COLUMNS: &str = "window_start, lane, generation, fence, state";
+    const COLUMNS: &str = "window_start, lane, generation, fence, state, stored_ms";
 
     fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
@@ -67,6 +103,7 @@ impl Stored {
             generation: row.get(2)?,
             fence: row.get(3)?,
             state: row.get(4)?,
+            stored_ms: row.get(5)?,
         })
     }
 
@@ -86,7 +123,8 @@ impl Stored {
         };
         let generation =
             u32::try_from(self.generation).map_err(|_| corrupt(format!("{} is no generation", self.generation)))?;
-        let partial = Partial::decode(generation, &self.state).map_err(|e| corrupt(e.to_string()))?;
+        let mut partial = Partial::decode(generation, &self.state).map_err(|e| corrupt(e.to_string()))?;
+        partial.stored_ms = self.stored_ms;
         // Puts compare the column; if it differed from the state's, no put would ever succeed.
         if partial.fence.as_str() != self.fence {
             return Err(corrupt(format!("the fence is {} in the state but {} beside it", partial.fence, self.fence)));
@@ -169,7 +207,7 @@ impl SqliteStore {
             .await
     }
 
-    async fn execute<P: rusqlite::Params + Send + 'static>(
+    pub(crate) async fn execute<P: rusqlite::Params + Send + 'static>(
         &self,
         sql: &'static str,
         params: P,
@@ -257,25 +295,25 @@ impl WindowStore for SqliteStore {
 
     /// The condition and the write are one statement, so that no other write comes in between.
     async fn put(&self, key: &PartialKey, partial: &Partial, expected: &Expected) -> Result<PutOutcome, PortError> {
-        const INSERT: &str = "INSERT INTO partial (region, window_start, lane, generation, fence, state)
-            VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT DO NOTHING";
-        const UPDATE: &str = "UPDATE partial SET generation = ?4, fence = ?5, state = ?6
-            WHERE region = ?1 AND window_start = ?2 AND lane = ?3 AND generation = ?7 AND fence = ?8";
+        const INSERT: &str = "INSERT INTO partial (region, window_start, lane, generation, fence, state, stored_ms)
+            VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT DO NOTHING";
+        const UPDATE: &str = "UPDATE partial SET generation = ?4, fence = ?5, state = ?6, stored_ms = ?7
+            WHERE region = ?1 AND window_start = ?2 AND lane = ?3 AND generation = ?8 AND fence = ?9";
         // By its columns as they are, so that a damaged state or column can be replaced.
-        const REPLACE: &str = "UPDATE partial SET generation = ?4, fence = ?5, state = ?6
-            WHERE region = ?1 AND window_start = ?2 AND lane = ?3 AND generation = ?7 AND CAST(fence AS BLOB) = ?8";
+        const REPLACE: &str = "UPDATE partial SET generation = ?4, fence = ?5, state = ?6, stored_ms = ?7
+            WHERE region = ?1 AND window_start = ?2 AND lane = ?3 AND generation = ?8 AND CAST(fence AS BLOB) = ?9";
         let state = partial.encode().map_err(PortError::cannot_encode)?;
         let (region, window, lane) = (key.lane.region().to_owned(), key.window.0, key.lane.within_region());
-        let (generation, fence) = (partial.generation, partial.fence.as_str().to_owned());
+        let (generation, fence, now) = (partial.generation, partial.fence.as_str().to_owned(), system_ms());
         let rows = match expected {
-            Expected::Absent => self.execute(INSERT, (region, window, lane, generation, fence, state)).await,
+            Expected::Absent => self.execute(INSERT, (region, window, lane, generation, fence, state, now)).await,
             Expected::Row(version) => {
                 let (old, old_fence) = columns(version)?;
-                self.execute(REPLACE, (region, window, lane, generation, fence, state, old, old_fence)).await
+                self.execute(REPLACE, (region, window, lane, generation, fence, state, now, old, old_fence)).await
             }
             Expected::At { generation: old, fence: old_fence } => {
                 let old_fence = old_fence.as_str().to_owned();
-                self.execute(UPDATE, (region, window, lane, generation, fence, state, *old, old_fence)).await
+                self.execute(UPDATE, (region, window, lane, generation, fence, state, now, *old, old_fence)).await
             }
         };
         Ok(if rows? == 1 { PutOutcome::Stored } else { PutOutcome::Conflict })

@@ -196,7 +196,7 @@ proptest! {
                 fold(rules, &frame, &mut windows);
             }
             for aggregate in windows.into_values() {
-                let partial = Partial { generation: 1, fence: 7u64.into(), aggregate };
+                let partial = Partial { generation: 1, fence: 7u64.into(), aggregate, stored_ms: 0 };
                 let state = partial.encode().unwrap();
                 prop_assert!(state.len() < STATE_BYTES, "{} bytes", state.len());
                 prop_assert_eq!(Partial::decode(1, &state).unwrap().encode().unwrap(), state);

@@ -19,21 +19,26 @@
 //! ```
 
 mod log_contract;
+mod rollup_contract;
 mod store_contract;
 
 pub use log_contract::post_log_contract;
+pub use rollup_contract::rollup_store_contract;
 pub use store_contract::{newer_state, sample_partial, window_store_contract};
 
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use birdsong_domain::ports::{
-    Expected, PartialKey, PortError, PutOutcome, Row, RowVersion, SequenceNumber, Settings, WindowStore,
+    Change, Expected, Live, LiveWindow, PartialKey, PortError, PutOutcome, RollupRow, RollupStore, Row, RowVersion,
+    SequenceNumber, Settings, WindowStore,
 };
 use birdsong_domain::post::InstallationKey;
 use birdsong_domain::region::Regions;
+use birdsong_domain::rollup::{HOUR_MS, Period, Rollup, RollupKey};
 use birdsong_domain::time::WindowStart;
 use birdsong_domain::window::Partial;
 use birdsong_sources::session::Stop;
@@ -44,6 +49,11 @@ use tokio::sync::watch;
 #[derive(Debug, Default)]
 pub struct MemoryStore {
     items: Mutex<BTreeMap<PartialKey, Item>>,
+    rollups: Mutex<BTreeMap<RollupKey, (u64, Vec<u8>)>>,
+    changes: Mutex<BTreeMap<(bool, i64, String), u64>>,
+    settings: Mutex<BTreeMap<String, String>>,
+    /// Number of the last change, and the time of puts.
+    clock: AtomicU64,
     faults: Mutex<Vec<Fault>>,
 }
 
@@ -53,6 +63,7 @@ struct Item {
     generation: u32,
     fence: Option<SequenceNumber>,
     state: Vec<u8>,
+    stored_ms: i64,
 }
 
 impl Item {
@@ -64,7 +75,8 @@ impl Item {
 
     fn read(&self, key: &PartialKey) -> Result<Partial, PortError> {
         let corrupt = |reason: String| PortError::Corrupt { what: format!("{} {}", key.lane, key.window.0), reason };
-        let partial = Partial::decode(self.generation, &self.state).map_err(|e| corrupt(e.to_string()))?;
+        let mut partial = Partial::decode(self.generation, &self.state).map_err(|e| corrupt(e.to_string()))?;
+        partial.stored_ms = self.stored_ms;
         if Some(&partial.fence) != self.fence.as_ref() {
             return Err(corrupt("the fence beside the state differs from it".into()));
         }
@@ -108,7 +120,8 @@ impl MemoryStore {
         if let Ok(mut items) = self.items.lock() {
             let before = items.get(&key).and_then(|item| item.fence.clone());
             let fence = Partial::decode(generation, &state).ok().map(|partial| partial.fence).or(before);
-            items.insert(key, Item { generation, fence, state });
+            let stored_ms = self.changed(&key);
+            items.insert(key, Item { generation, fence, state, stored_ms });
         }
     }
 
@@ -125,7 +138,25 @@ impl MemoryStore {
     pub fn lose(&self, key: &PartialKey) {
         if let Ok(mut items) = self.items.lock() {
             items.remove(key);
+            self.changed(key);
         }
+    }
+
+    /// All roll-ups: their state bytes.
+    #[must_use]
+    pub fn dump_rollups(&self) -> BTreeMap<RollupKey, Vec<u8>> {
+        let of = |(key, (_, state)): (&RollupKey, &(u64, Vec<u8>))| (key.clone(), state.clone());
+        self.rollups.lock().map(|rollups| rollups.iter().map(of).collect()).unwrap_or_default()
+    }
+
+    /// Notes that a window changed, and returns when.
+    fn changed(&self, key: &PartialKey) -> i64 {
+        let hour_ms = key.window.0.div_euclid(HOUR_MS) * HOUR_MS;
+        let stamp = self.clock.fetch_add(1, Ordering::Relaxed) + 1;
+        if let Ok(mut changes) = self.changes.lock() {
+            changes.insert((false, hour_ms, key.lane.region().to_owned()), stamp);
+        }
+        i64::try_from(stamp).unwrap_or(i64::MAX)
     }
 }
 
@@ -154,7 +185,8 @@ impl WindowStore for MemoryStore {
             return Ok(PutOutcome::Conflict);
         }
         let state = partial.encode().map_err(PortError::cannot_encode)?;
-        let item = Item { generation: partial.generation, fence: Some(partial.fence.clone()), state };
+        let stored_ms = self.changed(key);
+        let item = Item { generation: partial.generation, fence: Some(partial.fence.clone()), state, stored_ms };
         items.insert(key.clone(), item);
         if fault == Fault::AnswerLost { Err(timeout()) } else { Ok(PutOutcome::Stored) }
     }
@@ -173,7 +205,9 @@ impl WindowStore for MemoryStore {
         if items.get(key).is_some_and(|item| item.version() != *version) {
             return Ok(false);
         }
-        items.remove(key);
+        if items.remove(key).is_some() {
+            self.changed(key);
+        }
         Ok(true)
     }
 
@@ -192,6 +226,109 @@ impl WindowStore for MemoryStore {
     async fn newest(&self, region: &str) -> Result<Option<WindowStart>, PortError> {
         let items = self.items.lock().map_err(poisoned)?;
         Ok(items.keys().filter(|key| key.lane.region() == region).map(|key| key.window).max())
+    }
+}
+
+impl Settings for MemoryStore {
+    async fn setting(&self, key: &str) -> Result<Option<String>, PortError> {
+        Ok(self.settings.lock().map_err(poisoned)?.get(key).cloned())
+    }
+
+    async fn set_setting(&self, key: &str, value: &str) -> Result<(), PortError> {
+        self.settings.lock().map_err(poisoned)?.insert(key.to_owned(), value.to_owned());
+        Ok(())
+    }
+}
+
+impl RollupStore for MemoryStore {
+    async fn rollups(
+        &self,
+        region: &str,
+        period: Period,
+        from_ms: i64,
+        to_ms: i64,
+    ) -> Result<Vec<RollupRow>, PortError> {
+        let rollups = self.rollups.lock().map_err(poisoned)?;
+        let is_asked = |key: &RollupKey| {
+            key.lane.region() == region && key.period == period && (from_ms..to_ms).contains(&key.start_ms)
+        };
+        let row = |(key, (revision, state)): (&RollupKey, &(u64, Vec<u8>))| {
+            let corrupt = |reason: String| PortError::Corrupt { what: format!("a roll-up of {}", key.lane), reason };
+            let rollup = Rollup::decode(state).map_err(|error| corrupt(error.to_string()));
+            RollupRow { key: key.clone(), revision: *revision, rollup }
+        };
+        Ok(rollups.iter().filter(|(key, _)| is_asked(key)).map(row).collect())
+    }
+
+    async fn put_rollup(
+        &self,
+        key: &RollupKey,
+        rollup: Option<&Rollup>,
+        expected: Option<u64>,
+    ) -> Result<PutOutcome, PortError> {
+        let mut rollups = self.rollups.lock().map_err(poisoned)?;
+        if rollups.get(key).map(|(revision, _)| *revision) != expected {
+            return Ok(PutOutcome::Conflict);
+        }
+        match rollup {
+            Some(rollup) => {
+                let state = rollup.encode().map_err(PortError::cannot_encode)?;
+                rollups.insert(key.clone(), (expected.unwrap_or(0) + 1, state));
+            }
+            None => drop(rollups.remove(key)),
+        }
+        Ok(PutOutcome::Stored)
+    }
+
+    async fn changes(&self, limit: usize) -> Result<Vec<Change>, PortError> {
+        let changes = self.changes.lock().map_err(poisoned)?;
+        let change = |((is_day, start_ms, region), stamp): (&(bool, i64, String), &u64)| Change {
+            region: region.clone(),
+            period: Period::ALL[usize::from(*is_day)],
+            start_ms: *start_ms,
+            stamp: stamp.to_string(),
+        };
+        Ok(changes.iter().take(limit).map(change).collect())
+    }
+
+    async fn add_change(&self, region: &str, period: Period, start_ms: i64) -> Result<(), PortError> {
+        let stamp = self.clock.fetch_add(1, Ordering::Relaxed) + 1;
+        let key = (period == Period::Day, start_ms, region.to_owned());
+        self.changes.lock().map_err(poisoned)?.insert(key, stamp);
+        Ok(())
+    }
+
+    async fn settle(&self, change: &Change) -> Result<bool, PortError> {
+        let mut changes = self.changes.lock().map_err(poisoned)?;
+        let key = (change.period == Period::Day, change.start_ms, change.region.clone());
+        let is_same = changes.get(&key).is_some_and(|stamp| stamp.to_string() == change.stamp);
+        if is_same {
+            changes.remove(&key);
+        }
+        Ok(is_same)
+    }
+
+    async fn live(&self, regions: &[&str], from: WindowStart) -> Result<Live, PortError> {
+        let changes = self.changes(usize::MAX).await?;
+        let mut windows = vec![];
+        for region in regions {
+            let rows = self.query(region, from, WindowStart(i64::MAX)).await?;
+            windows.extend(rows.into_iter().map(|(key, partial)| LiveWindow {
+                key,
+                stored_ms: partial.as_ref().map_or(0, |partial| partial.stored_ms),
+                aggregate: partial.ok().map(|partial| partial.aggregate.lean()),
+            }));
+        }
+        Ok(Live { windows, changes, has_more: false })
+    }
+
+    async fn replace_setting(&self, key: &str, expected: Option<&str>, value: &str) -> Result<bool, PortError> {
+        let mut settings = self.settings.lock().map_err(poisoned)?;
+        let is_expected = settings.get(key).map(String::as_str) == expected;
+        if is_expected {
+            settings.insert(key.to_owned(), value.to_owned());
+        }
+        Ok(is_expected)
     }
 }
 
@@ -227,4 +364,81 @@ impl Settings for NoSettings {
     async fn set_setting(&self, _key: &str, _value: &str) -> Result<(), PortError> {
         Ok(())
     }
+}
+
+/// Implements [`RollupStore`] and [`Settings`] for a store that wraps another one in this field.
+#[macro_export]
+macro_rules! delegate_rollups {
+    ($Store:ty, $field:ident) => {
+        impl birdsong_domain::ports::RollupStore for $Store {
+            async fn rollups(
+                &self,
+                region: &str,
+                period: birdsong_domain::rollup::Period,
+                from_ms: i64,
+                to_ms: i64,
+            ) -> Result<Vec<birdsong_domain::ports::RollupRow>, birdsong_domain::ports::PortError> {
+                birdsong_domain::ports::RollupStore::rollups(&self.$field, region, period, from_ms, to_ms).await
+            }
+
+            async fn put_rollup(
+                &self,
+                key: &birdsong_domain::rollup::RollupKey,
+                rollup: Option<&birdsong_domain::rollup::Rollup>,
+                expected: Option<u64>,
+            ) -> Result<birdsong_domain::ports::PutOutcome, birdsong_domain::ports::PortError> {
+                birdsong_domain::ports::RollupStore::put_rollup(&self.$field, key, rollup, expected).await
+            }
+
+            async fn changes(
+                &self,
+                limit: usize,
+            ) -> Result<Vec<birdsong_domain::ports::Change>, birdsong_domain::ports::PortError> {
+                birdsong_domain::ports::RollupStore::changes(&self.$field, limit).await
+            }
+
+            async fn add_change(
+                &self,
+                region: &str,
+                period: birdsong_domain::rollup::Period,
+                start_ms: i64,
+            ) -> Result<(), birdsong_domain::ports::PortError> {
+                birdsong_domain::ports::RollupStore::add_change(&self.$field, region, period, start_ms).await
+            }
+
+            async fn settle(
+                &self,
+                change: &birdsong_domain::ports::Change,
+            ) -> Result<bool, birdsong_domain::ports::PortError> {
+                birdsong_domain::ports::RollupStore::settle(&self.$field, change).await
+            }
+
+            async fn live(
+                &self,
+                regions: &[&str],
+                from: birdsong_domain::time::WindowStart,
+            ) -> Result<birdsong_domain::ports::Live, birdsong_domain::ports::PortError> {
+                birdsong_domain::ports::RollupStore::live(&self.$field, regions, from).await
+            }
+
+            async fn replace_setting(
+                &self,
+                key: &str,
+                expected: Option<&str>,
+                value: &str,
+            ) -> Result<bool, birdsong_domain::ports::PortError> {
+                birdsong_domain::ports::RollupStore::replace_setting(&self.$field, key, expected, value).await
+            }
+        }
+
+        impl birdsong_domain::ports::Settings for $Store {
+            async fn setting(&self, key: &str) -> Result<Option<String>, birdsong_domain::ports::PortError> {
+                birdsong_domain::ports::Settings::setting(&self.$field, key).await
+            }
+
+            async fn set_setting(&self, key: &str, value: &str) -> Result<(), birdsong_domain::ports::PortError> {
+                birdsong_domain::ports::Settings::set_setting(&self.$field, key, value).await
+            }
+        }
+    };
 }

@@ -65,7 +65,7 @@ pub fn sample_partial(generation: u32, fence: SequenceNumber, seed: u64) -> Part
     let mut aggregate = Aggregate::default();
     let frame = Frame { header, posts: (0..400 + seed % 100 * 20).map(post).collect(), damage: None };
     aggregate.fold(FoldRules::default(), WindowStart(0), &frame);
-    Partial { generation, fence, aggregate }
+    Partial { generation, fence, aggregate, stored_ms: 0 }
 }
 
 /// The state of a partial with a field of a release that does not exist yet.
@@ -150,7 +150,7 @@ async fn an_empty_store_returns_nothing(store: &impl WindowStore) {
 }
 
 async fn a_partial_comes_back_as_the_same_bytes(store: &impl WindowStore) {
-    let empty = Partial { generation: 0, fence: number("0"), aggregate: Aggregate::default() };
+    let empty = Partial { generation: 0, fence: number("0"), aggregate: Aggregate::default(), stored_ms: 0 };
     let newer = Partial::decode(2, &newer_state(&sample_partial(2, number("8"), 1))).expect("decode");
     assert!(newer.aggregate.is_newer());
     let partials = [empty, sample_partial(1, number("7"), 1), sample_partial(u32::MAX, number(LONG), 99), newer];

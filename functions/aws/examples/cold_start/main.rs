@@ -222,7 +222,7 @@ fn fill(endpoint: &str) -> Result<u64> {
             let fence = SequenceNumber::parse(&format!("4959033827149025660855969253836157109592157598{n:010}"));
             let fence = fence.context("a number")?;
             for (region, aggregate) in [("montreal", aggregate), (STREAM, ledger)] {
-                let partial = Partial { generation: 1, fence: fence.clone(), aggregate };
+                let partial = Partial { generation: 1, fence: fence.clone(), aggregate, stored_ms: 0 };
                 let key = PartialKey { lane: Lane::try_from(format!("{region}#x#0"))?, window };
                 let before = store.written_bytes();
                 store.put(&key, &partial, &Expected::Absent).await?;

@@ -16,7 +16,8 @@ async fn main() -> Result<()> {
     init_logs();
     let table = required("BIRDSONG_TABLE", "the DynamoDB table of the windows")?;
     let config = birdsong_aws::sdk_config().await;
-    let store = Arc::new(DynamoStore::new(aws_sdk_dynamodb::Client::new(&config), table));
+    let store = DynamoStore::new(aws_sdk_dynamodb::Client::new(&config), table).eventually_consistent();
+    let store = Arc::new(store);
     let service = Service::new(store, Arc::new(now_ms));
     lambda_http::run(service_fn(async |request: Request| {
         // Nothing that is asked has a body.

@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use birdsong_domain::ports::{PortError, Row, RowVersion, SequenceNumber};
 use birdsong_domain::post::Kind;
-use birdsong_domain::time::rfc3339;
+use birdsong_domain::time::{parse_rfc3339, rfc3339};
 use birdsong_domain::window::Partial;
 
 use super::keys::{self, ItemKey};
@@ -15,7 +15,7 @@ use super::keys::{self, ItemKey};
 pub(super) type Attributes = HashMap<String, AttributeValue>;
 
 /// Attributes that a partial is read from.
-pub(super) const READ: &str = "sk, g, f, s";
+pub(super) const READ: &str = "sk, g, f, s, updated";
 
 /// Longest sequence number in a [`fence_text`]; those of Kinesis have 56 digits.
 const MAX_DIGITS: usize = 999;
@@ -130,6 +130,11 @@ impl PutId {
         Self(rand::random())
     }
 
+    /// The attribute `w`.
+    pub(super) fn attribute(self) -> AttributeValue {
+        AttributeValue::B(Blob::new(self.0))
+    }
+
     /// Whether this put wrote the item.
     pub(super) fn wrote(self, item: &Attributes) -> bool {
         item.get("w").and_then(|id| id.as_b().ok()).is_some_and(|id| id.as_ref() == self.0)
@@ -154,7 +159,7 @@ pub(super) fn write(
         ("g", number(&core.generation)),
         ("f", text(&core.fence)),
         ("s", AttributeValue::B(Blob::new(core.state.as_slice()))),
-        ("w", AttributeValue::B(Blob::new(id.0))),
+        ("w", id.attribute()),
         ("posts", number(&partial.aggregate.posts())),
         ("updated", text(&rfc3339(now_ms))),
     ]
@@ -185,7 +190,10 @@ pub(super) fn read(table: &str, region: &str, pk: &str, item: &Attributes) -> Re
         |reason: String| PortError::Corrupt { what: format!("DynamoDB table {table}, item {pk} / {sk}"), reason };
     let key = keys::parse_sk(region, sk).ok_or_else(|| corrupt("the sort key is no window and lane".to_owned()))?;
     let core = Core::read(item).ok_or_else(|| corrupt("g (a number), f (text) or s (bytes) is missing".to_owned()));
-    Ok((key, core.and_then(|core| core.decode().map_err(corrupt))))
+    let updated = item.get("updated").and_then(|updated| updated.as_s().ok());
+    let stored_ms = updated.and_then(|updated| parse_rfc3339(updated)).unwrap_or(0);
+    let decode = |core: Core| core.decode().map(|partial| Partial { stored_ms, ..partial }).map_err(corrupt);
+    Ok((key, core.and_then(decode)))
 }
 
 /// Size as DynamoDB bills it, about: names and values; a number needs a byte for two digits, and

@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 
 use birdsong_domain::frame::Lane;
 use birdsong_domain::ports::{PartialKey, PortError};
+use birdsong_domain::rollup::{Period, RollupKey};
 use birdsong_domain::time::{WindowStart, parse_rfc3339, rfc3339};
 
 const DAY_MS: i64 = 86_400_000;
@@ -74,6 +75,40 @@ pub(super) fn parse_item(pk: &str, sk: &str) -> Option<PartialKey> {
     let (region, _) = pk.rsplit_once('#')?;
     let key = parse_sk(region, sk)?;
     item_key(&key).is_ok_and(|item| item.pk == pk && item.sk == sk).then_some(key)
+}
+
+/// Partition and sort key of a roll-up. Not those of a partial: its partition does not end in a day.
+pub(super) fn rollup_key(key: &RollupKey) -> Result<ItemKey, PortError> {
+    day_of(WindowStart(key.start_ms))?;
+    Ok(ItemKey {
+        pk: rollup_pk(key.lane.region(), key.period, key.start_ms),
+        sk: format!("{}#{}", rfc3339(key.start_ms), key.lane.within_region()),
+    })
+}
+
+/// Partition of the roll-ups of a region that start in the same month, of hours, or year, of days.
+pub(super) fn rollup_pk(region: &str, period: Period, start_ms: i64) -> String {
+    let day = day_name(start_ms.div_euclid(DAY_MS));
+    match period {
+        Period::Hour => format!("{region}#hours#{}", &day[.."YYYY-MM".len()]),
+        Period::Day => format!("{region}#days#{}", &day[.."YYYY".len()]),
+    }
+}
+
+/// The partitions of the roll-ups that start in `from_ms..to_ms`.
+pub(super) fn rollup_pks(region: &str, period: Period, from_ms: i64, to_ms: i64) -> Vec<String> {
+    let first = from_ms.div_euclid(DAY_MS).max(*DAYS.start());
+    let last = (to_ms - 1).div_euclid(DAY_MS).min(*DAYS.end());
+    let mut pks: Vec<_> = vec![];
+    let mut day = first;
+    // A month has at least 28 days, and a year 365.
+    let stride = if period == Period::Hour { 28 } else { 365 };
+    while day <= last {
+        pks.push(rollup_pk(region, period, day * DAY_MS));
+        day = if day < last { last.min(day + stride) } else { last + 1 };
+    }
+    pks.dedup();
+    pks
 }
 
 /// Days and sort keys of the windows of a range.
@@ -154,6 +189,21 @@ mod tests {
             assert_eq!(span(from, to), None, "{from}..{to}");
         }
         assert_eq!(span(i64::MIN, i64::MAX), of(-719_528..=2_932_896, "0000-01-01T00:00:00Z", "9999-12-31T23:59:59Z$"));
+    }
+
+    #[test]
+    fn the_partitions_of_a_range_are_those_of_its_rollups() {
+        for (period, name) in [(Period::Hour, "hours"), (Period::Day, "days")] {
+            for (from, days) in [(0, 1), (20_000, 1), (20_000, 29), (20_015, 31), (19_000, 1_500), (-800, 900)] {
+                let (from_ms, to_ms) = (from * DAY_MS, (from + days) * DAY_MS);
+                let mut expected: Vec<_> =
+                    (from..from + days).map(|day| rollup_pk("a", period, day * DAY_MS)).collect();
+                expected.dedup();
+                assert_eq!(rollup_pks("a", period, from_ms, to_ms), expected, "{name} {from} {days}");
+                assert!(expected[0].starts_with(&format!("a#{name}#")));
+                assert!(rollup_pks("a", period, from_ms, from_ms).is_empty());
+            }
+        }
     }
 
     #[test]

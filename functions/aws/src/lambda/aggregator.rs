@@ -74,13 +74,18 @@ impl<S: WindowStore, Q: DeadLetters> Handler<S, Q> {
                 }
             }
         }
-        let outcome = match self.aggregator.lock().await.fold_batch(first.shard(), &records).await {
+        let mut aggregator = self.aggregator.lock().await;
+        let outcome = match aggregator.fold_batch(first.shard(), &records).await {
             Ok(outcome) => outcome,
             Err(error) => {
                 tracing::warn!(%error, records = records.len(), "the batch has to come again");
                 return Ok((again(), metrics));
             }
         };
+        if let Err(error) = aggregator.publish().await {
+            tracing::warn!(%error, "the newest windows are stored, but not shown before the next batch");
+        }
+        drop(aggregator);
         dead.extend(outcome.dead);
         metrics.posts = outcome.aggregated + outcome.late;
         metrics.late = outcome.late;

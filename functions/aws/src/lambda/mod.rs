@@ -2,6 +2,7 @@
 
 pub mod aggregator;
 pub mod api;
+pub mod digest;
 pub mod event;
 pub mod metrics;
 

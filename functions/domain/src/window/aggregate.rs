@@ -40,8 +40,13 @@ macro_rules! aggregate_of {
                 $(Metric::merge(&mut self.$name, &other.$name, same_window);)+
             }
 
+            /// Reduces what only a merge of many windows has, to store it.
+            pub(crate) fn shrink(&mut self) {
+                $(Metric::shrink(&mut self.$name);)+
+            }
+
             /// Appends the fields that are not empty, in the order of their tags: tag, length, bytes.
-            pub(super) fn encode(&self, out: &mut Vec<u8>) {
+            pub(crate) fn encode(&self, out: &mut Vec<u8>) {
                 let mut bytes = vec![];
                 $(if !Metric::is_empty(&self.$name) {
                     bytes.clear();
@@ -129,6 +134,38 @@ impl Aggregate {
         self.kinds.posts()
     }
 
+    /// The counts that need little room: without authors, hashtags, hosts and languages.
+    #[must_use]
+    pub fn lean(&self) -> Self {
+        Self {
+            kinds: self.kinds.clone(),
+            lag: self.lag,
+            lateness: self.lateness,
+            primary: self.primary.clone(),
+            frames: self.frames.clone(),
+            newest: self.newest,
+            ledger: self.ledger,
+            damage: self.damage,
+            ..Self::default()
+        }
+    }
+
+    /// The byte form of [`Aggregate::lean`].
+    #[must_use]
+    pub fn encode_lean(&self) -> Vec<u8> {
+        let mut out = vec![];
+        self.lean().encode(&mut out);
+        out
+    }
+
+    /// Reads what [`Aggregate::encode_lean`] wrote.
+    ///
+    /// # Errors
+    /// When the bytes are damaged.
+    pub fn decode_lean(bytes: &[u8]) -> Result<Self, DecodeError> {
+        Self::decode(&mut Reader::new(bytes))
+    }
+
     /// Whether posts are missing since records or the stored window were damaged.
     #[must_use]
     pub fn is_damaged(&self) -> bool {
@@ -174,7 +211,7 @@ impl Aggregate {
     ///
     /// # Errors
     /// When the bytes are damaged, or not the one form of an aggregate.
-    pub(super) fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
+    pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let (mut aggregate, mut last) = (Self::default(), 0);
         while !reader.rest().is_empty() {
             let tag = reader.u64()?;

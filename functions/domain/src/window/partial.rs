@@ -2,11 +2,11 @@
 
 use super::Aggregate;
 use crate::ports::SequenceNumber;
-use crate::unzstd;
+use crate::sealed;
 use crate::wire::{self, DecodeError, Reader};
 
 /// Most bytes of a partial's state, uncompressed, that is written or read.
-pub const MAX_PARTIAL_BYTES: usize = 1 << 20;
+pub const MAX_PARTIAL_BYTES: usize = sealed::MAX_STATE_BYTES;
 
 /// Version of the state. A new metric is a new tag and needs no new version; a change of what a tag means does.
 const VERSION: u8 = 5;
@@ -20,6 +20,9 @@ pub struct Partial {
     pub fence: SequenceNumber,
     /// What was counted.
     pub aggregate: Aggregate,
+    /// When it was stored, in milliseconds by the clock of its writer. Stores set it when they read a partial; it is not
+    /// part of the state.
+    pub stored_ms: i64,
 }
 
 impl Partial {
@@ -33,12 +36,7 @@ impl Partial {
         let mut out = vec![VERSION];
         wire::put_bytes(&mut out, self.fence.as_str().as_bytes());
         self.aggregate.encode(&mut out);
-        // Neither zstd nor every store notices a flipped bit.
-        out.extend_from_slice(&crc32fast::hash(&out).to_le_bytes());
-        if out.len() > MAX_PARTIAL_BYTES {
-            return Err(std::io::Error::other(format!("a window of {} bytes exceeds {MAX_PARTIAL_BYTES}", out.len())));
-        }
-        zstd::bulk::compress(&out, 3)
+        sealed::seal(out)
     }
 
     /// Reads what [`Partial::encode`] wrote.
@@ -47,21 +45,14 @@ impl Partial {
     /// When the bytes are damaged: our own corruption, to be reported and never skipped (rule 4.6). When another release
     /// wrote them in another version.
     pub fn decode(generation: u32, bytes: &[u8]) -> Result<Self, DecodeError> {
-        let plain = unzstd::decompress(bytes, MAX_PARTIAL_BYTES)
-            .map_err(|_| DecodeError { at: 0, what: "a zstd frame of at most 1 MiB" })?;
-        let Some((plain, sum)) = plain.split_last_chunk::<4>() else {
-            return Err(DecodeError { at: 0, what: "a checksum" });
-        };
-        if crc32fast::hash(plain) != u32::from_le_bytes(*sum) {
-            return Err(DecodeError { at: plain.len(), what: "the checksum of what is stored" });
-        }
-        let mut reader = Reader::new(plain);
+        let plain = sealed::open(bytes)?;
+        let mut reader = Reader::new(&plain);
         if reader.u8()? != VERSION {
             return Err(reader.error("version 5 of the stored window; another release of Birdsong wrote this one"));
         }
         let fence = SequenceNumber::parse(reader.text()?).ok_or(reader.error("a sequence number"))?;
         let aggregate = Aggregate::decode(&mut reader)?;
         reader.finish()?;
-        Ok(Self { generation, fence, aggregate })
+        Ok(Self { generation, fence, aggregate, stored_ms: 0 })
     }
 }

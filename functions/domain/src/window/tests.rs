@@ -41,7 +41,7 @@ fn post(t: i64, author: u64) -> SlimPost {
 }
 
 fn partial(aggregate: Aggregate) -> Partial {
-    Partial { generation: 1, fence: 7u64.into(), aggregate }
+    Partial { generation: 1, fence: 7u64.into(), aggregate, stored_ms: 0 }
 }
 
 #[test]

@@ -120,7 +120,7 @@ fn stored(shared: &Aggregate, order: Order) -> Vec<u8> {
             .all(|top| top.as_ref().is_none_or(|top| top.error() == 0));
         assert!(is_exact, "counted exactly");
     }
-    Partial { generation: 0, fence: 0u64.into(), aggregate }.encode().unwrap()
+    Partial { generation: 0, fence: 0u64.into(), aggregate, stored_ms: 0 }.encode().unwrap()
 }
 
 fn summary(aggregate: &Aggregate) -> String {

@@ -8,6 +8,8 @@ use crate::wire::{self, DecodeError, Reader};
 
 /// Hashtags with a counter in one partial.
 pub const HASHTAG_COUNTERS: usize = 96;
+/// Hashtags with a counter in one roll-up.
+pub const ROLLUP_HASHTAG_COUNTERS: usize = 256;
 
 /// Hashtags by folded key.
 #[derive(Clone, Debug, Default)]
@@ -39,6 +41,10 @@ impl Metric for Hashtags {
         self.too_long += other.too_long;
     }
 
+    fn shrink(&mut self) {
+        TopK::shrink(&mut self.top, ROLLUP_HASHTAG_COUNTERS);
+    }
+
     fn encode(&self, out: &mut Vec<u8>) {
         wire::put_u64(out, self.too_long);
         if let Some(top) = &self.top {
@@ -49,7 +55,10 @@ impl Metric for Hashtags {
     fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let too_long = reader.u64()?;
         let has_top = !reader.rest().is_empty();
-        Ok(Self { too_long, top: has_top.then(|| TopK::decode(HASHTAG_COUNTERS, reader)).transpose()? })
+        Ok(Self {
+            too_long,
+            top: has_top.then(|| TopK::decode(HASHTAG_COUNTERS, ROLLUP_HASHTAG_COUNTERS, reader)).transpose()?,
+        })
     }
 }
 

@@ -7,6 +7,8 @@ use crate::wire::{DecodeError, Reader};
 
 /// Link hosts with a counter in one partial.
 pub const HOST_COUNTERS: usize = 32;
+/// Link hosts with a counter in one roll-up.
+pub const ROLLUP_HOST_COUNTERS: usize = 96;
 
 /// Hosts of links.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +32,10 @@ impl Metric for Hosts {
         TopK::merge_into(&mut self.top, other.top.as_ref());
     }
 
+    fn shrink(&mut self) {
+        TopK::shrink(&mut self.top, ROLLUP_HOST_COUNTERS);
+    }
+
     fn encode(&self, out: &mut Vec<u8>) {
         if let Some(top) = &self.top {
             top.encode(out);
@@ -37,7 +43,7 @@ impl Metric for Hosts {
     }
 
     fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
-        Ok(Self { top: Some(TopK::decode(HOST_COUNTERS, reader)?) })
+        Ok(Self { top: Some(TopK::decode(HOST_COUNTERS, ROLLUP_HOST_COUNTERS, reader)?) })
     }
 }
 

@@ -24,8 +24,8 @@ pub(crate) mod seen;
 pub use authors::Authors;
 pub use damage::Damage;
 pub use frames::Frames;
-pub use hashtags::{HASHTAG_COUNTERS, Hashtags};
-pub use hosts::{HOST_COUNTERS, Hosts};
+pub use hashtags::{HASHTAG_COUNTERS, Hashtags, ROLLUP_HASHTAG_COUNTERS};
+pub use hosts::{HOST_COUNTERS, Hosts, ROLLUP_HOST_COUNTERS};
 pub use kinds::Kinds;
 pub use lag::Lag;
 pub use languages::{Languages, NO_LANGUAGE};
@@ -56,6 +56,9 @@ pub trait Metric: Clone + Default {
 
     /// Adds another lane of the same window or, if not `same_window`, the next window of a longer step.
     fn merge(&mut self, other: &Self, same_window: bool);
+
+    /// Reduces what only a merge of many windows has, so that an hour or a day can be stored.
+    fn shrink(&mut self) {}
 
     /// Appends the one byte form of this state.
     fn encode(&self, out: &mut Vec<u8>);

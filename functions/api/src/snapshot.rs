@@ -1,0 +1,76 @@
+//! What most answers need to know of the store: the overview with the newest windows, and which roll-ups are out of date.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use birdsong_digest::overview::{Glance, Known, Overview};
+use birdsong_digest::read::Stale;
+use birdsong_domain::lane::STREAM;
+use birdsong_domain::ports::{OVERVIEW, PortError, RollupStore, Settings, WindowStore};
+use birdsong_domain::time::WindowStart;
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use crate::{Api, Limits};
+
+/// A stored overview that is older than this, in milliseconds, is that of a digest that has ended: it is made here, then.
+const OVERVIEW_OLD_MS: i64 = 600_000;
+/// How long an overview that was made here is used at least: it takes some reading.
+const MADE_REUSE: Duration = Duration::from_secs(15);
+
+/// What is known at a time.
+#[derive(Debug)]
+pub(crate) struct Snapshot {
+    /// The overview.
+    pub(crate) glance: Glance,
+    /// Hours and days whose roll-ups are out of date.
+    pub(crate) stale: Stale,
+    /// When it was read, in milliseconds.
+    pub(crate) at_ms: i64,
+}
+
+/// The last snapshot, and when it expires. Requests that come while it is renewed wait for it.
+pub(crate) type Cache = Mutex<(Option<(Instant, Arc<Snapshot>)>, Known)>;
+
+/// The snapshot; one that was read lately may be used again.
+///
+/// # Errors
+/// When the store fails.
+pub(crate) async fn snapshot<S: WindowStore + RollupStore + Settings>(
+    api: &Api<S>,
+    limits: Limits,
+    cache: &Cache,
+) -> Result<Arc<Snapshot>, PortError> {
+    let mut cache = cache.lock().await;
+    let (kept, known) = &mut *cache;
+    if let Some((until, snapshot)) = kept.as_ref().filter(|(until, _)| Instant::now() < *until) {
+        let _ = until;
+        return Ok(snapshot.clone());
+    }
+    let now_ms = (api.now_ms)();
+    let regions: Vec<_> = api.regions.iter().map(|region| &*region.id).collect();
+    let stored = api.store.setting(OVERVIEW).await?;
+    let stored = stored.as_deref().and_then(Overview::parse);
+    let mut reuse = limits.reuse;
+    let overview = match stored {
+        Some(overview) if now_ms - overview.updated_ms < OVERVIEW_OLD_MS && has_all(&overview, &regions) => overview,
+        previous => {
+            reuse = if reuse.is_zero() { reuse } else { reuse.max(MADE_REUSE) };
+            Overview::new(&*api.store, api.rules, &regions, now_ms, previous, &[], known).await?
+        }
+    };
+    // Ledgers first: an aggregator stores them last, so a post that comes meanwhile is not missing.
+    let mut all = vec![STREAM];
+    all.extend(&regions);
+    let live = api.store.live(&all, WindowStart(overview.until_ms)).await?;
+    let stale = Stale::new(&live.changes);
+    let glance = overview.with_live(&live, &regions, api.rules.size, now_ms);
+    let snapshot = Arc::new(Snapshot { glance, stale, at_ms: now_ms });
+    *kept = Some((Instant::now() + reuse, snapshot.clone()));
+    Ok(snapshot)
+}
+
+/// Whether an overview has these regions: a new one may not be in it yet.
+fn has_all(overview: &Overview, regions: &[&str]) -> bool {
+    overview.until_ms == 0 || regions.iter().all(|region| overview.regions.contains_key(*region))
+}

@@ -1,0 +1,38 @@
+//! The Lambda function `digest`, invoked each minute. Environment: `BIRDSONG_TABLE`, `BIRDSONG_METRICS` (namespace of the
+//! metrics, birdsong), `RUST_LOG`.
+
+use std::sync::Arc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Result, anyhow};
+use birdsong_aws::DynamoStore;
+use birdsong_aws::lambda::digest::{Handler, metrics_line};
+use birdsong_aws::lambda::{init_logs, required};
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use serde_json::Value;
+use tokio::sync::Mutex;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<()> {
+    init_logs();
+    let table = required("BIRDSONG_TABLE", "the DynamoDB table of the windows")?;
+    let namespace = std::env::var("BIRDSONG_METRICS").unwrap_or_else(|_| "birdsong".into());
+    let config = birdsong_aws::sdk_config().await;
+    let store = Arc::new(DynamoStore::new(aws_sdk_dynamodb::Client::new(&config), table));
+    let handler = Mutex::new(Handler::new(store));
+    // Whatever the schedule sends.
+    lambda_runtime::run(service_fn(async |_: LambdaEvent<Value>| {
+        let started = Instant::now();
+        let outcome = handler.lock().await.handle(now_ms()).await.map_err(|error| Error::from(format!("{error:#}")))?;
+        let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let line = metrics_line(outcome, duration_ms, &namespace, now_ms());
+        println!("{line}");
+        Ok::<_, Error>(line)
+    }))
+    .await
+    .map_err(|error| anyhow!("the Lambda runtime ended: {error}"))
+}
+
+fn now_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
+}

@@ -1,0 +1,99 @@
+//! The digest on this machine: a thread that runs it every few seconds.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use birdsong_digest::Digest;
+use birdsong_domain::window::FoldRules;
+use birdsong_embedded::SqliteStore;
+use tokio::sync::watch;
+
+use crate::now_ms;
+
+/// Pause between runs: at least this, and nine times as long as the last run took.
+const PAUSE: Duration = Duration::from_secs(4);
+const PAUSE_TIMES: u32 = 9;
+/// How long a run works before the overview is written again.
+const WORK: Duration = Duration::from_secs(2);
+
+/// What the digest has done since the start.
+#[derive(Debug, Default)]
+pub(crate) struct Digested {
+    /// Runs that ended.
+    pub(crate) runs: AtomicU64,
+    /// Roll-ups that were stored.
+    pub(crate) rollups: AtomicU64,
+    /// Runs that failed.
+    pub(crate) failures: AtomicU64,
+}
+
+/// Runs the digest of these regions until `stop` is true. Failures are logged when they are news, and the next run
+/// continues.
+///
+/// # Errors
+/// When the thread cannot be started.
+pub(crate) fn start(
+    store: Arc<SqliteStore>,
+    rules: FoldRules,
+    regions: Vec<String>,
+    stop: watch::Receiver<bool>,
+) -> Result<Arc<Digested>> {
+    let digested = Arc::new(Digested::default());
+    let counts = digested.clone();
+    std::thread::Builder::new().name("digest".into()).spawn(move || {
+        match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+            Ok(runtime) => {
+                runtime.block_on(work(store, rules, &regions, stop, &counts));
+                // A call that waits for a locked file does not delay the end.
+                runtime.shutdown_background();
+            }
+            Err(error) => tracing::error!("there will be no roll-ups: {error}"),
+        }
+    })?;
+    Ok(digested)
+}
+
+async fn work(
+    store: Arc<SqliteStore>,
+    rules: FoldRules,
+    regions: &[String],
+    mut stop: watch::Receiver<bool>,
+    counts: &Digested,
+) {
+    let regions: Vec<_> = regions.iter().map(|region| &**region).collect();
+    let mut digest = Digest::new(store, rules);
+    let mut problem = None;
+    loop {
+        let started = Instant::now();
+        let is_over = || started.elapsed() > WORK || *stop.borrow();
+        let outcome = digest.run(&regions, now_ms(), is_over).await;
+        let mut pause = PAUSE.max(started.elapsed() * PAUSE_TIMES);
+        let now = match outcome {
+            Ok(outcome) => {
+                counts.runs.fetch_add(1, Ordering::Relaxed);
+                counts.rollups.fetch_add(outcome.stored, Ordering::Relaxed);
+                if outcome.has_more {
+                    pause = Duration::from_millis(100);
+                }
+                None
+            }
+            Err(error) => {
+                counts.failures.fetch_add(1, Ordering::Relaxed);
+                Some(error.to_string())
+            }
+        };
+        if now != problem {
+            match &now {
+                Some(problem) => tracing::warn!("the hours cannot be rolled up: {problem}; trying again"),
+                None => tracing::info!("the hours are rolled up again"),
+            }
+            problem = now;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(pause) => (),
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+    }
+}

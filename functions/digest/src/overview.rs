@@ -1,0 +1,596 @@
+//! The overview: what there is to know of all regions at a glance, in one stored text.
+//!
+//! It counts the windows that are final. [`Overview::with_live`] adds the newest ones, which the store knows without
+//! reading them.
+
+use std::collections::{BTreeMap, HashMap};
+
+use birdsong_domain::frame::Ledger;
+use birdsong_domain::lane::STREAM;
+use birdsong_domain::ports::{Change, Live, LiveWindow, PortError, RollupRow, RollupStore, WindowStore};
+use birdsong_domain::rollup::{DAY_MS, HOUR_MS, Period, Rollup};
+use birdsong_domain::time::{FUTURE_LIMIT_MS, WindowSize, WindowStart};
+use birdsong_domain::window::metric::Lag;
+use birdsong_domain::window::{Aggregate, FoldRules};
+use futures_util::future::try_join_all;
+use serde::{Deserialize, Serialize};
+
+use crate::MARGIN_MS;
+use crate::read::{Stale, periods};
+
+/// Hours in the overview: a day, and the hour that has begun.
+const HOURS: i64 = 25;
+/// Days before that the usual number of posts is taken from.
+const USUAL_DAYS: i64 = 7;
+/// Fewer days give no usual number.
+const USUAL_DAYS_LEAST: usize = 2;
+/// How far back live windows are asked for.
+const LIVE_MS: i64 = 2 * HOUR_MS;
+
+/// Counts of a region, or of the ledgers of all sources, in a span of time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Counts {
+    /// Posts of any kind; of ledgers 0.
+    #[serde(rename = "p", skip_serializing_if = "is_zero")]
+    pub posts: u64,
+    /// Posts of which no earlier region has a copy.
+    #[serde(rename = "u", skip_serializing_if = "is_zero")]
+    pub primary: u64,
+    /// Those of them that came after their window was final.
+    #[serde(rename = "l", skip_serializing_if = "is_zero")]
+    pub late: u64,
+    /// Primary posts in damaged records, as far as these show their number.
+    #[serde(rename = "c", skip_serializing_if = "is_zero")]
+    pub corrupt: u64,
+    /// Damaged records.
+    #[serde(rename = "r", skip_serializing_if = "is_zero")]
+    pub corrupt_records: u64,
+    /// Windows that cannot be read, or that started again.
+    #[serde(rename = "w", skip_serializing_if = "is_zero")]
+    pub corrupt_windows: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "what serde calls")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+impl Counts {
+    fn of(aggregate: &Aggregate) -> Self {
+        Self {
+            posts: aggregate.posts(),
+            primary: aggregate.primary.0,
+            late: aggregate.lateness.primary,
+            corrupt: aggregate.damage.primary,
+            corrupt_records: aggregate.damage.records,
+            corrupt_windows: aggregate.damage.resets,
+        }
+    }
+
+    /// Adds other counts.
+    pub fn add(&mut self, other: &Self) {
+        self.posts += other.posts;
+        self.primary += other.primary;
+        self.late += other.late;
+        self.corrupt += other.corrupt;
+        self.corrupt_records += other.corrupt_records;
+        self.corrupt_windows += other.corrupt_windows;
+    }
+}
+
+/// A window, or an hour, of one region in the overview.
+#[derive(Clone, Copy, Debug, Default)]
+struct Part {
+    counts: Counts,
+    ledger: Ledger,
+    lag: Lag,
+    newest_post_ms: Option<i64>,
+    stored_ms: i64,
+}
+
+impl Part {
+    fn of(rollup: &Rollup) -> Self {
+        let mut counts = Counts::of(&rollup.aggregate);
+        counts.corrupt_windows += rollup.unreadable;
+        Self {
+            counts,
+            ledger: rollup.aggregate.ledger,
+            lag: rollup.aggregate.lag,
+            newest_post_ms: rollup.aggregate.newest.0,
+            stored_ms: rollup.stored_ms,
+        }
+    }
+
+    fn of_live(window: &LiveWindow) -> Self {
+        let rollup = match &window.aggregate {
+            Some(aggregate) => Rollup { aggregate: aggregate.clone(), ..Rollup::default() },
+            None => Rollup { unreadable: 1, ..Rollup::default() },
+        };
+        Self { stored_ms: window.stored_ms, ..Self::of(&rollup) }
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.counts.add(&other.counts);
+        self.ledger.add(&other.ledger);
+        add_lag(&mut self.lag, other.lag);
+        self.newest_post_ms = self.newest_post_ms.max(other.newest_post_ms);
+        self.stored_ms = self.stored_ms.max(other.stored_ms);
+    }
+}
+
+fn add_lag(lag: &mut Lag, other: Lag) {
+    lag.sum_ms += other.sum_ms;
+    lag.max_ms = lag.max_ms.max(other.max_ms);
+    lag.count += other.count;
+}
+
+/// A region in the overview.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RegionOverview {
+    /// Counts of each hour, by its start in milliseconds; hours without any are left out.
+    pub hours: BTreeMap<i64, Counts>,
+    /// Posts of each window of the last hour, by its start; windows without posts are left out.
+    pub windows: BTreeMap<i64, u64>,
+    /// Hours that were out of date when this was written: they are read again.
+    open: Vec<i64>,
+    /// Posts in an hour of the day as usual, by the start of the hour; null when not enough is known.
+    usual: BTreeMap<i64, Option<f64>>,
+    /// Start of the newest window with a record.
+    pub newest_window_ms: Option<i64>,
+    /// When a window was stored last.
+    pub changed_ms: i64,
+}
+
+/// What there is to know at a glance. All times are in milliseconds.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Overview {
+    /// When it was made.
+    pub updated_ms: i64,
+    /// Changes when a window that was final did.
+    pub version: String,
+    /// Windows that start before this are counted.
+    pub until_ms: i64,
+    /// Start of the first hour.
+    pub hours_from_ms: i64,
+    /// The regions by their ids.
+    pub regions: BTreeMap<String, RegionOverview>,
+    /// The ledgers of all sources by hour, by its start.
+    pub ledgers: BTreeMap<i64, Ledger>,
+    /// What is damaged of the ledgers, by hour.
+    damage: BTreeMap<i64, Counts>,
+    /// Hours of the ledgers that were out of date.
+    open: Vec<i64>,
+    /// Event time of the newest post.
+    pub newest_post_ms: Option<i64>,
+    /// Lags of live posts in each window of the last hour, by its start: sum, maximum, number.
+    lag: BTreeMap<i64, (u64, u64, u64)>,
+}
+
+/// Windows that a [`crate::Digest`] read before: of each hour that is out of date and had the same stamp, those that were
+/// final.
+#[derive(Clone, Debug, Default)]
+pub struct Known(HashMap<(String, i64), KnownHour>);
+
+#[derive(Clone, Debug, Default)]
+struct KnownHour {
+    stamp: String,
+    /// Windows that start before this were final.
+    until_ms: i64,
+    windows: BTreeMap<i64, Part>,
+}
+
+impl Overview {
+    /// Reads what [`Overview::to_text`] wrote; `None` when another release wrote it in another way.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        serde_json::from_str(text).ok()
+    }
+
+    /// The text that is stored.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// The overview of these regions. What `previous` has of hours that are not out of date is not read again, unless they
+    /// are among `done`.
+    ///
+    /// # Errors
+    /// When the store fails. Damage is not an error.
+    pub async fn new<S: WindowStore + RollupStore>(
+        store: &S,
+        rules: FoldRules,
+        regions: &[&str],
+        now_ms: i64,
+        previous: Option<Self>,
+        done: &[Change],
+        known: &mut Known,
+    ) -> Result<Self, PortError> {
+        let previous = previous.unwrap_or_default();
+        let mut overview = Self { updated_ms: now_ms, version: previous.version.clone(), ..Self::default() };
+        if previous.version.is_empty() || !done.is_empty() {
+            overview.version = format!("{now_ms:x}");
+        }
+        // Ledgers first: an aggregator stores them last, so a post that comes meanwhile is not missing.
+        let mut all = vec![STREAM];
+        all.extend(regions);
+        let live = store.live(&all, rules.size.start_of(now_ms - LIVE_MS)).await?;
+        let Some(newest_ms) = newest_window(store, rules, &all, &live, now_ms).await? else {
+            return Ok(overview);
+        };
+        let window_ms = rules.size.ms();
+        let final_ms = rules.size.start_of(now_ms - rules.lateness_ms - MARGIN_MS).0;
+        overview.until_ms = final_ms.min(newest_ms + window_ms);
+        let hour_ms = Period::Hour.ms(rules.size);
+        let last_hour_ms = Period::Hour.start_of(newest_ms, rules.size);
+        overview.hours_from_ms = last_hour_ms - (HOURS - 1) * hour_ms;
+        let range = (overview.hours_from_ms, last_hour_ms + hour_ms);
+        let (stale, redone) = (Stale::new(&live.changes), Stale::new(done));
+        known.0.retain(|(_, hour), _| *hour >= range.0);
+        for region in all {
+            let reading = Reading { store, rules, region, range, until_ms: overview.until_ms, stale: &stale };
+            let mut parts = reading.windows(known).await?;
+            let open: Vec<_> = parts.keys().copied().collect();
+            let (known_hours, mut carried) = previous.known(region, &open, &redone, hour_ms);
+            parts.extend(reading.hours(&known_hours, &open).await?);
+            overview.add(region, &parts);
+            if region == STREAM {
+                overview.open = open;
+                overview.carry_ledgers(&previous, &known_hours);
+                continue;
+            }
+            let at = overview.regions.entry(region.to_owned()).or_default();
+            at.open = open;
+            at.carry(&mut carried, &known_hours);
+        }
+        overview.newest_post_ms = overview.newest_post_ms.max(previous.newest_post_ms);
+        let usual_hours = [last_hour_ms - hour_ms, last_hour_ms];
+        overview.find_usual(store, rules.size, &previous, regions, &usual_hours).await?;
+        Ok(overview)
+    }
+
+    /// Hours of a region in this overview that need not be read again, and the region.
+    fn known(&self, region: &str, open: &[i64], redone: &Stale, hour_ms: i64) -> (Vec<i64>, Option<RegionOverview>) {
+        let was_open = match self.regions.get(region) {
+            Some(of_region) => &of_region.open,
+            None if region == STREAM && !self.version.is_empty() => &self.open,
+            None => return (vec![], None),
+        };
+        // The last one may have been cut off.
+        let hours = (0..HOURS - 1).map(|n| self.hours_from_ms + n * hour_ms).filter(|hour| {
+            self.hours_from_ms != 0
+                && !was_open.contains(hour)
+                && !open.contains(hour)
+                && !redone.has(region, *hour, hour + hour_ms)
+        });
+        (hours.collect(), self.regions.get(region).cloned())
+    }
+
+    fn carry_ledgers(&mut self, previous: &Self, hours: &[i64]) {
+        for hour in hours.iter().filter(|hour| **hour >= self.hours_from_ms) {
+            if let Some(ledger) = previous.ledgers.get(hour) {
+                self.ledgers.insert(*hour, *ledger);
+            }
+            if let Some(damage) = previous.damage.get(hour) {
+                self.damage.insert(*hour, *damage);
+            }
+        }
+    }
+
+    /// Adds parts of a region, by hour: one of the whole hour, or its windows.
+    fn add(&mut self, region: &str, hours: &BTreeMap<i64, BTreeMap<i64, Part>>) {
+        let last_hour_ms = self.until_ms - HOUR_MS;
+        let at = self.regions.entry(region.to_owned()).or_default();
+        for (hour, parts) in hours {
+            let mut sum = Part::default();
+            for (start_ms, part) in parts {
+                sum.add(part);
+                if *start_ms >= last_hour_ms && part.counts.posts > 0 {
+                    at.windows.insert(*start_ms, part.counts.posts);
+                }
+                if *start_ms >= last_hour_ms && part.lag.count > 0 {
+                    let lag = self.lag.entry(*start_ms).or_default();
+                    *lag = (lag.0 + part.lag.sum_ms, lag.1.max(part.lag.max_ms), lag.2 + part.lag.count);
+                }
+                at.newest_window_ms = at.newest_window_ms.max(Some(*start_ms));
+            }
+            at.changed_ms = at.changed_ms.max(sum.stored_ms);
+            self.newest_post_ms = self.newest_post_ms.max(sum.newest_post_ms);
+            if region == STREAM {
+                if !sum.ledger.is_empty() {
+                    self.ledgers.insert(*hour, sum.ledger);
+                }
+                if sum.counts != Counts::default() {
+                    self.damage.insert(*hour, sum.counts);
+                }
+            } else if sum.counts != Counts::default() {
+                at.hours.insert(*hour, sum.counts);
+            }
+        }
+        if region == STREAM {
+            self.regions.remove(STREAM);
+        }
+    }
+
+    /// Posts as usual in these hours of the day, of each region.
+    async fn find_usual<S: RollupStore>(
+        &mut self,
+        store: &S,
+        size: WindowSize,
+        previous: &Self,
+        regions: &[&str],
+        hours: &[i64],
+    ) -> Result<(), PortError> {
+        for hour in hours {
+            let mut ledgers = None;
+            for region in regions {
+                let known = previous.regions.get(*region).and_then(|of_region| of_region.usual.get(hour));
+                let usual = match known {
+                    Some(usual) => *usual,
+                    None => {
+                        if ledgers.is_none() {
+                            ledgers = Some(days_before(store, STREAM, *hour).await?);
+                        }
+                        let ledgers = ledgers.as_deref().unwrap_or_default();
+                        usual(&days_before(store, region, *hour).await?, ledgers, size)
+                    }
+                };
+                self.regions.entry((*region).to_owned()).or_default().usual.insert(*hour, usual);
+            }
+        }
+        Ok(())
+    }
+
+    /// The overview with the newest windows of the store, which are not counted in it.
+    #[must_use]
+    pub fn with_live(mut self, live: &Live, regions: &[&str], size: WindowSize, now_ms: i64) -> Glance {
+        let latest = size.start_of(now_ms.saturating_add(FUTURE_LIMIT_MS));
+        let hour_ms = Period::Hour.ms(size);
+        let mut recent = vec![];
+        let mut by_region = BTreeMap::<&str, BTreeMap<i64, BTreeMap<i64, Part>>>::new();
+        for window in &live.windows {
+            let (region, start_ms) = (window.key.lane.region(), window.key.window.0);
+            if window.key.window > latest || !(region == STREAM || regions.contains(&region)) {
+                continue;
+            }
+            let part = Part::of_live(window);
+            if let Some(known) = self.regions.get_mut(region) {
+                known.changed_ms = known.changed_ms.max(part.stored_ms);
+            }
+            if start_ms < self.until_ms {
+                continue;
+            }
+            let hour = by_region.entry(region).or_default().entry(Period::Hour.start_of(start_ms, size)).or_default();
+            hour.entry(start_ms).or_default().add(&part);
+            recent.push((start_ms, region == STREAM, part));
+        }
+        let newest_ms = recent.iter().map(|(start_ms, _, _)| *start_ms).max();
+        let to_ms = newest_ms.map_or(self.until_ms, |newest_ms| self.until_ms.max(newest_ms + size.ms()));
+        let hours_from_ms = match newest_ms {
+            Some(_) => Period::Hour.start_of(to_ms - 1, size) - (HOURS - 1) * hour_ms,
+            None => self.hours_from_ms,
+        };
+        for (region, hours) in by_region {
+            if region == STREAM {
+                for (hour, windows) in hours {
+                    let mut sum = Part::default();
+                    windows.values().for_each(|part| sum.add(part));
+                    self.ledgers.entry(hour).or_default().add(&sum.ledger);
+                    self.damage.entry(hour).or_default().add(&sum.counts);
+                }
+                continue;
+            }
+            let at = self.regions.entry(region.to_owned()).or_default();
+            for (hour, windows) in hours {
+                for (start_ms, part) in windows {
+                    at.hours.entry(hour).or_default().add(&part.counts);
+                    *at.windows.entry(start_ms).or_default() += part.counts.posts;
+                    at.newest_window_ms = at.newest_window_ms.max(Some(start_ms));
+                    at.changed_ms = at.changed_ms.max(part.stored_ms);
+                    self.newest_post_ms = self.newest_post_ms.max(part.newest_post_ms);
+                    if part.lag.count > 0 {
+                        let lag = self.lag.entry(start_ms).or_default();
+                        *lag = (lag.0 + part.lag.sum_ms, lag.1.max(part.lag.max_ms), lag.2 + part.lag.count);
+                    }
+                }
+            }
+        }
+        for at in self.regions.values_mut() {
+            at.hours.retain(|hour, _| *hour >= hours_from_ms);
+            at.windows.retain(|start_ms, _| *start_ms >= to_ms - HOUR_MS);
+        }
+        self.ledgers.retain(|hour, _| *hour >= hours_from_ms);
+        self.damage.retain(|hour, _| *hour >= hours_from_ms);
+        self.lag.retain(|start_ms, _| *start_ms >= to_ms - HOUR_MS);
+        self.hours_from_ms = hours_from_ms;
+        Glance { overview: self, to_ms, hour_ms, recent }
+    }
+}
+
+impl RegionOverview {
+    fn carry(&mut self, previous: &mut Option<Self>, hours: &[i64]) {
+        let Some(previous) = previous else { return };
+        for hour in hours {
+            if let Some(counts) = previous.hours.remove(hour) {
+                self.hours.insert(*hour, counts);
+            }
+        }
+        self.changed_ms = self.changed_ms.max(previous.changed_ms);
+        self.newest_window_ms = self.newest_window_ms.max(previous.newest_window_ms);
+    }
+}
+
+/// An overview up to now.
+#[derive(Clone, Debug)]
+pub struct Glance {
+    /// The overview, with the newest windows.
+    pub overview: Overview,
+    /// End of the newest window, in milliseconds; 0 when there is none.
+    pub to_ms: i64,
+    /// Length of an hour of the overview, in milliseconds.
+    pub hour_ms: i64,
+    /// Windows that are not in the stored overview: start, whether of a ledger, and counts.
+    recent: Vec<(i64, bool, Part)>,
+}
+
+impl Glance {
+    /// Lags of the live posts of the last hour.
+    #[must_use]
+    pub fn lag(&self) -> Lag {
+        let mut sum = Lag::default();
+        for (sum_ms, max_ms, count) in self.overview.lag.values() {
+            add_lag(&mut sum, Lag { sum_ms: *sum_ms, max_ms: *max_ms, count: *count });
+        }
+        sum
+    }
+
+    /// The ledgers of all sources, and the counts of all regions and ledgers, of all hours.
+    #[must_use]
+    pub fn totals(&self) -> (Ledger, Counts) {
+        let (mut ledger, mut counts) = (Ledger::default(), Counts::default());
+        self.overview.ledgers.values().for_each(|of_hour| ledger.add(of_hour));
+        self.overview.damage.values().for_each(|of_hour| counts.add(of_hour));
+        let hours = self.overview.regions.values().flat_map(|of_region| of_region.hours.values());
+        hours.for_each(|of_hour| counts.add(of_hour));
+        (ledger, counts)
+    }
+
+    /// Posts that were sent, and those of them that have arrived in windows, in the windows that ended before `by_ms`.
+    #[must_use]
+    pub fn arrival(&self, by_ms: i64, size: WindowSize) -> (u64, u64) {
+        let (ledger, counts) = self.totals();
+        let (mut sent, mut arrived) = (ledger.sent, counts.primary + counts.corrupt);
+        for (start_ms, is_ledger, part) in &self.recent {
+            if *start_ms + size.ms() > by_ms {
+                match is_ledger {
+                    true => sent -= part.ledger.sent,
+                    false => arrived -= part.counts.primary + part.counts.corrupt,
+                }
+            }
+        }
+        (sent, arrived)
+    }
+
+    /// Posts of a region in the hour up to the end of the newest window.
+    #[must_use]
+    pub fn posts_last_hour(&self, region: &str) -> u64 {
+        self.overview.regions.get(region).map_or(0, |of_region| of_region.windows.values().sum())
+    }
+
+    /// Posts that a region has in this hour as usual; `None` when not enough is known.
+    #[must_use]
+    pub fn usual(&self, region: &str) -> Option<f64> {
+        let of_region = self.overview.regions.get(region)?;
+        // The hour up to now is a part of the last clock hour, and the rest of the one before.
+        let last_ms = (self.to_ms - 1).div_euclid(self.hour_ms) * self.hour_ms;
+        let share = (self.to_ms - last_ms) as f64 / self.hour_ms as f64;
+        let usual = |hour: i64| of_region.usual.get(&hour).copied().flatten();
+        let per_hour = HOUR_MS as f64 / self.hour_ms as f64;
+        let now = if share > 0.0 { usual(last_ms)? * share } else { 0.0 };
+        let before = if share < 1.0 { usual(last_ms - self.hour_ms)? * (1.0 - share) } else { 0.0 };
+        Some((now + before) * per_hour)
+    }
+}
+
+/// The roll-ups of one hour of the day, on the days before.
+async fn days_before<S: RollupStore>(store: &S, region: &str, hour: i64) -> Result<Vec<Vec<RollupRow>>, PortError> {
+    let days = (1..=USUAL_DAYS).map(|day| {
+        let start_ms = hour - day * DAY_MS;
+        store.rollups(region, Period::Hour, start_ms, start_ms + 1)
+    });
+    try_join_all(days).await
+}
+
+/// The mean of the days of which all windows are known.
+fn usual(region: &[Vec<RollupRow>], ledgers: &[Vec<RollupRow>], size: WindowSize) -> Option<f64> {
+    let windows = (Period::Hour.ms(size) / size.ms()) as usize;
+    let mut posts = vec![];
+    for (region, ledgers) in region.iter().zip(ledgers) {
+        let rows = || region.iter().chain(ledgers).filter_map(|row| row.rollup.as_ref().ok());
+        if (0..windows).all(|at| rows().any(|rollup| rollup.known.contains(at))) {
+            posts.push(rows().map(|rollup| rollup.aggregate.posts()).sum::<u64>());
+        }
+    }
+    (posts.len() >= USUAL_DAYS_LEAST).then(|| posts.iter().sum::<u64>() as f64 / posts.len() as f64)
+}
+
+/// Start of the newest window of all regions and ledgers, but not later than the present: a window that a wrong clock
+/// opened in the far future must not hide all others.
+async fn newest_window<S: WindowStore>(
+    store: &S,
+    rules: FoldRules,
+    regions: &[&str],
+    live: &Live,
+    now_ms: i64,
+) -> Result<Option<i64>, PortError> {
+    let latest = rules.size.start_of(now_ms.saturating_add(FUTURE_LIMIT_MS));
+    let is_past = |window: &WindowStart| *window <= latest;
+    let newest = live.windows.iter().map(|window| window.key.window).filter(is_past).max();
+    if let Some(newest) = newest.filter(|newest| newest.0 > now_ms - LIVE_MS) {
+        return Ok(Some(newest.0));
+    }
+    let of_each = try_join_all(regions.iter().map(|region| store.newest(region))).await?;
+    Ok(of_each.into_iter().flatten().map(|newest| newest.min(latest)).max().map(|newest| newest.0))
+}
+
+/// The hours of one region, as they are read.
+struct Reading<'a, S> {
+    store: &'a S,
+    rules: FoldRules,
+    region: &'a str,
+    range: (i64, i64),
+    until_ms: i64,
+    stale: &'a Stale,
+}
+
+impl<S: WindowStore + RollupStore> Reading<'_, S> {
+    /// Windows of the hours that are out of date, and of those that reach into the last hour.
+    async fn windows(&self, known: &mut Known) -> Result<BTreeMap<i64, BTreeMap<i64, Part>>, PortError> {
+        let hour_ms = Period::Hour.ms(self.rules.size);
+        let mut hours = BTreeMap::new();
+        let starts = (0..).map(|n| self.range.0 + n * hour_ms).take_while(|hour| *hour < self.range.1);
+        for hour in starts {
+            let is_recent = hour + hour_ms > self.until_ms - HOUR_MS;
+            let stamp = self.stale.stamp(self.region, hour, hour + hour_ms);
+            let Some(stamp) = stamp.or_else(|| is_recent.then(String::new)) else { continue };
+            let at = known.0.entry((self.region.to_owned(), hour)).or_default();
+            if at.stamp != stamp || at.until_ms == 0 {
+                *at = KnownHour { stamp, until_ms: hour, windows: BTreeMap::new() };
+            }
+            let to_ms = self.until_ms.min(hour + hour_ms);
+            if at.until_ms < to_ms {
+                let rows = self.store.query(self.region, WindowStart(at.until_ms), WindowStart(to_ms)).await?;
+                for (key, partial) in rows {
+                    at.windows.entry(key.window.0).or_default().add(&Part::of(&Rollup::of_window(partial)));
+                }
+                at.until_ms = to_ms;
+            }
+            hours.insert(hour, at.windows.range(..to_ms).map(|(start, part)| (*start, *part)).collect());
+        }
+        Ok(hours)
+    }
+
+    /// The other hours, from their roll-ups.
+    async fn hours(&self, known: &[i64], open: &[i64]) -> Result<BTreeMap<i64, BTreeMap<i64, Part>>, PortError> {
+        let hour_ms = Period::Hour.ms(self.rules.size);
+        let starts = (0..).map(|n| self.range.0 + n * hour_ms).take_while(|hour| *hour < self.range.1);
+        let unknown: Vec<_> = starts.filter(|hour| !known.contains(hour) && !open.contains(hour)).collect();
+        let (Some(first), Some(last)) = (unknown.first(), unknown.last()) else { return Ok(BTreeMap::new()) };
+        let range = (*first, last + hour_ms);
+        // Those that are out of date are read as windows, and those that cannot be read, too.
+        let none = Stale::default();
+        let rollups =
+            periods(self.store, self.region, Period::Hour, range, self.until_ms, self.rules.size, &none).await?;
+        let mut hours = BTreeMap::<i64, BTreeMap<i64, Part>>::new();
+        for (key, rollup) in rollups {
+            if unknown.contains(&key.start_ms) {
+                let part = hours.entry(key.start_ms).or_default().entry(key.start_ms).or_default();
+                part.add(&Part::of(&rollup));
+            }
+        }
+        Ok(hours)
+    }
+}

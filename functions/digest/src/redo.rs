@@ -1,0 +1,162 @@
+//! Roll-ups that are out of date are made again.
+
+use std::collections::BTreeSet;
+
+use birdsong_domain::ports::{Change, PortError, PutOutcome, RollupStore, WindowStore};
+use birdsong_domain::rollup::{DAY_MS, HOUR_MS, Period, Rollup, RollupKey, Rollups, of_rows};
+use birdsong_domain::time::WindowStart;
+use birdsong_domain::window::FoldRules;
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use crate::read::{Stale, periods};
+use crate::{MARGIN_MS, Outcome};
+
+/// Hours or days in work at the same time.
+const AT_ONCE: usize = 8;
+/// How often a period is made again because another run was faster.
+const MAX_CONFLICTS: u32 = 8;
+
+/// The changes that can be worked through now: all windows are final, and days have no hour that is to be made again.
+pub(crate) fn due(changes: &[Change], rules: FoldRules, now_ms: i64) -> Vec<Change> {
+    let final_ms = now_ms - rules.lateness_ms - MARGIN_MS;
+    let hour_ms = Period::Hour.ms(rules.size);
+    let is_final = |change: &Change| {
+        let end_ms = match change.period {
+            // The last hour that overlaps the clock hour.
+            Period::Hour => Period::Hour.start_of(change.start_ms + HOUR_MS - 1, rules.size) + hour_ms,
+            Period::Day => change.start_ms + DAY_MS,
+        };
+        end_ms <= final_ms
+    };
+    let open: BTreeSet<_> = changes
+        .iter()
+        .filter(|change| change.period == Period::Hour)
+        .map(|change| (&*change.region, Period::Day.start_of(change.start_ms, rules.size)))
+        .collect();
+    let (hours, days): (Vec<_>, Vec<_>) =
+        changes.iter().filter(|change| is_final(change)).cloned().partition(|change| change.period == Period::Hour);
+    if hours.is_empty() {
+        return days.into_iter().filter(|day| !open.contains(&(&*day.region, day.start_ms))).collect();
+    }
+    hours
+}
+
+/// Makes the roll-ups of these changes again, and returns the changes that may be settled, and whether some are left.
+pub(crate) async fn redo<S: WindowStore + RollupStore>(
+    store: &S,
+    rules: FoldRules,
+    due: Vec<Change>,
+    is_over: &impl Fn() -> bool,
+    outcome: &mut Outcome,
+) -> Result<(Vec<Change>, bool), PortError> {
+    let asked = due.len();
+    let mut work = stream::iter(due)
+        .take_while(|_| std::future::ready(!is_over()))
+        .map(async |change| {
+            let counts = redo_one(store, rules, &change).await?;
+            Ok::<_, PortError>((change, counts))
+        })
+        .buffer_unordered(AT_ONCE);
+    let mut done = vec![];
+    while let Some((change, counts)) = work.try_next().await? {
+        outcome.stored += counts.stored;
+        outcome.conflicts += counts.conflicts;
+        if !counts.is_contended {
+            outcome.redone += 1;
+            done.push(change);
+        }
+    }
+    drop(work);
+    let has_more = done.len() < asked;
+    Ok((done, has_more))
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    stored: u64,
+    conflicts: u64,
+    /// Other runs were faster each time.
+    is_contended: bool,
+}
+
+async fn redo_one<S: WindowStore + RollupStore>(
+    store: &S,
+    rules: FoldRules,
+    change: &Change,
+) -> Result<Counts, PortError> {
+    let (size, region) = (rules.size, &*change.region);
+    let mut counts = Counts::default();
+    match change.period {
+        Period::Hour => {
+            let length = Period::Hour.ms(size);
+            let mut start = Period::Hour.start_of(change.start_ms, size);
+            while start < change.start_ms + HOUR_MS {
+                let of_windows = async || {
+                    let rows = store.query(region, WindowStart(start), WindowStart(start + length)).await?;
+                    Ok(of_rows(rows, Period::Hour, size))
+                };
+                replace(store, region, Period::Hour, (start, start + length), of_windows, &mut counts).await?;
+                // Before the change is settled, so that the day is made again whatever happens now.
+                store.add_change(region, Period::Day, Period::Day.start_of(start, size)).await?;
+                start += length;
+            }
+        }
+        Period::Day => {
+            let (start, end) = (change.start_ms, change.start_ms + DAY_MS);
+            // All hours from their roll-ups: one that changes now leads to another change of the day.
+            let stale = Stale::new(std::slice::from_ref(change));
+            let of_hours = async || periods(store, region, Period::Day, (start, end), i64::MAX, size, &stale).await;
+            replace(store, region, Period::Day, (start, end), of_hours, &mut counts).await?;
+        }
+    }
+    Ok(counts)
+}
+
+/// Puts the roll-ups of a period where they are not stored yet, and removes those that should not be there. Stored ones
+/// are read before their windows are: so a put that succeeds has what was stored up to then.
+async fn replace<S: RollupStore>(
+    store: &S,
+    region: &str,
+    period: Period,
+    (start_ms, end_ms): (i64, i64),
+    make: impl AsyncFn() -> Result<Rollups, PortError>,
+    counts: &mut Counts,
+) -> Result<(), PortError> {
+    for _ in 0..MAX_CONFLICTS {
+        let stored = store.rollups(region, period, start_ms, end_ms).await?;
+        let mut rollups = make().await?;
+        let mut is_stored = true;
+        let mut put = async |key: &RollupKey, rollup: Option<&Rollup>, expected| {
+            match store.put_rollup(key, rollup, expected).await? {
+                PutOutcome::Stored => counts.stored += 1,
+                PutOutcome::Conflict => {
+                    counts.conflicts += 1;
+                    is_stored = false;
+                }
+            }
+            Ok::<_, PortError>(())
+        };
+        for row in &stored {
+            let rollup = rollups.remove(&row.key);
+            let is_same = match (&rollup, &row.rollup) {
+                (Some(new), Ok(old)) => encode(new)? == encode(old)?,
+                _ => false,
+            };
+            if !is_same {
+                put(&row.key, rollup.as_ref(), Some(row.revision)).await?;
+            }
+        }
+        for (key, rollup) in &rollups {
+            put(key, Some(rollup), None).await?;
+        }
+        if is_stored {
+            return Ok(());
+        }
+    }
+    counts.is_contended = true;
+    Ok(())
+}
+
+fn encode(rollup: &Rollup) -> Result<Vec<u8>, PortError> {
+    rollup.encode().map_err(PortError::cannot_encode)
+}
