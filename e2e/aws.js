@@ -46,6 +46,21 @@ export class Emulator {
     return JSON.parse(text);
   }
 
+  /** The environment variables of a function. */
+  async configuration(name) {
+    const url = `${this.endpoint}/2015-03-31/functions/${name}/configuration`;
+    const answer = await fetch(url, { headers: this.headers('lambda') });
+    return (await answer.json()).Environment?.Variables ?? {};
+  }
+
+  /** Sets the environment variables of a function. */
+  async configure(name, variables) {
+    const url = `${this.endpoint}/2015-03-31/functions/${name}/configuration`;
+    const body = JSON.stringify({ Environment: { Variables: variables } });
+    const answer = await fetch(url, { method: 'PUT', headers: this.headers('lambda'), body });
+    if (!answer.ok) throw new Error(`configure ${name}: ${answer.status} ${await answer.text()}`);
+  }
+
   /** Keys in a bucket. */
   async keys(bucket) {
     const answer = await fetch(`${this.endpoint}/${bucket}?list-type=2`, { headers: this.headers('s3') });

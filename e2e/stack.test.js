@@ -12,6 +12,7 @@ import test, { after, before } from 'node:test';
 import { chromium } from 'playwright-core';
 
 import { Emulator, kinesisEvent } from './aws.js';
+import { countReads, view } from './reads.js';
 import { processesWith, run, start, until, which } from './run.js';
 
 const root = path.resolve(import.meta.dirname, '..');
@@ -50,8 +51,13 @@ async function everything(base) {
   const { regions } = await get(base, '/api/regions');
   const windowsOf = {};
   for (const region of regions) {
-    const { windows, ...rest } = await get(base, `/api/windows?region=${region.id}&from=${expected.from}&to=${expected.to}`);
-    windowsOf[region.id] = { rest, windows };
+    windowsOf[region.id] = [];
+    // From windows, and from hours and days that the digest may have rolled up.
+    for (const step of ['5m', '1h', '1d']) {
+      const query = new URLSearchParams({ region: region.id, from: expected.from, to: expected.to, step });
+      const { as_of: _, ...answer } = await get(base, `/api/windows?${query}`);
+      windowsOf[region.id].push(answer);
+    }
   }
   return { regions, windowsOf };
 }
@@ -162,6 +168,36 @@ test('a record that is no frame goes to quarantine and holds nothing up', async 
   assert.deepEqual(await everything(value('api_url')), before);
 });
 
+/** Runs the digest until it has no more to do, and counts the roll-ups that it stored. */
+async function digest() {
+  let stored = 0;
+  await until('the digest to be done', async () => {
+    stored += (await aws.invoke(value('digest_function'), {})).rollups;
+    const { Items } = await aws.dynamodb('Query', {
+      TableName: value('table'),
+      KeyConditionExpression: 'pk = :pk AND begins_with(sk, :sk)',
+      ExpressionAttributeValues: { ':pk': { S: '_live' }, ':sk': { S: 'change#' } },
+    });
+    // Hours of today are not final.
+    return Items.every(({ sk }) => sk.S.split('#')[2] >= expected.to);
+  }, 240);
+  return stored;
+}
+
+test('the digest rolls up hours and days, which say what the windows say', async () => {
+  const before = await everything(value('api_url'));
+  assert.deepEqual(before, expected.twice);
+  assert.ok(await digest() > 8);
+  await until('the same from roll-ups', async () => {
+    assert.deepEqual(await everything(value('api_url')), before);
+    return true;
+  }, 30);
+  assert.equal(await digest(), 0, 'again, there is nothing to do');
+  const { version, regions } = await get(value('api_url'), '/api/overview');
+  assert.match(version, /^[0-9a-f]+$/);
+  assert.deepEqual(regions.map(({ region }) => region), before.regions.map(({ id }) => id));
+});
+
 test('a reprocess finds nothing to change, repairs what was damaged, and then finds nothing again', async () => {
   const before = await everything(value('api_url'));
   assert.equal((await reprocess()).changed, 0);
@@ -170,7 +206,8 @@ test('a reprocess finds nothing to change, repairs what was damaged, and then fi
   const { Items } = await aws.dynamodb('Scan', { TableName: value('table') });
   // The record that is no frame is of today, and of no window of the corpus.
   const isOfCorpus = ({ sk }) => sk.S >= expected.from && sk.S < expected.to;
-  const [window] = Items.filter((item) => item.s && !item.pk.S.startsWith('_') && isOfCorpus(item));
+  // Those with a generation: not roll-ups.
+  const [window] = Items.filter((item) => item.s && item.g && isOfCorpus(item));
   await aws.dynamodb('DeleteItem', { TableName: value('table'), Key: { pk: window.pk, sk: window.sk } });
   assert.equal((await reprocess()).changed, 1);
   assert.equal((await reprocess()).changed, 0);
@@ -236,6 +273,40 @@ test('a streamer sends live posts, reports its state, and drains when it is stop
     const { sources } = await get(value('api_url'), '/api/status');
     return sources.some(({ source, status }) => source === 'demo' && status === 'stopped');
   }, 60);
+});
+
+// LocalStack stops a function to change its settings, and takes half a minute for it.
+test('a hundred pages cost the table no more reads than one', { skip: isLocalStack && 'one emulator is enough' }, async () => {
+  const proxy = await countReads(aws.endpoint);
+  const name = value('api_function');
+  const was = await aws.configuration(name);
+  const args = ['stream', '--to', 'kinesis', ...cloud(), '--source', 'demo:', '--health-port', '0'];
+  const { child } = await start(birdsong, args, /health at (http:\S+)/, environment);
+  const ended = new Promise((resolve) => child.on('exit', resolve));
+  try {
+    await aws.configure(name, { ...was, AWS_ENDPOINT_URL_DYNAMODB: proxy.url });
+    await until('the function to read through the proxy', async () => {
+      await get(value('api_url'), '/api/overview');
+      return proxy.reads.calls > 0;
+    }, 60);
+    const [region] = expected.once.regions;
+    const cost = async (pages) => {
+      const before = proxy.reads.units;
+      const answers = await view(value('api_url'), region.id, pages, 60);
+      return { pages, answers, units: proxy.reads.units - before };
+    };
+    const [one, hundred] = [await cost(1), await cost(100)];
+    console.log(`# read units a minute: ${JSON.stringify([one, hundred])}`);
+    assert.ok(hundred.answers > 30 * one.answers, 'there are many viewers');
+    assert.ok(hundred.units <= 30, `${hundred.units} read units a minute`);
+    // Between two looks of one page the answers expire; those of many pages share them.
+    assert.ok(hundred.units <= 2.5 * one.units + 4, `${hundred.units} read units for a hundred pages, ${one.units} for one`);
+  } finally {
+    await aws.configure(name, was);
+    child.kill('SIGTERM');
+    await ended;
+    proxy.close();
+  }
 });
 
 test('a second plan has nothing but what the emulator is known to forget', async () => {

@@ -27,9 +27,10 @@ pub struct Limits {
     pub answer_kib: u32,
     /// How long a query waits for its permit.
     pub wait: Duration,
-    /// How long an answer, and what was read of the store for it, is used again. It may be given for four times longer
-    /// while it is made anew.
+    /// How long an answer, and what was read of the store for it, is used again.
     pub reuse: Duration,
+    /// How much longer an answer is given while it is made anew.
+    pub stale: Duration,
     /// KiB of all answers that are kept.
     pub cache_kib: u32,
     /// Whether answers are compressed.
@@ -46,6 +47,7 @@ impl Default for Limits {
             answer_kib: 64 << 10,
             wait: Duration::from_secs(2),
             reuse: Duration::ZERO,
+            stale: Duration::ZERO,
             cache_kib: 64 << 10,
             compress: false,
         }

@@ -83,7 +83,7 @@ impl Coding {
     }
 }
 
-/// The entity tag of a body: weak, since compression may change the bytes.
+/// The entity tag of a body that a layer around the router may compress: weak, since that changes the bytes.
 #[must_use]
 pub fn entity_tag(body: &[u8]) -> String {
     format!("W/\"{:016x}\"", hash(body))

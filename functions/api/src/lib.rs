@@ -149,15 +149,11 @@ impl<S: WindowStore + RollupStore + Settings + 'static> Shared<S> {
 
     fn keep(&self, asked: String, (body, fresh): Made) -> Arc<Answer> {
         let answer = Arc::new(Answer::new(body, fresh));
-        let reuse = self.admission.limits.reuse;
-        // What is closed has changed when the list of changes says so, which is looked at as often.
-        self.answers.keep(asked, &answer, reuse, reuse * STALE_TIMES);
+        let limits = self.admission.limits;
+        self.answers.keep(asked, &answer, limits.reuse, limits.stale);
         answer
     }
 }
-
-/// An answer is given this many times longer than it is current, while it is made anew.
-const STALE_TIMES: u32 = 4;
 
 /// The router with the default limits. It does not compress.
 pub fn router<S: WindowStore + RollupStore + Settings + 'static>(api: Api<S>) -> Router {

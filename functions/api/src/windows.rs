@@ -45,7 +45,8 @@ pub(crate) struct WindowsAnswer<'a> {
     /// Length of a step, in seconds: a multiple of the window that divides a day, or whole days.
     #[schema(minimum = 60, maximum = 34_560_000)]
     step_secs: u32,
-    /// Time for the parameter `since` of a later call, RFC 3339 in UTC.
+    /// Time for the parameter `since` of a later call, RFC 3339 in UTC: the last whole minute, so that many viewers ask the
+    /// same.
     #[schema(format = DateTime)]
     as_of: String,
     /// The whole range. Authors are united, not added, so they may be fewer than the sum of the steps.
@@ -323,7 +324,7 @@ async fn of_region<S: WindowStore + RollupStore + Settings + 'static>(
             to: rfc3339(range.end),
             window_secs: size.secs(),
             step_secs,
-            as_of: rfc3339(now_ms),
+            as_of: rfc3339(now_ms.div_euclid(AS_OF_MS) * AS_OF_MS),
             total: if has_total { total_fields.part(&total)? } else { Value::Null },
             windows: vec![],
         };
@@ -334,6 +335,9 @@ async fn of_region<S: WindowStore + RollupStore + Settings + 'static>(
     Ok(OfRegion { json, fresh })
 }
 
+/// `as_of` is rounded down to this, in milliseconds, so that viewers who ask what changed since then ask the same, and one
+/// answer is enough for all of them.
+const AS_OF_MS: i64 = 60_000;
 /// Counts of a range are closed when it ended this long ago, in milliseconds, beyond the time for late posts.
 const SETTLED_MS: i64 = 3_600_000;
 

@@ -112,8 +112,8 @@ impl DynamoStore {
         Self { is_consistent: false, ..self }
     }
 
-    /// Lists a change this long after it was written, in milliseconds (90,000). By then every put that it stands for has
-    /// ended.
+    /// Lists a change only when this process has known it for this long, in milliseconds (90,000). By then every put that
+    /// it stands for has ended.
     #[must_use]
     pub fn with_settle_ms(self, settle_ms: i64) -> Self {
         Self { marks: Marks::new(settle_ms), ..self }
@@ -314,7 +314,7 @@ impl WindowStore for DynamoStore {
         let (core, id) = (Core::of(partial)?, PutId::random());
         let now_ms = system_ms();
         self.list_day(key.lane.region(), keys::day_of(key.window)?, now_ms).await?;
-        self.mark_window(key, now_ms).await?;
+        self.mark_window(key, system_ms()).await?;
         let item = item::write(&at, &core, id, partial, now_ms, self.expires_at(now_ms, 0));
         let bytes = item::size_bytes(&item) as u64;
         let call = self.client.put_item().table_name(&self.table).set_item(Some(item));

@@ -29,6 +29,8 @@ const TICK: Duration = Duration::from_millis(200);
 pub(crate) const DRAIN: Duration = Duration::from_millis(500);
 /// How long answers are used again: nobody looks more often.
 const REUSE: Duration = Duration::from_secs(1);
+/// How much longer they are given while they are made anew.
+const STALE: Duration = Duration::from_secs(2);
 /// How long open connections may delay the end.
 const GOODBYE: Duration = Duration::from_millis(250);
 
@@ -140,7 +142,8 @@ async fn work(args: RunArgs) -> Result<ExitCode> {
     };
     let bound = listener.local_addr()?;
     let limits = serve::Limits::default();
-    let answers = birdsong_api::router_with(api, Limits { reuse: REUSE, compress: true, ..Limits::default() });
+    let answers =
+        birdsong_api::router_with(api, Limits { reuse: REUSE, stale: STALE, compress: true, ..Limits::default() });
     let router = serve::with_page(answers, Hosts::new(bound, &args.allow_host), limits);
     let shown = if bound.ip().is_loopback() { format!("localhost:{}", bound.port()) } else { bound.to_string() };
     print::err(format_args!("birdsong: the dashboard is at http://{shown}  (data in {}, Ctrl-C stops)", dir.display()));

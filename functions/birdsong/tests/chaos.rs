@@ -12,13 +12,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use birdsong_domain::frame;
+use birdsong_domain::frame::{self, Lane, STREAM};
+use birdsong_domain::network::Network;
+use birdsong_domain::ports::{Expected, PartialKey, RollupStore, WindowStore};
 use birdsong_domain::post::InstallationKey;
+use birdsong_domain::rollup::{DAY_MS, HOUR_MS, Period, Rollups, of_hours, of_rows};
+use birdsong_domain::time::{WindowSize, WindowStart};
+use birdsong_embedded::SqliteStore;
 use birdsong_sources::bluesky::fake as bluesky;
 use birdsong_sources::dice::Dice;
 use birdsong_sources::mastodon::fake as mastodon;
 use birdsong_sources::source::Clock;
 use birdsong_sources::x::fake as x;
+use birdsong_testkit::sample_partial;
 use rusqlite::Connection;
 use serde_json::Value;
 use tokio::net::TcpListener;
@@ -369,4 +375,67 @@ fn bluesky_killed_on_a_disk_that_is_full_now_and_then_has_all_posts_in_the_end()
     let pid = std::fs::read_to_string(signs.join("pid")).unwrap();
     let _ = Command::new("kill").args(["-TERM", pid.trim()]).output();
     running.child.wait().unwrap();
+}
+
+/// Rules 1.1 and 8.1. Windows come in while the program that rolls them up is killed.
+#[test]
+fn the_digest_killed_at_random_has_the_rollups_of_its_windows() {
+    const REGIONS: &str =
+        "[[region]]\nid = \"a\"\nlanguages = [\"en\"]\n[[region]]\nid = \"b\"\nlanguages = [\"fr\"]\n";
+    let dir = tempfile::tempdir().unwrap();
+    let (data, regions) = (dir.path().join("data"), dir.path().join("regions.toml"));
+    std::fs::write(&regions, REGIONS).unwrap();
+    let source = ["--source", "none", "--regions", regions.to_str().unwrap()];
+    let start = || {
+        let data = data.to_str().unwrap();
+        Running::start(&[&["run", "--port", "0", "--data", data], &source[..]].concat(), &[])
+    };
+    // The first life makes the folder.
+    let mut running = start();
+    running.port_behind("http://localhost:");
+    let runtime = runtime();
+    let store = SqliteStore::open(&data).unwrap();
+    let (kills, seed) = ((setting("BIRDSONG_KILLS", 20) / 2).max(2), setting("BIRDSONG_SEED", 1));
+    eprintln!("digest: {kills} kills, BIRDSONG_SEED={seed}");
+    let mut dice = Dice::of(&[seed, 11]);
+    let size = WindowSize::FIVE_MINUTES;
+    let first_ms = real_ms() / DAY_MS * DAY_MS - 4 * DAY_MS;
+    let mut put = |number: u64| {
+        let lanes =
+            [Lane::posts("a", Network::X, 0), Lane::posts("b", Network::DEMO, 0), Lane::ledger(Network::X, "x")];
+        let window = WindowStart(first_ms + dice.below(3 * 288) as i64 * size.ms());
+        let key = PartialKey { lane: lanes[dice.below(3) as usize].clone(), window };
+        runtime.block_on(async {
+            let stored = store.load(&key).await.unwrap();
+            let expected = stored.map_or(Expected::Absent, |partial| Expected::At {
+                generation: partial.generation,
+                fence: partial.fence,
+            });
+            let partial = sample_partial(1, (number + 1).into(), number % 7);
+            store.put(&key, &partial, &expected).await.unwrap();
+        });
+    };
+    for n in 0..kills {
+        (0..60).for_each(|window| put(n * 60 + window));
+        // While it opens its files, rolls up, or rests.
+        std::thread::sleep(Duration::from_millis(5 + (n * n * 37) % 400));
+        running.child.kill().unwrap();
+        running.child.wait().unwrap();
+        running = start();
+    }
+    wait_until("nothing is left to roll up", || {
+        let changes = runtime.block_on(store.changes(1)).unwrap();
+        changes.is_empty().then_some(())
+    });
+    let mut made = Rollups::new();
+    for region in ["a", "b", STREAM] {
+        let rows = runtime.block_on(store.query(region, WindowStart(0), WindowStart(i64::MAX))).unwrap();
+        let hours = of_rows(rows, Period::Hour, size);
+        made.extend(of_hours(hours.clone(), size));
+        made.extend(hours);
+    }
+    assert!(made.len() > 100 && made.keys().all(|key| key.start_ms < first_ms + 3 * DAY_MS + HOUR_MS));
+    let made: std::collections::BTreeMap<_, _> =
+        made.into_iter().map(|(key, rollup)| (key, rollup.encode().unwrap())).collect();
+    assert_eq!(runtime.block_on(store.dump_rollups()).unwrap(), made);
 }

@@ -111,7 +111,7 @@ impl<S: WindowStore + RollupStore + Settings> Digest<S> {
             let stored = self.store.setting(OVERVIEW).await?;
             let previous = stored.as_deref().and_then(Overview::parse);
             let overview = Overview::new(&*self.store, self.rules, regions, now_ms, previous, done, &mut self.known);
-            let text = overview.await?.to_text();
+            let text = overview.await?.to_text().map_err(PortError::cannot_encode)?;
             if self.store.replace_setting(OVERVIEW, stored.as_deref(), &text).await? {
                 return Ok(());
             }

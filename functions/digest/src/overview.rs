@@ -24,6 +24,8 @@ const HOURS: i64 = 25;
 const USUAL_DAYS: i64 = 7;
 /// Fewer days give no usual number.
 const USUAL_DAYS_LEAST: usize = 2;
+/// Longest overview that is read, uncompressed.
+const MAX_JSON_BYTES: usize = 64 << 20;
 /// How far back live windows are asked for.
 const LIVE_MS: i64 = 2 * HOUR_MS;
 
@@ -183,16 +185,22 @@ struct KnownHour {
 }
 
 impl Overview {
-    /// Reads what [`Overview::to_text`] wrote; `None` when another release wrote it in another way.
+    /// Reads what [`Overview::to_text`] wrote; `None` when another release wrote it in another way, or it is damaged. It is
+    /// made anew, then.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        serde_json::from_str(text).ok()
+        let packed = base64_simd::STANDARD.decode_to_vec(text).ok()?;
+        let json = zstd::bulk::decompress(&packed, MAX_JSON_BYTES).ok()?;
+        serde_json::from_slice(&json).ok()
     }
 
-    /// The text that is stored.
-    #[must_use]
-    pub fn to_text(&self) -> String {
-        serde_json::to_string(self).unwrap_or_default()
+    /// The text that is stored: JSON, zstd-compressed, in base64.
+    ///
+    /// # Errors
+    /// When it cannot be compressed.
+    pub fn to_text(&self) -> std::io::Result<String> {
+        let packed = zstd::bulk::compress(&serde_json::to_vec(self)?, 3)?;
+        Ok(base64_simd::STANDARD.encode_to_string(packed))
     }
 
     /// The overview of these regions. What `previous` has of hours that are not out of date is not read again, unless they

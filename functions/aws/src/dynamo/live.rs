@@ -1,10 +1,12 @@
 //! What changed lately: marks of hours whose roll-ups are out of date, and the newest windows of all lanes in one item.
 //!
 //! A mark is written before the put that it stands for, and remembered, so that most puts need none. A digest looks at a
-//! mark only when it is so old that every put that relied on it has ended ([`DynamoStore::with_settle_ms`]); a put that
-//! took longer than its mark is remembered writes another one afterwards.
+//! mark only when it has known it for so long that every put that relied on it has ended
+//! ([`DynamoStore::with_settle_ms`]); a put that took longer than its mark is remembered writes another one afterwards.
+//! The clock of the writer does not matter, unless the digest has just started and the mark seems to be very old.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::{Duration, Instant};
 
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
@@ -30,8 +32,10 @@ const CHANGE: &str = "change#";
 /// Behind the sort keys of all changes.
 const CHANGES_END: &str = "change$";
 
-/// How old a mark must be until it is looked at.
+/// How long a mark must be known until it is looked at.
 const SETTLE_MS: i64 = 90_000;
+/// A mark that is this many times older by the clock of its writer has settled, too.
+const SETTLED_TIMES: i64 = 4;
 /// A mark of an hour that has not ended is remembered this long: nobody looks at it before the end.
 const OPEN_MARK_MS: i64 = 300_000;
 /// Marks that are remembered.
@@ -52,6 +56,8 @@ const LIVE_PAGES: usize = 4;
 pub(super) struct Marks {
     settle_ms: i64,
     written: Mutex<HashMap<(String, i64), i64>>,
+    /// When each stamp was seen first.
+    seen: Mutex<HashMap<String, Instant>>,
 }
 
 impl Default for Marks {
@@ -62,7 +68,7 @@ impl Default for Marks {
 
 impl Marks {
     pub(super) fn new(settle_ms: i64) -> Self {
-        Self { settle_ms, written: Mutex::default() }
+        Self { settle_ms, written: Mutex::default(), seen: Mutex::default() }
     }
 
     /// Whether a mark that this process wrote still stands for a put now.
@@ -72,6 +78,22 @@ impl Marks {
         let is_open = now_ms < hour_ms + HOUR_MS && self.settle_ms > 0;
         let remembered_ms = if is_open { OPEN_MARK_MS } else { self.settle_ms / 3 };
         now_ms - written_ms < remembered_ms
+    }
+
+    /// Those of all marks that have settled.
+    fn settled(&self, marks: Vec<(Change, i64)>, now_ms: i64) -> Vec<Change> {
+        let settle = Duration::from_millis(u64::try_from(self.settle_ms).unwrap_or(0));
+        let mut seen = self.seen.lock();
+        let before = std::mem::take(&mut *seen);
+        let mut settled = vec![];
+        for (change, written_ms) in marks {
+            let first = before.get(&change.stamp).copied().unwrap_or_else(Instant::now);
+            seen.insert(change.stamp.clone(), first);
+            if first.elapsed() >= settle || now_ms - written_ms >= self.settle_ms * SETTLED_TIMES {
+                settled.push(change);
+            }
+        }
+        settled
     }
 
     fn wrote(&self, region: &str, hour_ms: i64, now_ms: i64) {
@@ -187,12 +209,12 @@ impl DynamoStore {
         self.overwrite(item.map(|(name, value)| (name.to_owned(), value)).into()).await
     }
 
-    /// Changes that are old enough.
+    /// Changes that have settled.
     pub(super) async fn settled_changes(&self, limit: usize) -> Result<Vec<Change>, PortError> {
         let items = self.between(LIVE, CHANGE, CHANGES_END, "sk, c, m").await?;
-        let by_ms = system_ms() - self.marks.settle_ms;
-        let settled = items.iter().filter_map(change).filter(|(_, written_ms)| *written_ms <= by_ms);
-        Ok(settled.map(|(change, _)| change).take(limit).collect())
+        let mut settled = self.marks.settled(items.iter().filter_map(change).collect(), system_ms());
+        settled.truncate(limit);
+        Ok(settled)
     }
 
     pub(super) async fn forget_change(&self, change: &Change) -> Result<bool, PortError> {
