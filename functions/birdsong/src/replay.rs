@@ -520,10 +520,10 @@ fn send<L: PostLog>(log: &L, frames: Receiver<Vec<CutFrame>>, runtime: &tokio::r
     for frames in frames {
         let records = frames.iter().map(CutFrame::encode).collect::<Result<Vec<_>, _>>()?;
         let pause = |wait: Duration| async move {
-            tokio::time::sleep(wait.mul_f64(rand::random::<f64>())).await;
+            tokio::time::sleep(wait).await;
             true
         };
-        runtime.block_on(send_all(log, records, pause)).map_err(|(error, left)| {
+        runtime.block_on(send_all(log, records, rand::random::<f64>, pause)).map_err(|(error, left)| {
             anyhow::Error::new(error).context(format!("{} frames could not be written to the log", left.len()))
         })?;
     }
