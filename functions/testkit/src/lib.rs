@@ -18,9 +18,11 @@
 //! # }
 //! ```
 
+mod hooked;
 mod log_contract;
 mod store_contract;
 
+pub use hooked::{Call, Hook, Hooked};
 pub use log_contract::post_log_contract;
 pub use store_contract::{newer_state, sample_partial, window_store_contract};
 
