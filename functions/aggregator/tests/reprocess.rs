@@ -8,13 +8,12 @@ use birdsong_aggregator::reprocess::{Before, Change, Receipt, ReprocessError, re
 use birdsong_domain::frame::{self, FrameHeader, Lane, SlimPost};
 use birdsong_domain::network::Network;
 use birdsong_domain::ports::{
-    Expected, FrameRecord, LogRecord, PartialKey, PortError, PostLog, PutOutcome, ReadFrom, Row, RowVersion,
-    SequenceNumber, WindowStore,
+    FrameRecord, LogRecord, PartialKey, PortError, PostLog, ReadFrom, SequenceNumber, WindowStore,
 };
 use birdsong_domain::post::Located;
 use birdsong_domain::time::WindowStart;
-use birdsong_domain::window::{FoldRules, Partial};
-use birdsong_testkit::MemoryStore;
+use birdsong_domain::window::FoldRules;
+use birdsong_testkit::{Call, Hook, Hooked, MemoryStore};
 
 /// A log that is a list, with a part at its end that readers see only after some readings to the end.
 struct ListLog {
@@ -379,51 +378,21 @@ fn what_the_log_cannot_confirm_stays() {
     assert_eq!(states(&store), before);
 }
 
-/// A store in which live aggregation has its turn just before a row is replaced or removed.
+/// Live aggregation has its turn just before a row is replaced or removed.
 struct LastMoment<'a> {
-    store: Arc<MemoryStore>,
     log: &'a ListLog,
     live: tokio::sync::Mutex<Option<Aggregator<MemoryStore>>>,
 }
 
-impl LastMoment<'_> {
-    async fn live_folds_the_rest(&self) {
-        if let Some(mut live) = self.live.lock().await.take() {
+impl Hook for LastMoment<'_> {
+    async fn before(&self, call: Call<'_>) -> Result<(), PortError> {
+        if matches!(call, Call::Put | Call::Remove)
+            && let Some(mut live) = self.live.lock().await.take()
+        {
             let hidden = std::mem::take(&mut *self.log.hidden.lock().unwrap());
             live.fold_batch("0", &self.log.records[self.log.records.len() - hidden..]).await.unwrap();
         }
-    }
-}
-
-impl WindowStore for LastMoment<'_> {
-    async fn load(&self, key: &PartialKey) -> Result<Option<Partial>, PortError> {
-        self.store.load(key).await
-    }
-
-    async fn put(&self, key: &PartialKey, partial: &Partial, expected: &Expected) -> Result<PutOutcome, PortError> {
-        self.live_folds_the_rest().await;
-        self.store.put(key, partial, expected).await
-    }
-
-    async fn keys(&self, from: WindowStart, to: WindowStart) -> Result<Vec<PartialKey>, PortError> {
-        self.store.keys(from, to).await
-    }
-
-    async fn version(&self, key: &PartialKey) -> Result<Option<RowVersion>, PortError> {
-        self.store.version(key).await
-    }
-
-    async fn remove(&self, key: &PartialKey, version: &RowVersion) -> Result<bool, PortError> {
-        self.live_folds_the_rest().await;
-        self.store.remove(key, version).await
-    }
-
-    async fn query(&self, region: &str, from: WindowStart, to: WindowStart) -> Result<Vec<Row>, PortError> {
-        self.store.query(region, from, to).await
-    }
-
-    async fn newest(&self, region: &str) -> Result<Option<WindowStart>, PortError> {
-        self.store.newest(region).await
+        Ok(())
     }
 }
 
@@ -446,9 +415,10 @@ fn what_live_aggregation_skipped_up_to_the_last_moment_is_counted() {
                 PartialKey { lane: Lane::try_from(format!("{lane}#x#0")).unwrap(), window: WindowStart(1_200_000) };
             store.overwrite(key.clone(), 1, row.encode().unwrap());
             let live = Aggregator::new(store.clone(), FoldRules::default(), 64);
-            let store = LastMoment { store, log: &log, live: tokio::sync::Mutex::new(Some(live)) };
+            let hook = LastMoment { log: &log, live: tokio::sync::Mutex::new(Some(live)) };
+            let store = Hooked { rows: store, hook };
             let receipt = again(&log, &store, false);
-            assert!(states(&store.store) == expected, "{lane} {fence}");
+            assert!(states(&store.rows) == expected, "{lane} {fence}");
             let entry = receipt.entries.iter().find(|entry| entry.key == key).unwrap();
             if fence == 5_000 {
                 assert_eq!((entry.change, entry.after), (change, Some(if lane == "a" { 5 } else { 4 })), "{receipt:?}");
@@ -457,13 +427,13 @@ fn what_live_aggregation_skipped_up_to_the_last_moment_is_counted() {
     }
 }
 
-/// A store that yields to others before each call.
-struct Yielding(Arc<MemoryStore>, Mutex<u64>);
+/// Yields to others a number of times, which is of a seed.
+struct Yielding(Mutex<u64>);
 
 impl Yielding {
     async fn wait(&self) {
         let turns = {
-            let mut seed = self.1.lock().unwrap();
+            let mut seed = self.0.lock().unwrap();
             *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             *seed >> 61
         };
@@ -473,45 +443,17 @@ impl Yielding {
     }
 }
 
-impl WindowStore for Yielding {
-    async fn load(&self, key: &PartialKey) -> Result<Option<Partial>, PortError> {
+impl Hook for Yielding {
+    async fn before(&self, _call: Call<'_>) -> Result<(), PortError> {
         self.wait().await;
-        self.0.load(key).await
-    }
-
-    async fn put(&self, key: &PartialKey, partial: &Partial, expected: &Expected) -> Result<PutOutcome, PortError> {
-        self.wait().await;
-        self.0.put(key, partial, expected).await
-    }
-
-    async fn keys(&self, from: WindowStart, to: WindowStart) -> Result<Vec<PartialKey>, PortError> {
-        self.wait().await;
-        self.0.keys(from, to).await
-    }
-
-    async fn version(&self, key: &PartialKey) -> Result<Option<RowVersion>, PortError> {
-        self.wait().await;
-        self.0.version(key).await
-    }
-
-    async fn remove(&self, key: &PartialKey, version: &RowVersion) -> Result<bool, PortError> {
-        self.wait().await;
-        self.0.remove(key, version).await
-    }
-
-    async fn query(&self, region: &str, from: WindowStart, to: WindowStart) -> Result<Vec<Row>, PortError> {
-        self.0.query(region, from, to).await
-    }
-
-    async fn newest(&self, region: &str) -> Result<Option<WindowStart>, PortError> {
-        self.0.newest(region).await
+        Ok(())
     }
 }
 
 /// A log to which records are appended while it is read.
 struct GrowingLog {
     log: ListLog,
-    store: Yielding,
+    turns: Yielding,
 }
 
 impl PostLog for GrowingLog {
@@ -528,7 +470,7 @@ impl PostLog for GrowingLog {
     }
 
     async fn read(&self, shard: &str, from: &ReadFrom, limit: usize) -> Result<Vec<LogRecord>, PortError> {
-        self.store.wait().await;
+        self.turns.wait().await;
         self.log.read(shard, from, limit).await
     }
 }
@@ -542,14 +484,15 @@ fn beside_live_aggregation_no_post_is_lost_and_no_strange_row_stays() {
         let records: Vec<_> = log(0).records[300..].to_vec();
         let expected = states(&folded(&list(records.clone())));
         let store = Arc::new(MemoryStore::default());
-        let of_seed = |salt: u64| Yielding(store.clone(), Mutex::new(seed * 977 + salt));
+        let of_seed = |salt: u64| Yielding(Mutex::new(seed * 977 + salt));
+        let yielding = |salt: u64| Hooked { rows: store.clone(), hook: of_seed(salt) };
         let growing = GrowingLog {
             log: ListLog { hidden: Mutex::new(200), hidden_for: Mutex::new(u32::MAX), ..list(records.clone()) },
-            store: of_seed(1),
+            turns: of_seed(1),
         };
         run(async {
             let mut live =
-                Aggregator::new(Arc::new(of_seed(2)), FoldRules::default(), if seed % 2 == 0 { 64 } else { 0 });
+                Aggregator::new(Arc::new(yielding(2)), FoldRules::default(), if seed % 2 == 0 { 64 } else { 0 });
             live.fold_batch("0", &records[..100]).await.unwrap();
             let keys: Vec<_> = store.dump().into_keys().collect();
             // Rows of windows that live aggregation is about to write, made up from another one.
@@ -577,7 +520,7 @@ fn beside_live_aggregation_no_post_is_lost_and_no_strange_row_stays() {
             };
             let rules = FoldRules::default();
             let repair = async {
-                let to_repair = of_seed(3);
+                let to_repair = yielding(3);
                 reprocess(&growing, &to_repair, rules, ALL, false, |_| ()).await.unwrap()
             };
             let ((), receipt) = tokio::join!(write, repair);

@@ -10,11 +10,11 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use birdsong_api::{Api, Limits, router, router_with};
 use birdsong_domain::frame::{Lane, STREAM};
-use birdsong_domain::ports::{Expected, PartialKey, PortError, PutOutcome, Row, RowVersion, WindowStore};
+use birdsong_domain::ports::{Expected, PartialKey, PortError, WindowStore};
 use birdsong_domain::region::{Region, Regions};
 use birdsong_domain::time::{WindowStart, parse_rfc3339, rfc3339};
-use birdsong_domain::window::{FoldRules, Partial};
-use birdsong_testkit::{MemoryStore, sample_partial};
+use birdsong_domain::window::FoldRules;
+use birdsong_testkit::{Call, Hook, Hooked, MemoryStore, sample_partial};
 use http_body_util::BodyExt;
 use serde_json::Value;
 use tokio::sync::Semaphore;
@@ -25,55 +25,30 @@ const DAY: i64 = 1_699_920_000_000;
 const DAY_MS: i64 = 86_400_000;
 const MIN: i64 = 60_000;
 
-/// A store that records the longest range that it was asked for, and whose queries of a region wait.
-struct Watched {
-    windows: MemoryStore,
+/// Records the longest range that is asked for, and makes queries of a region wait.
+struct Watch {
     longest_ms: AtomicI64,
     waiting: AtomicUsize,
     gate: Semaphore,
 }
 
-impl Watched {
-    fn new(windows: MemoryStore, is_open: bool) -> Arc<Self> {
-        let gate = Semaphore::new(if is_open { Semaphore::MAX_PERMITS } else { 0 });
-        Arc::new(Self { windows, longest_ms: AtomicI64::new(0), waiting: AtomicUsize::new(0), gate })
-    }
-}
-
-impl WindowStore for Watched {
-    async fn load(&self, key: &PartialKey) -> Result<Option<Partial>, PortError> {
-        self.windows.load(key).await
-    }
-
-    async fn put(&self, key: &PartialKey, partial: &Partial, expected: &Expected) -> Result<PutOutcome, PortError> {
-        self.windows.put(key, partial, expected).await
-    }
-
-    async fn keys(&self, from: WindowStart, to: WindowStart) -> Result<Vec<PartialKey>, PortError> {
-        self.windows.keys(from, to).await
-    }
-
-    async fn version(&self, key: &PartialKey) -> Result<Option<RowVersion>, PortError> {
-        self.windows.version(key).await
-    }
-
-    async fn remove(&self, key: &PartialKey, version: &RowVersion) -> Result<bool, PortError> {
-        self.windows.remove(key, version).await
-    }
-
-    async fn query(&self, region: &str, from: WindowStart, to: WindowStart) -> Result<Vec<Row>, PortError> {
+impl Hook for Watch {
+    async fn before(&self, call: Call<'_>) -> Result<(), PortError> {
+        let Call::Query(region, from, to) = call else { return Ok(()) };
         self.longest_ms.fetch_max(to.0 - from.0, Ordering::Relaxed);
         // The second region is the one that makes wait.
         if region == "slow" {
             self.waiting.fetch_add(1, Ordering::Relaxed);
             self.gate.acquire().await.unwrap().forget();
         }
-        self.windows.query(region, from, to).await
+        Ok(())
     }
+}
 
-    async fn newest(&self, region: &str) -> Result<Option<WindowStart>, PortError> {
-        self.windows.newest(region).await
-    }
+fn watched(rows: MemoryStore, is_open: bool) -> Arc<Hooked<Watch>> {
+    let gate = Semaphore::new(if is_open { Semaphore::MAX_PERMITS } else { 0 });
+    let hook = Watch { longest_ms: AtomicI64::new(0), waiting: AtomicUsize::new(0), gate };
+    Arc::new(Hooked { rows: Arc::new(rows), hook })
 }
 
 birdsong_testkit::delegate_rollups!(Watched, windows);
@@ -126,9 +101,9 @@ async fn two_days() -> MemoryStore {
 /// What happened: 32 queries of six days used 1.7 GB, since each had all windows of its range decoded.
 #[tokio::test]
 async fn a_long_range_is_read_in_parts_and_the_answer_does_not_show_where_they_end() {
-    let store = Watched::new(two_days().await, true);
+    let store = watched(two_days().await, true);
     let answer_in = async |slice_partials| {
-        store.longest_ms.store(0, Ordering::Relaxed);
+        store.hook.longest_ms.store(0, Ordering::Relaxed);
         let limits = Limits { slice_partials, ..Limits::default() };
         let app = router_with(api(store.clone(), regions(), DAY + 2 * DAY_MS), limits);
         let mut answers = vec![];
@@ -140,7 +115,7 @@ async fn a_long_range_is_read_in_parts_and_the_answer_does_not_show_where_they_e
             assert!(read["total"]["posts"].as_u64().unwrap() > 0 && !read["windows"].as_array().unwrap().is_empty());
             answers.push((headers[header::ETAG].clone(), body));
         }
-        (answers, store.longest_ms.load(Ordering::Relaxed))
+        (answers, store.hook.longest_ms.load(Ordering::Relaxed))
     };
     let (whole, longest_ms) = answer_in(u32::MAX).await;
     assert!(longest_ms > DAY_MS);
@@ -153,16 +128,16 @@ async fn a_long_range_is_read_in_parts_and_the_answer_does_not_show_where_they_e
 
 #[tokio::test]
 async fn the_status_reads_in_parts() {
-    let store = Watched::new(two_days().await, true);
+    let store = watched(two_days().await, true);
     let app = router(api(store.clone(), regions(), DAY + 2 * DAY_MS));
     assert_eq!(get(&app, "/api/status").await.0, StatusCode::OK);
-    assert!(store.longest_ms.load(Ordering::Relaxed) <= 128 * 5 * MIN);
+    assert!(store.hook.longest_ms.load(Ordering::Relaxed) <= 128 * 5 * MIN);
 }
 
 /// What happened: 150 clients with an allowed query used 4.3 GB, and the status needed 24 s.
 #[tokio::test(start_paused = true)]
 async fn heavy_queries_run_in_bounded_number_and_the_others_do_not_wait_for_them() {
-    let store = Watched::new(MemoryStore::default(), false);
+    let store = watched(MemoryStore::default(), false);
     let app = router(api(store.clone(), regions(), DAY));
     let month = format!("/api/windows?region=slow&step=1h&from={}&to={}", rfc3339(DAY - 31 * DAY_MS), rfc3339(DAY));
     let mut running = tokio::task::JoinSet::new();
@@ -178,13 +153,13 @@ async fn heavy_queries_run_in_bounded_number_and_the_others_do_not_wait_for_them
         assert_eq!(error(&body).0, "overloaded");
         refused += 1;
     }
-    assert_eq!(store.waiting.load(Ordering::Relaxed), 2, "the places of two such queries");
+    assert_eq!(store.hook.waiting.load(Ordering::Relaxed), 2, "the places of two such queries");
     // Cheap queries have separate places.
     for path in ["/api/windows", "/api/regions", "/healthz"] {
         assert_eq!(get(&app, path).await.0, StatusCode::OK, "{path}");
     }
     // Once the two are done, the next one finds a place.
-    store.gate.add_permits(1 << 20);
+    store.hook.gate.add_permits(1 << 20);
     for _ in 0..2 {
         assert_eq!(running.join_next().await.unwrap().unwrap().0, StatusCode::OK);
     }

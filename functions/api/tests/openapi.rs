@@ -12,12 +12,12 @@ use axum::http::{Method, Request, header};
 use birdsong_api::{Api, Limits, router, router_with};
 use birdsong_domain::frame::{Lane, STREAM};
 use birdsong_domain::network::Network;
-use birdsong_domain::ports::{Expected, PartialKey, PortError, PutOutcome, Row, RowVersion, WindowStore};
+use birdsong_domain::ports::{Expected, PartialKey, PortError, WindowStore};
 use birdsong_domain::region::Regions;
 use birdsong_domain::status::{SourceState, SourceStatus};
 use birdsong_domain::time::{WindowStart, rfc3339};
-use birdsong_domain::window::{FoldRules, Partial};
-use birdsong_testkit::{MemoryStore, sample_partial};
+use birdsong_domain::window::FoldRules;
+use birdsong_testkit::{Call, Hook, Hooked, sample_partial};
 use http_body_util::BodyExt;
 use jsonschema::Validator;
 use serde_json::{Map, Value, json};
@@ -118,16 +118,18 @@ fn close(schema: &mut Value) {
     }
 }
 
-/// A store that can be unavailable or refuse queries.
+/// Makes queries fail.
 #[derive(Default)]
-struct Store {
-    rows: MemoryStore,
+struct Outage {
     is_down: AtomicBool,
     is_refusing: AtomicBool,
 }
 
-impl Store {
-    fn fail(&self) -> Result<(), PortError> {
+impl Hook for Outage {
+    async fn before(&self, call: Call<'_>) -> Result<(), PortError> {
+        if !matches!(call, Call::Query(..) | Call::Newest) {
+            return Ok(());
+        }
         if self.is_down.load(Ordering::Relaxed) {
             return Err(PortError::Unavailable { what: "store", reason: "no answer".into() });
         }
@@ -138,37 +140,7 @@ impl Store {
     }
 }
 
-impl WindowStore for Store {
-    async fn load(&self, key: &PartialKey) -> Result<Option<Partial>, PortError> {
-        self.rows.load(key).await
-    }
-
-    async fn put(&self, key: &PartialKey, partial: &Partial, expected: &Expected) -> Result<PutOutcome, PortError> {
-        self.rows.put(key, partial, expected).await
-    }
-
-    async fn keys(&self, from: WindowStart, to: WindowStart) -> Result<Vec<PartialKey>, PortError> {
-        self.rows.keys(from, to).await
-    }
-
-    async fn version(&self, key: &PartialKey) -> Result<Option<RowVersion>, PortError> {
-        self.rows.version(key).await
-    }
-
-    async fn remove(&self, key: &PartialKey, version: &RowVersion) -> Result<bool, PortError> {
-        self.rows.remove(key, version).await
-    }
-
-    async fn query(&self, region: &str, from: WindowStart, to: WindowStart) -> Result<Vec<Row>, PortError> {
-        self.fail()?;
-        self.rows.query(region, from, to).await
-    }
-
-    async fn newest(&self, region: &str) -> Result<Option<WindowStart>, PortError> {
-        self.fail()?;
-        self.rows.newest(region).await
-    }
-}
+type Store = Hooked<Outage>;
 
 birdsong_testkit::delegate_rollups!(Store, rows);
 
@@ -287,8 +259,8 @@ async fn every_failure_is_as_described() {
     let (contract, store) = (Contract::new(), store().await);
     let code = |(status, body): (u16, Value)| (status, body["error"]["code"].as_str().unwrap_or_default().to_owned());
     for (name, flag, wanted) in [
-        ("unavailable", &store.is_down, [(503, "store_unavailable"), (503, "store_unavailable")]),
-        ("refusing", &store.is_refusing, [(500, "store_error"), (503, "store_unavailable")]),
+        ("unavailable", &store.hook.is_down, [(503, "store_unavailable"), (503, "store_unavailable")]),
+        ("refusing", &store.hook.is_refusing, [(500, "store_error"), (503, "store_unavailable")]),
     ] {
         flag.store(true, Ordering::Relaxed);
         let app = router(api(store.clone(), REGIONS));

@@ -6,6 +6,9 @@
 //! post whose other fields are complete. So an [`object!`] never fails for the type of a
 //! field, and of a field that is repeated or has two names the last value that is filled counts.
 
+mod list;
+mod scalar;
+
 use std::borrow::Cow;
 use std::marker::PhantomData;
 
@@ -13,6 +16,9 @@ use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAcces
 use sonic_rs::LazyValue;
 
 use crate::archive::LineError;
+
+pub(crate) use list::{Count, FirstId, NotEmpty, Numbers};
+pub(crate) use scalar::{Flag, Id, Named, Text};
 
 /// Deepest nesting that is read; posts have about ten levels.
 pub(crate) const MAX_DEPTH: usize = 500;
@@ -248,296 +254,6 @@ macro_rules! object {
 }
 pub(crate) use object;
 
-/// A text, borrowed from the line unless it has escapes.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Text<'a>(pub(crate) Cow<'a, str>);
-
-impl<'de: 'a, 'a> Field<'de> for Option<Text<'a>> {
-    fn is_filled(&self) -> bool {
-        self.is_some()
-    }
-
-    fn text(text: &str) -> Self {
-        Some(Text(Cow::Owned(text.to_owned())))
-    }
-
-    fn borrowed(text: &'de str) -> Self {
-        Some(Text(Cow::Borrowed(text)))
-    }
-}
-
-/// An id: a text that is not empty, or a whole number, which some writers use instead. A float too
-/// large to be exact does not count.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Id<'a>(pub(crate) Cow<'a, str>);
-
-impl Id<'_> {
-    /// The id as a number above 0.
-    pub(crate) fn number(&self) -> Option<u64> {
-        self.0.trim().parse().ok().filter(|number| *number > 0)
-    }
-}
-
-impl<'de: 'a, 'a> Field<'de> for Option<Id<'a>> {
-    fn is_filled(&self) -> bool {
-        self.is_some()
-    }
-
-    fn text(text: &str) -> Self {
-        (!text.is_empty()).then(|| Id(Cow::Owned(text.to_owned())))
-    }
-
-    fn borrowed(text: &'de str) -> Self {
-        (!text.is_empty()).then_some(Id(Cow::Borrowed(text)))
-    }
-
-    fn unsigned(number: u64) -> Self {
-        Some(Id(Cow::Owned(number.to_string())))
-    }
-
-    fn float(number: f64) -> Self {
-        const LARGEST_EXACT: f64 = 9_007_199_254_740_992.0; // 2^53
-        (number.fract() == 0.0 && (0.0..LARGEST_EXACT).contains(&number))
-            .then(|| Id(Cow::Owned((number as u64).to_string())))
-    }
-
-    fn object<A: MapAccess<'de>>(object: A) -> Result<Self, A::Error> {
-        extended(object)
-    }
-}
-
-/// The value of MongoDB's Extended JSON, such as `{"$numberLong": "7"}` or `{"$date": "…"}`.
-fn extended<'de, T: Field<'de>, A: MapAccess<'de>>(mut object: A) -> Result<T, A::Error> {
-    let mut found = T::default();
-    while let Some(name) = object.next_key::<Cow<'de, str>>()? {
-        if name.starts_with("$number") || name == "$date" {
-            found = object.next_value_seed(Seed::new())?;
-        } else {
-            object.next_value::<IgnoredAny>()?;
-        }
-    }
-    Ok(found)
-}
-
-/// Whether a field of X names a post or an account: a number above 0, exact or not, or a text of one.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Named(pub(crate) bool);
-
-impl<'de> Field<'de> for Named {
-    fn is_filled(&self) -> bool {
-        self.0
-    }
-
-    fn text(text: &str) -> Self {
-        text.trim().parse().map_or(Self(false), Self::float)
-    }
-
-    fn unsigned(number: u64) -> Self {
-        Self(number > 0)
-    }
-
-    fn float(number: f64) -> Self {
-        Self(number.is_finite() && number > 0.0)
-    }
-
-    fn object<A: MapAccess<'de>>(object: A) -> Result<Self, A::Error> {
-        extended(object)
-    }
-}
-
-impl<'de> Field<'de> for Option<f64> {
-    fn is_filled(&self) -> bool {
-        self.is_some()
-    }
-
-    fn unsigned(number: u64) -> Self {
-        Some(number as f64)
-    }
-
-    fn float(number: f64) -> Self {
-        Some(number)
-    }
-
-    fn object<A: MapAccess<'de>>(object: A) -> Result<Self, A::Error> {
-        // Extended JSON has numbers in texts.
-        Ok(extended::<Option<Id<'de>>, A>(object)?.and_then(|id| id.0.parse().ok()))
-    }
-}
-
-impl<'de> Field<'de> for Option<i64> {
-    fn is_filled(&self) -> bool {
-        self.is_some()
-    }
-
-    fn unsigned(number: u64) -> Self {
-        i64::try_from(number).ok()
-    }
-
-    fn float(number: f64) -> Self {
-        // Negative numbers come this way, too.
-        (number.fract() == 0.0 && number.abs() < 9e15).then_some(number as i64)
-    }
-}
-
-/// A flag: `true`, 1, or a text of these.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Flag(pub(crate) bool);
-
-impl<'de> Field<'de> for Flag {
-    fn is_filled(&self) -> bool {
-        self.0
-    }
-
-    fn text(text: &str) -> Self {
-        Self(text == "1" || text.eq_ignore_ascii_case("true"))
-    }
-
-    fn unsigned(number: u64) -> Self {
-        Self(number == 1)
-    }
-
-    fn float(number: f64) -> Self {
-        Self(number == 1.0)
-    }
-
-    fn boolean(value: bool) -> Self {
-        Self(value)
-    }
-}
-
-/// A list without those entries that are of another type.
-impl<'de, T> Field<'de> for Vec<T>
-where
-    Option<T>: Field<'de>,
-{
-    fn is_filled(&self) -> bool {
-        !self.is_empty()
-    }
-
-    fn list<A: SeqAccess<'de>>(mut list: A) -> Result<Self, A::Error> {
-        let mut found = Vec::new();
-        while let Some(entry) = list.next_element_seed(Seed::<Option<T>>::new())? {
-            found.extend(entry);
-        }
-        Ok(found)
-    }
-}
-
-impl<'de, T> Field<'de> for Option<Vec<T>>
-where
-    Option<T>: Field<'de>,
-{
-    fn is_filled(&self) -> bool {
-        self.is_some()
-    }
-
-    fn list<A: SeqAccess<'de>>(list: A) -> Result<Self, A::Error> {
-        Vec::<T>::list(list).map(Some)
-    }
-}
-
-/// How many objects a list has.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct Count(pub(crate) u32);
-
-impl<'de> Field<'de> for Count {
-    fn is_filled(&self) -> bool {
-        self.0 > 0
-    }
-
-    fn list<A: SeqAccess<'de>>(mut list: A) -> Result<Self, A::Error> {
-        let mut count = Self(0);
-        while let Some(entry) = list.next_element::<LazyValue<'de>>()? {
-            count.0 = count.0.saturating_add(u32::from(Raw::of(&entry).is_object()));
-        }
-        Ok(count)
-    }
-}
-
-/// Whether a list has an entry that is not null.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct NotEmpty(pub(crate) bool);
-
-impl<'de> Field<'de> for NotEmpty {
-    fn is_filled(&self) -> bool {
-        self.0
-    }
-
-    fn list<A: SeqAccess<'de>>(mut list: A) -> Result<Self, A::Error> {
-        let mut found = Self(false);
-        while let Some(entry) = list.next_element::<LazyValue<'de>>()? {
-            found.0 |= entry.as_raw_str() != "null";
-        }
-        Ok(found)
-    }
-}
-
-/// The smallest of a list of ids: that of the first of a post's versions.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub(crate) struct FirstId(pub(crate) Option<u64>);
-
-impl<'de> Field<'de> for FirstId {
-    fn is_filled(&self) -> bool {
-        self.0.is_some()
-    }
-
-    fn list<A: SeqAccess<'de>>(mut list: A) -> Result<Self, A::Error> {
-        let mut first: Option<u64> = None;
-        while let Some(id) = list.next_element_seed(Seed::<Option<Id<'de>>>::new())? {
-            if let Some(id) = id.as_ref().and_then(Id::number) {
-                first = Some(first.map_or(id, |first| first.min(id)));
-            }
-        }
-        Ok(Self(first))
-    }
-}
-
-/// Up to four numbers: a point or a box. What is no number is NaN; of longer lists nothing is kept.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Numbers {
-    list: [f64; 4],
-    len: usize,
-}
-
-impl Default for Numbers {
-    fn default() -> Self {
-        Self { list: [f64::NAN; 4], len: 0 }
-    }
-}
-
-impl Numbers {
-    pub(crate) fn as_slice(&self) -> &[f64] {
-        self.list.get(..self.len).unwrap_or_default()
-    }
-}
-
-impl<'de> Field<'de> for Numbers {
-    fn is_filled(&self) -> bool {
-        self.len > 0
-    }
-
-    fn list<A: SeqAccess<'de>>(mut list: A) -> Result<Self, A::Error> {
-        let mut numbers = Self::default();
-        while let Some(number) = list.next_element_seed(Seed::<Option<f64>>::new())? {
-            if let (Some(place), Some(number)) = (numbers.list.get_mut(numbers.len), number) {
-                *place = number;
-            }
-            numbers.len += 1;
-        }
-        Ok(numbers)
-    }
-}
-
-impl<'de> Field<'de> for Option<Numbers> {
-    fn is_filled(&self) -> bool {
-        self.is_some()
-    }
-
-    fn list<A: SeqAccess<'de>>(list: A) -> Result<Self, A::Error> {
-        Numbers::list(list).map(Some)
-    }
-}
-
 /// A large object that few posts have: objects are moved from reader to reader, so a small one is a fast one.
 impl<'de, T> Field<'de> for Option<Box<T>>
 where
@@ -599,23 +315,23 @@ mod tests {
     use super::*;
 
     object! {
-        struct Thing<'a> {
-            id: Option<Id<'a>> = "id",
-            name: Option<Text<'a>> = "name" | "title",
-            parts: Vec<Part> = "parts",
-            parent: Named = "parent" | "parent_str",
-            rest: Option<Raw<'a>> = "rest",
-            is_new: Flag = "is_new",
+        pub(super) struct Thing<'a> {
+            pub(super) id: Option<Id<'a>> = "id",
+            pub(super) name: Option<Text<'a>> = "name" | "title",
+            pub(super) parts: Vec<Part> = "parts",
+            pub(super) parent: Named = "parent" | "parent_str",
+            pub(super) rest: Option<Raw<'a>> = "rest",
+            pub(super) is_new: Flag = "is_new",
         }
     }
 
     object! {
-        struct Part {
-            at: Numbers = "at",
+        pub(super) struct Part {
+            pub(super) at: Numbers = "at",
         }
     }
 
-    fn thing(json: &str) -> Thing<'_> {
+    pub(super) fn thing(json: &str) -> Thing<'_> {
         read::<Option<Thing<'_>>>(json.as_bytes()).unwrap().unwrap()
     }
 
@@ -639,61 +355,6 @@ mod tests {
         ] {
             assert_eq!(thing(json).name.unwrap().0, name, "{json}");
         }
-    }
-
-    #[test]
-    fn ids_are_exact_or_none() {
-        for (json, id) in [
-            (r#""1790306057319350273""#, Some(1_790_306_057_319_350_273)),
-            ("1790306057319350273", Some(1_790_306_057_319_350_273)),
-            (r#"{"$numberLong":"1790306057319350273"}"#, Some(1_790_306_057_319_350_273)),
-            (r#"{"$numberInt":7}"#, Some(7)),
-            ("50001.0", Some(50_001)),
-            ("1.7903060573194e+18", None),
-            ("-7", None),
-            ("0", None),
-            (r#""""#, None),
-            (r#"{"$oid":"0123456789abcdef01234567"}"#, None),
-            (r#"["7"]"#, None),
-        ] {
-            let json = format!(r#"{{"id":{json}}}"#);
-            assert_eq!(thing(&json).id.and_then(|id| id.number()), id, "{json}");
-        }
-    }
-
-    #[test]
-    fn nothing_names_no_post() {
-        for (json, is_named) in [
-            ("7", true),
-            ("1.79e18", true),
-            (r#""1790306057319350273""#, true),
-            (r#""1.7903060573194e+18""#, true),
-            (r#"{"$numberLong":"7"}"#, true),
-            ("0", false),
-            (r#""""#, false),
-            (r#""nan""#, false),
-            (r#""inf""#, false),
-            (r#""None""#, false),
-            ("{}", false),
-            ("[]", false),
-            ("null", false),
-            ("false", false),
-        ] {
-            for json in
-                [format!(r#"{{"parent":{json}}}"#), format!(r#"{{"parent":null,"parent_str":{json},"parent":{{}}}}"#)]
-            {
-                assert_eq!(thing(&json).parent.0, is_named, "{json}");
-            }
-        }
-    }
-
-    #[test]
-    fn bad_entries_spoil_no_list() {
-        let json = r#"{"parts":[null,7,{"at":[1,null,"x",4]},[],{"at":[1,2,3,4,5]},{},"x",{"at":{}}],"is_new":"True"}"#;
-        let thing = thing(json);
-        let lens: Vec<_> = thing.parts.iter().map(|part| part.at.as_slice().len()).collect();
-        assert_eq!(lens, [4, 0, 0]);
-        assert!(thing.parts[0].at.as_slice()[1].is_nan() && thing.is_new.0);
     }
 
     #[test]

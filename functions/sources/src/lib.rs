@@ -30,6 +30,7 @@
 
 pub mod address;
 pub mod archive;
+pub mod backoff;
 pub mod bluesky;
 pub mod demo;
 pub mod dice;

@@ -3,7 +3,6 @@
 //! A source brings a client, which makes one connection and reads until it ends. Waiting, back-off, the
 //! limit on connects and reporting are done here, the same for every source.
 
-mod backoff;
 mod read_ahead;
 mod reception;
 
@@ -14,10 +13,10 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::backoff::{Backoff, Pace};
 use crate::intake::{Change, Intake, Resume};
 use crate::source::{Clock, SourceError};
 
-pub(crate) use backoff::{Backoff, Pace};
 pub(crate) use read_ahead::{Dead, ReadAhead, Received, Watchdog};
 pub(crate) use reception::Reception;
 

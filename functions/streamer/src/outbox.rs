@@ -3,18 +3,22 @@
 //! While the log is unavailable the files grow. At their limit, the oldest cut loses its posts.
 //! Its ledger stays and counts them as dropped, so that their window shows as incomplete.
 
-use std::collections::{BTreeMap, VecDeque};
+mod file;
+mod shed;
+
+use std::collections::VecDeque;
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use birdsong_domain::frame::{self, FrameError, FrameHeader, Lane, Ledger};
+use birdsong_domain::frame;
 use birdsong_domain::ports::FrameRecord;
 use serde::{Deserialize, Serialize};
 
-use crate::durable;
 use crate::originals::Originals;
 use crate::sent::{Learner, SentPosts};
+
+pub use shed::Dropped;
 
 /// How much may wait.
 #[derive(Clone, Copy, Debug)]
@@ -55,15 +59,6 @@ impl Cut {
     }
 }
 
-/// First line of a spool file; the frames follow, one behind the other.
-#[derive(Serialize, Deserialize)]
-struct FileHeader {
-    resume: Option<ResumePoint>,
-    /// Checksum of the frames' bytes.
-    crc: u32,
-    frames: Vec<(Lane, usize)>,
-}
-
 /// A cut that waits in a file.
 #[derive(Debug)]
 struct Spooled {
@@ -71,13 +66,6 @@ struct Spooled {
     bytes: u64,
     /// Whether its posts were dropped already.
     is_emptied: bool,
-}
-
-/// What was pushed out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Dropped {
-    /// Posts dropped.
-    pub posts: u64,
 }
 
 /// The cuts that the log does not have yet, oldest first.
@@ -170,10 +158,10 @@ impl Outbox {
         now_ms: i64,
     ) -> io::Result<Option<ResumePoint>> {
         let mut newest = None;
-        for file in &self.spooled {
-            let cut = match read(&self.path(file.number)?) {
+        for spooled in &self.spooled {
+            let cut = match file::read(&self.path(spooled.number)?) {
                 // `front` reports it.
-                Err(error) if is_gone(&error) => continue,
+                Err(error) if file::is_gone(&error) => continue,
                 cut => cut?,
             };
             for frame in cut.records.iter().filter_map(|record| frame::decode(&record.bytes).ok()) {
@@ -220,11 +208,11 @@ impl Outbox {
     /// just now.
     pub fn front(&mut self) -> Option<&Cut> {
         while self.front.is_none() {
-            let Some(file) = self.spooled.front() else { return self.memory.front() };
-            let number = file.number;
-            match self.path(number).and_then(|path| read(&path)) {
+            let Some(spooled) = self.spooled.front() else { return self.memory.front() };
+            let number = spooled.number;
+            match self.path(number).and_then(|path| file::read(&path)) {
                 Ok(cut) => self.front = Some((number, cut)),
-                Err(error) if is_gone(&error) => self.quarantine_file(0, &error),
+                Err(error) if file::is_gone(&error) => self.quarantine_file(0, &error),
                 Err(error) => {
                     tracing::warn!("a spooled cut cannot be read just now: {error}");
                     return None;
@@ -273,7 +261,7 @@ impl Outbox {
         }
         while let Some(cut) = self.memory.front() {
             let number = self.next_number;
-            let bytes = self.write(number, cut)?;
+            let bytes = file::write(&self.path(number)?, cut)?;
             self.next_number += 1;
             self.memory_bytes -= cut.bytes();
             let is_oldest = self.spooled.is_empty();
@@ -286,58 +274,6 @@ impl Outbox {
             };
         }
         Ok(())
-    }
-
-    /// Takes posts out of the oldest files until the limit is kept.
-    fn make_room(&mut self) -> io::Result<Dropped> {
-        let mut dropped = Dropped::default();
-        let read_number = self.front.as_ref().map(|(number, _)| *number);
-        let mut at = 0;
-        while at < self.spooled.len() && self.spooled_bytes > self.limits.spool_bytes {
-            let file = &self.spooled[at];
-            // What is just being sent is not touched.
-            if file.is_emptied || Some(file.number) == read_number {
-                at += 1;
-                continue;
-            }
-            let number = file.number;
-            let cut = match read(&self.path(number)?) {
-                Err(error) if is_gone(&error) => {
-                    self.quarantine_file(at, &error);
-                    continue;
-                }
-                cut => cut?,
-            };
-            let (posts, cut) = without_posts(cut).map_err(io::Error::other)?;
-            // A file for each cut would fill the disk too, only slower.
-            let older = self.emptied_before(at, read_number)?;
-            let joined = older.and_then(|(path, older)| Some((Some(path), join(&older, &cut)?)));
-            let (gone, cut) = joined.unwrap_or((None, cut));
-            let bytes = self.write(number, &cut)?;
-            let file = &mut self.spooled[at];
-            self.spooled_bytes = self.spooled_bytes - file.bytes + bytes;
-            (file.bytes, file.is_emptied) = (bytes, true);
-            dropped.posts += posts;
-            match gone {
-                Some(path) => {
-                    // Should this fail, some posts are counted as dropped twice.
-                    fs::remove_file(path)?;
-                    self.forget_file(at - 1);
-                }
-                None => at += 1,
-            }
-        }
-        Ok(dropped)
-    }
-
-    /// The file in front of `at` and its content, when its posts were dropped, too.
-    fn emptied_before(&self, at: usize, read_number: Option<u64>) -> io::Result<Option<(PathBuf, Cut)>> {
-        let older = at.checked_sub(1).map(|at| &self.spooled[at]);
-        let Some(older) = older.filter(|older| older.is_emptied && Some(older.number) != read_number) else {
-            return Ok(None);
-        };
-        let path = self.path(older.number)?;
-        Ok(read(&path).ok().map(|cut| (path, cut)))
     }
 
     fn quarantine_file(&mut self, at: usize, error: &io::Error) {
@@ -360,95 +296,19 @@ impl Outbox {
         let dir = self.dir.as_ref().ok_or_else(|| io::Error::other("there is no spool folder"))?;
         Ok(dir.join(format!("{number:020}.{SUFFIX}")))
     }
-
-    fn write(&self, number: u64, cut: &Cut) -> io::Result<u64> {
-        let path = self.path(number)?;
-        let mut crc = crc32fast::Hasher::new();
-        cut.records.iter().for_each(|record| crc.update(&record.bytes));
-        let frames = cut.records.iter().map(|record| (record.lane.clone(), record.bytes.len())).collect();
-        let header = FileHeader { resume: cut.resume.clone(), crc: crc.finalize(), frames };
-        let mut bytes = serde_json::to_vec(&header)?;
-        bytes.push(b'\n');
-        cut.records.iter().for_each(|record| bytes.extend_from_slice(&record.bytes));
-        durable::write(&path, &bytes)?;
-        Ok(bytes.len() as u64)
-    }
-}
-
-/// Whether a file will never be readable; other errors may pass.
-fn is_gone(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::NotFound)
-}
-
-fn read(path: &Path) -> io::Result<Cut> {
-    let bytes = fs::read(path)?;
-    let wrong = |what: &str| io::Error::new(io::ErrorKind::InvalidData, format!("{}: {what}", path.display()));
-    let end = bytes.iter().position(|b| *b == b'\n').ok_or_else(|| wrong("has no header"))?;
-    let header: FileHeader = serde_json::from_slice(&bytes[..end]).map_err(|error| wrong(&error.to_string()))?;
-    let mut rest = &bytes[end + 1..];
-    if crc32fast::hash(rest) != header.crc {
-        // Each frame has checksums of its own. A damaged one goes to the log too, where its posts count
-        // as corrupt in the windows that they belong to.
-        tracing::error!("{}: its checksum is wrong, so some of its posts may be lost", path.display());
-    }
-    let mut records = Vec::with_capacity(header.frames.len());
-    for (lane, length) in header.frames {
-        let (frame, after) = rest.split_at_checked(length).ok_or_else(|| wrong("is too short"))?;
-        records.push(FrameRecord { lane, bytes: frame.to_vec() });
-        rest = after;
-    }
-    Ok(Cut { records, resume: header.resume })
-}
-
-/// The cut with nothing but its ledger, in which what was sent is dropped.
-fn without_posts(cut: Cut) -> Result<(u64, Cut), FrameError> {
-    let mut posts = 0;
-    let mut records = vec![];
-    for record in cut.records.into_iter().filter(|record| record.lane.is_ledger()) {
-        let mut header = frame::decode(&record.bytes)?.header;
-        for ledger in std::iter::once(&mut header.ledger).chain(header.ledgers.iter_mut().map(|(_, ledger)| ledger)) {
-            posts += ledger.sent;
-            ledger.dropped += std::mem::take(&mut ledger.sent);
-        }
-        records.push(FrameRecord { lane: record.lane, bytes: frame::encode(&header, b"")? });
-    }
-    Ok((posts, Cut { records, resume: cut.resume }))
-}
-
-/// Both cuts in one, when each is one ledger of the same run and minute, and so cut in the same window.
-fn join(older: &Cut, newer: &Cut) -> Option<Cut> {
-    let ledger_of = |cut: &Cut| match &cut.records[..] {
-        [record] => frame::decode(&record.bytes).ok().map(|frame| (record.lane.clone(), frame.header)),
-        _ => None,
-    };
-    let ((_, older), (lane, mut header)) = (ledger_of(older)?, ledger_of(newer)?);
-    let key = |header: &FrameHeader| (header.run.clone(), header.cut_ms.div_euclid(60_000), header.connected_ms);
-    if key(&older) != key(&header) {
-        return None;
-    }
-    header.ledger.add(&older.ledger);
-    let mut windows: BTreeMap<i64, Ledger> = BTreeMap::new();
-    for (window_ms, ledger) in older.ledgers.iter().chain(&header.ledgers) {
-        windows.entry(*window_ms).or_default().add(ledger);
-    }
-    header.ledgers = windows.into_iter().collect();
-    let record = FrameRecord { lane, bytes: frame::encode(&header, b"").ok()? };
-    Some(Cut { records: vec![record], resume: newer.resume.clone() })
 }
 
 // Rule 4.8.
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use birdsong_domain::frame::{FrameHeader, Lane, Ledger};
     use birdsong_domain::network::Network;
-    use std::collections::BTreeMap;
-
-    use birdsong_domain::frame::Ledger;
     use birdsong_domain::post::{Located, PostId, SourcePost};
 
+    use super::*;
     use crate::sent::{SentRules, SharedSent};
 
-    fn cut(number: u64, posts: u64) -> Cut {
+    pub(super) fn cut(number: u64, posts: u64) -> Cut {
         let header = |lane: Lane, ledger| FrameHeader {
             lane,
             source: "test".into(),
@@ -472,7 +332,7 @@ mod tests {
         Cut { records: frames.map(record).into(), resume: Some(point(number)) }
     }
 
-    fn point(number: u64) -> ResumePoint {
+    pub(super) fn point(number: u64) -> ResumePoint {
         ResumePoint { resume: Some(format!("after {number}")), at_ms: number as i64 }
     }
 
@@ -495,7 +355,7 @@ mod tests {
         String::from_utf8(line).unwrap()
     }
 
-    fn drain(outbox: &mut Outbox) -> Vec<ResumePoint> {
+    pub(super) fn drain(outbox: &mut Outbox) -> Vec<ResumePoint> {
         let mut all = vec![];
         while outbox.front().is_some() {
             all.extend(outbox.settle(vec![]));
@@ -545,115 +405,6 @@ mod tests {
         assert!((0..12u64).all(|n| index.add(PostId(u128::from(n)), region, 0).unwrap().is_empty()));
         assert_eq!(index.add(PostId(12), region, 0).unwrap(), region);
         assert_eq!(drain(&mut outbox), numbers(0..12));
-    }
-
-    /// Sends all that waits: the sum of its ledgers, by minute, and the resume points.
-    fn sent_all(outbox: &mut Outbox) -> (BTreeMap<i64, Ledger>, Vec<ResumePoint>) {
-        let (mut minutes, mut order) = (BTreeMap::<_, Ledger>::new(), vec![]);
-        while let Some(cut) = outbox.front() {
-            for record in &cut.records {
-                let header = frame::decode(&record.bytes).unwrap().header;
-                minutes.entry(header.cut_ms / 60_000).or_default().add(&header.ledger);
-            }
-            order.extend(outbox.settle(vec![]));
-        }
-        (minutes, order)
-    }
-
-    #[test]
-    fn a_full_spool_drops_the_oldest_posts_and_counts_them() {
-        let dir = tempfile::tempdir().unwrap();
-        let limits = OutboxLimits { memory_bytes: 0, spool_bytes: 12_000 };
-        let mut outbox = Outbox::open(Some(dir.path().into()), limits).unwrap();
-        let dropped: u64 = (0..30).map(|n| outbox.push(cut(n, 10 + n)).unwrap().posts).sum();
-        assert!(outbox.spooled_bytes <= 12_000 && dropped > 0);
-        // The oldest is on its way already.
-        let newest = outbox.spooled.iter().filter(|file| !file.is_emptied).count() as u64 - 1;
-        assert!(newest >= 2, "{newest}");
-        let (minutes, order) = sent_all(&mut outbox);
-        for (minute, sum) in &minutes {
-            let cuts = *minute as u64 * 6..*minute as u64 * 6 + 6;
-            assert_eq!(sum.received, cuts.clone().map(|n| 10 + n).sum::<u64>(), "{minute}");
-            assert_eq!(
-                sum.dropped,
-                cuts.filter(|n| *n > 0 && n + newest < 30).map(|n| 10 + n).sum::<u64>(),
-                "{minute}"
-            );
-            assert!(sum.balances());
-        }
-        assert_eq!((minutes.len(), minutes.values().map(|sum| sum.dropped).sum::<u64>()), (5, dropped));
-        // Those of one minute leave as one.
-        assert!(order.is_sorted_by_key(|point| point.at_ms) && order.last() == Some(&point(29)), "{order:?}");
-    }
-
-    #[test]
-    fn a_spool_that_stays_full_keeps_a_file_a_minute() {
-        let dir = tempfile::tempdir().unwrap();
-        let limits = OutboxLimits { memory_bytes: 0, spool_bytes: 12_000 };
-        let mut outbox = Outbox::open(Some(dir.path().into()), limits).unwrap();
-        let mut dropped = 0;
-        for n in 0..120 {
-            // The log comes and goes.
-            if n % 17 == 0 {
-                outbox.front();
-            }
-            dropped += outbox.push(cut(n, 1)).unwrap().posts;
-        }
-        let emptied = outbox.spooled.iter().filter(|file| file.is_emptied).count();
-        assert!((19..40).contains(&emptied), "{emptied}");
-        let bytes: u64 = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len()).sum();
-        assert_eq!((outbox.waiting_bytes(), fs::read_dir(dir.path()).unwrap().count()), (bytes, outbox.spooled.len()));
-        let (minutes, _) = sent_all(&mut outbox);
-        let sum = |count: fn(&Ledger) -> u64| minutes.values().map(count).sum::<u64>();
-        assert_eq!((sum(|ledger| ledger.received), sum(|ledger| ledger.dropped)), (120, dropped));
-        assert!(minutes.values().all(|ledger| ledger.received == 6), "{minutes:?}");
-    }
-
-    #[test]
-    fn a_damaged_file_does_not_keep_a_full_spool_from_making_room() {
-        let dir = tempfile::tempdir().unwrap();
-        let limits = OutboxLimits { memory_bytes: 0, spool_bytes: 12_000 };
-        let mut outbox = Outbox::open(Some(dir.path().into()), limits).unwrap();
-        (0..2).for_each(|n| _ = outbox.push(cut(n, 1)).unwrap());
-        let damaged = outbox.path(outbox.spooled[1].number).unwrap();
-        // Half a header is no end of a file.
-        fs::write(&damaged, b"{\n").unwrap();
-        (2..30).for_each(|n| _ = outbox.push(cut(n, 1)).unwrap());
-        assert!(outbox.spooled_bytes <= 12_000 && damaged.with_extension("damaged").exists());
-    }
-
-    #[test]
-    fn a_file_that_is_not_a_cut_is_counted_and_the_rest_continues() {
-        let dir = tempfile::tempdir().unwrap();
-        let limits = OutboxLimits { memory_bytes: 0, ..OutboxLimits::default() };
-        let mut outbox = Outbox::open(Some(dir.path().into()), limits).unwrap();
-        (0..4).for_each(|n| assert_eq!(outbox.push(cut(n, 1)).unwrap().posts, 0));
-        let damaged = outbox.path(outbox.spooled[1].number).unwrap();
-        let bytes = fs::read(&damaged).unwrap();
-        fs::write(&damaged, &bytes[..bytes.len() / 2]).unwrap();
-        assert_eq!(drain(&mut outbox), [point(0), point(2), point(3)]);
-        assert!(damaged.with_extension("damaged").exists());
-        assert_eq!((outbox.take_damaged(), outbox.take_damaged()), (1, 0));
-    }
-
-    #[test]
-    fn a_damaged_frame_in_a_file_goes_to_the_log_which_reports_the_missing_posts() {
-        let dir = tempfile::tempdir().unwrap();
-        let limits = OutboxLimits { memory_bytes: 0, ..OutboxLimits::default() };
-        let mut outbox = Outbox::open(Some(dir.path().into()), limits).unwrap();
-        (0..2).for_each(|n| assert_eq!(outbox.push(cut(n, 1)).unwrap().posts, 0));
-        let damaged = outbox.path(outbox.spooled[1].number).unwrap();
-        let mut bytes = fs::read(&damaged).unwrap();
-        // In the lines of the post, which do not compress.
-        let at = bytes.len() / 2;
-        bytes[at] ^= 1;
-        fs::write(&damaged, &bytes).unwrap();
-        outbox.front();
-        assert_eq!(outbox.settle(vec![]), Some(point(0)));
-        let frames = outbox.front().unwrap().records.iter().map(|record| frame::decode(&record.bytes).unwrap());
-        let damages: Vec<_> = frames.map(|frame| frame.damage.is_some()).collect();
-        assert_eq!(damages, [true, false]);
-        assert_eq!((outbox.settle(vec![]), outbox.take_damaged()), (Some(point(1)), 0));
     }
 
     #[test]

@@ -84,14 +84,13 @@ impl<L: PostLog + 'static, S: Settings + 'static> Runner<L, S> {
         let records = frames.iter().map(CutFrame::encode).collect::<Result<Vec<_>, _>>()?;
         frames.clear();
         let pause = |wait: Duration| {
-            let full_jitter = wait.mul_f64((self.jitter)());
             tracing::warn!("the log did not accept all frames, trying again");
             async move {
-                tokio::time::sleep(full_jitter).await;
+                tokio::time::sleep(wait).await;
                 !self.stop.is_now()
             }
         };
-        match send_all(&*self.log, records, pause).await {
+        match send_all(&*self.log, records, self.jitter, pause).await {
             Ok(()) => Ok(true),
             Err((error, _)) if error.is_retryable() && self.stop.is_now() => Ok(false),
             Err((error, left)) => Err(PastError::Log(left.len(), error)),

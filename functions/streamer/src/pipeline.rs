@@ -15,6 +15,7 @@ use birdsong_domain::network::Network;
 use birdsong_domain::ports::{FrameRecord, PortError, PostLog, Settings};
 use birdsong_domain::region::Regions;
 use birdsong_domain::time::WindowSize;
+use birdsong_sources::backoff::Backoff;
 use birdsong_sources::source::Clock;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -26,7 +27,7 @@ use crate::outbox::Outbox;
 use crate::outgoing::Outgoing;
 use crate::prepare::Lanes;
 use crate::recovery::{ResumePoints, Start};
-use crate::send;
+use crate::send::{self, RETRY};
 use crate::sent::SharedSent;
 use crate::status::StatusRegistry;
 use crate::unheard::Missed;
@@ -34,8 +35,8 @@ use crate::unreadable::{UnreadableStore, UnreadableWriter};
 
 /// How often the cutter looks at the clock.
 const TICK: Duration = Duration::from_millis(100);
-/// First and longest pause before the log is retried.
-const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+/// Pause before a spool file that cannot be read just now is tried again.
+const READ_AGAIN: Duration = Duration::from_secs(5);
 /// Time limit for the settings at the end.
 const GOODBYE: Duration = Duration::from_millis(500);
 
@@ -181,8 +182,9 @@ struct Pipeline<L, Q> {
     cutter: Cutter,
     outgoing: Outgoing,
     sending: Option<Sending>,
-    /// The next pause before the log is retried, and when that is.
-    wait: Duration,
+    /// Pauses before the log is tried again.
+    backoff: Backoff,
+    /// When to send next.
     retry_at: Instant,
     /// Why the log does not have what it should.
     problem: Option<String>,
@@ -216,7 +218,7 @@ impl<L: PostLog + 'static, Q: UnreadableStore> Pipeline<L, Q> {
             cutter,
             outgoing: Outgoing::new(pipe.outbox),
             sending: None,
-            wait: RETRY.0,
+            backoff: Backoff::default(),
             retry_at: Instant::now(),
             problem: None,
             end_by: None,
@@ -230,8 +232,7 @@ impl<L: PostLog + 'static, Q: UnreadableStore> Pipeline<L, Q> {
         }
         match self.outgoing.front() {
             Some(records) => self.sending = Some(Box::pin(append(self.log.clone(), records))),
-            // A file that cannot be read just now.
-            None if !self.outgoing.outbox.is_empty() => self.retry_at = Instant::now() + RETRY.1,
+            None if !self.outgoing.outbox.is_empty() => self.retry_at = Instant::now() + READ_AGAIN,
             None => (),
         }
     }
@@ -316,7 +317,8 @@ impl<L: PostLog + 'static, Q: UnreadableStore> Pipeline<L, Q> {
                 if self.problem.is_some() {
                     tracing::info!(source = self.source, "the log accepts frames again");
                 }
-                (self.wait, self.problem) = (RETRY.0, None);
+                self.backoff.reset();
+                self.problem = None;
             }
             Some(error) => {
                 let now = format!("the log does not accept frames: {error}");
@@ -326,8 +328,7 @@ impl<L: PostLog + 'static, Q: UnreadableStore> Pipeline<L, Q> {
                     tracing::warn!(source = self.source, waiting_bytes, "{now}; trying again");
                 }
                 self.problem = Some(now);
-                self.retry_at = Instant::now() + self.wait.mul_f64((self.jitter)());
-                self.wait = (self.wait * 2).min(RETRY.1);
+                self.retry_at = Instant::now() + self.backoff.next(RETRY, (self.jitter)());
             }
         }
         let point = self.outgoing.settle(left);

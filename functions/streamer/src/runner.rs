@@ -7,6 +7,7 @@ use std::time::Duration;
 use birdsong_domain::ports::{PortError, PostLog, Settings};
 use birdsong_domain::region::Regions;
 use birdsong_domain::time::WindowSize;
+use birdsong_sources::backoff::{Backoff, Pace};
 use birdsong_sources::intake::Intake;
 use birdsong_sources::session::Stop;
 use birdsong_sources::source::{Clock, Source};
@@ -23,8 +24,8 @@ use crate::sent::SharedSent;
 use crate::status::StatusRegistry;
 use crate::unreadable::UnreadableStore;
 
-/// First and longest pause before a start is retried.
-const START_RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+/// Pauses before a start is retried.
+const START_RETRY: Pace = Pace::doubling(Duration::from_millis(500), Duration::from_secs(30)).full_jitter();
 
 /// What all sources of one process share.
 pub struct Runner<L, S> {
@@ -189,7 +190,7 @@ impl<L: PostLog + 'static, S: Settings + 'static> Runner<L, S> {
 
     /// Where a source continues, as soon as log and settings can be read; `None` when it is time to stop before.
     async fn start(&self, source: &str, originals: usize, outbox: &Outbox) -> Result<Option<Start>, PortError> {
-        let (mut wait, mut stop) = (START_RETRY.0, self.stop.clone());
+        let (mut backoff, mut stop) = (Backoff::default(), self.stop.clone());
         loop {
             let now_ms = (self.clock)();
             let start = recovery::start(&*self.log, &*self.settings, source, outbox, &self.sent, originals, now_ms);
@@ -206,7 +207,7 @@ impl<L: PostLog + 'static, S: Settings + 'static> Runner<L, S> {
             tracing::warn!(source, "cannot start yet, trying again: {error}");
             self.status.update(source, |state| state.reason = Some(error.to_string()));
             tokio::select! {
-                () = tokio::time::sleep(wait.mul_f64((self.jitter)())) => wait = (wait * 2).min(START_RETRY.1),
+                () = tokio::time::sleep(backoff.next(START_RETRY, (self.jitter)())) => (),
                 () = stop.wait() => return Ok(None),
             }
         }

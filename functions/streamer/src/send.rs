@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use birdsong_domain::ports::{FrameRecord, PortError, PostLog, SequenceNumber};
+use birdsong_sources::backoff::{Backoff, Pace};
 
-/// Longest wait between two tries.
-const MAX_WAIT: Duration = Duration::from_secs(5);
+/// Waits before a log that accepts nothing is tried again.
+pub(crate) const RETRY: Pace = Pace::doubling(Duration::from_millis(100), Duration::from_secs(5)).full_jitter();
+/// Wait before a log that accepted a part is tried again.
+const RETRY_REST: Pace = Pace::doubling(Duration::from_millis(50), Duration::from_millis(50)).full_jitter();
 
 /// Appends frames of whole cuts, and a ledger only once the log has all frames before it: a ledger in the log
 /// never counts a post that is absent, whatever fails and whenever the program ends.
@@ -31,8 +34,8 @@ pub(crate) async fn append<L: PostLog>(log: &L, frames: &[FrameRecord]) -> Vec<R
 /// all of them. A frame that the log refuses permanently is not retried, and neither is a ledger behind it; the
 /// other frames are.
 ///
-/// `pause` waits for the given time and returns whether to continue; it is where full jitter and shutdown
-/// come in.
+/// `jitter` is a number from 0 to 1, new at each call: it spreads retries. `pause` waits for the given time and
+/// returns whether to continue; it is where shutdown comes in.
 ///
 /// # Errors
 /// The first permanent error of a frame, or the last one when `pause` returns false; with it, the frames that
@@ -40,9 +43,10 @@ pub(crate) async fn append<L: PostLog>(log: &L, frames: &[FrameRecord]) -> Vec<R
 pub async fn send_all<L: PostLog, F: Future<Output = bool>>(
     log: &L,
     mut frames: Vec<FrameRecord>,
+    jitter: fn() -> f64,
     mut pause: impl FnMut(Duration) -> F,
 ) -> Result<(), (PortError, Vec<FrameRecord>)> {
-    let mut wait = Duration::from_millis(50);
+    let mut backoff = Backoff::default();
     let (mut refused, mut refusal) = (vec![], None);
     while !frames.is_empty() {
         let outcomes = append(log, &frames).await;
@@ -68,8 +72,13 @@ pub async fn send_all<L: PostLog, F: Future<Output = bool>>(
         }
         frames = again;
         let Some(error) = last_error.filter(|_| !frames.is_empty()) else { break };
-        wait = if frames.len() < count { Duration::from_millis(50) } else { (wait * 2).min(MAX_WAIT) };
-        if !pause(wait).await {
+        let pace = if frames.len() < count {
+            backoff.reset();
+            RETRY_REST
+        } else {
+            RETRY
+        };
+        if !pause(backoff.next(pace, jitter())).await {
             refused.extend(frames);
             return Err((refusal.unwrap_or(error), refused));
         }
@@ -130,7 +139,7 @@ mod tests {
         let log = Flaky { lane: "b", refusals: Mutex::new(2), has: Mutex::default() };
         let outcomes = append(&log, &frames()).await;
         assert_eq!(outcomes.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, false, true, false]);
-        assert!(send_all(&log, frames(), |_| async { true }).await.is_ok());
+        assert!(send_all(&log, frames(), || 0.5, |_| async { true }).await.is_ok());
         let has = log.has.lock().unwrap();
         assert_eq!(has[..2], ["a", "a"]);
         assert_eq!(has[has.len() - 3..], ["b", STREAM, STREAM]);

@@ -2,13 +2,13 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
 
 use birdsong_domain::ports::PortError;
+use birdsong_sources::backoff::Backoff;
 use serde::Serialize;
 
-/// First and longest wait before another attempt to store.
-const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(5));
+use crate::send::RETRY;
+
 /// Attempts to store before falling back to the program's log: 0.7 s at most, as the end must not wait longer.
 const ATTEMPTS: u32 = 4;
 /// Longest shape that is kept, in bytes.
@@ -93,7 +93,7 @@ impl<Q: UnreadableStore> UnreadableWriter<Q> {
     /// Stores lines. What cannot be stored after some attempts goes to the program's own log; readable posts must
     /// not wait for it forever.
     pub(crate) async fn keep(&mut self, source: &str, lines: &[Unreadable], jitter: fn() -> f64) {
-        let mut wait = RETRY.0;
+        let mut backoff = Backoff::default();
         let mut attempts_left = if self.is_down { 1 } else { ATTEMPTS };
         loop {
             attempts_left -= 1;
@@ -111,14 +111,15 @@ impl<Q: UnreadableStore> UnreadableWriter<Q> {
                 return;
             }
             tracing::warn!(source, "unreadable lines cannot be stored, trying again: {error}");
-            tokio::time::sleep(wait.mul_f64(jitter())).await;
-            wait = (wait * 2).min(RETRY.1);
+            tokio::time::sleep(backoff.next(RETRY, jitter())).await;
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use tokio::time::Instant;
 
     use super::*;

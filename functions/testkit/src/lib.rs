@@ -18,10 +18,12 @@
 //! # }
 //! ```
 
+mod hooked;
 mod log_contract;
 mod rollup_contract;
 mod store_contract;
 
+pub use hooked::{Call, Hook, Hooked};
 pub use log_contract::post_log_contract;
 pub use rollup_contract::rollup_store_contract;
 pub use store_contract::{newer_state, sample_partial, window_store_contract};

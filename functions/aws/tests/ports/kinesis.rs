@@ -116,13 +116,18 @@ async fn what_a_full_shard_refuses_gets_there_in_the_end_and_once() {
     let log = KinesisLog::new(client, NAME.into()).with_read_pause(Duration::ZERO);
     let list: Vec<_> = (0..1700).map(|n| (["a", "b", "c"][n as usize % 3], n)).collect();
     let mut pauses = 0;
-    let sent = send_all(&log, frames(&list), |wait| {
-        pauses += 1;
-        async move {
-            tokio::time::sleep(wait).await;
-            true
-        }
-    });
+    let sent = send_all(
+        &log,
+        frames(&list),
+        || 1.0,
+        |wait| {
+            pauses += 1;
+            async move {
+                tokio::time::sleep(wait).await;
+                true
+            }
+        },
+    );
     assert!(sent.await.is_ok());
     assert!(pauses > 0, "nothing was refused");
     let mut all = everything(&log).await;

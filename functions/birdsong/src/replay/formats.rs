@@ -2,11 +2,26 @@
 
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::path::Path;
 
+use birdsong_api::report::WindowReport;
+use birdsong_domain::frame::Ledger;
+use birdsong_domain::ports::PostLog;
+use birdsong_domain::post::InstallationKey;
+use birdsong_domain::region::Regions;
 use birdsong_domain::time::{SNOWFLAKE_EPOCH_MS, WindowSize, rfc3339};
+use birdsong_domain::window::FoldRules;
+use birdsong_sources::archive;
+use birdsong_streamer::cutter::{CutRules, Cutter, Origin};
+use birdsong_streamer::prepare::Lanes;
+use birdsong_streamer::sent::{SentRules, SharedSent};
 use serde_json::{Value, json};
 
-use super::*;
+use super::pipeline::parse;
+use super::report::reports;
+use super::{MEMORY_LOG_BYTES, NETWORK};
+use crate::data;
+use crate::machine::{Folded, Machine, Memory, follow};
 
 /// 1,000 archives in CI; another range by `BIRDSONG_SEEDS`, such as `1000..5000`.
 fn seeds() -> std::ops::Range<u64> {
@@ -342,8 +357,7 @@ fn framed(values: &[Value], framing: u64) -> Vec<u8> {
 fn replayed(archive: &[u8], regions: &Regions, dir: &Path, runtime: &tokio::runtime::Runtime) -> (Vec<String>, Ledger) {
     let path = dir.join("archive");
     std::fs::write(&path, archive).unwrap();
-    let (lanes, rules, machine) =
-        (Lanes::new(regions, super::NETWORK), FoldRules::default(), Memory::new(MEMORY_LOG_BYTES));
+    let (lanes, rules, machine) = (Lanes::new(regions, NETWORK), FoldRules::default(), Memory::new(MEMORY_LOG_BYTES));
     assert_eq!(rules.size, WindowSize::FIVE_MINUTES);
     let origin = Origin { source: "replay".into(), run: "run".into(), live: false, connected_ms: 0 };
     let sent = SharedSent::new(SentRules::archive(None));

@@ -11,9 +11,10 @@ use futures_util::StreamExt;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
+use crate::backoff::Pace;
 use crate::http::printable;
 use crate::intake::{Change, Intake};
-use crate::session::{Client, Dead, End, Link, Pace, ReadAhead, Received, Session, Stop, Wait, Watchdog};
+use crate::session::{Client, Dead, End, Link, ReadAhead, Received, Session, Stop, Wait, Watchdog};
 use crate::source::{Clock, Context, SourceError};
 
 use super::cursor::Position;

@@ -10,11 +10,12 @@ use tokio::time::timeout;
 
 use birdsong_domain::post::InstallationKey;
 
+use crate::backoff::Pace;
 use crate::http::{Body, Http, HttpError, Token, printable, read_all, safe_for_token};
 use crate::intake::{Change, Intake, Resume};
 use crate::json;
 use crate::lines::Lines;
-use crate::session::{Client, Dead, End, Link, Pace, ReadAhead, Session, Stop, Wait, Watchdog};
+use crate::session::{Client, Dead, End, Link, ReadAhead, Session, Stop, Wait, Watchdog};
 use crate::source::{Clock, Context, SourceError};
 use crate::sse::Event;
 

@@ -10,9 +10,10 @@ use http::header::{
 use http::{HeaderMap, Request, Response, StatusCode, Uri};
 use tokio::time::timeout;
 
+use crate::backoff::Pace;
 use crate::http::{Body, Http, printable, read_all};
 use crate::intake::{Change, Intake};
-use crate::session::{Client, End, Link, Pace, Session, Stop, Wait};
+use crate::session::{Client, End, Link, Session, Stop, Wait};
 use crate::source::{Clock, Context, SourceError};
 
 use super::NAME;

@@ -7,8 +7,9 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
+use crate::backoff::Pace;
 use crate::intake::{Change, Intake, Resume};
-use crate::session::{Pace, Reception, Wait, until};
+use crate::session::{Reception, Wait, until};
 
 use super::governor::Governor;
 use super::meter::{Journal, Spent};

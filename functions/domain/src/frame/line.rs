@@ -1,0 +1,377 @@
+//! The line of a post: one JSON object, written and read by hand, as both are on the hot path.
+
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
+
+use super::is_default;
+use crate::post::{Kind, Located, SourcePost};
+
+/// One post in a frame. Text, handles and coordinates are gone (rule 6.1). On the wire its fields have names of one
+/// letter.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SlimPost {
+    /// Identity ([`crate::post::PostId`]): a streamer that restarts learns from it what the log has.
+    #[serde(rename = "i")]
+    pub id: u128,
+    /// Event time, in milliseconds.
+    #[serde(rename = "t")]
+    pub time_ms: i64,
+    /// Keyed hash of the author, if the source names one.
+    #[serde(rename = "a", default, skip_serializing_if = "Option::is_none")]
+    pub author: Option<u64>,
+    /// Kind.
+    #[serde(rename = "k")]
+    pub kind: Kind,
+    /// How the region was decided.
+    #[serde(rename = "l")]
+    pub located: Located,
+    /// Whether an earlier region has a copy of this post, too; the ledger counts a post once.
+    #[serde(rename = "c", default, skip_serializing_if = "is_default")]
+    pub is_copy: bool,
+    /// Language in the source's spelling; empty without one.
+    #[serde(rename = "g", default, skip_serializing_if = "String::is_empty")]
+    pub lang: String,
+    /// Hashtags as written, without `#`.
+    #[serde(rename = "h", default, skip_serializing_if = "Vec::is_empty")]
+    pub hashtags: Vec<String>,
+    /// Number of mentions.
+    #[serde(rename = "m", default, skip_serializing_if = "is_default")]
+    pub mentions: u32,
+    /// Hosts of links.
+    #[serde(rename = "u", default, skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<String>,
+    /// Number of hashtags that were longer than the limit.
+    #[serde(rename = "x", default, skip_serializing_if = "is_default")]
+    pub long_hashtags: u32,
+    /// Whether a photo, video, GIF or audio is attached.
+    #[serde(rename = "p", default, skip_serializing_if = "is_default")]
+    pub has_media: bool,
+}
+
+/// Most hashtags and most link hosts of one post that are kept.
+pub const MAX_PER_POST: usize = 64;
+
+/// Appends the line of one post to `out`, as [`SlimPost`] reads it, without building one.
+pub fn put_line(out: &mut Vec<u8>, post: &SourcePost<'_>, located: Located, is_copy: bool) {
+    let number = |out: &mut Vec<u8>, key: &[u8], n: u128| {
+        out.extend_from_slice(key);
+        let mut digits = [0u8; 39];
+        let mut at = digits.len();
+        let mut rest = n;
+        // Most numbers fit 64 bits, whose division is far cheaper.
+        while rest > u128::from(u64::MAX) {
+            at -= 1;
+            digits[at] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+        }
+        let mut rest = rest as u64;
+        loop {
+            at -= 1;
+            digits[at] = b'0' + (rest % 10) as u8;
+            rest /= 10;
+            if rest == 0 {
+                break;
+            }
+        }
+        out.extend_from_slice(&digits[at..]);
+    };
+    let texts = |out: &mut Vec<u8>, key: &[u8], texts: &[Cow<'_, str>]| {
+        for (n, text) in texts.iter().take(MAX_PER_POST).enumerate() {
+            out.extend_from_slice(if n == 0 { key } else { b"," });
+            put_json_text(out, text);
+        }
+        if !texts.is_empty() {
+            out.push(b']');
+        }
+    };
+    number(out, b"{\"i\":", post.id.0);
+    if post.time_ms < 0 {
+        number(out, b",\"t\":-", u128::from(post.time_ms.unsigned_abs()));
+    } else {
+        number(out, b",\"t\":", u128::from(post.time_ms.unsigned_abs()));
+    }
+    if let Some(author) = post.author {
+        number(out, b",\"a\":", u128::from(author));
+    }
+    out.extend_from_slice(match post.kind {
+        Kind::Original => b",\"k\":\"original\"".as_slice(),
+        Kind::Reply => b",\"k\":\"reply\"",
+        Kind::Quote => b",\"k\":\"quote\"",
+        Kind::Repost => b",\"k\":\"repost\"",
+    });
+    out.extend_from_slice(match located {
+        Located::Point => b",\"l\":\"point\"".as_slice(),
+        Located::Place => b",\"l\":\"place\"",
+        Located::Rule => b",\"l\":\"rule\"",
+        Located::Text => b",\"l\":\"text\"",
+        Located::All => b",\"l\":\"all\"",
+    });
+    if is_copy {
+        out.extend_from_slice(b",\"c\":true");
+    }
+    if !post.lang.is_empty() {
+        out.extend_from_slice(b",\"g\":");
+        put_json_text(out, &post.lang);
+    }
+    texts(out, b",\"h\":[", &post.hashtags);
+    if post.mentions > 0 {
+        number(out, b",\"m\":", u128::from(post.mentions));
+    }
+    texts(out, b",\"u\":[", &post.hosts);
+    if post.long_hashtags > 0 {
+        number(out, b",\"x\":", u128::from(post.long_hashtags));
+    }
+    if post.has_media {
+        out.extend_from_slice(b",\"p\":true");
+    }
+    out.extend_from_slice(b"}\n");
+}
+
+/// Appends a line that [`put_line`] wrote, as that of the first copy of its post.
+pub fn put_first_copy(out: &mut Vec<u8>, line: &[u8]) {
+    const COPY: &[u8] = b",\"c\":true";
+    // No text of a line can contain the mark: a quotation mark in a text has a backslash before it.
+    match memchr::memmem::find(line, COPY) {
+        Some(at) => {
+            out.extend_from_slice(&line[..at]);
+            out.extend_from_slice(&line[at + COPY.len()..]);
+        }
+        None => out.extend_from_slice(line),
+    }
+}
+
+/// Reads a line exactly as [`put_line`] writes it when no text in it needs an escape; `None` for
+/// anything else. Faster than a general JSON reader (`benches/pipeline.rs`, decode_frame).
+pub(super) fn read_line(line: &[u8]) -> Option<SlimPost> {
+    let mut rest = std::str::from_utf8(line).ok()?;
+    if rest.contains('\\') {
+        return None;
+    }
+    let id = take_number(&mut rest, "{\"i\":")?;
+    let time_ms = i64::try_from(take_number(&mut rest, ",\"t\":")?).ok()?;
+    let author = match rest.starts_with(",\"a\":") {
+        true => Some(u64::try_from(take_number(&mut rest, ",\"a\":")?).ok()?),
+        false => None,
+    };
+    let kind = match take_text(&mut rest, ",\"k\":")? {
+        "original" => Kind::Original,
+        "reply" => Kind::Reply,
+        "quote" => Kind::Quote,
+        "repost" => Kind::Repost,
+        _ => return None,
+    };
+    let located = match take_text(&mut rest, ",\"l\":")? {
+        "point" => Located::Point,
+        "place" => Located::Place,
+        "rule" => Located::Rule,
+        "text" => Located::Text,
+        "all" => Located::All,
+        _ => return None,
+    };
+    let is_copy = take(&mut rest, ",\"c\":true");
+    let lang = if rest.starts_with(",\"g\":") { take_text(&mut rest, ",\"g\":")?.to_owned() } else { String::new() };
+    let hashtags = take_texts(&mut rest, ",\"h\":[")?;
+    let mentions = take_count(&mut rest, ",\"m\":")?;
+    let hosts = take_texts(&mut rest, ",\"u\":[")?;
+    let long_hashtags = take_count(&mut rest, ",\"x\":")?;
+    let has_media = take(&mut rest, ",\"p\":true");
+    (rest == "}").then_some(SlimPost {
+        id,
+        time_ms,
+        author,
+        kind,
+        located,
+        is_copy,
+        lang,
+        hashtags,
+        mentions,
+        hosts,
+        long_hashtags,
+        has_media,
+    })
+}
+
+/// A count that is left out when it is 0.
+fn take_count(rest: &mut &str, key: &str) -> Option<u32> {
+    if rest.starts_with(key) { u32::try_from(take_number(rest, key)?).ok() } else { Some(0) }
+}
+
+fn take(rest: &mut &str, key: &str) -> bool {
+    match rest.strip_prefix(key) {
+        Some(after) => {
+            *rest = after;
+            true
+        }
+        None => false,
+    }
+}
+
+/// An unsigned number of at most 128 bits without leading zeros.
+fn take_number(rest: &mut &str, key: &str) -> Option<u128> {
+    let after = rest.strip_prefix(key)?;
+    let end = after.bytes().position(|b| !b.is_ascii_digit()).unwrap_or(after.len());
+    let digits = &after[..end];
+    if digits.is_empty() || (digits.starts_with('0') && digits.len() > 1) {
+        return None;
+    }
+    *rest = &after[end..];
+    if digits.len() < 20 {
+        return Some(u128::from(digits.bytes().fold(0u64, |n, digit| n * 10 + u64::from(digit - b'0'))));
+    }
+    digits.parse().ok()
+}
+
+fn take_text<'a>(rest: &mut &'a str, key: &str) -> Option<&'a str> {
+    let after = rest.strip_prefix(key)?.strip_prefix('"')?;
+    let end = after.bytes().position(|b| b == b'"' || b < 0x20)?;
+    if after.as_bytes()[end] != b'"' {
+        return None;
+    }
+    *rest = &after[end + 1..];
+    Some(&after[..end])
+}
+
+/// A list of texts that may be missing but is never empty.
+fn take_texts(rest: &mut &str, key: &str) -> Option<Vec<String>> {
+    let mut texts = vec![];
+    if take(rest, key) {
+        loop {
+            texts.push(take_text(rest, "")?.to_owned());
+            if take(rest, "]") {
+                break;
+            }
+            if !take(rest, ",") {
+                return None;
+            }
+        }
+    }
+    Some(texts)
+}
+
+fn put_json_text(out: &mut Vec<u8>, text: &str) {
+    out.push(b'"');
+    if text.bytes().all(|b| b >= 0x20 && b != b'"' && b != b'\\') {
+        out.extend_from_slice(text.as_bytes());
+    } else {
+        for b in text.bytes() {
+            match b {
+                b'"' | b'\\' => out.extend_from_slice(&[b'\\', b]),
+                0..0x20 => out.extend_from_slice(format!("\\u{b:04x}").as_bytes()),
+                _ => out.push(b),
+            }
+        }
+    }
+    out.push(b'"');
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::frame::tests::{lines, post};
+
+    #[test]
+    fn a_copy_becomes_the_first_one_and_nothing_else_changes() {
+        let mut text = post();
+        text.hashtags = vec![",\"c\":true".into(), "x".into()];
+        for copy in [post(), text] {
+            let (mut of_copy, mut first) = (lines(std::slice::from_ref(&copy)), vec![]);
+            put_first_copy(&mut first, &of_copy);
+            assert_eq!(first, lines(&[SlimPost { is_copy: false, ..copy }]));
+            of_copy.clone_from(&first);
+            first.clear();
+            put_first_copy(&mut first, &of_copy);
+            assert_eq!(first, of_copy);
+        }
+    }
+
+    // Rule 6.1.
+    #[test]
+    fn a_line_written_by_hand_is_read_as_the_post_it_was() {
+        let source = SourcePost {
+            id: crate::post::PostId(u128::MAX),
+            time_ms: -1,
+            kind: Kind::Quote,
+            lang: "a\"\\\n".into(),
+            hashtags: vec!["é".into(), "\u{1}".into()],
+            long_hashtags: 3,
+            mentions: 10,
+            hosts: vec!["h.example".into()],
+            text: "never stored".into(),
+            ..SourcePost::default()
+        };
+        let mut line = Vec::new();
+        put_line(&mut line, &source, Located::Rule, true);
+        let post = SlimPost {
+            id: u128::MAX,
+            time_ms: -1,
+            kind: Kind::Quote,
+            located: Located::Rule,
+            is_copy: true,
+            lang: "a\"\\\n".into(),
+            hashtags: vec!["é".into(), "\u{1}".into()],
+            mentions: 10,
+            hosts: vec!["h.example".into()],
+            long_hashtags: 3,
+            ..SlimPost::default()
+        };
+        assert_eq!(serde_json::from_slice::<SlimPost>(&line).unwrap(), post);
+    }
+
+    #[test]
+    fn a_post_without_new_fields_has_the_line_that_it_always_had() {
+        let source = SourcePost {
+            id: crate::post::PostId(17),
+            time_ms: 1_700_000_099_000,
+            author: Some(u64::MAX),
+            kind: Kind::Reply,
+            lang: "fr".into(),
+            hashtags: vec!["Montréal".into(), "habs".into()],
+            mentions: 2,
+            hosts: vec!["h.example".into()],
+            ..SourcePost::default()
+        };
+        let line = |source: &SourcePost<'_>| {
+            let mut line = vec![];
+            put_line(&mut line, source, Located::Text, false);
+            String::from_utf8(line).unwrap()
+        };
+        let always = "{\"i\":17,\"t\":1700000099000,\"a\":18446744073709551615,\"k\":\"reply\",\"l\":\"text\",\
+            \"g\":\"fr\",\"h\":[\"Montréal\",\"habs\"],\"m\":2,\"u\":[\"h.example\"]}\n";
+        assert_eq!(line(&source), always);
+        // What is new is left out or comes last.
+        let nobody = SourcePost { author: None, long_hashtags: 2, ..source };
+        assert_eq!(line(&nobody), always.replace(",\"a\":18446744073709551615", "").replace("]}", "],\"x\":2}"));
+        let read = read_line(line(&nobody).trim_end().as_bytes()).unwrap();
+        assert_eq!((read.author, read.long_hashtags, read.mentions), (None, 2, 2));
+    }
+
+    proptest! {
+        /// The short way reads what the general one reads, or leaves it to that.
+        #[test]
+        fn the_short_way_agrees_with_the_general_one(
+            numbers: (u64, u64, u64, i64), kind in 0usize..4, located in 0usize..5, copy: bool, mentions in 0u32..3,
+            texts in prop::collection::vec("[a-zé東\"\\\\\n ]{0,6}", 0..4), change in 0usize..400, byte: u8,
+        ) {
+            let texts: Vec<Cow<'_, str>> = texts.into_iter().map(Cow::Owned).collect();
+            let source = SourcePost { id: crate::post::PostId(u128::from(numbers.0) * u128::from(numbers.1)), time_ms: numbers.3, author: (numbers.2 % 4 > 0).then_some(numbers.2), kind: Kind::ALL[kind], lang: texts.first().cloned().unwrap_or_default(), hashtags: texts.clone(), long_hashtags: mentions / 2, mentions, hosts: texts.into_iter().take(1).collect(), ..SourcePost::default() };
+            let mut line = vec![];
+            put_line(&mut line, &source, Located::ALL[located], copy);
+            line.pop();
+            let general = serde_json::from_slice::<SlimPost>(&line).unwrap();
+            if let Some(short) = read_line(&line) {
+                prop_assert_eq!(&short, &general);
+            } else {
+                prop_assert!(line.contains(&b'\\') || numbers.3 < 0, "{}", String::from_utf8_lossy(&line));
+            }
+            // The fast path reads a changed line like the general one, or not at all.
+            let at = change % line.len();
+            line[at] = byte;
+            if let Some(short) = read_line(&line) {
+                prop_assert_eq!(short, serde_json::from_slice::<SlimPost>(&line).unwrap());
+            }
+        }
+    }
+}

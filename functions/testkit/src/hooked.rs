@@ -1,0 +1,84 @@
+//! A window store in memory that does something before each call: waits, counts, or fails.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use birdsong_domain::ports::{Expected, PartialKey, PortError, PutOutcome, Row, RowVersion, WindowStore};
+use birdsong_domain::time::WindowStart;
+use birdsong_domain::window::Partial;
+
+use crate::MemoryStore;
+
+/// A call of a [`WindowStore`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Call<'a> {
+    /// [`WindowStore::load`].
+    Load,
+    /// [`WindowStore::put`].
+    Put,
+    /// [`WindowStore::keys`].
+    Keys,
+    /// [`WindowStore::version`].
+    Version,
+    /// [`WindowStore::remove`].
+    Remove,
+    /// [`WindowStore::query`] with its region and range.
+    Query(&'a str, WindowStart, WindowStart),
+    /// [`WindowStore::newest`].
+    Newest,
+}
+
+/// What happens before the calls of a [`Hooked`] store.
+pub trait Hook: Send + Sync {
+    /// Runs before `call`.
+    ///
+    /// # Errors
+    /// The error that the call returns instead of its result.
+    fn before(&self, call: Call<'_>) -> impl Future<Output = Result<(), PortError>> + Send;
+}
+
+/// A store with a hook in front of it.
+#[derive(Clone, Debug, Default)]
+pub struct Hooked<H> {
+    /// The store itself; calls of it run no hook.
+    pub rows: Arc<MemoryStore>,
+    /// Runs before each call.
+    pub hook: H,
+}
+
+impl<H: Hook> WindowStore for Hooked<H> {
+    async fn load(&self, key: &PartialKey) -> Result<Option<Partial>, PortError> {
+        self.hook.before(Call::Load).await?;
+        self.rows.load(key).await
+    }
+
+    async fn put(&self, key: &PartialKey, partial: &Partial, expected: &Expected) -> Result<PutOutcome, PortError> {
+        self.hook.before(Call::Put).await?;
+        self.rows.put(key, partial, expected).await
+    }
+
+    async fn keys(&self, from: WindowStart, to: WindowStart) -> Result<Vec<PartialKey>, PortError> {
+        self.hook.before(Call::Keys).await?;
+        self.rows.keys(from, to).await
+    }
+
+    async fn version(&self, key: &PartialKey) -> Result<Option<RowVersion>, PortError> {
+        self.hook.before(Call::Version).await?;
+        self.rows.version(key).await
+    }
+
+    async fn remove(&self, key: &PartialKey, version: &RowVersion) -> Result<bool, PortError> {
+        self.hook.before(Call::Remove).await?;
+        self.rows.remove(key, version).await
+    }
+
+    async fn query(&self, region: &str, from: WindowStart, to: WindowStart) -> Result<Vec<Row>, PortError> {
+        self.hook.before(Call::Query(region, from, to)).await?;
+        self.rows.query(region, from, to).await
+    }
+
+    async fn newest(&self, region: &str) -> Result<Option<WindowStart>, PortError> {
+        self.hook.before(Call::Newest).await?;
+        self.rows.newest(region).await
+    }
+}
