@@ -135,7 +135,7 @@ test('posts sent through Kinesis make the same windows, though the aggregator is
   await until('the same windows', async () => {
     assert.deepEqual(await everything(value('api_url')), expected.once);
     return true;
-  }, 180);
+  }, 300);
 });
 
 test('sent again, no post is sent', async () => {
