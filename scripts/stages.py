@@ -24,6 +24,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 LOGS = ROOT / "target/stages"
+# After this time without a line, one says what runs.
+QUIET_SECS = 60
 # For the stages that need this one, the Makefile does not run cargo again, which would wait for another stage's cargo.
 BUILD = "test-build"
 BUILT = "BUILT=1"
@@ -85,7 +87,7 @@ class Stages:
         self.running: list[Run] = []
         self.ended: list[Run] = []
         self.skipped: list[Stage] = []
-        self.started = time.monotonic()
+        self.started = self.said = time.monotonic()
         names = {stage.name for stage in stages}
         # What is not among the stages is expected to be there already.
         self.missing = {stage.name: set(stage.needs) & names for stage in stages}
@@ -93,7 +95,8 @@ class Stages:
 
     def say(self, text: str) -> None:
         """A line of progress, with the minutes and seconds since the start."""
-        secs = int(time.monotonic() - self.started)
+        self.said = time.monotonic()
+        secs = int(self.said - self.started)
         print(f"[{secs // 60:02}:{secs % 60:02}] {text}", flush=True)
 
     def may_start(self, stage: Stage) -> bool:
@@ -158,6 +161,8 @@ class Stages:
                         self.start(stage)
                 for run in [run for run in self.running if run.process.poll() is not None]:
                     self.end(run)
+                if time.monotonic() - self.said > QUIET_SECS:
+                    self.say(f"still running: {', '.join(run.stage.name for run in self.running)}")
                 time.sleep(0.1)
         except BaseException:
             self.stop()

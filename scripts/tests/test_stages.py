@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 import unittest
+import unittest.mock
 from pathlib import Path
 
 from scripts.stages import ROOT, STAGES, Stage, Stages
@@ -86,6 +87,11 @@ class Order(unittest.TestCase):
         _, output, _ = self.run_stages(Stage("test-build"), Stage("a", needs=("test-build",)), jobs=1)
         variables = re.findall(r"^variables *(.*)\noutput of (.*)", output, re.MULTILINE)
         self.assertEqual(variables, [("", "test-build"), ("BUILT=1", "a")])
+
+    @unittest.mock.patch("scripts.stages.QUIET_SECS", 0.1)
+    def test_a_long_stage_is_named_while_it_runs(self) -> None:
+        _, output, _ = self.run_stages(Stage("a"))
+        self.assertIn("] still running: a\n", output)
 
     def test_what_runs_is_stopped_with_the_run(self) -> None:
         run = self.stages(Stage("endless"))
