@@ -36,8 +36,9 @@ clippy: ## lints of the Rust code
 
 check: lint clippy docs ## all of these: before each commit (CONTRIBUTING.md, Checks)
 
+# With the examples, dependencies have the features that they have in tests and clippy, and are not checked again.
 docs: ## the documentation of the Rust code, in target/doc
-	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --features birdsong/aws --locked
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --lib --bins --examples --features birdsong/aws --locked
 
 clean: ## delete what was built and installed here; data in .birdsong/ stays
 	cargo clean
