@@ -5,9 +5,11 @@ SHELL := /bin/bash
 # Debug builds of everything, as the tests have them.
 BINARIES = $(or $(CARGO_TARGET_DIR),target)/debug
 EMULATOR ?= localstack
+# Folders with a package-lock.json.
+PACKAGES = frontend e2e scripts/checks
 
-.PHONY: help run build fmt lint clippy check docs test rust frontend docs-test foreign contract scripts-test infra localstack e2e e2e-localstack \
-	e2e-ministack chaos release-test fuzz bench deny local-up local-down build-functions deploy destroy clean
+.PHONY: help run build fmt lint clippy check docs test packages test-build rust frontend docs-test foreign contract scripts-test infra \
+	localstack e2e e2e-localstack e2e-ministack chaos release-test fuzz bench deny local-up local-down build-functions deploy destroy clean
 
 help: ## list the commands
 	@awk -F':.*## ' '/^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z0-9-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' \
@@ -34,47 +36,42 @@ clippy: ## lints of the Rust code
 
 check: lint clippy docs ## all of these: before each commit (CONTRIBUTING.md, Checks)
 
+# With the examples, dependencies have the features that they have in tests and clippy, and are not checked again.
 docs: ## the documentation of the Rust code, in target/doc
-	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --features birdsong/aws --locked
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --lib --bins --examples --features birdsong/aws --locked
 
 clean: ## delete what was built and installed here; data in .birdsong/ stays
 	cargo clean
-	rm -rf .tools frontend/dist {frontend,e2e,scripts/checks}/node_modules
+	rm -rf .tools frontend/dist $(PACKAGES:=/node_modules)
 
 ##@ Tests
 
-# One after the other: each of them can use all of a small machine.
-test: ## everything: format, lints, all tests, and the whole system on emulators
+test: ## everything: format, lints, all tests, and the whole system on emulators; several at a time (scripts/stages.py)
 	scripts/tools.sh
-	$(MAKE) check
-	$(MAKE) rust
-	$(MAKE) docs-test
-	$(MAKE) foreign
-	$(MAKE) contract
-	$(MAKE) frontend
-	$(MAKE) scripts-test
-	$(MAKE) infra
-	$(MAKE) localstack
-	$(MAKE) e2e
+	scripts/stages.py
+
+packages: $(PACKAGES:=/node_modules/.package-lock.json) ## npm packages of the dashboard and the tests
+
+%/node_modules/.package-lock.json: %/package-lock.json
+	npm ci --no-audit --no-fund --prefix $*
+
+test-build: ## compile the tests, and the programs that they run
+	$(if $(BUILT),,cargo test --no-run --workspace --features birdsong/aws --locked)
 
 rust: ## tests of the Rust code, and the examples in its documentation
 	cargo nextest run --workspace --features birdsong/aws --locked
 	cargo test --doc --workspace --features birdsong/aws --locked
 
-frontend: ## unit tests of the dashboard
-	cd frontend && { [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --no-audit --no-fund; }
+frontend: frontend/node_modules/.package-lock.json ## unit tests of the dashboard
 	cd frontend && npm test
 
-contract: ## the API against its OpenAPI document: make contract SEED=2 makes other requests
-	cargo nextest run --workspace --features birdsong/aws --locked --no-run
+contract: test-build ## the API against its OpenAPI document: make contract SEED=2 makes other requests
 	BIRDSONG_BINARIES=$(BINARIES) SEED=$(SEED) scripts/contract.sh
 
-foreign: ## clients of other people at our fake servers, and archive counts held to twarc-csv (e2e/foreign)
-	cargo nextest run --workspace --features birdsong/aws --locked --no-run
+foreign: test-build ## clients of other people at our fake servers, and archive counts held to twarc-csv (e2e/foreign)
 	BIRDSONG_BINARIES=$(BINARIES) e2e/foreign/run.sh
 
-docs-test: ## run the commands in the documentation
-	cargo nextest run --workspace --features birdsong/aws --locked --no-run
+docs-test: test-build ## run the commands in the documentation
 	scripts/test_docs.py --bin $(BINARIES)
 
 scripts-test: ## tests of the scripts, without an account
@@ -89,9 +86,7 @@ localstack: ## tests of the scripts that run the emulators
 
 e2e: e2e-localstack e2e-ministack ## apply, stream, break, reprocess, look, destroy: on both emulators
 
-e2e-localstack e2e-ministack:
-	cargo nextest run --workspace --features birdsong/aws --locked --no-run
-	cd e2e && { [ node_modules/.package-lock.json -nt package-lock.json ] || npm ci --no-audit --no-fund; }
+e2e-localstack e2e-ministack: test-build e2e/node_modules/.package-lock.json
 	EMULATOR=$(@:e2e-%=%) BIRDSONG_BINARIES=$(BINARIES) node --test --test-reporter=spec e2e/
 
 ##@ Longer tests

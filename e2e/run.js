@@ -1,7 +1,9 @@
 // Processes of ours, and patience.
 
 import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -52,13 +54,28 @@ export function which(name) {
   return process.env.PATH.split(path.delimiter).map((folder) => path.join(folder, name)).find(existsSync);
 }
 
-/** Process ids whose environment has this line. */
-export function processesWith(line) {
+/** The environment of a process as `NAME=value` lines; none if it has ended. */
+export function environmentOf(pid) {
+  try {
+    return readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0');
+  } catch {
+    return [];
+  }
+}
+
+/** Process ids whose environment has all of these lines. */
+export function processesWith(...lines) {
   return readdirSync('/proc').filter((name) => /^\d+$/.test(name)).map(Number).filter((pid) => {
-    try {
-      return readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0').includes(line);
-    } catch {
-      return false;
-    }
+    const environment = environmentOf(pid);
+    return lines.every((line) => environment.includes(line));
   });
+}
+
+/** A port of this machine that nothing listens on. */
+export async function freePort() {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
+  server.close();
+  return port;
 }

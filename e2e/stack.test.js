@@ -5,7 +5,7 @@
 // APIs must then return the same, field by field, whatever happens on the way.
 
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import test, { after, before } from 'node:test';
@@ -13,7 +13,7 @@ import { chromium } from 'playwright-core';
 
 import { Emulator, kinesisEvent } from './aws.js';
 import { countReads, view } from './reads.js';
-import { processesWith, run, start, until, which } from './run.js';
+import { environmentOf, freePort, processesWith, run, start, until, which } from './run.js';
 
 const root = path.resolve(import.meta.dirname, '..');
 process.chdir(root);
@@ -22,7 +22,11 @@ const isLocalStack = emulator === 'localstack';
 const binaries = path.resolve(process.env.BIRDSONG_BINARIES ?? 'target/debug');
 const birdsong = path.join(binaries, 'birdsong');
 const POSTS = 40_000;
-const local = (action) => run('scripts/local.sh', [action, emulator], { BIRDSONG_STREAMER: '0', BIRDSONG_BINARIES: binaries });
+// A port of its own, so that both emulators can run at the same time.
+const port = process.env.BIRDSONG_EMULATOR_PORT ?? String(await freePort());
+const local = (action) => run('scripts/local.sh', [action, emulator], {
+  BIRDSONG_STREAMER: '0', BIRDSONG_BINARIES: binaries, BIRDSONG_EMULATOR_PORT: port,
+});
 
 /** Changes that a second plan may show, because the emulator forgets or alters a setting: see EMULATORS.md. */
 const KNOWN_DRIFT = {
@@ -125,15 +129,19 @@ after(async () => {
 test('posts sent through Kinesis make the same windows, though the aggregator is killed', async () => {
   const sending = run(birdsong, ['replay', '--to', 'kinesis', '--json', ...cloud(), corpus], environment);
   if (isLocalStack) {
-    const line = `AWS_LAMBDA_FUNCTION_NAME=${value('aggregator_function')}`;
-    const killed = await until('a running aggregator', () => processesWith(line).map((pid) => process.kill(pid, 'SIGKILL')).length);
+    // Functions of another emulator have the same name; the marker is this emulator's own (localstack/emulator.sh).
+    const leader = readFileSync(`localstack/.run/${emulator}/pid`, 'utf8').trim();
+    const marker = environmentOf(leader).find((line) => line.startsWith('BIRDSONG_EMULATOR='));
+    assert.ok(marker, 'the emulator runs without its marker');
+    const name = `AWS_LAMBDA_FUNCTION_NAME=${value('aggregator_function')}`;
+    const killed = await until('a running aggregator', () => processesWith(marker, name).map((pid) => process.kill(pid, 'SIGKILL')).length);
     assert.ok(killed >= 1);
   }
   await sending;
   await until('the same windows', async () => {
     assert.deepEqual(await everything(value('api_url')), expected.once);
     return true;
-  }, 180);
+  }, 300);
 });
 
 test('sent again, no post is sent', async () => {

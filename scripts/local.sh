@@ -34,7 +34,7 @@ use_endpoint() { # ADDRESS
     endpoint=$1
     export AWS_ENDPOINT_URL=$endpoint
     variables=(
-        -var-file="$settings" -var aws_endpoint="$endpoint" -var site_dir="$PWD/frontend/dist"
+        -var-file="$settings" -var aws_endpoint="$endpoint" -var site_dir="$run/site"
         -var regions_file="$PWD/regions.toml"
         -var aggregator_zip="$run/aggregator.zip" -var api_zip="$run/api.zip"
     )
@@ -55,7 +55,7 @@ build() {
     done
     ln -sfn "$binaries/birdsong" "$run/birdsong"
     (cd frontend && { [[ node_modules/.package-lock.json -nt package-lock.json ]] || npm ci --silent --no-audit --no-fund; } &&
-        npm run --silent build -- --logLevel warn)
+        npm run --silent build -- --logLevel warn --outDir "$run/site" --emptyOutDir)
 }
 
 stop_streamer() {

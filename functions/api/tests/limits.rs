@@ -51,8 +51,6 @@ fn watched(rows: MemoryStore, is_open: bool) -> Arc<Hooked<Watch>> {
     Arc::new(Hooked { rows: Arc::new(rows), hook })
 }
 
-birdsong_testkit::delegate_rollups!(Watched, windows);
-
 fn regions() -> Vec<Region> {
     let file = "[[region]]\nid = \"a\"\nlanguages = [\"en\"]\nhot_buckets = 2\n\
                 [[region]]\nid = \"slow\"\nlanguages = [\"fr\"]\n";

@@ -142,8 +142,6 @@ impl Hook for Outage {
 
 type Store = Hooked<Outage>;
 
-birdsong_testkit::delegate_rollups!(Store, rows);
-
 /// Six hours of windows with holes; the ninth is damaged.
 async fn store() -> Arc<Store> {
     let store = Store::default();

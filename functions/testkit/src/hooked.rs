@@ -3,7 +3,11 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use birdsong_domain::ports::{Expected, PartialKey, PortError, PutOutcome, Row, RowVersion, WindowStore};
+use birdsong_domain::ports::{
+    Change, Expected, Live, PartialKey, PortError, PutOutcome, RollupRow, RollupStore, Row, RowVersion, Settings,
+    WindowStore,
+};
+use birdsong_domain::rollup::{Period, Rollup, RollupKey};
 use birdsong_domain::time::WindowStart;
 use birdsong_domain::window::Partial;
 
@@ -26,6 +30,14 @@ pub enum Call<'a> {
     Query(&'a str, WindowStart, WindowStart),
     /// [`WindowStore::newest`].
     Newest,
+    /// [`RollupStore::rollups`].
+    Rollups,
+    /// [`RollupStore::live`].
+    Live,
+    /// Any call of [`RollupStore`] or [`Settings`] that writes.
+    Write,
+    /// [`Settings::setting`].
+    Setting,
 }
 
 /// What happens before the calls of a [`Hooked`] store.
@@ -80,5 +92,65 @@ impl<H: Hook> WindowStore for Hooked<H> {
     async fn newest(&self, region: &str) -> Result<Option<WindowStart>, PortError> {
         self.hook.before(Call::Newest).await?;
         self.rows.newest(region).await
+    }
+}
+
+impl<H: Hook> RollupStore for Hooked<H> {
+    async fn rollups(
+        &self,
+        region: &str,
+        period: Period,
+        from_ms: i64,
+        to_ms: i64,
+    ) -> Result<Vec<RollupRow>, PortError> {
+        self.hook.before(Call::Rollups).await?;
+        self.rows.rollups(region, period, from_ms, to_ms).await
+    }
+
+    async fn put_rollup(
+        &self,
+        key: &RollupKey,
+        rollup: Option<&Rollup>,
+        expected: Option<u64>,
+    ) -> Result<PutOutcome, PortError> {
+        self.hook.before(Call::Write).await?;
+        self.rows.put_rollup(key, rollup, expected).await
+    }
+
+    async fn changes(&self, limit: usize) -> Result<Vec<Change>, PortError> {
+        self.hook.before(Call::Live).await?;
+        self.rows.changes(limit).await
+    }
+
+    async fn add_change(&self, region: &str, period: Period, start_ms: i64) -> Result<(), PortError> {
+        self.hook.before(Call::Write).await?;
+        self.rows.add_change(region, period, start_ms).await
+    }
+
+    async fn settle(&self, change: &Change) -> Result<bool, PortError> {
+        self.hook.before(Call::Write).await?;
+        self.rows.settle(change).await
+    }
+
+    async fn live(&self, regions: &[&str], from: WindowStart) -> Result<Live, PortError> {
+        self.hook.before(Call::Live).await?;
+        self.rows.live(regions, from).await
+    }
+
+    async fn replace_setting(&self, key: &str, expected: Option<&str>, value: &str) -> Result<bool, PortError> {
+        self.hook.before(Call::Write).await?;
+        self.rows.replace_setting(key, expected, value).await
+    }
+}
+
+impl<H: Hook> Settings for Hooked<H> {
+    async fn setting(&self, key: &str) -> Result<Option<String>, PortError> {
+        self.hook.before(Call::Setting).await?;
+        self.rows.setting(key).await
+    }
+
+    async fn set_setting(&self, key: &str, value: &str) -> Result<(), PortError> {
+        self.hook.before(Call::Write).await?;
+        self.rows.set_setting(key, value).await
     }
 }
