@@ -33,6 +33,8 @@ pub struct Limits {
     pub stale: Duration,
     /// KiB of all answers that are kept.
     pub cache_kib: u32,
+    /// KiB, about, of windows, hours and days that are kept to make answers from.
+    pub parts_kib: u32,
     /// Whether answers are compressed.
     pub compress: bool,
 }
@@ -49,6 +51,7 @@ impl Default for Limits {
             reuse: Duration::ZERO,
             stale: Duration::ZERO,
             cache_kib: 64 << 10,
+            parts_kib: 96 << 10,
             compress: false,
         }
     }

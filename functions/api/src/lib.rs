@@ -58,6 +58,7 @@ use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use axum::routing::get;
+use birdsong_digest::read::Parts;
 use birdsong_domain::ports::{RollupStore, Settings, WindowStore};
 use birdsong_domain::region::Region;
 use birdsong_domain::status::SourceState;
@@ -100,6 +101,8 @@ struct Shared<S> {
     api: Api<S>,
     snapshot: snapshot::Cache,
     answers: Answers,
+    /// Windows, hours and days that are final, with the version of the counts.
+    parts: Parts,
     admission: Admission,
 }
 
@@ -166,6 +169,7 @@ pub fn router_with<S: WindowStore + RollupStore + Settings + 'static>(api: Api<S
         api,
         snapshot: snapshot::Cache::default(),
         answers: Answers::new(u64::from(limits.cache_kib) << 10),
+        parts: Parts::new(u64::from(limits.parts_kib) << 10),
         admission: Admission::new(limits),
     });
     Router::new()

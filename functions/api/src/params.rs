@@ -2,13 +2,14 @@
 
 use std::ops::Range;
 
+use birdsong_digest::read::Grain;
 use birdsong_domain::network::Network;
 use birdsong_domain::region::Region;
 use birdsong_domain::time::{RFC3339_MS, WindowSize, WindowStart, parse_rfc3339};
 
 use crate::error::{ApiError, ErrorCode, foreign};
 use crate::fields::Fields;
-use crate::span::{Grain, Networks};
+use crate::span::Networks;
 use crate::steps::Wanted;
 
 const DAY_MS: i64 = 86_400_000;

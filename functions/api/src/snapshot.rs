@@ -49,6 +49,12 @@ pub(crate) async fn snapshot<S: WindowStore + RollupStore + Settings>(
     }
     let now_ms = (api.now_ms)();
     let regions: Vec<_> = api.regions.iter().map(|region| &*region.id).collect();
+    // Ledgers first: an aggregator stores them last, so a post that comes meanwhile is not missing.
+    let mut all = vec![STREAM];
+    all.extend(&regions);
+    // The list of changes before the overview: one that is off the list is in the overview's version, at least.
+    let from = kept.as_ref().map_or(WindowStart(i64::MAX), |(_, last)| WindowStart(last.glance.overview.until_ms));
+    let mut live = api.store.live(&all, from).await?;
     let stored = api.store.setting(OVERVIEW).await?;
     let stored = stored.as_deref().and_then(Overview::parse);
     let mut reuse = limits.reuse;
@@ -59,10 +65,10 @@ pub(crate) async fn snapshot<S: WindowStore + RollupStore + Settings>(
             Overview::new(&*api.store, api.rules, &regions, now_ms, previous, &[], known).await?
         }
     };
-    // Ledgers first: an aggregator stores them last, so a post that comes meanwhile is not missing.
-    let mut all = vec![STREAM];
-    all.extend(&regions);
-    let live = api.store.live(&all, WindowStart(overview.until_ms)).await?;
+    if from.0 > overview.until_ms {
+        let newest = api.store.live(&all, WindowStart(overview.until_ms)).await?;
+        live.windows = newest.windows;
+    }
     let stale = Stale::new(&live.changes);
     let glance = overview.with_live(&live, &regions, api.rules.size, now_ms);
     let snapshot = Arc::new(Snapshot { glance, stale, at_ms: now_ms });

@@ -1,14 +1,15 @@
 //! Merging: windows read from the store, merged over lanes and into steps, and reported.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use birdsong_digest::read::{Stale, periods};
+use birdsong_digest::read::{Grain, Part, Reader};
 use birdsong_domain::frame::{Lane, Ledger, STREAM};
 use birdsong_domain::network::Network;
-use birdsong_domain::ports::{PortError, RollupStore, Row, WindowStore};
+use birdsong_domain::ports::{PortError, RollupStore, WindowStore};
 use birdsong_domain::post::{Kind, Located};
-use birdsong_domain::rollup::{Period, Rollup, Rollups};
-use birdsong_domain::time::{WindowSize, WindowStart, rfc3339};
+use birdsong_domain::rollup::{Period, Rollup, windows_of};
+use birdsong_domain::time::{WindowStart, rfc3339};
 use birdsong_domain::topk::{TopItem, TopK};
 use birdsong_domain::uniques::Estimate;
 use birdsong_domain::window::metric::{Kinds, Metric};
@@ -96,41 +97,34 @@ impl Span {
     fn of_lanes(
         (start_ms, end_ms): (i64, i64),
         until_ms: i64,
-        lanes: Vec<(Network, Rollup)>,
-        stream: Option<&Rollup>,
+        lanes: &[Part],
+        stream: &[Part],
         rules: FoldRules,
         now_ms: i64,
     ) -> Self {
         let mut span = Self::empty(start_ms, end_ms);
         let windows = ((until_ms.min(end_ms) - start_ms) / rules.size.ms()).max(1) as usize;
-        span.is_watched = (0..windows).all(|at| {
-            lanes.iter().any(|(_, lane)| lane.known.contains(at))
-                || stream.is_some_and(|stream| stream.known.contains(at))
-        });
-        let mut is_revised = false;
-        for (network, lane) in &lanes {
-            span.add_network(*network, &lane.aggregate.kinds);
-            span.is_damaged |= lane.is_damaged();
-            is_revised |= lane.is_revised;
-            span.stored_ms = span.stored_ms.max(lane.stored_ms);
+        let parts = || lanes.iter().chain(stream).map(|part| &*part.rollup);
+        span.is_watched = (0..windows).all(|at| parts().any(|part| part.known.contains(at)));
+        span.is_damaged = parts().any(Rollup::is_damaged);
+        span.stored_ms = parts().map(|part| part.stored_ms).max().unwrap_or(0);
+        match lanes {
+            [only] => span.aggregate = only.rollup.aggregate.clone(),
+            _ => lanes.iter().for_each(|lane| span.aggregate.merge(&lane.rollup.aggregate, true)),
         }
-        let mut lanes = lanes;
-        match lanes.pop() {
-            Some((_, only)) if lanes.is_empty() => span.aggregate = only.aggregate,
-            last => lanes.iter().chain(&last).for_each(|(_, lane)| span.aggregate.merge(&lane.aggregate, true)),
+        for lane in lanes {
+            span.add_network(lane.lane.network(), &lane.rollup.aggregate.kinds);
         }
         if span.minutes().is_empty() && end_ms - start_ms <= Period::Hour.ms(rules.size) {
             // Without posts none are stored.
             span.lay_minutes(vec![0; ((end_ms - start_ms) / 60_000) as usize]);
         }
-        if let Some(stream) = stream {
-            span.ledger = stream.aggregate.ledger;
-            span.stream_frames = stream.aggregate.frames.0;
-            span.is_damaged |= stream.is_damaged();
-            span.stored_ms = span.stored_ms.max(stream.stored_ms);
+        for ledger in stream {
+            span.ledger.add(&ledger.rollup.aggregate.ledger);
+            span.stream_frames += ledger.rollup.aggregate.frames.0;
         }
-        let last_end_ms = end_ms.min(until_ms);
-        span.lifecycle = match (now_ms < last_end_ms + rules.lateness_ms, is_revised) {
+        let is_revised = lanes.iter().any(|lane| lane.rollup.is_revised);
+        span.lifecycle = match (now_ms < end_ms.min(until_ms) + rules.lateness_ms, is_revised) {
             (true, _) => Lifecycle::Provisional,
             (_, true) => Lifecycle::Revised,
             _ => Lifecycle::Final,
@@ -273,96 +267,38 @@ fn top<T>(top: Option<&TopK>, n: usize, report: impl Fn(TopItem) -> T) -> Vec<T>
     top.map(|top| top.top(n).into_iter().map(report).collect()).unwrap_or_default()
 }
 
-/// How windows are read: alone, or merged into hours or days.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Grain {
-    /// Each window.
-    Window,
-    /// From roll-ups.
-    Period(Period),
-}
-
-impl Grain {
-    /// The coarsest one that divides a step.
-    pub(crate) fn of_step(step_ms: i64, size: WindowSize) -> Self {
-        let divides = |period: &Period| step_ms % period.ms(size) == 0;
-        [Period::Day, Period::Hour].into_iter().find(divides).map_or(Self::Window, Self::Period)
-    }
-
-    pub(crate) fn ms(self, size: WindowSize) -> i64 {
-        match self {
-            Self::Window => size.ms(),
-            Self::Period(period) => period.ms(size),
-        }
-    }
-}
-
 /// What was read of a region and of the ledgers, by start.
 #[derive(Debug, Default)]
 pub(crate) struct Read {
-    lanes: BTreeMap<i64, Vec<(Network, Rollup)>>,
-    stream: BTreeMap<i64, Rollup>,
+    lanes: BTreeMap<i64, Vec<Part>>,
+    stream: BTreeMap<i64, Vec<Part>>,
 }
 
 impl Read {
-    fn of_rows(partials: Vec<Row>, stream: Vec<Row>) -> Self {
-        let of = |(key, partial): Row| (key.window.0, key.lane, Rollup::of_window(partial));
-        Self::new(partials.into_iter().map(of), stream.into_iter().map(of))
-    }
-
-    fn of_rollups(lanes: Rollups, stream: Rollups) -> Self {
-        let of = |rollups: Rollups| rollups.into_iter().map(|(key, rollup)| (key.start_ms, key.lane, rollup));
-        Self::new(of(lanes), of(stream))
-    }
-
-    fn new(
-        lanes: impl Iterator<Item = (i64, Lane, Rollup)>,
-        stream: impl Iterator<Item = (i64, Lane, Rollup)>,
-    ) -> Self {
-        let mut read = Self::default();
-        for (start_ms, lane, rollup) in lanes {
-            read.lanes.entry(start_ms).or_default().push((lane.network(), rollup));
-        }
-        for (start_ms, _, rollup) in stream {
-            read.stream.entry(start_ms).or_default().add_lane(&rollup);
-        }
-        read
+    fn new(lanes: Vec<Part>, stream: Vec<Part>, networks: &Networks) -> Self {
+        let by_start = |parts: Vec<Part>| {
+            let mut by_start = BTreeMap::<i64, Vec<Part>>::new();
+            for part in parts.into_iter().filter(|part| networks.has(&part.lane)) {
+                by_start.entry(part.start_ms).or_default().push(part);
+            }
+            by_start
+        };
+        Self { lanes: by_start(lanes), stream: by_start(stream) }
     }
 }
 
-/// Reads what starts in `from_ms..to_ms`, of a region and of the ledgers, of some networks. Windows that start at
-/// `until_ms` or later are left out.
+/// Reads what starts in `range`, of a region and of the ledgers, of some networks.
 ///
 /// # Errors
 /// When the store fails. A damaged row is not an error here.
 pub(crate) async fn read<S: WindowStore + RollupStore>(
-    store: &S,
+    reader: &Reader<'_, S>,
     (region, networks): (&str, &Networks),
     grain: Grain,
-    (from_ms, to_ms): (i64, i64),
-    until_ms: i64,
-    size: WindowSize,
-    stale: &Stale,
+    range: (i64, i64),
 ) -> Result<Read, PortError> {
-    match grain {
-        Grain::Window => {
-            let (from, to) = (WindowStart(from_ms), WindowStart(to_ms.min(until_ms)));
-            let (mut lanes, mut stream) =
-                try_join(store.query(region, from, to), store.query(STREAM, from, to)).await?;
-            for rows in [&mut lanes, &mut stream] {
-                rows.retain(|(key, _)| networks.has(&key.lane));
-            }
-            Ok(Read::of_rows(lanes, stream))
-        }
-        Grain::Period(period) => {
-            let read = |region| periods(store, region, period, (from_ms, to_ms), until_ms, size, stale);
-            let (mut lanes, mut stream) = try_join(read(region), read(STREAM)).await?;
-            for rollups in [&mut lanes, &mut stream] {
-                rollups.retain(|key, _| networks.has(&key.lane));
-            }
-            Ok(Read::of_rollups(lanes, stream))
-        }
-    }
+    let (lanes, stream) = try_join(reader.parts(region, grain, range), reader.parts(STREAM, grain, range)).await?;
+    Ok(Read::new(lanes, stream, networks))
 }
 
 /// The windows, hours or days of `from_ms..to_ms` in order; with `and_empty` also those of which nothing is stored.
@@ -375,7 +311,7 @@ pub(crate) fn spans(
     now_ms: i64,
     and_empty: bool,
 ) -> impl Iterator<Item = Span> {
-    let Read { mut lanes, stream } = read;
+    let Read { mut lanes, mut stream } = read;
     let length = grain.ms(rules.size);
     let mut at = from_ms;
     std::iter::from_fn(move || {
@@ -385,8 +321,9 @@ pub(crate) fn spans(
         if at >= to_ms.min(until_ms) {
             return None;
         }
-        let of_time = lanes.remove(&at).unwrap_or_default();
-        let span = Span::of_lanes((at, at + length), until_ms, of_time, stream.get(&at), rules, now_ms);
+        let of_time = |parts: &mut BTreeMap<i64, Vec<Part>>| parts.remove(&at).unwrap_or_default();
+        let (lanes, stream) = (of_time(&mut lanes), of_time(&mut stream));
+        let span = Span::of_lanes((at, at + length), until_ms, &lanes, &stream, rules, now_ms);
         at += length;
         Some(span)
     })
@@ -405,7 +342,11 @@ pub async fn stored_windows<S: WindowStore>(
     now_ms: i64,
 ) -> Result<Vec<WindowReport>, PortError> {
     let (lanes, stream) = try_join(store.query(region, from, to), store.query(STREAM, from, to)).await?;
-    let (read, range) = (Read::of_rows(lanes, stream), (from.0, to.0));
+    let parts = |rows| {
+        let part = |((start_ms, lane), window)| Part { start_ms, lane, rollup: Arc::new(window) };
+        windows_of(rows).into_iter().map(part).collect()
+    };
+    let (read, range) = (Read::new(parts(lanes), parts(stream), &Networks::default()), (from.0, to.0));
     let spans = spans(read, Grain::Window, range, to.0, rules, now_ms, false);
     Ok(spans.map(|span| span.report(region, &Fields::default())).collect())
 }

@@ -2,12 +2,13 @@
 
 use std::ops::Range;
 
+use birdsong_digest::read::Grain;
 use birdsong_domain::rollup::Period;
 use birdsong_domain::window::FoldRules;
 
 use crate::fields::Fields;
 use crate::report::WindowReport;
-use crate::span::{Grain, Read, Span, spans};
+use crate::span::{Read, Span, spans};
 
 /// What is wanted of each step, and of the total.
 #[derive(Clone, Debug, Default)]

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
+use birdsong_digest::read::{Grain, Reader};
 use birdsong_domain::ports::{PortError, RollupStore, Settings, WindowStore};
 use birdsong_domain::region::Region;
 use birdsong_domain::time::{FUTURE_LIMIT_MS, WindowStart, rfc3339};
@@ -20,7 +21,6 @@ use crate::error::{ApiError, ErrorCode, WindowsErrors};
 use crate::params::WindowsQuery;
 use crate::report::WindowReport;
 use crate::snapshot::Snapshot;
-use crate::span::Grain;
 use crate::steps::Steps;
 use crate::{Api, Limits, Made, Shared, params, span};
 
@@ -298,9 +298,11 @@ async fn of_region<S: WindowStore + RollupStore + Settings + 'static>(
     // A slice at a time, so that a long range needs no more memory than a short one.
     // Parts of which some windows have begun.
     let whole_end_ms = range.start + parts as i64 * length;
+    let kept = (&shared.parts, &*snapshot.glance.overview.version, now_ms);
+    let reader = Reader { store: &*api.store, rules, stale: &snapshot.stale, until_ms, kept: Some(kept) };
     for slice in slices(range.start..whole_end_ms, length, lanes, shared.admission.limits) {
         let of = (&*region.id, &query.networks);
-        let read = span::read(&*api.store, of, grain, slice, until_ms, size, &snapshot.stale).await?;
+        let read = span::read(&reader, of, grain, slice).await?;
         steps = off_runtime(move || steps.add(read, slice, until_ms).map(|()| steps)).await??;
     }
     let settled_ms = range.end.saturating_add(rules.lateness_ms).saturating_add(SETTLED_MS);

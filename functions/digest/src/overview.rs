@@ -16,7 +16,7 @@ use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
 
 use crate::MARGIN_MS;
-use crate::read::{Stale, periods};
+use crate::read::{Grain, Reader, Stale};
 
 /// Hours in the overview: a day, and the hour that has begun.
 const HOURS: i64 = 25;
@@ -590,13 +590,12 @@ impl<S: WindowStore + RollupStore> Reading<'_, S> {
         let range = (*first, last + hour_ms);
         // Those that are out of date are read as windows, and those that cannot be read, too.
         let none = Stale::default();
-        let rollups =
-            periods(self.store, self.region, Period::Hour, range, self.until_ms, self.rules.size, &none).await?;
+        let reader = Reader { store: self.store, rules: self.rules, stale: &none, until_ms: self.until_ms, kept: None };
         let mut hours = BTreeMap::<i64, BTreeMap<i64, Part>>::new();
-        for (key, rollup) in rollups {
-            if unknown.contains(&key.start_ms) {
-                let part = hours.entry(key.start_ms).or_default().entry(key.start_ms).or_default();
-                part.add(&Part::of(&rollup));
+        for read in reader.parts(self.region, Grain::Period(Period::Hour), range).await? {
+            if unknown.contains(&read.start_ms) {
+                let part = hours.entry(read.start_ms).or_default().entry(read.start_ms).or_default();
+                part.add(&Part::of(&read.rollup));
             }
         }
         Ok(hours)

@@ -1,14 +1,18 @@
-//! Reading hours and days: from their roll-ups, and from windows where those are out of date. Both give the same, byte for
-//! byte.
+//! Reading windows, hours and days: hours and days from their roll-ups, and from windows where those are out of date. Both
+//! give the same, byte for byte. What is final may be kept in memory ([`Parts`]).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
+use birdsong_domain::lane::Lane;
 use birdsong_domain::ports::{Change, PortError, RollupStore, WindowStore};
-use birdsong_domain::rollup::{DAY_MS, HOUR_MS, Period, Rollups, of_hours, of_rows};
+use birdsong_domain::rollup::{DAY_MS, HOUR_MS, Period, Rollup, merge, windows_of};
 use birdsong_domain::time::{WindowSize, WindowStart};
+use birdsong_domain::window::FoldRules;
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
 
-/// Hours that are read from windows at a time, so that memory is bounded.
-const HOURS_AT_ONCE: i64 = 6;
+use crate::MARGIN_MS;
 
 /// The hours and days of each region whose roll-ups are out of date.
 #[derive(Clone, Debug, Default)]
@@ -43,7 +47,7 @@ impl Stale {
     }
 
     /// Starts of the periods in `from_ms..to_ms`, which is whole periods, that are out of date.
-    fn periods(&self, region: &str, period: Period, from_ms: i64, to_ms: i64, size: WindowSize) -> BTreeSet<i64> {
+    fn periods(&self, region: &str, period: Period, (from_ms, to_ms): (i64, i64), size: WindowSize) -> BTreeSet<i64> {
         let Some([hours, days]) = self.0.get(region) else { return BTreeSet::new() };
         let length = period.ms(size);
         let overlapping = hours.range(first_overlapping(from_ms)..to_ms).flat_map(|(hour_ms, _)| {
@@ -60,6 +64,227 @@ fn first_overlapping(from_ms: i64) -> i64 {
     from_ms - from_ms.rem_euclid(HOUR_MS)
 }
 
+/// How windows are read: alone, or merged into hours or days.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Grain {
+    /// Each window.
+    Window,
+    /// From roll-ups.
+    Period(Period),
+}
+
+impl Grain {
+    /// The coarsest one that divides a step.
+    #[must_use]
+    pub fn of_step(step_ms: i64, size: WindowSize) -> Self {
+        let divides = |period: &Period| step_ms % period.ms(size) == 0;
+        [Period::Day, Period::Hour].into_iter().find(divides).map_or(Self::Window, Self::Period)
+    }
+
+    /// Its length in milliseconds.
+    #[must_use]
+    pub fn ms(self, size: WindowSize) -> i64 {
+        match self {
+            Self::Window => size.ms(),
+            Self::Period(period) => period.ms(size),
+        }
+    }
+}
+
+/// A window, an hour or a day of one lane. Buckets of a hot region are merged.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// Its start, in milliseconds.
+    pub start_ms: i64,
+    /// The lane, with bucket 0.
+    pub lane: Lane,
+    /// What was counted.
+    pub rollup: Arc<Rollup>,
+}
+
+/// Parts that were read and are final, in bounded memory.
+#[derive(Debug)]
+pub struct Parts(Cache<(String, Grain, i64), Arc<Kept>, ByParts>);
+
+/// The windows of an hour, or an hour, or a day.
+#[derive(Debug)]
+struct Kept {
+    /// When this is another one, it may have changed: the stamps of the changes of this time, or the version of all counts
+    /// where there is no change.
+    tag: String,
+    /// What starts before this is here.
+    until_ms: i64,
+    parts: Vec<Part>,
+}
+
+#[derive(Clone, Debug)]
+struct ByParts;
+
+/// Bytes of a part in memory, about: its sketches and top lists.
+const PART_BYTES: u64 = 12 << 10;
+
+impl Weighter<(String, Grain, i64), Arc<Kept>> for ByParts {
+    fn weight(&self, _key: &(String, Grain, i64), kept: &Arc<Kept>) -> u64 {
+        256 + kept.parts.len() as u64 * PART_BYTES
+    }
+}
+
+impl Parts {
+    /// Room for about this many bytes.
+    #[must_use]
+    pub fn new(bytes: u64) -> Self {
+        let items = usize::try_from(bytes / PART_BYTES).unwrap_or(usize::MAX).max(16);
+        Self(Cache::with_weighter(items, bytes.max(1), ByParts))
+    }
+}
+
+/// Reads a store at one time.
+#[derive(Debug)]
+pub struct Reader<'a, S> {
+    /// The store.
+    pub store: &'a S,
+    /// The rules by which its windows were folded.
+    pub rules: FoldRules,
+    /// What is out of date.
+    pub stale: &'a Stale,
+    /// Windows that start at this time or later are left out, in milliseconds.
+    pub until_ms: i64,
+    /// Parts that were read before, the version of all counts, and the time, in milliseconds.
+    pub kept: Option<(&'a Parts, &'a str, i64)>,
+}
+
+impl<S: WindowStore + RollupStore> Reader<'_, S> {
+    /// What starts in `from_ms..to_ms`, which is whole windows, hours or days, by start, then lane.
+    ///
+    /// # Errors
+    /// When the store fails. A damaged window is not an error: its part counts it. A damaged roll-up is made from windows.
+    pub async fn parts(
+        &self,
+        region: &str,
+        grain: Grain,
+        (from_ms, to_ms): (i64, i64),
+    ) -> Result<Vec<Part>, PortError> {
+        match grain {
+            Grain::Window => self.windows(region, from_ms, to_ms.min(self.until_ms)).await,
+            Grain::Period(period) => self.periods(region, period, (from_ms, to_ms)).await,
+        }
+    }
+
+    /// Windows, hour by hour: so that those of an hour are kept together.
+    async fn windows(&self, region: &str, from_ms: i64, to_ms: i64) -> Result<Vec<Part>, PortError> {
+        let size = self.rules.size;
+        let Some((kept, version, now_ms)) = self.kept else { return self.query(region, from_ms, to_ms).await };
+        let final_ms = size.start_of(now_ms - self.rules.lateness_ms - MARGIN_MS).0;
+        let hour_ms = Period::Hour.ms(size);
+        let mut parts = vec![];
+        // Hours that are not known, or not to the end: they are read together.
+        let mut unknown: Vec<(i64, i64, String, Vec<Part>)> = vec![];
+        let first = Period::Hour.start_of(from_ms, size);
+        for hour in (0..).map(|n| first + n * hour_ms).take_while(|hour| *hour < to_ms) {
+            let end_ms = (hour + hour_ms).min(self.until_ms);
+            let tag = self.stale.stamp(region, hour, hour + hour_ms).unwrap_or_else(|| format!("v{version}"));
+            let known = kept.0.get(&(region.to_owned(), Grain::Window, hour)).filter(|known| known.tag == tag);
+            match known {
+                Some(known) if known.until_ms >= end_ms => parts.extend(known.parts.iter().cloned()),
+                Some(known) => unknown.push((known.until_ms, end_ms, tag, known.parts.clone())),
+                None => unknown.push((hour, end_ms, tag, vec![])),
+            }
+        }
+        let mut at = 0;
+        while at < unknown.len() {
+            let ends_later = |n: &usize| unknown.get(n + 1).is_some_and(|next| next.0 == unknown[*n].1);
+            let last = (at..).find(|n| !ends_later(n)).unwrap_or(at);
+            let read = self.query(region, unknown[at].0, unknown[last].1).await?;
+            for (from_ms, end_ms, tag, mut of_hour) in unknown[at..=last].iter_mut().map(std::mem::take) {
+                let hour = Period::Hour.start_of(from_ms, size);
+                let new = read.iter().filter(|part| (from_ms..end_ms).contains(&part.start_ms));
+                of_hour.extend(new.cloned());
+                parts.extend(of_hour.iter().cloned());
+                // The windows that are final are kept.
+                let until_ms = end_ms.min(final_ms);
+                of_hour.retain(|part| part.start_ms < until_ms);
+                if until_ms > hour {
+                    let key = (region.to_owned(), Grain::Window, hour);
+                    kept.0.insert(key, Arc::new(Kept { tag, until_ms, parts: of_hour }));
+                }
+            }
+            at = last + 1;
+        }
+        parts.retain(|part| (from_ms..to_ms).contains(&part.start_ms));
+        parts.sort_by(|a, b| (a.start_ms, &a.lane).cmp(&(b.start_ms, &b.lane)));
+        Ok(parts)
+    }
+
+    async fn query(&self, region: &str, from_ms: i64, to_ms: i64) -> Result<Vec<Part>, PortError> {
+        let rows = self.store.query(region, WindowStart(from_ms), WindowStart(to_ms)).await?;
+        let part = |((start_ms, lane), window)| Part { start_ms, lane, rollup: Arc::new(window) };
+        Ok(windows_of(rows).into_iter().map(part).collect())
+    }
+
+    async fn periods(
+        &self,
+        region: &str,
+        period: Period,
+        (from_ms, to_ms): (i64, i64),
+    ) -> Result<Vec<Part>, PortError> {
+        let (size, grain) = (self.rules.size, Grain::Period(period));
+        let length = period.ms(size);
+        let mut out_of_date = self.stale.periods(region, period, (from_ms, to_ms), size);
+        let mut parts = vec![];
+        let mut unknown = BTreeSet::new();
+        let starts = (0..).map(|n| from_ms + n * length).take_while(|start| *start < to_ms);
+        for start in starts.filter(|start| !out_of_date.contains(start)) {
+            let known = self.kept.and_then(|(kept, version, _)| {
+                let known = kept.0.get(&(region.to_owned(), grain, start))?;
+                (known.tag == version).then_some(known)
+            });
+            match known {
+                Some(known) => parts.extend(known.parts.iter().cloned()),
+                None => drop(unknown.insert(start)),
+            }
+        }
+        for (run_from_ms, run_to_ms) in runs(&unknown, length) {
+            let mut by_start: BTreeMap<i64, Vec<Part>> =
+                unknown.range(run_from_ms..run_to_ms).map(|start| (*start, vec![])).collect();
+            for row in self.store.rollups(region, period, run_from_ms, run_to_ms).await? {
+                match row.rollup {
+                    Ok(rollup) => by_start.entry(row.key.start_ms).or_default().push(Part {
+                        start_ms: row.key.start_ms,
+                        lane: row.key.lane,
+                        rollup: Arc::new(rollup),
+                    }),
+                    Err(_) => drop(out_of_date.insert(row.key.start_ms)),
+                }
+            }
+            by_start.retain(|start, _| !out_of_date.contains(start));
+            for (start, of_start) in by_start {
+                parts.extend(of_start.iter().cloned());
+                if let Some((kept, version, _)) = self.kept {
+                    let known = Kept { tag: version.to_owned(), until_ms: start + length, parts: of_start };
+                    kept.0.insert((region.to_owned(), grain, start), Arc::new(known));
+                }
+            }
+        }
+        for start in out_of_date.into_iter().filter(|start| *start < self.until_ms) {
+            // One after the other, so that memory is bounded.
+            let finer = match period {
+                Period::Hour => Grain::Window,
+                Period::Day => Grain::Period(Period::Hour),
+            };
+            let finer = Box::pin(self.parts(region, finer, (start, start + length))).await?;
+            let merged = merge(finer.into_iter().map(|part| (part.start_ms, part.lane, part.rollup)), period, size);
+            let part = |(key, rollup): (birdsong_domain::rollup::RollupKey, Rollup)| Part {
+                start_ms: key.start_ms,
+                lane: key.lane,
+                rollup: Arc::new(rollup),
+            };
+            parts.extend(merged.into_iter().map(part));
+        }
+        parts.sort_by(|a, b| (a.start_ms, &a.lane).cmp(&(b.start_ms, &b.lane)));
+        Ok(parts)
+    }
+}
+
 /// Consecutive periods as ranges.
 fn runs(starts: &BTreeSet<i64>, length: i64) -> Vec<(i64, i64)> {
     let mut runs: Vec<(i64, i64)> = vec![];
@@ -70,61 +295,4 @@ fn runs(starts: &BTreeSet<i64>, length: i64) -> Vec<(i64, i64)> {
         }
     }
     runs
-}
-
-/// The periods of a region that start in `from_ms..to_ms`, which is whole periods. Windows that start at `until_ms` or
-/// later are left out of those that are out of date.
-///
-/// # Errors
-/// When the store fails. A damaged window is not an error: its period counts it. A damaged roll-up is read from windows.
-pub async fn periods<S: WindowStore + RollupStore>(
-    store: &S,
-    region: &str,
-    period: Period,
-    (from_ms, to_ms): (i64, i64),
-    until_ms: i64,
-    size: WindowSize,
-    stale: &Stale,
-) -> Result<Rollups, PortError> {
-    let length = period.ms(size);
-    let mut out_of_date = stale.periods(region, period, from_ms, to_ms, size);
-    let mut rollups = Rollups::new();
-    // Where all is out of date, nothing needs to be read.
-    if (out_of_date.len() as i64) < (to_ms - from_ms) / length {
-        for row in store.rollups(region, period, from_ms, to_ms).await? {
-            match row.rollup {
-                Ok(rollup) => drop(rollups.insert(row.key, rollup)),
-                Err(_) => drop(out_of_date.insert(row.key.start_ms)),
-            }
-        }
-        rollups.retain(|key, _| !out_of_date.contains(&key.start_ms));
-    }
-    for (from_ms, to_ms) in runs(&out_of_date, length) {
-        match period {
-            Period::Hour => rollups.extend(hours_of_windows(store, region, from_ms, to_ms.min(until_ms), size).await?),
-            Period::Day => {
-                let hours = Box::pin(periods(store, region, Period::Hour, (from_ms, to_ms), until_ms, size, stale));
-                rollups.extend(of_hours(hours.await?, size));
-            }
-        }
-    }
-    Ok(rollups)
-}
-
-async fn hours_of_windows<S: WindowStore>(
-    store: &S,
-    region: &str,
-    from_ms: i64,
-    to_ms: i64,
-    size: WindowSize,
-) -> Result<Rollups, PortError> {
-    let mut rollups = Rollups::new();
-    let mut at = from_ms;
-    while at < to_ms {
-        let next = to_ms.min(at.saturating_add(HOURS_AT_ONCE * Period::Hour.ms(size)));
-        let rows = store.query(region, WindowStart(at), WindowStart(next)).await?;
-        rollups.extend(of_rows(rows, Period::Hour, size));
-        at = next;
-    }
-    Ok(rollups)
 }

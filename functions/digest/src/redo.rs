@@ -1,6 +1,7 @@
 //! Roll-ups that are out of date are made again.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use birdsong_domain::ports::{Change, PortError, PutOutcome, RollupStore, WindowStore};
 use birdsong_domain::rollup::{DAY_MS, HOUR_MS, Period, Rollup, RollupKey, Rollups, of_rows};
@@ -8,7 +9,7 @@ use birdsong_domain::time::WindowStart;
 use birdsong_domain::window::FoldRules;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use crate::read::{Stale, periods};
+use crate::read::{Grain, Part, Reader, Stale};
 use crate::{MARGIN_MS, Outcome};
 
 /// Hours or days in work at the same time.
@@ -105,7 +106,15 @@ async fn redo_one<S: WindowStore + RollupStore>(
             let (start, end) = (change.start_ms, change.start_ms + DAY_MS);
             // All hours from their roll-ups: one that changes now leads to another change of the day.
             let stale = Stale::new(std::slice::from_ref(change));
-            let of_hours = async || periods(store, region, Period::Day, (start, end), i64::MAX, size, &stale).await;
+            let reader = Reader { store, rules, stale: &stale, until_ms: i64::MAX, kept: None };
+            let of_hours = async || {
+                let day = reader.parts(region, Grain::Period(Period::Day), (start, end)).await?;
+                let rollup = |part: Part| {
+                    let key = RollupKey { start_ms: part.start_ms, lane: part.lane, period: Period::Day };
+                    (key, Arc::unwrap_or_clone(part.rollup))
+                };
+                Ok(day.into_iter().map(rollup).collect())
+            };
             replace(store, region, Period::Day, (start, end), of_hours, &mut counts).await?;
         }
     }

@@ -27,7 +27,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use crate::lane::Lane;
 use crate::ports::{PortError, Row};
@@ -243,26 +245,31 @@ fn whole(lane: Lane) -> Lane {
     }
 }
 
-/// Merges rows of the store. The windows of one lane in one period must all be there, or the roll-up lacks them.
+/// Windows by start and lane, those of the buckets of a region merged.
 #[must_use]
-pub fn of_rows(mut rows: Vec<Row>, period: Period, size: WindowSize) -> Rollups {
+pub fn windows_of(mut rows: Vec<Row>) -> BTreeMap<(i64, Lane), Rollup> {
     rows.sort_by(|(a, _), (b, _)| (a.window, &a.lane).cmp(&(b.window, &b.lane)));
     let mut windows = BTreeMap::<(i64, Lane), Rollup>::new();
     for (key, partial) in rows {
         let of_bucket = Rollup::of_window(partial);
         match windows.entry((key.window.0, whole(key.lane))) {
-            std::collections::btree_map::Entry::Vacant(place) => drop(place.insert(of_bucket)),
-            std::collections::btree_map::Entry::Occupied(mut place) => {
-                let known = place.get_mut();
+            Entry::Vacant(place) => drop(place.insert(of_bucket)),
+            Entry::Occupied(mut place) => {
                 // Onto an empty one: a window's own counters have no room for those of others.
                 let mut merged = Rollup::default();
-                merged.add_lane(known);
+                merged.add_lane(place.get());
                 merged.add_lane(&of_bucket);
-                *known = merged;
+                place.insert(merged);
             }
         }
     }
-    merge(windows.into_iter().map(|((start_ms, lane), window)| (start_ms, lane, window)), period, size)
+    windows
+}
+
+/// Merges rows of the store. The windows of one lane in one period must all be there, or the roll-up lacks them.
+#[must_use]
+pub fn of_rows(rows: Vec<Row>, period: Period, size: WindowSize) -> Rollups {
+    merge(windows_of(rows).into_iter().map(|((start_ms, lane), window)| (start_ms, lane, window)), period, size)
 }
 
 /// Merges the hours of days. All hours of a day must be there, or the roll-up lacks them.
@@ -271,12 +278,18 @@ pub fn of_hours(hours: Rollups, size: WindowSize) -> Rollups {
     merge(hours.into_iter().map(|(key, hour)| (key.start_ms, key.lane, hour)), Period::Day, size)
 }
 
-/// Merges parts, in the order of time, into periods.
-fn merge(parts: impl Iterator<Item = (i64, Lane, Rollup)>, period: Period, size: WindowSize) -> Rollups {
+/// Merges windows into hours, or hours into days. Those of a lane must be in the order of time.
+#[must_use]
+pub fn merge<R: Borrow<Rollup>>(
+    parts: impl Iterator<Item = (i64, Lane, R)>,
+    period: Period,
+    size: WindowSize,
+) -> Rollups {
     let mut rollups = Rollups::new();
     let mut minutes = BTreeMap::<RollupKey, Vec<u64>>::new();
     let length = usize::try_from(period.ms(size) / MINUTE_MS).unwrap_or_default();
     for (at_ms, lane, part) in parts {
+        let part = part.borrow();
         let key = RollupKey { start_ms: period.start_of(at_ms, size), lane, period };
         let offset_ms = at_ms - key.start_ms;
         if period == Period::Hour {
@@ -285,7 +298,7 @@ fn merge(parts: impl Iterator<Item = (i64, Lane, Rollup)>, period: Period, size:
             places.zip(&part.aggregate.per_minute.0).for_each(|(place, posts)| *place = *posts);
         }
         let offset = (offset_ms / size.ms()) as usize;
-        rollups.entry(key).or_default().add_later(&part, offset);
+        rollups.entry(key).or_default().add_later(part, offset);
     }
     for (key, rollup) in &mut rollups {
         rollup.aggregate.per_minute.0 = minutes.remove(key).unwrap_or_default();

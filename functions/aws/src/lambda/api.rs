@@ -25,6 +25,8 @@ const CATALOGUE_FRESH: Duration = Duration::from_secs(20);
 const REUSE: Duration = Duration::from_secs(5);
 /// KiB of answers that are kept.
 const CACHE_KIB: u32 = 32 << 10;
+/// KiB, about, of windows, hours and days that are kept.
+const PARTS_KIB: u32 = 128 << 10;
 
 /// The router, with the catalogue that the streamer published to the store.
 pub struct Service {
@@ -96,7 +98,7 @@ impl Service {
             problems: Arc::new(Vec::new),
             grace_ms: FoldRules::default().lateness_ms,
         };
-        let limits = Limits { reuse: REUSE, cache_kib: CACHE_KIB, ..Limits::default() };
+        let limits = Limits { reuse: REUSE, cache_kib: CACHE_KIB, parts_kib: PARTS_KIB, ..Limits::default() };
         let router = birdsong_api::router_with(api, limits);
         let known = known.insert(Known { read: Instant::now(), catalogue, router });
         Ok(known.router.clone())
