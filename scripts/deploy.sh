@@ -237,7 +237,7 @@ destroy() {
     confirm "This cannot be undone." "$env"
     # The validation requires files that are not used here.
     local arguments=(-input=false -no-color -auto-approve "-var-file=env/$env.tfvars"
-        -var=aggregator_zip=versions.tf -var=api_zip=versions.tf -var=site_dir=../frontend)
+        -var=aggregator_zip=versions.tf -var=digest_zip=versions.tf -var=api_zip=versions.tf -var=site_dir=../frontend)
     # Remove the protection first. The targets leave everything else unchanged.
     local unprotect=()
     while read -r resource; do

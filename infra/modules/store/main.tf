@@ -27,4 +27,10 @@ resource "aws_dynamodb_table" "this" {
   point_in_time_recovery {
     enabled = var.pitr
   }
+
+  # They bound the cost of a month, whatever goes wrong. -1 is no limit.
+  on_demand_throughput {
+    max_read_request_units  = var.max_read_request_units
+    max_write_request_units = var.max_write_request_units
+  }
 }
