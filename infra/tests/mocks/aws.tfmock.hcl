@@ -64,7 +64,7 @@ mock_resource "aws_scheduler_schedule_group" {
   defaults = { arn = "arn:aws:scheduler:us-east-1:123456789012:schedule-group/digest" }
 }
 mock_resource "aws_api_gateway_api_key" {
-  defaults = { id = "key1", value = "a-key-of-forty-characters-made-by-gateway" }
+  defaults = { id = "key1" }
 }
 mock_resource "aws_cloudfront_function" {
   defaults = { arn = "arn:aws:cloudfront::123456789012:function/viewer-auth" }
