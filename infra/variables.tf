@@ -192,14 +192,14 @@ variable "pitr" {
 variable "table_max_read_request_units" {
   description = <<-EOT
     Read request units per second of the table, above which DynamoDB throttles: it bounds the cost of reads at 0.33 US dollars a month
-    for each. -1 is no limit. Six regions need fewer than 30 a minute for all viewers together, while no range is opened that no cache
+    for each. -1 is no limit; null does not set it, for an emulator that has none. Six regions need fewer than 30 a minute for all viewers together, while no range is opened that no cache
     has. Opening 30 days of one region, which no cache has, reads up to 720 roll-ups of up to 2 KB once, 180 units. 500 lets three
     viewers a second do that, and `birdsong reprocess` read the keys of a table of 1 GB in 9 minutes. Raise it for that time.
   EOT
   type        = number
   default     = 500
   validation {
-    condition     = var.table_max_read_request_units == -1 || (var.table_max_read_request_units >= 50 && var.table_max_read_request_units <= 40000)
+    condition     = var.table_max_read_request_units == null || try(var.table_max_read_request_units == -1 || (var.table_max_read_request_units >= 50 && var.table_max_read_request_units <= 40000), false)
     error_message = "table_max_read_request_units must be -1 or 50 to 40000: aggregator and digest need a part of it."
   }
 }
@@ -207,14 +207,14 @@ variable "table_max_read_request_units" {
 variable "table_max_write_request_units" {
   description = <<-EOT
     Write request units per second of the table, above which DynamoDB throttles: it bounds the cost of writes at 1.64 US dollars a month
-    for each. -1 is no limit. Six regions write 1.4 windows of up to 2 KB a second (docs/explanation/cost.md), which is 3 units, and as
+    for each. -1 is no limit; null does not set it. Six regions write 1.4 windows of up to 2 KB a second (docs/explanation/cost.md), which is 3 units, and as
     many counts of the newest windows, roll-ups and overviews. 200 is 30 times that, for the backlog after an outage, and enough for 100
     busy lanes. `birdsong reprocess` of a day of six regions takes 20 s at this rate. Viewers cause no writes.
   EOT
   type        = number
   default     = 200
   validation {
-    condition     = var.table_max_write_request_units == -1 || (var.table_max_write_request_units >= 20 && var.table_max_write_request_units <= 40000)
+    condition     = var.table_max_write_request_units == null || try(var.table_max_write_request_units == -1 || (var.table_max_write_request_units >= 20 && var.table_max_write_request_units <= 40000), false)
     error_message = "table_max_write_request_units must be -1 or 20 to 40000: below 20 the aggregator falls behind."
   }
 }

@@ -382,6 +382,10 @@ run "store" {
     error_message = "what the table may cost is bounded"
   }
   assert {
+    condition     = aws_dynamodb_table.this.billing_mode == "PAY_PER_REQUEST"
+    error_message = "the caps are of a table that is billed per request"
+  }
+  assert {
     condition     = aws_dynamodb_table.this.point_in_time_recovery[0].enabled && aws_dynamodb_table.this.deletion_protection_enabled
     error_message = "windows can be restored, and their table is protected from deletion"
   }

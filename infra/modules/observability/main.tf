@@ -48,7 +48,7 @@ locals {
       above       = 0
     }
     aggregator-throttles = {
-      description = "The aggregator is throttled by the account's concurrency"
+      description = "The aggregator is throttled by aggregator_reserved_concurrency, or by the concurrency of the account"
       namespace   = "AWS/Lambda"
       metric      = "Throttles"
       dimensions  = { FunctionName = var.aggregator }
@@ -97,7 +97,7 @@ locals {
       above       = 5
     }
     api-throttles = {
-      description = "The api function is throttled by the account's concurrency"
+      description = "The api function is throttled by api_reserved_concurrency, or by the concurrency of the account"
       namespace   = "AWS/Lambda"
       metric      = "Throttles"
       dimensions  = { FunctionName = var.api_function }

@@ -21,6 +21,10 @@ run "local" {
     error_message = "LocalStack has no CloudFront"
   }
   assert {
+    condition     = var.table_max_read_request_units == null && var.table_max_write_request_units == null
+    error_message = "LocalStack forgets the caps of a table"
+  }
+  assert {
     condition     = !local.require_api_key
     error_message = "without CloudFront nobody could send a key"
   }
