@@ -191,30 +191,32 @@ variable "pitr" {
 
 variable "table_max_read_request_units" {
   description = <<-EOT
-    Read request units per second of the table, above which DynamoDB throttles: it bounds the cost of reads at 0.33 US dollars a month
-    for each. -1 is no limit; null does not set it, for an emulator that has none. Six regions need fewer than 30 a minute for all viewers together, while no range is opened that no cache
-    has. Opening 30 days of one region, which no cache has, reads up to 720 roll-ups of up to 2 KB once, 180 units. 500 lets three
-    viewers a second do that, and `birdsong reprocess` read the keys of a table of 1 GB in 9 minutes. Raise it for that time.
+    Read request units per second of the table, above which DynamoDB throttles: each one bounds the cost of reads at 0.33 US dollars a
+    month. Six regions need at most 30 a minute, for all viewers together, as long as each range is in a cache. Opening 30 days of one
+    region that no cache has reads up to 720 roll-ups of up to 2 KB, which is 180 units, once: 500 allow that more than twice a second.
+    `birdsong reprocess` reads the keys of a table of 1 GB in 9 minutes at this rate; raise it meanwhile if that is too long.
+    -1 is no limit, and null leaves the setting out, for an emulator that forgets it.
   EOT
   type        = number
   default     = 500
   validation {
-    condition     = var.table_max_read_request_units == null || try(var.table_max_read_request_units == -1 || (var.table_max_read_request_units >= 50 && var.table_max_read_request_units <= 40000), false)
+    condition     = try(var.table_max_read_request_units == -1 || (var.table_max_read_request_units >= 50 && var.table_max_read_request_units <= 40000), var.table_max_read_request_units == null)
     error_message = "table_max_read_request_units must be -1 or 50 to 40000: aggregator and digest need a part of it."
   }
 }
 
 variable "table_max_write_request_units" {
   description = <<-EOT
-    Write request units per second of the table, above which DynamoDB throttles: it bounds the cost of writes at 1.64 US dollars a month
-    for each. -1 is no limit; null does not set it. Six regions write 1.4 windows of up to 2 KB a second (docs/explanation/cost.md), which is 3 units, and as
-    many counts of the newest windows, roll-ups and overviews. 200 is 30 times that, for the backlog after an outage, and enough for 100
-    busy lanes. `birdsong reprocess` of a day of six regions takes 20 s at this rate. Viewers cause no writes.
+    Write request units per second of the table, above which DynamoDB throttles: each one bounds the cost of writes at 1.64 US dollars a
+    month. Six regions write 1.4 windows of up to 2 KB a second (docs/explanation/cost.md), which is 3 units; with as many for counts of
+    the newest windows, roll-ups and overviews, 200 is more than 30 times the need. That is for the backlog after an outage, and for 100
+    busy lanes. `birdsong reprocess` writes a day of six regions in 20 s at this rate. Viewers cause no writes.
+    -1 is no limit, and null leaves the setting out.
   EOT
   type        = number
   default     = 200
   validation {
-    condition     = var.table_max_write_request_units == null || try(var.table_max_write_request_units == -1 || (var.table_max_write_request_units >= 20 && var.table_max_write_request_units <= 40000), false)
+    condition     = try(var.table_max_write_request_units == -1 || (var.table_max_write_request_units >= 20 && var.table_max_write_request_units <= 40000), var.table_max_write_request_units == null)
     error_message = "table_max_write_request_units must be -1 or 20 to 40000: below 20 the aggregator falls behind."
   }
 }
@@ -296,7 +298,7 @@ variable "aggregator_reserved_concurrency" {
   type        = number
   default     = null
   validation {
-    condition     = var.aggregator_reserved_concurrency == null || try(var.aggregator_reserved_concurrency >= 1 && floor(var.aggregator_reserved_concurrency) == var.aggregator_reserved_concurrency, false)
+    condition     = try(var.aggregator_reserved_concurrency >= 1 && floor(var.aggregator_reserved_concurrency) == var.aggregator_reserved_concurrency, var.aggregator_reserved_concurrency == null)
     error_message = "aggregator_reserved_concurrency must be null or a whole number of at least 1: 0 would stop the function."
   }
 }
@@ -326,7 +328,7 @@ variable "digest_reserved_concurrency" {
   type        = number
   default     = null
   validation {
-    condition     = var.digest_reserved_concurrency == null || try(var.digest_reserved_concurrency >= 1 && floor(var.digest_reserved_concurrency) == var.digest_reserved_concurrency, false)
+    condition     = try(var.digest_reserved_concurrency >= 1 && floor(var.digest_reserved_concurrency) == var.digest_reserved_concurrency, var.digest_reserved_concurrency == null)
     error_message = "digest_reserved_concurrency must be null or a whole number of at least 1: 0 would stop the function."
   }
 }
@@ -356,7 +358,7 @@ variable "api_reserved_concurrency" {
   type        = number
   default     = null
   validation {
-    condition     = var.api_reserved_concurrency == null || try(var.api_reserved_concurrency >= 1 && floor(var.api_reserved_concurrency) == var.api_reserved_concurrency, false)
+    condition     = try(var.api_reserved_concurrency >= 1 && floor(var.api_reserved_concurrency) == var.api_reserved_concurrency, var.api_reserved_concurrency == null)
     error_message = "api_reserved_concurrency must be null or a whole number of at least 1: 0 would stop the function."
   }
 }

@@ -219,7 +219,8 @@ deploy() {
     apply_with "$image"
     say "4/4 done"
     echo "dashboard  $(output site_url)"
-    echo "API        $(output api_url)/api/status"
+    # On AWS the API answers through CloudFront only; emulators have no CloudFront that reaches it.
+    echo "API        $(output "$([[ -n $endpoint ]] && echo api_url || echo site_url)")/api/status"
 }
 
 # ---- destroy ---------------------------------------------------------------------------------------

@@ -236,6 +236,7 @@ key=$(cat "$account/secret-birdsong-author-key")
 [[ $key =~ ^[0-9a-f]{32}$ ]] || broken "the key is no 32 hex digits: $key"
 ! grep -qF "$key" "$log" "$root/out" "$root/err" || broken "the key was shown"
 grep -qxF "dashboard  https://d1.cloudfront.net" "$root/out" || broken "no address"
+grep -qxF "API        https://d1.cloudfront.net/api/status" "$root/out" || broken "no address of the API that CloudFront serves"
 grep -qF "# module.store.aws_dynamodb_table.this will be created" "$root/err" || broken "no summary"
 ! grep -qF "of no interest" "$root/err" || broken "the summary is the whole plan"
 
@@ -353,6 +354,7 @@ FAKE
 run "" AUTO_APPROVE=1 IMAGE=birdsong:1 AWS_PROFILE=mine deploy ministack
 succeeds
 called 'http://127.0.0.1:4599 test none' 'lambda build .*--x86-64'
+grep -qxF "API        https://abc.example/live/api/status" "$root/out" || broken "no address of the emulator's API"
 
 test_that "functions that are too large are rejected"
 run "" ZIP_BYTES=8000000 AUTO_APPROVE=1 deploy prod

@@ -219,22 +219,16 @@ resource "aws_api_gateway_method_settings" "all" {
 
 # The key of CloudFront: 122 random bits, made once. It is in the state, in API Gateway and in the distribution's settings,
 # and nowhere else.
-resource "terraform_data" "key" {
-  count = var.require_key ? 1 : 0
-
-  input = sensitive(uuid())
-
-  lifecycle {
-    ignore_changes = [input]
-  }
-}
-
 resource "aws_api_gateway_api_key" "cloudfront" {
   count = var.require_key ? 1 : 0
 
   name        = "${var.name}-cloudfront"
   description = "Sent by CloudFront with each request to the API"
-  value       = terraform_data.key[0].output
+  value       = uuid()
+
+  lifecycle {
+    ignore_changes = [value]
+  }
 }
 
 # A key is valid for the stages of a usage plan. The stage throttles, so the plan does not.
