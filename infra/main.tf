@@ -10,6 +10,8 @@ locals {
     { RUST_LOG = "info" },
     local.is_emulated ? { AWS_ENDPOINT_URL = var.aws_endpoint } : {},
   )
+  # Without CloudFront nobody could send it.
+  require_api_key = var.api_requires_key && var.enable_cdn
 }
 
 module "stream" {
@@ -24,9 +26,11 @@ module "stream" {
 module "store" {
   source = "./modules/store"
 
-  name                = var.name
-  pitr                = var.pitr
-  deletion_protection = var.deletion_protection
+  name                    = var.name
+  pitr                    = var.pitr
+  max_read_request_units  = var.table_max_read_request_units
+  max_write_request_units = var.table_max_write_request_units
+  deletion_protection     = var.deletion_protection
 }
 
 module "aggregator" {
@@ -42,10 +46,26 @@ module "aggregator" {
   memory_mb            = var.aggregator_memory_mb
   batch_size           = var.aggregator_batch_size
   batching_window_secs = var.aggregator_batching_window_secs
-  reserved_concurrency = var.reserved_concurrency
+  reserved_concurrency = var.aggregator_reserved_concurrency
   environment          = merge(local.function_environment, { BIRDSONG_WINDOW_SECS = tostring(var.window_secs) })
   log_retention_days   = var.log_retention_days
   deletion_protection  = var.deletion_protection
+}
+
+module "digest" {
+  source = "./modules/digest"
+
+  name                 = var.name
+  account_id           = local.account_id
+  table                = module.store.table
+  table_arn            = module.store.arn
+  zip                  = var.digest_zip
+  architecture         = var.architecture
+  memory_mb            = var.digest_memory_mb
+  timeout_secs         = var.digest_timeout_secs
+  reserved_concurrency = var.digest_reserved_concurrency
+  environment          = merge(local.function_environment, { BIRDSONG_WINDOW_SECS = tostring(var.window_secs) })
+  log_retention_days   = var.log_retention_days
 }
 
 module "api" {
@@ -56,7 +76,10 @@ module "api" {
   table_arn            = module.store.arn
   zip                  = var.api_zip
   architecture         = var.architecture
-  reserved_concurrency = var.reserved_concurrency
+  memory_mb            = var.api_memory_mb
+  timeout_secs         = var.api_timeout_secs
+  reserved_concurrency = var.api_reserved_concurrency
+  require_key          = local.require_api_key
   rate                 = var.api_rate
   burst                = var.api_burst
   environment          = local.function_environment
@@ -78,6 +101,11 @@ module "site" {
   api_url             = local.api_url
   api_domain          = module.api.domain
   api_stage           = module.api.stage
+  send_api_key        = local.require_api_key
+  api_key             = module.api.key
+  viewer_auth         = var.viewer_auth
+  viewer_credentials  = var.viewer_credentials
+  viewer_cidrs        = var.viewer_cidrs
   deletion_protection = var.deletion_protection
 }
 
@@ -115,6 +143,7 @@ module "observability" {
   table                = module.store.table
   aggregator           = module.aggregator.function
   event_source_mapping = module.aggregator.event_source_mapping
+  digest               = module.digest.function
   api_function         = module.api.function
   rest_api             = module.api.name
   api_stage            = module.api.stage

@@ -8,7 +8,7 @@ output "site_url" {
 }
 
 output "api_url" {
-  description = "Address of the API without CloudFront; add a path such as /api/regions."
+  description = "Address of the API without CloudFront; add a path such as /api/regions. It answers 403 without the key of CloudFront, unless api_requires_key is false."
   value       = local.api_url
 }
 
@@ -35,6 +35,11 @@ output "site_bucket" {
 output "aggregator_function" {
   description = "Name of the Lambda function that folds posts into windows."
   value       = module.aggregator.function
+}
+
+output "digest_function" {
+  description = "Name of the Lambda function that rolls windows up and writes the overview, invoked each minute."
+  value       = module.digest.function
 }
 
 output "api_function" {

@@ -28,6 +28,7 @@ provider "aws" {
       lambda         = endpoints.value
       logs           = endpoints.value
       s3             = endpoints.value
+      scheduler      = endpoints.value
       secretsmanager = endpoints.value
       sns            = endpoints.value
       ssm            = endpoints.value

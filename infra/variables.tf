@@ -189,6 +189,38 @@ variable "pitr" {
   default     = true
 }
 
+variable "table_max_read_request_units" {
+  description = <<-EOT
+    Read request units per second of the table, above which DynamoDB throttles: each one bounds the cost of reads at 0.33 US dollars a
+    month. Six regions need at most 30 a minute, for all viewers together, as long as each range is in a cache. Opening 30 days of one
+    region that no cache has reads up to 720 roll-ups of up to 2 KB, which is 180 units, once: 500 allow that more than twice a second.
+    `birdsong reprocess` reads the keys of a table of 1 GB in 9 minutes at this rate; raise it meanwhile if that is too long.
+    -1 is no limit, and null leaves the setting out, for an emulator that forgets it.
+  EOT
+  type        = number
+  default     = 500
+  validation {
+    condition     = try(var.table_max_read_request_units == -1 || (var.table_max_read_request_units >= 50 && var.table_max_read_request_units <= 40000), var.table_max_read_request_units == null)
+    error_message = "table_max_read_request_units must be -1 or 50 to 40000: aggregator and digest need a part of it."
+  }
+}
+
+variable "table_max_write_request_units" {
+  description = <<-EOT
+    Write request units per second of the table, above which DynamoDB throttles: each one bounds the cost of writes at 1.64 US dollars a
+    month. Six regions write 1.4 windows of up to 2 KB a second (docs/explanation/cost.md), which is 3 units; with as many for counts of
+    the newest windows, roll-ups and overviews, 200 is more than 30 times the need. That is for the backlog after an outage, and for 100
+    busy lanes. `birdsong reprocess` writes a day of six regions in 20 s at this rate. Viewers cause no writes.
+    -1 is no limit, and null leaves the setting out.
+  EOT
+  type        = number
+  default     = 200
+  validation {
+    condition     = try(var.table_max_write_request_units == -1 || (var.table_max_write_request_units >= 20 && var.table_max_write_request_units <= 40000), var.table_max_write_request_units == null)
+    error_message = "table_max_write_request_units must be -1 or 20 to 40000: below 20 the aggregator falls behind."
+  }
+}
+
 # The functions.
 
 variable "architecture" {
@@ -218,6 +250,16 @@ variable "api_zip" {
   validation {
     condition     = fileexists(var.api_zip)
     error_message = "api_zip: no such file; make build-functions creates it."
+  }
+}
+
+variable "digest_zip" {
+  description = "Zip with the digest's `bootstrap`."
+  type        = string
+  default     = "../target/lambda/digest/bootstrap.zip"
+  validation {
+    condition     = fileexists(var.digest_zip)
+    error_message = "digest_zip: no such file; make build-functions creates it."
   }
 }
 
@@ -251,20 +293,86 @@ variable "aggregator_batching_window_secs" {
   }
 }
 
-variable "reserved_concurrency" {
-  description = "Maximum number of concurrent invocations of each function; -1 for no reservation. A new account may not have enough to reserve."
+variable "aggregator_reserved_concurrency" {
+  description = "Concurrent invocations reserved for the aggregator, so that requests to the API cannot starve it, and their limit: at least one per shard. Null reserves none. AWS leaves at least 100 of an account unreserved, and a new account may have 10 in all, so there a reservation fails: see docs/deploy.md."
   type        = number
-  default     = -1
+  default     = null
   validation {
-    condition     = var.reserved_concurrency == -1 || var.reserved_concurrency >= 1
-    error_message = "reserved_concurrency must be -1 or at least 1: 0 would stop the functions."
+    condition     = try(var.aggregator_reserved_concurrency >= 1 && floor(var.aggregator_reserved_concurrency) == var.aggregator_reserved_concurrency, var.aggregator_reserved_concurrency == null)
+    error_message = "aggregator_reserved_concurrency must be null or a whole number of at least 1: 0 would stop the function."
   }
 }
 
-variable "api_rate" {
-  description = "Requests per second that the API answers, for all clients together."
+variable "digest_memory_mb" {
+  description = "Memory of the digest in MB. Its share of a processor grows with it."
   type        = number
-  default     = 50
+  default     = 256
+  validation {
+    condition     = var.digest_memory_mb >= 128 && var.digest_memory_mb <= 10240
+    error_message = "digest_memory_mb must be 128 to 10240."
+  }
+}
+
+variable "digest_timeout_secs" {
+  description = "Time limit of a run of the digest in seconds. A run works for up to 20 s and leaves the rest to the next one."
+  type        = number
+  default     = 30
+  validation {
+    condition     = var.digest_timeout_secs >= 25 && var.digest_timeout_secs <= 900
+    error_message = "digest_timeout_secs must be 25 to 900: a run works for up to 20 s."
+  }
+}
+
+variable "digest_reserved_concurrency" {
+  description = "Concurrent invocations reserved for the digest, and their limit. A run a minute needs 2. Null reserves none, as in aggregator_reserved_concurrency."
+  type        = number
+  default     = null
+  validation {
+    condition     = try(var.digest_reserved_concurrency >= 1 && floor(var.digest_reserved_concurrency) == var.digest_reserved_concurrency, var.digest_reserved_concurrency == null)
+    error_message = "digest_reserved_concurrency must be null or a whole number of at least 1: 0 would stop the function."
+  }
+}
+
+variable "api_memory_mb" {
+  description = "Memory of the api in MB. Its share of a processor grows with it."
+  type        = number
+  default     = 512
+  validation {
+    condition     = var.api_memory_mb >= 128 && var.api_memory_mb <= 10240
+    error_message = "api_memory_mb must be 128 to 10240."
+  }
+}
+
+variable "api_timeout_secs" {
+  description = "Time limit of a request to the API in seconds. API Gateway waits for at most 29."
+  type        = number
+  default     = 15
+  validation {
+    condition     = var.api_timeout_secs >= 1 && var.api_timeout_secs <= 29
+    error_message = "api_timeout_secs must be 1 to 29: API Gateway does not wait longer."
+  }
+}
+
+variable "api_reserved_concurrency" {
+  description = "Concurrent invocations reserved for the api, and their limit, which bounds what an attack costs: 10 answer about 200 requests per second of 50 ms. Null reserves none, as in aggregator_reserved_concurrency."
+  type        = number
+  default     = null
+  validation {
+    condition     = try(var.api_reserved_concurrency >= 1 && floor(var.api_reserved_concurrency) == var.api_reserved_concurrency, var.api_reserved_concurrency == null)
+    error_message = "api_reserved_concurrency must be null or a whole number of at least 1: 0 would stop the function."
+  }
+}
+
+variable "api_requires_key" {
+  description = "Make CloudFront the only door of the API: other callers of output api_url get a 403. Without CloudFront (enable_cdn = false) no key is required."
+  type        = bool
+  default     = true
+}
+
+variable "api_rate" {
+  description = "Requests per second that reach the api function, for all viewers together. CloudFront answers the others from its caches, or with a stale copy when the rate is exceeded. It bounds what an attack costs (docs/explanation/cost.md)."
+  type        = number
+  default     = 20
   validation {
     condition     = var.api_rate >= 1 && var.api_rate <= 10000
     error_message = "api_rate must be 1 to 10000."
@@ -272,9 +380,9 @@ variable "api_rate" {
 }
 
 variable "api_burst" {
-  description = "Burst of requests that the API answers before api_rate applies."
+  description = "Burst of requests that reach the api function before api_rate applies."
   type        = number
-  default     = 100
+  default     = 50
   validation {
     condition     = var.api_burst >= 1 && var.api_burst <= 5000
     error_message = "api_burst must be 1 to 5000."
@@ -300,6 +408,59 @@ variable "enable_cdn" {
   validation {
     condition     = var.enable_cdn || var.aws_endpoint != ""
     error_message = "enable_cdn = false is for emulators only: on AWS the bucket is private, and nobody could open the site."
+  }
+}
+
+variable "viewer_auth" {
+  description = "Who may open the page and the API: none (everybody), basic (a user name and a password of viewer_credentials), or allowed_cidrs (the networks of viewer_cidrs)."
+  type        = string
+  default     = "none"
+  validation {
+    condition     = contains(["none", "basic", "allowed_cidrs"], var.viewer_auth)
+    error_message = "viewer_auth must be none, basic or allowed_cidrs."
+  }
+  validation {
+    condition     = var.viewer_auth == "none" || var.enable_cdn
+    error_message = "viewer_auth needs CloudFront, which checks it: set enable_cdn = true."
+  }
+  validation {
+    condition     = var.viewer_auth == "none" || var.api_requires_key
+    error_message = "viewer_auth needs api_requires_key = true: anybody could call the API without CloudFront."
+  }
+  validation {
+    condition     = var.viewer_auth != "basic" || length(var.viewer_credentials) > 0
+    error_message = "viewer_auth = \"basic\" needs viewer_credentials, or nobody could open the page."
+  }
+  validation {
+    condition     = var.viewer_auth != "allowed_cidrs" || length(var.viewer_cidrs) > 0
+    error_message = "viewer_auth = \"allowed_cidrs\" needs viewer_cidrs, or nobody could open the page."
+  }
+}
+
+variable "viewer_credentials" {
+  description = <<-EOT
+    With viewer_auth = "basic": the SHA-256 of each USER:PASSWORD in lower-case hexadecimal, as printed by
+    `printf %s 'USER:PASSWORD' | sha256sum`. A hash keeps the password out of the settings and the state, but a short password can be
+    guessed from it: use a random one, such as of `openssl rand -base64 24`.
+  EOT
+  type        = list(string)
+  default     = []
+  nullable    = false
+  sensitive   = true
+  validation {
+    condition     = length(var.viewer_credentials) <= 50 && alltrue([for hash in var.viewer_credentials : can(regex("^[0-9a-f]{64}$", hash))])
+    error_message = "viewer_credentials must be at most 50 SHA-256 hashes of USER:PASSWORD, 64 lower-case hexadecimal digits each. The password itself must never be here."
+  }
+}
+
+variable "viewer_cidrs" {
+  description = "With viewer_auth = \"allowed_cidrs\": the networks that may look, IPv4 and IPv6, such as 203.0.113.0/24 and 2001:db8::/32. A viewer with both kinds of address needs both."
+  type        = list(string)
+  default     = []
+  nullable    = false
+  validation {
+    condition     = length(var.viewer_cidrs) <= 100 && alltrue([for cidr in var.viewer_cidrs : can(cidrhost(cidr, 0))])
+    error_message = "viewer_cidrs must be at most 100 networks such as 203.0.113.0/24 or 2001:db8::/32."
   }
 }
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds the Lambda functions where infra/ looks for them: target/lambda/{aggregator,api}/bootstrap.zip.
+# Builds the Lambda functions where infra/ looks for them: target/lambda/{aggregator,digest,api}/bootstrap.zip.
 #   scripts/build-functions.sh [arm64|x86_64]
 # cargo-lambda links for Amazon Linux 2023, whose glibc is older than that of most machines. If it is missing, its PyPI
 # package, which includes the linker (zig), is installed into .tools/.
@@ -36,7 +36,7 @@ fi
 
 say "building for $target (a few minutes the first time)"
 cargo lambda build --release --locked --package birdsong-aws "$flag" --output-format zip --lambda-dir "$PWD/target/lambda" >&2
-for name in aggregator api; do
+for name in aggregator digest api; do
     zip=target/lambda/$name/bootstrap.zip
     bytes=$(wc -c <"$zip")
     say "$zip has $bytes bytes"

@@ -219,7 +219,8 @@ deploy() {
     apply_with "$image"
     say "4/4 done"
     echo "dashboard  $(output site_url)"
-    echo "API        $(output api_url)/api/status"
+    # On AWS the API answers through CloudFront only; emulators have no CloudFront that reaches it.
+    echo "API        $(output "$([[ -n $endpoint ]] && echo api_url || echo site_url)")/api/status"
 }
 
 # ---- destroy ---------------------------------------------------------------------------------------
@@ -237,7 +238,7 @@ destroy() {
     confirm "This cannot be undone." "$env"
     # The validation requires files that are not used here.
     local arguments=(-input=false -no-color -auto-approve "-var-file=env/$env.tfvars"
-        -var=aggregator_zip=versions.tf -var=api_zip=versions.tf -var=site_dir=../frontend)
+        -var=aggregator_zip=versions.tf -var=digest_zip=versions.tf -var=api_zip=versions.tf -var=site_dir=../frontend)
     # Remove the protection first. The targets leave everything else unchanged.
     local unprotect=()
     while read -r resource; do

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# All checks of infra/, without an account: format, types, tests with a mocked provider, checkov.
+# All checks of infra/, without an account: format, types, tests with a mocked provider, tests of the function of
+# CloudFront in Node.js, checkov.
 # checkov is installed into .tools/ the first time; it needs CPython 3.9 or newer (PYTHON names one).
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -16,6 +17,7 @@ scripts/terraform-init.sh infra -backend=false -no-color >/dev/null
 terraform -chdir=infra fmt -check -diff -recursive
 terraform -chdir=infra validate -no-color
 terraform -chdir=infra test -no-color
+node --test infra/tests/*.test.mjs
 # Tests cannot check the order of an apply.
 graph=$(terraform -chdir=infra graph)
 [[ $graph == *'"module.streamer.aws_ecs_service.this" -> "module.aggregator.aws_lambda_event_source_mapping.this"'* ]] ||

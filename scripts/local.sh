@@ -4,7 +4,7 @@
 # `up` starts the emulator, applies infra/, starts the streamer and prints the addresses. `down` stops everything.
 # `outputs` and `plan` print JSON. `destroy` destroys the resources and leaves the emulator running.
 # BIRDSONG_STREAMER=0 leaves out the streamer, BIRDSONG_EMULATOR_PORT sets another port than 4566, and
-# BIRDSONG_BINARIES names a folder that has aggregator, api and birdsong already.
+# BIRDSONG_BINARIES names a folder that has aggregator, digest, api and birdsong already.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -36,7 +36,7 @@ use_endpoint() { # ADDRESS
     variables=(
         -var-file="$settings" -var aws_endpoint="$endpoint" -var site_dir="$run/site"
         -var regions_file="$PWD/regions.toml"
-        -var aggregator_zip="$run/aggregator.zip" -var api_zip="$run/api.zip"
+        -var aggregator_zip="$run/aggregator.zip" -var digest_zip="$run/digest.zip" -var api_zip="$run/api.zip"
     )
 }
 [[ ! -f localstack/.run/$emulator/endpoint ]] || use_endpoint "$(cat "localstack/.run/$emulator/endpoint")"
@@ -50,7 +50,7 @@ build() {
     fi
     binaries=$(cd "$binaries" && pwd)
     say "packing the functions, building the dashboard"
-    for name in aggregator api; do
+    for name in aggregator digest api; do
         [[ $run/$name.zip -nt $binaries/$name ]] || python3 scripts/zip-bootstrap.py "$binaries/$name" "$run/$name.zip"
     done
     ln -sfn "$binaries/birdsong" "$run/birdsong"

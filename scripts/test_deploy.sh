@@ -97,9 +97,9 @@ FAKE
 case "$*" in
 "lambda --version") echo "cargo-lambda 1.9.2 (x)" ;;
 "lambda build"*)
-    mkdir -p target/lambda/aggregator target/lambda/api
-    head -c "${ZIP_BYTES:-1000}" /dev/zero >target/lambda/aggregator/bootstrap.zip
-    cp target/lambda/aggregator/bootstrap.zip target/lambda/api/ ;;
+    mkdir -p target/lambda/{aggregator,digest,api}
+    for name in aggregator api; do head -c 1000 /dev/zero >"target/lambda/$name/bootstrap.zip"; done
+    head -c "${ZIP_BYTES:-1000}" /dev/zero >target/lambda/digest/bootstrap.zip ;;
 esac
 FAKE
     fake rustup <<'FAKE'
@@ -236,6 +236,7 @@ key=$(cat "$account/secret-birdsong-author-key")
 [[ $key =~ ^[0-9a-f]{32}$ ]] || broken "the key is no 32 hex digits: $key"
 ! grep -qF "$key" "$log" "$root/out" "$root/err" || broken "the key was shown"
 grep -qxF "dashboard  https://d1.cloudfront.net" "$root/out" || broken "no address"
+grep -qxF "API        https://d1.cloudfront.net/api/status" "$root/out" || broken "no address of the API that CloudFront serves"
 grep -qF "# module.store.aws_dynamodb_table.this will be created" "$root/err" || broken "no summary"
 ! grep -qF "of no interest" "$root/err" || broken "the summary is the whole plan"
 
@@ -353,10 +354,11 @@ FAKE
 run "" AUTO_APPROVE=1 IMAGE=birdsong:1 AWS_PROFILE=mine deploy ministack
 succeeds
 called 'http://127.0.0.1:4599 test none' 'lambda build .*--x86-64'
+grep -qxF "API        https://abc.example/live/api/status" "$root/out" || broken "no address of the emulator's API"
 
 test_that "functions that are too large are rejected"
 run "" ZIP_BYTES=8000000 AUTO_APPROVE=1 deploy prod
-fails_with "larger than 8000000 bytes"
+fails_with "target/lambda/digest/bootstrap.zip is larger than 8000000 bytes"
 not_called "$applied"
 
 # ---- destroy ---------------------------------------------------------------------------------------
@@ -377,7 +379,7 @@ done
 run $'prod\n' destroy prod
 succeeds
 called 'apply .*-target=module.store.aws_dynamodb_table.this -target=module.streamer\[0\].aws_ecr_repository.this$' \
-    'terraform -chdir=infra destroy .*-auto-approve -var-file=env/prod.tfvars' 'workspace delete prod'
+    'terraform -chdir=infra destroy .*-auto-approve -var-file=env/prod.tfvars .*-var=digest_zip=versions.tf' 'workspace delete prod'
 not_called '-target=module\.stream\.' 'lambda build' '^docker'
 
 test_that "there may be nothing to destroy"

@@ -1,4 +1,4 @@
-# LocalStack 4.14, which has no ECS, ECR, CloudFront or budgets. Functions run on this machine.
+# LocalStack 4.14, which has no ECS, ECR, CloudFront, budgets or caps of tables. Functions run on this machine.
 aws_endpoint        = "http://127.0.0.1:4566"
 architecture        = "x86_64"
 sources             = "demo"
@@ -7,3 +7,6 @@ enable_cdn          = false
 enable_budget       = false
 deletion_protection = false
 log_retention_days  = 1
+
+table_max_read_request_units  = null
+table_max_write_request_units = null

@@ -12,6 +12,7 @@ variables {
   table                = "windows"
   aggregator           = "aggregator"
   event_source_mapping = "trigger"
+  digest               = "digest"
   api_function         = "api"
   rest_api             = "api"
   api_stage            = "live"
@@ -145,7 +146,48 @@ run "no_streamer" {
     sources = {}
   }
   assert {
-    condition     = length(output.alarms) == 10 && !strcontains(aws_cloudwatch_dashboard.this.dashboard_body, "streamer")
+    condition     = length(output.alarms) == 13 && !strcontains(aws_cloudwatch_dashboard.this.dashboard_body, "streamer")
     error_message = "without a streamer there are no alarms and graphs of its sources"
+  }
+}
+
+run "the_digest_is_watched" {
+  module {
+    source = "./modules/observability"
+  }
+  assert {
+    condition = (
+      aws_cloudwatch_metric_alarm.digest_silent.metric_name == "Invocations"
+      && aws_cloudwatch_metric_alarm.digest_silent.dimensions == tomap({ FunctionName = "digest" })
+      && aws_cloudwatch_metric_alarm.digest_silent.comparison_operator == "LessThanThreshold"
+      && aws_cloudwatch_metric_alarm.digest_silent.threshold == 1
+      && aws_cloudwatch_metric_alarm.digest_silent.period * aws_cloudwatch_metric_alarm.digest_silent.evaluation_periods == 600
+    )
+    error_message = "ten minutes without a run of the digest raise an alarm"
+  }
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.digest_silent.treat_missing_data == "breaching"
+    error_message = "a function that nobody invokes has no data"
+  }
+  assert {
+    condition = (
+      aws_cloudwatch_metric_alarm.above["digest-errors"].dimensions == tomap({ FunctionName = "digest" })
+      && aws_cloudwatch_metric_alarm.above["digest-errors"].metric_name == "Errors"
+      && aws_cloudwatch_metric_alarm.above["digest-errors"].threshold == 2
+    )
+    error_message = "one failed run is made up for by the next one; three in five minutes raise an alarm"
+  }
+}
+
+run "throttled_reads_and_writes_are_watched" {
+  module {
+    source = "./modules/observability"
+  }
+  assert {
+    condition = {
+      for name in ["table-throttles", "table-read-throttles"] : name => aws_cloudwatch_metric_alarm.above[name].metric_name
+      if aws_cloudwatch_metric_alarm.above[name].threshold == 0 && aws_cloudwatch_metric_alarm.above[name].dimensions == tomap({ TableName = "windows" })
+    } == { "table-throttles" = "WriteThrottleEvents", "table-read-throttles" = "ReadThrottleEvents" }
+    error_message = "one throttled read or write raises an alarm, whatever the cause"
   }
 }

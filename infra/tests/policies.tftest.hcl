@@ -19,7 +19,7 @@ run "aggregator" {
     memory_mb            = 256
     batch_size           = 100
     batching_window_secs = 5
-    reserved_concurrency = -1
+    reserved_concurrency = null
     environment          = {}
     log_retention_days   = 30
     deletion_protection  = true
@@ -33,8 +33,8 @@ run "aggregator" {
     error_message = "a resource of the aggregator is *"
   }
   assert {
-    condition     = [for s in jsondecode(aws_iam_role_policy.this.policy).Statement : s.Action if s.Sid == "FoldWindows"][0] == ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"]
-    error_message = "the aggregator reads and writes windows, and neither deletes nor scans"
+    condition     = [for s in jsondecode(aws_iam_role_policy.this.policy).Statement : s.Action if s.Sid == "FoldWindows"][0] == ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"]
+    error_message = "the aggregator reads and writes windows, and does not scan"
   }
   assert {
     condition     = aws_lambda_event_source_mapping.this.maximum_retry_attempts > 0 && aws_lambda_event_source_mapping.this.maximum_record_age_in_seconds > 0
@@ -68,9 +68,12 @@ run "api" {
     table_arn            = "arn:aws:dynamodb:us-east-1:123456789012:table/windows"
     zip                  = "tests/fixtures/function.zip"
     architecture         = "arm64"
-    reserved_concurrency = -1
-    rate                 = 50
-    burst                = 100
+    memory_mb            = 512
+    timeout_secs         = 15
+    reserved_concurrency = 10
+    require_key          = true
+    rate                 = 20
+    burst                = 50
     environment          = {}
     log_retention_days   = 30
   }
@@ -87,12 +90,140 @@ run "api" {
     error_message = "the api only reads"
   }
   assert {
-    condition     = aws_api_gateway_method_settings.all.settings[0].throttling_rate_limit == 50 && aws_api_gateway_method_settings.all.settings[0].throttling_burst_limit == 100
+    condition     = aws_api_gateway_method_settings.all.settings[0].throttling_rate_limit == 20 && aws_api_gateway_method_settings.all.settings[0].throttling_burst_limit == 50
     error_message = "the stage throttles"
+  }
+  assert {
+    condition     = sort([for method in aws_api_gateway_method.proxy : method.http_method]) == tolist(["GET", "HEAD", "OPTIONS"])
+    error_message = "the API only reads, so no other method reaches the function"
+  }
+  assert {
+    condition     = keys(aws_api_gateway_integration.proxy) == keys(aws_api_gateway_method.proxy)
+    error_message = "each method reaches the function"
+  }
+  assert {
+    condition     = alltrue([for method in aws_api_gateway_method.proxy : method.api_key_required]) && aws_api_gateway_rest_api.this.api_key_source == "HEADER"
+    error_message = "each method requires the key of CloudFront, in a header"
+  }
+  assert {
+    condition = (
+      length(aws_api_gateway_usage_plan_key.cloudfront) == 1
+      && aws_api_gateway_usage_plan_key.cloudfront[0].key_id == aws_api_gateway_api_key.cloudfront[0].id
+      && one(aws_api_gateway_usage_plan.cloudfront[0].api_stages).api_id == aws_api_gateway_rest_api.this.id
+      && one(aws_api_gateway_usage_plan.cloudfront[0].api_stages).stage == "live"
+    )
+    error_message = "the key is valid for the stage"
+  }
+  assert {
+    condition     = aws_api_gateway_gateway_response.throttled.response_type == "THROTTLED" && aws_api_gateway_gateway_response.throttled.status_code == "503"
+    error_message = "a throttled request fails in a way in which CloudFront serves its stale copy"
+  }
+  assert {
+    condition     = keys(jsondecode(aws_api_gateway_gateway_response.throttled.response_templates["application/json"]).error) == ["code", "message", "parameter"]
+    error_message = "a throttled request has an error of the API's form"
+  }
+  assert {
+    condition     = aws_lambda_function.this.memory_size == 512 && aws_lambda_function.this.timeout == 15 && aws_lambda_function.this.reserved_concurrent_executions == 10
+    error_message = "memory, time limit and concurrency are the caller's"
   }
   assert {
     condition     = aws_lambda_permission.api.source_arn == "arn:aws:execute-api:us-east-1:123456789012:abc123/*/*"
     error_message = "only our REST API may call the function"
+  }
+}
+
+run "api_without_a_key" {
+  module {
+    source = "./modules/api"
+  }
+  variables {
+    name                 = "test"
+    table                = "windows"
+    table_arn            = "arn:aws:dynamodb:us-east-1:123456789012:table/windows"
+    zip                  = "tests/fixtures/function.zip"
+    architecture         = "arm64"
+    memory_mb            = 512
+    timeout_secs         = 15
+    reserved_concurrency = null
+    require_key          = false
+    rate                 = 20
+    burst                = 50
+    environment          = {}
+    log_retention_days   = 30
+  }
+  assert {
+    condition     = !anytrue([for method in aws_api_gateway_method.proxy : method.api_key_required])
+    error_message = "nobody has a key to send"
+  }
+  assert {
+    condition     = length(aws_api_gateway_api_key.cloudfront) + length(aws_api_gateway_usage_plan.cloudfront) == 0
+    error_message = "there is no key that nobody needs"
+  }
+}
+
+run "digest" {
+  module {
+    source = "./modules/digest"
+  }
+  variables {
+    name                 = "test"
+    account_id           = "123456789012"
+    table                = "windows"
+    table_arn            = "arn:aws:dynamodb:us-east-1:123456789012:table/windows"
+    zip                  = "tests/fixtures/function.zip"
+    architecture         = "arm64"
+    memory_mb            = 256
+    timeout_secs         = 30
+    reserved_concurrency = 2
+    environment          = { BIRDSONG_WINDOW_SECS = "300" }
+    log_retention_days   = 30
+  }
+  assert {
+    condition = alltrue([
+      for s in concat(jsondecode(aws_iam_role_policy.this.policy).Statement, jsondecode(aws_iam_role_policy.schedule.policy).Statement) :
+      !strcontains(jsonencode(s.Action), "*") && !contains(flatten([s.Resource]), "*")
+    ])
+    error_message = "an action or a resource of the digest has a *"
+  }
+  assert {
+    condition     = [for s in jsondecode(aws_iam_role_policy.this.policy).Statement : s.Action if s.Sid == "RollUpWindows"][0] == ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"]
+    error_message = "the digest reads and writes windows, and does not scan"
+  }
+  assert {
+    condition     = [for s in jsondecode(aws_iam_role_policy.schedule.policy).Statement : [s.Action, s.Resource]] == [[["lambda:InvokeFunction"], aws_lambda_function.this.arn]]
+    error_message = "the schedule may invoke the digest, and nothing else"
+  }
+  assert {
+    condition = [for s in jsondecode(aws_iam_role.schedule.assume_role_policy).Statement : [s.Principal.Service, s.Condition.StringEquals]] == [[
+      "scheduler.amazonaws.com",
+      { "aws:SourceAccount" = "123456789012", "aws:SourceArn" = "arn:aws:scheduler:us-east-1:123456789012:schedule-group/digest" },
+    ]]
+    error_message = "only our schedules may use the role"
+  }
+  assert {
+    condition = (
+      aws_scheduler_schedule.this.schedule_expression == "rate(1 minute)" && aws_scheduler_schedule.this.flexible_time_window[0].mode == "OFF"
+      && aws_scheduler_schedule.this.group_name == aws_scheduler_schedule_group.this.name
+      && aws_scheduler_schedule.this.target[0].arn == aws_lambda_function.this.arn
+      && aws_scheduler_schedule.this.target[0].role_arn == aws_iam_role.schedule.arn
+    )
+    error_message = "the digest runs each minute"
+  }
+  assert {
+    condition = (
+      aws_scheduler_schedule.this.target[0].retry_policy[0].maximum_retry_attempts == 0
+      && aws_lambda_function_event_invoke_config.this.maximum_retry_attempts == 0
+      && aws_lambda_function_event_invoke_config.this.maximum_event_age_in_seconds == 60
+    )
+    error_message = "the retry of a failed run is the run of the next minute"
+  }
+  assert {
+    condition     = aws_lambda_function.this.environment[0].variables == tomap({ BIRDSONG_METRICS = "test", BIRDSONG_TABLE = "windows", BIRDSONG_WINDOW_SECS = "300" })
+    error_message = "the function has the table, and metrics are written where the alarms look"
+  }
+  assert {
+    condition     = aws_lambda_function.this.memory_size == 256 && aws_lambda_function.this.timeout == 30 && aws_lambda_function.this.reserved_concurrent_executions == 2
+    error_message = "memory, time limit and concurrency are the caller's"
   }
 }
 
@@ -240,9 +371,19 @@ run "store" {
     source = "./modules/store"
   }
   variables {
-    name                = "test"
-    pitr                = true
-    deletion_protection = true
+    name                    = "test"
+    pitr                    = true
+    max_read_request_units  = 500
+    max_write_request_units = 200
+    deletion_protection     = true
+  }
+  assert {
+    condition     = one(aws_dynamodb_table.this.on_demand_throughput).max_read_request_units == 500 && one(aws_dynamodb_table.this.on_demand_throughput).max_write_request_units == 200
+    error_message = "what the table may cost is bounded"
+  }
+  assert {
+    condition     = aws_dynamodb_table.this.billing_mode == "PAY_PER_REQUEST"
+    error_message = "the caps are of a table that is billed per request"
   }
   assert {
     condition     = aws_dynamodb_table.this.point_in_time_recovery[0].enabled && aws_dynamodb_table.this.deletion_protection_enabled
@@ -293,6 +434,11 @@ run "site" {
     api_url             = "https://abc123.execute-api.us-east-1.amazonaws.com/live"
     api_domain          = "abc123.execute-api.us-east-1.amazonaws.com"
     api_stage           = "live"
+    send_api_key        = true
+    api_key             = "the-key"
+    viewer_auth         = "none"
+    viewer_credentials  = []
+    viewer_cidrs        = []
     deletion_protection = true
   }
   assert {
@@ -311,4 +457,156 @@ run "site" {
     condition     = aws_cloudfront_distribution.this[0].ordered_cache_behavior[0].path_pattern == "/api/*" && length(aws_s3_bucket_website_configuration.this) == 0
     error_message = "CloudFront serves the API beside the site, and the bucket is not a website"
   }
+  assert {
+    condition = (
+      aws_cloudfront_cache_policy.api[0].min_ttl == 0 && aws_cloudfront_cache_policy.api[0].default_ttl == 0
+      && aws_cloudfront_cache_policy.api[0].max_ttl == 86400
+    )
+    error_message = "the API says how long an answer is kept, up to a day"
+  }
+  assert {
+    condition = alltrue([
+      for key in aws_cloudfront_cache_policy.api[0].parameters_in_cache_key_and_forwarded_to_origin :
+      key.enable_accept_encoding_brotli && key.enable_accept_encoding_gzip && key.query_strings_config[0].query_string_behavior == "all"
+      && key.cookies_config[0].cookie_behavior == "none" && key.headers_config[0].header_behavior == "none"
+    ])
+    error_message = "an answer depends on its path, its query and its compression"
+  }
+  assert {
+    condition = (
+      aws_cloudfront_distribution.this[0].ordered_cache_behavior[0].allowed_methods == toset(["GET", "HEAD", "OPTIONS"])
+      && aws_cloudfront_distribution.this[0].ordered_cache_behavior[0].cached_methods == toset(["GET", "HEAD", "OPTIONS"])
+      && aws_cloudfront_distribution.this[0].ordered_cache_behavior[0].compress
+      && aws_cloudfront_distribution.this[0].ordered_cache_behavior[0].cache_policy_id == aws_cloudfront_cache_policy.api[0].id
+    )
+    error_message = "the API only reads, and is compressed"
+  }
+  assert {
+    condition = { for error in aws_cloudfront_distribution.this[0].custom_error_response : error.error_code => error.error_caching_min_ttl } == {
+      500 = 5, 502 = 5, 503 = 5, 504 = 5
+    }
+    error_message = "an error of the API is kept for as long as an open answer"
+  }
+  assert {
+    condition = [
+      for origin in aws_cloudfront_distribution.this[0].origin :
+      { for header in origin.custom_header : header.name => header.value } if length(origin.custom_header) > 0
+    ] == [{ "x-api-key" = "the-key" }]
+    error_message = "the key goes to the API alone"
+  }
+  assert {
+    condition = (
+      length(aws_cloudfront_function.viewer_auth) == 0 && length(aws_cloudfront_distribution.this[0].default_cache_behavior[0].function_association) == 0
+    )
+    error_message = "everybody may look"
+  }
+}
+
+run "site_without_a_key" {
+  module {
+    source = "./modules/site"
+  }
+  variables {
+    name                = "test"
+    account_id          = "123456789012"
+    dir                 = "tests/fixtures/site"
+    enable_cdn          = true
+    api_url             = "https://abc123.execute-api.us-east-1.amazonaws.com/live"
+    api_domain          = "abc123.execute-api.us-east-1.amazonaws.com"
+    api_stage           = "live"
+    send_api_key        = false
+    api_key             = null
+    viewer_auth         = "none"
+    viewer_credentials  = []
+    viewer_cidrs        = []
+    deletion_protection = true
+  }
+  assert {
+    condition     = alltrue([for origin in aws_cloudfront_distribution.this[0].origin : length(origin.custom_header) == 0])
+    error_message = "there is no key to send"
+  }
+}
+
+run "viewers_with_a_password" {
+  module {
+    source = "./modules/site"
+  }
+  variables {
+    name                = "test"
+    account_id          = "123456789012"
+    dir                 = "tests/fixtures/site"
+    enable_cdn          = true
+    api_url             = "https://abc123.execute-api.us-east-1.amazonaws.com/live"
+    api_domain          = "abc123.execute-api.us-east-1.amazonaws.com"
+    api_stage           = "live"
+    send_api_key        = true
+    api_key             = "the-key"
+    viewer_auth         = "basic"
+    viewer_credentials  = ["d74ff0ee8da3b9806b18c877dbf29bbde50b5bd8e4dad7a3a725000feb82e8f1"]
+    viewer_cidrs        = ["203.0.113.0/24"]
+    deletion_protection = true
+  }
+  assert {
+    condition = alltrue([
+      for behavior in concat(aws_cloudfront_distribution.this[0].default_cache_behavior, aws_cloudfront_distribution.this[0].ordered_cache_behavior) :
+      [for f in behavior.function_association : [f.event_type, f.function_arn]] == [["viewer-request", aws_cloudfront_function.viewer_auth[0].arn]]
+    ])
+    error_message = "the page and the API ask for the password"
+  }
+  assert {
+    condition     = aws_cloudfront_function.viewer_auth[0].runtime == "cloudfront-js-2.0" && aws_cloudfront_function.viewer_auth[0].publish
+    error_message = "the function is published, for the runtime that it is written for"
+  }
+  assert {
+    condition     = startswith(nonsensitive(aws_cloudfront_function.viewer_auth[0].code), "const SETTINGS = {\"credentials\":[\"d74ff0ee8da3b9806b18c877dbf29bbde50b5bd8e4dad7a3a725000feb82e8f1\"]};\n//")
+    error_message = "the function has the hashes"
+  }
+}
+
+run "viewers_of_some_networks" {
+  module {
+    source = "./modules/site"
+  }
+  variables {
+    name                = "test"
+    account_id          = "123456789012"
+    dir                 = "tests/fixtures/site"
+    enable_cdn          = true
+    api_url             = "https://abc123.execute-api.us-east-1.amazonaws.com/live"
+    api_domain          = "abc123.execute-api.us-east-1.amazonaws.com"
+    api_stage           = "live"
+    send_api_key        = true
+    api_key             = "the-key"
+    viewer_auth         = "allowed_cidrs"
+    viewer_credentials  = []
+    viewer_cidrs        = ["203.0.113.0/24", "2001:db8::/32"]
+    deletion_protection = true
+  }
+  assert {
+    condition     = startswith(nonsensitive(aws_cloudfront_function.viewer_auth[0].code), "const SETTINGS = {\"cidrs\":[\"203.0.113.0/24\",\"2001:db8::/32\"]};\n//")
+    error_message = "the function has the networks"
+  }
+}
+
+run "a_function_has_ten_kilobytes" {
+  module {
+    source = "./modules/site"
+  }
+  command = plan
+  variables {
+    name                = "test"
+    account_id          = "123456789012"
+    dir                 = "tests/fixtures/site"
+    enable_cdn          = true
+    api_url             = "https://abc123.execute-api.us-east-1.amazonaws.com/live"
+    api_domain          = "abc123.execute-api.us-east-1.amazonaws.com"
+    api_stage           = "live"
+    send_api_key        = true
+    api_key             = "the-key"
+    viewer_auth         = "basic"
+    viewer_credentials  = [for n in range(100) : sha256(tostring(n))]
+    viewer_cidrs        = []
+    deletion_protection = true
+  }
+  expect_failures = [aws_cloudfront_function.viewer_auth]
 }

@@ -7,13 +7,14 @@ mock_provider "aws" {
 variables {
   aggregator_zip = "tests/fixtures/function.zip"
   api_zip        = "tests/fixtures/function.zip"
+  digest_zip     = "tests/fixtures/function.zip"
   site_dir       = "tests/fixtures/site"
 }
 
 run "production" {
   assert {
-    condition     = length(module.observability.alarms) == 12 && length(distinct(module.observability.alarms)) == 12
-    error_message = "there are 10 alarms, and 2 for a source"
+    condition     = length(module.observability.alarms) == 15 && length(distinct(module.observability.alarms)) == 15
+    error_message = "there are 13 alarms, and 2 for a source"
   }
   assert {
     condition     = output.site_url == "https://d1.cloudfront.net"
@@ -26,6 +27,42 @@ run "production" {
   assert {
     condition     = output.ecr_repository != null && output.secrets == tomap({ BIRDSONG_AUTHOR_KEY = "birdsong/author-key" })
     error_message = "there is a streamer, and its source needs no token"
+  }
+}
+
+run "cloudfront_is_the_only_door" {
+  assert {
+    condition     = module.api.key != null && local.require_api_key
+    error_message = "the API requires the key of CloudFront"
+  }
+  assert {
+    condition     = can(regex("^[0-9a-f-]{36}$", nonsensitive(module.api.key))) && issensitive(module.api.key)
+    error_message = "the key is random, and no plan shows it"
+  }
+  assert {
+    condition     = length(regexall("module[.]api[.]key|var[.]viewer_credentials", file("${path.root}/outputs.tf"))) == 0
+    error_message = "no output has a secret"
+  }
+}
+
+run "without_cloudfront_no_key_is_required" {
+  variables {
+    aws_endpoint = "http://127.0.0.1:4599"
+    enable_cdn   = false
+  }
+  assert {
+    condition     = !local.require_api_key && module.api.key == null
+    error_message = "nobody could send the key"
+  }
+}
+
+run "the_key_can_be_given_up" {
+  variables {
+    api_requires_key = false
+  }
+  assert {
+    condition     = !local.require_api_key && module.api.key == null
+    error_message = "callers without CloudFront need no key"
   }
 }
 
@@ -52,7 +89,7 @@ run "mastodon_has_a_secret_for_its_token" {
     error_message = "the token of Mastodon has a secret"
   }
   assert {
-    condition     = length(module.observability.alarms) == 14 && contains(module.observability.alarms, "birdsong-mastodon-mastodon.example-not-connected")
+    condition     = length(module.observability.alarms) == 17 && contains(module.observability.alarms, "birdsong-mastodon-mastodon.example-not-connected")
     error_message = "each source has alarms"
   }
 }
@@ -138,6 +175,7 @@ run "no_other_policies" {
       }) == tomap({
       "modules/aggregator/main.tf" = 1
       "modules/api/main.tf"        = 1
+      "modules/digest/main.tf"     = 2
       "modules/streamer/roles.tf"  = 2
     })
     error_message = "a role or policy is new: add it to policies.tftest.hcl"

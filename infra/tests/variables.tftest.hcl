@@ -7,6 +7,7 @@ mock_provider "aws" {
 variables {
   aggregator_zip = "tests/fixtures/function.zip"
   api_zip        = "tests/fixtures/function.zip"
+  digest_zip     = "tests/fixtures/function.zip"
   site_dir       = "tests/fixtures/site"
 }
 
@@ -26,9 +27,19 @@ run "names_and_numbers" {
     aggregator_memory_mb            = 64
     aggregator_batch_size           = 0
     aggregator_batching_window_secs = 301
-    reserved_concurrency            = 0
+    aggregator_reserved_concurrency = 0
+    digest_reserved_concurrency     = 0.5
+    api_reserved_concurrency        = -1
+    digest_memory_mb                = 64
+    digest_timeout_secs             = 20
+    api_memory_mb                   = 64
+    api_timeout_secs                = 30
     api_rate                        = 0
     api_burst                       = 0
+    table_max_read_request_units    = 0
+    table_max_write_request_units   = 0
+    viewer_credentials              = ["ann:correct horse"]
+    viewer_cidrs                    = ["203.0.113.7"]
     alarm_email                     = "nobody"
     budget_usd                      = 0
   }
@@ -46,9 +57,19 @@ run "names_and_numbers" {
     var.aggregator_memory_mb,
     var.aggregator_batch_size,
     var.aggregator_batching_window_secs,
-    var.reserved_concurrency,
+    var.aggregator_reserved_concurrency,
+    var.digest_reserved_concurrency,
+    var.api_reserved_concurrency,
+    var.digest_memory_mb,
+    var.digest_timeout_secs,
+    var.api_memory_mb,
+    var.api_timeout_secs,
     var.api_rate,
     var.api_burst,
+    var.table_max_read_request_units,
+    var.table_max_write_request_units,
+    var.viewer_credentials,
+    var.viewer_cidrs,
     var.alarm_email,
     var.budget_usd,
   ]
@@ -259,6 +280,70 @@ run "a_site_on_aws_needs_the_cdn" {
     enable_cdn = false
   }
   expect_failures = [var.enable_cdn]
+}
+
+run "viewers_have_a_known_kind" {
+  command = plan
+  variables {
+    viewer_auth = "token"
+  }
+  expect_failures = [var.viewer_auth]
+}
+
+run "a_password_needs_credentials" {
+  command = plan
+  variables {
+    viewer_auth = "basic"
+  }
+  expect_failures = [var.viewer_auth]
+}
+
+run "networks_need_a_list" {
+  command = plan
+  variables {
+    viewer_auth = "allowed_cidrs"
+  }
+  expect_failures = [var.viewer_auth]
+}
+
+run "a_password_needs_cloudfront" {
+  command = plan
+  variables {
+    aws_endpoint       = "http://127.0.0.1:4599"
+    enable_cdn         = false
+    viewer_auth        = "basic"
+    viewer_credentials = ["d74ff0ee8da3b9806b18c877dbf29bbde50b5bd8e4dad7a3a725000feb82e8f1"]
+  }
+  expect_failures = [var.viewer_auth]
+}
+
+run "a_password_needs_a_closed_api" {
+  command = plan
+  variables {
+    api_requires_key   = false
+    viewer_auth        = "basic"
+    viewer_credentials = ["d74ff0ee8da3b9806b18c877dbf29bbde50b5bd8e4dad7a3a725000feb82e8f1"]
+  }
+  expect_failures = [var.viewer_auth]
+}
+
+run "networks_are_of_both_kinds" {
+  command = plan
+  variables {
+    viewer_auth  = "allowed_cidrs"
+    viewer_cidrs = ["203.0.113.0/24", "2001:db8::/32", "::/0"]
+  }
+}
+
+run "no_caps_and_no_reservations" {
+  command = plan
+  variables {
+    table_max_read_request_units    = -1
+    table_max_write_request_units   = -1
+    aggregator_reserved_concurrency = null
+    digest_reserved_concurrency     = null
+    api_reserved_concurrency        = null
+  }
 }
 
 run "latest_is_no_image" {

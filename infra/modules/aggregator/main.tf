@@ -56,9 +56,15 @@ resource "aws_iam_role_policy" "this" {
         Resource = var.stream_arn
       },
       {
-        Sid      = "FoldWindows"
-        Effect   = "Allow"
-        Action   = ["dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query"]
+        Sid    = "FoldWindows"
+        Effect = "Allow"
+        Action = [
+          "dynamodb:DeleteItem",
+          "dynamodb:GetItem",
+          "dynamodb:PutItem",
+          "dynamodb:Query",
+          "dynamodb:UpdateItem",
+        ]
         Resource = var.table_arn
       },
       {

@@ -49,7 +49,7 @@ variable "batching_window_secs" {
 }
 
 variable "reserved_concurrency" {
-  description = "Maximum number of concurrent invocations; -1 for no limit."
+  description = "Concurrent invocations reserved for the function, and their limit; null for no reservation."
   type        = number
 }
 

@@ -1,8 +1,10 @@
 # The function that answers, and the REST API in front of it. The function handles paths, parameters and CORS, as it does
-# on one machine; the REST API throttles.
+# on one machine; the REST API throttles, and admits only CloudFront.
 
 locals {
   function = "${var.name}-api"
+  # The API only reads. Other methods are rejected before they cost an invocation.
+  methods = toset(["GET", "HEAD", "OPTIONS"])
 }
 
 resource "aws_cloudwatch_log_group" "this" {
@@ -71,8 +73,8 @@ resource "aws_lambda_function" "this" {
   architectures                  = [var.architecture]
   filename                       = var.zip
   source_code_hash               = filebase64sha256(var.zip)
-  memory_size                    = 256
-  timeout                        = 15
+  memory_size                    = var.memory_mb
+  timeout                        = var.timeout_secs
   reserved_concurrent_executions = var.reserved_concurrency
 
   environment {
@@ -99,6 +101,7 @@ resource "aws_api_gateway_rest_api" "this" {
   description = "Birdsong: metrics of posts by region"
   # The gateway compresses responses of at least this many bytes if the client accepts it.
   minimum_compression_size = "1024"
+  api_key_source           = "HEADER"
 
   endpoint_configuration {
     types = ["REGIONAL"]
@@ -116,19 +119,24 @@ resource "aws_api_gateway_resource" "proxy" {
 }
 
 resource "aws_api_gateway_method" "proxy" {
-  #checkov:skip=CKV_AWS_59:A public API that only reads; the stage throttles it.
+  #checkov:skip=CKV_AWS_59:CloudFront decides who may look; the key admits CloudFront alone.
   #checkov:skip=CKV2_AWS_53:The function validates every parameter and returns a clear error.
-  #checkov:skip=CKV2_AWS_70:A public API that only reads; the stage throttles it.
-  rest_api_id   = aws_api_gateway_rest_api.this.id
-  resource_id   = aws_api_gateway_resource.proxy.id
-  http_method   = "ANY"
-  authorization = "NONE"
+  #checkov:skip=CKV2_AWS_70:CloudFront decides who may look; the key admits CloudFront alone.
+  for_each = local.methods
+
+  rest_api_id      = aws_api_gateway_rest_api.this.id
+  resource_id      = aws_api_gateway_resource.proxy.id
+  http_method      = each.value
+  authorization    = "NONE"
+  api_key_required = var.require_key
 }
 
 resource "aws_api_gateway_integration" "proxy" {
+  for_each = aws_api_gateway_method.proxy
+
   rest_api_id             = aws_api_gateway_rest_api.this.id
   resource_id             = aws_api_gateway_resource.proxy.id
-  http_method             = aws_api_gateway_method.proxy.http_method
+  http_method             = each.value.http_method
   type                    = "AWS_PROXY"
   integration_http_method = "POST"
   uri                     = aws_lambda_function.this.invoke_arn
@@ -142,6 +150,25 @@ resource "aws_lambda_permission" "api" {
   source_arn    = "${aws_api_gateway_rest_api.this.execution_arn}/*/*"
 }
 
+# The answer to a request above the throttle is a 503 instead of a 429: CloudFront then serves its stale copy, if it has
+# one (stale-if-error), and retries it less often.
+resource "aws_api_gateway_gateway_response" "throttled" {
+  rest_api_id   = aws_api_gateway_rest_api.this.id
+  response_type = "THROTTLED"
+  status_code   = "503"
+
+  response_parameters = {
+    "gatewayresponse.header.Cache-Control" = "'no-store'"
+    "gatewayresponse.header.Retry-After"   = "'5'"
+  }
+  response_templates = {
+    # The form of the api's own errors.
+    "application/json" = jsonencode({
+      error = { code = "overloaded", message = "Too many requests. Try again in a few seconds.", parameter = null }
+    })
+  }
+}
+
 resource "aws_api_gateway_deployment" "this" {
   rest_api_id = aws_api_gateway_rest_api.this.id
 
@@ -150,10 +177,13 @@ resource "aws_api_gateway_deployment" "this" {
     definition = sha256(jsonencode([
       aws_api_gateway_rest_api.this.minimum_compression_size,
       aws_api_gateway_resource.proxy.id,
-      aws_api_gateway_method.proxy.id,
-      aws_api_gateway_method.proxy.authorization,
-      aws_api_gateway_integration.proxy.type,
-      aws_api_gateway_integration.proxy.uri,
+      [for method in aws_api_gateway_method.proxy : [method.id, method.authorization, method.api_key_required]],
+      [for integration in aws_api_gateway_integration.proxy : [integration.type, integration.uri]],
+      [
+        aws_api_gateway_gateway_response.throttled.status_code,
+        aws_api_gateway_gateway_response.throttled.response_parameters,
+        aws_api_gateway_gateway_response.throttled.response_templates,
+      ],
     ]))
   }
 
@@ -185,4 +215,39 @@ resource "aws_api_gateway_method_settings" "all" {
     throttling_rate_limit  = var.rate
     throttling_burst_limit = var.burst
   }
+}
+
+# The key of CloudFront: 122 random bits, made once. It is in the state, in API Gateway and in the distribution's settings,
+# and nowhere else.
+resource "aws_api_gateway_api_key" "cloudfront" {
+  count = var.require_key ? 1 : 0
+
+  name        = "${var.name}-cloudfront"
+  description = "Sent by CloudFront with each request to the API"
+  value       = uuid()
+
+  lifecycle {
+    ignore_changes = [value]
+  }
+}
+
+# A key is valid for the stages of a usage plan. The stage throttles, so the plan does not.
+resource "aws_api_gateway_usage_plan" "cloudfront" {
+  count = var.require_key ? 1 : 0
+
+  name        = "${var.name}-cloudfront"
+  description = "Admits CloudFront"
+
+  api_stages {
+    api_id = aws_api_gateway_rest_api.this.id
+    stage  = aws_api_gateway_stage.this.stage_name
+  }
+}
+
+resource "aws_api_gateway_usage_plan_key" "cloudfront" {
+  count = var.require_key ? 1 : 0
+
+  key_id        = aws_api_gateway_api_key.cloudfront[0].id
+  key_type      = "API_KEY"
+  usage_plan_id = aws_api_gateway_usage_plan.cloudfront[0].id
 }

@@ -27,3 +27,11 @@ output "domain" {
   description = "Host of the REST API on AWS."
   value       = split("/", aws_api_gateway_stage.this.invoke_url)[2]
 }
+
+output "key" {
+  description = "API key for CloudFront; null if none is required."
+  value       = one(aws_api_gateway_api_key.cloudfront[*].value)
+  sensitive   = true
+  # CloudFront sends it as soon as it has it, so it must be valid by then.
+  depends_on = [aws_api_gateway_usage_plan_key.cloudfront]
+}

@@ -23,9 +23,24 @@ variable "architecture" {
   type        = string
 }
 
-variable "reserved_concurrency" {
-  description = "Maximum number of concurrent invocations; -1 for no limit."
+variable "memory_mb" {
+  description = "Memory in MB."
   type        = number
+}
+
+variable "timeout_secs" {
+  description = "Time limit of a request in seconds."
+  type        = number
+}
+
+variable "reserved_concurrency" {
+  description = "Concurrent invocations reserved for the function, and their limit; null for no reservation."
+  type        = number
+}
+
+variable "require_key" {
+  description = "Reject requests without the API key, which CloudFront sends."
+  type        = bool
 }
 
 variable "rate" {

@@ -60,6 +60,15 @@ locals {
       ["AWS/Kinesis", "GetRecords.IteratorAgeMilliseconds", "StreamName", var.stream],
       ["AWS/Kinesis", "WriteProvisionedThroughputExceeded", "StreamName", var.stream],
     ]],
+    ["Table: units read and written, requests throttled", "Sum", [
+      ["AWS/DynamoDB", "ConsumedReadCapacityUnits", "TableName", var.table],
+      ["AWS/DynamoDB", "ConsumedWriteCapacityUnits", "TableName", var.table],
+      ["AWS/DynamoDB", "ReadThrottleEvents", "TableName", var.table],
+      ["AWS/DynamoDB", "WriteThrottleEvents", "TableName", var.table],
+    ]],
+    ["Digest, ms", "Maximum", [
+      ["AWS/Lambda", "Duration", "FunctionName", var.digest],
+    ]],
     ["API latency, ms", "p95", [
       ["AWS/ApiGateway", "Latency", "ApiName", var.rest_api, "Stage", var.api_stage],
       ["AWS/Lambda", "Duration", "FunctionName", var.api_function],

@@ -48,7 +48,7 @@ locals {
       above       = 0
     }
     aggregator-throttles = {
-      description = "The aggregator is throttled by the account's concurrency"
+      description = "The aggregator is throttled by aggregator_reserved_concurrency, or by the concurrency of the account"
       namespace   = "AWS/Lambda"
       metric      = "Throttles"
       dimensions  = { FunctionName = var.aggregator }
@@ -69,11 +69,25 @@ locals {
       above       = 0
     }
     table-throttles = {
-      description = "The table throttles writes"
+      description = "The table throttles writes: the load is above table_max_write_request_units, or one partition is too busy"
       namespace   = "AWS/DynamoDB"
       metric      = "WriteThrottleEvents"
       dimensions  = { TableName = var.table }
       above       = 0
+    }
+    table-read-throttles = {
+      description = "The table throttles reads: the load is above table_max_read_request_units, or one partition is too busy; see API requests on the dashboard"
+      namespace   = "AWS/DynamoDB"
+      metric      = "ReadThrottleEvents"
+      dimensions  = { TableName = var.table }
+      above       = 0
+    }
+    digest-errors = {
+      description = "Three runs of the digest failed in five minutes: its log names the error; the overview and long ranges grow old"
+      namespace   = "AWS/Lambda"
+      metric      = "Errors"
+      dimensions  = { FunctionName = var.digest }
+      above       = 2
     }
     api-errors = {
       description = "The API returns server errors"
@@ -83,7 +97,7 @@ locals {
       above       = 5
     }
     api-throttles = {
-      description = "The api function is throttled by the account's concurrency"
+      description = "The api function is throttled by api_reserved_concurrency, or by the concurrency of the account"
       namespace   = "AWS/Lambda"
       metric      = "Throttles"
       dimensions  = { FunctionName = var.api_function }
@@ -160,6 +174,23 @@ resource "aws_cloudwatch_metric_alarm" "silent" {
   threshold           = 1
   period              = 300
   evaluation_periods  = 1
+  treat_missing_data  = "breaching"
+  alarm_actions       = [aws_sns_topic.alarms.arn]
+  ok_actions          = [aws_sns_topic.alarms.arn]
+}
+
+# The schedule invokes it each minute.
+resource "aws_cloudwatch_metric_alarm" "digest_silent" {
+  alarm_name          = "${var.name}-digest-silent"
+  alarm_description   = "The digest was not invoked for ten minutes: its schedule is disabled, may not invoke it, or it is throttled"
+  namespace           = "AWS/Lambda"
+  metric_name         = "Invocations"
+  dimensions          = { FunctionName = var.digest }
+  statistic           = "Sum"
+  comparison_operator = "LessThanThreshold"
+  threshold           = 1
+  period              = 300
+  evaluation_periods  = 2
   treat_missing_data  = "breaching"
   alarm_actions       = [aws_sns_topic.alarms.arn]
   ok_actions          = [aws_sns_topic.alarms.arn]

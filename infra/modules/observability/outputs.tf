@@ -14,6 +14,10 @@ output "alarms" {
     [for alarm in aws_cloudwatch_metric_alarm.above : alarm.alarm_name],
     [for alarm in aws_cloudwatch_metric_alarm.not_connected : alarm.alarm_name],
     [for alarm in aws_cloudwatch_metric_alarm.dropped : alarm.alarm_name],
-    [aws_cloudwatch_metric_alarm.silent.alarm_name, aws_cloudwatch_metric_alarm.given_up.alarm_name],
+    [
+      aws_cloudwatch_metric_alarm.silent.alarm_name,
+      aws_cloudwatch_metric_alarm.digest_silent.alarm_name,
+      aws_cloudwatch_metric_alarm.given_up.alarm_name,
+    ],
   )
 }

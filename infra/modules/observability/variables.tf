@@ -33,6 +33,11 @@ variable "event_source_mapping" {
   type        = string
 }
 
+variable "digest" {
+  description = "Name of the digest function."
+  type        = string
+}
+
 variable "api_function" {
   description = "Name of the api function."
   type        = string

@@ -8,7 +8,7 @@ resource "aws_cloudfront_origin_access_control" "this" {
   signing_protocol                  = "sigv4"
 }
 
-# For as long as the API allows, and no longer.
+# For as long as the API's Cache-Control says, up to a day, also for stale copies. An answer without it is not cached.
 resource "aws_cloudfront_cache_policy" "api" {
   count = var.enable_cdn ? 1 : 0
 
@@ -16,7 +16,7 @@ resource "aws_cloudfront_cache_policy" "api" {
   comment     = "Birdsong API: keyed by path and query"
   min_ttl     = 0
   default_ttl = 0
-  max_ttl     = 3600
+  max_ttl     = 86400
 
   parameters_in_cache_key_and_forwarded_to_origin {
     enable_accept_encoding_brotli = true
@@ -89,7 +89,7 @@ resource "aws_cloudfront_distribution" "this" {
   #checkov:skip=CKV_AWS_86:Access logs hold visitors' addresses, which nothing here needs.
   #checkov:skip=CKV_AWS_174:Without a custom domain the certificate is CloudFront's, which fixes the protocol.
   #checkov:skip=CKV_AWS_310:There is one bucket and one API; a second of each would not protect the data.
-  #checkov:skip=CKV_AWS_374:The dashboard is public.
+  #checkov:skip=CKV_AWS_374:Viewers may be anywhere; viewer_auth says who they are.
   #checkov:skip=CKV2_AWS_42:Without a custom domain the certificate is CloudFront's.
   #checkov:skip=CKV2_AWS_47:A web ACL costs more than the rest of the site, and nothing here runs Java.
   count = var.enable_cdn ? 1 : 0
@@ -118,6 +118,15 @@ resource "aws_cloudfront_distribution" "this" {
       origin_protocol_policy = "https-only"
       origin_ssl_protocols   = ["TLSv1.2"]
     }
+
+    # It overrides a header of the same name that a viewer sends.
+    dynamic "custom_header" {
+      for_each = var.send_api_key ? ["x-api-key"] : []
+      content {
+        name  = custom_header.value
+        value = var.api_key
+      }
+    }
   }
 
   default_cache_behavior {
@@ -128,17 +137,42 @@ resource "aws_cloudfront_distribution" "this" {
     compress                   = true
     cache_policy_id            = "658327ea-f89d-4fab-a63d-7e88639e58f6" # AWS's CachingOptimized: follows Cache-Control
     response_headers_policy_id = aws_cloudfront_response_headers_policy.this[0].id
+
+    dynamic "function_association" {
+      for_each = local.viewer_function
+      content {
+        event_type   = "viewer-request"
+        function_arn = function_association.value
+      }
+    }
   }
 
   ordered_cache_behavior {
     path_pattern               = "/api/*"
     target_origin_id           = "api"
     allowed_methods            = ["GET", "HEAD", "OPTIONS"]
-    cached_methods             = ["GET", "HEAD"]
+    cached_methods             = ["GET", "HEAD", "OPTIONS"]
     viewer_protocol_policy     = "redirect-to-https"
     compress                   = true
     cache_policy_id            = aws_cloudfront_cache_policy.api[0].id
     response_headers_policy_id = aws_cloudfront_response_headers_policy.this[0].id
+
+    dynamic "function_association" {
+      for_each = local.viewer_function
+      content {
+        event_type   = "viewer-request"
+        function_arn = function_association.value
+      }
+    }
+  }
+
+  # How long an edge keeps an error, or a stale copy in place of it, before it asks the API again.
+  dynamic "custom_error_response" {
+    for_each = toset([500, 502, 503, 504])
+    content {
+      error_code            = custom_error_response.value
+      error_caching_min_ttl = 5
+    }
   }
 
   restrictions {

@@ -33,6 +33,33 @@ variable "api_stage" {
   type        = string
 }
 
+variable "send_api_key" {
+  description = "Send api_key to the API, which requires it."
+  type        = bool
+}
+
+variable "api_key" {
+  description = "API key that CloudFront sends to the API; null for none."
+  type        = string
+  sensitive   = true
+}
+
+variable "viewer_auth" {
+  description = "Who may look: none (everybody), basic or allowed_cidrs."
+  type        = string
+}
+
+variable "viewer_credentials" {
+  description = "SHA-256 of each USER:PASSWORD that may look, in lower-case hexadecimal."
+  type        = list(string)
+  sensitive   = true
+}
+
+variable "viewer_cidrs" {
+  description = "Networks that may look."
+  type        = list(string)
+}
+
 variable "deletion_protection" {
   description = "Refuse to delete the bucket unless it is empty."
   type        = bool

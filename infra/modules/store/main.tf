@@ -27,4 +27,13 @@ resource "aws_dynamodb_table" "this" {
   point_in_time_recovery {
     enabled = var.pitr
   }
+
+  # They bound the cost of a month, whatever goes wrong. -1 is no limit.
+  dynamic "on_demand_throughput" {
+    for_each = var.max_read_request_units == null && var.max_write_request_units == null ? [] : [1]
+    content {
+      max_read_request_units  = var.max_read_request_units
+      max_write_request_units = var.max_write_request_units
+    }
+  }
 }

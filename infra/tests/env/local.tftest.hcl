@@ -7,6 +7,7 @@ mock_provider "aws" {
 variables {
   aggregator_zip = "tests/fixtures/function.zip"
   api_zip        = "tests/fixtures/function.zip"
+  digest_zip     = "tests/fixtures/function.zip"
   site_dir       = "tests/fixtures/site"
 }
 
@@ -18,6 +19,14 @@ run "local" {
   assert {
     condition     = module.site.domain == null
     error_message = "LocalStack has no CloudFront"
+  }
+  assert {
+    condition     = var.table_max_read_request_units == null && var.table_max_write_request_units == null
+    error_message = "LocalStack forgets the caps of a table"
+  }
+  assert {
+    condition     = !local.require_api_key
+    error_message = "without CloudFront nobody could send a key"
   }
   assert {
     condition     = !var.enable_budget

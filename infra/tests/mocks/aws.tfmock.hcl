@@ -60,3 +60,12 @@ mock_resource "aws_secretsmanager_secret" {
 mock_resource "aws_sns_topic" {
   defaults = { arn = "arn:aws:sns:us-east-1:123456789012:alarms" }
 }
+mock_resource "aws_scheduler_schedule_group" {
+  defaults = { arn = "arn:aws:scheduler:us-east-1:123456789012:schedule-group/digest" }
+}
+mock_resource "aws_api_gateway_api_key" {
+  defaults = { id = "key1" }
+}
+mock_resource "aws_cloudfront_function" {
+  defaults = { arn = "arn:aws:cloudfront::123456789012:function/viewer-auth" }
+}

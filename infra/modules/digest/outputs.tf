@@ -1,0 +1,4 @@
+output "function" {
+  description = "Name of the function."
+  value       = aws_lambda_function.this.function_name
+}

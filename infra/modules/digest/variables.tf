@@ -1,0 +1,54 @@
+variable "name" {
+  description = "Prefix of names."
+  type        = string
+}
+
+variable "account_id" {
+  description = "Account whose schedule may invoke the function."
+  type        = string
+}
+
+variable "table" {
+  description = "Name of the table of windows."
+  type        = string
+}
+
+variable "table_arn" {
+  description = "ARN of the table of windows."
+  type        = string
+}
+
+variable "zip" {
+  description = "Zip with the function's `bootstrap`."
+  type        = string
+}
+
+variable "architecture" {
+  description = "arm64 or x86_64."
+  type        = string
+}
+
+variable "memory_mb" {
+  description = "Memory in MB."
+  type        = number
+}
+
+variable "timeout_secs" {
+  description = "Time limit of a run in seconds."
+  type        = number
+}
+
+variable "reserved_concurrency" {
+  description = "Concurrent invocations reserved for the function, and their limit; null for no reservation."
+  type        = number
+}
+
+variable "environment" {
+  description = "Environment variables besides the table and the metrics."
+  type        = map(string)
+}
+
+variable "log_retention_days" {
+  description = "Days to keep logs."
+  type        = number
+}
