@@ -10,7 +10,8 @@ const NOW = Date.UTC(2026, 10, 24, 21, 12, 30);
 
 describe('the contract', () => {
   const answer = (changes = {}, /** @type {object} */ total = report()) => ({
-    region: 'r', name: 'R', from: '2026-11-24T08:00:00Z', to: '2026-11-24T09:00:00Z', window_secs: 300, step_secs: 300, total, windows: [], ...changes,
+    region: 'r', name: 'R', from: '2026-11-24T08:00:00Z', to: '2026-11-24T09:00:00Z', window_secs: 300, step_secs: 300,
+    as_of: '2026-11-24T08:31:00Z', total, windows: [], ...changes,
   });
 
   it('allows what the document describes', () => {

@@ -2,7 +2,8 @@
 // Generated data for the fake API. It depends on the time alone, so that two runs look the same.
 
 /**
- * @typedef {import('../src/model/contract').Report} Report
+ * @typedef {Required<import('../src/model/contract').Report>} Report every field, before those that are not asked for are left out
+ * @typedef {import('../src/model/contract').Completeness} Completeness
  * @typedef {import('../src/model/contract').NetworkCounts} NetworkCounts
  */
 
@@ -112,7 +113,7 @@ function merged(all) {
 }
 
 /**
- * @param {{ region: string, networks: NetworkCounts[], authors: number, start: number, end: number, lifecycle: Report['lifecycle'], perMinute: number[], media: number, completeness: Report['completeness'] }} parts
+ * @param {{ region: string, networks: NetworkCounts[], authors: number, start: number, end: number, lifecycle: Report['lifecycle'], perMinute: number[], media: number, completeness: Completeness }} parts
  * @returns {Report}
  */
 function makeReport({ region, networks, authors, start, end, lifecycle, perMinute, media, completeness }) {
@@ -168,7 +169,7 @@ function makeWindow({ region, networks, start, step, now }) {
     perMinute.push(sumOf(minute.map(({ posts }) => posts)));
   }
   const posts = sumOf(perMinute);
-  /** @type {Report['completeness']['flaws']} */
+  /** @type {Completeness['flaws']} */
   const flaws = [];
   if (unwatched) flaws.push('unwatched');
   if (dropped > 0) flaws.push('dropped');
@@ -205,7 +206,7 @@ export function windowsAnswer({ region, networks, from, to, step, now }) {
     },
   });
   const name = REGIONS.find(({ id }) => id === region)?.name ?? region;
-  return { region, name, from: iso(from), to: iso(to), window_secs: WINDOW_SECS, step_secs: step, total, windows };
+  return { region, name, from: iso(from), to: iso(to), window_secs: WINDOW_SECS, step_secs: step, as_of: iso(now), total, windows };
 }
 
 /** @param {number} now */

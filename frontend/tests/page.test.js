@@ -75,6 +75,7 @@ function createServer() {
       const counts = { posts: self.posts, originals: 9, reposts: 3, ...(networks && { networks }) };
       return {
         region: query.get('region'), name: 'Alpha', from: query.get('from'), to: query.get('to'), window_secs: 300, step_secs: 300,
+        as_of: new Date(Date.now()).toISOString(),
         total: report({ ...counts, authors: 9, authors_low: 8, authors_high: 10, hashtags: [{ tag: 'x', count: 4, error: 1 }], languages: { en: 12 } }),
         windows: [report({
           ...counts, window_start: '2026-11-24T08:10:00Z', window_end: '2026-11-24T08:15:00Z', lifecycle: 'provisional', authors: 9,
