@@ -16,6 +16,7 @@ const WAYS = [
 export default barChart({
   id: 'matched-by',
   title: 'How posts matched the region',
+  reads: { total: ['posts', 'located'] },
   size: 'third',
   noun: 'matches',
   what: 'Matched by',

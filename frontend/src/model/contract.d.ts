@@ -18,10 +18,9 @@ export type Completeness = NonNullable<Report['completeness']>;
 export type NetworkCounts = NonNullable<Report['networks']>[number];
 
 export type RegionsAnswer = Ok<'/api/regions'>;
-export type StatusAnswer = Ok<'/api/status'>;
 export type OverviewAnswer = Ok<'/api/overview'>;
 export type RegionOverview = OverviewAnswer['regions'][number];
-export type Source = StatusAnswer['sources'][number];
+export type Source = OverviewAnswer['sources'][number];
 
 /** The query of `/api/windows`. `network` is a comma-separated list; all networks when it is empty. */
 export type WindowQuery = Loose<NonNullable<paths['/api/windows']['get']['parameters']['query']>>;
