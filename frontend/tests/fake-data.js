@@ -167,7 +167,7 @@ function once(kept, key, make) {
 function stepReport(asked) {
   const { region, networks, windowSecs, start, step, now } = asked;
   if (start + step * 1000 > now - LATENESS_MS) return makeStep(asked);
-  return once(finals, [region, networks, windowSecs, start, step].join('|'), () => makeStep(asked));
+  return once(finals, `${region}|${networks}|${windowSecs}|${start}|${step}`, () => makeStep(asked));
 }
 
 /** Counts of minutes that have ended. @type {Map<string, NetworkCounts[]>} */
@@ -201,14 +201,19 @@ function makeStep({ region, networks, windowSecs, start, step, now }) {
       continue;
     }
     if (at % Math.min(windowSecs * 1000, HOUR_MS) === 0) frames += 5;
-    if (chance('drop', region, slot) > 0.994) dropped += 3;
+    const perMinuteRate = /** @type {Record<string, number>} */ (RATES)[region] ?? 0;
+    if (perMinuteRate === 0) {
+      perMinute.push(0);
+      continue;
+    }
+    if (at % SLOT_MS === 0 && chance('drop', region, slot) > 0.994) dropped += 15;
     const makeMinute = () => {
       const wave = 0.35 + 0.65 * Math.sin(((hour - 5) / 24) * Math.PI * 2) ** 2;
       const spike = chance('spike', region, slot) > 0.985 ? 2.2 : 1;
-      const rate = stride * ((/** @type {Record<string, number>} */ (RATES))[region] ?? 0) * wave * spike * part * (0.75 + 0.5 * chance(region, at));
+      const rate = stride * perMinuteRate * wave * spike * part * (0.75 + 0.5 * chance(region, at));
       return shares.map(([name, size]) => networkCounts(name, Math.round(rate * size * (name === 'x' ? share : 1)), at));
     };
-    const minute = part < 1 ? makeMinute() : once(minutes, [region, networks, stride, at].join('|'), makeMinute);
+    const minute = part < 1 ? makeMinute() : once(minutes, `${region}|${networks}|${stride}|${at}`, makeMinute);
     counts.push(...minute);
     perMinute.push(sumOf(minute.map(({ posts }) => posts)));
   }
@@ -265,13 +270,13 @@ export function windowsAnswer({ from, to, step, since = null, ...asked }) {
 function regionOverview({ id, name }, { windowSecs, now }) {
   const asked = { region: id, networks: [], windowSecs, now };
   const hour = now - (now % HOUR_MS);
-  /** @param {number} start */
-  const postsOfHour = (start) => sumOf(Array.from({ length: HOUR_MS / SLOT_MS }, (_, i) => stepReport({ ...asked, start: start + i * SLOT_MS, step: SLOT_MS / 1000 }).posts));
-  const hours = Array.from({ length: 24 }, (_, i) => postsOfHour(hour - (23 - i) * HOUR_MS));
+  const slots = Array.from({ length: HOUR_MS / SLOT_MS }, (_, i) => stepReport({ ...asked, start: hour + i * SLOT_MS, step: SLOT_MS / 1000 }).posts);
+  const before = Array.from({ length: 23 }, (_, i) => stepReport({ ...asked, start: hour - (23 - i) * HOUR_MS, step: 3600 }).posts);
+  const hours = [...before, sumOf(slots)];
   const windowMs = windowSecs * 1000;
   const start = now - (now % windowMs);
-  const [before = 0, open = 0] = hours.slice(-2);
-  const posts = Math.round(before * (1 - (now - hour) / HOUR_MS)) + open;
+  const [last = 0, open = 0] = hours.slice(-2);
+  const posts = Math.round(last * (1 - (now - hour) / HOUR_MS)) + open;
   const usual = posts > 0 ? Math.round(posts / (0.6 + 2 * chance('factor', id, hour))) : null;
   const hasPosts = sumOf(hours) > 0;
   return {

@@ -256,5 +256,5 @@ describe('an open page, with new posts each few seconds', () => {
     // Posts flow, so windows are asked for at each round.
     expect([page.asked('/api/overview').length, windows]).toEqual([6 * minutes, 6 * minutes]);
     expect((page.bytes * 60) / minutes).toBeLessThan(MOST_BYTES);
-  }, 20_000);
+  });
 });
