@@ -319,6 +319,146 @@ export interface components {
              */
             posts: number;
         };
+        /** @description The fields of `Window` that `fields` or `total_fields` ask for. */
+        LeanWindow: {
+            /** @description Id of the region. */
+            region?: string;
+            /**
+             * Format: date-time
+             * @description Start of the span in event time, RFC 3339 in UTC.
+             */
+            window_start: string;
+            /**
+             * Format: date-time
+             * @description End of the span in event time, exclusive, RFC 3339 in UTC.
+             */
+            window_end: string;
+            /** @description Whether the counts can still change. */
+            lifecycle?: components["schemas"]["Lifecycle"];
+            /**
+             * Format: int64
+             * @description Number of posts: the sum of `originals`, `replies`, `quotes` and `reposts`.
+             */
+            posts?: number;
+            /**
+             * Format: int64
+             * @description Posts that are neither reply, quote nor repost.
+             */
+            originals?: number;
+            /**
+             * Format: int64
+             * @description Posts that answer another post.
+             */
+            replies?: number;
+            /**
+             * Format: int64
+             * @description Posts that quote another post.
+             */
+            quotes?: number;
+            /**
+             * Format: int64
+             * @description Posts that only repeat another post.
+             */
+            reposts?: number;
+            /** @description The same by network, ordered by name; networks without posts are left out. They add up to the numbers above. */
+            networks?: components["schemas"]["NetworkCounts"][];
+            /**
+             * Format: int64
+             * @description Number of distinct authors. An estimate, exact when `authors_low` equals `authors_high`. Never greater than
+             *     `posts`.
+             */
+            authors?: number;
+            /**
+             * Format: int64
+             * @description Lower bound of the number of distinct authors, with a probability of 95 %.
+             */
+            authors_low?: number;
+            /**
+             * Format: int64
+             * @description Upper bound of the number of distinct authors, with a probability of 95 %. Never greater than `posts`.
+             */
+            authors_high?: number;
+            /**
+             * Format: int64
+             * @description Posts whose source names no author. Each may have an author of its own, so they widen the bounds.
+             */
+            authorless?: number;
+            /** @description Number of posts in each minute of the span. Empty in totals and in steps of more than an hour. */
+            per_minute?: number[];
+            /**
+             * @description Number of posts by language, most frequent first. Keys are BCP 47 tags; `und` is a post without a language. At
+             *     most 1,024 languages; all counts are exact.
+             */
+            languages?: {
+                [key: string]: number;
+            };
+            /**
+             * Format: int64
+             * @description Posts in languages that are not in `languages`: beyond the 1,024 shortest tags, or with a tag longer than 35
+             *     bytes.
+             */
+            other_languages?: number;
+            /** @description The most frequent hashtags. A post counts once for a hashtag. */
+            hashtags?: components["schemas"]["HashtagCount"][];
+            /**
+             * Format: int64
+             * @description Hashtags that are longer than 100 characters. They are not in `hashtags`.
+             */
+            long_hashtags?: number;
+            /**
+             * Format: int64
+             * @description Number of mentions of accounts.
+             */
+            mentions?: number;
+            /**
+             * Format: int64
+             * @description Posts with at least one photo, video, GIF or audio attached.
+             */
+            media?: number;
+            /** @description The most frequent hosts that posts link to. A post counts once for a host. */
+            link_hosts?: components["schemas"]["HostCount"][];
+            /** @description Posts by the filter that placed them in the region. */
+            located?: components["schemas"]["LocatedCounts"];
+            lag_ms?: components["schemas"]["Lag"] | null;
+            /** @description Whether anything is missing. */
+            completeness?: components["schemas"]["Completeness"];
+        };
+        /** @description `Windows` with `fields` or `total_fields`. */
+        LeanWindows: {
+            /** @description Id of the region. */
+            region: string;
+            /** @description Name of the region, for people. */
+            name: string;
+            /**
+             * Format: date-time
+             * @description Start of the range after rounding to steps, RFC 3339 in UTC.
+             */
+            from: string;
+            /**
+             * Format: date-time
+             * @description End of the range after rounding to steps, exclusive, RFC 3339 in UTC. It may lie in the future.
+             */
+            to: string;
+            /**
+             * Format: int32
+             * @description Length of a window, in seconds.
+             */
+            window_secs: number;
+            /**
+             * Format: int32
+             * @description Length of a step, in seconds: a multiple of the window that divides a day, or whole days.
+             */
+            step_secs: number;
+            /**
+             * Format: date-time
+             * @description Time for the parameter `since` of a later call, RFC 3339 in UTC: the last whole minute, so that many viewers ask the same.
+             */
+            as_of: string;
+            /** @description The whole range; null with `total_fields=none`. */
+            total: components["schemas"]["LeanWindow"] | null;
+            /** @description The steps in order, also those without posts. Steps that have not begun are left out; with `since`, also those that have not changed. */
+            windows: components["schemas"]["LeanWindow"][];
+        };
         /**
          * @description Where the posts went that were received in the day up to the end of the newest window, of all regions and sources:
          *     `received` is the sum of `sent`, `filtered`, `quarantined`, `duplicates` and `dropped`.
@@ -466,7 +606,7 @@ export interface components {
         };
         /** @description All regions at a glance. */
         Overview: {
-            /** @description Changes when counts change that were final. */
+            /** @description Changes when counts that were final do, for the parameter `version` of `/api/windows`. */
             version: string;
             /**
              * Format: date-time
@@ -681,13 +821,10 @@ export interface components {
             /** @description Where each received post went. */
             ledger: components["schemas"]["Ledger"];
         };
-        /**
-         * @description The counts of a region in a window, or in several windows merged into a step or a total. With `fields` or
-         *     `total_fields`, only the fields that are named there.
-         */
+        /** @description The counts of a region in a window, or in several windows merged into a step or a total. */
         Window: {
             /** @description Id of the region. */
-            region?: string;
+            region: string;
             /**
              * Format: date-time
              * @description Start of the span in event time, RFC 3339 in UTC.
@@ -699,62 +836,62 @@ export interface components {
              */
             window_end: string;
             /** @description Whether the counts can still change. */
-            lifecycle?: components["schemas"]["Lifecycle"];
+            lifecycle: components["schemas"]["Lifecycle"];
             /**
              * Format: int64
              * @description Number of posts: the sum of `originals`, `replies`, `quotes` and `reposts`.
              */
-            posts?: number;
+            posts: number;
             /**
              * Format: int64
              * @description Posts that are neither reply, quote nor repost.
              */
-            originals?: number;
+            originals: number;
             /**
              * Format: int64
              * @description Posts that answer another post.
              */
-            replies?: number;
+            replies: number;
             /**
              * Format: int64
              * @description Posts that quote another post.
              */
-            quotes?: number;
+            quotes: number;
             /**
              * Format: int64
              * @description Posts that only repeat another post.
              */
-            reposts?: number;
+            reposts: number;
             /** @description The same by network, ordered by name; networks without posts are left out. They add up to the numbers above. */
-            networks?: components["schemas"]["NetworkCounts"][];
+            networks: components["schemas"]["NetworkCounts"][];
             /**
              * Format: int64
              * @description Number of distinct authors. An estimate, exact when `authors_low` equals `authors_high`. Never greater than
              *     `posts`.
              */
-            authors?: number;
+            authors: number;
             /**
              * Format: int64
              * @description Lower bound of the number of distinct authors, with a probability of 95 %.
              */
-            authors_low?: number;
+            authors_low: number;
             /**
              * Format: int64
              * @description Upper bound of the number of distinct authors, with a probability of 95 %. Never greater than `posts`.
              */
-            authors_high?: number;
+            authors_high: number;
             /**
              * Format: int64
              * @description Posts whose source names no author. Each may have an author of its own, so they widen the bounds.
              */
-            authorless?: number;
+            authorless: number;
             /** @description Number of posts in each minute of the span. Empty in totals and in steps of more than an hour. */
-            per_minute?: number[];
+            per_minute: number[];
             /**
              * @description Number of posts by language, most frequent first. Keys are BCP 47 tags; `und` is a post without a language. At
              *     most 1,024 languages; all counts are exact.
              */
-            languages?: {
+            languages: {
                 [key: string]: number;
             };
             /**
@@ -762,31 +899,31 @@ export interface components {
              * @description Posts in languages that are not in `languages`: beyond the 1,024 shortest tags, or with a tag longer than 35
              *     bytes.
              */
-            other_languages?: number;
+            other_languages: number;
             /** @description The most frequent hashtags. A post counts once for a hashtag. */
-            hashtags?: components["schemas"]["HashtagCount"][];
+            hashtags: components["schemas"]["HashtagCount"][];
             /**
              * Format: int64
              * @description Hashtags that are longer than 100 characters. They are not in `hashtags`.
              */
-            long_hashtags?: number;
+            long_hashtags: number;
             /**
              * Format: int64
              * @description Number of mentions of accounts.
              */
-            mentions?: number;
+            mentions: number;
             /**
              * Format: int64
              * @description Posts with at least one photo, video, GIF or audio attached.
              */
-            media?: number;
+            media: number;
             /** @description The most frequent hosts that posts link to. A post counts once for a host. */
-            link_hosts?: components["schemas"]["HostCount"][];
+            link_hosts: components["schemas"]["HostCount"][];
             /** @description Posts by the filter that placed them in the region. */
-            located?: components["schemas"]["LocatedCounts"];
-            lag_ms?: components["schemas"]["Lag"] | null;
+            located: components["schemas"]["LocatedCounts"];
+            lag_ms: components["schemas"]["Lag"] | null;
             /** @description Whether anything is missing. */
-            completeness?: components["schemas"]["Completeness"];
+            completeness: components["schemas"]["Completeness"];
         };
         /** @description The counts of a region in a range, as a total and step by step. */
         Windows: {
@@ -816,42 +953,18 @@ export interface components {
             step_secs: number;
             /**
              * Format: date-time
-             * @description Time of the answer by the server's clock, RFC 3339 in UTC, for `since`.
+             * @description Time for the parameter `since` of a later call, RFC 3339 in UTC: the last whole minute, so that many viewers ask the same.
              */
             as_of: string;
-            total: components["schemas"]["Window"] | null;
+            /** @description The whole range. Authors are united, not added, so they may be fewer than the sum of the steps. */
+            total: components["schemas"]["Window"];
             /** @description The steps in order, also those without posts. Steps that have not begun are left out; with `since`, also those that have not changed. */
             windows: components["schemas"]["Window"][];
         };
-        /** @description The counts of several regions in the same range. */
+        /** @description The counts of several regions in a range. */
         WindowsOfRegions: {
-            /**
-             * Format: date-time
-             * @description Start of the range after rounding to steps, RFC 3339 in UTC.
-             */
-            from: string;
-            /**
-             * Format: date-time
-             * @description End of the range after rounding to steps, exclusive, RFC 3339 in UTC. It may lie in the future.
-             */
-            to: string;
-            /**
-             * Format: int32
-             * @description Length of a window, in seconds.
-             */
-            window_secs: number;
-            /**
-             * Format: int32
-             * @description Length of a step, in seconds: a multiple of the window that divides a day, or whole days.
-             */
-            step_secs: number;
-            /**
-             * Format: date-time
-             * @description Time of the answer by the server's clock, RFC 3339 in UTC, for `since`.
-             */
-            as_of: string;
-            /** @description The answer of each region, in the order of the query. */
-            regions: components["schemas"]["Windows"][];
+            /** @description The answer of each region, in the order of the parameter `region`. */
+            regions: (components["schemas"]["Windows"] | components["schemas"]["LeanWindows"])[];
         };
     };
     responses: never;
@@ -1073,7 +1186,7 @@ export interface operations {
                 total_fields?: string;
                 /** @description The `as_of` of an earlier answer: only the steps that may have changed since then are listed. `total` is of the whole range. */
                 since?: string;
-                /** @description The `version` of the overview. A range that has ended may then be cached for as long as the version stays. */
+                /** @description The `version` of the overview. A range that has ended may then be kept for a day without asking again. */
                 version?: string;
             };
             header?: {
@@ -1093,7 +1206,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Windows"] | components["schemas"]["WindowsOfRegions"];
+                    "application/json": components["schemas"]["Windows"] | components["schemas"]["LeanWindows"] | components["schemas"]["WindowsOfRegions"];
                 };
             };
             /** @description The answer with the entity tag in `If-None-Match` is still current. */
