@@ -177,7 +177,8 @@ export function createFeed({ choice, fieldsOf, onRegions, onOverview, onWindows,
     if (held === null || !feed.fits() || failed) return true;
     if (held.version !== version() || held.changedAt !== changedAt()) return true;
     const stepSecs = count(held.answer.step_secs) || null;
-    if (queryAt(feed.nowMs(), stepSecs).query.to !== queryAt(held.nowMs, stepSecs).query.to) return true;
+    const [now, then] = [feed.nowMs(), held.nowMs].map((nowMs) => queryAt(nowMs, stepSecs).query);
+    if (now?.from !== then?.from || now?.to !== then?.to) return true;
     return Date.now() - askedAt >= SETTLING_MS && (!isKnown || isSettling(held.answer, feed.nowMs()));
   }
 

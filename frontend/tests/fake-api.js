@@ -37,17 +37,14 @@ const POLICY = "default-src 'self'; style-src 'self'; script-src 'self'; img-src
  */
 const failure = (status, code, message, parameter = null) => [status, { error: { code, message, parameter } }];
 
+const NICE_STEPS = [60, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200, ...[1, 2, 7, 28, 91, 364].map((days) => days * DAY_SECS)];
+
 /**
- * The step that fits a span: at most 200 steps of up to an hour, otherwise whole days.
+ * The shortest nice step that gives at most 300 steps, as the API chooses it.
  * @param {number} spanSecs
  * @param {number} windowSecs
  */
-function autoStep(spanSecs, windowSecs) {
-  for (let step = windowSecs; step <= 3600; step += windowSecs) {
-    if (DAY_SECS % step === 0 && spanSecs / step <= 200) return step;
-  }
-  return DAY_SECS * Math.max(1, Math.ceil(spanSecs / DAY_SECS / 400));
-}
+const autoStep = (spanSecs, windowSecs) => NICE_STEPS.find((step) => step % windowSecs === 0 && Math.floor(spanSecs / step) <= 300) ?? DAY_SECS;
 
 /**
  * Some fields of a report.

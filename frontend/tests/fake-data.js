@@ -10,6 +10,7 @@
 const MINUTE_MS = 60_000;
 /** How long a window stays provisional after its end. */
 const LATENESS_MS = 30_000;
+const CLOCK_SKEW_MS = 5_000;
 /** What happens in the made-up data lasts this long. */
 const SLOT_MS = 300_000;
 /** In steps of more than an hour, one minute in this many is made up, and stands for the others. */
@@ -257,8 +258,8 @@ export function windowsAnswer({ from, to, step, since = null, ...asked }) {
   });
   const name = REGIONS.find(({ id }) => id === region)?.name ?? region;
   // A step has changed if it was not final then, be it that it has only become final.
-  const windows = since === null ? all : all.filter(({ window_end }) => Date.parse(window_end) > since - LATENESS_MS);
-  return { region, name, from: iso(from), to: iso(to), window_secs: windowSecs, step_secs: step, as_of: iso(now), total, windows };
+  const windows = since === null ? all : all.filter(({ window_end }) => Date.parse(window_end) + LATENESS_MS >= since - CLOCK_SKEW_MS);
+  return { region, name, from: iso(from), to: iso(to), window_secs: windowSecs, step_secs: step, as_of: iso(now - (now % MINUTE_MS)), total, windows };
 }
 
 /**

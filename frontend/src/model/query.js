@@ -19,14 +19,17 @@ const isoSecond = (ms) => new Date(ms).toISOString().replace('.000Z', 'Z');
  * }} choice `version` is that of the overview, for ranges that have ended
  */
 export function windowQuery({ region, range, networks = [], windowSecs, stepSecs = null, nowMs, newestMs = null, version = null }) {
+  const windowMs = windowSecs * 1000;
   const stepMs = (stepSecs ?? windowSecs) * 1000;
   const spanMs = range.secs * 1000;
   const endsInPast = newestMs !== null && nowMs - newestMs > spanMs / 2;
-  const open = Math.floor((endsInPast ? newestMs : nowMs) / stepMs) * stepMs;
-  const to = open + stepMs;
+  const open = Math.floor((endsInPast ? newestMs : nowMs) / windowMs) * windowMs;
+  // Rounded as the API does: a range need not be a whole number of steps, such as a year of steps of two days.
+  const from = Math.floor((open - spanMs) / stepMs) * stepMs;
+  const to = Math.ceil((open + windowMs) / stepMs) * stepMs;
   const query = {
     region,
-    from: isoSecond(open - spanMs),
+    from: isoSecond(from),
     to: isoSecond(to),
     step: stepSecs === null ? 'auto' : String(stepSecs),
     network: networks.join(','),
