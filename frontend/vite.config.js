@@ -14,5 +14,6 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     target: 'es2022',
   },
-  test: { include: ['tests/**/*.test.js'] },
+  // A machine that also builds other things may be slow.
+  test: { include: ['tests/**/*.test.js'], testTimeout: 30_000 },
 });

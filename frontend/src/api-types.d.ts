@@ -24,6 +24,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/overview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * All regions at a glance
+         * @description The newest window, the last hours and the usual number of posts of each region, the status of the sources, and the ledger. It is small, so a page may ask for it every few seconds.
+         */
+        get: operations["overview"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/windows": {
         parameters: {
             query?: never;
@@ -33,8 +53,8 @@ export interface paths {
         };
         /**
          * Counts of a region
-         * @description The posts of one region in a range of time: how many, of which kind, in which languages, with which hashtags, by how
-         *     many authors, and whether any are missing. At most 2,016 steps and 8,928 windows (31 days of five minutes).
+         * @description The posts of one region, or of several, in a range of time: how many, of which kind, in which languages, with which
+         *     hashtags, by how many authors, and whether any are missing. At most 2,016 steps.
          */
         get: operations["windows"];
         put?: never;
@@ -286,6 +306,159 @@ export interface components {
              */
             max: number;
         };
+        /** @description The newest window of a region. */
+        LatestWindow: {
+            /**
+             * Format: date-time
+             * @description Start of the window in event time, RFC 3339 in UTC.
+             */
+            window_start: string;
+            /**
+             * Format: int64
+             * @description Posts so far.
+             */
+            posts: number;
+        };
+        /** @description The fields of `Window` that `fields` or `total_fields` ask for. */
+        LeanWindow: {
+            /** @description Id of the region. */
+            region?: string;
+            /**
+             * Format: date-time
+             * @description Start of the span in event time, RFC 3339 in UTC.
+             */
+            window_start: string;
+            /**
+             * Format: date-time
+             * @description End of the span in event time, exclusive, RFC 3339 in UTC.
+             */
+            window_end: string;
+            /** @description Whether the counts can still change. */
+            lifecycle?: components["schemas"]["Lifecycle"];
+            /**
+             * Format: int64
+             * @description Number of posts: the sum of `originals`, `replies`, `quotes` and `reposts`.
+             */
+            posts?: number;
+            /**
+             * Format: int64
+             * @description Posts that are neither reply, quote nor repost.
+             */
+            originals?: number;
+            /**
+             * Format: int64
+             * @description Posts that answer another post.
+             */
+            replies?: number;
+            /**
+             * Format: int64
+             * @description Posts that quote another post.
+             */
+            quotes?: number;
+            /**
+             * Format: int64
+             * @description Posts that only repeat another post.
+             */
+            reposts?: number;
+            /** @description The same by network, ordered by name; networks without posts are left out. They add up to the numbers above. */
+            networks?: components["schemas"]["NetworkCounts"][];
+            /**
+             * Format: int64
+             * @description Number of distinct authors. An estimate, exact when `authors_low` equals `authors_high`. Never greater than
+             *     `posts`.
+             */
+            authors?: number;
+            /**
+             * Format: int64
+             * @description Lower bound of the number of distinct authors, with a probability of 95 %.
+             */
+            authors_low?: number;
+            /**
+             * Format: int64
+             * @description Upper bound of the number of distinct authors, with a probability of 95 %. Never greater than `posts`.
+             */
+            authors_high?: number;
+            /**
+             * Format: int64
+             * @description Posts whose source names no author. Each may have an author of its own, so they widen the bounds.
+             */
+            authorless?: number;
+            /** @description Number of posts in each minute of the span. Empty in totals and in steps of more than an hour. */
+            per_minute?: number[];
+            /**
+             * @description Number of posts by language, most frequent first. Keys are BCP 47 tags; `und` is a post without a language. At
+             *     most 1,024 languages; all counts are exact.
+             */
+            languages?: {
+                [key: string]: number;
+            };
+            /**
+             * Format: int64
+             * @description Posts in languages that are not in `languages`: beyond the 1,024 shortest tags, or with a tag longer than 35
+             *     bytes.
+             */
+            other_languages?: number;
+            /** @description The most frequent hashtags. A post counts once for a hashtag. */
+            hashtags?: components["schemas"]["HashtagCount"][];
+            /**
+             * Format: int64
+             * @description Hashtags that are longer than 100 characters. They are not in `hashtags`.
+             */
+            long_hashtags?: number;
+            /**
+             * Format: int64
+             * @description Number of mentions of accounts.
+             */
+            mentions?: number;
+            /**
+             * Format: int64
+             * @description Posts with at least one photo, video, GIF or audio attached.
+             */
+            media?: number;
+            /** @description The most frequent hosts that posts link to. A post counts once for a host. */
+            link_hosts?: components["schemas"]["HostCount"][];
+            /** @description Posts by the filter that placed them in the region. */
+            located?: components["schemas"]["LocatedCounts"];
+            lag_ms?: components["schemas"]["Lag"] | null;
+            /** @description Whether anything is missing. */
+            completeness?: components["schemas"]["Completeness"];
+        };
+        /** @description `Windows` with `fields` or `total_fields`. */
+        LeanWindows: {
+            /** @description Id of the region. */
+            region: string;
+            /** @description Name of the region, for people. */
+            name: string;
+            /**
+             * Format: date-time
+             * @description Start of the range after rounding to steps, RFC 3339 in UTC.
+             */
+            from: string;
+            /**
+             * Format: date-time
+             * @description End of the range after rounding to steps, exclusive, RFC 3339 in UTC. It may lie in the future.
+             */
+            to: string;
+            /**
+             * Format: int32
+             * @description Length of a window, in seconds.
+             */
+            window_secs: number;
+            /**
+             * Format: int32
+             * @description Length of a step, in seconds: a multiple of the window that divides a day, or whole days.
+             */
+            step_secs: number;
+            /**
+             * Format: date-time
+             * @description Time for the parameter `since` of a later call, RFC 3339 in UTC: the last whole minute, so that many viewers ask the same.
+             */
+            as_of: string;
+            /** @description The whole range; null with `total_fields=none`. */
+            total: components["schemas"]["LeanWindow"] | null;
+            /** @description The steps in order, also those without posts. Steps that have not begun are left out; with `since`, also those that have not changed. */
+            windows: components["schemas"]["LeanWindow"][];
+        };
         /**
          * @description Where the posts went that were received in the day up to the end of the newest window, of all regions and sources:
          *     `received` is the sum of `sent`, `filtered`, `quarantined`, `duplicates` and `dropped`.
@@ -430,6 +603,88 @@ export interface components {
              * @description Posts that only repeat another post.
              */
             reposts: number;
+        };
+        /** @description All regions at a glance. */
+        Overview: {
+            /** @description Changes when counts that were final do, for the parameter `version` of `/api/windows`. */
+            version: string;
+            /**
+             * Format: date-time
+             * @description Time of the last update of the stored overview, RFC 3339 in UTC; null before the first one.
+             */
+            updated_at: string | null;
+            /**
+             * Format: date-time
+             * @description Time of the answer by the server's clock, RFC 3339 in UTC.
+             */
+            now: string;
+            /**
+             * Format: int32
+             * @description Length of a window, in seconds.
+             */
+            window_secs: number;
+            /**
+             * Format: date-time
+             * @description Event time of the newest post of all regions, RFC 3339 in UTC; null before the first one.
+             */
+            newest_post: string | null;
+            /**
+             * Format: int64
+             * @description Age of the newest post, in seconds; null before the first one.
+             */
+            freshness_secs: number | null;
+            lag_ms: components["schemas"]["Lag"] | null;
+            /**
+             * Format: date-time
+             * @description Start of the first of the `hours` of each region, RFC 3339 in UTC; null before the first window.
+             */
+            hours_from: string | null;
+            /**
+             * Format: int32
+             * @description Length of each of the `hours`, in seconds.
+             */
+            hour_secs: number;
+            /** @description The regions, in the order of `/api/regions`. */
+            regions: components["schemas"]["OverviewRegion"][];
+            /** @description The sources. Empty when there is only an archive. */
+            sources: components["schemas"]["Source"][];
+            /**
+             * @description Why posts do not reach the log, or windows the store, such as a full disk: the `problem` of each source, after
+             *     its name, and those of the program. Empty without problems.
+             */
+            problems: string[];
+            /** @description Where each received post went. */
+            ledger: components["schemas"]["Ledger"];
+        };
+        /** @description A region at a glance, with the posts of all networks. */
+        OverviewRegion: {
+            /** @description Id of the region. */
+            region: string;
+            /** @description Name of the region, for people. */
+            name: string;
+            latest: components["schemas"]["LatestWindow"] | null;
+            /**
+             * Format: int64
+             * @description Posts of the last 60 minutes.
+             */
+            posts_last_hour: number;
+            /**
+             * Format: double
+             * @description Posts in the same 60 minutes of the day, as the mean of up to seven days before; null with fewer than two days.
+             */
+            usual: number | null;
+            /**
+             * Format: double
+             * @description `posts_last_hour` divided by `usual`; null when that is null or 0.
+             */
+            factor: number | null;
+            /** @description Posts of each of the last hours, oldest first. */
+            hours: number[];
+            /**
+             * Format: date-time
+             * @description Time of the last change of counts of the region, RFC 3339 in UTC; null before the first one.
+             */
+            changed_at: string | null;
         };
         /** @description A region: a named filter. A post counts in each region that it matches. */
         Region: {
@@ -630,7 +885,7 @@ export interface components {
              * @description Posts whose source names no author. Each may have an author of its own, so they widen the bounds.
              */
             authorless: number;
-            /** @description Number of posts in each minute of the span. Empty in totals. */
+            /** @description Number of posts in each minute of the span. Empty in totals and in steps of more than an hour. */
             per_minute: number[];
             /**
              * @description Number of posts by language, most frequent first. Keys are BCP 47 tags; `und` is a post without a language. At
@@ -693,13 +948,23 @@ export interface components {
             window_secs: number;
             /**
              * Format: int32
-             * @description Length of a step, in seconds: a multiple of the window that divides a day.
+             * @description Length of a step, in seconds: a multiple of the window that divides a day, or whole days.
              */
             step_secs: number;
+            /**
+             * Format: date-time
+             * @description Time for the parameter `since` of a later call, RFC 3339 in UTC: the last whole minute, so that many viewers ask the same.
+             */
+            as_of: string;
             /** @description The whole range. Authors are united, not added, so they may be fewer than the sum of the steps. */
             total: components["schemas"]["Window"];
-            /** @description The steps in order, also those without posts. Steps that have not begun are left out. */
+            /** @description The steps in order, also those without posts. Steps that have not begun are left out; with `since`, also those that have not changed. */
             windows: components["schemas"]["Window"][];
+        };
+        /** @description The counts of several regions in a range. */
+        WindowsOfRegions: {
+            /** @description The answer of each region, in the order of the parameter `region`. */
+            regions: (components["schemas"]["Windows"] | components["schemas"]["LeanWindows"])[];
         };
     };
     responses: never;
@@ -802,19 +1067,127 @@ export interface operations {
             };
         };
     };
+    overview: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Entity tag of an answer that the caller has. */
+                "If-None-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The overview. */
+            200: {
+                headers: {
+                    /** @description Entity tag of the answer, for `If-None-Match`. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Overview"];
+                };
+            };
+            /** @description The answer with the entity tag in `If-None-Match` is still current. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /**
+             * @description `bad_parameter`: A parameter is unknown, occurs twice, or does not have the documented form.
+             *
+             *     `bad_request`: The request has no `Host` header.
+             */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `forbidden_host`: A server that listens on a loopback address was asked under another name than its own. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `uri_too_long`: Path and query are longer than 8 KiB. */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `headers_too_large`: The headers are longer than 16 KiB. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /**
+             * @description `internal`: A defect of the server.
+             *
+             *     `store_error`: The store refused the query, or its data is damaged. Retrying does not help.
+             */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /**
+             * @description `store_unavailable`: The store does not answer. Retry after the seconds in `Retry-After`.
+             *
+             *     `overloaded`: Too much is asked at the same time. Retry after the seconds in `Retry-After`.
+             */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before the next attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
     windows: {
         parameters: {
             query?: {
-                /** @description Id of the region. Default: the first region of `/api/regions`. */
+                /** @description Id of the region, or ids with commas between them. Default: the first region of `/api/regions`. With several regions the answer is `WindowsOfRegions`. */
                 region?: string;
                 /** @description Start of the range, RFC 3339, rounded down to a step. Default: one day before the end. */
                 from?: string;
                 /** @description End of the range, exclusive, RFC 3339, rounded up to a step. Default: the end of the newest window, at most one day after `from`. */
                 to?: string;
-                /** @description Length of a step, such as `15m`, `1h` or `1d`; seconds without a unit. A multiple of the window that divides a day. Default: one window. */
+                /** @description Length of a step, such as `15m`, `1h` or `1d`; seconds without a unit. A multiple of the window that divides a day, or whole days. `auto` is a step that fits the range. Default: one window. */
                 step?: string;
                 /** @description Networks to count, such as `x` or `bluesky,mastodon`; the parameter may also occur several times. Completeness is then that of the sources of these networks. A network without posts counts 0. Default: all networks. */
                 network?: string;
+                /** @description Fields of each step, such as `posts,authors`. `window_start` and `window_end` are always there. Default: all fields. */
+                fields?: string;
+                /** @description Fields of `total`, as in `fields`; `none` for no total, which is then null. Default: all fields. */
+                total_fields?: string;
+                /** @description The `as_of` of an earlier answer: only the steps that may have changed since then are listed. `total` is of the whole range. */
+                since?: string;
+                /** @description The `version` of the overview. A range that has ended may then be kept for a day without asking again. */
+                version?: string;
             };
             header?: {
                 /** @description Entity tag of an answer that the caller has. */
@@ -833,7 +1206,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Windows"];
+                    "application/json": components["schemas"]["Windows"] | components["schemas"]["LeanWindows"] | components["schemas"]["WindowsOfRegions"];
                 };
             };
             /** @description The answer with the entity tag in `If-None-Match` is still current. */

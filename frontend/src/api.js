@@ -46,7 +46,7 @@ export async function loadConfig(fetchImpl = globalThis.fetch, url = './config.j
  * @typedef {ReturnType<typeof createApi>} Api
  * @typedef {{ signal?: AbortSignal }} Options
  * @typedef {import('./model/contract').Loose<import('./model/contract').RegionsAnswer>} Regions
- * @typedef {import('./model/contract').Loose<import('./model/contract').StatusAnswer>} Status
+ * @typedef {import('./model/contract').Loose<import('./model/contract').OverviewAnswer>} Overview
  * @typedef {import('./model/contract').Loose<import('./model/contract').WindowsAnswer>} Windows
  */
 
@@ -95,7 +95,7 @@ export function createApi({ base = '', fetchImpl = globalThis.fetch, timeoutMs =
     try {
       let response;
       try {
-        // 'no-cache' revalidates each time with the ETag: unchanged data costs a 304.
+        // 'no-cache' asks each time, with the ETag: unchanged data costs a 304, and nothing stale is shown.
         response = await fetchImpl(url, {
           cache: 'no-cache',
           headers: { accept: 'application/json' },
@@ -131,8 +131,8 @@ export function createApi({ base = '', fetchImpl = globalThis.fetch, timeoutMs =
   return {
     /** @type {(options?: Options) => Promise<Regions>} */
     regions: (options) => get('/api/regions', {}, options),
-    /** @type {(options?: Options) => Promise<Status>} */
-    status: (options) => get('/api/status', {}, options),
+    /** @type {(options?: Options) => Promise<Overview>} */
+    overview: (options) => get('/api/overview', {}, options),
     /** @type {(query: import('./model/contract').WindowQuery, options?: Options) => Promise<Windows>} */
     windows: (query, options) => get('/api/windows', query, options),
   };

@@ -14,6 +14,7 @@ const clockSecondsFormat = new Intl.DateTimeFormat(LOCALE, {
   hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23',
 });
 const dayFormat = new Intl.DateTimeFormat(LOCALE, { weekday: 'short', day: 'numeric', month: 'short' });
+const yearDayFormat = new Intl.DateTimeFormat(LOCALE, { weekday: 'short', day: 'numeric', month: 'short', year: 'numeric' });
 const shortDayFormat = new Intl.DateTimeFormat(LOCALE, { day: 'numeric', month: 'short' });
 
 /** @type {Intl.DisplayNames | null} */
@@ -103,15 +104,18 @@ export const formatShortDay = (/** @type {number} */ ms) => shortDayFormat.forma
 export const formatDayClock = (/** @type {number} */ ms) => `${dayFormat.format(ms)}, ${clockFormat.format(ms)}`;
 
 /**
- * From–to of a window: the day once when both ends share it.
+ * From–to of a window: the day once when both ends share it, a whole day without clock times, and the year when it
+ * changes.
  * @param {number} startMs
  * @param {number} endMs
  */
 export function formatSpan(startMs, endMs) {
-  const sameDay = dayFormat.format(startMs) === dayFormat.format(endMs - 1);
-  return sameDay
-    ? `${formatDay(startMs)}, ${formatClock(startMs)}–${formatClock(endMs)}`
-    : `${formatDayClock(startMs)} – ${formatDayClock(endMs)}`;
+  const [start, end] = [formatClock(startMs), formatClock(endMs)];
+  if (yearDayFormat.format(startMs) === yearDayFormat.format(endMs - 1)) {
+    return start === '00:00' && end === '00:00' ? formatDay(startMs) : `${formatDay(startMs)}, ${start}–${end}`;
+  }
+  const days = new Date(startMs).getFullYear() === new Date(endMs).getFullYear() ? dayFormat : yearDayFormat;
+  return `${days.format(startMs)}, ${start} – ${days.format(endMs)}, ${end}`;
 }
 
 /**

@@ -8,11 +8,12 @@ import { createFeed } from './feed.js';
 import { formatAgo, formatClockSeconds } from './format.js';
 import { REFUSED_FILTER, emptyMessage, explain } from './messages.js';
 import { readAnswer } from './model/answer.js';
+import { fieldsQuery } from './model/fields.js';
 import { freshnessTile } from './model/freshness.js';
 import { knownNetworks, networksText } from './model/networks.js';
 import { coveredText } from './model/query.js';
 import { problemText } from './model/sources.js';
-import { tiles } from './model/tiles.js';
+import { tileReads, tiles } from './model/tiles.js';
 import { createPoller } from './poller.js';
 import { initTheme, readPalette } from './theme.js';
 import { RANGES, rangeById, readUrl, writeUrl } from './url-state.js';
@@ -20,6 +21,7 @@ import { createCards } from './view/cards.js';
 import { regionSelect, renderNetworks, renderRanges, renderRegions, toggleNetwork } from './view/controls.js';
 import { byId, setText } from './view/dom.js';
 import { renderBanner, renderPanel } from './view/messages.js';
+import { markGlance, renderGlances } from './view/regions.js';
 import { renderStatus } from './view/status.js';
 import { renderTile } from './view/tile.js';
 
@@ -35,7 +37,14 @@ const CHOICE_PARAMS = CHARTS.flatMap(({ choice }) => choice?.param ?? []);
 export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeDrawer = createDrawer } = {}) {
   const doc = win.document;
   const choice = readUrl(win.location.search, CHOICE_PARAMS);
-  const feed = createFeed({ choice, onRegions: showRegions, onStatus: showStatus, onWindows: showWindows, onRefusedFilter: removeFilter });
+  const feed = createFeed({
+    choice,
+    fieldsOf: (range) => fieldsQuery([...CHARTS.map(({ reads }) => reads), tileReads(range)]),
+    onRegions: showRegions,
+    onOverview: showOverview,
+    onWindows: showWindows,
+    onRefusedFilter: removeFilter,
+  });
   const poller = createPoller({ round, isHidden: () => doc.hidden });
   const drawer = makeDrawer(() => readPalette(doc.documentElement));
   const cards = createCards({
@@ -58,7 +67,7 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
   let isFilterRefused = false;
 
   const urlOf = () => writeUrl(win.location.search, choice);
-  const networks = () => knownNetworks({ status: feed.status, seen: seenNetworks, chosen: choice.networks });
+  const networks = () => knownNetworks({ overview: feed.overview, seen: seenNetworks, chosen: choice.networks });
   /** @param {string} text */
   const announce = (text) => setText(byId(doc, 'live'), text);
 
@@ -66,7 +75,7 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
 
   /**
    * @param {() => boolean} isCurrent
-   * @param {{ force?: boolean }} [options]
+   * @param {{ whole?: boolean }} [options]
    */
   async function round(isCurrent, options) {
     if (!api) return true;
@@ -74,6 +83,8 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
     await feed.refresh(api, isCurrent, options);
     if (!isCurrent()) return true;
     if (failedBefore && feed.error === null) announce('The connection is restored.');
+    // The rate and the time that is covered change also when the answer has not.
+    if (feed.windows) showTiles();
     showState();
     return feed.error === null;
   }
@@ -81,7 +92,7 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
   async function refresh() {
     const button = byId(doc, 'refresh');
     button.setAttribute('aria-busy', 'true');
-    await poller.poll({ force: true });
+    await poller.poll({ whole: true });
     button.removeAttribute('aria-busy');
     if (feed.error === null) announce(`Updated at ${formatClockSeconds(Date.now())}.`);
   }
@@ -97,7 +108,7 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
     if (push) win.history.pushState(null, '', urlOf());
     showControls();
     byId(doc, 'main').setAttribute('aria-busy', 'true');
-    await poller.poll({ force: true });
+    await poller.poll();
     if (feed.error === null && feed.fits()) {
       announce(`Showing ${[regionName(), rangeById(choice.range).long, networksText(choice.networks)].filter(Boolean).join(', ')}.`);
     }
@@ -117,6 +128,7 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
     renderRanges(doc, RANGES, choice.range);
     renderNetworks(doc, networks(), choice.networks);
     if (choice.region) regionSelect(doc).value = choice.region;
+    markGlance(doc, choice.region);
   }
 
   function showRegions() {
@@ -127,29 +139,38 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
       if (wanted) win.history.replaceState(null, '', urlOf());
     }
     renderRegions(doc, regions, choice.region);
+    markGlance(doc, choice.region);
   }
 
-  function showStatus() {
-    if (feed.status) renderStatus(doc, feed.status, feed.nowMs());
+  function showOverview() {
+    if (feed.overview) {
+      renderStatus(doc, feed.overview, feed.nowMs());
+      renderGlances(doc, feed.overview, (region) => { if (region !== choice.region) choose({ region }); });
+      markGlance(doc, choice.region);
+    }
     renderNetworks(doc, networks(), choice.networks);
+  }
+
+  function showTiles(answer = readAnswer(feed.windows, feed.nowMs())) {
+    const nowMs = feed.nowMs();
+    const rangeText = `${coveredText(answer, nowMs)}${feed.endsInPast ? ', the newest data' : ''}`;
+    for (const tile of tiles({ answer, overview: feed.overview, nowMs, rangeText })) renderTile(doc, tile);
   }
 
   /** Shows the last good answer. */
   function showWindows() {
-    const nowMs = feed.nowMs();
-    const answer = readAnswer(feed.windows, nowMs);
+    const answer = readAnswer(feed.windows, feed.nowMs());
     for (const network of answer.networks ?? []) seenNetworks.add(network);
     byId(doc, 'main').classList.remove('loading');
     doc.title = `${answer.name || regionName()} · Birdsong`;
 
-    const rangeText = `${coveredText(answer, nowMs)}${feed.endsInPast ? ', the newest data' : ''}`;
-    for (const tile of tiles({ answer, status: feed.status, nowMs, rangeText })) renderTile(doc, tile);
+    showTiles(answer);
 
     if (answer.total.posts > 0) {
       renderPanel(doc, null);
       cards.render({ answer, networks: networks(), choices: choice.choices });
     } else {
-      const message = emptyMessage(choice, { hasOtherRegions: (feed.regions?.length ?? 0) > 1, hasPosts: Boolean(feed.status?.newest_post) });
+      const message = emptyMessage(choice, { hasOtherRegions: (feed.regions?.length ?? 0) > 1, hasPosts: Boolean(feed.overview?.newest_post) });
       renderPanel(doc, { ...message, actions: message.actions.map(({ label, change }) => ({ label, run: () => choose(change) })) });
     }
     renderNetworks(doc, networks(), choice.networks);
@@ -172,7 +193,7 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
       const shown = feed.fits() ? 'These numbers are' : 'These numbers are of the previous choice,';
       renderBanner(doc, `${explain(feed.error)}. ${shown} from ${formatClockSeconds(feed.updatedAt ?? Date.now())}; the page keeps trying.`);
     } else {
-      renderBanner(doc, problemText(feed.status) ?? (isFilterRefused ? REFUSED_FILTER : null));
+      renderBanner(doc, problemText(feed.overview) ?? (isFilterRefused ? REFUSED_FILTER : null));
       if (feed.regions?.length === 0) {
         main.classList.remove('loading');
         renderPanel(doc, {
@@ -189,14 +210,14 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
   function tick() {
     const updated = feed.updatedAt === null ? (feed.error ? 'Not updated yet' : 'Loading…') : `Updated ${formatAgo((Date.now() - feed.updatedAt) / 1000)}`;
     setText(byId(doc, 'updated'), updated);
-    if (feed.status) renderTile(doc, freshnessTile(feed.status, feed.nowMs()));
+    if (feed.overview) renderTile(doc, freshnessTile(feed.overview, feed.nowMs()));
   }
 
   // --- wiring -------------------------------------------------------------------------------
 
   const onVisible = () => {
     if (doc.hidden) poller.pause();
-    else if (api) poller.poll({ force: true });
+    else if (api) poller.poll();
   };
   const onPopState = () => {
     const wanted = readUrl(win.location.search, CHOICE_PARAMS);

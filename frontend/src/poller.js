@@ -1,7 +1,7 @@
 // @ts-check
 // When to ask: at regular times, less often after failures, not while the page is hidden, and always one round at a time.
 
-const EVERY_MS = 5_000;
+const EVERY_MS = 10_000;
 const SLOWEST_MS = 30_000;
 
 /**
@@ -21,18 +21,21 @@ export function createPoller({ round, isHidden }) {
   const delay = () => (failures === 0 ? EVERY_MS : Math.min(SLOWEST_MS, EVERY_MS * 2 ** (failures - 1)));
 
   /**
-   * Asks now, then at regular times while the page is visible.
+   * Asks now, then at regular times, all while the page is visible.
    * @param {Options} [options]
    * @returns {Promise<void>}
    */
   async function poll(options) {
-    const mine = ++newest;
     clearTimeout(timer);
-    const isCurrent = () => running && mine === newest;
+    if (isHidden()) return;
+    const mine = ++newest;
+    const started = Date.now();
+    const isCurrent = () => running && mine === newest && !isHidden();
     const succeeded = await round(isCurrent, options);
     if (!isCurrent()) return;
     failures = succeeded ? 0 : failures + 1;
-    if (!isHidden()) timer = setTimeout(poll, delay());
+    // The time of the answer counts, so that a new post is never seen later than it has to be.
+    timer = setTimeout(poll, Math.max(0, delay() - Math.max(0, Date.now() - started)));
   }
 
   return {

@@ -1,20 +1,24 @@
 // @ts-check
 // What the address bar holds: the region, the range, the networks, and the choices made in charts. Pure functions.
 
-/** @typedef {{ id: string, label: string, long: string, secs: number, step: string, stepSecs: number }} Range */
+/** @typedef {{ id: string, label: string, long: string, secs: number }} Range */
+
+const DAY_SECS = 86_400;
 
 /** The default range is used when the address names none, or none that exists. */
-export const DEFAULT_RANGE = { id: '24h', label: '24 h', long: 'last 24 hours', secs: 24 * 3600, step: '15m', stepSecs: 900 };
+export const DEFAULT_RANGE = { id: '24h', label: '24 h', long: 'last 24 hours', secs: DAY_SECS };
 
 /**
- * Ranges that can be chosen, each with the step that keeps a chart readable.
+ * Ranges that can be chosen. The API chooses the step that keeps a chart readable.
  * @type {Range[]}
  */
 export const RANGES = [
-  { id: '1h', label: '1 h', long: 'last hour', secs: 3600, step: '5m', stepSecs: 300 },
-  { id: '6h', label: '6 h', long: 'last 6 hours', secs: 6 * 3600, step: '5m', stepSecs: 300 },
+  { id: '1h', label: '1 h', long: 'last hour', secs: 3600 },
+  { id: '6h', label: '6 h', long: 'last 6 hours', secs: 6 * 3600 },
   DEFAULT_RANGE,
-  { id: '7d', label: '7 d', long: 'last 7 days', secs: 7 * 86400, step: '1h', stepSecs: 3600 },
+  { id: '7d', label: '7 d', long: 'last 7 days', secs: 7 * DAY_SECS },
+  { id: '30d', label: '30 d', long: 'last 30 days', secs: 30 * DAY_SECS },
+  { id: '1y', label: '1 y', long: 'last year', secs: 365 * DAY_SECS },
 ];
 
 /** @param {string | null} id */

@@ -21,8 +21,8 @@ describe('createApi', () => {
     await api.windows({ region: 'a b', from: '2026-11-24T08:00:00Z', to: null, step: '5m', network: 'bluesky,x' });
     expect(fetchImpl.mock.calls[0]?.[0]).toBe('https://api.example/api/windows?region=a+b&from=2026-11-24T08%3A00%3A00Z&step=5m&network=bluesky%2Cx');
     expect(fetchImpl.mock.calls[0]?.[1]?.cache).toBe('no-cache');
-    await api.status();
-    expect(fetchImpl.mock.calls[1]?.[0]).toBe('https://api.example/api/status');
+    await api.overview();
+    expect(fetchImpl.mock.calls[1]?.[0]).toBe('https://api.example/api/overview');
   });
 
   it("passes on the API's description of an error", async () => {
@@ -35,23 +35,23 @@ describe('createApi', () => {
 
   it('reads errors that are not JSON', async () => {
     const api = createApi({ fetchImpl: async () => answer('<html>', 502) });
-    await expect(api.status()).rejects.toMatchObject({ kind: 'http', status: 502 });
+    await expect(api.overview()).rejects.toMatchObject({ kind: 'http', status: 502 });
   });
 
   it('rejects answers that are not JSON objects', async () => {
-    await expect(createApi({ fetchImpl: async () => answer('<html>') }).status()).rejects.toMatchObject({ kind: 'parse' });
-    await expect(createApi({ fetchImpl: async () => answer(null) }).status()).rejects.toMatchObject({ kind: 'parse' });
+    await expect(createApi({ fetchImpl: async () => answer('<html>') }).overview()).rejects.toMatchObject({ kind: 'parse' });
+    await expect(createApi({ fetchImpl: async () => answer(null) }).overview()).rejects.toMatchObject({ kind: 'parse' });
   });
 
   it('distinguishes network errors, timeouts and cancellation', async () => {
     const failing = async () => { throw new TypeError('failed to fetch'); };
-    await expect(createApi({ fetchImpl: failing }).status()).rejects.toMatchObject({ kind: 'network' });
-    await expect(createApi({ fetchImpl: hanging, timeoutMs: 5 }).status()).rejects.toMatchObject({ kind: 'timeout' });
+    await expect(createApi({ fetchImpl: failing }).overview()).rejects.toMatchObject({ kind: 'network' });
+    await expect(createApi({ fetchImpl: hanging, timeoutMs: 5 }).overview()).rejects.toMatchObject({ kind: 'timeout' });
     const controller = new AbortController();
-    const call = createApi({ fetchImpl: hanging }).status({ signal: controller.signal });
+    const call = createApi({ fetchImpl: hanging }).overview({ signal: controller.signal });
     controller.abort();
     await expect(call).rejects.toMatchObject({ kind: 'aborted' });
-    await expect(createApi({ fetchImpl: hanging }).status({ signal: controller.signal })).rejects.toMatchObject({ kind: 'aborted' });
+    await expect(createApi({ fetchImpl: hanging }).overview({ signal: controller.signal })).rejects.toMatchObject({ kind: 'aborted' });
   });
 });
 

@@ -64,6 +64,23 @@ export function violations(path, code, body) {
   return (validate.errors ?? []).map(({ instancePath, message, params }) => `${path} ${code}: ${instancePath || 'body'} ${message} ${JSON.stringify(params)}`);
 }
 
+/** The fields of a report, which a query may name. @type {readonly string[]} */
+export const REPORT_FIELDS = Object.keys(contract.components.schemas.Window.properties);
+
+/**
+ * The first parameter of a query that the OpenAPI document does not allow; null when all are allowed.
+ * @param {string} path
+ * @param {URLSearchParams} query
+ */
+export function refusedParameter(path, query) {
+  const known = new Map((contract.paths[path]?.get?.parameters ?? []).map((/** @type {Json} */ one) => [one.name, one]));
+  for (const [name, value] of query) {
+    const schema = known.get(name)?.in === 'query' && known.get(name).schema;
+    if (!schema || !ajv.validate(schema, value)) return name;
+  }
+  return null;
+}
+
 /**
  * Fails unless the OpenAPI document allows the answer.
  * @param {string} path

@@ -2,12 +2,19 @@
 // Generated data for the fake API. It depends on the time alone, so that two runs look the same.
 
 /**
- * @typedef {import('../src/model/contract').Report} Report
+ * @typedef {Required<import('../src/model/contract').Report>} Report every field, before those that are not asked for are left out
+ * @typedef {import('../src/model/contract').Completeness} Completeness
  * @typedef {import('../src/model/contract').NetworkCounts} NetworkCounts
  */
 
-export const WINDOW_SECS = 300;
 const MINUTE_MS = 60_000;
+/** How long a window stays provisional after its end. */
+const LATENESS_MS = 30_000;
+const CLOCK_SKEW_MS = 5_000;
+/** What happens in the made-up data lasts this long. */
+const SLOT_MS = 300_000;
+/** In steps of more than an hour, one minute in this many is made up, and stands for the others. */
+const STRIDE = 60;
 const HOUR_MS = 3_600_000;
 const DAY_MS = 86_400_000;
 
@@ -112,7 +119,7 @@ function merged(all) {
 }
 
 /**
- * @param {{ region: string, networks: NetworkCounts[], authors: number, start: number, end: number, lifecycle: Report['lifecycle'], perMinute: number[], media: number, completeness: Report['completeness'] }} parts
+ * @param {{ region: string, networks: NetworkCounts[], authors: number, start: number, end: number, lifecycle: Report['lifecycle'], perMinute: number[], media: number, completeness: Completeness }} parts
  * @returns {Report}
  */
 function makeReport({ region, networks, authors, start, end, lifecycle, perMinute, media, completeness }) {
@@ -129,12 +136,48 @@ function makeReport({ region, networks, authors, start, end, lifecycle, perMinut
 }
 
 /**
- * One window of `step` seconds from `start`, as it is known at `now`.
- * @param {{ region: string, networks: string[], start: number, step: number, now: number }} asked no networks for all
+ * What is asked for; no networks for all.
+ * @typedef {{ region: string, networks: string[], windowSecs: number, now: number }} Asked
+ */
+
+/** Reports of steps that are final. @type {Map<string, Report>} */
+const finals = new Map();
+const MOST_KEPT = 200_000;
+
+/**
+ * Makes a value the first time that it is wanted.
+ * @template Value
+ * @param {Map<string, Value>} kept
+ * @param {string} key
+ * @param {() => Value} make
+ */
+function once(kept, key, make) {
+  const known = kept.get(key);
+  if (known) return known;
+  const made = make();
+  if (kept.size >= MOST_KEPT) kept.clear();
+  kept.set(key, made);
+  return made;
+}
+
+/**
+ * The report of `step` seconds from `start`, as it is known at `now`.
+ * @param {Asked & { start: number, step: number }} asked
  * @returns {Report}
  */
-function makeWindow({ region, networks, start, step, now }) {
+function stepReport(asked) {
+  const { region, networks, windowSecs, start, step, now } = asked;
+  if (start + step * 1000 > now - LATENESS_MS) return makeStep(asked);
+  return once(finals, `${region}|${networks}|${windowSecs}|${start}|${step}`, () => makeStep(asked));
+}
+
+/** Counts of minutes that have ended. @type {Map<string, NetworkCounts[]>} */
+const minutes = new Map();
+
+/** @param {Asked & { start: number, step: number }} asked */
+function makeStep({ region, networks, windowSecs, start, step, now }) {
   const end = start + step * 1000;
+  const stride = step > 3600 ? STRIDE : 1;
   const shares = Object.entries(NETWORKS).filter(([name]) => networks.length === 0 || networks.includes(name));
   const hasX = shares.some(([name]) => name === 'x');
   /** @type {number[]} */
@@ -145,8 +188,8 @@ function makeWindow({ region, networks, start, step, now }) {
   let dropped = 0;
   let sampled = 1;
   let unwatched = false;
-  for (let at = start; at < end; at += MINUTE_MS) {
-    const slot = Math.floor(at / (WINDOW_SECS * 1000));
+  for (let at = start; at < end; at += stride * MINUTE_MS) {
+    const slot = Math.floor(at / SLOT_MS);
     const hour = (at / HOUR_MS) % 24;
     const away = hour > 3.2 && hour < 4.1 && chance('away', Math.floor(at / DAY_MS)) < 0.8;
     const part = Math.min(1, Math.max(0, (now - at) / MINUTE_MS));
@@ -158,25 +201,33 @@ function makeWindow({ region, networks, start, step, now }) {
       perMinute.push(0);
       continue;
     }
-    if (at % (WINDOW_SECS * 1000) === 0) frames += 5;
-    if (chance('drop', region, slot) > 0.994) dropped += 3;
-    const wave = 0.35 + 0.65 * Math.sin(((hour - 5) / 24) * Math.PI * 2) ** 2;
-    const spike = chance('spike', region, slot) > 0.985 ? 2.2 : 1;
-    const rate = (/** @type {Record<string, number>} */ (RATES)[region] ?? 0) * wave * spike * part * (0.75 + 0.5 * chance(region, at));
-    const minute = shares.map(([name, size]) => networkCounts(name, Math.round(rate * size * (name === 'x' ? share : 1)), at));
+    if (at % Math.min(windowSecs * 1000, HOUR_MS) === 0) frames += 5;
+    const perMinuteRate = /** @type {Record<string, number>} */ (RATES)[region] ?? 0;
+    if (perMinuteRate === 0) {
+      perMinute.push(0);
+      continue;
+    }
+    if (at % SLOT_MS === 0 && chance('drop', region, slot) > 0.994) dropped += 15;
+    const makeMinute = () => {
+      const wave = 0.35 + 0.65 * Math.sin(((hour - 5) / 24) * Math.PI * 2) ** 2;
+      const spike = chance('spike', region, slot) > 0.985 ? 2.2 : 1;
+      const rate = stride * perMinuteRate * wave * spike * part * (0.75 + 0.5 * chance(region, at));
+      return shares.map(([name, size]) => networkCounts(name, Math.round(rate * size * (name === 'x' ? share : 1)), at));
+    };
+    const minute = part < 1 ? makeMinute() : once(minutes, `${region}|${networks}|${stride}|${at}`, makeMinute);
     counts.push(...minute);
     perMinute.push(sumOf(minute.map(({ posts }) => posts)));
   }
   const posts = sumOf(perMinute);
-  /** @type {Report['completeness']['flaws']} */
+  /** @type {Completeness['flaws']} */
   const flaws = [];
   if (unwatched) flaws.push('unwatched');
   if (dropped > 0) flaws.push('dropped');
   if (sampled < 1) flaws.push('sampled');
   return makeReport({
-    region, networks: merged(counts), authors: Math.round(posts ** 0.93), start, end, perMinute,
+    region, networks: merged(counts), authors: Math.round(posts ** 0.93), start, end, perMinute: stride > 1 ? [] : perMinute,
     media: Math.round(posts * (0.3 + 0.15 * chance('media', start))),
-    lifecycle: end > now - 30_000 ? 'provisional' : chance('revised', start) > 0.97 ? 'revised' : 'final',
+    lifecycle: end > now - LATENESS_MS ? 'provisional' : chance('revised', start) > 0.97 ? 'revised' : 'final',
     completeness: {
       complete: frames > 0 && flaws.length === 0, flaws, frames, received: posts * 9, filtered: posts * 8, quarantined: 0, corrupt: 0, duplicates: 2,
       dropped, missed_secs: 0, withheld: 0, sampled, late: 0,
@@ -185,27 +236,55 @@ function makeWindow({ region, networks, start, step, now }) {
 }
 
 /**
- * The answer of /api/windows.
- * @param {{ region: string, networks: string[], from: number, to: number, step: number, now: number }} asked from and to lie on steps
+ * The answer of /api/windows, with every field.
+ * @param {Asked & { from: number, to: number, step: number, since?: number | null }} asked from and to lie on steps
  */
-export function windowsAnswer({ region, networks, from, to, step, now }) {
+export function windowsAnswer({ from, to, step, since = null, ...asked }) {
+  const { region, windowSecs, now } = asked;
   /** @type {Report[]} */
-  const windows = [];
-  for (let start = from; start < to; start += step * 1000) windows.push(makeWindow({ region, networks, start, step, now }));
-  const posts = sumOf(windows.map((one) => one.posts));
+  const all = [];
+  for (let start = from; start < Math.min(to, now); start += step * 1000) all.push(stepReport({ ...asked, start, step }));
+  const posts = sumOf(all.map((one) => one.posts));
   /** @param {'frames' | 'received' | 'filtered' | 'dropped'} field */
-  const sum = (field) => sumOf(windows.map(({ completeness }) => completeness[field]));
-  const flaws = [...new Set(windows.flatMap(({ completeness }) => completeness.flaws))].sort();
+  const sum = (field) => sumOf(all.map(({ completeness }) => completeness[field]));
+  const flaws = [...new Set(all.flatMap(({ completeness }) => completeness.flaws))].sort();
   const total = makeReport({
-    region, networks: merged(windows.flatMap((one) => one.networks ?? [])), authors: Math.round(posts ** 0.83), start: from, end: to,
-    lifecycle: 'provisional', perMinute: [], media: sumOf(windows.map((one) => one.media ?? 0)),
+    region, networks: merged(all.flatMap((one) => one.networks)), authors: Math.round(posts ** 0.83), start: from, end: to,
+    lifecycle: 'provisional', perMinute: [], media: sumOf(all.map((one) => one.media)),
     completeness: {
       complete: flaws.length === 0, flaws, frames: sum('frames'), received: sum('received'), filtered: sum('filtered'), quarantined: 0, corrupt: 0,
-      duplicates: 0, dropped: sum('dropped'), missed_secs: 0, withheld: 0, sampled: Math.min(1, ...windows.map(({ completeness }) => completeness.sampled)), late: 0,
+      duplicates: 0, dropped: sum('dropped'), missed_secs: 0, withheld: 0, sampled: Math.min(1, ...all.map(({ completeness }) => completeness.sampled)), late: 0,
     },
   });
   const name = REGIONS.find(({ id }) => id === region)?.name ?? region;
-  return { region, name, from: iso(from), to: iso(to), window_secs: WINDOW_SECS, step_secs: step, total, windows };
+  // A step has changed if it was not final then, be it that it has only become final.
+  const windows = since === null ? all : all.filter(({ window_end }) => Date.parse(window_end) + LATENESS_MS >= since - CLOCK_SKEW_MS);
+  return { region, name, from: iso(from), to: iso(to), window_secs: windowSecs, step_secs: step, as_of: iso(now - (now % MINUTE_MS)), total, windows };
+}
+
+/**
+ * A region in the overview.
+ * @param {{ id: string, name: string }} region
+ * @param {{ windowSecs: number, now: number }} asked
+ * @returns {import('../src/model/contract').RegionOverview}
+ */
+function regionOverview({ id, name }, { windowSecs, now }) {
+  const asked = { region: id, networks: [], windowSecs, now };
+  const hour = now - (now % HOUR_MS);
+  const slots = Array.from({ length: HOUR_MS / SLOT_MS }, (_, i) => stepReport({ ...asked, start: hour + i * SLOT_MS, step: SLOT_MS / 1000 }).posts);
+  const before = Array.from({ length: 23 }, (_, i) => stepReport({ ...asked, start: hour - (23 - i) * HOUR_MS, step: 3600 }).posts);
+  const hours = [...before, sumOf(slots)];
+  const windowMs = windowSecs * 1000;
+  const start = now - (now % windowMs);
+  const [last = 0, open = 0] = hours.slice(-2);
+  const posts = Math.round(last * (1 - (now - hour) / HOUR_MS)) + open;
+  const usual = posts > 0 ? Math.round(posts / (0.6 + 2 * chance('factor', id, hour))) : null;
+  const hasPosts = sumOf(hours) > 0;
+  return {
+    region: id, name, hours, posts_last_hour: posts, usual, factor: usual ? posts / usual : null,
+    latest: hasPosts ? { window_start: iso(start), posts: stepReport({ ...asked, start, step: windowSecs }).posts } : null,
+    changed_at: hasPosts ? iso(newestPost(now)) : null,
+  };
 }
 
 /** @param {number} now */
@@ -222,15 +301,18 @@ const source = (now) => ({
 });
 
 /**
- * The answer of /api/status.
- * @param {number} now
- * @returns {import('../src/model/contract').StatusAnswer}
+ * The answer of /api/overview.
+ * @param {{ windowSecs: number, now: number, version?: string }} asked
+ * @returns {import('../src/model/contract').OverviewAnswer}
  */
-export function statusAnswer(now) {
+export function overviewAnswer({ windowSecs, now, version = '1' }) {
   const newest = newestPost(now);
-  const to = now - (now % (WINDOW_SECS * 1000));
+  const to = now - (now % (windowSecs * 1000));
   return {
-    now: iso(now), newest_post: iso(newest), freshness_secs: Math.round((now - newest) / 1000), lag_ms: { mean: 1240, max: 5320 }, window_secs: WINDOW_SECS,
+    version, updated_at: iso(now - (now % MINUTE_MS)), now: iso(now), window_secs: windowSecs, newest_post: iso(newest),
+    freshness_secs: Math.round((now - newest) / 1000), lag_ms: { mean: 1240, max: 5320 },
+    hours_from: iso(now - (now % HOUR_MS) - 23 * HOUR_MS), hour_secs: 3600,
+    regions: REGIONS.map((region) => regionOverview(region, { windowSecs, now })),
     sources: [
       { ...source(now), source: 'bluesky', network: 'bluesky', reconnects: 1 },
       {

@@ -64,6 +64,11 @@ describe('times', () => {
     expect(formatSpan(Date.UTC(2026, 10, 24, 23), Date.UTC(2026, 10, 25))).toMatch(/24 Nov.*23:00–00:00$/);
     expect(formatSpan(Date.UTC(2026, 10, 24), Date.UTC(2026, 10, 26))).toMatch(/24 Nov.* – .*26 Nov/);
   });
+
+  it('writes a whole day without clock times, and the year where it changes', () => {
+    expect(formatSpan(Date.UTC(2026, 10, 24), Date.UTC(2026, 10, 25))).toMatch(/^Tue,? 24 Nov$/);
+    expect(formatSpan(Date.UTC(2025, 10, 24), Date.UTC(2026, 10, 24, 9))).toMatch(/24 Nov 2025, 00:00 – .*24 Nov 2026, 09:00$/);
+  });
 });
 
 describe('languageName', () => {

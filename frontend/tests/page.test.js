@@ -7,7 +7,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { CHARTS } from '../src/charts/index.js';
 import { startPage } from '../src/page.js';
 import { assertAllowed } from './contract.js';
-import { statusAnswer } from './fake-data.js';
+import { overviewAnswer } from './fake-data.js';
 import { COMPLETE, report } from './reports.js';
 
 const html = readFileSync(join(import.meta.dirname, '../index.html'), 'utf8');
@@ -61,9 +61,17 @@ function createServer() {
       switch (url.pathname) {
         case '/config.json': return { apiBase: '' };
         case '/api/regions': return { regions: [{ id: 'a', name: 'Alpha', ...region }, { id: 'b', name: '<b>Beta</b>', ...region }], window_secs: 300 };
-        case '/api/status': {
-          const [source] = statusAnswer(Date.now()).sources;
-          return { ...statusAnswer(Date.now()), now: new Date(Date.now()).toISOString(), newest_post: self.newest, lag_ms: null, sources: [{ ...source, source: 'jetstream' }] };
+        case '/api/overview': {
+          const overview = overviewAnswer({ windowSecs: 300, now: Date.now() });
+          const [source] = overview.sources;
+          const [region] = overview.regions;
+          return {
+            ...overview, newest_post: self.newest, lag_ms: null, sources: [{ ...source, source: 'jetstream' }],
+            regions: [
+              { ...region, region: 'a', name: 'Alpha', changed_at: self.newest, posts_last_hour: 1234, usual: 398, factor: 3.1, hours: [0, 5, 10] },
+              { ...region, region: 'b', name: '<b>Beta</b>', changed_at: null, posts_last_hour: 0, usual: null, factor: null, hours: [] },
+            ],
+          };
         }
         default: return self.windows(url.searchParams);
       }
@@ -75,6 +83,7 @@ function createServer() {
       const counts = { posts: self.posts, originals: 9, reposts: 3, ...(networks && { networks }) };
       return {
         region: query.get('region'), name: 'Alpha', from: query.get('from'), to: query.get('to'), window_secs: 300, step_secs: 300,
+        as_of: new Date(Date.now()).toISOString(),
         total: report({ ...counts, authors: 9, authors_low: 8, authors_high: 10, hashtags: [{ tag: 'x', count: 4, error: 1 }], languages: { en: 12 } }),
         windows: [report({
           ...counts, window_start: '2026-11-24T08:10:00Z', window_end: '2026-11-24T08:15:00Z', lifecycle: 'provisional', authors: 9,
@@ -87,6 +96,7 @@ function createServer() {
 }
 
 function load(search = '') {
+  page?.stop();
   history.replaceState(null, '', `/${search}`);
   document.body.innerHTML = new DOMParser().parseFromString(html, 'text/html').body.innerHTML;
   page = startPage({ win: window, fetchImpl: server.fetch, makeDrawer: () => drawer });
@@ -123,8 +133,8 @@ beforeEach(() => {
 });
 
 afterEach(() => {
-  setHidden(false);
   page?.stop();
+  setHidden(false);
   vi.useRealTimers();
 });
 
@@ -136,8 +146,8 @@ describe('first load', () => {
 
   it('shows the first region and the default range', async () => {
     await load();
-    expect(server.asked('/api/windows').at(-1)?.search).toBe('?region=a&from=2026-11-23T08%3A00%3A00Z&to=2026-11-24T08%3A15%3A00Z&step=15m');
-    expect(text('tile-posts')).toBe('Posts 12Mon 23 Nov, 08:00 – Tue 24 Nov, 08:12');
+    expect(server.asked('/api/windows').at(-1)?.search).toMatch(/^\?region=a&from=2026-11-23T08%3A10%3A00Z&to=2026-11-24T08%3A15%3A00Z&step=auto&fields=/);
+    expect(text('tile-posts')).toBe('Posts 12Mon 23 Nov, 08:10 – Tue 24 Nov, 08:12');
     expect(text('tile-authors')).toContain('≈ 995% sure: 8 to 10');
     expect(text('sources')).toContain('jetstreamconnected');
     expect(document.querySelectorAll('#sources-table tbody tr')).toHaveLength(1);
@@ -151,7 +161,7 @@ describe('first load', () => {
 
   it('reads region and range from the address, and shows names as text', async () => {
     await load('?region=b&range=1h');
-    expect(server.lastQuery()).toMatchObject({ region: 'b', step: '5m' });
+    expect(server.lastQuery()).toMatchObject({ region: 'b', from: '2026-11-24T07:10:00Z', to: '2026-11-24T08:15:00Z' });
     expect(find('#region option:checked').textContent).toBe('<b>Beta</b>');
     expect(find('#ranges input:checked').value).toBe('1h');
   });
@@ -218,35 +228,51 @@ describe('cards', () => {
 });
 
 describe('keeping up', () => {
-  it('fetches windows only when there is a new post, within ten seconds of it', async () => {
+  it('asks for the overview every ten seconds, and shows a new post within ten seconds', async () => {
     await load();
     expect(server.asked('/api/windows')).toHaveLength(1);
-    await vi.advanceTimersByTimeAsync(20_000);
-    expect(server.asked('/api/status').length).toBeGreaterThanOrEqual(4);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(server.asked('/api/overview')).toHaveLength(7);
     expect(server.asked('/api/windows')).toHaveLength(1);
-    expect(text('updated')).toBe('Updated 20 s ago');
-    server.newest = '2026-11-24T08:12:51Z';
+    expect(text('updated')).toBe('Updated just now');
+    await vi.advanceTimersByTimeAsync(1_000);
+    server.newest = '2026-11-24T08:13:31Z';
     server.posts = 13;
-    await vi.advanceTimersByTimeAsync(9_000);
+    await vi.advanceTimersByTimeAsync(9_500);
     expect(server.asked('/api/windows')).toHaveLength(2);
     expect(text('tile-posts')).toContain('13');
   });
 
-  it('fetches windows once a minute in any case', async () => {
+  it('keeps the time of the numbers up to date without asking for them', async () => {
     await load();
-    await vi.advanceTimersByTimeAsync(66_000);
-    expect(server.asked('/api/windows')).toHaveLength(2);
+    expect(text('tile-posts')).toMatch(/08:12$/);
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(text('tile-posts')).toMatch(/08:13$/);
+    expect(server.asked('/api/windows')).toHaveLength(1);
   });
 
-  it('rests while hidden and catches up when visible', async () => {
+  it('asks for nothing while hidden, and at once when visible', async () => {
     await load();
     setHidden(true);
     const before = server.calls.length;
-    await vi.advanceTimersByTimeAsync(300_000);
+    await vi.advanceTimersByTimeAsync(900_000);
+    find('#ranges input[value="7d"]').click();
+    await vi.advanceTimersByTimeAsync(900_000);
     expect(server.calls).toHaveLength(before);
     setHidden(false);
     await settle();
-    expect(server.asked('/api/windows')).toHaveLength(2);
+    expect(server.asked('/api/overview')).toHaveLength(2);
+    expect(server.lastQuery()).toMatchObject({ from: '2026-11-17T08:40:00Z' });
+  });
+
+  it('asks for nothing when it is opened hidden', async () => {
+    setHidden(true);
+    await load();
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(server.calls.map(({ pathname }) => pathname)).toEqual(['/config.json']);
+    setHidden(false);
+    await settle();
+    expect(text('tile-posts')).toContain('12');
   });
 
   it('refreshes on request and announces it', async () => {
@@ -254,7 +280,38 @@ describe('keeping up', () => {
     find('#refresh').click();
     await settle();
     expect(server.asked('/api/windows')).toHaveLength(2);
+    expect(server.lastQuery()).not.toHaveProperty('since');
     expect(text('live')).toMatch(/^Updated at 08:12:30/);
+  });
+});
+
+describe('all regions', () => {
+  const glance = (/** @type {string} */ region) => find(`#glances [data-region=${region}]`);
+
+  it('are shown with their last hour, as text and as a line', async () => {
+    await load();
+    expect([...glance('a').querySelectorAll('span')].map(({ textContent }) => textContent)).toEqual(['Alpha', '1,234 posts in the last hour', '3.1× the usual']);
+    expect(glance('a').querySelector('polyline').getAttribute('points')).toBe('0.0,24.0 48.0,12.0 96.0,0.0');
+    expect(glance('b').textContent).toBe('<b>Beta</b>0 posts in the last hourusual number not known yet');
+    expect([glance('a'), glance('b')].map((button) => [button.getAttribute('aria-current'), button.hasAttribute('data-high')])).toEqual([['true', true], [null, false]]);
+  });
+
+  it('are chosen by a click, and keep the focus', async () => {
+    await load();
+    const button = glance('b');
+    button.focus();
+    button.click();
+    await settle();
+    expect([location.search, find('#region').value, button.getAttribute('aria-current')]).toEqual(['?region=b&range=24h', 'b', 'true']);
+    expect(server.lastQuery().region).toBe('b');
+    await vi.advanceTimersByTimeAsync(11_000);
+    expect(document.activeElement).toBe(button);
+    const entries = history.length;
+    button.click();
+    expect(history.length).toBe(entries);
+    pick('#region', 'a');
+    await settle();
+    expect([glance('a').getAttribute('aria-current'), button.getAttribute('aria-current')]).toEqual(['true', null]);
   });
 });
 
@@ -265,11 +322,11 @@ describe('choosing', () => {
     find('#ranges input[value="7d"]').click();
     await settle();
     expect(location.search).toBe('?region=b&range=7d');
-    expect(server.lastQuery()).toMatchObject({ region: 'b', step: '1h' });
+    expect(server.lastQuery()).toMatchObject({ region: 'b', from: '2026-11-17T08:10:00Z' });
     expect(text('live')).toContain('last 7 days');
     await goTo('?region=a&range=1h');
     expect(find('#region').value).toBe('a');
-    expect(server.lastQuery().step).toBe('5m');
+    expect(server.lastQuery()).toMatchObject({ region: 'a', from: '2026-11-24T07:10:00Z' });
   });
 
   it('drops an answer that arrives too late', async () => {
@@ -342,7 +399,9 @@ describe('networks', () => {
     await load();
     const input = find('#networks input[value="x"]');
     input.focus();
-    await vi.advanceTimersByTimeAsync(66_000);
+    server.newest = '2026-11-24T08:12:35Z';
+    await vi.advanceTimersByTimeAsync(11_000);
+    expect(server.asked('/api/windows')).toHaveLength(2);
     expect(document.activeElement).toBe(input);
   });
 
@@ -392,7 +451,7 @@ describe('networks', () => {
     await load('?network=x');
     expect(text('banner-text')).toBe('The server does not accept this filter by network. The numbers are for all networks.');
     expect([location.search, text('tile-posts').slice(0, 8)]).toEqual(['?region=a&range=24h', 'Posts 12']);
-    await vi.advanceTimersByTimeAsync(6_000);
+    await vi.advanceTimersByTimeAsync(11_000);
     expect(isShown('#banner')).toBe(true);
     find('#ranges input[value="7d"]').click();
     await settle();
@@ -428,7 +487,7 @@ describe('when something is missing', () => {
   it('keeps the last good data behind a banner, then recovers', async () => {
     await load();
     server.fail = () => new TypeError('offline');
-    await vi.advanceTimersByTimeAsync(6_000);
+    await vi.advanceTimersByTimeAsync(11_000);
     expect(isShown('#banner')).toBe(true);
     expect(text('banner-text')).toMatch(/The API cannot be reached\. These numbers are from 08:12:30/);
     expect(text('tile-posts')).toContain('12');
@@ -446,13 +505,13 @@ describe('when something is missing', () => {
     await load();
     expect(text('panel-text')).toBe('The store does not answer. The page keeps trying.');
     server.fail = () => null;
-    await vi.advanceTimersByTimeAsync(6_000);
+    await vi.advanceTimersByTimeAsync(11_000);
     expect(isShown('#charts')).toBe(true);
     expect(isShown('#panel')).toBe(false);
   });
 
-  it('shows windows even when the status fails', async () => {
-    server.fail = (url) => (url.pathname === '/api/status' ? { status: 500, body: {} } : null);
+  it('shows windows even when the overview fails', async () => {
+    server.fail = (url) => (url.pathname === '/api/overview' ? { status: 500, body: {} } : null);
     await load();
     expect(text('tile-posts')).toContain('12');
     expect(isShown('#banner')).toBe(true);

@@ -5,6 +5,7 @@ import { readAnswer } from '../src/model/answer.js';
 
 /**
  * @typedef {import('../src/model/contract').Report} Report
+ * @typedef {import('../src/model/contract').Completeness} Completeness
  */
 
 export const START = Date.UTC(2026, 10, 24, 8, 0);
@@ -13,7 +14,7 @@ export const MINUTE = 60_000;
 /** @param {number} ms */
 export const iso = (ms) => new Date(ms).toISOString();
 
-/** @type {Report['completeness']} */
+/** @type {Completeness} */
 export const COMPLETE = {
   complete: true, flaws: [], frames: 5, received: 90, filtered: 80, quarantined: 0, corrupt: 0, duplicates: 0, dropped: 0, missed_secs: 0,
   withheld: 0, sampled: 1, late: 0,
@@ -34,15 +35,15 @@ export const report = (changes = {}) => ({
 /** A time within the fifth window. */
 export const NOW = START + 22 * MINUTE;
 
-/** What a window without any frame reports. @type {Report['completeness']} */
+/** What a window without any frame reports. @type {Completeness} */
 export const SILENT = { ...COMPLETE, complete: false, flaws: ['unwatched'], frames: 0 };
 
-/** What a window reports when a source was asked for a quarter of its posts. @type {Report['completeness']} */
+/** What a window reports when a source was asked for a quarter of its posts. @type {Completeness} */
 export const SAMPLED = { ...COMPLETE, complete: false, flaws: ['sampled'], sampled: 0.25 };
 
 /**
  * What a window reports that is incomplete.
- * @param {Partial<Report['completeness']>} changes
+ * @param {Partial<Completeness>} changes
  */
 export const flawed = (changes) => ({ ...COMPLETE, complete: false, ...changes });
 

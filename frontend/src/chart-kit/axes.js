@@ -13,9 +13,9 @@ const AXIS_PX = 48;
  * @param {Palette} palette
  * @param {import('../model/answer.js').Answer} answer
  */
-export function timeAxis(palette, { windows, ...answer }) {
-  const from = answer.from ?? windows[0]?.start;
-  const to = answer.to ?? windows.at(-1)?.end;
+export function timeAxis(palette, { windows, from: first, to: last }) {
+  const from = first ?? windows[0]?.start;
+  const to = last ?? windows.at(-1)?.end;
   return {
     type: 'time',
     offset: false,

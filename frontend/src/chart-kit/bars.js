@@ -169,7 +169,7 @@ function barsSummary(title, bars) {
 
 /**
  * The descriptor of a chart of bars over the total of the range.
- * @param {Pick<import('./types').Chart<BarsView>, 'id' | 'title' | 'size' | 'noun'> & {
+ * @param {Pick<import('./types').Chart<BarsView>, 'id' | 'title' | 'size' | 'noun' | 'reads'> & {
  *   what: string, none: string, bars: (total: Total) => Bar[], isBound?: boolean, remark?: (total: Total) => string,
  * }} parts `what` heads the column of labels, `none` is shown without bars, `isBound` says that counts are lower bounds
  * @returns {import('./types').Chart<BarsView>}

@@ -3,7 +3,7 @@
 
 import { LineController, LineElement, PointElement, BarController, BarElement, Chart, Filler, LinearScale, TimeScale, Tooltip } from 'chart.js';
 import 'chartjs-adapter-date-fns';
-import { formatClock, formatDay, formatSpan } from '../format.js';
+import { formatSpan } from '../format.js';
 import { begun, isKnown } from '../model/answer.js';
 import { gapSpans, stateText, windowRemarks } from '../model/flaws.js';
 import { timeAxis } from './axes.js';
@@ -117,5 +117,5 @@ export function windowTable({ windows }, head, cells) {
  */
 export function spanText(windows) {
   const [first, last] = [windows[0], windows.at(-1)];
-  return first && last ? `${formatDay(first.start)} ${formatClock(first.start)} to ${formatDay(last.end)} ${formatClock(last.end)}` : '';
+  return first && last ? formatSpan(first.start, last.end) : '';
 }

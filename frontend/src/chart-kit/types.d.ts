@@ -2,6 +2,7 @@
 
 import type { ChartData, ChartOptions, Plugin } from 'chart.js';
 import type { Answer, Gap } from '../model/answer.js';
+import type { Reads } from '../model/fields.js';
 import type { Palette } from '../theme.js';
 
 /** A table of texts; the first cell of each row is its header. */
@@ -53,6 +54,8 @@ export interface Chart<View> {
   /** Unique; the canvas is `chart-ID`. */
   id: string;
   title: string;
+  /** The fields of reports that it reads. The page asks for these alone. */
+  reads: Reads;
   /** The width of its card. */
   size: 'wide' | 'half' | 'third';
   /** The height of its plot; `rows` follows the number of `rows(view)`. */

@@ -4,6 +4,8 @@
 import { countAxis } from '../chart-kit/axes.js';
 import { line, overTime, points, windowTable } from '../chart-kit/over-time.js';
 import { formatCount, plural } from '../format.js';
+import { STATE_FIELDS } from '../model/fields.js';
+import { count } from '../model/values.js';
 
 /** @typedef {{ answer: import('../model/answer.js').Answer }} AuthorsView */
 
@@ -11,6 +13,7 @@ import { formatCount, plural } from '../format.js';
 const authors = {
   id: 'authors',
   title: 'Distinct authors',
+  reads: { steps: [...STATE_FIELDS, 'authors', 'authors_low', 'authors_high'], total: ['authors'] },
   size: 'half',
   height: 'middle',
   noun: 'authors',
@@ -44,7 +47,7 @@ const authors = {
     (w) => [w.authors, w.authorsLow, w.authorsHigh].map(formatCount),
   ),
 
-  summary: ({ answer }) => `Distinct authors per window with their error band; about ${plural(answer.total.authors ?? 0, 'author')} in all. `
+  summary: ({ answer }) => `Distinct authors per window with their error band; about ${plural(count(answer.total.report.authors), 'author')} in all. `
     + 'The numbers are in the table below.',
 };
 

@@ -10,6 +10,7 @@ const MOST = 12;
 export default barChart({
   id: 'hashtags',
   title: 'Top hashtags',
+  reads: { total: ['posts', 'hashtags', 'long_hashtags'] },
   size: 'half',
   noun: 'hashtags',
   what: 'Hashtag',

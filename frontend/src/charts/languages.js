@@ -26,6 +26,7 @@ function languageBars({ report }) {
 export default barChart({
   id: 'languages',
   title: 'Languages',
+  reads: { total: ['posts', 'languages', 'other_languages'] },
   size: 'third',
   noun: 'languages',
   what: 'Language',

@@ -8,6 +8,7 @@ const MOST = 8;
 export default barChart({
   id: 'link-hosts',
   title: 'Top link hosts',
+  reads: { total: ['posts', 'link_hosts'] },
   size: 'third',
   noun: 'link hosts',
   what: 'Host',

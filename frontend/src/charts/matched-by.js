@@ -4,7 +4,7 @@
 import { barChart, byCount } from '../chart-kit/bars.js';
 import { count } from '../model/values.js';
 
-/** @type {{ key: keyof import('../model/contract').Report['located'], label: string, note: string }[]} */
+/** @type {{ key: keyof NonNullable<import('../model/contract').Report['located']>, label: string, note: string }[]} */
 const WAYS = [
   { key: 'point', label: 'Own coordinates', note: 'the post has coordinates inside the region' },
   { key: 'place', label: 'Named place', note: 'the place that the post names overlaps the region' },
@@ -16,6 +16,7 @@ const WAYS = [
 export default barChart({
   id: 'matched-by',
   title: 'How posts matched the region',
+  reads: { total: ['posts', 'located'] },
   size: 'third',
   noun: 'matches',
   what: 'Matched by',

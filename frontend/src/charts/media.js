@@ -4,6 +4,7 @@
 import { line, overTime, points, spanText, windowTable } from '../chart-kit/over-time.js';
 import { formatCount, formatShare, formatSpan, plural } from '../format.js';
 import { begun } from '../model/answer.js';
+import { STATE_FIELDS } from '../model/fields.js';
 import { count } from '../model/values.js';
 
 /**
@@ -42,6 +43,7 @@ const percentAxis = (palette) => ({
 const media = {
   id: 'media',
   title: 'Posts with media',
+  reads: { steps: [...STATE_FIELDS, 'posts', 'media'], total: ['posts', 'media'] },
   size: 'wide',
   height: 'middle',
   noun: 'media',

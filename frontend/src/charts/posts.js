@@ -6,6 +6,7 @@ import { hatch } from '../chart-kit/hatch.js';
 import { overTime, points, spanText, windowTable } from '../chart-kit/over-time.js';
 import { formatCount, formatShare, formatSpan, plural } from '../format.js';
 import { begun } from '../model/answer.js';
+import { STATE_FIELDS } from '../model/fields.js';
 import { gapSpans } from '../model/flaws.js';
 import { networkLabel } from '../model/networks.js';
 import { KINDS } from '../model/report.js';
@@ -37,6 +38,8 @@ const byNetwork = (shown, known) => shown.map((network) => ({
 const posts = {
   id: 'posts',
   title: 'Posts over time',
+  // Both choices, so that the reader can switch without another question to the API.
+  reads: { steps: [...STATE_FIELDS, 'posts', ...KINDS.map(({ field }) => field), 'networks'], total: ['posts', 'networks'] },
   size: 'wide',
   height: 'tall',
   noun: 'posts',

@@ -1,7 +1,7 @@
 // @ts-check
 // Reads the answer of /api/windows into the windows and the total that charts and tiles show.
 
-import { KINDS, authorCounts, kindCounts, networkCounts } from './report.js';
+import { authorCounts, kindCounts, networkCounts } from './report.js';
 import { count, list, parseTime } from './values.js';
 
 /**
@@ -38,34 +38,36 @@ function gapOf(completeness, isOpen) {
 export function readWindow(report, nowMs, stepMs = DEFAULT_STEP_MS) {
   const start = parseTime(report?.window_start) ?? 0;
   const end = parseTime(report?.window_end) ?? start + stepMs;
-  const kinds = kindCounts(report);
-  const completeness = report?.completeness;
   const future = start >= nowMs;
-  const isOpen = !future && report?.lifecycle === 'provisional';
-  const gap = !future && end <= nowMs ? gapOf(completeness, isOpen) : null;
   return {
     report: report ?? {},
     start,
     end,
     middle: (start + end) / 2,
-    lifecycle: report?.lifecycle ?? 'final',
     future,
+    // The rest is read when it is used: a report has only the fields that were asked for.
+    get lifecycle() { return report?.lifecycle ?? 'final'; },
+    get isOpen() { return !future && this.lifecycle === 'provisional'; },
+    get gap() { return !future && end <= nowMs ? gapOf(report?.completeness, this.isOpen) : null; },
     // Nothing arrived in a silent window, so there is nothing to mark as unfinished.
-    unfinished: isOpen && gap === null,
-    gap,
-    posts: typeof report?.posts === 'number' ? count(report.posts) : Object.values(kinds).reduce((a, b) => a + b, 0),
-    kinds,
-    networks: networkCounts(report),
-    ...authorCounts(report),
-    perMinute: list(report?.per_minute).map(count),
-    flaws: list(completeness?.flaws),
-    dropped: count(completeness?.dropped),
-    quarantined: count(completeness?.quarantined),
-    missedSecs: count(completeness?.missed_secs),
-    withheld: count(completeness?.withheld),
-    corrupt: count(completeness?.corrupt),
+    get unfinished() { return this.isOpen && this.gap === null; },
+    get flaws() { return list(report?.completeness?.flaws); },
+    get dropped() { return count(report?.completeness?.dropped); },
+    get quarantined() { return count(report?.completeness?.quarantined); },
+    get missedSecs() { return count(report?.completeness?.missed_secs); },
+    get withheld() { return count(report?.completeness?.withheld); },
+    get corrupt() { return count(report?.completeness?.corrupt); },
     // The smallest share of its posts that any source was asked for; 1 is all.
-    share: typeof completeness?.sampled === 'number' ? completeness.sampled : 1,
+    get share() { return typeof report?.completeness?.sampled === 'number' ? report.completeness.sampled : 1; },
+    get posts() {
+      return typeof report?.posts === 'number' ? count(report.posts) : Object.values(this.kinds).reduce((a, b) => a + b, 0);
+    },
+    get kinds() { return kindCounts(report); },
+    get networks() { return networkCounts(report); },
+    get authors() { return authorCounts(report).authors; },
+    get authorsLow() { return authorCounts(report).authorsLow; },
+    get authorsHigh() { return authorCounts(report).authorsHigh; },
+    get perMinute() { return list(report?.per_minute).map(count); },
   };
 }
 
@@ -84,11 +86,6 @@ export function readAnswer(answer, nowMs) {
   const total = answer?.total ?? {};
   /** @param {(window: Window) => number} pick */
   const summed = (pick) => windows.reduce((sum, window) => sum + pick(window), 0);
-  const kinds = kindCounts(total);
-  for (const { key, field } of KINDS) {
-    if (typeof total[field] !== 'number') kinds[key] = summed((w) => w.kinds[key]);
-  }
-  const networks = networkCounts(total);
   return {
     region: answer?.region ?? null,
     name: answer?.name ?? answer?.region ?? '',
@@ -97,15 +94,19 @@ export function readAnswer(answer, nowMs) {
     stepMs,
     windowMs: count(answer?.window_secs) * 1000 || stepMs,
     windows,
-    // Null when the server does not count by network.
-    networks: networks && [...networks.keys()],
+    /** Null when the server does not count by network. */
+    get networks() {
+      const networks = networkCounts(total);
+      return networks && [...networks.keys()];
+    },
     total: {
       report: total,
-      posts: typeof total.posts === 'number' ? count(total.posts) : summed((w) => w.posts),
-      kinds,
-      ...(typeof total.authors === 'number' ? authorCounts(total) : { authors: null, authorsLow: null, authorsHigh: null }),
-      authorless: count(total.authorless),
-      dropped: count(total.completeness?.dropped),
+      get posts() { return typeof total.posts === 'number' ? count(total.posts) : summed((w) => w.posts); },
+      get reposts() { return typeof total.reposts === 'number' ? count(total.reposts) : summed((w) => w.kinds.repost); },
+      /** Null when the server does not count authors. */
+      get authors() { return typeof total.authors === 'number' ? authorCounts(total) : null; },
+      get authorless() { return count(total.authorless); },
+      get dropped() { return count(total.completeness?.dropped); },
     },
   };
 }

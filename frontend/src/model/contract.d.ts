@@ -7,24 +7,23 @@ type Ok<P extends keyof paths> = paths[P] extends {
   get: { responses: { 200: { content: { 'application/json': infer Body } } } };
 } ? Body : never;
 
+/** The answer of one region. */
+export type WindowsAnswer = Extract<Ok<'/api/windows'>, { windows: unknown }>;
 /** The counts of one window, step or total. */
-export type Report = Ok<'/api/windows'>['total'];
+export type Report = NonNullable<WindowsAnswer['total']>;
+/** A field of a report, for `fields` and `total_fields`. */
+export type Field = keyof Report;
+export type Completeness = NonNullable<Report['completeness']>;
 /** Posts of one network in a report. */
-export type NetworkCounts = Report['networks'][number];
+export type NetworkCounts = NonNullable<Report['networks']>[number];
 
 export type RegionsAnswer = Ok<'/api/regions'>;
-export type WindowsAnswer = Ok<'/api/windows'>;
-export type StatusAnswer = Ok<'/api/status'>;
-export type Source = StatusAnswer['sources'][number];
+export type OverviewAnswer = Ok<'/api/overview'>;
+export type RegionOverview = OverviewAnswer['regions'][number];
+export type Source = OverviewAnswer['sources'][number];
 
 /** The query of `/api/windows`. `network` is a comma-separated list; all networks when it is empty. */
-export interface WindowQuery {
-  region?: string | null;
-  from?: string | null;
-  to?: string | null;
-  step?: string | null;
-  network?: string | null;
-}
+export type WindowQuery = Loose<NonNullable<paths['/api/windows']['get']['parameters']['query']>>;
 
 /** An answer as it may arrive: any field may be missing or null, since the server may be older or newer than the page. */
 export type Loose<T> = T extends readonly (infer Item)[] ? readonly (Loose<Item> | null)[]

@@ -5,8 +5,8 @@ import { formatCount, formatSpan } from '../format.js';
 import { parseTime } from './values.js';
 
 /**
- * @typedef {import('./freshness.js').LooseStatus} LooseStatus
- * @typedef {keyof import('./contract').StatusAnswer['ledger']} Field
+ * @typedef {import('./freshness.js').LooseOverview} LooseOverview
+ * @typedef {keyof import('./contract').OverviewAnswer['ledger']} Field
  */
 
 /**
@@ -28,17 +28,17 @@ const ROWS = [
 
 /**
  * What the ledger covers: all regions, and its time when the API reports it.
- * @param {LooseStatus | null | undefined} status
+ * @param {LooseOverview | null | undefined} overview
  */
-export function ledgerTitle(status) {
-  const [from, to] = [parseTime(status?.ledger?.from), parseTime(status?.ledger?.to)];
+export function ledgerTitle(overview) {
+  const [from, to] = [parseTime(overview?.ledger?.from), parseTime(overview?.ledger?.to)];
   const time = from !== null && to !== null ? `, ${formatSpan(from, to)}` : '';
   return `Ledger of all regions${time}: what became of every post`;
 }
 
-/** @param {LooseStatus | null | undefined} status */
-export function ledgerRows(status) {
-  const ledger = status?.ledger;
+/** @param {LooseOverview | null | undefined} overview */
+export function ledgerRows(overview) {
+  const ledger = overview?.ledger;
   return ROWS.flatMap(({ key, label, note, flaw }) => {
     const value = ledger?.[key];
     return typeof value === 'number' ? [{ key, label, note, value: formatCount(value), flaw: flaw === true && value > 0 }] : [];

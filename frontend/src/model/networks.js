@@ -5,9 +5,9 @@ import { sourceNetworks } from './sources.js';
 
 /**
  * Every network that is known of, by name: of the sources, of what was shown, and the chosen ones.
- * @param {{ status: import('./freshness.js').LooseStatus | null, seen: Iterable<string>, chosen: string[] }} known
+ * @param {{ overview: import('./freshness.js').LooseOverview | null, seen: Iterable<string>, chosen: string[] }} known
  */
-export const knownNetworks = ({ status, seen, chosen }) => [...new Set([...sourceNetworks(status), ...seen, ...chosen])].sort();
+export const knownNetworks = ({ overview, seen, chosen }) => [...new Set([...sourceNetworks(overview), ...seen, ...chosen])].sort();
 
 /**
  * A network's name as a label: `bluesky` becomes `Bluesky`.

@@ -10,14 +10,32 @@ const isoSecond = (ms) => new Date(ms).toISOString().replace('.000Z', 'Z');
  * The query for the whole steps of the range and the step that is open now, so that the answer never covers less than
  * the range's name says. When the newest post is older than half the range (a replay, or a source that was
  * disconnected for long), the range ends with the newest post instead, and `endsInPast` is true.
- * @param {{ region: string, range: import('../url-state.js').Range, networks?: string[], nowMs: number, newestMs?: number | null }} choice
+ *
+ * Without `stepSecs` the API chooses the step, and rounds the range to it. With it, the query names this step, so that
+ * the answer fits an earlier one.
+ * @param {{
+ *   region: string, range: import('../url-state.js').Range, networks?: string[], windowSecs: number, stepSecs?: number | null,
+ *   nowMs: number, newestMs?: number | null, version?: string | null,
+ * }} choice `version` is that of the overview, for ranges that have ended
  */
-export function windowQuery({ region, range, networks = [], nowMs, newestMs = null }) {
-  const stepMs = range.stepSecs * 1000;
+export function windowQuery({ region, range, networks = [], windowSecs, stepSecs = null, nowMs, newestMs = null, version = null }) {
+  const windowMs = windowSecs * 1000;
+  const stepMs = (stepSecs ?? windowSecs) * 1000;
   const spanMs = range.secs * 1000;
   const endsInPast = newestMs !== null && nowMs - newestMs > spanMs / 2;
-  const open = Math.floor((endsInPast ? newestMs : nowMs) / stepMs) * stepMs;
-  const query = { region, from: isoSecond(open - spanMs), to: isoSecond(open + stepMs), step: range.step, network: networks.join(',') };
+  const open = Math.floor((endsInPast ? newestMs : nowMs) / windowMs) * windowMs;
+  // Rounded as the API does: a range need not be a whole number of steps, such as a year of steps of two days.
+  const from = Math.floor((open - spanMs) / stepMs) * stepMs;
+  const to = Math.ceil((open + windowMs) / stepMs) * stepMs;
+  const query = {
+    region,
+    from: isoSecond(from),
+    to: isoSecond(to),
+    step: stepSecs === null ? 'auto' : String(stepSecs),
+    network: networks.join(','),
+    // The answer for a range that has ended may be cached for long, until the version changes.
+    version: to <= nowMs ? version : null,
+  };
   return { query, endsInPast };
 }
 

@@ -6,7 +6,7 @@ import { list, parseTime } from './values.js';
 
 /**
  * @typedef {import('./contract').Loose<import('./contract').Source>} LooseSource
- * @typedef {import('./freshness.js').LooseStatus} LooseStatus
+ * @typedef {import('./freshness.js').LooseOverview} LooseOverview
  */
 
 /**
@@ -34,17 +34,17 @@ const spentText = (source) => typeof source.spent_dollars === 'number' && `$${so
 const whyText = (source) => [source.reason, source.problem].filter(Boolean).join('; ');
 
 /**
- * @param {LooseStatus | null | undefined} status
+ * @param {LooseOverview | null | undefined} overview
  * @returns {LooseSource[]}
  */
-const sourcesOf = (status) => list(status?.sources);
+const sourcesOf = (overview) => list(overview?.sources);
 
 /**
- * @param {LooseStatus | null | undefined} status
+ * @param {LooseOverview | null | undefined} overview
  * @param {number} nowMs
  */
-export function sourceChips(status, nowMs) {
-  return sourcesOf(status).map((source) => {
+export function sourceChips(overview, nowMs) {
+  return sourcesOf(overview).map((source) => {
     const last = parseTime(source.last_post);
     const since = parseTime(source.connected_since);
     const [share, spent] = [shareText(source), spentText(source)];
@@ -69,11 +69,11 @@ export function sourceChips(status, nowMs) {
 
 /**
  * One row per source, with more than fits on its chip.
- * @param {LooseStatus | null | undefined} status
+ * @param {LooseOverview | null | undefined} overview
  * @param {number} nowMs
  * @returns {import('../chart-kit/types').Table}
  */
-export function sourcesTable(status, nowMs) {
+export function sourcesTable(overview, nowMs) {
   /** @param {unknown} text */
   const age = (text) => {
     const ms = parseTime(text);
@@ -81,7 +81,7 @@ export function sourcesTable(status, nowMs) {
   };
   return {
     head: ['Source', 'Status', 'Connected for', 'Age of last post', 'Reconnects', 'Gaps', 'Requested share', 'Spent this month', 'Reason'],
-    rows: sourcesOf(status).map((source) => [
+    rows: sourcesOf(overview).map((source) => [
       nameOf(source),
       statusLabel(source),
       age(source.connected_since),
@@ -97,15 +97,15 @@ export function sourcesTable(status, nowMs) {
 
 /**
  * The networks of the sources.
- * @param {LooseStatus | null | undefined} status
+ * @param {LooseOverview | null | undefined} overview
  */
-export const sourceNetworks = (status) => sourcesOf(status).flatMap(({ network }) => network || []);
+export const sourceNetworks = (overview) => sourcesOf(overview).flatMap(({ network }) => network || []);
 
 /**
  * What keeps posts from being stored, such as a full disk; null when nothing does.
- * @param {LooseStatus | null | undefined} status
+ * @param {LooseOverview | null | undefined} overview
  */
-export function problemText(status) {
-  const problems = list(status?.problems);
+export function problemText(overview) {
+  const problems = list(overview?.problems);
   return problems.length ? `Posts are not being stored: ${problems.join('; ')}. The numbers may be incomplete.` : null;
 }

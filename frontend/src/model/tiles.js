@@ -1,7 +1,8 @@
 // @ts-check
 // The summary of the range, tile by tile.
 
-import { formatCount, formatDayClock, formatDuration, formatRate, formatShare, plural } from '../format.js';
+import { formatCount, formatDayClock, formatDuration, formatRate, formatShare, formatSpan, plural } from '../format.js';
+import { STATE_FIELDS } from './fields.js';
 import { sampleMark } from './flaws.js';
 import { freshnessTile } from './freshness.js';
 import { rateNow } from './rate.js';
@@ -17,6 +18,18 @@ import { parseTime } from './values.js';
 /** Without a post for this long, "now" is where the data ends. */
 const QUIET_MS = 600_000;
 const RATE_MS = 300_000;
+/** The counts of minutes are small in ranges up to this; in longer ones they would be most of an answer. */
+const MINUTES_SECS = 86_400;
+
+/**
+ * What the tiles read. Without counts of minutes, the rate is the mean of a step.
+ * @param {{ secs: number }} range
+ * @returns {import('./fields.js').Reads}
+ */
+export const tileReads = ({ secs }) => ({
+  steps: [...STATE_FIELDS, 'posts', ...(secs <= MINUTES_SECS ? [/** @type {const} */ ('per_minute')] : [])],
+  total: ['posts', 'reposts', 'authors', 'authors_low', 'authors_high', 'authorless', 'completeness'],
+});
 
 /** @param {(string | null | false)[]} notes */
 const joined = (...notes) => notes.filter(Boolean).join('; ');
@@ -27,14 +40,15 @@ const joined = (...notes) => notes.filter(Boolean).join('; ');
  * @param {string | null} sample
  * @returns {Tile}
  */
-function authorsTile({ authors, authorsLow, authorsHigh, authorless }, sample) {
+function authorsTile({ authors: counts, authorless }, sample) {
   /**
    * @param {string} value
    * @param {(string | null | false)[]} notes
    * @returns {Tile}
    */
   const tile = (value, ...notes) => ({ id: 'authors', value, note: joined(...notes), tone: 'plain' });
-  if (authors === null) return tile('–', 'none in this range');
+  if (counts === null) return tile('–', 'none in this range');
+  const { authors, authorsLow, authorsHigh } = counts;
   if (authors === 0) return tile('0', 'none in this range');
   const [low, high] = [formatCount(authorsLow), formatCount(authorsHigh)];
   const nameless = authorless > 0 && `${plural(authorless, 'post')} without author`;
@@ -72,33 +86,35 @@ function completenessTile({ windows, total, stepMs, windowMs }, nowMs) {
 }
 
 /**
- * @param {{ answer: Answer, status: import('./freshness.js').LooseStatus | null, nowMs: number, rangeText?: string }} shown
+ * @param {{ answer: Answer, overview: import('./freshness.js').LooseOverview | null, nowMs: number, rangeText?: string }} shown
  * @returns {Tile[]}
  */
-export function tiles({ answer, status, nowMs, rangeText = '' }) {
+export function tiles({ answer, overview, nowMs, rangeText = '' }) {
   const { total, windows } = answer;
   const sample = sampleMark(windows);
-  const newest = parseTime(status?.newest_post);
+  const newest = parseTime(overview?.newest_post);
   const refMs = newest !== null && nowMs - newest > QUIET_MS ? newest + 60_000 : nowMs;
   const rate = rateNow(windows, refMs);
   const rateSample = sampleMark(windows.filter((w) => w.start < refMs && w.end > refMs - RATE_MS));
-  const reposts = formatShare(total.kinds.repost, total.posts);
+  const rateTime = rate?.step ? `mean of ${formatSpan(rate.step.start, rate.step.end)}`
+    : refMs === nowMs ? 'mean of the last 5 full minutes' : `mean of 5 minutes up to ${formatDayClock(refMs)}`;
+  const reposts = formatShare(total.reposts, total.posts);
   return [
     { id: 'posts', value: `${sample ? '≥ ' : ''}${formatCount(total.posts)}`, note: joined(rangeText, sample), tone: 'plain' },
     {
       id: 'rate',
-      value: rate === null ? '–' : `${rateSample ? '≥ ' : ''}${formatRate(rate)}`,
-      note: joined(refMs === nowMs ? 'mean of the last 5 full minutes' : `mean of 5 minutes up to ${formatDayClock(refMs)}`, rateSample),
+      value: rate === null ? '–' : `${rateSample ? '≥ ' : ''}${formatRate(rate.rate)}`,
+      note: joined(rateTime, rateSample),
       tone: 'plain',
     },
     authorsTile(total, sample),
     {
       id: 'reposts',
       value: sample && total.posts > 0 ? `≈ ${reposts}` : reposts,
-      note: joined(`${formatCount(total.kinds.repost)} of ${plural(total.posts, 'post')}`, sample),
+      note: joined(`${formatCount(total.reposts)} of ${plural(total.posts, 'post')}`, sample),
       tone: 'plain',
     },
-    freshnessTile(status, nowMs),
+    freshnessTile(overview, nowMs),
     completenessTile(answer, nowMs),
   ];
 }

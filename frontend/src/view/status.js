@@ -6,30 +6,28 @@ import { sourceChips, sourcesTable } from '../model/sources.js';
 import { byId, el, setText } from './dom.js';
 import { renderTable } from './table.js';
 
-/**
- * @typedef {import('../model/freshness.js').LooseStatus} LooseStatus
- */
+/** @typedef {import('../model/freshness.js').LooseOverview} LooseOverview */
 
 /**
  * @param {Document} doc
- * @param {LooseStatus} status
+ * @param {LooseOverview} overview
  * @param {number} nowMs
  */
-export function renderStatus(doc, status, nowMs) {
-  renderChips(doc, status, nowMs);
-  const table = sourcesTable(status, nowMs);
+export function renderStatus(doc, overview, nowMs) {
+  renderChips(doc, overview, nowMs);
+  const table = sourcesTable(overview, nowMs);
   byId(doc, 'sources-box').hidden = table.rows.length === 0;
   renderTable(doc, byId(doc, 'sources-table'), 'Sources', table);
-  renderLedger(doc, status);
+  renderLedger(doc, overview);
 }
 
 /**
  * @param {Document} doc
- * @param {LooseStatus} status
+ * @param {LooseOverview} overview
  * @param {number} nowMs
  */
-function renderChips(doc, status, nowMs) {
-  const nodes = sourceChips(status, nowMs).map((chip) => el(
+function renderChips(doc, overview, nowMs) {
+  const nodes = sourceChips(overview, nowMs).map((chip) => el(
     doc, 'li', { class: 'chip', 'data-tone': chip.tone, title: chip.details },
     el(doc, 'span', { class: 'dot', 'aria-hidden': 'true' }),
     el(doc, 'span', { class: 'chip-name' }, chip.name),
@@ -42,11 +40,11 @@ function renderChips(doc, status, nowMs) {
 
 /**
  * @param {Document} doc
- * @param {LooseStatus} status
+ * @param {LooseOverview} overview
  */
-function renderLedger(doc, status) {
-  const rows = ledgerRows(status);
-  setText(byId(doc, 'ledger-title'), ledgerTitle(status));
+function renderLedger(doc, overview) {
+  const rows = ledgerRows(overview);
+  setText(byId(doc, 'ledger-title'), ledgerTitle(overview));
   byId(doc, 'ledger-box').hidden = rows.length === 0;
   byId(doc, 'ledger').replaceChildren(...rows.map((row) => el(
     doc, 'div', { 'data-flaw': row.flaw },

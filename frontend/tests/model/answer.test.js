@@ -41,9 +41,9 @@ describe('readWindow', () => {
 describe('readAnswer', () => {
   it('uses the total of the API, and sums what it lacks', () => {
     const given = answerOf([windowAt(0)], { posts: 99, originals: 90, authors: 50, authors_low: 45, authors_high: 55 });
-    expect(given.total).toMatchObject({ posts: 99, kinds: { original: 90, repost: 2 }, authors: 50, authorsLow: 45, authorsHigh: 55 });
+    expect(given.total).toMatchObject({ posts: 99, reposts: 2, authors: { authors: 50, authorsLow: 45, authorsHigh: 55 } });
     const summed = answerOf([windowAt(0), windowAt(1)]);
-    expect(summed.total).toMatchObject({ posts: 20, kinds: { repost: 4 }, authors: null });
+    expect(summed.total).toMatchObject({ posts: 20, reposts: 4, authors: null });
   });
 
   it('reads an empty object', () => {

@@ -52,8 +52,8 @@ describe('sources', () => {
 describe('networks', () => {
   it('are those of the sources, of earlier answers and of the address, by name', () => {
     const status = { sources: [{ source: 'x', network: 'x' }, { source: 'demo' }, { source: 'mastodon:a', network: 'mastodon' }, { source: 'mastodon:b', network: 'mastodon' }] };
-    expect(knownNetworks({ status, seen: ['web', 'x'], chosen: ['bluesky'] })).toEqual(['bluesky', 'mastodon', 'web', 'x']);
-    expect(knownNetworks({ status: null, seen: [], chosen: [] })).toEqual([]);
+    expect(knownNetworks({ overview: status, seen: ['web', 'x'], chosen: ['bluesky'] })).toEqual(['bluesky', 'mastodon', 'web', 'x']);
+    expect(knownNetworks({ overview: null, seen: [], chosen: [] })).toEqual([]);
   });
 
   it('are labelled by their name', () => {

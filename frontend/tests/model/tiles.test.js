@@ -12,12 +12,13 @@ import { MINUTE, NOW, SAMPLED, START, answerOf, flawed, iso, silentAt, windowAt 
 describe('rateNow', () => {
   it('is the mean of the last full minutes', () => {
     const { windows } = answerOf([windowAt(3, { per_minute: [1, 1, 1, 4, 4] }), windowAt(4, { per_minute: [6, 6, 99, 0, 0] })]);
-    expect(rateNow(windows, NOW + 30_000)).toBe((1 + 4 + 4 + 6 + 6) / 5);
+    expect(rateNow(windows, NOW + 30_000)).toEqual({ rate: (1 + 4 + 4 + 6 + 6) / 5, step: null });
   });
 
   it('uses whole windows when there are no counts per minute', () => {
     const { windows } = answerOf([windowAt(3, { per_minute: [] }), windowAt(4, { per_minute: [] })]);
-    expect(rateNow(windows, NOW)).toBe(5);
+    // The last of the windows is two minutes old.
+    expect(rateNow(windows, NOW)).toEqual({ rate: 5, step: { start: START + 20 * MINUTE, end: NOW } });
     expect(rateNow([], NOW)).toBeNull();
   });
 });
@@ -28,10 +29,10 @@ describe('tiles', () => {
   /**
    * @param {LooseReport[]} windows
    * @param {LooseReport} [total]
-   * @param {import('../../src/model/freshness.js').LooseStatus | null} [other]
+   * @param {import('../../src/model/freshness.js').LooseOverview | null} [other]
    */
   function read(windows, total, other = status) {
-    const all = tiles({ answer: answerOf(windows, total), status: other, nowMs: NOW, rangeText: 'in the last hour' });
+    const all = tiles({ answer: answerOf(windows, total), overview: other, nowMs: NOW, rangeText: 'in the last hour' });
     const byId = Object.fromEntries(all.map((tile) => [tile.id, tile]));
     return /** @type {Record<'posts' | 'rate' | 'authors' | 'reposts' | 'freshness' | 'completeness', typeof all[number]>} */ (byId);
   }
@@ -74,15 +75,20 @@ describe('tiles', () => {
     expect(authors({ authors: 1, authors_low: 1, authors_high: 300, authorless: 300 })).toMatchObject({ value: '1 to 300', note: '300 posts without author' });
   });
 
+  it('names the time of the rate when it is the mean of a step', () => {
+    const all = read([windowAt(3, { per_minute: [] }), windowAt(4, { per_minute: [] })]);
+    expect(all.rate).toMatchObject({ value: '5', note: 'mean of Tue 24 Nov, 08:20–08:22' });
+  });
+
   it('calls steps steps and windows windows', () => {
     const answer = readAnswer({ window_secs: 300, step_secs: 900, windows: [{ ...windowAt(0), window_end: iso(START + 15 * MINUTE) }] }, NOW);
-    const tile = tiles({ answer, status, nowMs: NOW }).find(({ id }) => id === 'completeness');
+    const tile = tiles({ answer, overview: status, nowMs: NOW }).find(({ id }) => id === 'completeness');
     expect(tile?.note).toBe('all 1 step of 15 min complete');
   });
 
   it('names the time of the rate of an archive, and does not warn of its age', () => {
     const old = { newest_post: iso(START + 9 * MINUTE), sources: [] };
-    const all = tiles({ answer: answerOf([windowAt(0), windowAt(1)]), status: old, nowMs: NOW + 86_400_000 });
+    const all = tiles({ answer: answerOf([windowAt(0), windowAt(1)]), overview: old, nowMs: NOW + 86_400_000 });
     expect(all.find(({ id }) => id === 'rate')?.note).toMatch(/^mean of 5 minutes up to .*24 Nov/);
     expect(all.find(({ id }) => id === 'freshness')).toMatchObject({ value: '1 d', tone: 'plain' });
   });
