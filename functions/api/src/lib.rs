@@ -144,7 +144,7 @@ impl<S: WindowStore + RollupStore + Settings + 'static> Shared<S> {
         };
         let guard = match answer.bytes() {
             // Shared with others that ask the same.
-            bytes if self.answers.has_room(bytes) => None,
+            bytes if !limits.reuse.is_zero() && self.answers.has_room(bytes) => None,
             bytes => Some(self.admission.hold(bytes).await?),
         };
         Ok(answer.respond(&headers, limits.compress, guard).await)

@@ -10,6 +10,7 @@ use axum::response::Response;
 use birdsong_digest::read::{Grain, Reader};
 use birdsong_domain::ports::{PortError, RollupStore, Settings, WindowStore};
 use birdsong_domain::region::Region;
+use birdsong_domain::rollup::Period;
 use birdsong_domain::time::{FUTURE_LIMIT_MS, WindowStart, rfc3339};
 use futures_util::future::try_join_all;
 use serde::Serialize;
@@ -292,7 +293,9 @@ async fn of_region<S: WindowStore + RollupStore + Settings + 'static>(
     let lanes = lanes(api, region) + ledgers(api);
     let length = grain.ms(size);
     let parts = u64::try_from((until_ms - range.start + length - 1) / length).unwrap_or(0);
-    let permit = shared.admission.admit(parts.saturating_mul(lanes)).await?;
+    // What is out of date is read as windows.
+    let stale = snapshot.stale.hours(&region.id, range.start, until_ms) * (Period::Hour.ms(size) / size.ms()) as u64;
+    let permit = shared.admission.admit((parts + stale).saturating_mul(lanes)).await?;
 
     let mut steps = Steps::new(&region.id, &range, step_ms, rules, now_ms, query.wanted.clone());
     // A slice at a time, so that a long range needs no more memory than a short one.
@@ -326,7 +329,7 @@ async fn of_region<S: WindowStore + RollupStore + Settings + 'static>(
             to: rfc3339(range.end),
             window_secs: size.secs(),
             step_secs,
-            as_of: rfc3339(now_ms.div_euclid(AS_OF_MS) * AS_OF_MS),
+            as_of: rfc3339(now_ms.div_euclid(AS_OF_MS).saturating_mul(AS_OF_MS)),
             total: if has_total { total_fields.part(&total)? } else { Value::Null },
             windows: vec![],
         };

@@ -254,7 +254,7 @@ async fn any_window_length_works_with_every_range() {
     for minutes in 1..=60u32 {
         let Ok(size) = WindowSize::from_secs(minutes * 60) else { continue };
         let store = Arc::new(MemoryStore::default());
-        let now_ms = DAY + 10 * HOUR_MS + 7 * MIN;
+        let now_ms = DAY + 10 * HOUR_MS + 7 * MIN + 1;
         put(&store, "a", Network::X, size.start_of(now_ms).0, 3).await;
         put(&store, "a", Network::X, size.start_of(now_ms - 3 * DAY_MS).0, 3).await;
         let app = router(api(&store, size, now_ms));

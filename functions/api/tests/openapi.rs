@@ -208,6 +208,12 @@ async fn every_answer_is_as_described() {
     let asked = [
         ("/api/regions".to_owned(), 200),
         ("/api/status".into(), 200),
+        ("/api/overview".into(), 200),
+        ("/api/overview?a=b".into(), 400),
+        (format!("/api/windows?{range}&fields=posts,networks&total_fields=hashtags"), 200),
+        (format!("/api/windows?{range}&region=a,b&step=1h&total_fields=none"), 200),
+        (format!("/api/windows?{range}&since={from}&version=abc&step=auto"), 200),
+        (format!("/api/windows?{range}&step=7d"), 200),
         ("/healthz".into(), 200),
         ("/api/openapi.json".into(), 200),
         ("/api/windows".into(), 200),
@@ -233,7 +239,7 @@ async fn every_answer_is_as_described() {
         assert_eq!(status, *wanted, "{path}");
     }
     let described: Vec<_> = contract.0["paths"].as_object().unwrap().keys().cloned().collect();
-    assert_eq!(described.len(), 5, "{described:?}");
+    assert_eq!(described.len(), 6, "{described:?}");
     for path in &described {
         assert!(asked.iter().any(|(asked, status)| asked == path && *status == 200), "nobody asked for {path}");
         assert_eq!(contract.check(&app, Method::POST, path, None).await.0, 405);

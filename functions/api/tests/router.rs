@@ -21,6 +21,7 @@ use tower::ServiceExt;
 
 /// 2023-11-14T22:15:00Z, a window's start.
 const T: i64 = 1_700_000_100_000;
+const HOUR_MS: i64 = 3_600_000;
 const MIN: i64 = 60_000;
 const REGIONS: &str = "[[region]]\nid = \"a\"\nname = \"Aa\"\nlanguages = [\"en\"]\nhot_buckets = 2\n\
                        [[region]]\nid = \"b\"\nlanguages = [\"fr\"]\n";
@@ -247,7 +248,11 @@ async fn a_bad_parameter_is_named() {
     for (query, status, parameter) in [
         ("region=nowhere", 404, "region"),
         ("step=7m", 422, "step"),
-        ("step=2d", 422, "step"),
+        ("step=25h", 422, "step"),
+        ("step=401d", 422, "step"),
+        ("fields=fog", 400, "fields"),
+        ("total_fields=posts,fog", 400, "total_fields"),
+        ("since=now", 400, "since"),
         ("step=0", 422, "step"),
         ("step=-5m", 400, "step"),
         ("step=", 400, "step"),
@@ -289,8 +294,8 @@ async fn the_status_shows_freshness_and_a_balanced_ledger() {
     let day_ms = 24 * 60 * MIN;
     assert_eq!(
         (&ledger["from"], &ledger["to"]),
-        (&json!(rfc3339(T + 15 * MIN - day_ms)), &json!(rfc3339(T + 15 * MIN))),
-        "the ledger states which time it covers"
+        (&json!(rfc3339((T / HOUR_MS) * HOUR_MS - day_ms)), &json!(rfc3339(T + 15 * MIN))),
+        "the ledger states which time it covers: whole hours"
     );
     assert_eq!(body["newest_post"], rfc3339(T + 10 * MIN + 61_000));
     assert_eq!(body["freshness_secs"], 60 * 60 - 10 * 60 - 61);

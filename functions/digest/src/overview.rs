@@ -9,7 +9,7 @@ use birdsong_domain::frame::Ledger;
 use birdsong_domain::lane::STREAM;
 use birdsong_domain::ports::{Change, Live, LiveWindow, PortError, RollupRow, RollupStore, WindowStore};
 use birdsong_domain::rollup::{DAY_MS, HOUR_MS, Period, Rollup};
-use birdsong_domain::time::{FUTURE_LIMIT_MS, WindowSize, WindowStart};
+use birdsong_domain::time::{FUTURE_LIMIT_MS, RFC3339_MS, WindowSize, WindowStart};
 use birdsong_domain::window::metric::Lag;
 use birdsong_domain::window::{Aggregate, FoldRules};
 use futures_util::future::try_join_all;
@@ -225,12 +225,12 @@ impl Overview {
         // Ledgers first: an aggregator stores them last, so a post that comes meanwhile is not missing.
         let mut all = vec![STREAM];
         all.extend(regions);
-        let live = store.live(&all, rules.size.start_of(now_ms - LIVE_MS)).await?;
+        let live = store.live(&all, rules.size.start_of(now_ms.saturating_sub(LIVE_MS))).await?;
         let Some(newest_ms) = newest_window(store, rules, &all, &live, now_ms).await? else {
             return Ok(overview);
         };
         let window_ms = rules.size.ms();
-        let final_ms = rules.size.start_of(now_ms - rules.lateness_ms - MARGIN_MS).0;
+        let final_ms = rules.size.start_of(now_ms.saturating_sub(rules.lateness_ms + MARGIN_MS)).0;
         overview.until_ms = final_ms.min(newest_ms + window_ms);
         let hour_ms = Period::Hour.ms(rules.size);
         let last_hour_ms = Period::Hour.start_of(newest_ms, rules.size);
@@ -255,6 +255,9 @@ impl Overview {
             at.carry(&mut carried, &known_hours);
         }
         overview.newest_post_ms = overview.newest_post_ms.max(previous.newest_post_ms);
+        if overview.newest_post_ms.is_none() {
+            overview.newest_post_ms = older_post(store, rules, regions, now_ms).await?;
+        }
         let usual_hours = [last_hour_ms - hour_ms, last_hour_ms];
         overview.find_usual(store, rules.size, &previous, regions, &usual_hours).await?;
         Ok(overview)
@@ -519,10 +522,31 @@ fn usual(region: &[Vec<RollupRow>], ledgers: &[Vec<RollupRow>], size: WindowSize
     for (region, ledgers) in region.iter().zip(ledgers) {
         let rows = || region.iter().chain(ledgers).filter_map(|row| row.rollup.as_ref().ok());
         if (0..windows).all(|at| rows().any(|rollup| rollup.known.contains(at))) {
-            posts.push(rows().map(|rollup| rollup.aggregate.posts()).sum::<u64>());
+            let readable = region.iter().filter_map(|row| row.rollup.as_ref().ok());
+            posts.push(readable.map(|rollup| rollup.aggregate.posts()).sum::<u64>());
         }
     }
     (posts.len() >= USUAL_DAYS_LEAST).then(|| posts.iter().sum::<u64>() as f64 / posts.len() as f64)
+}
+
+/// The newest post of windows that are older than all hours of the overview: windows without posts, such as that of a
+/// damaged record, must not hide it.
+async fn older_post<S: WindowStore>(
+    store: &S,
+    rules: FoldRules,
+    regions: &[&str],
+    now_ms: i64,
+) -> Result<Option<i64>, PortError> {
+    let latest = rules.size.start_of(now_ms.saturating_add(FUTURE_LIMIT_MS));
+    let mut newest_ms = None;
+    for region in regions {
+        let Some(start) = store.newest(region).await?.map(|newest| newest.min(latest)) else { continue };
+        let end = WindowStart(start.0.saturating_add(rules.size.ms()));
+        for (_, partial) in store.query(region, start, end).await? {
+            newest_ms = newest_ms.max(partial.ok().and_then(|partial| partial.aggregate.newest.0));
+        }
+    }
+    Ok(newest_ms)
 }
 
 /// Start of the newest window of all regions and ledgers, but not later than the present: a window that a wrong clock
@@ -537,11 +561,13 @@ async fn newest_window<S: WindowStore>(
     let latest = rules.size.start_of(now_ms.saturating_add(FUTURE_LIMIT_MS));
     let is_past = |window: &WindowStart| *window <= latest;
     let newest = live.windows.iter().map(|window| window.key.window).filter(is_past).max();
-    if let Some(newest) = newest.filter(|newest| newest.0 > now_ms - LIVE_MS) {
+    if let Some(newest) = newest.filter(|newest| newest.0 > now_ms.saturating_sub(LIVE_MS)) {
         return Ok(Some(newest.0));
     }
     let of_each = try_join_all(regions.iter().map(|region| store.newest(region))).await?;
-    Ok(of_each.into_iter().flatten().map(|newest| newest.min(latest)).max().map(|newest| newest.0))
+    let newest = of_each.into_iter().flatten().map(|newest| newest.min(latest)).max();
+    // Times beyond the years that have a name leave no room to count from them.
+    Ok(newest.map(|newest| rules.size.start_of(newest.0.clamp(*RFC3339_MS.start(), *RFC3339_MS.end())).0))
 }
 
 /// The hours of one region, as they are read.

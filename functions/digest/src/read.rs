@@ -46,6 +46,15 @@ impl Stale {
             || days.range(from_ms - from_ms.rem_euclid(DAY_MS)..to_ms).next().is_some()
     }
 
+    /// How many clock hours that overlap `from_ms..to_ms` have windows that changed.
+    #[must_use]
+    pub fn hours(&self, region: &str, from_ms: i64, to_ms: i64) -> u64 {
+        let from_ms = first_overlapping(from_ms);
+        let hours =
+            self.0.get(region).filter(|_| from_ms < to_ms).map(|[hours, _]| hours.range(from_ms..to_ms).count());
+        hours.unwrap_or(0) as u64
+    }
+
     /// Starts of the periods in `from_ms..to_ms`, which is whole periods, that are out of date.
     fn periods(&self, region: &str, period: Period, (from_ms, to_ms): (i64, i64), size: WindowSize) -> BTreeSet<i64> {
         let Some([hours, days]) = self.0.get(region) else { return BTreeSet::new() };
@@ -120,6 +129,8 @@ struct Kept {
 #[derive(Clone, Debug)]
 struct ByParts;
 
+/// Hours that are made from windows at a time.
+const HOURS_AT_ONCE: i64 = 6;
 /// Bytes of a part in memory, about: its sketches and top lists.
 const PART_BYTES: u64 = 12 << 10;
 
@@ -174,7 +185,7 @@ impl<S: WindowStore + RollupStore> Reader<'_, S> {
     async fn windows(&self, region: &str, from_ms: i64, to_ms: i64) -> Result<Vec<Part>, PortError> {
         let size = self.rules.size;
         let Some((kept, version, now_ms)) = self.kept else { return self.query(region, from_ms, to_ms).await };
-        let final_ms = size.start_of(now_ms - self.rules.lateness_ms - MARGIN_MS).0;
+        let final_ms = size.start_of(now_ms.saturating_sub(self.rules.lateness_ms + MARGIN_MS)).0;
         let hour_ms = Period::Hour.ms(size);
         let mut parts = vec![];
         // Hours that are not known, or not to the end: they are read together.
@@ -265,13 +276,19 @@ impl<S: WindowStore + RollupStore> Reader<'_, S> {
                 }
             }
         }
-        for start in out_of_date.into_iter().filter(|start| *start < self.until_ms) {
-            // One after the other, so that memory is bounded.
-            let finer = match period {
-                Period::Hour => Grain::Window,
-                Period::Day => Grain::Period(Period::Hour),
-            };
-            let finer = Box::pin(self.parts(region, finer, (start, start + length))).await?;
+        let (finer, at_once) = match period {
+            Period::Hour => (Grain::Window, HOURS_AT_ONCE),
+            Period::Day => (Grain::Period(Period::Hour), 1),
+        };
+        out_of_date.retain(|start| *start < self.until_ms);
+        let runs = runs(&out_of_date, length);
+        let pieces = runs.into_iter().flat_map(|(from_ms, to_ms)| {
+            let starts = (0..).map(move |n| from_ms + n * at_once * length).take_while(move |start| *start < to_ms);
+            starts.map(move |start| (start, to_ms.min(start + at_once * length)))
+        });
+        // One piece after the other, so that memory is bounded.
+        for range in pieces {
+            let finer = Box::pin(self.parts(region, finer, range)).await?;
             let merged = merge(finer.into_iter().map(|part| (part.start_ms, part.lane, part.rollup)), period, size);
             let part = |(key, rollup): (birdsong_domain::rollup::RollupKey, Rollup)| Part {
                 start_ms: key.start_ms,

@@ -19,7 +19,7 @@ const MAX_CONFLICTS: u32 = 8;
 
 /// The changes that can be worked through now: all windows are final, and days have no hour that is to be made again.
 pub(crate) fn due(changes: &[Change], rules: FoldRules, now_ms: i64) -> Vec<Change> {
-    let final_ms = now_ms - rules.lateness_ms - MARGIN_MS;
+    let final_ms = now_ms.saturating_sub(rules.lateness_ms + MARGIN_MS);
     let hour_ms = Period::Hour.ms(rules.size);
     let is_final = |change: &Change| {
         let end_ms = match change.period {

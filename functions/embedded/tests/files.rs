@@ -463,8 +463,8 @@ fn assert_refused(errors: [PortError; 2], says: &str) {
 #[test]
 fn files_of_other_releases_are_refused_with_what_to_do_and_left_alone() {
     for (version, says) in [
-        (1, "(format 1, this one reads 2), and there is no conversion: start with a new data folder (--data)"),
-        (3, "a newer release of Birdsong wrote it (format 3, this one reads 2)"),
+        (1, "(format 1, this one reads 3), and there is no conversion: start with a new data folder (--data)"),
+        (4, "a newer release of Birdsong wrote it (format 4, this one reads 3)"),
     ] {
         let dir = tempfile::tempdir().unwrap();
         drop((SqliteLog::open(dir.path()).unwrap(), SqliteStore::open(dir.path()).unwrap()));
@@ -559,14 +559,14 @@ async fn a_reprocess_removes_strange_rows_and_repairs_a_fence_that_was_altered_i
     let other = raw(dir.path(), "store.sqlite");
     for (damage, change) in [
         (
-            "INSERT INTO partial SELECT region, window_start, 'x#7', generation, fence, state FROM partial",
+            "INSERT INTO partial SELECT region, window_start, 'x#7', generation, fence, state, 0 FROM partial",
             Change::Removed,
         ),
         (
-            "INSERT INTO partial SELECT 'nobody', window_start, 'x#0', generation, fence, state FROM partial",
+            "INSERT INTO partial SELECT 'nobody', window_start, 'x#0', generation, fence, state, 0 FROM partial",
             Change::Removed,
         ),
-        ("INSERT INTO partial SELECT region, window_start + 1, 'x#0', 1, '5', x'00' FROM partial", Change::Removed),
+        ("INSERT INTO partial SELECT region, window_start + 1, 'x#0', 1, '5', x'00', 0 FROM partial", Change::Removed),
         ("UPDATE partial SET fence = '10'", Change::Healed),
         ("UPDATE partial SET fence = '123456789012345678901234567890'", Change::Healed),
         ("UPDATE partial SET fence = 'x'", Change::Healed),

@@ -47,10 +47,10 @@ async fn attributes(client: &Client, sk: &str) -> std::collections::HashMap<Stri
 async fn a_put_whose_answer_was_lost_is_stored() {
     let (store, _, faults) = faulty().await;
     let first = sample_partial(1, 1u64.into(), 1);
-    // The first put of a day puts the day on the list.
-    faults.script("PutItem", [Fault::Pass, Fault::AnswerLost]);
+    // The first put of a day puts the day on the list, and that of an hour marks the hour.
+    faults.script("PutItem", [Fault::Pass, Fault::Pass, Fault::AnswerLost]);
     assert_eq!(store.put(&key(WINDOW), &first, &Expected::Absent).await.unwrap(), PutOutcome::Stored);
-    assert_eq!(faults.take_calls("PutItem"), 3);
+    assert_eq!(faults.take_calls("PutItem"), 4);
     let at_first = Expected::At { generation: 1, fence: 1u64.into() };
     let second = sample_partial(1, 2u64.into(), 2);
     faults.script("PutItem", [Fault::AnswerLost, Fault::AnswerLost]);
@@ -70,7 +70,8 @@ async fn a_put_whose_answer_was_lost_is_stored() {
 async fn a_put_none_of_whose_answers_came_is_unavailable_and_its_repetition_a_conflict() {
     let (store, _, faults) = faulty().await;
     let partial = sample_partial(1, 1u64.into(), 1);
-    faults.script("PutItem", [Fault::Pass, Fault::AnswerLost, Fault::AnswerLost, Fault::AnswerLost, Fault::AnswerLost]);
+    let lost = std::iter::repeat_n(Fault::AnswerLost, 4);
+    faults.script("PutItem", [Fault::Pass, Fault::Pass].into_iter().chain(lost));
     let error = store.put(&key(WINDOW), &partial, &Expected::Absent).await.unwrap_err();
     assert!(error.is_retryable(), "{error}");
     assert_eq!(store.put(&key(WINDOW), &partial, &Expected::Absent).await.unwrap(), PutOutcome::Conflict);
@@ -177,7 +178,7 @@ async fn a_day_that_was_listed_in_vain_hides_nothing() {
     store.put(&key(WINDOW), &partial, &Expected::Absent).await.unwrap();
     // The writer dies between the two puts, on six days in a row.
     for day in 1..=6 {
-        faults.script("PutItem", [Fault::Pass, Fault::error(400, "AccessDeniedException")]);
+        faults.script("PutItem", [Fault::Pass, Fault::Pass, Fault::error(400, "AccessDeniedException")]);
         store.put(&key(WINDOW + day * 86_400_000), &partial, &Expected::Absent).await.unwrap_err();
     }
     assert_eq!(store.newest("a").await.unwrap(), Some(WindowStart(WINDOW)));
@@ -196,7 +197,7 @@ async fn a_day_of_a_region_is_read_in_two_pages_and_an_item_has_4_kb_at_most() {
     let item_bytes = store.written_bytes() / 288;
     println!("state {} bytes, item {item_bytes} bytes", partial.encode().unwrap().len());
     assert!(item_bytes <= 4096, "{item_bytes} bytes");
-    assert_eq!(faults.take_calls("PutItem"), 288 + 2, "one put more for each day");
+    assert_eq!(faults.take_calls("PutItem"), 288 + 2 + 25, "one put more for each day, and for each hour");
     let found = store.query("a", WindowStart(WINDOW), WindowStart(WINDOW + 86_400_000)).await.unwrap();
     assert_eq!((found.len(), faults.take_calls("Query")), (288, 2));
     assert!(found.is_sorted_by_key(|(key, _)| key.window));
@@ -237,7 +238,7 @@ async fn a_table_of_another_release_is_refused_with_what_to_do() {
     store.set_setting("window_secs", "300").await.unwrap();
     for _ in 0..2 {
         let error = refusal(&store).await;
-        assert!(error.contains("(format 1, this one reads 2), and there is no conversion: start with"), "{error}");
+        assert!(error.contains("(format 1, this one reads 3), and there is no conversion: start with"), "{error}");
     }
     assert_eq!(store.setting("format").await.unwrap(), None);
     let answer = Service::new(Arc::new(store), Arc::new(|| 0)).answer(Request::new(Body::empty())).await;
@@ -250,7 +251,7 @@ async fn a_table_of_another_release_is_refused_with_what_to_do() {
         store.set_setting("window_secs", "300").await.unwrap();
     }
     assert!(format::check(&store).await.unwrap());
-    store.set_setting("format", "3").await.unwrap();
+    store.set_setting("format", "4").await.unwrap();
     assert!(refusal(&store).await.contains("a newer release of Birdsong wrote it"));
 }
 
