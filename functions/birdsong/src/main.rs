@@ -10,6 +10,7 @@ mod machine;
 mod metrics;
 mod page;
 mod print;
+mod prometheus;
 mod regions;
 mod replay;
 mod reprocess;
