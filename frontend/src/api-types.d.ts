@@ -4,6 +4,27 @@
  */
 
 export interface paths {
+    "/api/overview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * All regions at a glance
+         * @description The newest window of each region, its posts in each hour of a day and in the last hour, compared with what is usual,
+         *     the sources, and where the received posts went. It costs as little as any answer can.
+         */
+        get: operations["overview"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/regions": {
         parameters: {
             query?: never;
@@ -24,26 +45,6 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/overview": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        /**
-         * All regions at a glance
-         * @description The newest window, the last hours and the usual number of posts of each region, the status of the sources, and the ledger. It is small, so a page may ask for it every few seconds.
-         */
-        get: operations["overview"];
-        put?: never;
-        post?: never;
-        delete?: never;
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/api/windows": {
         parameters: {
             query?: never;
@@ -53,8 +54,9 @@ export interface paths {
         };
         /**
          * Counts of a region
-         * @description The posts of one region, or of several, in a range of time: how many, of which kind, in which languages, with which
-         *     hashtags, by how many authors, and whether any are missing. At most 2,016 steps.
+         * @description The posts of one or several regions in a range of time: how many, of which kind, in which languages, with which
+         *     hashtags, by how many authors, and whether any are missing. An answer has at most 2,016 steps, and 20,160 windows when
+         *     the step is shorter than an hour; longer steps can have any range, and cost no more for it.
          */
         get: operations["windows"];
         put?: never;
@@ -310,12 +312,12 @@ export interface components {
         LatestWindow: {
             /**
              * Format: date-time
-             * @description Start of the window in event time, RFC 3339 in UTC.
+             * @description Its start in event time, RFC 3339 in UTC.
              */
             window_start: string;
             /**
              * Format: int64
-             * @description Posts so far.
+             * @description Number of posts, so far.
              */
             posts: number;
         };
@@ -383,7 +385,7 @@ export interface components {
              * @description Posts whose source names no author. Each may have an author of its own, so they widen the bounds.
              */
             authorless?: number;
-            /** @description Number of posts in each minute of the span. Empty in totals and in steps of more than an hour. */
+            /** @description Number of posts in each minute of the span. Empty in totals. */
             per_minute?: number[];
             /**
              * @description Number of posts by language, most frequent first. Keys are BCP 47 tags; `und` is a post without a language. At
@@ -451,22 +453,22 @@ export interface components {
             step_secs: number;
             /**
              * Format: date-time
-             * @description Time for the parameter `since` of a later call, RFC 3339 in UTC: the last whole minute, so that many viewers ask the same.
+             * @description Time for the parameter `since` of a later call, RFC 3339 in UTC: the last whole minute, so that many viewers ask the
+             *     same.
              */
             as_of: string;
             /** @description The whole range; null with `total_fields=none`. */
             total: components["schemas"]["LeanWindow"] | null;
-            /** @description The steps in order, also those without posts. Steps that have not begun are left out; with `since`, also those that have not changed. */
             windows: components["schemas"]["LeanWindow"][];
         };
         /**
-         * @description Where the posts went that were received in the day up to the end of the newest window, of all regions and sources:
-         *     `received` is the sum of `sent`, `filtered`, `quarantined`, `duplicates` and `dropped`.
+         * @description Where the posts went that were received in the 24 hours before the hour of the newest window, and in that hour, of all
+         *     regions and sources: `received` is the sum of `sent`, `filtered`, `quarantined`, `duplicates` and `dropped`.
          */
         Ledger: {
             /**
              * Format: date-time
-             * @description Start of the first window that it covers, RFC 3339 in UTC; null before the first window.
+             * @description Start of the first hour that it covers, RFC 3339 in UTC; null before the first window.
              */
             from: string | null;
             /**
@@ -610,9 +612,9 @@ export interface components {
             version: string;
             /**
              * Format: date-time
-             * @description Time of the last update of the stored overview, RFC 3339 in UTC; null before the first one.
+             * @description When the hours were counted last, RFC 3339 in UTC: about each minute. Windows since then are counted, too.
              */
-            updated_at: string | null;
+            updated_at: string;
             /**
              * Format: date-time
              * @description Time of the answer by the server's clock, RFC 3339 in UTC.
@@ -640,51 +642,18 @@ export interface components {
              */
             hours_from: string | null;
             /**
-             * Format: int32
-             * @description Length of each of the `hours`, in seconds.
+             * Format: int64
+             * @description Length of these hours, in seconds: 3600, or more where windows do not divide an hour.
              */
             hour_secs: number;
             /** @description The regions, in the order of `/api/regions`. */
-            regions: components["schemas"]["OverviewRegion"][];
+            regions: components["schemas"]["RegionAtAGlance"][];
             /** @description The sources. Empty when there is only an archive. */
             sources: components["schemas"]["Source"][];
-            /**
-             * @description Why posts do not reach the log, or windows the store, such as a full disk: the `problem` of each source, after
-             *     its name, and those of the program. Empty without problems.
-             */
+            /** @description Why posts do not reach the log, or windows the store, such as a full disk. Empty without problems. */
             problems: string[];
             /** @description Where each received post went. */
             ledger: components["schemas"]["Ledger"];
-        };
-        /** @description A region at a glance, with the posts of all networks. */
-        OverviewRegion: {
-            /** @description Id of the region. */
-            region: string;
-            /** @description Name of the region, for people. */
-            name: string;
-            latest: components["schemas"]["LatestWindow"] | null;
-            /**
-             * Format: int64
-             * @description Posts of the last 60 minutes.
-             */
-            posts_last_hour: number;
-            /**
-             * Format: double
-             * @description Posts in the same 60 minutes of the day, as the mean of up to seven days before; null with fewer than two days.
-             */
-            usual: number | null;
-            /**
-             * Format: double
-             * @description `posts_last_hour` divided by `usual`; null when that is null or 0.
-             */
-            factor: number | null;
-            /** @description Posts of each of the last hours, oldest first. */
-            hours: number[];
-            /**
-             * Format: date-time
-             * @description Time of the last change of counts of the region, RFC 3339 in UTC; null before the first one.
-             */
-            changed_at: string | null;
         };
         /** @description A region: a named filter. A post counts in each region that it matches. */
         Region: {
@@ -703,6 +672,40 @@ export interface components {
             languages: string[];
             /** @description Tags of filter rules that are managed at the source. */
             rules: string[];
+        };
+        /** @description A region at a glance. */
+        RegionAtAGlance: {
+            /** @description Id of the region. */
+            region: string;
+            /** @description Name of the region, for people. */
+            name: string;
+            latest: components["schemas"]["LatestWindow"] | null;
+            /**
+             * Format: int64
+             * @description Posts in the hour up to the end of the newest window of all regions.
+             */
+            posts_last_hour: number;
+            /**
+             * Format: double
+             * @description Posts in this hour of the day as usual: the mean of up to seven days before, of those of which all windows are
+             *     known. Null when these are fewer than two.
+             */
+            usual: number | null;
+            /**
+             * Format: double
+             * @description `posts_last_hour` divided by `usual`; null without it, or when it is 0.
+             */
+            factor: number | null;
+            /**
+             * @description Posts in each hour, oldest first; the last one has the newest window and may not be over. Empty before the first
+             *     window.
+             */
+            hours: number[];
+            /**
+             * Format: date-time
+             * @description When a window of the region was stored last, RFC 3339 in UTC, as far as it is known; null before the first one.
+             */
+            changed_at: string | null;
         };
         /** @description The regions that are watched. */
         Regions: {
@@ -885,7 +888,7 @@ export interface components {
              * @description Posts whose source names no author. Each may have an author of its own, so they widen the bounds.
              */
             authorless: number;
-            /** @description Number of posts in each minute of the span. Empty in totals and in steps of more than an hour. */
+            /** @description Number of posts in each minute of the span. Empty in totals. */
             per_minute: number[];
             /**
              * @description Number of posts by language, most frequent first. Keys are BCP 47 tags; `und` is a post without a language. At
@@ -953,14 +956,19 @@ export interface components {
             step_secs: number;
             /**
              * Format: date-time
-             * @description Time for the parameter `since` of a later call, RFC 3339 in UTC: the last whole minute, so that many viewers ask the same.
+             * @description Time for the parameter `since` of a later call, RFC 3339 in UTC: the last whole minute, so that many viewers ask the
+             *     same.
              */
             as_of: string;
             /** @description The whole range. Authors are united, not added, so they may be fewer than the sum of the steps. */
             total: components["schemas"]["Window"];
-            /** @description The steps in order, also those without posts. Steps that have not begun are left out; with `since`, also those that have not changed. */
+            /**
+             * @description The steps in order, also those without posts. Steps that have not begun are left out. With `since`, those that
+             *     have not changed are left out.
+             */
             windows: components["schemas"]["Window"][];
         };
+        WindowsBody: components["schemas"]["Windows"] | components["schemas"]["LeanWindows"] | components["schemas"]["WindowsOfRegions"];
         /** @description The counts of several regions in a range. */
         WindowsOfRegions: {
             /** @description The answer of each region, in the order of the parameter `region`. */
@@ -975,98 +983,6 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
-    regions: {
-        parameters: {
-            query?: never;
-            header?: {
-                /** @description Entity tag of an answer that the caller has. */
-                "If-None-Match"?: string;
-            };
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description The regions. */
-            200: {
-                headers: {
-                    /** @description Entity tag of the answer, for `If-None-Match`. */
-                    ETag?: string;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Regions"];
-                };
-            };
-            /** @description The answer with the entity tag in `If-None-Match` is still current. */
-            304: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content?: never;
-            };
-            /**
-             * @description `bad_parameter`: A parameter is unknown, occurs twice, or does not have the documented form.
-             *
-             *     `bad_request`: The request has no `Host` header.
-             */
-            400: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorAnswer"];
-                };
-            };
-            /** @description `forbidden_host`: A server that listens on a loopback address was asked under another name than its own. */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorAnswer"];
-                };
-            };
-            /** @description `uri_too_long`: Path and query are longer than 8 KiB. */
-            414: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorAnswer"];
-                };
-            };
-            /** @description `headers_too_large`: The headers are longer than 16 KiB. */
-            431: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorAnswer"];
-                };
-            };
-            /** @description `internal`: A defect of the server. */
-            500: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorAnswer"];
-                };
-            };
-            /** @description `overloaded`: Too much is asked at the same time. Retry after the seconds in `Retry-After`. */
-            503: {
-                headers: {
-                    /** @description Seconds to wait before the next attempt. */
-                    "Retry-After"?: number;
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["ErrorAnswer"];
-                };
-            };
-        };
-    };
     overview: {
         parameters: {
             query?: never;
@@ -1167,27 +1083,119 @@ export interface operations {
             };
         };
     };
+    regions: {
+        parameters: {
+            query?: never;
+            header?: {
+                /** @description Entity tag of an answer that the caller has. */
+                "If-None-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The regions. */
+            200: {
+                headers: {
+                    /** @description Entity tag of the answer, for `If-None-Match`. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Regions"];
+                };
+            };
+            /** @description The answer with the entity tag in `If-None-Match` is still current. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /**
+             * @description `bad_parameter`: A parameter is unknown, occurs twice, or does not have the documented form.
+             *
+             *     `bad_request`: The request has no `Host` header.
+             */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `forbidden_host`: A server that listens on a loopback address was asked under another name than its own. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `uri_too_long`: Path and query are longer than 8 KiB. */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `headers_too_large`: The headers are longer than 16 KiB. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `internal`: A defect of the server. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `overloaded`: Too much is asked at the same time. Retry after the seconds in `Retry-After`. */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before the next attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
     windows: {
         parameters: {
             query?: {
-                /** @description Id of the region, or ids with commas between them. Default: the first region of `/api/regions`. With several regions the answer is `WindowsOfRegions`. */
+                /** @description Id of the region, or several with commas: then the answer is a list. Default: the first region of `/api/regions`. */
                 region?: string;
                 /** @description Start of the range, RFC 3339, rounded down to a step. Default: one day before the end. */
                 from?: string;
                 /** @description End of the range, exclusive, RFC 3339, rounded up to a step. Default: the end of the newest window, at most one day after `from`. */
                 to?: string;
-                /** @description Length of a step, such as `15m`, `1h` or `1d`; seconds without a unit. A multiple of the window that divides a day, or whole days. `auto` is a step that fits the range. Default: one window. */
+                /** @description Length of a step, such as `15m`, `1h` or `1d`; seconds without a unit. A multiple of the window that divides a day, or up to 400 whole days. `auto` is the shortest one that gives at most 300 steps. Default: one window. */
                 step?: string;
+                /** @description Fields of each step, with commas, such as `posts,networks`; `window_start` and `window_end` are always there. Default: all fields of `Window`. */
+                fields?: string;
+                /** @description Fields of the total, likewise; `none` leaves the total out. Default: all fields. */
+                total_fields?: string;
+                /** @description Only steps that changed since then, RFC 3339: `as_of` of an earlier answer. The total is that of the whole range. Default: all steps. */
+                since?: string;
+                /** @description The `version` of `/api/overview`. With the current one, an answer of a range that has ended may be kept for a day without asking again. */
+                version?: string;
                 /** @description Networks to count, such as `x` or `bluesky,mastodon`; the parameter may also occur several times. Completeness is then that of the sources of these networks. A network without posts counts 0. Default: all networks. */
                 network?: string;
-                /** @description Fields of each step, such as `posts,authors`. `window_start` and `window_end` are always there. Default: all fields. */
-                fields?: string;
-                /** @description Fields of `total`, as in `fields`; `none` for no total, which is then null. Default: all fields. */
-                total_fields?: string;
-                /** @description The `as_of` of an earlier answer: only the steps that may have changed since then are listed. `total` is of the whole range. */
-                since?: string;
-                /** @description The `version` of the overview. A range that has ended may then be kept for a day without asking again. */
-                version?: string;
             };
             header?: {
                 /** @description Entity tag of an answer that the caller has. */
@@ -1206,7 +1214,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": components["schemas"]["Windows"] | components["schemas"]["LeanWindows"] | components["schemas"]["WindowsOfRegions"];
+                    "application/json": components["schemas"]["WindowsBody"];
                 };
             };
             /** @description The answer with the entity tag in `If-None-Match` is still current. */

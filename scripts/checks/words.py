@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 # A folder or file joins this list when it is free of these words.
 FOLDERS = [
     *("README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "docs", ".github", "Makefile"),
-    *("functions", "fuzz", "frontend", "infra", "localstack", "scripts", "e2e"),
+    *("functions", "fuzz", "frontend", "infra", "localstack", "scripts", "e2e", "contrib"),
 ]
 
 # What not to write, as a regular expression, and what to write instead.

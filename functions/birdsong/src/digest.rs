@@ -1,7 +1,7 @@
 //! The digest on this machine: a thread that runs it every few seconds.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -21,12 +21,18 @@ const WORK: Duration = Duration::from_secs(2);
 /// What the digest has done since the start.
 #[derive(Debug, Default)]
 pub(crate) struct Digested {
-    /// Runs that ended.
+    /// Runs that ended, and runs that failed.
     pub(crate) runs: AtomicU64,
-    /// Roll-ups that were stored.
-    pub(crate) rollups: AtomicU64,
-    /// Runs that failed.
     pub(crate) failures: AtomicU64,
+    /// Hours and days that were looked at, and roll-ups that were stored.
+    pub(crate) redone: AtomicU64,
+    pub(crate) rollups: AtomicU64,
+    /// Puts that were repeated.
+    pub(crate) conflicts: AtomicU64,
+    /// How long the last run took, in milliseconds.
+    pub(crate) duration_ms: AtomicU64,
+    /// When a run ended last, in milliseconds since 1970; 0 before the first one.
+    pub(crate) ended_ms: AtomicI64,
 }
 
 /// Runs the digest of these regions until `stop` is true. Failures are logged when they are news, and the next run
@@ -69,11 +75,16 @@ async fn work(
         let started = Instant::now();
         let is_over = || started.elapsed() > WORK || *stop.borrow();
         let outcome = digest.run(&regions, now_ms(), is_over).await;
+        let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        counts.duration_ms.store(duration_ms, Ordering::Relaxed);
         let mut pause = PAUSE.max(started.elapsed() * PAUSE_TIMES);
         let now = match outcome {
             Ok(outcome) => {
                 counts.runs.fetch_add(1, Ordering::Relaxed);
+                counts.redone.fetch_add(outcome.redone, Ordering::Relaxed);
                 counts.rollups.fetch_add(outcome.stored, Ordering::Relaxed);
+                counts.conflicts.fetch_add(outcome.conflicts, Ordering::Relaxed);
+                counts.ended_ms.store(now_ms(), Ordering::Relaxed);
                 if outcome.has_more {
                     pause = Duration::from_millis(100);
                 }

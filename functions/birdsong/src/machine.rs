@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -13,6 +13,8 @@ use birdsong_domain::window::FoldRules;
 use birdsong_embedded::{MemoryLog, MemoryWindows, SHARD, SqliteLog, SqliteStore};
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
+
+use crate::now_ms;
 
 /// Log records folded at a time.
 const BATCH: usize = 64;
@@ -123,8 +125,18 @@ impl Machine for Memory {
 /// The progress of the aggregation, readable while it continues.
 #[derive(Debug, Default)]
 pub(crate) struct Folded {
+    /// Posts on time, and late ones.
     pub(crate) aggregated: AtomicU64,
     pub(crate) late: AtomicU64,
+    /// Log records.
+    pub(crate) records: AtomicU64,
+    /// Puts that were repeated, and partials that were stored.
+    pub(crate) conflicts: AtomicU64,
+    pub(crate) stored: AtomicU64,
+    /// Dead letters that were kept.
+    pub(crate) dead: AtomicU64,
+    /// Age of the oldest record of the last batch when its windows were stored, in milliseconds; 0 before the first one.
+    pub(crate) lag_ms: AtomicI64,
     /// Set to make [`follow`] end when it has folded all there is, or at the latest at this time.
     end: watch::Sender<Option<Option<Instant>>>,
     /// What blocks it, for as long as it does.
@@ -302,6 +314,11 @@ impl<M: Machine, D: DeadLetters> Follower<'_, M, D> {
         let outcome = self.aggregator.fold_batch(SHARD, &records).await?;
         folded.aggregated.fetch_add(outcome.aggregated, Ordering::Relaxed);
         folded.late.fetch_add(outcome.late, Ordering::Relaxed);
+        folded.records.fetch_add(records.len() as u64, Ordering::Relaxed);
+        folded.conflicts.fetch_add(outcome.conflicts, Ordering::Relaxed);
+        folded.stored.fetch_add(outcome.stored, Ordering::Relaxed);
+        let oldest_ms = records.iter().map(|record| record.arrived_ms).min().unwrap_or_else(now_ms);
+        folded.lag_ms.store(now_ms() - oldest_ms, Ordering::Relaxed);
         for letter in outcome.dead {
             let (reason, lane, window) = (&letter.reason, &letter.lane, &letter.window);
             let file = letter.key();
@@ -314,6 +331,7 @@ impl<M: Machine, D: DeadLetters> Follower<'_, M, D> {
         while let Some(letter) = self.pending.first_entry() {
             self.letters.keep(letter.get()).await.map_err(StepError::DeadLetter)?;
             letter.remove();
+            folded.dead.fetch_add(1, Ordering::Relaxed);
         }
         self.machine.set_checkpoint(&last).await.map_err(StepError::Checkpoint)?;
         self.from = Some(ReadFrom::After(last));

@@ -1,6 +1,7 @@
 //! Reads the command line and starts. Holds no rule of the domain.
 
 mod cloud;
+mod cost;
 mod data;
 mod digest;
 mod health;
@@ -10,6 +11,7 @@ mod machine;
 mod metrics;
 mod page;
 mod print;
+mod prometheus;
 mod regions;
 mod replay;
 mod reprocess;
@@ -79,6 +81,8 @@ enum Command {
     Regions(regions::RegionsArgs),
     /// Show or set the rules at X
     Rules(rules::RulesArgs),
+    /// Show what a month on AWS costs
+    Cost(cost::CostArgs),
 }
 
 /// Options of every command that works with stored data.
@@ -148,6 +152,7 @@ fn main() -> ExitCode {
         Command::Key(args) => key::key(args),
         Command::Regions(args) => regions::regions(args),
         Command::Rules(args) => rules::rules(&args),
+        Command::Cost(args) => cost::cost(&args),
     };
     done.unwrap_or_else(|error| {
         print::err(format_args!("error: {error:#}"));

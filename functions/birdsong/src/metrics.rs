@@ -1,15 +1,15 @@
-//! What a streamer reports from time to time: the states of its sources for the API, and metrics for CloudWatch.
+//! What a streamer reports: the states of its sources for the API, and their metrics for CloudWatch and Prometheus.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use birdsong_domain::frame::Ledger;
+use birdsong_domain::metrics::{Sample, cloudwatch, source};
 use birdsong_domain::ports::{self, Settings};
 use birdsong_domain::status::{SourceState, SourceStatus};
 use birdsong_streamer::status::{SourceEntry, StatusRegistry};
 use parking_lot::Mutex;
-use serde_json::json;
 
 use crate::{now_ms, print};
 
@@ -95,49 +95,35 @@ impl States {
 
 /// What happened since `last`, in the embedded metric format that CloudWatch reads out of log lines.
 fn metrics_line(namespace: &str, entry: &SourceEntry, last: Ledger, now_ms: i64) -> serde_json::Value {
-    let metric = |name: &str, unit: &str| json!({"Name": name, "Unit": unit});
-    let names = ["received", "sent", "filtered", "unreadable", "duplicates", "dropped", "reconnects", "gaps"];
-    let mut metrics: Vec<_> =
-        names.iter().map(|name| metric(name, "Count")).chain([metric("waiting_bytes", "Bytes")]).collect();
-    let now = entry.ledger;
-    let state = &entry.state;
-    // What is not known is left out. Lag is below zero when the source's clock is ahead of ours.
-    let known = [
-        ("connected", "None", Some(json!(u8::from(state.status == SourceStatus::Connected)))),
-        ("sampled", "None", Some(json!(state.sampled.unwrap_or(1.0)))),
-        ("lag_ms", "Milliseconds", entry.newest_ms.map(|newest_ms| json!(now_ms - newest_ms))),
-        ("spent_dollars", "None", state.spent_dollars.map(|dollars| json!(dollars))),
+    cloudwatch::line(&source::GROUP, &[&entry.state.source], &samples(entry, last, now_ms), namespace, now_ms)
+}
+
+/// What happened at a source since `last`, and its current state. What is not known is left out.
+pub(crate) fn samples(entry: &SourceEntry, last: Ledger, now_ms: i64) -> Vec<Sample> {
+    let (now, state) = (&entry.ledger, &entry.state);
+    let mut samples = vec![
+        (&source::RECEIVED, now.received.saturating_sub(last.received).into()),
+        (&source::SENT, now.sent.saturating_sub(last.sent).into()),
+        (&source::FILTERED, now.filtered.saturating_sub(last.filtered).into()),
+        (&source::UNREADABLE, now.quarantined.saturating_sub(last.quarantined).into()),
+        (&source::DUPLICATES, now.duplicates.saturating_sub(last.duplicates).into()),
+        (&source::DROPPED, now.dropped.saturating_sub(last.dropped).into()),
+        (&source::RECONNECTS, state.reconnects.into()),
+        (&source::GAPS, state.gaps.into()),
+        (&source::WAITING, entry.waiting_bytes.into()),
+        (&source::CONNECTED, (state.status == SourceStatus::Connected).into()),
+        (&source::SAMPLED, state.sampled.unwrap_or(1.0).into()),
     ];
-    let known: Vec<_> = known.into_iter().filter_map(|(name, unit, value)| Some((name, unit, value?))).collect();
-    metrics.extend(known.iter().map(|(name, unit, _)| metric(name, unit)));
-    let mut line = json!({
-        "_aws": {
-            "Timestamp": now_ms,
-            "CloudWatchMetrics": [{
-                "Namespace": namespace, "Dimensions": [["service", "source"]], "Metrics": metrics,
-            }],
-        },
-        "service": "streamer",
-        "source": entry.state.source,
-        "received": now.received - last.received,
-        "sent": now.sent - last.sent,
-        "filtered": now.filtered - last.filtered,
-        "unreadable": now.quarantined - last.quarantined,
-        "duplicates": now.duplicates - last.duplicates,
-        "dropped": now.dropped - last.dropped,
-        "reconnects": entry.state.reconnects,
-        "gaps": entry.state.gaps,
-        "waiting_bytes": entry.waiting_bytes,
-    });
-    for (name, _, value) in known {
-        line[name] = value;
-    }
-    line
+    // Below zero when the source's clock is ahead of ours.
+    samples.extend(entry.newest_ms.map(|newest_ms| (&source::LAG, (now_ms - newest_ms).into())));
+    samples.extend(state.spent_dollars.map(|dollars| (&source::SPENT, dollars.into())));
+    samples
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn a_metrics_line_has_what_happened_since_the_last_one_and_the_current_state() {

@@ -18,6 +18,7 @@ use clap::Args;
 use crate::data::Role;
 use crate::hosts::Hosts;
 use crate::machine::{Disk, Folded, Followed, follow};
+use crate::prometheus::{Answered, Parts, PrometheusArgs};
 use crate::signal::stop_signal;
 use crate::source::SourceArgs;
 use crate::{CountArgs, DataArgs, data, digest, metrics, now_ms, print, serve};
@@ -53,6 +54,8 @@ pub(crate) struct RunArgs {
     /// make the browser ask
     #[arg(long, value_name = "NAME")]
     allow_host: Vec<String>,
+    #[command(flatten)]
+    prometheus: PrometheusArgs,
 }
 
 pub(crate) fn run(args: RunArgs) -> Result<ExitCode> {
@@ -64,6 +67,7 @@ pub(crate) fn run(args: RunArgs) -> Result<ExitCode> {
 }
 
 async fn work(args: RunArgs) -> Result<ExitCode> {
+    let started_ms = now_ms();
     // Signals are caught from the first moment, so that a stop during the start is clean, too.
     let mut stopped = stop_signal()?;
     let regions = Arc::new(data::load_regions(&args.count)?);
@@ -76,6 +80,7 @@ async fn work(args: RunArgs) -> Result<ExitCode> {
         ),
         Err(error) => return Err(error).with_context(|| format!("cannot listen on {address}")),
     };
+    let metrics_listener = args.prometheus.listen().await?;
     let dir = &args.data.data;
     // Without sources, `birdsong stream` may fill the log at the same time.
     let roles = if args.source.is_none() { &[Role::Windows][..] } else { &Role::ALL };
@@ -104,7 +109,7 @@ async fn work(args: RunArgs) -> Result<ExitCode> {
     };
     let (stop, stopping) = tokio::sync::watch::channel(false);
     let ids = catalogue.iter().map(|region| region.id.clone()).collect();
-    let _digested = digest::start(store.clone(), rules, ids, stopping.clone())?;
+    let digested = digest::start(store.clone(), rules, ids, stopping.clone())?;
     let status = Arc::new(StatusRegistry::default());
     let sources = args.source.sources(&regions, key, dir)?;
     let states = metrics::States::new(status.clone(), sources.is_empty());
@@ -118,7 +123,7 @@ async fn work(args: RunArgs) -> Result<ExitCode> {
             drain: DRAIN,
             spool: dir.join("spool"),
             sent: SharedSent::new(SentRules::live(dir.to_owned())),
-            status,
+            status: status.clone(),
             clock: Arc::new(now_ms),
             jitter: rand::random::<f64>,
             run_id: data::run_id,
@@ -144,9 +149,14 @@ async fn work(args: RunArgs) -> Result<ExitCode> {
     let limits = serve::Limits::default();
     let answers =
         birdsong_api::router_with(api, Limits { reuse: REUSE, stale: STALE, compress: true, ..Limits::default() });
-    let router = serve::with_page(answers, Hosts::new(bound, &args.allow_host), limits);
+    let answered = Arc::new(Answered::default());
+    let router = answered.count(serve::with_page(answers, Hosts::new(bound, &args.allow_host), limits));
     let shown = if bound.ip().is_loopback() { format!("localhost:{}", bound.port()) } else { bound.to_string() };
     print::err(format_args!("birdsong: the dashboard is at http://{shown}  (data in {}, Ctrl-C stops)", dir.display()));
+    if let Some(listener) = metrics_listener {
+        let (folded, answered) = (Some(folded.clone()), Some(answered));
+        Parts { started_ms, status, folded, digested: Some(digested), answered }.serve(listener)?;
+    }
     let (goodbye, is_over) = tokio::sync::oneshot::channel::<()>();
     let mut serving = tokio::spawn(serve::serve(listener, router, limits, async { _ = is_over.await }));
 

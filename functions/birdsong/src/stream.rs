@@ -21,6 +21,7 @@ use clap::Args;
 
 use crate::cloud::{CloudArgs, Target};
 use crate::data::Role;
+use crate::prometheus::{Parts, PrometheusArgs};
 use crate::signal::stop_signal;
 use crate::source::SourceArgs;
 use crate::{CountArgs, DataArgs, LogFormat, data, health, metrics, now_ms};
@@ -49,6 +50,8 @@ pub(crate) struct StreamArgs {
     /// CloudWatch namespace of the metrics that are printed each minute with --log-format json
     #[arg(long, value_name = "NAMESPACE", default_value = "birdsong", env = "BIRDSONG_METRICS")]
     metrics: String,
+    #[command(flatten)]
+    prometheus: PrometheusArgs,
 }
 
 const STREAM_HELP: &str = "It only fills the log. On one machine, `birdsong run --source none` with the same --data
@@ -56,7 +59,8 @@ folds and serves it at the same time; on AWS the functions do.
 
 A task's environment may hold all of it: BIRDSONG_TO, BIRDSONG_STREAM, BIRDSONG_TABLE,
 BIRDSONG_SOURCE, BIRDSONG_REGIONS_TOML (the file's content), BIRDSONG_AUTHOR_KEY (32 hex digits),
-BIRDSONG_QUARANTINE_BUCKET, BIRDSONG_HEALTH_PORT, BIRDSONG_METRICS, BIRDSONG_LOG_FORMAT=json.";
+BIRDSONG_QUARANTINE_BUCKET, BIRDSONG_HEALTH_PORT, BIRDSONG_METRICS, BIRDSONG_METRICS_PORT,
+BIRDSONG_LOG_FORMAT=json.";
 
 pub(crate) fn stream(args: StreamArgs, format: LogFormat) -> Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
@@ -122,6 +126,9 @@ where
     let status = Arc::new(StatusRegistry::default());
     if let Some(port) = args.health_port {
         health::serve_health(port, status.clone()).await?;
+    }
+    if let Some(listener) = args.prometheus.listen().await? {
+        Parts { started_ms: now_ms(), status: status.clone(), ..Parts::default() }.serve(listener)?;
     }
     let namespace = (format == LogFormat::Json).then_some(args.metrics);
     let reporting = tokio::spawn(metrics::report(settings.clone(), status.clone(), namespace));

@@ -40,6 +40,7 @@ pub mod frame;
 pub mod hashtag;
 pub mod lane;
 pub mod language;
+pub mod metrics;
 pub mod network;
 pub mod ports;
 pub mod post;

@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use birdsong_digest::{Digest, Outcome};
+use birdsong_domain::metrics::{cloudwatch, digest as metrics};
 use birdsong_domain::region::Region;
 use birdsong_domain::window::FoldRules;
 use birdsong_domain::{format, ports};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::api::window_size;
 use crate::DynamoStore;
@@ -56,26 +57,29 @@ impl Handler {
 /// The metrics of a run, for standard output, in CloudWatch's embedded metric format.
 #[must_use]
 pub fn metrics_line(outcome: Outcome, duration_ms: u64, namespace: &str, now_ms: i64) -> Value {
-    let metric = |name: &str, unit: &str| json!({"Name": name, "Unit": unit});
-    json!({
-        "_aws": {
-            "Timestamp": now_ms,
-            "CloudWatchMetrics": [{
-                "Namespace": namespace,
-                "Dimensions": [["service"]],
-                "Metrics": [
-                    metric("redone", "Count"),
-                    metric("rollups", "Count"),
-                    metric("digest_conflicts", "Count"),
-                    metric("digest_ms", "Milliseconds"),
-                ],
-            }],
-        },
-        "service": "digest",
-        "redone": outcome.redone,
-        "rollups": outcome.stored,
-        "digest_conflicts": outcome.conflicts,
-        "digest_ms": duration_ms,
-        "has_more": outcome.has_more,
-    })
+    let samples = [
+        (&metrics::REDONE, outcome.redone.into()),
+        (&metrics::ROLLUPS, outcome.stored.into()),
+        (&metrics::CONFLICTS, outcome.conflicts.into()),
+        (&metrics::DURATION, duration_ms.into()),
+    ];
+    let mut line = cloudwatch::line(&metrics::GROUP, &[], &samples, namespace, now_ms);
+    line["has_more"] = outcome.has_more.into();
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_is_a_line_with_its_metrics() {
+        let outcome = Outcome { redone: 3, stored: 2, conflicts: 1, has_more: true };
+        let line = metrics_line(outcome, 40, "birds-of-paris", 1_700_000_000_000);
+        let directive = &line["_aws"]["CloudWatchMetrics"][0];
+        assert_eq!((&directive["Namespace"], &line["service"]), (&"birds-of-paris".into(), &"digest".into()));
+        let values = ["redone", "rollups", "digest_conflicts", "digest_ms"].map(|name| line[name].as_u64());
+        assert_eq!((values, &line["has_more"]), ([Some(3), Some(2), Some(1), Some(40)], &true.into()));
+        assert_eq!(directive["Metrics"].as_array().map(Vec::len), Some(4));
+    }
 }

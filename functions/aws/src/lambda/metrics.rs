@@ -1,6 +1,7 @@
-//! Metrics as CloudWatch reads them out of log lines (embedded metric format).
+//! What an invocation of the aggregator reports as metrics.
 
-use serde_json::{Value, json};
+use birdsong_domain::metrics::{aggregator, cloudwatch};
+use serde_json::Value;
 
 /// What one invocation did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -24,39 +25,21 @@ pub struct BatchMetrics {
 }
 
 impl BatchMetrics {
-    /// The line, for standard output. `namespace` distinguishes one deployment's metrics from another's, and
+    /// The line, for standard output, in the embedded metric format. `namespace` distinguishes one deployment's metrics from another's, and
     /// `now_ms` is the time of the figures.
     #[must_use]
     pub fn line(&self, namespace: &str, now_ms: i64) -> Value {
-        let metric = |name: &str, unit: &str| json!({"Name": name, "Unit": unit});
-        json!({
-            "_aws": {
-                "Timestamp": now_ms,
-                "CloudWatchMetrics": [{
-                    "Namespace": namespace,
-                    "Dimensions": [["service"]],
-                    "Metrics": [
-                        metric("records", "Count"),
-                        metric("posts", "Count"),
-                        metric("late", "Count"),
-                        metric("conflicts", "Count"),
-                        metric("quarantined", "Count"),
-                        metric("partials", "Count"),
-                        metric("item_bytes", "Bytes"),
-                        metric("lag_ms", "Milliseconds"),
-                    ],
-                }],
-            },
-            "service": "aggregator",
-            "records": self.records,
-            "posts": self.posts,
-            "late": self.late,
-            "conflicts": self.conflicts,
-            "quarantined": self.quarantined,
-            "partials": self.partials,
-            "item_bytes": self.item_bytes,
-            "lag_ms": self.lag_ms,
-        })
+        let samples = [
+            (&aggregator::RECORDS, self.records.into()),
+            (&aggregator::POSTS, self.posts.into()),
+            (&aggregator::LATE, self.late.into()),
+            (&aggregator::CONFLICTS, self.conflicts.into()),
+            (&aggregator::QUARANTINED, self.quarantined.into()),
+            (&aggregator::PARTIALS, self.partials.into()),
+            (&aggregator::ITEM_BYTES, self.item_bytes.into()),
+            (&aggregator::LAG, self.lag_ms.into()),
+        ];
+        cloudwatch::line(&aggregator::GROUP, &[], &samples, namespace, now_ms)
     }
 }
 
