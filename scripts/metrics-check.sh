@@ -20,6 +20,20 @@ trap cleanup EXIT
 
 promtool check config contrib/prometheus.yml
 
+# The queries of the dashboard, as rules, with values for Grafana's variables.
+python3 - contrib/grafana/birdsong.json >"$work/queries.json" <<'END'
+import json, re, sys
+
+with open(sys.argv[1], encoding="utf-8") as file:
+    dashboard = json.load(file)
+targets = [target for panel in dashboard["panels"] for target in panel.get("targets", [])]
+targets += [entry for entry in dashboard["annotations"]["list"] if "expr" in entry]
+queries = [re.sub(r"\$\w+", ".*", target["expr"].replace("$__rate_interval", "1m")) for target in targets]
+rules = [{"record": f"query:{number}", "expr": query} for number, query in enumerate(queries)]
+json.dump({"groups": [{"name": "dashboard", "rules": rules}]}, sys.stdout)
+END
+promtool check rules "$work/queries.json"
+
 check() { # NAME METRIC ARGUMENT...: runs birdsong until it has the metric
     local name=$1 metric=$2 port
     shift 2

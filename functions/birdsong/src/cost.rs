@@ -520,7 +520,7 @@ mod tests {
         assert_near(after_free(&lines), 103.443, "after what is free");
     }
 
-    /// Rule 8.1: what a viewer costs does not depend on the number of viewers.
+    /// Looking is cheap: what a viewer costs does not depend on the number of viewers.
     #[test]
     fn twice_as_many_viewers_change_the_lines_of_cloudfront_alone() {
         let enough = enough_viewers(&args(""));
