@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use birdsong_digest::overview::{Glance, Known, Overview};
-use birdsong_digest::read::Stale;
+use birdsong_digest::read::{Seen, Stale};
 use birdsong_domain::lane::STREAM;
 use birdsong_domain::ports::{OVERVIEW, PortError, RollupStore, Settings, WindowStore};
 use birdsong_domain::time::WindowStart;
@@ -25,12 +25,28 @@ pub(crate) struct Snapshot {
     pub(crate) glance: Glance,
     /// Hours and days whose roll-ups are out of date.
     pub(crate) stale: Stale,
+    /// Whether what is read now may be kept under the version of the counts.
+    pub(crate) is_settled: bool,
     /// When it was read, in milliseconds.
     pub(crate) at_ms: i64,
 }
 
 /// The last snapshot, and when it expires. Requests that come while it is renewed wait for it.
-pub(crate) type Cache = Mutex<(Option<(Instant, Arc<Snapshot>)>, Known)>;
+pub(crate) type Cache = Mutex<Last>;
+
+/// What is known of the times before.
+#[derive(Debug, Default)]
+pub(crate) struct Last {
+    snapshot: Option<(Instant, Arc<Snapshot>)>,
+    known: Known,
+    seen: Seen,
+    /// The version of the counts, and when it was seen first.
+    version: (String, i64),
+}
+
+/// Where reads are only eventually consistent, roll-ups are kept under a version that was seen this long ago, in
+/// milliseconds.
+const VERSION_SETTLE_MS: i64 = 5_000;
 
 /// The snapshot; one that was read lately may be used again.
 ///
@@ -42,7 +58,7 @@ pub(crate) async fn snapshot<S: WindowStore + RollupStore + Settings>(
     cache: &Cache,
 ) -> Result<Arc<Snapshot>, PortError> {
     let mut cache = cache.lock().await;
-    let (kept, known) = &mut *cache;
+    let Last { snapshot: kept, known, seen, version } = &mut *cache;
     if let Some((until, snapshot)) = kept.as_ref().filter(|(until, _)| Instant::now() < *until) {
         let _ = until;
         return Ok(snapshot.clone());
@@ -69,9 +85,13 @@ pub(crate) async fn snapshot<S: WindowStore + RollupStore + Settings>(
         let newest = api.store.live(&all, WindowStart(overview.until_ms)).await?;
         live.windows = newest.windows;
     }
-    let stale = Stale::new(&live.changes);
+    let stale = Stale::of_live(&live, seen, now_ms);
+    if version.0 != overview.version {
+        *version = (overview.version.clone(), now_ms);
+    }
+    let is_settled = live.settle_ms == 0 || now_ms - version.1 >= VERSION_SETTLE_MS;
     let glance = overview.with_live(&live, &regions, api.rules.size, now_ms);
-    let snapshot = Arc::new(Snapshot { glance, stale, at_ms: now_ms });
+    let snapshot = Arc::new(Snapshot { glance, stale, is_settled, at_ms: now_ms });
     *kept = Some((Instant::now() + reuse, snapshot.clone()));
     Ok(snapshot)
 }

@@ -302,7 +302,8 @@ async fn of_region<S: WindowStore + RollupStore + Settings + 'static>(
     // Parts of which some windows have begun.
     let whole_end_ms = range.start + parts as i64 * length;
     let kept = (&shared.parts, &*snapshot.glance.overview.version, now_ms);
-    let reader = Reader { store: &*api.store, rules, stale: &snapshot.stale, until_ms, kept: Some(kept) };
+    let kept = snapshot.is_settled.then_some(kept);
+    let reader = Reader { store: &*api.store, rules, stale: &snapshot.stale, until_ms, kept };
     for slice in slices(range.start..whole_end_ms, length, lanes, shared.admission.limits) {
         let of = (&*region.id, &query.networks);
         let read = span::read(&reader, of, grain, slice).await?;

@@ -16,7 +16,7 @@ use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
 
 use crate::MARGIN_MS;
-use crate::read::{Grain, Reader, Stale};
+use crate::read::{Grain, Reader, Seen, Stale};
 
 /// Hours in the overview: a day, and the hour that has begun.
 const HOURS: i64 = 25;
@@ -174,7 +174,10 @@ pub struct Overview {
 /// Windows that a [`crate::Digest`] read before: of each hour that is out of date and had the same stamp, those that were
 /// final.
 #[derive(Clone, Debug, Default)]
-pub struct Known(HashMap<(String, i64), KnownHour>);
+pub struct Known {
+    hours: HashMap<(String, i64), KnownHour>,
+    seen: Seen,
+}
 
 #[derive(Clone, Debug, Default)]
 struct KnownHour {
@@ -236,8 +239,8 @@ impl Overview {
         let last_hour_ms = Period::Hour.start_of(newest_ms, rules.size);
         overview.hours_from_ms = last_hour_ms - (HOURS - 1) * hour_ms;
         let range = (overview.hours_from_ms, last_hour_ms + hour_ms);
-        let (stale, redone) = (Stale::new(&live.changes), Stale::new(done));
-        known.0.retain(|(_, hour), _| *hour >= range.0);
+        let (stale, redone) = (Stale::of_live(&live, &mut known.seen, now_ms), Stale::new(done));
+        known.hours.retain(|(_, hour), _| *hour >= range.0);
         for region in all {
             let reading = Reading { store, rules, region, range, until_ms: overview.until_ms, stale: &stale };
             let mut parts = reading.windows(known).await?;
@@ -254,7 +257,8 @@ impl Overview {
             at.open = open;
             at.carry(&mut carried, &known_hours);
         }
-        overview.newest_post_ms = overview.newest_post_ms.max(previous.newest_post_ms);
+        // It may be in an hour that was not read again.
+        overview.newest_post_ms = overview.newest_post_ms.or(previous.newest_post_ms);
         if overview.newest_post_ms.is_none() {
             overview.newest_post_ms = older_post(store, rules, regions, now_ms).await?;
         }
@@ -588,21 +592,27 @@ impl<S: WindowStore + RollupStore> Reading<'_, S> {
         let starts = (0..).map(|n| self.range.0 + n * hour_ms).take_while(|hour| *hour < self.range.1);
         for hour in starts {
             let is_recent = hour + hour_ms > self.until_ms - HOUR_MS;
-            let stamp = self.stale.stamp(self.region, hour, hour + hour_ms);
-            let Some(stamp) = stamp.or_else(|| is_recent.then(String::new)) else { continue };
-            let at = known.0.entry((self.region.to_owned(), hour)).or_default();
+            let (stamp, kept_ms) = match self.stale.tag(self.region, hour, hour + hour_ms) {
+                Some(tag) => (tag.stamps, tag.until_ms.unwrap_or(hour)),
+                None if is_recent => (String::new(), i64::MAX),
+                None => continue,
+            };
+            let at = known.hours.entry((self.region.to_owned(), hour)).or_default();
             if at.stamp != stamp || at.until_ms == 0 {
                 *at = KnownHour { stamp, until_ms: hour, windows: BTreeMap::new() };
             }
             let to_ms = self.until_ms.min(hour + hour_ms);
+            let mut windows = at.windows.clone();
             if at.until_ms < to_ms {
                 let rows = self.store.query(self.region, WindowStart(at.until_ms), WindowStart(to_ms)).await?;
                 for (key, partial) in rows {
-                    at.windows.entry(key.window.0).or_default().add(&Part::of(&Rollup::of_window(partial)));
+                    windows.entry(key.window.0).or_default().add(&Part::of(&Rollup::of_window(partial)));
                 }
-                at.until_ms = to_ms;
+                at.until_ms = at.until_ms.max(self.rules.size.start_of(kept_ms.min(to_ms)).0);
+                at.windows = windows.range(..at.until_ms).map(|(start, part)| (*start, *part)).collect();
             }
-            hours.insert(hour, at.windows.range(..to_ms).map(|(start, part)| (*start, *part)).collect());
+            windows.retain(|start_ms, _| *start_ms < to_ms);
+            hours.insert(hour, windows);
         }
         Ok(hours)
     }

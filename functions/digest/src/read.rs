@@ -1,11 +1,11 @@
 //! Reading windows, hours and days: hours and days from their roll-ups, and from windows where those are out of date. Both
 //! give the same, byte for byte. What is final may be kept in memory ([`Parts`]).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use birdsong_domain::lane::Lane;
-use birdsong_domain::ports::{Change, PortError, RollupStore, WindowStore};
+use birdsong_domain::ports::{Change, Live, ON_TIME_MS, PortError, RollupStore, WindowStore};
 use birdsong_domain::rollup::{DAY_MS, HOUR_MS, Period, Rollup, merge, windows_of};
 use birdsong_domain::time::{WindowSize, WindowStart};
 use birdsong_domain::window::FoldRules;
@@ -16,32 +16,70 @@ use crate::MARGIN_MS;
 
 /// The hours and days of each region whose roll-ups are out of date.
 #[derive(Clone, Debug, Default)]
-pub struct Stale(BTreeMap<String, [BTreeMap<i64, String>; 2]>);
+pub struct Stale {
+    regions: BTreeMap<String, [BTreeMap<i64, String>; 2]>,
+    /// Stamps under which windows may still be put.
+    young: HashSet<String>,
+    /// Windows that start before this are put under a stamp of their own.
+    settled_ms: i64,
+}
+
+/// When each stamp, and each version of the counts, was seen first, in milliseconds.
+#[derive(Clone, Debug, Default)]
+pub struct Seen(HashMap<String, i64>);
+
+impl Seen {
+    /// Notes what is seen now, and forgets all else. Returns what was seen first less than `settle_ms` ago.
+    fn young<'a>(&mut self, stamps: impl Iterator<Item = &'a str>, settle_ms: i64, now_ms: i64) -> HashSet<String> {
+        let before = std::mem::take(&mut self.0);
+        let mut young = HashSet::new();
+        for stamp in stamps {
+            let first_ms = before.get(stamp).copied().unwrap_or(now_ms);
+            self.0.insert(stamp.to_owned(), first_ms);
+            if now_ms - first_ms < settle_ms {
+                young.insert(stamp.to_owned());
+            }
+        }
+        young
+    }
+}
 
 impl Stale {
-    /// Of these changes.
+    /// Of these changes, to read what is not kept.
     #[must_use]
     pub fn new(changes: &[Change]) -> Self {
         let mut stale = Self::default();
         for change in changes {
-            let of_region = stale.0.entry(change.region.clone()).or_default();
+            let of_region = stale.regions.entry(change.region.clone()).or_default();
             of_region[usize::from(change.period == Period::Day)].insert(change.start_ms, change.stamp.clone());
         }
         stale
     }
 
-    /// The stamps of all changes of the hours that overlap `from_ms..to_ms`; `None` when there is none.
+    /// Of the changes that a store lists now. `seen` is of the times before.
     #[must_use]
-    pub fn stamp(&self, region: &str, from_ms: i64, to_ms: i64) -> Option<String> {
-        let [hours, _] = self.0.get(region)?;
+    pub fn of_live(live: &Live, seen: &mut Seen, now_ms: i64) -> Self {
+        let stamps = live.changes.iter().map(|change| &*change.stamp);
+        let settled_ms = match live.settle_ms {
+            0 => i64::MAX,
+            settle_ms => now_ms.saturating_sub(ON_TIME_MS + settle_ms),
+        };
+        Self { young: seen.young(stamps, live.settle_ms, now_ms), settled_ms, ..Self::new(&live.changes) }
+    }
+
+    /// The changes of the hours that overlap `from_ms..to_ms`; `None` when there is none.
+    #[must_use]
+    pub fn tag(&self, region: &str, from_ms: i64, to_ms: i64) -> Option<Tag> {
+        let [hours, _] = self.regions.get(region)?;
         let stamps: Vec<_> = hours.range(first_overlapping(from_ms)..to_ms).map(|(_, stamp)| &**stamp).collect();
-        (!stamps.is_empty()).then(|| stamps.join(" "))
+        let is_young = stamps.iter().any(|stamp| self.young.contains(*stamp));
+        (!stamps.is_empty()).then(|| Tag { stamps: stamps.join(" "), until_ms: (!is_young).then_some(self.settled_ms) })
     }
 
     /// Whether windows of the region that start in `from_ms..to_ms` changed, and roll-ups do not have that yet.
     #[must_use]
     pub fn has(&self, region: &str, from_ms: i64, to_ms: i64) -> bool {
-        let Some([hours, days]) = self.0.get(region) else { return false };
+        let Some([hours, days]) = self.regions.get(region) else { return false };
         hours.range(first_overlapping(from_ms)..to_ms).next().is_some()
             || days.range(from_ms - from_ms.rem_euclid(DAY_MS)..to_ms).next().is_some()
     }
@@ -51,13 +89,13 @@ impl Stale {
     pub fn hours(&self, region: &str, from_ms: i64, to_ms: i64) -> u64 {
         let from_ms = first_overlapping(from_ms);
         let hours =
-            self.0.get(region).filter(|_| from_ms < to_ms).map(|[hours, _]| hours.range(from_ms..to_ms).count());
+            self.regions.get(region).filter(|_| from_ms < to_ms).map(|[hours, _]| hours.range(from_ms..to_ms).count());
         hours.unwrap_or(0) as u64
     }
 
     /// Starts of the periods in `from_ms..to_ms`, which is whole periods, that are out of date.
     fn periods(&self, region: &str, period: Period, (from_ms, to_ms): (i64, i64), size: WindowSize) -> BTreeSet<i64> {
-        let Some([hours, days]) = self.0.get(region) else { return BTreeSet::new() };
+        let Some([hours, days]) = self.regions.get(region) else { return BTreeSet::new() };
         let length = period.ms(size);
         let overlapping = hours.range(first_overlapping(from_ms)..to_ms).flat_map(|(hour_ms, _)| {
             let first = period.start_of(*hour_ms, size);
@@ -66,6 +104,15 @@ impl Stale {
         let of_days = days.range(from_ms..to_ms).map(|(start, _)| *start).filter(|_| period == Period::Day);
         overlapping.chain(of_days).filter(|start| (from_ms..to_ms).contains(start)).collect()
     }
+}
+
+/// The changes of a time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tag {
+    /// Their stamps.
+    pub stamps: String,
+    /// Windows that start before this are the same for as long as the stamps are; `None` when none are.
+    pub until_ms: Option<i64>,
 }
 
 /// Start of the first clock hour that ends after `from_ms`.
@@ -189,37 +236,45 @@ impl<S: WindowStore + RollupStore> Reader<'_, S> {
         let hour_ms = Period::Hour.ms(size);
         let mut parts = vec![];
         // Hours that are not known, or not to the end: they are read together.
-        let mut unknown: Vec<(i64, i64, String, Vec<Part>)> = vec![];
+        let mut unknown: Vec<Unknown> = vec![];
         let first = Period::Hour.start_of(from_ms, size);
         for hour in (0..).map(|n| first + n * hour_ms).take_while(|hour| *hour < to_ms) {
             let end_ms = (hour + hour_ms).min(self.until_ms);
-            let tag = self.stale.stamp(region, hour, hour + hour_ms).unwrap_or_else(|| format!("v{version}"));
+            let (tag, until_ms) = match self.stale.tag(region, hour, hour + hour_ms) {
+                Some(tag) => (tag.stamps, tag.until_ms),
+                None => (format!("v{version}"), Some(i64::MAX)),
+            };
             let known = kept.0.get(&(region.to_owned(), Grain::Window, hour)).filter(|known| known.tag == tag);
-            match known {
+            match known.filter(|_| until_ms.is_some()) {
                 Some(known) if known.until_ms >= end_ms => parts.extend(known.parts.iter().cloned()),
-                Some(known) => unknown.push((known.until_ms, end_ms, tag, known.parts.clone())),
-                None => unknown.push((hour, end_ms, tag, vec![])),
+                Some(known) => {
+                    let (from_ms, parts) = (known.until_ms, known.parts.clone());
+                    unknown.push(Unknown { hour, from_ms, end_ms, tag, until_ms, parts });
+                }
+                None => unknown.push(Unknown { hour, from_ms: hour, end_ms, tag, until_ms, parts: vec![] }),
             }
         }
-        let mut at = 0;
-        while at < unknown.len() {
-            let ends_later = |n: &usize| unknown.get(n + 1).is_some_and(|next| next.0 == unknown[*n].1);
-            let last = (at..).find(|n| !ends_later(n)).unwrap_or(at);
-            let read = self.query(region, unknown[at].0, unknown[last].1).await?;
-            for (from_ms, end_ms, tag, mut of_hour) in unknown[at..=last].iter_mut().map(std::mem::take) {
-                let hour = Period::Hour.start_of(from_ms, size);
-                let new = read.iter().filter(|part| (from_ms..end_ms).contains(&part.start_ms));
-                of_hour.extend(new.cloned());
-                parts.extend(of_hour.iter().cloned());
+        let mut unknown = unknown.into_iter().peekable();
+        while let Some(first) = unknown.next() {
+            let mut run = vec![first];
+            while let Some(next) = unknown.next_if(|next| run.last().is_some_and(|last| last.end_ms == next.from_ms)) {
+                run.push(next);
+            }
+            let (Some(first), Some(last)) = (run.first(), run.last()) else { continue };
+            let read = self.query(region, first.from_ms, last.end_ms).await?;
+            for mut of_hour in run {
+                let new = read.iter().filter(|part| (of_hour.from_ms..of_hour.end_ms).contains(&part.start_ms));
+                of_hour.parts.extend(new.cloned());
+                parts.extend(of_hour.parts.iter().cloned());
                 // The windows that are final are kept.
-                let until_ms = end_ms.min(final_ms);
-                of_hour.retain(|part| part.start_ms < until_ms);
-                if until_ms > hour {
-                    let key = (region.to_owned(), Grain::Window, hour);
-                    kept.0.insert(key, Arc::new(Kept { tag, until_ms, parts: of_hour }));
+                let Some(until_ms) = of_hour.until_ms else { continue };
+                let until_ms = size.start_of(until_ms.min(of_hour.end_ms).min(final_ms)).0;
+                of_hour.parts.retain(|part| part.start_ms < until_ms);
+                if until_ms > of_hour.hour {
+                    let key = (region.to_owned(), Grain::Window, of_hour.hour);
+                    kept.0.insert(key, Arc::new(Kept { tag: of_hour.tag, until_ms, parts: of_hour.parts }));
                 }
             }
-            at = last + 1;
         }
         parts.retain(|part| (from_ms..to_ms).contains(&part.start_ms));
         parts.sort_by(|a, b| (a.start_ms, &a.lane).cmp(&(b.start_ms, &b.lane)));
@@ -300,6 +355,18 @@ impl<S: WindowStore + RollupStore> Reader<'_, S> {
         parts.sort_by(|a, b| (a.start_ms, &a.lane).cmp(&(b.start_ms, &b.lane)));
         Ok(parts)
     }
+}
+
+/// An hour whose windows from `from_ms` on are not known.
+struct Unknown {
+    hour: i64,
+    from_ms: i64,
+    end_ms: i64,
+    tag: String,
+    /// Windows that start before this may be kept; `None` when none may.
+    until_ms: Option<i64>,
+    /// Those that are known.
+    parts: Vec<Part>,
 }
 
 /// Consecutive periods as ranges.

@@ -172,8 +172,9 @@ proptest! {
                 let text = store.setting(OVERVIEW).await.unwrap().unwrap();
                 let overview = birdsong_digest::overview::Overview::parse(&text).unwrap();
                 let mut value = serde_json::to_value(overview).unwrap();
-                // Times of puts and of runs differ.
+                // Times of puts and of runs differ, and those of these posts have nothing to do with their windows.
                 value["version"].take();
+                value["newest_post_ms"].take();
                 for region in REGIONS {
                     value["regions"][region]["changed_ms"].take();
                     value["regions"][region]["usual"].take();

@@ -301,7 +301,14 @@ pub struct Live {
     pub changes: Vec<Change>,
     /// Whether `changes` lacks some, since there are too many.
     pub has_more: bool,
+    /// How long windows may still be put under a change after it was listed, without another stamp, in milliseconds; 0
+    /// where each put has its own stamp. Windows that began in the last [`ON_TIME_MS`] may be put at any time.
+    pub settle_ms: i64,
 }
+
+/// Windows that began this long ago, in milliseconds, or earlier are put under a stamp of their own, wherever
+/// [`Live::settle_ms`] is not 0.
+pub const ON_TIME_MS: i64 = 600_000;
 
 /// Roll-ups beside the windows, and the list of those that are out of date. A put or a removal of a window adds its hour
 /// to the list, at the latest together with the change.

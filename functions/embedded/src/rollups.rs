@@ -164,7 +164,7 @@ impl RollupStore for SqliteStore {
                 aggregate: partial.ok().map(|partial| partial.aggregate.lean()),
             }));
         }
-        Ok(Live { windows, changes, has_more })
+        Ok(Live { windows, changes, has_more, settle_ms: 0 })
     }
 
     async fn replace_setting(&self, key: &str, expected: Option<&str>, value: &str) -> Result<bool, PortError> {

@@ -321,7 +321,7 @@ impl RollupStore for MemoryStore {
                 aggregate: partial.ok().map(|partial| partial.aggregate.lean()),
             }));
         }
-        Ok(Live { windows, changes, has_more: false })
+        Ok(Live { windows, changes, has_more: false, settle_ms: 0 })
     }
 
     async fn replace_setting(&self, key: &str, expected: Option<&str>, value: &str) -> Result<bool, PortError> {

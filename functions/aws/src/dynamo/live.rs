@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue};
 use birdsong_domain::frame::Lane;
-use birdsong_domain::ports::{Change, Live, LiveWindow, PartialKey, PortError};
+use birdsong_domain::ports::{Change, Live, LiveWindow, ON_TIME_MS, PartialKey, PortError};
 use birdsong_domain::rollup::{HOUR_MS, Period};
 use birdsong_domain::time::{WindowStart, rfc3339};
 use birdsong_domain::window::Aggregate;
@@ -36,8 +36,6 @@ const CHANGES_END: &str = "change$";
 const SETTLE_MS: i64 = 90_000;
 /// A mark that is this many times older by the clock of its writer has settled, too.
 const SETTLED_TIMES: i64 = 4;
-/// A mark of an hour that has not ended is remembered this long: nobody looks at it before the end.
-const OPEN_MARK_MS: i64 = 300_000;
 /// Marks that are remembered.
 const MAX_MARKS: usize = 4096;
 /// Windows that started this much before the newest one are no longer shown: they have been final for a while.
@@ -55,7 +53,8 @@ const LIVE_PAGES: usize = 4;
 #[derive(Debug)]
 pub(super) struct Marks {
     settle_ms: i64,
-    written: Mutex<HashMap<(String, i64), i64>>,
+    /// When a region's hour was marked, for windows of now and for older ones.
+    written: Mutex<HashMap<(String, i64, bool), i64>>,
     /// When each stamp was seen first.
     seen: Mutex<HashMap<String, Instant>>,
 }
@@ -71,13 +70,13 @@ impl Marks {
         Self { settle_ms, written: Mutex::default(), seen: Mutex::default() }
     }
 
-    /// Whether a mark that this process wrote still stands for a put now.
-    fn has(&self, region: &str, hour_ms: i64, now_ms: i64) -> bool {
+    /// Whether a mark that this process wrote still stands for a put now. Nobody looks at the mark of an hour before its
+    /// end, but readers keep its older windows for as long as the stamp is the same.
+    fn has(&self, (region, hour_ms, is_late): &(String, i64, bool), now_ms: i64) -> bool {
         let written = self.written.lock();
-        let Some(written_ms) = written.get(&(region.to_owned(), hour_ms)) else { return false };
-        let is_open = now_ms < hour_ms + HOUR_MS && self.settle_ms > 0;
-        let remembered_ms = if is_open { OPEN_MARK_MS } else { self.settle_ms / 3 };
-        now_ms - written_ms < remembered_ms
+        let Some(written_ms) = written.get(&(region.clone(), *hour_ms, *is_late)) else { return false };
+        let is_open = now_ms < hour_ms + HOUR_MS && !is_late && self.settle_ms > 0;
+        is_open || now_ms - written_ms < self.settle_ms / 3
     }
 
     /// Those of all marks that have settled.
@@ -96,12 +95,12 @@ impl Marks {
         settled
     }
 
-    fn wrote(&self, region: &str, hour_ms: i64, now_ms: i64) {
+    fn wrote(&self, mark: (String, i64, bool), now_ms: i64) {
         let mut written = self.written.lock();
         if written.len() >= MAX_MARKS {
             written.clear();
         }
-        written.insert((region.to_owned(), hour_ms), now_ms);
+        written.insert(mark, now_ms);
     }
 }
 
@@ -189,12 +188,13 @@ fn change(item: &Attributes) -> Option<(Change, i64)> {
 impl DynamoStore {
     /// Marks the hour of a window, unless a mark that this process wrote lately stands for it.
     pub(super) async fn mark_window(&self, key: &PartialKey, now_ms: i64) -> Result<(), PortError> {
-        let (region, hour_ms) = (key.lane.region(), key.window.0.div_euclid(HOUR_MS) * HOUR_MS);
-        if self.marks.has(region, hour_ms, now_ms) {
+        let hour_ms = key.window.0.div_euclid(HOUR_MS) * HOUR_MS;
+        let mark = (key.lane.region().to_owned(), hour_ms, key.window.0 < now_ms - ON_TIME_MS);
+        if self.marks.has(&mark, now_ms) {
             return Ok(());
         }
-        self.mark(region, Period::Hour, hour_ms).await?;
-        self.marks.wrote(region, hour_ms, now_ms);
+        self.mark(&mark.0, Period::Hour, hour_ms).await?;
+        self.marks.wrote(mark, now_ms);
         Ok(())
     }
 
@@ -269,7 +269,7 @@ impl DynamoStore {
 
     /// The newest windows, and all changes, in one look.
     pub(super) async fn look_live(&self, regions: &[&str]) -> Result<Live, PortError> {
-        let mut live = Live::default();
+        let mut live = Live { settle_ms: self.marks.settle_ms, ..Live::default() };
         let mut start = None;
         for _ in 0..LIVE_PAGES {
             let call = self.client.query().table_name(&self.table).consistent_read(self.is_consistent);

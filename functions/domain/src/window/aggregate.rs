@@ -138,11 +138,11 @@ impl Aggregate {
     #[must_use]
     pub fn lean(&self) -> Self {
         Self {
-            kinds: self.kinds.clone(),
+            kinds: self.kinds,
             lag: self.lag,
             lateness: self.lateness,
-            primary: self.primary.clone(),
-            frames: self.frames.clone(),
+            primary: self.primary,
+            frames: self.frames,
             newest: self.newest,
             ledger: self.ledger,
             damage: self.damage,
