@@ -106,7 +106,7 @@ deny: ## advisories, licences, bans and sources of all crates (deny.toml); downl
 	scripts/cargo-tool.sh deny --all-features --locked check -D unnecessary-skip -D unmatched-skip
 	scripts/cargo-tool.sh deny --manifest-path fuzz/Cargo.toml --locked check -A unnecessary-skip -A unmatched-skip advisories bans sources
 
-bench: ## speed of the hot paths, of a replay in memory, of the X client, and of the functions' cold starts
+bench: ## speed of the hot paths, of a replay in memory, of the X client, of the functions' cold starts, and of answers to viewers
 	cargo bench --workspace --locked
 	cargo run --release --locked --example corpus -p birdsong-sources -- 1000000 > target/corpus.ndjson
 	cargo run --release --locked -- replay --memory --everything all target/corpus.ndjson | tail -3
@@ -114,6 +114,7 @@ bench: ## speed of the hot paths, of a replay in memory, of the X client, and of
 	cargo build --release --locked --package birdsong-aws --bins
 	cargo build --release --locked --package birdsong-aws --example hello
 	cargo run --release --locked --package birdsong-aws --example cold_start
+	scripts/bench-look.sh
 
 ##@ AWS
 

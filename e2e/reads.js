@@ -28,7 +28,8 @@ export async function countReads(endpoint) {
     const chunks = [];
     for await (const chunk of request) chunks.push(chunk);
     const body = Buffer.concat(chunks);
-    const { host: _, connection: __, 'content-length': ___, ...headers } = request.headers;
+    const kept = Object.entries(request.headers).filter(([name]) => !['host', 'connection', 'content-length'].includes(name));
+    const headers = Object.fromEntries(kept.map(([name, value]) => [name, String(value)]));
     try {
       const answer = await fetch(endpoint + request.url, { method: request.method, headers, body });
       const text = await answer.text();
@@ -37,8 +38,8 @@ export async function countReads(endpoint) {
         reads.calls += 1;
         reads.units += units(target, JSON.parse(body.toString()), JSON.parse(text || '{}'));
       }
-      const kept = ['content-type', 'x-amz-crc32', 'x-amzn-requestid'].filter((name) => answer.headers.has(name));
-      response.writeHead(answer.status, Object.fromEntries(kept.map((name) => [name, answer.headers.get(name)])));
+      const names = ['content-type', 'x-amz-crc32', 'x-amzn-requestid'].filter((name) => answer.headers.has(name));
+      response.writeHead(answer.status, Object.fromEntries(names.map((name) => [name, answer.headers.get(name)])));
       response.end(text);
     } catch (error) {
       response.writeHead(502).end(String(error));

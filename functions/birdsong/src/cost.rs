@@ -505,8 +505,8 @@ mod tests {
             ("streamer", 11.259),
             ("Kinesis", 26.120),
             ("Lambda", 2.295),
-            ("DynamoDB writes", 5.905),
-            ("DynamoDB reads", 23.572),
+            ("DynamoDB writes", 5.659),
+            ("DynamoDB reads", 0.631),
             ("API Gateway", 26.280),
             ("CloudFront", 12.177),
             ("CloudWatch", 15.846),
@@ -516,8 +516,8 @@ mod tests {
         for (part, expected) in &expected {
             assert_near(parts[part], *expected, part);
         }
-        assert_near(sum(&lines), 123.453, "sum");
-        assert_near(after_free(&lines), 103.443, "after what is free");
+        assert_near(sum(&lines), 100.266, "sum");
+        assert_near(after_free(&lines), 80.256, "after what is free");
     }
 
     /// Looking is cheap: what a viewer costs does not depend on the number of viewers.

@@ -139,7 +139,7 @@ pub struct RegionOverview {
     open: Vec<i64>,
     /// Posts in an hour of the day as usual, by the start of the hour; null when not enough is known.
     usual: BTreeMap<i64, Option<f64>>,
-    /// Start of the newest window with a record.
+    /// Start of the newest window; `None` when it is older than two hours before the newest one of all regions.
     pub newest_window_ms: Option<i64>,
     /// When a window was stored last.
     pub changed_ms: i64,
@@ -245,6 +245,7 @@ impl Overview {
             let reading = Reading { store, rules, region, range, until_ms: overview.until_ms, stale: &stale };
             let mut parts = reading.windows(known).await?;
             let open: Vec<_> = parts.keys().copied().collect();
+            let newest_window_ms = parts.values().filter_map(|windows| windows.keys().max()).max().copied();
             let (known_hours, mut carried) = previous.known(region, &open, &redone, hour_ms);
             parts.extend(reading.hours(&known_hours, &open).await?);
             overview.add(region, &parts);
@@ -255,6 +256,7 @@ impl Overview {
             }
             let at = overview.regions.entry(region.to_owned()).or_default();
             at.open = open;
+            at.newest_window_ms = newest_window_ms;
             at.carry(&mut carried, &known_hours);
         }
         // It may be in an hour that was not read again.
@@ -310,7 +312,6 @@ impl Overview {
                     let lag = self.lag.entry(*start_ms).or_default();
                     *lag = (lag.0 + part.lag.sum_ms, lag.1.max(part.lag.max_ms), lag.2 + part.lag.count);
                 }
-                at.newest_window_ms = at.newest_window_ms.max(Some(*start_ms));
             }
             at.changed_ms = at.changed_ms.max(sum.stored_ms);
             self.newest_post_ms = self.newest_post_ms.max(sum.newest_post_ms);
@@ -434,7 +435,6 @@ impl RegionOverview {
             }
         }
         self.changed_ms = self.changed_ms.max(previous.changed_ms);
-        self.newest_window_ms = self.newest_window_ms.max(previous.newest_window_ms);
     }
 }
 

@@ -35,7 +35,7 @@ use crate::unreadable::{UnreadableStore, UnreadableWriter};
 
 /// How often the cutter looks at the clock.
 const TICK: Duration = Duration::from_millis(100);
-/// Pause before a spool file that cannot be read just now is tried again.
+/// Pause before a spool file that cannot be read just now is retried.
 const READ_AGAIN: Duration = Duration::from_secs(5);
 /// Time limit for the settings at the end.
 const GOODBYE: Duration = Duration::from_millis(500);
@@ -182,7 +182,7 @@ struct Pipeline<L, Q> {
     cutter: Cutter,
     outgoing: Outgoing,
     sending: Option<Sending>,
-    /// Pauses before the log is tried again.
+    /// Pauses before the log is retried.
     backoff: Backoff,
     /// When to send next.
     retry_at: Instant,

@@ -5,9 +5,9 @@ use std::time::Duration;
 use birdsong_domain::ports::{FrameRecord, PortError, PostLog, SequenceNumber};
 use birdsong_sources::backoff::{Backoff, Pace};
 
-/// Waits before a log that accepts nothing is tried again.
+/// Waits before a log that accepts nothing is retried.
 pub(crate) const RETRY: Pace = Pace::doubling(Duration::from_millis(100), Duration::from_secs(5)).full_jitter();
-/// Wait before a log that accepted a part is tried again.
+/// Wait before a log that accepted a part is retried.
 const RETRY_REST: Pace = Pace::doubling(Duration::from_millis(50), Duration::from_millis(50)).full_jitter();
 
 /// Appends frames of whole cuts, and a ledger only once the log has all frames before it: a ledger in the log
