@@ -50,20 +50,37 @@ export async function countReads(endpoint) {
   return { url: `http://127.0.0.1:${address.port}`, reads, close: () => server.close() };
 }
 
+/** An edge of a shared cache, as CloudFront is: it keeps each answer for `s-maxage`, and asks once for all who wait. */
+export function edge() {
+  const kept = new Map();
+  return (url) => {
+    const known = kept.get(url);
+    if (known && Date.now() < known.until) return known.body;
+    const asking = { until: Infinity, body: null };
+    asking.body = fetch(url).then(async (answer) => {
+      const secs = Number(/s-maxage=(\d+)/.exec(answer.headers.get('cache-control') ?? '')?.[1] ?? 0);
+      asking.until = answer.ok ? Date.now() + secs * 1000 : 0;
+      return answer.json();
+    });
+    kept.set(url, asking);
+    return asking.body;
+  };
+}
+
 /** What a visible page asks for: the overview every ten seconds, and the windows of a region when they changed. */
-async function page(api, region, end, wait) {
+async function page(get, api, region, end, wait) {
   await sleep(wait);
   let changedAt, asOf, answers = 0;
   while (Date.now() < end) {
     const next = Date.now() + 10_000;
-    const overview = await (await fetch(`${api}/api/overview`)).json();
+    const overview = await get(`${api}/api/overview`);
     answers += 1;
     const at = overview.regions.find((each) => each.region === region)?.changed_at;
     if (at !== changedAt) {
       // All pages of a region ask for the same range, so that a shared cache can answer them.
       const from = new Date(Math.floor(Date.now() / 300_000) * 300_000 - 21_600_000).toISOString();
       const query = new URLSearchParams({ region, from, step: '5m', fields: 'posts' });
-      const windows = await (await fetch(`${api}/api/windows?${query}`)).json();
+      const windows = await get(`${api}/api/windows?${query}`);
       answers += 1;
       [changedAt, asOf] = [at, windows.as_of];
     }
@@ -72,9 +89,10 @@ async function page(api, region, end, wait) {
   return { answers, asOf };
 }
 
-/** Lets a number of pages be open for some seconds, and returns how many answers they got. */
+/** Lets a number of pages be open behind one edge for some seconds, and returns how many answers they got. */
 export async function view(api, region, pages, seconds) {
+  const get = edge();
   const end = Date.now() + seconds * 1000;
-  const open = Array.from({ length: pages }, (_, n) => page(api, region, end, (n * 10_000) / pages));
+  const open = Array.from({ length: pages }, (_, n) => page(get, api, region, end, (n * 10_000) / pages));
   return (await Promise.all(open)).reduce((sum, { answers }) => sum + answers, 0);
 }
