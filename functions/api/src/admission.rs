@@ -50,8 +50,8 @@ impl Default for Limits {
             wait: Duration::from_secs(2),
             reuse: Duration::ZERO,
             stale: Duration::ZERO,
-            cache_kib: 64 << 10,
-            parts_kib: 96 << 10,
+            cache_kib: 32 << 10,
+            parts_kib: 64 << 10,
             compress: false,
         }
     }

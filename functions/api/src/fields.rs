@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-use serde::Serialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::report::WindowReport;
 
@@ -52,11 +52,19 @@ impl Fields {
         serde_json::to_writer(out, &self.part(report)?)
     }
 
-    /// The part of a report that is asked for.
+    /// The same as a part of a larger answer.
     ///
     /// # Errors
     /// When it cannot be written as JSON.
-    pub(crate) fn part(&self, report: &impl Serialize) -> serde_json::Result<Value> {
+    pub(crate) fn raw(&self, report: &WindowReport) -> serde_json::Result<Box<RawValue>> {
+        match self.0 {
+            None => serde_json::value::to_raw_value(report),
+            Some(_) => serde_json::value::to_raw_value(&self.part(report)?),
+        }
+    }
+
+    /// The part of a report that is asked for.
+    fn part(&self, report: &WindowReport) -> serde_json::Result<Value> {
         let mut value = serde_json::to_value(report)?;
         if let Value::Object(fields) = &mut value {
             fields.retain(|name, _| ALWAYS.contains(&name.as_str()) || self.has(name));

@@ -64,10 +64,12 @@ pub(crate) struct RegionAtAGlance {
     /// The newest window that has a record; null when there is none in the last hour.
     #[schema(required = true)]
     latest: Option<LatestWindow>,
-    /// Posts in the hour up to the end of the newest window of all regions.
+    /// Posts in the last hour: in the fewest whole windows that make an hour or more, up to the end of the newest window of
+    /// all regions that has ended.
     posts_last_hour: u64,
-    /// Posts in this hour of the day as usual: the mean of up to seven days before, of those of which all windows are
-    /// known. Null when these are fewer than two.
+    /// Posts in that time of the day as usual: the mean of up to seven days before, of those of which all windows are
+    /// known. It is taken from whole clock hours, each by the share of it that the last hour covers. Null when these days
+    /// are fewer than two.
     #[schema(required = true, minimum = 0)]
     usual: Option<f64>,
     /// `posts_last_hour` divided by `usual`; null without it, or when it is 0.

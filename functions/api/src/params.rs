@@ -1,5 +1,6 @@
 //! The parameters of a query, checked. An error names the parameter.
 
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use birdsong_digest::read::Grain;
@@ -126,6 +127,10 @@ impl<'a> WindowsQuery<'a> {
                 "region" => {
                     parsed.is_list = value.contains(',');
                     parsed.regions = value.split(',').map(|id| region(id, regions)).collect::<Result<_, _>>()?;
+                    let ids: BTreeSet<_> = parsed.regions.iter().map(|region| &region.id).collect();
+                    if ids.len() < parsed.regions.len() {
+                        return Err(bad("region", "a region occurs twice"));
+                    }
                     let count = parsed.regions.len();
                     if count > MAX_REGIONS {
                         return Err(bad("region", format!("at most {MAX_REGIONS} regions are possible, not {count}")));
@@ -203,11 +208,16 @@ impl<'a> WindowsQuery<'a> {
         let length = range.end - range.start;
         let is_by_window = Grain::of_step(step_ms, size) == Grain::Window;
         if length / step_ms > MAX_STEPS || (is_by_window && length / size.ms() > MAX_WINDOWS) {
+            let auto = auto_step(length, size);
+            let advice = if auto > step_secs {
+                format!("use step=auto or step={}, or a shorter range", step_name(auto))
+            } else {
+                "use a shorter range".to_owned()
+            };
             let message = format!(
                 "{} steps are too many: an answer has at most {MAX_STEPS}, and at most {MAX_WINDOWS} windows when the \
-                 step is shorter than an hour; use step=auto or step={}, or a shorter range",
+                 step is shorter than an hour; {advice}",
                 length / step_ms,
-                step_name(auto_step(length, size)),
             );
             return Err(unprocessable("step", message));
         }
@@ -263,7 +273,7 @@ fn region<'a>(id: &str, regions: &'a [Region]) -> Result<&'a Region, ApiError> {
 
 fn fields(parameter: &str, list: &str) -> Result<Fields, ApiError> {
     Fields::parse(list).map_err(|name| {
-        bad(parameter, format!("\"{}\" is not a field; the fields are {}", foreign(name), Fields::names()))
+        unprocessable(parameter, format!("\"{}\" is not a field; the fields are {}", foreign(name), Fields::names()))
     })
 }
 

@@ -77,13 +77,14 @@ pub(crate) async fn snapshot<S: WindowStore + RollupStore + Settings>(
     let overview = match stored {
         Some(overview) if now_ms - overview.updated_ms < OVERVIEW_OLD_MS && has_all(&overview, &regions) => overview,
         previous => {
-            reuse = if reuse.is_zero() { reuse } else { reuse.max(MADE_REUSE) };
+            reuse = if reuse.is_zero() || live.has_more { reuse } else { reuse.max(MADE_REUSE) };
             Overview::new(&*api.store, api.rules, &regions, now_ms, previous, &[], known).await?
         }
     };
     if from.0 > overview.until_ms {
         let newest = api.store.live(&all, WindowStart(overview.until_ms)).await?;
         live.windows = newest.windows;
+        live.has_more |= newest.has_more;
     }
     let stale = Stale::of_live(&live, seen, now_ms);
     if version.0 != overview.version {

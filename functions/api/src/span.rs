@@ -275,6 +275,11 @@ pub(crate) struct Read {
 }
 
 impl Read {
+    /// Whether nothing is stored there.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lanes.is_empty() && self.stream.is_empty()
+    }
+
     fn new(lanes: Vec<Part>, stream: Vec<Part>, networks: &Networks) -> Self {
         let by_start = |parts: Vec<Part>| {
             let mut by_start = BTreeMap::<i64, Vec<Part>>::new();
@@ -301,7 +306,8 @@ pub(crate) async fn read<S: WindowStore + RollupStore>(
     Ok(Read::new(lanes, stream, networks))
 }
 
-/// The windows, hours or days of `from_ms..to_ms` in order; with `and_empty` also those of which nothing is stored.
+/// The windows, hours or days of `from_ms..to_ms` in order; with `step_ms` also those of which nothing is stored, several of
+/// one step together.
 pub(crate) fn spans(
     read: Read,
     grain: Grain,
@@ -309,22 +315,28 @@ pub(crate) fn spans(
     until_ms: i64,
     rules: FoldRules,
     now_ms: i64,
-    and_empty: bool,
+    step_ms: Option<i64>,
 ) -> impl Iterator<Item = Span> {
-    let Read { mut lanes, mut stream } = read;
+    let Read { lanes: mut all_lanes, stream: mut all_streams } = read;
     let length = grain.ms(rules.size);
     let mut at = from_ms;
     std::iter::from_fn(move || {
-        if !and_empty {
-            at = *lanes.first_key_value()?.0;
+        if step_ms.is_none() {
+            at = *all_lanes.first_key_value()?.0;
         }
         if at >= to_ms.min(until_ms) {
             return None;
         }
         let of_time = |parts: &mut BTreeMap<i64, Vec<Part>>| parts.remove(&at).unwrap_or_default();
-        let (lanes, stream) = (of_time(&mut lanes), of_time(&mut stream));
-        let span = Span::of_lanes((at, at + length), until_ms, &lanes, &stream, rules, now_ms);
-        at += length;
+        let (lanes, stream) = (of_time(&mut all_lanes), of_time(&mut all_streams));
+        let mut end = at + length;
+        if let Some(step_ms) = step_ms.filter(|_| lanes.is_empty() && stream.is_empty()) {
+            let next = [&all_lanes, &all_streams].into_iter().filter_map(|parts| parts.keys().next()).min();
+            let step_end = at.div_euclid(step_ms).saturating_add(1).saturating_mul(step_ms);
+            end = step_end.min(to_ms).min(next.copied().unwrap_or(i64::MAX)).max(end);
+        }
+        let span = Span::of_lanes((at, end), until_ms, &lanes, &stream, rules, now_ms);
+        at = end;
         Some(span)
     })
 }
@@ -347,6 +359,6 @@ pub async fn stored_windows<S: WindowStore>(
         windows_of(rows).into_iter().map(part).collect()
     };
     let (read, range) = (Read::new(parts(lanes), parts(stream), &Networks::default()), (from.0, to.0));
-    let spans = spans(read, Grain::Window, range, to.0, rules, now_ms, false);
+    let spans = spans(read, Grain::Window, range, to.0, rules, now_ms, None);
     Ok(spans.map(|span| span.report(region, &Fields::default())).collect())
 }

@@ -69,7 +69,7 @@ impl Steps {
     /// # Errors
     /// When a step cannot be written as JSON.
     pub(crate) fn add(&mut self, read: Read, range: (i64, i64), until_ms: i64) -> serde_json::Result<()> {
-        for span in spans(read, self.grain, range, until_ms, self.rules, self.now_ms, true) {
+        for span in spans(read, self.grain, range, until_ms, self.rules, self.now_ms, Some(self.step_ms)) {
             let start_ms = span.start_ms().div_euclid(self.step_ms) * self.step_ms;
             if self.open.as_ref().is_some_and(|open| open.start_ms != start_ms) {
                 self.close()?;

@@ -8,13 +8,15 @@ use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use birdsong_digest::read::{Grain, Reader};
+use birdsong_domain::lane::STREAM;
 use birdsong_domain::ports::{PortError, RollupStore, Settings, WindowStore};
 use birdsong_domain::region::Region;
 use birdsong_domain::rollup::Period;
+use birdsong_domain::status::{SourceState, SourceStatus};
 use birdsong_domain::time::{FUTURE_LIMIT_MS, WindowStart, rfc3339};
 use futures_util::future::try_join_all;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use crate::answer::Fresh;
@@ -52,7 +54,7 @@ pub(crate) struct WindowsAnswer<'a> {
     as_of: String,
     /// The whole range. Authors are united, not added, so they may be fewer than the sum of the steps.
     #[schema(value_type = WindowReport)]
-    total: Value,
+    total: Option<Box<RawValue>>,
     /// The steps in order, also those without posts. Steps that have not begun are left out. With `since`, those that
     /// have not changed are left out.
     #[schema(max_items = 2016)]
@@ -304,16 +306,21 @@ async fn of_region<S: WindowStore + RollupStore + Settings + 'static>(
     let kept = (&shared.parts, &*snapshot.glance.overview.version, now_ms);
     let kept = snapshot.is_settled.then_some(kept);
     let reader = Reader { store: &*api.store, rules, stale: &snapshot.stale, until_ms, kept };
-    for slice in slices(range.start..whole_end_ms, length, lanes, shared.admission.limits) {
+    let mut slices = Slices::new(range.start..whole_end_ms, length, lanes, shared.admission.limits);
+    while let Some(slice) = slices.next() {
         let of = (&*region.id, &query.networks);
         let read = span::read(&reader, of, grain, slice).await?;
+        slices.found(!read.is_empty());
         steps = off_runtime(move || steps.add(read, slice, until_ms).map(|()| steps)).await??;
     }
     let settled_ms = range.end.saturating_add(rules.lateness_ms).saturating_add(SETTLED_MS);
+    let is_final = |region| !snapshot.stale.has(region, grain, (range.start, range.end));
+    let is_filling = |source: &SourceState| matches!(source.status, SourceStatus::Starting | SourceStatus::Backfill);
     let is_closed = query.wanted.since_ms.is_none()
         && settled_ms < now_ms
-        && !snapshot.stale.has(&region.id, range.start, range.end)
-        && !snapshot.stale.has(birdsong_domain::lane::STREAM, range.start, range.end);
+        && is_final(&*region.id)
+        && is_final(STREAM)
+        && !(api.sources)().iter().any(is_filling);
     let fresh = match &query.version {
         _ if !is_closed => Fresh::Open,
         Some(version) if *version == snapshot.glance.overview.version => Fresh::Versioned,
@@ -331,7 +338,7 @@ async fn of_region<S: WindowStore + RollupStore + Settings + 'static>(
             window_secs: size.secs(),
             step_secs,
             as_of: rfc3339(now_ms.div_euclid(AS_OF_MS).saturating_mul(AS_OF_MS)),
-            total: if has_total { total_fields.part(&total)? } else { Value::Null },
+            total: if has_total { Some(total_fields.raw(&total)?) } else { None },
             windows: vec![],
         };
         answer.json(&steps)
@@ -375,16 +382,32 @@ fn ledgers<S>(api: &Api<S>) -> u64 {
     (api.sources)().len().max(1) as u64
 }
 
-/// Slices of a range, of whole windows, hours or days of `length` milliseconds, that have a bounded number of parts each.
-fn slices(range: Range<i64>, length: i64, lanes: u64, limits: Limits) -> impl Iterator<Item = (i64, i64)> {
-    let parts = (u64::from(limits.slice_partials) / lanes).clamp(1, 1 << 16);
-    let slice_ms = parts as i64 * length;
-    let mut at = range.start;
-    std::iter::from_fn(move || {
-        let from = at;
-        at = range.end.min(from.saturating_add(slice_ms));
-        (from < range.end).then_some((from, at))
-    })
+/// Slices of a range, of whole windows, hours or days, that have a bounded number of parts each. They get longer while
+/// nothing is stored there.
+struct Slices {
+    range: Range<i64>,
+    slice_ms: i64,
+    times: i64,
+}
+
+/// An empty slice makes the next one twice as long, up to this many times.
+const LONGEST_SLICE: i64 = 16;
+
+impl Slices {
+    fn new(range: Range<i64>, length: i64, lanes: u64, limits: Limits) -> Self {
+        let parts = (u64::from(limits.slice_partials) / lanes).clamp(1, 1 << 16);
+        Self { range, slice_ms: parts as i64 * length, times: 1 }
+    }
+
+    fn next(&mut self) -> Option<(i64, i64)> {
+        let from = self.range.start;
+        self.range.start = self.range.end.min(from.saturating_add(self.slice_ms * self.times));
+        (from < self.range.end).then_some((from, self.range.start))
+    }
+
+    fn found(&mut self, something: bool) {
+        self.times = if something { 1 } else { LONGEST_SLICE.min(2 * self.times) };
+    }
 }
 
 /// Runs work that keeps the processor busy for a while on a thread that answers no other request.

@@ -1,10 +1,12 @@
 //! `birdsong reprocess`.
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use birdsong_aggregator::reprocess::{Before, Change, Receipt};
-use birdsong_domain::ports::{PostLog, Settings, WindowStore};
+use birdsong_aggregator::reprocess::{Before, Change, Entry, Receipt};
+use birdsong_domain::ports::{PostLog, RollupStore, Settings, WindowStore};
+use birdsong_domain::rollup::{HOUR_MS, Period};
 use birdsong_domain::time::{WindowStart, parse_rfc3339, rfc3339};
 use birdsong_embedded::{SqliteLog, SqliteStore};
 use clap::Args;
@@ -65,7 +67,11 @@ async fn work(args: ReprocessArgs) -> Result<ExitCode> {
     repair(args, &log, &store).await
 }
 
-async fn repair<L: PostLog, S: WindowStore + Settings>(args: ReprocessArgs, log: &L, store: &S) -> Result<ExitCode> {
+async fn repair<L: PostLog, S: WindowStore + RollupStore + Settings>(
+    args: ReprocessArgs,
+    log: &L,
+    store: &S,
+) -> Result<ExitCode> {
     let rules = data::fold_rules(store, None).await?;
     let now_ms = now_ms();
     let from_ms = args.from.or(args.last.map(|secs| now_ms - secs as i64 * 1000)).context("set --last or --from")?;
@@ -84,12 +90,26 @@ async fn repair<L: PostLog, S: WindowStore + Settings>(args: ReprocessArgs, log:
     .await;
     bar.finish_and_clear();
     let receipt = receipt?;
+    if !args.dry_run {
+        roll_up_again(store, &receipt).await?;
+    }
     if args.json {
         print_json(&receipt)?;
     } else {
         print_table(&receipt, &args, from, to);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Lists the hours of all windows that were looked at as changed, so that the digest makes their roll-ups again, damaged or
+/// lost as they may be.
+async fn roll_up_again<S: RollupStore>(store: &S, receipt: &Receipt) -> Result<()> {
+    let hour_ms = |entry: &Entry| entry.key.window.0.div_euclid(HOUR_MS) * HOUR_MS;
+    let hours: BTreeSet<_> = receipt.entries.iter().map(|entry| (entry.key.lane.region(), hour_ms(entry))).collect();
+    for (region, hour_ms) in hours {
+        store.add_change(region, Period::Hour, hour_ms).await?;
+    }
+    Ok(())
 }
 
 fn before_text(before: Before) -> String {

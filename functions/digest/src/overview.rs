@@ -26,6 +26,11 @@ const USUAL_DAYS: i64 = 7;
 const USUAL_DAYS_LEAST: usize = 2;
 /// Longest overview that is read, uncompressed.
 const MAX_JSON_BYTES: usize = 64 << 20;
+/// Length of the last hour: the fewest whole windows that make an hour or more.
+fn last_hour_ms(size: WindowSize) -> i64 {
+    (HOUR_MS + size.ms() - 1) / size.ms() * size.ms()
+}
+
 /// How far back live windows are asked for.
 const LIVE_MS: i64 = 2 * HOUR_MS;
 
@@ -248,7 +253,7 @@ impl Overview {
             let newest_window_ms = parts.values().filter_map(|windows| windows.keys().max()).max().copied();
             let (known_hours, mut carried) = previous.known(region, &open, &redone, hour_ms);
             parts.extend(reading.hours(&known_hours, &open).await?);
-            overview.add(region, &parts);
+            overview.add(region, &parts, rules.size);
             if region == STREAM {
                 overview.open = open;
                 overview.carry_ledgers(&previous, &known_hours);
@@ -264,7 +269,9 @@ impl Overview {
         if overview.newest_post_ms.is_none() {
             overview.newest_post_ms = older_post(store, rules, regions, now_ms).await?;
         }
-        let usual_hours = [last_hour_ms - hour_ms, last_hour_ms];
+        let usual_hours = [last_hour_ms - 2 * hour_ms, last_hour_ms - hour_ms, last_hour_ms];
+        // Counts that were final may be those of the days before.
+        let previous = if done.is_empty() { previous } else { Self::default() };
         overview.find_usual(store, rules.size, &previous, regions, &usual_hours).await?;
         Ok(overview)
     }
@@ -281,7 +288,7 @@ impl Overview {
             self.hours_from_ms != 0
                 && !was_open.contains(hour)
                 && !open.contains(hour)
-                && !redone.has(region, *hour, hour + hour_ms)
+                && !redone.has(region, Grain::Period(Period::Hour), (*hour, hour + hour_ms))
         });
         (hours.collect(), self.regions.get(region).cloned())
     }
@@ -298,8 +305,8 @@ impl Overview {
     }
 
     /// Adds parts of a region, by hour: one of the whole hour, or its windows.
-    fn add(&mut self, region: &str, hours: &BTreeMap<i64, BTreeMap<i64, Part>>) {
-        let last_hour_ms = self.until_ms - HOUR_MS;
+    fn add(&mut self, region: &str, hours: &BTreeMap<i64, BTreeMap<i64, Part>>, size: WindowSize) {
+        let last_hour_ms = self.until_ms - last_hour_ms(size);
         let at = self.regions.entry(region.to_owned()).or_default();
         for (hour, parts) in hours {
             let mut sum = Part::default();
@@ -414,15 +421,17 @@ impl Overview {
                 }
             }
         }
+        // The open window is a part of the newest ones, but not of a comparison.
+        let ended_ms = to_ms.min(size.start_of(now_ms).0);
         for at in self.regions.values_mut() {
             at.hours.retain(|hour, _| *hour >= hours_from_ms);
-            at.windows.retain(|start_ms, _| *start_ms >= to_ms - HOUR_MS);
+            at.windows.retain(|start_ms, _| *start_ms >= ended_ms - last_hour_ms(size));
         }
         self.ledgers.retain(|hour, _| *hour >= hours_from_ms);
         self.damage.retain(|hour, _| *hour >= hours_from_ms);
-        self.lag.retain(|start_ms, _| *start_ms >= to_ms - HOUR_MS);
+        self.lag.retain(|start_ms, _| *start_ms >= ended_ms - last_hour_ms(size));
         self.hours_from_ms = hours_from_ms;
-        Glance { overview: self, to_ms, hour_ms, recent }
+        Glance { overview: self, to_ms, ended_ms, last_hour_ms: last_hour_ms(size), hour_ms, recent }
     }
 }
 
@@ -445,6 +454,10 @@ pub struct Glance {
     pub overview: Overview,
     /// End of the newest window, in milliseconds; 0 when there is none.
     pub to_ms: i64,
+    /// End of the newest window that has ended, in milliseconds.
+    pub ended_ms: i64,
+    /// Length of the last hour, in milliseconds: whole windows, an hour or more.
+    pub last_hour_ms: i64,
     /// Length of an hour of the overview, in milliseconds.
     pub hour_ms: i64,
     /// Windows that are not in the stored overview: start, whether of a ledger, and counts.
@@ -489,21 +502,22 @@ impl Glance {
         (sent, arrived)
     }
 
-    /// Posts of a region in the hour up to the end of the newest window.
+    /// Posts of a region in the hour up to the end of the newest window that has ended.
     #[must_use]
     pub fn posts_last_hour(&self, region: &str) -> u64 {
-        self.overview.regions.get(region).map_or(0, |of_region| of_region.windows.values().sum())
+        let windows = self.overview.regions.get(region).map(|of_region| of_region.windows.range(..self.ended_ms));
+        windows.map_or(0, |windows| windows.map(|(_, posts)| posts).sum())
     }
 
-    /// Posts that a region has in this hour as usual; `None` when not enough is known.
+    /// Posts that a region has in this time of the day as usual; `None` when not enough is known.
     #[must_use]
     pub fn usual(&self, region: &str) -> Option<f64> {
         let of_region = self.overview.regions.get(region)?;
-        // The hour up to now is a part of the last clock hour, and the rest of the one before.
-        let last_ms = (self.to_ms - 1).div_euclid(self.hour_ms) * self.hour_ms;
-        let share = (self.to_ms - last_ms) as f64 / self.hour_ms as f64;
+        // The last hour is a part of the last clock hour, and the rest of the one before.
+        let last_ms = (self.ended_ms - 1).div_euclid(self.hour_ms) * self.hour_ms;
+        let share = (self.ended_ms - last_ms) as f64 / self.hour_ms as f64;
         let usual = |hour: i64| of_region.usual.get(&hour).copied().flatten();
-        let per_hour = HOUR_MS as f64 / self.hour_ms as f64;
+        let per_hour = self.last_hour_ms as f64 / self.hour_ms as f64;
         let now = if share > 0.0 { usual(last_ms)? * share } else { 0.0 };
         let before = if share < 1.0 { usual(last_ms - self.hour_ms)? * (1.0 - share) } else { 0.0 };
         Some((now + before) * per_hour)
@@ -591,7 +605,7 @@ impl<S: WindowStore + RollupStore> Reading<'_, S> {
         let mut hours = BTreeMap::new();
         let starts = (0..).map(|n| self.range.0 + n * hour_ms).take_while(|hour| *hour < self.range.1);
         for hour in starts {
-            let is_recent = hour + hour_ms > self.until_ms - HOUR_MS;
+            let is_recent = hour + hour_ms > self.until_ms - last_hour_ms(self.rules.size);
             let (stamp, kept_ms) = match self.stale.tag(self.region, hour, hour + hour_ms) {
                 Some(tag) => (tag.stamps, tag.until_ms.unwrap_or(hour)),
                 None if is_recent => (String::new(), i64::MAX),

@@ -22,6 +22,8 @@ pub struct Stale {
     young: HashSet<String>,
     /// Windows that start before this are put under a stamp of their own.
     settled_ms: i64,
+    /// Whether the list was too long: then everything may be out of date.
+    is_cut: bool,
 }
 
 /// When each stamp, and each version of the counts, was seen first, in milliseconds.
@@ -64,30 +66,42 @@ impl Stale {
             0 => i64::MAX,
             settle_ms => now_ms.saturating_sub(ON_TIME_MS + settle_ms),
         };
-        Self { young: seen.young(stamps, live.settle_ms, now_ms), settled_ms, ..Self::new(&live.changes) }
+        let young = seen.young(stamps, live.settle_ms, now_ms);
+        Self { young, settled_ms, is_cut: live.has_more, ..Self::new(&live.changes) }
     }
 
     /// The changes of the hours that overlap `from_ms..to_ms`; `None` when there is none.
     #[must_use]
     pub fn tag(&self, region: &str, from_ms: i64, to_ms: i64) -> Option<Tag> {
+        if self.is_cut {
+            return Some(Tag { stamps: String::new(), until_ms: None });
+        }
         let [hours, _] = self.regions.get(region)?;
         let stamps: Vec<_> = hours.range(first_overlapping(from_ms)..to_ms).map(|(_, stamp)| &**stamp).collect();
         let is_young = stamps.iter().any(|stamp| self.young.contains(*stamp));
         (!stamps.is_empty()).then(|| Tag { stamps: stamps.join(" "), until_ms: (!is_young).then_some(self.settled_ms) })
     }
 
-    /// Whether windows of the region that start in `from_ms..to_ms` changed, and roll-ups do not have that yet.
+    /// Whether windows of the region that start in `from_ms..to_ms` changed, and roll-ups of this grain do not have that
+    /// yet.
     #[must_use]
-    pub fn has(&self, region: &str, from_ms: i64, to_ms: i64) -> bool {
+    pub fn has(&self, region: &str, grain: Grain, (from_ms, to_ms): (i64, i64)) -> bool {
+        if self.is_cut {
+            return true;
+        }
         let Some([hours, days]) = self.regions.get(region) else { return false };
         hours.range(first_overlapping(from_ms)..to_ms).next().is_some()
-            || days.range(from_ms - from_ms.rem_euclid(DAY_MS)..to_ms).next().is_some()
+            || (grain == Grain::Period(Period::Day)
+                && days.range(from_ms - from_ms.rem_euclid(DAY_MS)..to_ms).next().is_some())
     }
 
     /// How many clock hours that overlap `from_ms..to_ms` have windows that changed.
     #[must_use]
     pub fn hours(&self, region: &str, from_ms: i64, to_ms: i64) -> u64 {
         let from_ms = first_overlapping(from_ms);
+        if self.is_cut {
+            return u64::try_from((to_ms - from_ms) / HOUR_MS).unwrap_or(0);
+        }
         let hours =
             self.regions.get(region).filter(|_| from_ms < to_ms).map(|[hours, _]| hours.range(from_ms..to_ms).count());
         hours.unwrap_or(0) as u64
@@ -95,8 +109,11 @@ impl Stale {
 
     /// Starts of the periods in `from_ms..to_ms`, which is whole periods, that are out of date.
     fn periods(&self, region: &str, period: Period, (from_ms, to_ms): (i64, i64), size: WindowSize) -> BTreeSet<i64> {
-        let Some([hours, days]) = self.regions.get(region) else { return BTreeSet::new() };
         let length = period.ms(size);
+        if self.is_cut {
+            return (0..).map(|n| from_ms + n * length).take_while(|start| *start < to_ms).collect();
+        }
+        let Some([hours, days]) = self.regions.get(region) else { return BTreeSet::new() };
         let overlapping = hours.range(first_overlapping(from_ms)..to_ms).flat_map(|(hour_ms, _)| {
             let first = period.start_of(*hour_ms, size);
             (0..).map(move |n| first + n * length).take_while(move |start| *start < hour_ms + HOUR_MS)
@@ -179,7 +196,7 @@ struct ByParts;
 /// Hours that are made from windows at a time.
 const HOURS_AT_ONCE: i64 = 6;
 /// Bytes of a part in memory, about: its sketches and top lists.
-const PART_BYTES: u64 = 12 << 10;
+const PART_BYTES: u64 = 24 << 10;
 
 impl Weighter<(String, Grain, i64), Arc<Kept>> for ByParts {
     fn weight(&self, _key: &(String, Grain, i64), kept: &Arc<Kept>) -> u64 {

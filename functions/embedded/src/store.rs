@@ -62,6 +62,11 @@ const LAYOUT: Layout = Layout {
                 (NEW.region, 'hour', NEW.window_start - ((NEW.window_start % 3600000) + 3600000) % 3600000, random())
                 ON CONFLICT DO UPDATE SET stamp = excluded.stamp;
         END;
+        CREATE TRIGGER rollup_deleted AFTER DELETE ON rollup BEGIN
+            INSERT INTO change VALUES
+                (OLD.region, OLD.period, OLD.start - ((OLD.start % 3600000) + 3600000) % 3600000, random())
+                ON CONFLICT DO UPDATE SET stamp = excluded.stamp;
+        END;
         CREATE TRIGGER partial_deleted AFTER DELETE ON partial BEGIN
             INSERT INTO change VALUES
                 (OLD.region, 'hour', OLD.window_start - ((OLD.window_start % 3600000) + 3600000) % 3600000, random())

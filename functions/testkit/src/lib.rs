@@ -31,7 +31,7 @@ pub use store_contract::{newer_state, sample_partial, window_store_contract};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use birdsong_domain::ports::{
@@ -56,6 +56,8 @@ pub struct MemoryStore {
     settings: Mutex<BTreeMap<String, String>>,
     /// Number of the last change, and the time of puts.
     clock: AtomicU64,
+    rollup_reads: AtomicU64,
+    has_more_changes: AtomicBool,
     faults: Mutex<Vec<Fault>>,
 }
 
@@ -149,6 +151,20 @@ impl MemoryStore {
     pub fn dump_rollups(&self) -> BTreeMap<RollupKey, Vec<u8>> {
         let of = |(key, (_, state)): (&RollupKey, &(u64, Vec<u8>))| (key.clone(), state.clone());
         self.rollups.lock().map(|rollups| rollups.iter().map(of).collect()).unwrap_or_default()
+    }
+
+    /// Empties the list of changes; with `and_say_so` readers know that it lacks some, as when it is too long.
+    pub fn forget_changes(&self, and_say_so: bool) {
+        self.has_more_changes.store(and_say_so, Ordering::Relaxed);
+        if let Ok(mut changes) = self.changes.lock() {
+            changes.clear();
+        }
+    }
+
+    /// How often roll-ups were read.
+    #[must_use]
+    pub fn rollup_reads(&self) -> u64 {
+        self.rollup_reads.load(Ordering::Relaxed)
     }
 
     /// Notes that a window changed, and returns when.
@@ -250,6 +266,7 @@ impl RollupStore for MemoryStore {
         from_ms: i64,
         to_ms: i64,
     ) -> Result<Vec<RollupRow>, PortError> {
+        self.rollup_reads.fetch_add(1, Ordering::Relaxed);
         let rollups = self.rollups.lock().map_err(poisoned)?;
         let is_asked = |key: &RollupKey| {
             key.lane.region() == region && key.period == period && (from_ms..to_ms).contains(&key.start_ms)
@@ -321,7 +338,7 @@ impl RollupStore for MemoryStore {
                 aggregate: partial.ok().map(|partial| partial.aggregate.lean()),
             }));
         }
-        Ok(Live { windows, changes, has_more: false, settle_ms: 0 })
+        Ok(Live { windows, changes, has_more: self.has_more_changes.load(Ordering::Relaxed), settle_ms: 0 })
     }
 
     async fn replace_setting(&self, key: &str, expected: Option<&str>, value: &str) -> Result<bool, PortError> {
