@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use birdsong_domain::lane::Lane;
 use birdsong_domain::ports::{Change, Live, LiveWindow, PortError, PutOutcome, RollupRow, RollupStore, WindowStore};
-use birdsong_domain::rollup::{Period, Rollup, RollupKey};
+use birdsong_domain::rollup::{HOUR_MS, Period, Rollup, RollupKey};
 use birdsong_domain::time::{WindowStart, rfc3339};
 
 use crate::store::{SqliteStore, WHAT, no_lane};
@@ -14,8 +14,8 @@ use crate::system_ms;
 
 /// Changes that one look at the store lists. More are there only while archives are replayed.
 const LIVE_CHANGES: usize = 10_000;
-/// Windows newer than any.
-const END: WindowStart = WindowStart(i64::MAX);
+/// Windows that are older than this before the newest one are not live.
+const LIVE_MS: i64 = 26 * HOUR_MS;
 
 /// Every stored roll-up: its encoded state. Equal dumps are equal roll-ups.
 pub type RollupDump = BTreeMap<RollupKey, Vec<u8>>;
@@ -155,14 +155,25 @@ impl RollupStore for SqliteStore {
         let mut changes = self.changes(LIVE_CHANGES + 1).await?;
         let has_more = changes.len() > LIVE_CHANGES;
         changes.truncate(LIVE_CHANGES);
-        let mut windows = vec![];
+        let mut newest = None;
         for region in regions {
-            let rows = self.query(region, from, END).await?;
-            windows.extend(rows.into_iter().map(|(key, partial)| LiveWindow {
-                key,
-                stored_ms: partial.as_ref().map_or(0, |partial| partial.stored_ms),
-                aggregate: partial.ok().map(|partial| partial.aggregate.lean()),
-            }));
+            newest = newest.max(self.newest(region).await?);
+        }
+        let Some(newest) = newest else { return Ok(Live { windows: vec![], changes, has_more, settle_ms: 0 }) };
+        let mut windows = vec![];
+        // While an archive is replayed, a day has many windows: some at a time, so that memory is bounded.
+        let mut at = from.max(WindowStart(newest.0.saturating_sub(LIVE_MS)));
+        while at <= newest {
+            let next = WindowStart(at.0.saturating_add(2 * HOUR_MS));
+            for region in regions {
+                let rows = self.query(region, at, next).await?;
+                windows.extend(rows.into_iter().map(|(key, partial)| LiveWindow {
+                    key,
+                    stored_ms: partial.as_ref().map_or(0, |partial| partial.stored_ms),
+                    aggregate: partial.ok().map(|partial| partial.aggregate.lean()),
+                }));
+            }
+            at = next;
         }
         Ok(Live { windows, changes, has_more, settle_ms: 0 })
     }

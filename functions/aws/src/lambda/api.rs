@@ -20,9 +20,10 @@ use tower::ServiceExt;
 use crate::DynamoStore;
 
 /// How long the catalogue of regions and the states of the sources are reused after they were read.
-const CATALOGUE_FRESH: Duration = Duration::from_secs(20);
-/// How long answers, and the newest windows, are reused: as long as the cache in front does.
-const REUSE: Duration = Duration::from_secs(5);
+const CATALOGUE_FRESH: Duration = Duration::from_secs(30);
+/// How long answers, and the newest windows, are reused: a little longer than in the cache in front, so that a minute has
+/// ten looks at the table at most.
+const REUSE: Duration = Duration::from_secs(6);
 /// KiB of answers that are kept.
 const CACHE_KIB: u32 = 32 << 10;
 /// KiB, about, of windows, hours and days that are kept.
