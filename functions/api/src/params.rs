@@ -144,7 +144,15 @@ impl<'a> WindowsQuery<'a> {
                 "fields" => parsed.wanted.fields = fields("fields", &value)?,
                 "total_fields" if value == "none" => parsed.has_total = false,
                 "total_fields" => parsed.wanted.total_fields = fields("total_fields", &value)?,
-                "version" => parsed.version = Some(value),
+                "version" => {
+                    if value.len() > 16 || !value.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+                        return Err(bad(
+                            "version",
+                            "not the `version` of an overview: at most 16 digits and letters a to f",
+                        ));
+                    }
+                    parsed.version = Some(value);
+                }
                 "network" => {
                     for name in value.split(',') {
                         parsed.networks.ask_for(network(name)?);

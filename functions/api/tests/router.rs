@@ -253,6 +253,7 @@ async fn a_bad_parameter_is_named() {
         ("fields=fog", 422, "fields"),
         ("total_fields=posts,fog", 422, "total_fields"),
         ("since=now", 400, "since"),
+        ("version=x", 400, "version"),
         ("step=0", 422, "step"),
         ("step=-5m", 400, "step"),
         ("step=", 400, "step"),
