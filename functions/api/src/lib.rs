@@ -150,6 +150,20 @@ impl<S: WindowStore + RollupStore + Settings + 'static> Shared<S> {
         Ok(answer.respond(&headers, limits.compress, guard).await)
     }
 
+    /// An answer that depends on the snapshot alone.
+    async fn of_snapshot<T: Serialize + 'static>(
+        self: Arc<Self>,
+        asked: &str,
+        headers: HeaderMap,
+        report: fn(&Api<S>, &Snapshot) -> T,
+    ) -> Result<Response, ApiError> {
+        let make = async move |shared: Arc<Self>, _| {
+            let snapshot = shared.snapshot().await?;
+            Ok((serde_json::to_vec(&report(&shared.api, &snapshot))?, Fresh::Open))
+        };
+        self.answer(asked.to_owned(), headers, make).await
+    }
+
     fn keep(&self, asked: String, (body, fresh): Made) -> Arc<Answer> {
         let answer = Arc::new(Answer::new(body, fresh));
         let limits = self.admission.limits;
@@ -244,11 +258,7 @@ async fn overview<S: WindowStore + RollupStore + Settings + 'static>(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     params::none(query.as_deref())?;
-    let make = async |shared: Arc<Shared<S>>, _| {
-        let snapshot = shared.snapshot().await?;
-        Ok((serde_json::to_vec(&OverviewAnswer::new(&shared.api, &snapshot))?, Fresh::Open))
-    };
-    shared.answer("overview".to_owned(), headers, make).await
+    shared.of_snapshot("overview", headers, OverviewAnswer::new).await
 }
 
 /// Status of the sources and the ledger
@@ -266,11 +276,7 @@ async fn status<S: WindowStore + RollupStore + Settings + 'static>(
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     params::none(query.as_deref())?;
-    let make = async |shared: Arc<Shared<S>>, _| {
-        let snapshot = shared.snapshot().await?;
-        Ok((serde_json::to_vec(&status::status(&shared.api, &snapshot))?, Fresh::Open))
-    };
-    shared.answer("status".to_owned(), headers, make).await
+    shared.of_snapshot("status", headers, status::status).await
 }
 
 /// The answer of the health check.

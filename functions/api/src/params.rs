@@ -6,6 +6,7 @@ use std::ops::Range;
 use birdsong_digest::read::Grain;
 use birdsong_domain::network::Network;
 use birdsong_domain::region::Region;
+use birdsong_domain::rollup::DAY_MS;
 use birdsong_domain::time::{RFC3339_MS, WindowSize, WindowStart, parse_rfc3339};
 
 use crate::error::{ApiError, ErrorCode, foreign};
@@ -13,7 +14,6 @@ use crate::fields::Fields;
 use crate::span::Networks;
 use crate::steps::Wanted;
 
-const DAY_MS: i64 = 86_400_000;
 const DAY_SECS: u32 = 86_400;
 /// Most steps in one answer.
 const MAX_STEPS: i64 = 2016;

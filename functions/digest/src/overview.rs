@@ -132,6 +132,12 @@ fn add_lag(lag: &mut Lag, other: Lag) {
     lag.count += other.count;
 }
 
+/// Adds a lag to that of the window that starts at `start_ms`, as the overview stores it.
+fn add_lag_at(lags: &mut BTreeMap<i64, (u64, u64, u64)>, start_ms: i64, part: Lag) {
+    let (sum_ms, max_ms, count) = lags.entry(start_ms).or_default();
+    (*sum_ms, *max_ms, *count) = (*sum_ms + part.sum_ms, (*max_ms).max(part.max_ms), *count + part.count);
+}
+
 /// A region in the overview.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
@@ -316,8 +322,7 @@ impl Overview {
                     at.windows.insert(*start_ms, part.counts.posts);
                 }
                 if *start_ms >= last_hour_ms && part.lag.count > 0 {
-                    let lag = self.lag.entry(*start_ms).or_default();
-                    *lag = (lag.0 + part.lag.sum_ms, lag.1.max(part.lag.max_ms), lag.2 + part.lag.count);
+                    add_lag_at(&mut self.lag, *start_ms, part.lag);
                 }
             }
             at.changed_ms = at.changed_ms.max(sum.stored_ms);
@@ -415,8 +420,7 @@ impl Overview {
                     at.changed_ms = at.changed_ms.max(part.stored_ms);
                     self.newest_post_ms = self.newest_post_ms.max(part.newest_post_ms);
                     if part.lag.count > 0 {
-                        let lag = self.lag.entry(start_ms).or_default();
-                        *lag = (lag.0 + part.lag.sum_ms, lag.1.max(part.lag.max_ms), lag.2 + part.lag.count);
+                        add_lag_at(&mut self.lag, start_ms, part.lag);
                     }
                 }
             }

@@ -292,6 +292,13 @@ pub struct LiveWindow {
     pub aggregate: Option<Aggregate>,
 }
 
+impl From<Row> for LiveWindow {
+    fn from((key, partial): Row) -> Self {
+        let stored_ms = partial.as_ref().map_or(0, |partial| partial.stored_ms);
+        Self { key, stored_ms, aggregate: partial.ok().map(|partial| partial.aggregate.lean()) }
+    }
+}
+
 /// The newest windows, and what may be out of date.
 #[derive(Clone, Debug, Default)]
 pub struct Live {

@@ -167,11 +167,7 @@ impl RollupStore for SqliteStore {
             let next = WindowStart(at.0.saturating_add(2 * HOUR_MS));
             for region in regions {
                 let rows = self.query(region, at, next).await?;
-                windows.extend(rows.into_iter().map(|(key, partial)| LiveWindow {
-                    key,
-                    stored_ms: partial.as_ref().map_or(0, |partial| partial.stored_ms),
-                    aggregate: partial.ok().map(|partial| partial.aggregate.lean()),
-                }));
+                windows.extend(rows.into_iter().map(LiveWindow::from));
             }
             at = next;
         }

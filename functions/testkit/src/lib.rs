@@ -332,11 +332,7 @@ impl RollupStore for MemoryStore {
         let mut windows = vec![];
         for region in regions {
             let rows = self.query(region, from, WindowStart(i64::MAX)).await?;
-            windows.extend(rows.into_iter().map(|(key, partial)| LiveWindow {
-                key,
-                stored_ms: partial.as_ref().map_or(0, |partial| partial.stored_ms),
-                aggregate: partial.ok().map(|partial| partial.aggregate.lean()),
-            }));
+            windows.extend(rows.into_iter().map(LiveWindow::from));
         }
         Ok(Live { windows, changes, has_more: self.has_more_changes.load(Ordering::Relaxed), settle_ms: 0 })
     }

@@ -2,11 +2,10 @@
 //! `BIRDSONG_WINDOW_SECS` (300), `BIRDSONG_METRICS` (namespace of the metrics, birdsong), `RUST_LOG`.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, anyhow};
 use birdsong_aws::lambda::aggregator::Handler;
-use birdsong_aws::lambda::{init_logs, required};
+use birdsong_aws::lambda::{init_logs, now_ms, required};
 use birdsong_aws::{Bucket, DynamoStore};
 use birdsong_domain::format;
 use birdsong_domain::time::WindowSize;
@@ -42,8 +41,4 @@ async fn main() -> Result<()> {
     }))
     .await
     .map_err(|error| anyhow!("the Lambda runtime ended: {error}"))
-}
-
-fn now_ms() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
 }

@@ -2,13 +2,12 @@
 //! `AWS_LAMBDA_HTTP_IGNORE_STAGE_IN_PATH=true`, so that paths come without the stage's name.
 
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Result, anyhow};
 use axum::body::Body;
 use birdsong_aws::DynamoStore;
 use birdsong_aws::lambda::api::Service;
-use birdsong_aws::lambda::{init_logs, required};
+use birdsong_aws::lambda::{init_logs, now_ms, required};
 use lambda_http::{Error, Request, service_fn};
 
 #[tokio::main(flavor = "current_thread")]
@@ -29,8 +28,4 @@ async fn main() -> Result<()> {
     }))
     .await
     .map_err(|error| anyhow!("the Lambda runtime ended: {error}"))
-}
-
-fn now_ms() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
 }

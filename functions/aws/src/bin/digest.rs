@@ -2,12 +2,12 @@
 //! metrics, birdsong), `RUST_LOG`.
 
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
 use anyhow::{Result, anyhow};
 use birdsong_aws::DynamoStore;
 use birdsong_aws::lambda::digest::{Handler, metrics_line};
-use birdsong_aws::lambda::{init_logs, required};
+use birdsong_aws::lambda::{init_logs, now_ms, required};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::Value;
 use tokio::sync::Mutex;
@@ -31,8 +31,4 @@ async fn main() -> Result<()> {
     }))
     .await
     .map_err(|error| anyhow!("the Lambda runtime ended: {error}"))
-}
-
-fn now_ms() -> i64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
 }

@@ -4,10 +4,9 @@ use std::ops::RangeInclusive;
 
 use birdsong_domain::frame::Lane;
 use birdsong_domain::ports::{PartialKey, PortError};
-use birdsong_domain::rollup::{Period, RollupKey};
+use birdsong_domain::rollup::{DAY_MS, Period, RollupKey};
 use birdsong_domain::time::{WindowStart, parse_rfc3339, rfc3339};
 
-const DAY_MS: i64 = 86_400_000;
 /// 0000-01-01 and 9999-12-31: years of four digits, whose text order is their order.
 const DAYS: RangeInclusive<i64> = -719_528..=2_932_896;
 

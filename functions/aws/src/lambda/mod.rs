@@ -6,6 +6,8 @@ pub mod digest;
 pub mod event;
 pub mod metrics;
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use anyhow::{Context, Result};
 
 /// Sets up logs as JSON lines on standard output; `RUST_LOG` chooses the level.
@@ -13,6 +15,12 @@ pub fn init_logs() {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
     tracing_subscriber::fmt().json().without_time().with_env_filter(filter).init();
+}
+
+/// The present time, in milliseconds since 1970.
+#[must_use]
+pub fn now_ms() -> i64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_millis() as i64)
 }
 
 /// A variable of the function's environment that must be set.
