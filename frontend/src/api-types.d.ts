@@ -682,13 +682,15 @@ export interface components {
             latest: components["schemas"]["LatestWindow"] | null;
             /**
              * Format: int64
-             * @description Posts in the hour up to the end of the newest window of all regions.
+             * @description Posts in the last hour: in the fewest whole windows that make an hour or more, up to the end of the newest window of
+             *     all regions that has ended.
              */
             posts_last_hour: number;
             /**
              * Format: double
-             * @description Posts in this hour of the day as usual: the mean of up to seven days before, of those of which all windows are
-             *     known. Null when these are fewer than two.
+             * @description Posts in that time of the day as usual: the mean of up to seven days before, of those of which all windows are
+             *     known. It is taken from whole clock hours, each by the share of it that the last hour covers. Null when these days
+             *     are fewer than two.
              */
             usual: number | null;
             /**
