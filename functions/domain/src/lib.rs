@@ -35,6 +35,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod event;
 pub mod format;
 pub mod frame;
 pub mod hashtag;
@@ -45,6 +46,7 @@ pub mod network;
 pub mod ports;
 pub mod post;
 pub mod printable;
+pub mod reference;
 pub mod region;
 pub mod rollup;
 mod sealed;

@@ -365,6 +365,105 @@ pub trait RollupStore: Send + Sync {
     ) -> impl Future<Output = Result<bool, PortError>> + Send;
 }
 
+/// What a document has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DocumentKind {
+    /// The counts of the windows of a day that trends are found from ([`crate::series`]).
+    Series,
+    /// The events that start on a day ([`crate::event`]).
+    Events,
+    /// The notes of a day.
+    Notes,
+    /// Counts of a day from another place ([`crate::reference`]).
+    Reference,
+    /// How far a region was looked at, what goes on and what rises in it. One a region; its start is 0.
+    Watch,
+    /// What an alert has sent. One an alert; its start is 0.
+    Alert,
+}
+
+impl DocumentKind {
+    /// All kinds.
+    pub const ALL: [Self; 6] =
+        [Self::Series, Self::Events, Self::Notes, Self::Reference, Self::Watch, Self::Alert];
+
+    /// The name under which it is stored.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Series => "series",
+            Self::Events => "events",
+            Self::Notes => "notes",
+            Self::Reference => "reference",
+            Self::Watch => "watch",
+            Self::Alert => "alert",
+        }
+    }
+}
+
+/// Key of a document.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DocumentKey {
+    /// What it has.
+    pub kind: DocumentKind,
+    /// Region id, or [`crate::lane::STREAM`]; of an alert its id.
+    pub region: String,
+    /// Start of its day, in milliseconds; 0 where there is but one.
+    pub start_ms: i64,
+}
+
+/// A stored document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Document {
+    /// Start of its day, in milliseconds.
+    pub start_ms: i64,
+    /// Number of the put that wrote it; each put counts on from the one before.
+    pub revision: u64,
+    /// What it has, in the form of its kind.
+    pub body: Vec<u8>,
+}
+
+/// Largest body of a document, in bytes: an item of DynamoDB has at most 400 KB.
+pub const MAX_DOCUMENT_BYTES: usize = 350_000;
+
+/// Small documents beside the windows, by kind, region and day.
+pub trait DocumentStore: Send + Sync {
+    /// All documents of a kind and region that start in `from_ms..to_ms`, by start.
+    fn documents(
+        &self,
+        kind: DocumentKind,
+        region: &str,
+        from_ms: i64,
+        to_ms: i64,
+    ) -> impl Future<Output = Result<Vec<Document>, PortError>> + Send;
+
+    /// Stores a document, or deletes it, on condition that the stored one has this revision; `None` is that there is none.
+    /// Larger ones than [`MAX_DOCUMENT_BYTES`] are refused.
+    fn put_document(
+        &self,
+        key: &DocumentKey,
+        body: Option<&[u8]>,
+        expected: Option<u64>,
+    ) -> impl Future<Output = Result<PutOutcome, PortError>> + Send;
+}
+
+/// Checks the size of a document.
+///
+/// # Errors
+/// [`PortError::Refused`] when it is larger than [`MAX_DOCUMENT_BYTES`].
+pub fn check_document(key: &DocumentKey, body: &[u8]) -> Result<(), PortError> {
+    if body.len() <= MAX_DOCUMENT_BYTES {
+        return Ok(());
+    }
+    let reason = format!(
+        "{} of {} has {} bytes, and at most {MAX_DOCUMENT_BYTES} are possible",
+        key.kind.as_str(),
+        key.region,
+        body.len()
+    );
+    Err(PortError::Refused { what: "a document", reason })
+}
+
 /// Short texts kept beside the windows, such as the catalogue of regions. The last writer wins.
 pub trait Settings: Send + Sync {
     /// The text under a key.
