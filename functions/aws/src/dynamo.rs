@@ -20,6 +20,7 @@
 //! `reposts` are for people who look at the table; nothing reads them back. `ttl` is when
 //! DynamoDB may delete the item. Those of a roll-up: `r` revision, `s` state, `w`, `updated`, `ttl`.
 
+mod documents;
 mod item;
 mod keys;
 mod live;

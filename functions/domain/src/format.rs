@@ -7,8 +7,8 @@
 use crate::ports::{self, PortError, Settings};
 
 /// This release's version. Version 1 had lanes without a network, and windows without tags; version 2 had no list of the
-/// hours whose roll-ups are out of date.
-pub const VERSION: u32 = 3;
+/// hours whose roll-ups are out of date; version 3 had no authors by hashtag, and no documents.
+pub const VERSION: u32 = 4;
 
 /// Why data of version `found` cannot be used, and what to do.
 #[must_use]
@@ -67,8 +67,8 @@ mod tests {
 
     #[test]
     fn a_refusal_has_a_remedy() {
-        assert!(refusal("1").contains("replay archives") && refusal("1").contains("format 1, this one reads 3"));
+        assert!(refusal("1").contains("replay archives") && refusal("1").contains("format 1, this one reads 4"));
         assert!(refusal("x").contains("start with a new data folder"));
-        assert!(refusal("4").contains("a newer release"));
+        assert!(refusal("5").contains("a newer release"));
     }
 }

@@ -384,8 +384,7 @@ pub enum DocumentKind {
 
 impl DocumentKind {
     /// All kinds.
-    pub const ALL: [Self; 6] =
-        [Self::Series, Self::Events, Self::Notes, Self::Reference, Self::Watch, Self::Alert];
+    pub const ALL: [Self; 6] = [Self::Series, Self::Events, Self::Notes, Self::Reference, Self::Watch, Self::Alert];
 
     /// The name under which it is stored.
     #[must_use]

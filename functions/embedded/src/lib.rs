@@ -27,6 +27,7 @@
 //! ```
 
 mod db;
+mod documents;
 mod log;
 mod memory;
 mod retention;

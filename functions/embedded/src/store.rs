@@ -72,6 +72,14 @@ const LAYOUT: Layout = Layout {
                 (OLD.region, 'hour', OLD.window_start - ((OLD.window_start % 3600000) + 3600000) % 3600000, random())
                 ON CONFLICT DO UPDATE SET stamp = excluded.stamp;
         END;
+        CREATE TABLE document (
+            kind TEXT NOT NULL,
+            region TEXT NOT NULL,
+            start INTEGER NOT NULL,
+            revision INTEGER NOT NULL,
+            body BLOB NOT NULL,
+            PRIMARY KEY (kind, region, start)
+        ) STRICT;
         CREATE TABLE checkpoint (shard TEXT PRIMARY KEY, sequence TEXT NOT NULL) STRICT, WITHOUT ROWID;
         CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;",
 };

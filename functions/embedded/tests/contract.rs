@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use birdsong_embedded::{MemoryLog, MemoryWindows, SqliteLog, SqliteStore};
-use birdsong_testkit::{MemoryStore, post_log_contract, rollup_store_contract, window_store_contract};
+use birdsong_testkit::{
+    MemoryStore, document_store_contract, post_log_contract, rollup_store_contract, window_store_contract,
+};
 
 /// A fresh directory at each call, which does not exist yet.
 fn fresh_dirs() -> (tempfile::TempDir, impl Fn() -> PathBuf) {
@@ -39,6 +41,12 @@ async fn the_rollups_in_a_file_keep_the_contract() {
 }
 
 #[tokio::test]
+async fn the_documents_in_a_file_keep_the_contract() {
+    let (_root, dir) = fresh_dirs();
+    document_store_contract(async || SqliteStore::open(&dir()).unwrap()).await;
+}
+
+#[tokio::test]
 async fn the_store_in_a_file_keeps_the_contract_on_one_thread() {
     let (_root, dir) = fresh_dirs();
     window_store_contract(async || SqliteStore::open(&dir()).unwrap()).await;
@@ -55,4 +63,5 @@ async fn the_store_in_memory_keeps_the_contract() {
 async fn the_fake_store_keeps_the_contract() {
     window_store_contract(async || MemoryStore::default()).await;
     rollup_store_contract(async || MemoryStore::default()).await;
+    document_store_contract(async || MemoryStore::default()).await;
 }

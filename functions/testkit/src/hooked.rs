@@ -4,8 +4,8 @@ use std::future::Future;
 use std::sync::Arc;
 
 use birdsong_domain::ports::{
-    Change, Expected, Live, PartialKey, PortError, PutOutcome, RollupRow, RollupStore, Row, RowVersion, Settings,
-    WindowStore,
+    Change, Document, DocumentKey, DocumentKind, DocumentStore, Expected, Live, PartialKey, PortError, PutOutcome,
+    RollupRow, RollupStore, Row, RowVersion, Settings, WindowStore,
 };
 use birdsong_domain::rollup::{Period, Rollup, RollupKey};
 use birdsong_domain::time::WindowStart;
@@ -32,9 +32,11 @@ pub enum Call<'a> {
     Newest,
     /// [`RollupStore::rollups`].
     Rollups,
+    /// [`DocumentStore::documents`].
+    Documents,
     /// [`RollupStore::live`].
     Live,
-    /// Any call of [`RollupStore`] or [`Settings`] that writes.
+    /// Any call of [`RollupStore`], [`DocumentStore`] or [`Settings`] that writes.
     Write,
     /// [`Settings::setting`].
     Setting,
@@ -140,6 +142,29 @@ impl<H: Hook> RollupStore for Hooked<H> {
     async fn replace_setting(&self, key: &str, expected: Option<&str>, value: &str) -> Result<bool, PortError> {
         self.hook.before(Call::Write).await?;
         self.rows.replace_setting(key, expected, value).await
+    }
+}
+
+impl<H: Hook> DocumentStore for Hooked<H> {
+    async fn documents(
+        &self,
+        kind: DocumentKind,
+        region: &str,
+        from_ms: i64,
+        to_ms: i64,
+    ) -> Result<Vec<Document>, PortError> {
+        self.hook.before(Call::Documents).await?;
+        self.rows.documents(kind, region, from_ms, to_ms).await
+    }
+
+    async fn put_document(
+        &self,
+        key: &DocumentKey,
+        body: Option<&[u8]>,
+        expected: Option<u64>,
+    ) -> Result<PutOutcome, PortError> {
+        self.hook.before(Call::Write).await?;
+        self.rows.put_document(key, body, expected).await
     }
 }
 

@@ -18,11 +18,13 @@
 //! # }
 //! ```
 
+mod document_contract;
 mod hooked;
 mod log_contract;
 mod rollup_contract;
 mod store_contract;
 
+pub use document_contract::document_store_contract;
 pub use hooked::{Call, Hook, Hooked};
 pub use log_contract::post_log_contract;
 pub use rollup_contract::rollup_store_contract;
@@ -35,8 +37,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use birdsong_domain::ports::{
-    Change, Expected, Live, LiveWindow, PartialKey, PortError, PutOutcome, RollupRow, RollupStore, Row, RowVersion,
-    SequenceNumber, Settings, WindowStore,
+    Change, Document, DocumentKey, DocumentKind, DocumentStore, Expected, Live, LiveWindow, PartialKey, PortError,
+    PutOutcome, RollupRow, RollupStore, Row, RowVersion, SequenceNumber, Settings, WindowStore, check_document,
 };
 use birdsong_domain::post::InstallationKey;
 use birdsong_domain::region::Regions;
@@ -54,6 +56,7 @@ pub struct MemoryStore {
     rollups: Mutex<BTreeMap<RollupKey, (u64, Vec<u8>)>>,
     changes: Mutex<BTreeMap<(bool, i64, String), u64>>,
     settings: Mutex<BTreeMap<String, String>>,
+    documents: Mutex<BTreeMap<DocumentKey, (u64, Vec<u8>)>>,
     /// Number of the last change, and the time of puts.
     clock: AtomicU64,
     rollup_reads: AtomicU64,
@@ -344,6 +347,46 @@ impl RollupStore for MemoryStore {
             settings.insert(key.to_owned(), value.to_owned());
         }
         Ok(is_expected)
+    }
+}
+
+impl DocumentStore for MemoryStore {
+    async fn documents(
+        &self,
+        kind: DocumentKind,
+        region: &str,
+        from_ms: i64,
+        to_ms: i64,
+    ) -> Result<Vec<Document>, PortError> {
+        let documents = self.documents.lock().map_err(poisoned)?;
+        let is_asked =
+            |key: &DocumentKey| key.kind == kind && key.region == region && (from_ms..to_ms).contains(&key.start_ms);
+        let document = |(key, (revision, body)): (&DocumentKey, &(u64, Vec<u8>))| Document {
+            start_ms: key.start_ms,
+            revision: *revision,
+            body: body.clone(),
+        };
+        Ok(documents.iter().filter(|(key, _)| is_asked(key)).map(document).collect())
+    }
+
+    async fn put_document(
+        &self,
+        key: &DocumentKey,
+        body: Option<&[u8]>,
+        expected: Option<u64>,
+    ) -> Result<PutOutcome, PortError> {
+        let mut documents = self.documents.lock().map_err(poisoned)?;
+        if documents.get(key).map(|(revision, _)| *revision) != expected {
+            return Ok(PutOutcome::Conflict);
+        }
+        match body {
+            Some(body) => {
+                check_document(key, body)?;
+                documents.insert(key.clone(), (expected.unwrap_or(0) + 1, body.to_vec()));
+            }
+            None => drop(documents.remove(key)),
+        }
+        Ok(PutOutcome::Stored)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use birdsong_domain::frame::Lane;
-use birdsong_domain::ports::{PartialKey, PortError};
+use birdsong_domain::ports::{DocumentKind, PartialKey, PortError};
 use birdsong_domain::rollup::{DAY_MS, Period, RollupKey};
 use birdsong_domain::time::{WindowStart, parse_rfc3339, rfc3339};
 
@@ -96,6 +96,17 @@ pub(super) fn rollup_pk(region: &str, period: Period, start_ms: i64) -> String {
 
 /// The partitions of the roll-ups that start in `from_ms..to_ms`.
 pub(super) fn rollup_pks(region: &str, period: Period, from_ms: i64, to_ms: i64) -> Vec<String> {
+    pks(period, from_ms, to_ms, |start_ms| rollup_pk(region, period, start_ms))
+}
+
+/// Partition of the documents of a kind and region that start in the same year.
+pub(super) fn document_pk(kind: DocumentKind, region: &str, start_ms: i64) -> String {
+    let day = day_name(start_ms.div_euclid(DAY_MS));
+    format!("{region}#{}#{}", kind.as_str(), &day[.."YYYY".len()])
+}
+
+/// The partitions of what starts in `from_ms..to_ms`, when those of hours are by month and those of days by year.
+pub(super) fn pks(period: Period, from_ms: i64, to_ms: i64, pk: impl Fn(i64) -> String) -> Vec<String> {
     let first = from_ms.div_euclid(DAY_MS).max(*DAYS.start());
     let last = (to_ms - 1).div_euclid(DAY_MS).min(*DAYS.end());
     let mut pks: Vec<_> = vec![];
@@ -103,7 +114,7 @@ pub(super) fn rollup_pks(region: &str, period: Period, from_ms: i64, to_ms: i64)
     // A month has at least 28 days, and a year 365.
     let stride = if period == Period::Hour { 28 } else { 365 };
     while day <= last {
-        pks.push(rollup_pk(region, period, day * DAY_MS));
+        pks.push(pk(day * DAY_MS));
         day = if day < last { last.min(day + stride) } else { last + 1 };
     }
     pks.dedup();

@@ -15,7 +15,7 @@ use crate::errors::port_error;
 /// Attributes that a roll-up is read from.
 const READ: &str = "sk, r, s, updated";
 /// Days are kept this many times longer than windows and hours: years can be compared.
-const DAYS_KEPT_LONGER: i64 = 5;
+pub(super) const DAYS_KEPT_LONGER: i64 = 5;
 
 impl DynamoStore {
     fn read_rollup(&self, region: &str, period: Period, pk: &str, item: &Attributes) -> Option<RollupRow> {

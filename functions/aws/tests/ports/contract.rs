@@ -1,6 +1,6 @@
 //! Rule 2.1. The contract suites of the ports, the very ones that SQLite keeps.
 
-use birdsong_testkit::{post_log_contract, rollup_store_contract, window_store_contract};
+use birdsong_testkit::{document_store_contract, post_log_contract, rollup_store_contract, window_store_contract};
 
 use crate::emulators;
 
@@ -22,4 +22,9 @@ async fn a_table_keeps_the_contract() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn the_rollups_in_a_table_keep_the_contract() {
     rollup_store_contract(async || emulators::store().await.with_settle_ms(0)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_documents_in_a_table_keep_the_contract() {
+    document_store_contract(async || emulators::store().await).await;
 }
