@@ -21,11 +21,15 @@
 //! # Ok::<(), serde_json::Error>(())
 //! ```
 
+pub mod text;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::network::Network;
+use crate::sealed;
+use crate::wire::DecodeError;
 
 /// Most hashtags and hosts that an event names as carriers.
 pub const MAX_CARRIERS: usize = 5;
@@ -342,6 +346,23 @@ impl Event {
     }
 }
 
+/// The stored form of a list of events or notes: JSON; CRC-32; zstd-compressed.
+///
+/// # Errors
+/// When it is larger than 1 MiB uncompressed, or zstd fails.
+pub fn encode_all(events: &[Event]) -> std::io::Result<Vec<u8>> {
+    sealed::seal(serde_json::to_vec(events)?)
+}
+
+/// Reads what [`encode_all`] wrote.
+///
+/// # Errors
+/// When the bytes are damaged.
+pub fn decode_all(bytes: &[u8]) -> Result<Vec<Event>, DecodeError> {
+    let plain = sealed::open(bytes)?;
+    serde_json::from_slice(&plain).map_err(|error| DecodeError { at: error.column(), what: "a list of events" })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -364,6 +385,23 @@ mod tests {
         assert_eq!(long.text.map(|text| text.chars().count()), Some(MAX_NOTE_CHARS));
         assert_eq!((note("x").unwrap().start_ms, note("x").unwrap().end_ms), (5, 5));
         assert_ne!(note("x").unwrap().id, note("y").unwrap().id);
+    }
+
+    #[test]
+    fn stored_events_come_back_and_damage_is_noticed() {
+        let events = vec![
+            Event { is_open: true, observed: 3, ..Event::new("a", EventKind::Spike, Subject::Region, 300_000) },
+            Event::note("a", (5, 9), "Derby").unwrap(),
+        ];
+        let bytes = encode_all(&events).unwrap();
+        assert_eq!(decode_all(&bytes).unwrap(), events);
+        assert_eq!(decode_all(&encode_all(&[]).unwrap()).unwrap(), []);
+        for at in 0..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 1;
+            assert!(decode_all(&damaged).map_or(true, |read| read == events), "byte {at}");
+        }
+        assert!(decode_all(b"[]").is_err());
     }
 
     #[test]
