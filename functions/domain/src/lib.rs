@@ -35,6 +35,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod crowd;
 pub mod event;
 pub mod format;
 pub mod frame;
@@ -46,6 +47,7 @@ pub mod network;
 pub mod ports;
 pub mod post;
 pub mod printable;
+pub mod profile;
 pub mod reference;
 pub mod region;
 pub mod rollup;
