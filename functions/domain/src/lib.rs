@@ -51,6 +51,7 @@ mod sealed;
 pub mod status;
 pub mod time;
 pub mod topk;
+pub mod trend;
 pub mod uniques;
 mod unzstd;
 pub mod window;
