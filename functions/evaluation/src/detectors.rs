@@ -23,7 +23,7 @@ pub const RIVALS: [Detector; 3] = [
 fn birdsong(series: &Series) -> Scores {
     let past = Past::new(Scale::from(series.size), &series.counts);
     (0..series.counts.len())
-        .map(|at| past.score(at, Evidence::default()).map_or(0, |score| score.score_milli))
+        .map(|at| past.score(at, [Evidence::default(); 2]).map_or(0, |score| score.score_milli))
         .collect()
 }
 

@@ -52,7 +52,7 @@ pub fn plant(seed: u64) -> Planted {
     let (cycle, phase) = (random.between(0.3, 0.8), random.between(0.0, 24.0));
     let weekend = random.between(0.6, 1.3);
     let drift = random.between(-0.25, 0.25); // of the logarithm, in a week
-    let spread = if random.chance(0.4) { 0.0 } else { random.between(0.01, 0.12) };
+    let spread = if random.chance(0.4) { 0.0 } else { random.between(0.01, 0.08) };
     let wander = random.between(0.0, 0.12); // of the logarithm, over hours
     let first_weekday = random.whole(0, 7);
     let mut slow = 0.0;
@@ -70,14 +70,15 @@ pub fn plant(seed: u64) -> Planted {
     if kind != Kind::Quiet {
         for _ in 0..random.whole(2, 6) {
             let height = [1.0, 2.0, 4.0, 8.0][random.whole(0, 4)];
-            let length = random.whole(6, 25); // half an hour to two hours
+            let length = random.whole(6, 36); // half an hour to three hours
             let first = random.whole(HISTORY_DAYS * DAY, days * DAY - 36);
             // Eight hours apart, so that it is clear which one was found.
             if bursts.iter().all(|other| first.abs_diff(other.first) >= 96) {
                 let end = first + length;
                 for (step, rate) in rate[first..end].iter_mut().enumerate() {
-                    // A steep start, then it fades to a third.
-                    let shape = if step == 0 { 0.6 } else { (-1.1 * step as f64 / length as f64).exp() };
+                    // A steep start, half of the time at the top, then it fades to a third.
+                    let part = step as f64 / length as f64;
+                    let shape = if step == 0 { 0.6 } else { (1.0 - (part - 0.5).max(0.0) * 1.3).min(1.0) };
                     *rate += base * height * shape;
                 }
                 bursts.push(Burst { first, end, height, posts: 3.0 * base * height });

@@ -13,7 +13,7 @@
 //! let mut counts = vec![Some(3); 4 * 288];
 //! counts.extend([Some(9), Some(30)]);
 //! let past = Past::new(scale, &counts);
-//! let score = past.score(counts.len() - 1, Evidence::default()).expect("a baseline");
+//! let score = past.score(counts.len() - 1, [Evidence::default(); 2]).expect("a baseline");
 //! assert_eq!((score.observed, score.usual.expected_milli), (42, 9_000));
 //! let mut tracker = Tracker::default();
 //! assert!(matches!(tracker.advance(scale, 1153, score.score_milli, Sensitivity::Balanced.theta_milli()), Step::Opened));
@@ -37,8 +37,10 @@ pub struct Scale {
     size: WindowSize,
     /// Windows in a day.
     pub day: usize,
-    /// Windows that are added up and scored: fifteen minutes.
+    /// Windows that are added up and scored: a quarter of an hour.
     pub sum: usize,
+    /// Windows of the longer sum, which is scored as well: an hour.
+    pub long: usize,
     /// How far around the same time of day a baseline day is read: thirty minutes each way.
     pub around: usize,
     /// The span before the sum that shows the present level: two hours.
@@ -47,11 +49,12 @@ pub struct Scale {
 
 impl From<WindowSize> for Scale {
     fn from(size: WindowSize) -> Self {
-        let windows = |minutes: u32| (minutes * 60 / size.secs()).max(1) as usize;
+        let windows = |minutes: u32| windows(size, minutes);
         Self {
             size,
             day: windows(rule::DAY_MINUTES),
             sum: windows(rule::SUM_MINUTES),
+            long: windows(rule::LONG_MINUTES),
             around: windows(rule::AROUND_MINUTES),
             recent: windows(rule::RECENT_MINUTES),
         }
@@ -72,6 +75,10 @@ impl Scale {
     }
 
     fn windows(self, minutes: u32) -> usize {
-        (minutes * 60 / self.size.secs()).max(1) as usize
+        windows(self.size, minutes)
     }
+}
+
+fn windows(size: WindowSize, minutes: u32) -> usize {
+    (minutes * 60 / size.secs()).max(1) as usize
 }

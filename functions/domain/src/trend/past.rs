@@ -8,12 +8,13 @@ pub struct Past {
     scale: Scale,
     /// At `i`: sum of the counts before window `i`, and number of windows before it that are not usable.
     counts: Vec<(u64, u32)>,
-    /// At `i`: sum over the windows before `i` of the squared difference between its sum and that of the day before,
-    /// and number of windows that have both.
-    differences: Vec<(u128, u32)>,
+    /// For the short and the long sum, at `i`: total over the windows before `i` of the squared difference between its
+    /// sum and that of the day before, and number of windows that have both. The total of a long series wraps around;
+    /// that of two weeks never does.
+    differences: [Vec<(u64, u32)>; 2],
 }
 
-/// Who wrote the posts of the sum. `None`: not known.
+/// Who wrote the posts of a sum. `None`: not known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Evidence {
     /// Distinct authors.
@@ -45,7 +46,9 @@ pub struct Score {
     pub level_milli: i64,
     /// The same distance in thousandths of the near width: how much it varies at this time of day.
     pub season_milli: i64,
-    /// Posts in the sum that ends with the window.
+    /// Windows in the sum that is scored, the last one included: a quarter of an hour, or an hour.
+    pub windows: usize,
+    /// Posts in that sum. Absurdly high counts are cut.
     pub observed: u64,
     /// What is usual for that sum.
     pub usual: Usual,
@@ -68,6 +71,12 @@ pub enum Verdict {
     TooFewAuthors,
     /// One author wrote more than half of the posts.
     Flooded,
+}
+
+impl Verdict {
+    fn is_about_authors(self) -> bool {
+        matches!(self, Self::TooFewAuthors | Self::Flooded)
+    }
 }
 
 /// Why a window has no score.
@@ -120,6 +129,7 @@ const ONE: i128 = 1 << 16;
 /// What the days before show about one span. In fixed point; variances have 32 binary digits after the point.
 struct Baseline {
     expected: i128,
+    /// Without the least that chance brings.
     near_variance: i128,
     good_days: u8,
     missing_permille: u16,
@@ -130,27 +140,20 @@ impl Past {
     /// or provisional.
     #[must_use]
     pub fn new(scale: Scale, series: &[Option<u32>]) -> Self {
+        let cap = rule::MAX_MINUTE * scale.size.minutes() as u32;
         let (mut sum, mut bad) = (0u64, 0u32);
         let mut counts = Vec::with_capacity(series.len() + 1);
         counts.push((0, 0));
         for count in series {
             match count {
-                Some(count) => sum += u64::from((*count).min(rule::MAX_COUNT)),
+                Some(count) => sum += u64::from((*count).min(cap)),
                 None => bad += 1,
             }
             counts.push((sum, bad));
         }
-        let mut past = Self { scale, counts, differences: Vec::with_capacity(series.len() + 1) };
-        let (mut squares, mut pairs) = (0u128, 0u32);
-        past.differences.push((0, 0));
-        for at in 0..series.len() as i64 {
-            if let (Some(now), Some(before)) = (past.sum(at), past.sum(at - scale.day as i64)) {
-                squares += u128::from(now.abs_diff(before).pow(2));
-                pairs += 1;
-            }
-            past.differences.push((squares, pairs));
-        }
-        past
+        let long = if scale.long == scale.sum { &[] } else { counts.as_slice() };
+        let differences = [differences(&counts, scale.sum, scale.day), differences(long, scale.long, scale.day)];
+        Self { scale, counts, differences }
     }
 
     /// Number of windows.
@@ -182,37 +185,62 @@ impl Past {
         (usable == windows).then_some(sum)
     }
 
-    fn sum(&self, at: i64) -> Option<u64> {
-        self.total(at, self.scale.sum)
-    }
-
-    /// Scores the window `at`, or says why it has no score. See [`Score`].
+    /// Scores the window `at`: the posts of the last quarter of an hour, and those of the last hour. The higher score
+    /// counts, see [`Score`]. `evidence` is about the posts of the short sum, then of the long one.
     ///
     /// # Errors
     /// When the window, or too much of what it is compared with, is missing.
-    pub fn score(&self, at: usize, evidence: Evidence) -> Result<Score, NoScore> {
+    pub fn score(&self, at: usize, evidence: [Evidence; 2]) -> Result<Score, NoScore> {
+        let short = self.short(at, evidence[0])?;
+        if self.scale.long == self.scale.sum {
+            return Ok(short);
+        }
         let at = at as i64;
-        let observed = self.sum(at).ok_or(NoScore::NotUsable)?;
-        let baseline = self.baseline(at, self.scale.sum)?;
-        Ok(scored(observed, &baseline, self.far_variance(at), evidence))
+        let windows = self.scale.long;
+        let long = self.total(at, windows).and_then(|observed| {
+            let baseline = self.baseline(at, windows).ok()?;
+            Some(scored(windows, observed, &baseline, self.far_variance(at, windows), evidence[1]))
+        });
+        Ok(higher(short, long))
+    }
+
+    /// The score of the last quarter of an hour alone.
+    fn short(&self, at: usize, evidence: Evidence) -> Result<Score, NoScore> {
+        let (at, windows) = (at as i64, self.scale.sum);
+        let observed = self.total(at, windows).ok_or(NoScore::NotUsable)?;
+        let baseline = self.baseline(at, windows)?;
+        Ok(scored(windows, observed, &baseline, self.far_variance(at, windows), evidence))
     }
 
     /// Scores a series that has no history of its own, such as a new hashtag. `self` is its region's total; what is
-    /// usual is `share_ppm` millionths of it ([`super::NEW_SHARE_PPM`] unless more is known). `observed` is the series'
-    /// own sum of the windows that end with `at`.
+    /// usual is `share_ppm` millionths of it ([`super::NEW_SHARE_PPM`] unless more is known). `observed` are the series'
+    /// own posts in the short sum that ends with `at`, and in the long one.
     ///
     /// # Errors
     /// When the region's window, or too much of what it is compared with, is missing.
-    pub fn score_new(&self, at: usize, observed: u64, share_ppm: u32, evidence: Evidence) -> Result<Score, NoScore> {
+    pub fn score_new(
+        &self,
+        at: usize,
+        observed: [u64; 2],
+        share_ppm: u32,
+        evidence: [Evidence; 2],
+    ) -> Result<Score, NoScore> {
         let at = at as i64;
-        self.sum(at).ok_or(NoScore::NotUsable)?;
-        let mut baseline = self.baseline(at, self.scale.sum)?;
         let share = i128::from(share_ppm.min(1_000_000));
         let shrink = |variance: i128| variance / 1_000_000 * share / 1_000_000 * share;
-        baseline.expected = baseline.expected * share / 1_000_000;
-        baseline.near_variance = shrink(baseline.near_variance);
-        let observed = observed.min(u64::from(rule::MAX_COUNT) * self.scale.sum as u64);
-        Ok(scored(observed, &baseline, shrink(self.far_variance(at)), evidence))
+        let one = |windows: usize, observed: u64, evidence: Evidence| {
+            self.total(at, windows).ok_or(NoScore::NotUsable)?;
+            let mut baseline = self.baseline(at, windows)?;
+            baseline.expected = baseline.expected * share / 1_000_000;
+            baseline.near_variance = shrink(baseline.near_variance);
+            let observed = observed.min(u64::from(rule::MAX_MINUTE) * 60);
+            Ok(scored(windows, observed, &baseline, shrink(self.far_variance(at, windows)), evidence))
+        };
+        let short = one(self.scale.sum, observed[0], evidence[0])?;
+        if self.scale.long == self.scale.sum {
+            return Ok(short);
+        }
+        Ok(higher(short, one(self.scale.long, observed[1], evidence[1]).ok()))
     }
 
     /// What is usual in the windows `from..to`: for a band behind a chart. The range is the one that the rule compares
@@ -235,7 +263,7 @@ impl Past {
     /// When the window, or too much of what it is compared with, is missing.
     pub fn fall(&self, at: usize, alive: bool) -> Result<Fall, NoScore> {
         let last = at as i64;
-        self.sum(last).ok_or(NoScore::NotUsable)?;
+        self.total(last, self.scale.sum).ok_or(NoScore::NotUsable)?;
         if !alive {
             return Ok(Fall::NotProven);
         }
@@ -258,7 +286,7 @@ impl Past {
         let mut lowest = None;
         for back in 0..rule::DROP_WINDOWS {
             let Some(at) = at.checked_sub(back) else { return Ok(Fall::Usual) };
-            let score = self.score(at, Evidence::default())?;
+            let score = self.short(at, Evidence::default())?;
             if score.usual.expected_milli < rule::MIN_EXPECTED_MILLI {
                 return Ok(Fall::CannotTell);
             }
@@ -322,25 +350,44 @@ impl Past {
         let all = rule::BASELINE_DAYS * (2 * around + 1);
         Ok(Baseline {
             expected,
-            near_variance: at_least(expected, within / ONE * level / ONE * level + between / 2),
+            near_variance: within / ONE * level / ONE * level + between / 2,
             good_days,
             missing_permille: ((all - seen) * 1000 / all) as u16,
         })
     }
 
     /// Half of the mean squared difference of sums from one day to the next, over two weeks.
-    fn far_variance(&self, at: i64) -> i128 {
-        let Scale { day, sum, .. } = self.scale;
+    fn far_variance(&self, at: i64, windows: usize) -> i128 {
         let last = self.len() as i64;
-        let from = (at - (rule::WIDTH_DAYS * day) as i64 + sum as i64).clamp(0, last);
-        let to = (at - sum as i64 + 1).clamp(from, last);
-        let ((squares_before, pairs_before), (squares, pairs)) =
-            (self.differences[from as usize], self.differences[to as usize]);
+        let from = (at - (rule::WIDTH_DAYS * self.scale.day) as i64 + windows as i64).clamp(0, last);
+        let to = (at - windows as i64 + 1).clamp(from, last);
+        let differences = &self.differences[usize::from(windows != self.scale.sum)];
+        let ((squares_before, pairs_before), (squares, pairs)) = (differences[from as usize], differences[to as usize]);
         match pairs - pairs_before {
             0 => 0,
-            pairs => ((squares - squares_before) << 31) as i128 / i128::from(pairs),
+            pairs => i128::from(squares.wrapping_sub(squares_before)) * ONE * ONE / 2 / i128::from(pairs),
         }
     }
+}
+
+/// See [`Past::differences`].
+fn differences(counts: &[(u64, u32)], windows: usize, day: usize) -> Vec<(u64, u32)> {
+    let (mut squares, mut pairs) = (0u64, 0u32);
+    let mut all = Vec::with_capacity(counts.len());
+    all.resize(counts.len().min(day + windows), (0, 0));
+    for now in day + windows..counts.len() {
+        let total = |end: usize| {
+            let ((before, bad_before), (sum, bad)) = (counts[end - windows], counts[end]);
+            (sum - before, bad - bad_before)
+        };
+        let ((today, bad), (yesterday, bad_before)) = (total(now), total(now - day));
+        if bad + bad_before == 0 {
+            squares = squares.wrapping_add(today.abs_diff(yesterday).pow(2));
+            pairs += 1;
+        }
+        all.push((squares, pairs));
+    }
+    all
 }
 
 /// Whether enough of a span is usable.
@@ -348,9 +395,16 @@ fn enough(usable: usize, of: usize) -> bool {
     usable > 0 && usable * rule::USABLE.1 >= of * rule::USABLE.0
 }
 
-/// A variance that is at least that of chance.
+/// A variance that is at least that of chance, and one post more, so that a few posts are never far from none.
 fn at_least(expected: i128, variance: i128) -> i128 {
-    variance.max(expected * ONE).max(rule::MIN_VARIANCE_MILLI * ONE * ONE / 1000)
+    variance.max(expected * ONE) + rule::EXTRA_VARIANCE * ONE * ONE
+}
+
+/// The score that counts of a short and a long sum. When none does, the one that would, but for its authors.
+fn higher(short: Score, long: Option<Score>) -> Score {
+    let rank =
+        |score: &Score| (score.score_milli, if score.verdict.is_about_authors() { score.level_milli } else { 0 });
+    long.filter(|long| rank(long) > rank(&short)).unwrap_or(short)
 }
 
 fn milli(value: i128) -> i64 {
@@ -364,7 +418,7 @@ fn root(variance: i128) -> i128 {
 
 impl Baseline {
     fn usual(&self) -> Usual {
-        let half = root(self.near_variance) * rule::RANGE_MILLI / 1000;
+        let half = root(self.near_variance.max(self.expected * ONE)) * rule::RANGE_MILLI / 1000;
         Usual {
             expected_milli: milli(self.expected),
             low_milli: milli((self.expected - half).max(0)),
@@ -373,7 +427,7 @@ impl Baseline {
     }
 }
 
-fn scored(observed: u64, baseline: &Baseline, far_variance: i128, evidence: Evidence) -> Score {
+fn scored(windows: usize, observed: u64, baseline: &Baseline, far_variance: i128, evidence: Evidence) -> Score {
     let distance = i128::from(observed) * ONE - baseline.expected;
     let near = at_least(baseline.expected, baseline.near_variance);
     let season_milli = (distance * 1000 / root(near)) as i64;
@@ -394,6 +448,7 @@ fn scored(observed: u64, baseline: &Baseline, far_variance: i128, evidence: Evid
         verdict,
         level_milli,
         season_milli,
+        windows,
         observed,
         usual: baseline.usual(),
         good_days: baseline.good_days,

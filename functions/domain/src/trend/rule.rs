@@ -3,6 +3,7 @@
 
 pub(super) const DAY_MINUTES: u32 = 24 * 60;
 pub(super) const SUM_MINUTES: u32 = 15;
+pub(super) const LONG_MINUTES: u32 = 60;
 pub(super) const AROUND_MINUTES: u32 = 30;
 pub(super) const RECENT_MINUTES: u32 = 120;
 
@@ -18,8 +19,8 @@ pub(super) const USABLE: (usize, usize) = (3, 4);
 pub(super) const LEVEL_PSEUDO: i128 = 8;
 /// How much the level may raise or lower the baseline: by this factor.
 pub(super) const LEVEL_LIMIT: i128 = 3;
-/// Smallest variance, in thousandths: 0.9 posts.
-pub(super) const MIN_VARIANCE_MILLI: i128 = 900;
+/// Posts that are added to each variance.
+pub(super) const EXTRA_VARIANCE: i128 = 1;
 
 /// A window is unusual only when it differs by this many near widths (the season score), in thousandths.
 pub(super) const GATE_MILLI: i64 = 5_000;
@@ -48,13 +49,12 @@ pub(super) const SILENCE_MINUTES: u32 = 6 * 60;
 pub(super) const RANGE_MILLI: i128 = 1_282;
 
 /// The peak of earlier reports halves in this time.
-pub(super) const HALF_LIFE_MINUTES: u32 = 18 * 60;
+pub(super) const HALF_LIFE_MINUTES: u32 = 12 * 60;
 /// An event ends when its score was below half of the threshold for this time.
 pub(super) const END_MINUTES: u32 = 30;
 
-/// Counts above this are taken as this, so that sums of squares cannot overflow: 55,000 posts a second in windows of
-/// five minutes.
-pub(super) const MAX_COUNT: u32 = 1 << 24;
+/// Posts of a minute above this are taken as this: 4,369 a second. Then no sum of squares of two weeks overflows 64 bits.
+pub(super) const MAX_MINUTE: u32 = 1 << 18;
 
 /// How much must happen before it is reported.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -73,9 +73,9 @@ impl Sensitivity {
     #[must_use]
     pub fn theta_milli(self) -> i64 {
         match self {
-            Self::Strict => 9_000,
-            Self::Balanced => 6_000,
-            Self::Sensitive => 4_500,
+            Self::Strict => 8_000,
+            Self::Balanced => 5_000,
+            Self::Sensitive => 4_000,
         }
     }
 }
