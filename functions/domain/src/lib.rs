@@ -55,6 +55,7 @@ mod sealed;
 pub mod status;
 pub mod time;
 pub mod topk;
+pub mod trend;
 pub mod uniques;
 mod unzstd;
 pub mod window;
