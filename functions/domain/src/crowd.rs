@@ -108,6 +108,19 @@ impl Crowd {
         Estimate { value: of(70), low: of(34), high: of(144) }
     }
 
+    /// Hashes of some authors, at most `n`, in order: equal ones are the same author.
+    #[must_use]
+    pub fn some(&self, n: usize) -> &[u16] {
+        &self.smallest[..n.min(self.smallest.len())]
+    }
+
+    /// The largest author that has a counter: its hash, and its posts at least.
+    #[must_use]
+    pub fn top_author(&self) -> Option<(u16, u64)> {
+        // The smallest hash of equals.
+        self.top.iter().rev().max_by_key(|(_, posts)| *posts).copied()
+    }
+
     /// Share of the largest author, in thousandths: at least, and at most. It is known to a third of the posts.
     #[must_use]
     pub fn top_author_permille(&self) -> (u64, u64) {

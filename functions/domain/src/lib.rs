@@ -52,6 +52,7 @@ pub mod reference;
 pub mod region;
 pub mod rollup;
 mod sealed;
+pub mod series;
 pub mod status;
 pub mod time;
 pub mod topk;

@@ -348,7 +348,9 @@ mod tests {
         // Four spellings once each, then one five times: the folded key was never written.
         let mut sketch = TopK::new(8);
         let others = ["Abcd", "aBcd", "abCd", "abcD"].into_iter();
-        others.chain(std::iter::repeat_n("ABcd", 5)).for_each(|written| drop(sketch.add("abcd", written, None)));
+        others.chain(std::iter::repeat_n("ABcd", 5)).for_each(|written| {
+            sketch.add("abcd", written, None);
+        });
         let top = sketch.top(1).remove(0);
         assert_eq!((&*top.shown, top.count, top.error), ("ABcd", 9, 0));
         // More spellings than are kept, each once.
@@ -387,7 +389,9 @@ mod tests {
         fn whatever_is_shown_was_written(words in prop::collection::vec("[aA][bB][cC]", 1..60), cut in 0usize..60) {
             let of = |words: &[String]| {
                 let mut sketch = TopK::new(8);
-                words.iter().enumerate().for_each(|(n, word)| drop(sketch.add("abc", word, Some((n as u64) << 48))));
+                words.iter().enumerate().for_each(|(n, word)| {
+                    sketch.add("abc", word, Some((n as u64) << 48));
+                });
                 sketch
             };
             let cut = cut.min(words.len());
