@@ -26,6 +26,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::network::Network;
+use crate::sealed;
+use crate::wire::DecodeError;
 
 /// Most hashtags and hosts that an event names as carriers.
 pub const MAX_CARRIERS: usize = 5;
@@ -340,6 +342,23 @@ impl Event {
         let factor = factor.checked_div(self.expected_milli.into())?;
         Some(u64::try_from(factor).unwrap_or(u64::MAX))
     }
+}
+
+/// The stored form of a list of events or notes: JSON; CRC-32; zstd-compressed.
+///
+/// # Errors
+/// When it is larger than 1 MiB uncompressed, or zstd fails.
+pub fn encode_all(events: &[Event]) -> std::io::Result<Vec<u8>> {
+    sealed::seal(serde_json::to_vec(events)?)
+}
+
+/// Reads what [`encode_all`] wrote.
+///
+/// # Errors
+/// When the bytes are damaged.
+pub fn decode_all(bytes: &[u8]) -> Result<Vec<Event>, DecodeError> {
+    let plain = sealed::open(bytes)?;
+    serde_json::from_slice(&plain).map_err(|error| DecodeError { at: error.column(), what: "a list of events" })
 }
 
 #[cfg(test)]

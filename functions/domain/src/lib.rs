@@ -51,7 +51,7 @@ pub mod profile;
 pub mod reference;
 pub mod region;
 pub mod rollup;
-mod sealed;
+pub mod sealed;
 pub mod series;
 pub mod status;
 pub mod time;

@@ -166,7 +166,7 @@ impl Profiles {
     }
 
     /// Adds the profiles of other windows or lanes.
-    pub(crate) fn merge(&mut self, other: &Self) {
+    pub fn merge(&mut self, other: &Self) {
         for (tag, profile) in &other.0 {
             self.0.entry(tag.clone()).or_default().merge(profile);
         }

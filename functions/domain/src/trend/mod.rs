@@ -27,7 +27,7 @@ mod tests;
 
 pub use past::{Evidence, Fall, NoScore, Past, Score, Usual, Verdict};
 pub use report::{Open, Step, Tracker};
-pub use rule::{NEW_SHARE_PPM, Sensitivity};
+pub use rule::{MIN_POSTS, NEW_SHARE_PPM, Sensitivity};
 
 use crate::time::WindowSize;
 

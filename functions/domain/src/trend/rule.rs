@@ -25,7 +25,7 @@ pub(super) const EXTRA_VARIANCE: i128 = 1;
 /// A window is unusual only when it differs by this many near widths (the season score), in thousandths.
 pub(super) const GATE_MILLI: i64 = 5_000;
 /// Fewest posts in the sum.
-pub(super) const MIN_POSTS: u64 = 5;
+pub const MIN_POSTS: u64 = 5;
 /// Fewest distinct authors of the sum, where they are known.
 pub(super) const MIN_AUTHORS: u32 = 3;
 /// Largest share of one author, in thousandths, where it is known.
