@@ -5,16 +5,16 @@ use birdsong_domain::trend::{Evidence, Past, Scale, Step, Tracker};
 use crate::series::{Scores, Series};
 
 /// A way to score each window of a series.
-pub struct Detector {
-    pub name: &'static str,
-    pub score: fn(&Series) -> Scores,
+pub(crate) struct Detector {
+    pub(crate) name: &'static str,
+    pub(crate) score: fn(&Series) -> Scores,
 }
 
 /// The product's rule.
-pub const BIRDSONG: Detector = Detector { name: "Birdsong", score: birdsong };
+pub(crate) const BIRDSONG: Detector = Detector { name: "Birdsong", score: birdsong };
 
 /// What it is compared with.
-pub const RIVALS: [Detector; 3] = [
+pub(crate) const RIVALS: [Detector; 3] = [
     Detector { name: "Mastodon's tag score", score: mastodon },
     Detector { name: "EARS C2", score: ears_c2 },
     Detector { name: "Poisson z", score: poisson_z },
@@ -87,7 +87,7 @@ fn poisson_z(series: &Series) -> Scores {
 }
 
 /// Windows at which an event is reported.
-pub fn reports(scale: Scale, scores: &[i64], theta_milli: i64) -> Vec<usize> {
+pub(crate) fn reports(scale: Scale, scores: &[i64], theta_milli: i64) -> Vec<usize> {
     let mut tracker = Tracker::default();
     let opened = |(at, score): (usize, &i64)| {
         matches!(tracker.advance(scale, at as i64, *score, theta_milli), Step::Opened).then_some(at)
@@ -96,6 +96,6 @@ pub fn reports(scale: Scale, scores: &[i64], theta_milli: i64) -> Vec<usize> {
 }
 
 /// Thresholds that are tried: from 1 on, in steps of 3 %.
-pub fn thresholds() -> Vec<i64> {
+pub(crate) fn thresholds() -> Vec<i64> {
     (0..300).map(|step| (1000.0 * 1.03f64.powi(step)) as i64).collect()
 }

@@ -9,25 +9,25 @@ use birdsong_domain::time::{WindowSize, parse_rfc3339};
 use crate::series::Series;
 
 /// One file: the series, and its labelled windows as ranges of rows (both ends inside).
-pub struct Labelled {
-    pub series: Series,
-    pub labels: Vec<(usize, usize)>,
+pub(crate) struct Labelled {
+    pub(crate) series: Series,
+    pub(crate) labels: Vec<(usize, usize)>,
 }
 
 /// What detections earn and cost.
 #[derive(Clone, Copy)]
-pub struct Profile {
-    pub false_positive: f64,
-    pub missed: f64,
+pub(crate) struct Profile {
+    pub(crate) false_positive: f64,
+    pub(crate) missed: f64,
 }
 
-pub const STANDARD: Profile = Profile { false_positive: 0.11, missed: 1.0 };
-pub const LOW_FALSE_POSITIVES: Profile = Profile { false_positive: 0.22, missed: 1.0 };
-pub const LOW_FALSE_NEGATIVES: Profile = Profile { false_positive: 0.11, missed: 2.0 };
+pub(crate) const STANDARD: Profile = Profile { false_positive: 0.11, missed: 1.0 };
+pub(crate) const LOW_FALSE_POSITIVES: Profile = Profile { false_positive: 0.22, missed: 1.0 };
+pub(crate) const LOW_FALSE_NEGATIVES: Profile = Profile { false_positive: 0.11, missed: 2.0 };
 
 /// Rows at the start of a series that are not scored: 15 %, of at most 5,000 rows. The limit is in NAB's code and so
 /// in all published figures.
-pub fn probation(rows: usize) -> usize {
+pub(crate) fn probation(rows: usize) -> usize {
     (rows * 15 / 100).min(750)
 }
 
@@ -36,7 +36,7 @@ fn sigmoid(position: f64) -> f64 {
 }
 
 /// The raw score of detections at these rows.
-pub fn raw(file: &Labelled, detections: &[usize], profile: Profile) -> f64 {
+pub(crate) fn raw(file: &Labelled, detections: &[usize], profile: Profile) -> f64 {
     let probation = probation(file.series.counts.len());
     let mut best = vec![None::<f64>; file.labels.len()];
     let mut total = 0.0;
@@ -55,7 +55,7 @@ pub fn raw(file: &Labelled, detections: &[usize], profile: Profile) -> f64 {
 }
 
 /// From raw scores to the scale on which silence has 0 and perfection 100.
-pub fn normalized(raw: f64, labels: usize, profile: Profile) -> f64 {
+pub(crate) fn normalized(raw: f64, labels: usize, profile: Profile) -> f64 {
     let labels = labels as f64;
     100.0 * (raw + labels * profile.missed) / (labels * (1.0 + profile.missed))
 }
@@ -66,7 +66,7 @@ fn time(text: &str) -> Option<i64> {
 }
 
 /// Reads all series of a folder that `windows.json` (or NAB's `combined_windows.json`) names.
-pub fn load(folder: &Path) -> anyhow::Result<Vec<Labelled>> {
+pub(crate) fn load(folder: &Path) -> anyhow::Result<Vec<Labelled>> {
     let path = folder.join("windows.json");
     let text = std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
     let all: BTreeMap<String, Vec<(String, String)>> =

@@ -131,6 +131,8 @@ struct Baseline {
     expected: i128,
     /// Without the least that chance brings.
     near_variance: i128,
+    /// What is not known about the level, since it follows from few posts.
+    level_variance: i128,
     good_days: u8,
     missing_permille: u16,
 }
@@ -233,6 +235,7 @@ impl Past {
             let mut baseline = self.baseline(at, windows)?;
             baseline.expected = baseline.expected * share / 1_000_000;
             baseline.near_variance = shrink(baseline.near_variance);
+            baseline.level_variance = shrink(baseline.level_variance);
             let observed = observed.min(u64::from(rule::MAX_MINUTE) * 60);
             Ok(scored(windows, observed, &baseline, shrink(self.far_variance(at, windows)), evidence))
         };
@@ -351,6 +354,7 @@ impl Past {
         Ok(Baseline {
             expected,
             near_variance: within / ONE * level / ONE * level + between / 2,
+            level_variance: expected * expected / (now + pseudo) * ONE,
             good_days,
             missing_permille: ((all - seen) * 1000 / all) as u16,
         })
@@ -372,17 +376,15 @@ impl Past {
 
 /// See [`Past::differences`].
 fn differences(counts: &[(u64, u32)], windows: usize, day: usize) -> Vec<(u64, u32)> {
-    let (mut squares, mut pairs) = (0u64, 0u32);
     let mut all = Vec::with_capacity(counts.len());
     all.resize(counts.len().min(day + windows), (0, 0));
-    for now in day + windows..counts.len() {
-        let total = |end: usize| {
-            let ((before, bad_before), (sum, bad)) = (counts[end - windows], counts[end]);
-            (sum - before, bad - bad_before)
-        };
-        let ((today, bad), (yesterday, bad_before)) = (total(now), total(now - day));
-        if bad + bad_before == 0 {
-            squares = squares.wrapping_add(today.abs_diff(yesterday).pow(2));
+    let from = |window: usize| counts.get(window..).unwrap_or_default();
+    let today = from(day + windows).iter().zip(from(day));
+    let yesterday = from(windows).iter().zip(counts);
+    let (mut squares, mut pairs) = (0u64, 0u32);
+    for ((now, now_from), (then, then_from)) in today.zip(yesterday) {
+        if now.1 - now_from.1 + then.1 - then_from.1 == 0 {
+            squares = squares.wrapping_add((now.0 - now_from.0).abs_diff(then.0 - then_from.0).pow(2));
             pairs += 1;
         }
         all.push((squares, pairs));
@@ -393,11 +395,6 @@ fn differences(counts: &[(u64, u32)], windows: usize, day: usize) -> Vec<(u64, u
 /// Whether enough of a span is usable.
 fn enough(usable: usize, of: usize) -> bool {
     usable > 0 && usable * rule::USABLE.1 >= of * rule::USABLE.0
-}
-
-/// A variance that is at least that of chance, and one post more, so that a few posts are never far from none.
-fn at_least(expected: i128, variance: i128) -> i128 {
-    variance.max(expected * ONE) + rule::EXTRA_VARIANCE * ONE * ONE
 }
 
 /// The score that counts of a short and a long sum. When none does, the one that would, but for its authors.
@@ -417,8 +414,14 @@ fn root(variance: i128) -> i128 {
 }
 
 impl Baseline {
+    /// A variance that is at least that of chance, with what is not known about the level, and one post more, so that
+    /// a few posts are never far from none.
+    fn width(&self, variance: i128) -> i128 {
+        variance.max(self.expected * ONE) + self.level_variance + rule::EXTRA_VARIANCE * ONE * ONE
+    }
+
     fn usual(&self) -> Usual {
-        let half = root(self.near_variance.max(self.expected * ONE)) * rule::RANGE_MILLI / 1000;
+        let half = root(self.near_variance.max(self.expected * ONE) + self.level_variance) * rule::RANGE_MILLI / 1000;
         Usual {
             expected_milli: milli(self.expected),
             low_milli: milli((self.expected - half).max(0)),
@@ -429,9 +432,8 @@ impl Baseline {
 
 fn scored(windows: usize, observed: u64, baseline: &Baseline, far_variance: i128, evidence: Evidence) -> Score {
     let distance = i128::from(observed) * ONE - baseline.expected;
-    let near = at_least(baseline.expected, baseline.near_variance);
-    let season_milli = (distance * 1000 / root(near)) as i64;
-    let level_milli = (distance * 1000 / root(at_least(baseline.expected, far_variance))) as i64;
+    let widths = |variance| distance * 1000 / root(baseline.width(variance));
+    let (season_milli, level_milli) = (widths(baseline.near_variance) as i64, widths(far_variance) as i64);
     let verdict = if observed < rule::MIN_POSTS {
         Verdict::TooFewPosts
     } else if season_milli < rule::GATE_MILLI {
