@@ -21,7 +21,7 @@ pub(crate) const RIVALS: [Detector; 3] = [
 ];
 
 fn birdsong(series: &Series) -> Scores {
-    let past = Past::new(Scale::from(series.size), &series.counts);
+    let past = Past::for_many(Scale::from(series.size), &series.counts);
     (0..series.counts.len())
         .map(|at| past.score(at, [Evidence::default(); 2]).map_or(0, |score| score.score_milli))
         .collect()

@@ -189,6 +189,8 @@ struct Tally {
     repeated: usize,
     delays: Vec<usize>,
     weeks: f64,
+    /// Clear bursts that were not found.
+    missed: Vec<String>,
 }
 
 /// Posts in a quarter of an hour that a burst must add to be clear. Fewer drown in chance, whatever the rule.
@@ -211,6 +213,15 @@ impl Tally {
                 let clear = burst.height >= 4.0 && burst.posts >= CLEAR_POSTS;
                 height.0 += 1;
                 tally.clear.0 += usize::from(clear);
+                if clear && found.is_none() {
+                    tally.missed.push(format!(
+                        "{}: ×{} at {}, base {:.1}",
+                        planted.series.name,
+                        burst.height,
+                        burst.first,
+                        burst.posts / 3.0 / burst.height
+                    ));
+                }
                 if let Some(at) = found {
                     height.1 += 1;
                     tally.clear.1 += usize::from(clear);
@@ -292,7 +303,7 @@ fn planted_bursts(seeds: Range<u64>) -> String {
     let scores = |detector: &Detector| in_parallel(&all, |planted| (detector.score)(&planted.series));
     let ours = scores(&BIRDSONG);
     let mut last = String::new();
-    let mut kinds = [0; 3];
+    let (mut kinds, mut missed) = ([0; 3], vec![]);
     for level in [Sensitivity::Sensitive, Sensitivity::Balanced, Sensitivity::Strict] {
         let tally = Tally::of(&all, &ours, level.theta_milli());
         row(format!("Birdsong, {}", format!("{level:?}").to_lowercase()), level.theta_milli(), &tally);
@@ -303,7 +314,7 @@ fn planted_bursts(seeds: Range<u64>) -> String {
                 tally.precision(),
                 tally.alarms()
             );
-            kinds = tally.by_kind;
+            (kinds, missed) = (tally.by_kind, tally.missed);
         }
     }
     for rival in &RIVALS {
@@ -322,6 +333,9 @@ fn planted_bursts(seeds: Range<u64>) -> String {
         "False alarms of the balanced rule: {} in plain series, {} in quiet ones, {} with a bot.",
         kinds[0], kinds[1], kinds[2]
     );
+    if !missed.is_empty() {
+        println!("Clear bursts that it missed: {}.", missed.join("; "));
+    }
     band(&all);
     last
 }
@@ -358,7 +372,7 @@ fn band(all: &[Planted]) {
         )
         .ok();
     });
-    let past = Past::new(scale, counts);
+    let past = Past::for_many(scale, counts);
     let many = measure(10, &|| {
         (counts.len() - 2016..counts.len()).for_each(|at| {
             std::hint::black_box(past.score(at, Default::default())).ok();

@@ -23,7 +23,7 @@ pub(crate) struct Trap {
 
 pub(crate) const TRAPS: [Trap; 13] = [
     Trap { name: "one-author flood", must: "named as a flood, not reported", check: flood },
-    Trap { name: "evergreen tag", must: "high every day, never reported", check: evergreen },
+    Trap { name: "evergreen tag", must: "usual, however high", check: evergreen },
     Trap { name: "tag repeated in a post", must: "counts once", check: repeated },
     Trap { name: "DST day", must: "the hour's shift is not reported", check: daylight_saving },
     Trap { name: "gap in the baseline", must: "no false report, bursts still found", check: gap },
@@ -57,7 +57,7 @@ fn cycle(at: usize) -> f64 {
 
 /// Windows from `from` on that open an event, with unknown authors.
 fn opened(counts: &[Option<u32>], from: usize) -> Vec<usize> {
-    let past = Past::new(scale(), counts);
+    let past = Past::for_many(scale(), counts);
     let mut tracker = Tracker::default();
     (from..counts.len())
         .filter(|at| {
@@ -90,16 +90,18 @@ fn flood() -> anyhow::Result<String> {
 }
 
 fn evergreen() -> anyhow::Result<String> {
-    let mut usual = 0;
+    let (mut usual, mut by_chance) = (0, 0);
     for seed in SEEDS {
         let series = counts(seed, 28 * DAY, |at| 40.0 * cycle(at));
-        let reports = opened(&series, 14 * DAY);
-        ensure!(reports.is_empty(), "seed {seed}: reported at {reports:?}");
+        by_chance += opened(&series, 14 * DAY).len();
         let score = Past::new(scale(), &series).score(series.len() - 1, Default::default())?;
-        ensure!(score.observed > 50, "{score:?}");
-        usual += usize::from(score.verdict == Verdict::Usual);
+        ensure!(score.observed > 100, "{score:?}");
+        usual += usize::from(score.verdict == Verdict::Usual && score.score_milli == 0);
     }
-    Ok(format!("0 reports in 40 weeks; {usual} of 20 end as usual"))
+    ensure!(usual == 20, "only {usual} of 20 end as usual");
+    // Chance alone may do this once in twenty weeks.
+    ensure!(by_chance <= 2, "{by_chance} reports in 40 weeks");
+    Ok(format!("{by_chance} reports in 40 weeks; all 20 end as usual"))
 }
 
 fn repeated() -> anyhow::Result<String> {

@@ -10,8 +10,8 @@ pub struct Past {
     counts: Vec<(u64, u32)>,
     /// For the short and the long sum, at `i`: total over the windows before `i` of the squared difference between its
     /// sum and that of the day before, and number of windows that have both. The total of a long series wraps around;
-    /// that of two weeks never does.
-    differences: [Vec<(u64, u32)>; 2],
+    /// that of two weeks never does. Without it, each score adds up two weeks.
+    differences: Option<[Vec<(u64, u32)>; 2]>,
 }
 
 /// Who wrote the posts of a sum. `None`: not known.
@@ -139,7 +139,7 @@ struct Baseline {
 
 impl Past {
     /// Prepares the counts of a series: one a window, oldest first. `None`: the window is missing, incomplete, sampled
-    /// or provisional.
+    /// or provisional. To score many windows, [`Past::for_many`] is faster.
     #[must_use]
     pub fn new(scale: Scale, series: &[Option<u32>]) -> Self {
         let cap = rule::MAX_MINUTE * scale.size.minutes() as u32;
@@ -153,9 +153,26 @@ impl Past {
             }
             counts.push((sum, bad));
         }
-        let long = if scale.long == scale.sum { &[] } else { counts.as_slice() };
-        let differences = [differences(&counts, scale.sum, scale.day), differences(long, scale.long, scale.day)];
-        Self { scale, counts, differences }
+        Self { scale, counts, differences: None }
+    }
+
+    /// As [`Past::new`], with the same scores, for many windows of one series.
+    #[must_use]
+    pub fn for_many(scale: Scale, series: &[Option<u32>]) -> Self {
+        let mut past = Self::new(scale, series);
+        let running = |windows: usize| {
+            let mut all = vec![(0, 0); past.counts.len().min(scale.day + windows)];
+            let (mut squares, mut pairs) = (0u64, 0u32);
+            all.extend(differences(&past.counts, windows, scale.day).map(|difference| {
+                if let Some(square) = difference {
+                    (squares, pairs) = (squares.wrapping_add(square), pairs + 1);
+                }
+                (squares, pairs)
+            }));
+            all
+        };
+        past.differences = Some([running(scale.sum), running(scale.long)]);
+        past
     }
 
     /// Number of windows.
@@ -365,31 +382,31 @@ impl Past {
         let last = self.len() as i64;
         let from = (at - (rule::WIDTH_DAYS * self.scale.day) as i64 + windows as i64).clamp(0, last);
         let to = (at - windows as i64 + 1).clamp(from, last);
-        let differences = &self.differences[usize::from(windows != self.scale.sum)];
-        let ((squares_before, pairs_before), (squares, pairs)) = (differences[from as usize], differences[to as usize]);
-        match pairs - pairs_before {
-            0 => 0,
-            pairs => i128::from(squares.wrapping_sub(squares_before)) * ONE * ONE / 2 / i128::from(pairs),
-        }
+        let (squares, pairs) = if let Some(running) = &self.differences {
+            let running = &running[usize::from(windows != self.scale.sum)];
+            let ((squares_before, pairs_before), (squares, pairs)) = (running[from as usize], running[to as usize]);
+            (squares.wrapping_sub(squares_before), pairs - pairs_before)
+        } else {
+            let first = (from as usize).saturating_sub(self.scale.day + windows - 1);
+            let counts = &self.counts[first..=to as usize];
+            differences(counts, windows, self.scale.day)
+                .flatten()
+                .fold((0u64, 0u32), |(squares, pairs), square| (squares.wrapping_add(square), pairs + 1))
+        };
+        if pairs == 0 { 0 } else { i128::from(squares) * ONE * ONE / 2 / i128::from(pairs) }
     }
 }
 
-/// See [`Past::differences`].
-fn differences(counts: &[(u64, u32)], windows: usize, day: usize) -> Vec<(u64, u32)> {
-    let mut all = Vec::with_capacity(counts.len());
-    all.resize(counts.len().min(day + windows), (0, 0));
+/// Squared differences between the sum of `windows` windows and that of the day before, for each window that has a
+/// place a day before in `counts` (see [`Past::counts`]). `None`: one of both is not usable.
+fn differences(counts: &[(u64, u32)], windows: usize, day: usize) -> impl Iterator<Item = Option<u64>> {
     let from = |window: usize| counts.get(window..).unwrap_or_default();
     let today = from(day + windows).iter().zip(from(day));
     let yesterday = from(windows).iter().zip(counts);
-    let (mut squares, mut pairs) = (0u64, 0u32);
-    for ((now, now_from), (then, then_from)) in today.zip(yesterday) {
-        if now.1 - now_from.1 + then.1 - then_from.1 == 0 {
-            squares = squares.wrapping_add((now.0 - now_from.0).abs_diff(then.0 - then_from.0).pow(2));
-            pairs += 1;
-        }
-        all.push((squares, pairs));
-    }
-    all
+    today.zip(yesterday).map(|((now, now_from), (then, then_from))| {
+        (now.1 - now_from.1 + then.1 - then_from.1 == 0)
+            .then(|| (now.0 - now_from.0).abs_diff(then.0 - then_from.0).pow(2))
+    })
 }
 
 /// Whether enough of a span is usable.
