@@ -194,7 +194,7 @@ struct Tally {
 }
 
 /// Posts in a quarter of an hour that a burst must add to be clear. Fewer drown in chance, whatever the rule.
-const CLEAR_POSTS: f64 = 12.0;
+const CLEAR_POSTS: f64 = 15.0;
 
 impl Tally {
     fn of(all: &[Planted], scores: &[Scores], theta: i64) -> Self {

@@ -68,7 +68,7 @@ pub(crate) fn plant(seed: u64) -> Planted {
     }
     let mut bursts: Vec<Burst> = vec![];
     if kind != Kind::Quiet {
-        for _ in 0..random.whole(2, 6) {
+        for _ in 0..random.whole(1, 4) {
             let height = [1.0, 2.0, 4.0, 8.0][random.whole(0, 4)];
             let length = random.whole(6, 36); // half an hour to three hours
             let first = random.whole(HISTORY_DAYS * DAY, days * DAY - 36);
