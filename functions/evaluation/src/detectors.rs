@@ -1,6 +1,6 @@
 //! The detectors that are compared. All reports go through the product's tracker, so that only scores differ.
 
-use birdsong_domain::trend::{Evidence, Past, Scale, Step, Tracker};
+use birdsong_domain::trend::{Evidence, Past, Scale, Score, Step, Tracker, Verdict};
 
 use crate::series::{Scores, Series};
 
@@ -14,17 +14,31 @@ pub(crate) struct Detector {
 pub(crate) const BIRDSONG: Detector = Detector { name: "Birdsong", score: birdsong };
 
 /// What it is compared with.
-pub(crate) const RIVALS: [Detector; 3] = [
+pub(crate) const RIVALS: [Detector; 5] = [
+    Detector { name: "near width alone", score: near },
+    Detector { name: "far width alone", score: far },
     Detector { name: "Mastodon's tag score", score: mastodon },
     Detector { name: "EARS C2", score: ears_c2 },
     Detector { name: "Poisson z", score: poisson_z },
 ];
 
-fn birdsong(series: &Series) -> Scores {
+fn scores(series: &Series, of: fn(Score) -> i64) -> Scores {
     let past = Past::for_many(Scale::from(series.size), &series.counts);
-    (0..series.counts.len())
-        .map(|at| past.score(at, [Evidence::default(); 2]).map_or(0, |score| score.score_milli))
-        .collect()
+    (0..series.counts.len()).map(|at| past.score(at, [Evidence::default(); 2]).map_or(0, of)).collect()
+}
+
+fn birdsong(series: &Series) -> Scores {
+    scores(series, |score| score.score_milli)
+}
+
+/// One part of the product's rule: the distance in near widths, wherever there are enough posts.
+fn near(series: &Series) -> Scores {
+    scores(series, |score| if score.verdict == Verdict::TooFewPosts { 0 } else { score.season_milli })
+}
+
+/// The other part: the distance in far widths.
+fn far(series: &Series) -> Scores {
+    scores(series, |score| if score.verdict == Verdict::TooFewPosts { 0 } else { score.level_milli })
 }
 
 fn sums(series: &Series) -> Vec<f64> {

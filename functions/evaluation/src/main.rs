@@ -151,7 +151,7 @@ fn labelled(files: &[Labelled]) -> String {
     println!("{all}\n");
     println!("Birdsong with the thresholds of the product:\n");
     let levels = [Sensitivity::Sensitive, Sensitivity::Balanced, Sensitivity::Strict];
-    let mut head = vec!["sensitivity", "threshold", "standard", "low FP", "reports a week"];
+    let mut head = vec!["sensitivity", "threshold", "standard", "low FP", "reports a series and week"];
     head.extend(files.iter().map(|file| file.series.name.as_str()));
     let mut fixed = table(&head);
     for level in levels {
@@ -168,7 +168,9 @@ fn labelled(files: &[Labelled]) -> String {
             format!("{:.1}", found.iter().map(Vec::len).sum::<usize>() as f64 / weeks),
         ];
         row.extend(files.iter().zip(&found).map(|(file, found)| {
-            format!("{:.0}", nab::normalized(nab::raw(file, found, STANDARD), file.labels.len(), STANDARD))
+            // Without the sign of a zero.
+            let points = nab::normalized(nab::raw(file, found, STANDARD), file.labels.len(), STANDARD).round() + 0.0;
+            format!("{points:.0}")
         }));
         fixed.add_row(row);
     }
