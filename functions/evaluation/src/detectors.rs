@@ -1,30 +1,44 @@
 //! The detectors that are compared. All reports go through the product's tracker, so that only scores differ.
 
-use birdsong_domain::trend::{Evidence, Past, Scale, Step, Tracker};
+use birdsong_domain::trend::{Evidence, Past, Scale, Score, Step, Tracker, Verdict};
 
 use crate::series::{Scores, Series};
 
 /// A way to score each window of a series.
-pub struct Detector {
-    pub name: &'static str,
-    pub score: fn(&Series) -> Scores,
+pub(crate) struct Detector {
+    pub(crate) name: &'static str,
+    pub(crate) score: fn(&Series) -> Scores,
 }
 
 /// The product's rule.
-pub const BIRDSONG: Detector = Detector { name: "Birdsong", score: birdsong };
+pub(crate) const BIRDSONG: Detector = Detector { name: "Birdsong", score: birdsong };
 
 /// What it is compared with.
-pub const RIVALS: [Detector; 3] = [
+pub(crate) const RIVALS: [Detector; 5] = [
+    Detector { name: "near width alone", score: near },
+    Detector { name: "far width alone", score: far },
     Detector { name: "Mastodon's tag score", score: mastodon },
     Detector { name: "EARS C2", score: ears_c2 },
     Detector { name: "Poisson z", score: poisson_z },
 ];
 
+fn scores(series: &Series, of: fn(Score) -> i64) -> Scores {
+    let past = Past::for_many(Scale::from(series.size), &series.counts);
+    (0..series.counts.len()).map(|at| past.score(at, [Evidence::default(); 2]).map_or(0, of)).collect()
+}
+
 fn birdsong(series: &Series) -> Scores {
-    let past = Past::new(Scale::from(series.size), &series.counts);
-    (0..series.counts.len())
-        .map(|at| past.score(at, [Evidence::default(); 2]).map_or(0, |score| score.score_milli))
-        .collect()
+    scores(series, |score| score.score_milli)
+}
+
+/// One part of the product's rule: the distance in near widths, wherever there are enough posts.
+fn near(series: &Series) -> Scores {
+    scores(series, |score| if score.verdict == Verdict::TooFewPosts { 0 } else { score.season_milli })
+}
+
+/// The other part: the distance in far widths.
+fn far(series: &Series) -> Scores {
+    scores(series, |score| if score.verdict == Verdict::TooFewPosts { 0 } else { score.level_milli })
 }
 
 fn sums(series: &Series) -> Vec<f64> {
@@ -87,7 +101,7 @@ fn poisson_z(series: &Series) -> Scores {
 }
 
 /// Windows at which an event is reported.
-pub fn reports(scale: Scale, scores: &[i64], theta_milli: i64) -> Vec<usize> {
+pub(crate) fn reports(scale: Scale, scores: &[i64], theta_milli: i64) -> Vec<usize> {
     let mut tracker = Tracker::default();
     let opened = |(at, score): (usize, &i64)| {
         matches!(tracker.advance(scale, at as i64, *score, theta_milli), Step::Opened).then_some(at)
@@ -96,6 +110,6 @@ pub fn reports(scale: Scale, scores: &[i64], theta_milli: i64) -> Vec<usize> {
 }
 
 /// Thresholds that are tried: from 1 on, in steps of 3 %.
-pub fn thresholds() -> Vec<i64> {
+pub(crate) fn thresholds() -> Vec<i64> {
     (0..300).map(|step| (1000.0 * 1.03f64.powi(step)) as i64).collect()
 }

@@ -9,25 +9,25 @@ use birdsong_domain::time::{WindowSize, parse_rfc3339};
 use crate::series::Series;
 
 /// One file: the series, and its labelled windows as ranges of rows (both ends inside).
-pub struct Labelled {
-    pub series: Series,
-    pub labels: Vec<(usize, usize)>,
+pub(crate) struct Labelled {
+    pub(crate) series: Series,
+    pub(crate) labels: Vec<(usize, usize)>,
 }
 
 /// What detections earn and cost.
 #[derive(Clone, Copy)]
-pub struct Profile {
-    pub false_positive: f64,
-    pub missed: f64,
+pub(crate) struct Profile {
+    pub(crate) false_positive: f64,
+    pub(crate) missed: f64,
 }
 
-pub const STANDARD: Profile = Profile { false_positive: 0.11, missed: 1.0 };
-pub const LOW_FALSE_POSITIVES: Profile = Profile { false_positive: 0.22, missed: 1.0 };
-pub const LOW_FALSE_NEGATIVES: Profile = Profile { false_positive: 0.11, missed: 2.0 };
+pub(crate) const STANDARD: Profile = Profile { false_positive: 0.11, missed: 1.0 };
+pub(crate) const LOW_FALSE_POSITIVES: Profile = Profile { false_positive: 0.22, missed: 1.0 };
+pub(crate) const LOW_FALSE_NEGATIVES: Profile = Profile { false_positive: 0.11, missed: 2.0 };
 
 /// Rows at the start of a series that are not scored: 15 %, of at most 5,000 rows. The limit is in NAB's code and so
 /// in all published figures.
-pub fn probation(rows: usize) -> usize {
+pub(crate) fn probation(rows: usize) -> usize {
     (rows * 15 / 100).min(750)
 }
 
@@ -36,7 +36,7 @@ fn sigmoid(position: f64) -> f64 {
 }
 
 /// The raw score of detections at these rows.
-pub fn raw(file: &Labelled, detections: &[usize], profile: Profile) -> f64 {
+pub(crate) fn raw(file: &Labelled, detections: &[usize], profile: Profile) -> f64 {
     let probation = probation(file.series.counts.len());
     let mut best = vec![None::<f64>; file.labels.len()];
     let mut total = 0.0;
@@ -55,7 +55,7 @@ pub fn raw(file: &Labelled, detections: &[usize], profile: Profile) -> f64 {
 }
 
 /// From raw scores to the scale on which silence has 0 and perfection 100.
-pub fn normalized(raw: f64, labels: usize, profile: Profile) -> f64 {
+pub(crate) fn normalized(raw: f64, labels: usize, profile: Profile) -> f64 {
     let labels = labels as f64;
     100.0 * (raw + labels * profile.missed) / (labels * (1.0 + profile.missed))
 }
@@ -66,7 +66,7 @@ fn time(text: &str) -> Option<i64> {
 }
 
 /// Reads all series of a folder that `windows.json` (or NAB's `combined_windows.json`) names.
-pub fn load(folder: &Path) -> anyhow::Result<Vec<Labelled>> {
+pub(crate) fn load(folder: &Path) -> anyhow::Result<Vec<Labelled>> {
     let path = folder.join("windows.json");
     let text = std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
     let all: BTreeMap<String, Vec<(String, String)>> =
@@ -109,4 +109,57 @@ fn parse(name: &str, text: &str, labels: &[(String, String)]) -> anyhow::Result<
     let counts = rows.iter().map(|(_, count)| Some(*count)).collect();
     let name = name.trim_start_matches("Twitter_volume_").trim_end_matches(".csv").to_owned();
     Ok(Labelled { series: Series { name, size, start_ms: size.start_of(start_ms).0, counts }, labels })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(rows: usize, labels: &[(usize, usize)]) -> Labelled {
+        let (name, size) = (String::new(), WindowSize::FIVE_MINUTES);
+        Labelled { series: Series { name, size, start_ms: 0, counts: vec![Some(0); rows] }, labels: labels.to_vec() }
+    }
+
+    fn points(file: &Labelled, detections: &[usize], profile: Profile) -> f64 {
+        normalized(raw(file, detections, profile), file.labels.len(), profile)
+    }
+
+    #[test]
+    fn silence_has_none_and_perfection_has_all_points() {
+        let file = file(10_000, &[(2000, 2400), (6000, 6400)]);
+        for profile in [STANDARD, LOW_FALSE_POSITIVES, LOW_FALSE_NEGATIVES] {
+            assert!(points(&file, &[], profile).abs() < 1e-9);
+            assert!((points(&file, &[2000, 6000], profile) - 100.0).abs() < 1e-9);
+        }
+    }
+
+    #[test]
+    fn early_detections_earn_more_and_only_the_first_counts() {
+        let file = file(10_000, &[(2000, 2400)]);
+        let (early, late) = (points(&file, &[2100], STANDARD), points(&file, &[2390], STANDARD));
+        assert!(early > 95.0 && (50.0..60.0).contains(&late), "{early} {late}");
+        assert!((points(&file, &[2100, 2200, 2390], STANDARD) - early).abs() < 1e-9);
+    }
+
+    #[test]
+    fn false_alarms_cost_less_just_behind_a_window() {
+        let file = file(10_000, &[(2000, 2400)]);
+        let lost = |at| 100.0 - points(&file, &[2000, at], STANDARD);
+        assert!((lost(1000) - 5.5).abs() < 1e-9, "0.11 of 2");
+        assert!((lost(9000) - 5.5).abs() < 1e-9);
+        assert!(lost(2420) < 1.0, "{}", lost(2420));
+        assert!((lost(749)).abs() < 1e-9, "not scored");
+        let low = 100.0 - points(&file, &[2000, 1000], LOW_FALSE_POSITIVES);
+        assert!((low - 11.0).abs() < 1e-9, "{low}");
+    }
+
+    #[test]
+    fn files_are_read_with_their_labels() {
+        let text = "timestamp,value\n2015-02-26 21:42:53,104\n2015-02-26 21:47:53,100\n2015-02-26 21:52:53,99\n";
+        let label = ("2015-02-26 21:47:53.000000".to_owned(), "2015-02-26 21:52:53.000000".to_owned());
+        let file = parse("Twitter_volume_AAPL.csv", text, std::slice::from_ref(&label)).unwrap();
+        assert_eq!((file.series.name.as_str(), file.labels), ("AAPL", vec![(1, 2)]));
+        assert_eq!(file.series.counts, [Some(104), Some(100), Some(99)]);
+        assert!(parse("x", "timestamp,value\n1,2\n", &[label]).is_err());
+    }
 }

@@ -6,13 +6,13 @@ use crate::random::Random;
 use crate::series::Series;
 
 /// Days before the first burst: history for the baselines.
-pub const HISTORY_DAYS: usize = 14;
+pub(crate) const HISTORY_DAYS: usize = 14;
 /// Days in which bursts are planted and alarms counted.
-pub const SCORED_DAYS: usize = 14;
+pub(crate) const SCORED_DAYS: usize = 14;
 const DAY: usize = 288;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// With a daily cycle, weekends, drift, and bursts.
     Plain,
     /// Less than one post a window, no burst.
@@ -22,22 +22,22 @@ pub enum Kind {
 }
 
 /// A burst: windows `first..end`, and its height in multiples of the base.
-pub struct Burst {
-    pub first: usize,
-    pub end: usize,
-    pub height: f64,
+pub(crate) struct Burst {
+    pub(crate) first: usize,
+    pub(crate) end: usize,
+    pub(crate) height: f64,
     /// Posts that it adds to fifteen minutes at its top.
-    pub posts: f64,
+    pub(crate) posts: f64,
 }
 
-pub struct Planted {
-    pub series: Series,
-    pub kind: Kind,
-    pub bursts: Vec<Burst>,
+pub(crate) struct Planted {
+    pub(crate) series: Series,
+    pub(crate) kind: Kind,
+    pub(crate) bursts: Vec<Burst>,
 }
 
 /// The series of one seed.
-pub fn plant(seed: u64) -> Planted {
+pub(crate) fn plant(seed: u64) -> Planted {
     let mut random = Random::new(seed);
     let kind = match random.whole(0, 6) {
         0 => Kind::Quiet,
@@ -68,7 +68,7 @@ pub fn plant(seed: u64) -> Planted {
     }
     let mut bursts: Vec<Burst> = vec![];
     if kind != Kind::Quiet {
-        for _ in 0..random.whole(2, 6) {
+        for _ in 0..random.whole(1, 4) {
             let height = [1.0, 2.0, 4.0, 8.0][random.whole(0, 4)];
             let length = random.whole(6, 36); // half an hour to three hours
             let first = random.whole(HISTORY_DAYS * DAY, days * DAY - 36);

@@ -1,10 +1,10 @@
 //! A small deterministic generator: the same seed gives the same series on every machine.
 
 /// `SplitMix64` (Steele, Lea and Flood 2014).
-pub struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ 0x5851_F42D_4C95_7F2D)
     }
 
@@ -16,30 +16,30 @@ impl Random {
     }
 
     /// Uniform in [0, 1).
-    pub fn unit(&mut self) -> f64 {
+    pub(crate) fn unit(&mut self) -> f64 {
         (self.next() >> 11) as f64 / (1u64 << 53) as f64
     }
 
-    pub fn between(&mut self, low: f64, high: f64) -> f64 {
+    pub(crate) fn between(&mut self, low: f64, high: f64) -> f64 {
         low + (high - low) * self.unit()
     }
 
     /// A whole number in [low, high).
-    pub fn whole(&mut self, low: usize, high: usize) -> usize {
+    pub(crate) fn whole(&mut self, low: usize, high: usize) -> usize {
         low + (self.next() % (high - low).max(1) as u64) as usize
     }
 
-    pub fn chance(&mut self, probability: f64) -> bool {
+    pub(crate) fn chance(&mut self, probability: f64) -> bool {
         self.unit() < probability
     }
 
-    pub fn normal(&mut self) -> f64 {
+    pub(crate) fn normal(&mut self) -> f64 {
         let radius = (-2.0 * (1.0 - self.unit()).ln()).sqrt();
         radius * (std::f64::consts::TAU * self.unit()).cos()
     }
 
     /// Gamma with mean 1 and variance `spread` (Marsaglia and Tsang 2000).
-    pub fn gamma(&mut self, spread: f64) -> f64 {
+    pub(crate) fn gamma(&mut self, spread: f64) -> f64 {
         if spread <= 0.0 {
             return 1.0;
         }
@@ -58,7 +58,7 @@ impl Random {
     }
 
     /// Poisson with this mean; means above 500 are split, which is exact.
-    pub fn poisson(&mut self, mean: f64) -> u32 {
+    pub(crate) fn poisson(&mut self, mean: f64) -> u32 {
         if mean > 500.0 {
             return self.poisson(mean / 2.0) + self.poisson(mean / 2.0);
         }

@@ -3,20 +3,20 @@
 use birdsong_domain::time::WindowSize;
 
 /// Counts of one series, one a window.
-pub struct Series {
-    pub name: String,
-    pub size: WindowSize,
+pub(crate) struct Series {
+    pub(crate) name: String,
+    pub(crate) size: WindowSize,
     /// Start of the first window.
-    pub start_ms: i64,
+    pub(crate) start_ms: i64,
     /// `None`: the window is not usable.
-    pub counts: Vec<Option<u32>>,
+    pub(crate) counts: Vec<Option<u32>>,
 }
 
 /// Scores of a series, in thousandths, one a window; zero where there is none.
-pub type Scores = Vec<i64>;
+pub(crate) type Scores = Vec<i64>;
 
 /// Runs `work` over all items on all cores; results are in the order of the items.
-pub fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
+pub(crate) fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let next = std::sync::atomic::AtomicUsize::new(0);
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let mut done: Vec<(usize, R)> = std::thread::scope(|scope| {

@@ -10,8 +10,8 @@ pub struct Past {
     counts: Vec<(u64, u32)>,
     /// For the short and the long sum, at `i`: total over the windows before `i` of the squared difference between its
     /// sum and that of the day before, and number of windows that have both. The total of a long series wraps around;
-    /// that of two weeks never does.
-    differences: [Vec<(u64, u32)>; 2],
+    /// that of two weeks never does. Without it, each score adds up two weeks.
+    differences: Option<[Vec<(u64, u32)>; 2]>,
 }
 
 /// Who wrote the posts of a sum. `None`: not known.
@@ -131,13 +131,15 @@ struct Baseline {
     expected: i128,
     /// Without the least that chance brings.
     near_variance: i128,
+    /// What is not known about the level, since it follows from few posts.
+    level_variance: i128,
     good_days: u8,
     missing_permille: u16,
 }
 
 impl Past {
     /// Prepares the counts of a series: one a window, oldest first. `None`: the window is missing, incomplete, sampled
-    /// or provisional.
+    /// or provisional. To score many windows, [`Past::for_many`] is faster.
     #[must_use]
     pub fn new(scale: Scale, series: &[Option<u32>]) -> Self {
         let cap = rule::MAX_MINUTE * scale.size.minutes() as u32;
@@ -151,9 +153,26 @@ impl Past {
             }
             counts.push((sum, bad));
         }
-        let long = if scale.long == scale.sum { &[] } else { counts.as_slice() };
-        let differences = [differences(&counts, scale.sum, scale.day), differences(long, scale.long, scale.day)];
-        Self { scale, counts, differences }
+        Self { scale, counts, differences: None }
+    }
+
+    /// As [`Past::new`], with the same scores, for many windows of one series.
+    #[must_use]
+    pub fn for_many(scale: Scale, series: &[Option<u32>]) -> Self {
+        let mut past = Self::new(scale, series);
+        let running = |windows: usize| {
+            let mut all = vec![(0, 0); past.counts.len().min(scale.day + windows)];
+            let (mut squares, mut pairs) = (0u64, 0u32);
+            all.extend(differences(&past.counts, windows, scale.day).map(|difference| {
+                if let Some(square) = difference {
+                    (squares, pairs) = (squares.wrapping_add(square), pairs + 1);
+                }
+                (squares, pairs)
+            }));
+            all
+        };
+        past.differences = Some([running(scale.sum), running(scale.long)]);
+        past
     }
 
     /// Number of windows.
@@ -233,6 +252,7 @@ impl Past {
             let mut baseline = self.baseline(at, windows)?;
             baseline.expected = baseline.expected * share / 1_000_000;
             baseline.near_variance = shrink(baseline.near_variance);
+            baseline.level_variance = shrink(baseline.level_variance);
             let observed = observed.min(u64::from(rule::MAX_MINUTE) * 60);
             Ok(scored(windows, observed, &baseline, shrink(self.far_variance(at, windows)), evidence))
         };
@@ -351,6 +371,7 @@ impl Past {
         Ok(Baseline {
             expected,
             near_variance: within / ONE * level / ONE * level + between / 2,
+            level_variance: expected * expected / (now + pseudo) * ONE,
             good_days,
             missing_permille: ((all - seen) * 1000 / all) as u16,
         })
@@ -361,43 +382,36 @@ impl Past {
         let last = self.len() as i64;
         let from = (at - (rule::WIDTH_DAYS * self.scale.day) as i64 + windows as i64).clamp(0, last);
         let to = (at - windows as i64 + 1).clamp(from, last);
-        let differences = &self.differences[usize::from(windows != self.scale.sum)];
-        let ((squares_before, pairs_before), (squares, pairs)) = (differences[from as usize], differences[to as usize]);
-        match pairs - pairs_before {
-            0 => 0,
-            pairs => i128::from(squares.wrapping_sub(squares_before)) * ONE * ONE / 2 / i128::from(pairs),
-        }
+        let (squares, pairs) = if let Some(running) = &self.differences {
+            let running = &running[usize::from(windows != self.scale.sum)];
+            let ((squares_before, pairs_before), (squares, pairs)) = (running[from as usize], running[to as usize]);
+            (squares.wrapping_sub(squares_before), pairs - pairs_before)
+        } else {
+            let first = (from as usize).saturating_sub(self.scale.day + windows - 1);
+            let counts = &self.counts[first..=to as usize];
+            differences(counts, windows, self.scale.day)
+                .flatten()
+                .fold((0u64, 0u32), |(squares, pairs), square| (squares.wrapping_add(square), pairs + 1))
+        };
+        if pairs == 0 { 0 } else { i128::from(squares) * ONE * ONE / 2 / i128::from(pairs) }
     }
 }
 
-/// See [`Past::differences`].
-fn differences(counts: &[(u64, u32)], windows: usize, day: usize) -> Vec<(u64, u32)> {
-    let (mut squares, mut pairs) = (0u64, 0u32);
-    let mut all = Vec::with_capacity(counts.len());
-    all.resize(counts.len().min(day + windows), (0, 0));
-    for now in day + windows..counts.len() {
-        let total = |end: usize| {
-            let ((before, bad_before), (sum, bad)) = (counts[end - windows], counts[end]);
-            (sum - before, bad - bad_before)
-        };
-        let ((today, bad), (yesterday, bad_before)) = (total(now), total(now - day));
-        if bad + bad_before == 0 {
-            squares = squares.wrapping_add(today.abs_diff(yesterday).pow(2));
-            pairs += 1;
-        }
-        all.push((squares, pairs));
-    }
-    all
+/// Squared differences between the sum of `windows` windows and that of the day before, for each window that has a
+/// place a day before in `counts` (see [`Past::counts`]). `None`: one of both is not usable.
+fn differences(counts: &[(u64, u32)], windows: usize, day: usize) -> impl Iterator<Item = Option<u64>> {
+    let from = |window: usize| counts.get(window..).unwrap_or_default();
+    let today = from(day + windows).iter().zip(from(day));
+    let yesterday = from(windows).iter().zip(counts);
+    today.zip(yesterday).map(|((now, now_from), (then, then_from))| {
+        (now.1 - now_from.1 + then.1 - then_from.1 == 0)
+            .then(|| (now.0 - now_from.0).abs_diff(then.0 - then_from.0).pow(2))
+    })
 }
 
 /// Whether enough of a span is usable.
 fn enough(usable: usize, of: usize) -> bool {
     usable > 0 && usable * rule::USABLE.1 >= of * rule::USABLE.0
-}
-
-/// A variance that is at least that of chance, and one post more, so that a few posts are never far from none.
-fn at_least(expected: i128, variance: i128) -> i128 {
-    variance.max(expected * ONE) + rule::EXTRA_VARIANCE * ONE * ONE
 }
 
 /// The score that counts of a short and a long sum. When none does, the one that would, but for its authors.
@@ -417,8 +431,14 @@ fn root(variance: i128) -> i128 {
 }
 
 impl Baseline {
+    /// A variance that is at least that of chance, with what is not known about the level, and one post more, so that
+    /// a few posts are never far from none.
+    fn width(&self, variance: i128) -> i128 {
+        variance.max(self.expected * ONE) + self.level_variance + rule::EXTRA_VARIANCE * ONE * ONE
+    }
+
     fn usual(&self) -> Usual {
-        let half = root(self.near_variance.max(self.expected * ONE)) * rule::RANGE_MILLI / 1000;
+        let half = root(self.near_variance.max(self.expected * ONE) + self.level_variance) * rule::RANGE_MILLI / 1000;
         Usual {
             expected_milli: milli(self.expected),
             low_milli: milli((self.expected - half).max(0)),
@@ -429,9 +449,8 @@ impl Baseline {
 
 fn scored(windows: usize, observed: u64, baseline: &Baseline, far_variance: i128, evidence: Evidence) -> Score {
     let distance = i128::from(observed) * ONE - baseline.expected;
-    let near = at_least(baseline.expected, baseline.near_variance);
-    let season_milli = (distance * 1000 / root(near)) as i64;
-    let level_milli = (distance * 1000 / root(at_least(baseline.expected, far_variance))) as i64;
+    let widths = |variance| distance * 1000 / root(baseline.width(variance));
+    let (season_milli, level_milli) = (widths(baseline.near_variance) as i64, widths(far_variance) as i64);
     let verdict = if observed < rule::MIN_POSTS {
         Verdict::TooFewPosts
     } else if season_milli < rule::GATE_MILLI {

@@ -8,7 +8,7 @@ use super::{Scale, rule};
 /// first report, going on while the score stays high, and ended when it was low for half an hour.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tracker {
-    /// Score of the last report, in thousandths. It halves every twelve hours.
+    /// Score of the last report, in thousandths. It halves every three hours.
     pub peak_milli: i64,
     /// Window of the last report.
     pub peak_at: i64,

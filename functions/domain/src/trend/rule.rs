@@ -49,7 +49,7 @@ pub(super) const SILENCE_MINUTES: u32 = 6 * 60;
 pub(super) const RANGE_MILLI: i128 = 1_282;
 
 /// The peak of earlier reports halves in this time.
-pub(super) const HALF_LIFE_MINUTES: u32 = 12 * 60;
+pub(super) const HALF_LIFE_MINUTES: u32 = 3 * 60;
 /// An event ends when its score was below half of the threshold for this time.
 pub(super) const END_MINUTES: u32 = 30;
 
@@ -73,9 +73,9 @@ impl Sensitivity {
     #[must_use]
     pub fn theta_milli(self) -> i64 {
         match self {
-            Self::Strict => 8_000,
-            Self::Balanced => 5_000,
-            Self::Sensitive => 4_000,
+            Self::Strict => 7_000,
+            Self::Balanced => 4_000,
+            Self::Sensitive => 3_000,
         }
     }
 }
