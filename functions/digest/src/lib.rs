@@ -135,9 +135,8 @@ impl<S: WindowStore + RollupStore + DocumentStore + Settings> Digest<S> {
                 self.unwatched.clear();
             }
             for (region, of_region) in &mut overview.regions {
-                let usual = self.watcher.usual(region);
-                if !usual.is_empty() {
-                    of_region.usual = usual;
+                if let Some(watched) = self.watcher.watched(region) {
+                    (of_region.usual, of_region.event) = (watched.usual.clone(), watched.event().cloned());
                 }
             }
             let text = overview.to_text().map_err(PortError::cannot_encode)?;

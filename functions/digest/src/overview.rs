@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use birdsong_domain::event::Event;
 use birdsong_domain::frame::Ledger;
 use birdsong_domain::lane::STREAM;
 use birdsong_domain::ports::{Change, Live, LiveWindow, PortError, RollupStore, WindowStore};
@@ -150,6 +151,8 @@ pub struct RegionOverview {
     /// Posts in an hour as usual, by the end of the hour: expected, and the ends of the range in which the number is on
     /// four of five days, in thousandths. Empty without a baseline.
     pub usual: BTreeMap<i64, (u64, u64, u64)>,
+    /// The most unusual event that goes on.
+    pub event: Option<Event>,
     /// Start of the newest window; `None` when it is older than two hours before the newest one of all regions.
     pub newest_window_ms: Option<i64>,
     /// When a window was stored last.
@@ -304,7 +307,9 @@ impl Overview {
         }
         // A digest replaces it.
         for (region, at) in &mut overview.regions {
-            at.usual = previous.regions.get(region).map(|before| before.usual.clone()).unwrap_or_default();
+            if let Some(before) = previous.regions.get(region) {
+                (at.usual, at.event) = (before.usual.clone(), before.event.clone());
+            }
         }
         Ok(overview)
     }

@@ -20,7 +20,7 @@ use birdsong_domain::rollup::{DAY_MS, HOUR_MS, Period, Rollup, windows_of};
 use birdsong_domain::sealed;
 use birdsong_domain::series::{DaySeries, WindowSeries};
 use birdsong_domain::time::{WindowSize, WindowStart, rfc3339};
-use birdsong_domain::trend::{Past, Scale};
+use birdsong_domain::trend::{Past, Scale, Sensitivity};
 use birdsong_domain::window::FoldRules;
 use serde::{Deserialize, Serialize};
 
@@ -66,6 +66,15 @@ impl Watched {
     #[must_use]
     pub fn decode(body: &[u8]) -> Option<Self> {
         serde_json::from_slice(&sealed::open(body).ok()?).ok()
+    }
+
+    /// The most unusual comparison that goes on.
+    #[must_use]
+    pub fn event(&self) -> Option<&Event> {
+        let least = Sensitivity::Balanced.theta_milli();
+        let of = self.state.open().filter(|event| event.kind.is_comparison() && event.score_milli >= least);
+        // The first by id of equals.
+        of.max_by(|a, b| a.score_milli.cmp(&b.score_milli).then_with(|| b.id.cmp(&a.id)))
     }
 
     /// The body of the document.
@@ -201,9 +210,9 @@ async fn one<S: DocumentStore>(store: &S, key: &DocumentKey) -> Result<Option<Do
 }
 
 impl Watcher {
-    /// Posts in an hour as usual, by the end of the hour, of a region that was gone through.
-    pub(crate) fn usual(&self, region: &str) -> BTreeMap<i64, (u64, u64, u64)> {
-        self.watched.get(region).map(|(_, watched)| watched.usual.clone()).unwrap_or_default()
+    /// What was found in a region that was gone through.
+    pub(crate) fn watched(&self, region: &str) -> Option<&Watched> {
+        self.watched.get(region).map(|(_, watched)| watched)
     }
 
     /// Goes through the windows that are final, of the ledgers and of these regions. Returns whether some are left.
