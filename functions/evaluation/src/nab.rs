@@ -74,11 +74,15 @@ pub(crate) fn load(folder: &Path) -> anyhow::Result<Vec<Labelled>> {
     let mut files = vec![];
     for (name, labels) in all {
         let path = folder.join(&name);
+        if !path.exists() {
+            println!("{} is not there, so it is left out.", path.display());
+            continue;
+        }
         let text = std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
         files.push(parse(&name, &text, &labels).with_context(|| format!("reading {}", path.display()))?);
     }
     if files.is_empty() {
-        bail!("{} names no series", path.display());
+        bail!("{} names no series that is there", path.display());
     }
     Ok(files)
 }

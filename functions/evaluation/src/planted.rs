@@ -104,3 +104,30 @@ pub(crate) fn plant(seed: u64) -> Planted {
     let size = WindowSize::FIVE_MINUTES;
     Planted { series: Series { name: format!("seed {seed}"), size, start_ms: 0, counts }, kind, bursts }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_gives_one_series() {
+        let (one, same, other) = (plant(7), plant(7), plant(8));
+        assert_eq!(one.series.counts, same.series.counts);
+        assert_ne!(one.series.counts, other.series.counts);
+    }
+
+    #[test]
+    fn bursts_are_where_they_are_said_to_be() {
+        let all: Vec<_> = (0..200).map(plant).collect();
+        assert!(all.iter().filter(|planted| planted.kind == Kind::Quiet).all(|planted| planted.bursts.is_empty()));
+        let strong = all.iter().flat_map(|planted| planted.bursts.iter().map(move |burst| (planted, burst)));
+        let mut seen = 0;
+        for (planted, burst) in strong.filter(|(_, burst)| burst.height == 8.0 && burst.posts > 100.0) {
+            let posts = |from: usize| planted.series.counts[from..from + 6].iter().flatten().sum::<u32>();
+            let (during, day_before) = (posts(burst.first), posts(burst.first - DAY));
+            assert!(during > 2 * day_before, "{}: {during} after {day_before}", planted.series.name);
+            seen += 1;
+        }
+        assert!(seen > 10);
+    }
+}

@@ -71,3 +71,26 @@ impl Random {
         count
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn draws_have_their_mean_and_variance() {
+        let mut random = Random::new(1);
+        let mut check = |mean: f64, variance: f64, draw: &mut dyn FnMut(&mut Random) -> f64| {
+            let draws: Vec<f64> = (0..20_000).map(|_| draw(&mut random)).collect();
+            let average = draws.iter().sum::<f64>() / draws.len() as f64;
+            let spread = draws.iter().map(|draw| (draw - average).powi(2)).sum::<f64>() / draws.len() as f64;
+            assert!((average - mean).abs() < 0.04 * mean.max(1.0), "{average} is not {mean}");
+            assert!((spread / variance - 1.0).abs() < 0.1, "{spread} is not {variance}");
+        };
+        check(0.5, 1.0 / 12.0, &mut Random::unit);
+        check(0.0, 1.0, &mut Random::normal);
+        check(1.0, 0.1, &mut |random| random.gamma(0.1));
+        check(1.0, 3.0, &mut |random| random.gamma(3.0));
+        check(0.7, 0.7, &mut |random| f64::from(random.poisson(0.7)));
+        check(900.0, 900.0, &mut |random| f64::from(random.poisson(900.0)));
+    }
+}

@@ -1,5 +1,7 @@
 //! A series of counts, and what a detector makes of it.
 
+use std::panic::resume_unwind;
+
 use birdsong_domain::time::WindowSize;
 
 /// Counts of one series, one a window.
@@ -32,7 +34,9 @@ pub(crate) fn in_parallel<T: Sync, R: Send>(items: &[T], work: impl Fn(&T) -> R 
                 })
             })
             .collect();
-        workers.into_iter().flat_map(|worker| worker.join().unwrap_or_default()).collect()
+        let join =
+            |worker: std::thread::ScopedJoinHandle<'_, _>| worker.join().unwrap_or_else(|panic| resume_unwind(panic));
+        workers.into_iter().flat_map(join).collect()
     });
     done.sort_by_key(|(at, _)| *at);
     done.into_iter().map(|(_, result)| result).collect()

@@ -31,7 +31,7 @@ pub use rule::{MIN_POSTS, NEW_SHARE_PPM, Sensitivity};
 
 use crate::time::WindowSize;
 
-/// The spans of the rule in windows, see [`rule`]. A span that is shorter than a window has one window.
+/// The spans of the rule in windows. A span that is shorter than a window has one window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Scale {
     size: WindowSize,

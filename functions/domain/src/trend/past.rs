@@ -1,3 +1,5 @@
+use serde::{Deserialize, Serialize};
+
 use super::{Scale, rule};
 
 /// Counts of one series, prepared so that any of its windows can be scored fast.
@@ -24,7 +26,7 @@ pub struct Evidence {
 }
 
 /// The value that is usual, and a range that contains 80 % of usual values. In thousandths of a post.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usual {
     /// Expected value.
     pub expected_milli: i64,
@@ -35,7 +37,7 @@ pub struct Usual {
 }
 
 /// A window compared with the days before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Score {
     /// The score that decides, in thousandths: `level_milli`, or zero when `verdict` has a reason against it.
     pub score_milli: i64,
@@ -59,7 +61,8 @@ pub struct Score {
 }
 
 /// Why a score counts, or is zero.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Verdict {
     /// It differs from what is usual.
     Unusual,

@@ -1,6 +1,8 @@
 //! The constants of the rule. They are round on purpose: `make trends` shows what they reach, and
 //! `docs/explanation/trends.md` how little it changes when they do.
 
+use serde::{Deserialize, Serialize};
+
 pub(super) const DAY_MINUTES: u32 = 24 * 60;
 pub(super) const SUM_MINUTES: u32 = 15;
 pub(super) const LONG_MINUTES: u32 = 60;
@@ -57,7 +59,8 @@ pub(super) const END_MINUTES: u32 = 30;
 pub(super) const MAX_MINUTE: u32 = 1 << 18;
 
 /// How much must happen before it is reported.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Sensitivity {
     /// Few reports.
     Strict,

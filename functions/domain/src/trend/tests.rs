@@ -216,6 +216,82 @@ fn a_stored_tracker_continues() {
     assert_eq!(serde_json::from_str::<Tracker>(&text).unwrap(), tracker);
 }
 
+/// A daily cycle from 40 to 160 % of `rate`, with some scatter: half of the windows are a fifth above it, half below.
+fn daily(days: usize, rate: impl Fn(usize) -> u64) -> Vec<Option<u32>> {
+    (0..days * DAY)
+        .map(|at| {
+            let hour = at % DAY;
+            let cycle = 400 + 1200 * hour.min(DAY - hour) as u64 / (DAY as u64 / 2);
+            let scatter = 800 + 400 * ((at as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 63);
+            Some((rate(at) * cycle * scatter / 1_000_000) as u32)
+        })
+        .collect()
+}
+
+const NONE: [usize; 0] = [];
+
+/// Windows from day 10 on that open an event.
+fn opened(series: &[Option<u32>]) -> Vec<usize> {
+    let scale = minutes(5);
+    let past = Past::for_many(scale, series);
+    let mut tracker = Tracker::default();
+    (10 * DAY..series.len())
+        .filter(|at| {
+            let Ok(score) = past.score(*at, Default::default()) else { return false };
+            let theta = Sensitivity::Balanced.theta_milli();
+            tracker.advance(scale, *at as i64, score.score_milli, theta) == Step::Opened
+        })
+        .collect()
+}
+
+#[test]
+fn what_is_there_every_day_is_no_trend() {
+    assert_eq!(opened(&daily(21, |_| 50)), NONE);
+    // A bot writes 40 posts every morning.
+    let mut bot = daily(21, |_| 3);
+    (0..21).for_each(|day| bot[day * DAY + 96] = Some(40));
+    assert_eq!(opened(&bot), NONE);
+}
+
+#[test]
+fn clocks_may_change() {
+    let mut series = daily(21, |_| 40);
+    let shifted = series[14 * DAY + 12..].to_vec();
+    series.truncate(14 * DAY);
+    series.extend(shifted);
+    assert_eq!(opened(&series), NONE);
+}
+
+#[test]
+fn slow_growth_is_no_event() {
+    assert_eq!(
+        opened(&daily(21, |at| 20 + 60 * (at.clamp(12 * DAY, 16 * DAY) - 12 * DAY) as u64 / (4 * DAY) as u64)),
+        NONE
+    );
+}
+
+#[test]
+fn gaps_and_samples_are_no_events_and_hide_none() {
+    let mut series = daily(21, |_| 40);
+    series[12 * DAY..14 * DAY + 70].fill(None);
+    (15 * DAY..18 * DAY).step_by(41).for_each(|at| series[at] = None);
+    series[19 * DAY..19 * DAY + 6].fill(None);
+    assert_eq!(opened(&series), NONE);
+    series[20 * DAY..20 * DAY + 3].fill(Some(200));
+    assert_eq!(opened(&series), [20 * DAY]);
+}
+
+#[test]
+fn two_bursts_in_three_hours_are_two_events() {
+    let mut series = daily(21, |_| 10);
+    let first = 15 * DAY + 100;
+    for start in [first, first + 36] {
+        series[start..start + 6].iter_mut().flatten().for_each(|count| *count += 60);
+    }
+    // The second one must reach half of the first one's peak, which takes a window more.
+    assert_eq!(opened(&series), [first, first + 37]);
+}
+
 fn any_size() -> impl Strategy<Value = Scale> {
     prop::sample::select(vec![5, 10, 15, 20, 30, 45, 60]).prop_map(minutes)
 }
