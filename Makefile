@@ -9,7 +9,7 @@ EMULATOR ?= localstack
 PACKAGES = frontend e2e scripts/checks
 
 .PHONY: help run build fmt lint clippy check docs test packages test-build rust frontend docs-test foreign contract scripts-test infra \
-	localstack e2e e2e-localstack e2e-ministack chaos release-test fuzz bench deny local-up local-down build-functions deploy destroy clean
+	localstack e2e e2e-localstack e2e-ministack chaos release-test fuzz trends bench deny local-up local-down build-functions deploy destroy clean
 
 help: ## list the commands
 	@awk -F':.*## ' '/^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z0-9-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' \
@@ -101,6 +101,10 @@ fuzz: ## each fuzz target for FUZZ_SECONDS (60); needs a nightly toolchain
 
 release-test: ## tests that must hold in the release build too: a panic in one source never stops another
 	cargo nextest run --release --package birdsong-streamer --lib --locked a_panic_in_one_source
+
+# Without NAB's series, only the rest is measured.
+trends: ## what the rule for trends reaches, beside others: make trends NAB=../shared/data/nab SEEDS=1..241
+	cargo run --release --locked --package birdsong-evaluation -- $(if $(NAB),--nab $(NAB)) $(if $(SEEDS),--seeds $(SEEDS))
 
 deny: ## advisories, licences, bans and sources of all crates (deny.toml); downloads the advisories
 	scripts/cargo-tool.sh deny --all-features --locked check -D unnecessary-skip -D unmatched-skip

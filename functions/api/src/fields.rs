@@ -12,9 +12,16 @@ use crate::report::WindowReport;
 const ALWAYS: [&str; 2] = ["window_start", "window_end"];
 
 /// The names of all fields of a report, in their order.
-static NAMES: LazyLock<Vec<String>> = LazyLock::new(|| match serde_json::to_value(WindowReport::default()) {
-    Ok(Value::Object(fields)) => fields.into_iter().map(|(name, _)| name).collect(),
-    _ => vec![],
+static NAMES: LazyLock<Vec<String>> = LazyLock::new(|| {
+    match serde_json::to_value(WindowReport {
+        usual: Some(0.0),
+        usual_low: Some(0.0),
+        usual_high: Some(0.0),
+        ..WindowReport::default()
+    }) {
+        Ok(Value::Object(fields)) => fields.into_iter().map(|(name, _)| name).collect(),
+        _ => vec![],
+    }
 });
 
 /// A choice of fields. By default all of them.
@@ -39,6 +46,11 @@ impl Fields {
     /// Whether a field is asked for.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.0.as_ref().is_none_or(|asked| asked.contains(name))
+    }
+
+    /// Whether one of these fields is asked for by name.
+    pub(crate) fn asks_for(&self, names: &[&str]) -> bool {
+        self.0.as_ref().is_some_and(|asked| names.iter().any(|name| asked.contains(*name)))
     }
 
     /// A report, or the part of it that is asked for, as JSON.

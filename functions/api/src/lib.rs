@@ -36,19 +36,23 @@
 
 mod admission;
 pub mod answer;
+mod days;
 mod described;
 pub mod error;
+mod events;
 mod fields;
 mod openapi;
 mod overview;
 mod params;
 mod regions;
 pub mod report;
+mod series;
 mod snapshot;
 mod source;
 mod span;
 mod status;
 mod steps;
+mod trends;
 mod windows;
 
 use std::sync::Arc;
@@ -59,10 +63,12 @@ use axum::http::{HeaderMap, Uri};
 use axum::response::Response;
 use axum::routing::get;
 use birdsong_digest::read::Parts;
-use birdsong_domain::ports::{RollupStore, Settings, WindowStore};
+use birdsong_domain::ports::{DocumentStore, RollupStore, Settings, WindowStore};
 use birdsong_domain::region::Region;
+use birdsong_domain::series::DaySeries;
 use birdsong_domain::status::SourceState;
 use birdsong_domain::window::FoldRules;
+use quick_cache::sync::Cache;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -103,13 +109,18 @@ struct Shared<S> {
     answers: Answers,
     /// Windows, hours and days that are final, with the version of the counts.
     parts: Parts,
+    /// Series of days, with the version of the counts.
+    days: Cache<(String, i64), (String, Arc<DaySeries>)>,
     admission: Admission,
 }
+
+/// Series of days that are kept in memory; each has some hundred KiB at most.
+const DAYS_KEPT: usize = 128;
 
 /// The body of an answer, and how long it may be used.
 type Made = (Vec<u8>, Fresh);
 
-impl<S: WindowStore + RollupStore + Settings + 'static> Shared<S> {
+impl<S: WindowStore + RollupStore + DocumentStore + Settings + 'static> Shared<S> {
     async fn snapshot(&self) -> Result<Arc<Snapshot>, ApiError> {
         Ok(snapshot(&self.api, self.admission.limits, &self.snapshot).await?)
     }
@@ -173,23 +184,30 @@ impl<S: WindowStore + RollupStore + Settings + 'static> Shared<S> {
 }
 
 /// The router with the default limits. It does not compress.
-pub fn router<S: WindowStore + RollupStore + Settings + 'static>(api: Api<S>) -> Router {
+pub fn router<S: WindowStore + RollupStore + DocumentStore + Settings + 'static>(api: Api<S>) -> Router {
     router_with(api, Limits::default())
 }
 
 /// The router with these limits.
-pub fn router_with<S: WindowStore + RollupStore + Settings + 'static>(api: Api<S>, limits: Limits) -> Router {
+pub fn router_with<S: WindowStore + RollupStore + DocumentStore + Settings + 'static>(
+    api: Api<S>,
+    limits: Limits,
+) -> Router {
     let shared = Arc::new(Shared {
         api,
         snapshot: snapshot::Cache::default(),
         answers: Answers::new(u64::from(limits.cache_kib) << 10),
         parts: Parts::new(u64::from(limits.parts_kib) << 10),
+        days: Cache::new(DAYS_KEPT),
         admission: Admission::new(limits),
     });
     Router::new()
         .route("/api/overview", get(overview::<S>).fallback(wrong_method))
         .route("/api/regions", get(regions::<S>).fallback(wrong_method))
         .route("/api/windows", get(windows::windows::<S>).fallback(wrong_method))
+        .route("/api/events", get(events::events::<S>).fallback(wrong_method))
+        .route("/api/trends", get(trends::trends::<S>).fallback(wrong_method))
+        .route("/api/series", get(series::series::<S>).fallback(wrong_method))
         .route("/api/status", get(status::<S>).fallback(wrong_method))
         .route("/api/openapi.json", get(document).fallback(wrong_method))
         .route("/api", axum::routing::any(unknown_path))
@@ -252,7 +270,7 @@ async fn regions<S: WindowStore>(
     tag = "metrics",
     responses((status = 200, description = "The overview.", body = OverviewAnswer), StoreErrors),
 )]
-async fn overview<S: WindowStore + RollupStore + Settings + 'static>(
+async fn overview<S: WindowStore + RollupStore + DocumentStore + Settings + 'static>(
     State(shared): State<Arc<Shared<S>>>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
@@ -270,7 +288,7 @@ async fn overview<S: WindowStore + RollupStore + Settings + 'static>(
     tag = "metrics",
     responses((status = 200, description = "The status.", body = Status), StoreErrors),
 )]
-async fn status<S: WindowStore + RollupStore + Settings + 'static>(
+async fn status<S: WindowStore + RollupStore + DocumentStore + Settings + 'static>(
     State(shared): State<Arc<Shared<S>>>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
@@ -304,7 +322,7 @@ described::described! {
     tag = "service",
     responses((status = 200, description = "The store can be read.", body = Health), HealthErrors),
 )]
-async fn healthz<S: WindowStore + RollupStore + Settings + 'static>(
+async fn healthz<S: WindowStore + RollupStore + DocumentStore + Settings + 'static>(
     State(shared): State<Arc<Shared<S>>>,
 ) -> Result<Response, ApiError> {
     shared.snapshot().await.map_err(|error| error.with(ErrorCode::StoreUnavailable))?;

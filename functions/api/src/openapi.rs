@@ -28,7 +28,7 @@ pub(crate) const DOCUMENT: &str = include_str!("../openapi.json");
     // Nobody has to log in.
     security(()),
     servers((url = "/", description = "The server that answers with this document.")),
-    paths(crate::overview, crate::regions, crate::windows::windows, crate::status, crate::document, crate::healthz),
+    paths(crate::overview, crate::regions, crate::windows::windows, crate::events::events, crate::trends::trends, crate::series::series, crate::status, crate::document, crate::healthz),
     tags(
         (name = "metrics", description = "Regions, their counts, and where the counts come from."),
         (name = "service", description = "The service itself."),

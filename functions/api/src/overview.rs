@@ -6,6 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::Api;
+use crate::events::{EventReport, thousandths};
 use crate::report::LagReport;
 use crate::snapshot::Snapshot;
 use crate::source::SourceReport;
@@ -67,14 +68,22 @@ pub(crate) struct RegionAtAGlance {
     /// Posts in the last hour: in the fewest whole windows that make an hour or more, up to the end of the newest window of
     /// all regions that has ended.
     posts_last_hour: u64,
-    /// Posts in that time of the day as usual: the mean of up to seven days before, of those of which all windows are
-    /// known. It is taken from whole clock hours, each by the share of it that the last hour covers. Null when these days
-    /// are fewer than two.
+    /// Posts in such an hour as usual: at this time of day on the days before, at the level of the two hours before. Null
+    /// without a baseline of at least two complete days.
     #[schema(required = true, minimum = 0)]
     usual: Option<f64>,
+    /// Lower end of the range in which the number is on four of five days; null without a baseline.
+    #[schema(required = true, minimum = 0)]
+    usual_low: Option<f64>,
+    /// Upper end of it; null without a baseline.
+    #[schema(required = true, minimum = 0)]
+    usual_high: Option<f64>,
     /// `posts_last_hour` divided by `usual`; null without it, or when it is 0.
     #[schema(required = true, minimum = 0)]
     factor: Option<f64>,
+    /// The most unusual event that goes on; null when there is none.
+    #[schema(required = true)]
+    event: Option<EventReport>,
     /// Posts in each hour, oldest first; the last one has the newest window and may not be over. Empty before the first
     /// window.
     #[schema(max_items = 25)]
@@ -124,8 +133,13 @@ impl OverviewAnswer {
                     Some(LatestWindow { window_start: rfc3339(start_ms), posts })
                 }),
                 posts_last_hour,
-                factor: usual.filter(|usual| *usual > 0.0).map(|usual| rounded(posts_last_hour as f64 / usual)),
-                usual: usual.map(rounded),
+                factor: usual
+                    .filter(|(usual, ..)| *usual > 0)
+                    .map(|(usual, ..)| rounded(posts_last_hour as f64 / thousandths(usual))),
+                usual: usual.map(|(usual, ..)| rounded(thousandths(usual))),
+                usual_low: usual.map(|(_, low, _)| rounded(thousandths(low))),
+                usual_high: usual.map(|(_, _, high)| rounded(thousandths(high))),
+                event: known.and_then(|known| known.event.clone()).map(EventReport::new),
                 hours: if is_empty { vec![] } else { hours.collect() },
                 changed_at: known.map(|known| known.changed_ms).filter(|ms| *ms > 0).map(rfc3339),
             }

@@ -1,6 +1,6 @@
 //! The parameters of a query, checked. An error names the parameter.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use birdsong_digest::read::Grain;
@@ -41,6 +41,44 @@ pub(crate) fn none(query: Option<&str>) -> Result<(), ApiError> {
         Some((name, _)) => Err(bad(&name, "this path has no parameters")),
         None => Ok(()),
     }
+}
+
+/// The parameters by name, each at most once.
+///
+/// # Errors
+/// `bad_parameter` when one occurs twice, or is not among those that are allowed.
+pub(crate) fn named(query: Option<&str>, allowed: &[&str]) -> Result<BTreeMap<String, String>, ApiError> {
+    let mut named = BTreeMap::new();
+    for (name, value) in pairs(query)? {
+        if !allowed.contains(&name.as_str()) {
+            return Err(bad(&name, format!("unknown parameter; the parameters are {}", allowed.join(", "))));
+        }
+        if named.contains_key(&name) {
+            return Err(bad(&name, "this parameter occurs twice"));
+        }
+        named.insert(name, value);
+    }
+    Ok(named)
+}
+
+/// Ids of the regions in a list with commas; all regions without one.
+///
+/// # Errors
+/// `unknown_region`; `bad_parameter` when one occurs twice or there are too many.
+pub(crate) fn regions(list: Option<&str>, all: &[Region]) -> Result<Vec<String>, ApiError> {
+    let Some(list) = list else { return Ok(all.iter().map(|region| region.id.clone()).collect()) };
+    let mut ids = vec![];
+    for id in list.split(',') {
+        let id = &region(id, all)?.id;
+        if ids.contains(id) {
+            return Err(bad("region", "a region occurs twice"));
+        }
+        ids.push(id.clone());
+    }
+    if ids.len() > MAX_REGIONS {
+        return Err(bad("region", format!("at most {MAX_REGIONS} regions are possible, not {}", ids.len())));
+    }
+    Ok(ids)
 }
 
 fn pairs(query: Option<&str>) -> Result<Vec<(String, String)>, ApiError> {
@@ -272,7 +310,7 @@ fn step_name(secs: u32) -> String {
     unit.map_or_else(|| format!("{secs}s"), |(unit, name)| format!("{}{name}", secs / unit))
 }
 
-fn region<'a>(id: &str, regions: &'a [Region]) -> Result<&'a Region, ApiError> {
+pub(crate) fn region<'a>(id: &str, regions: &'a [Region]) -> Result<&'a Region, ApiError> {
     regions.iter().find(|region| region.id == id).ok_or_else(|| {
         let message = format!("unknown region \"{}\"; the regions are {}", foreign(id), listed(regions));
         ApiError::parameter(ErrorCode::UnknownRegion, "region", message)
@@ -293,7 +331,7 @@ fn listed(regions: &[Region]) -> String {
     first.join(", ") + &more
 }
 
-fn time(name: &str, value: &str) -> Result<i64, ApiError> {
+pub(crate) fn time(name: &str, value: &str) -> Result<i64, ApiError> {
     // A plus sign that was not percent-encoded arrives as a space.
     let text = value.replace(' ', "+");
     parse_rfc3339(&text).ok_or_else(|| {
@@ -301,11 +339,11 @@ fn time(name: &str, value: &str) -> Result<i64, ApiError> {
     })
 }
 
-fn network(name: &str) -> Result<Network, ApiError> {
+pub(crate) fn network(name: &str) -> Result<Network, ApiError> {
     Network::parse(name).map_err(|error| bad("network", format!("\"{}\" is not a network; {error}", foreign(name))))
 }
 
-fn step(value: &str, size: WindowSize) -> Result<u32, ApiError> {
+pub(crate) fn step(value: &str, size: WindowSize) -> Result<u32, ApiError> {
     let digits = value.trim_end_matches(|c: char| !c.is_ascii_digit());
     let unit = match &value[digits.len()..] {
         "" | "s" => Some(1),
@@ -337,10 +375,10 @@ fn step(value: &str, size: WindowSize) -> Result<u32, ApiError> {
     })
 }
 
-fn bad(parameter: &str, message: impl Into<String>) -> ApiError {
+pub(crate) fn bad(parameter: &str, message: impl Into<String>) -> ApiError {
     ApiError::parameter(ErrorCode::BadParameter, parameter, message)
 }
 
-fn unprocessable(parameter: &str, message: impl Into<String>) -> ApiError {
+pub(crate) fn unprocessable(parameter: &str, message: impl Into<String>) -> ApiError {
     ApiError::parameter(ErrorCode::Unprocessable, parameter, message)
 }

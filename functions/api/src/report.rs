@@ -219,6 +219,20 @@ pub struct WindowReport {
     pub hashtags: Vec<HashtagCount>,
     /// Hashtags that are longer than 100 characters. They are not in `hashtags`.
     pub long_hashtags: u64,
+    /// Posts as usual in a step like this: at this time of day on the days before, at the level of the two hours before.
+    /// Only when it is asked for by name; left out without a baseline of at least two complete days, in totals, in ranges of
+    /// more than 62 days, and for several but not all networks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0)]
+    pub usual: Option<f64>,
+    /// Lower end of the range in which the number is on four of five days; as `usual`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0)]
+    pub usual_low: Option<f64>,
+    /// Upper end of that range; as `usual`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0)]
+    pub usual_high: Option<f64>,
     /// Number of mentions of accounts.
     pub mentions: u64,
     /// Posts with at least one photo, video, GIF or audio attached.
@@ -242,3 +256,6 @@ fn as_map<S: Serializer>(pairs: &[(String, u64)], serializer: S) -> Result<S::Ok
     }
     map.end()
 }
+
+/// Fields that are there only when they are asked for by name.
+pub(crate) const USUAL: [&str; 3] = ["usual", "usual_low", "usual_high"];

@@ -59,6 +59,12 @@ impl Networks {
         self.0.as_ref().map_or(0, BTreeSet::len)
     }
 
+    /// The network that is asked for, when it is the only one.
+    pub(crate) fn only(&self) -> Option<Network> {
+        let asked = self.0.as_ref().filter(|asked| asked.len() == 1)?;
+        asked.first().copied()
+    }
+
     /// Whether the counts of this lane are asked for. A damaged record whose lane is unknown may be of any network.
     fn has(&self, lane: &Lane) -> bool {
         let network = lane.network();
@@ -226,6 +232,9 @@ impl Span {
                 HashtagCount { tag: item.shown, count: item.count, error: item.error }
             }),
             long_hashtags: aggregate.hashtags.too_long,
+            usual: None,
+            usual_low: None,
+            usual_high: None,
             mentions: aggregate.mentions.0,
             media: aggregate.media.0,
             link_hosts: top(aggregate.hosts.top.as_ref().filter(|_| fields.has("link_hosts")), TOP_HOSTS, |item| {

@@ -8,6 +8,7 @@ use birdsong_domain::window::FoldRules;
 
 use crate::fields::Fields;
 use crate::report::WindowReport;
+use crate::series::UsualOf;
 use crate::span::{Read, Span, spans};
 
 /// What is wanted of each step, and of the total.
@@ -29,6 +30,7 @@ pub(crate) struct Steps {
     step_ms: i64,
     grain: Grain,
     wanted: Wanted,
+    usual: Option<UsualOf>,
     total: Span,
     open: Option<Open>,
     json: Vec<u8>,
@@ -58,10 +60,16 @@ impl Steps {
             step_ms,
             grain: Grain::of_step(step_ms, rules.size),
             wanted,
+            usual: None,
             total: Span::empty(range.start, range.end),
             open: None,
             json: vec![],
         }
+    }
+
+    /// With what is usual in each step.
+    pub(crate) fn with_usual(self, usual: UsualOf) -> Self {
+        Self { usual: Some(usual), ..self }
     }
 
     /// Adds what starts in `from_ms..to_ms`, which follows what was added before.
@@ -129,6 +137,13 @@ impl Steps {
         if !self.json.is_empty() {
             self.json.push(b',');
         }
-        self.wanted.fields.write(&step.report(&self.region, &self.wanted.fields), &mut self.json)
+        let mut report = step.report(&self.region, &self.wanted.fields);
+        let start_ms = step.start_ms();
+        if let Some([usual, low, high]) =
+            self.usual.as_ref().and_then(|usual| usual.step(start_ms, start_ms + self.step_ms))
+        {
+            (report.usual, report.usual_low, report.usual_high) = (Some(usual), Some(low), Some(high));
+        }
+        self.wanted.fields.write(&report, &mut self.json)
     }
 }

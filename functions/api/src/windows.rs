@@ -8,10 +8,11 @@ use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use birdsong_digest::read::{Grain, Reader};
+use birdsong_domain::event::Subject;
 use birdsong_domain::lane::STREAM;
-use birdsong_domain::ports::{PortError, RollupStore, Settings, WindowStore};
+use birdsong_domain::ports::{DocumentStore, PortError, RollupStore, Settings, WindowStore};
 use birdsong_domain::region::Region;
-use birdsong_domain::rollup::Period;
+use birdsong_domain::rollup::{DAY_MS, Period};
 use birdsong_domain::status::{SourceState, SourceStatus};
 use birdsong_domain::time::{FUTURE_LIMIT_MS, WindowStart, rfc3339};
 use futures_util::future::try_join_all;
@@ -22,10 +23,11 @@ use utoipa::ToSchema;
 use crate::answer::Fresh;
 use crate::error::{ApiError, ErrorCode, WindowsErrors};
 use crate::params::WindowsQuery;
-use crate::report::WindowReport;
+use crate::report::{USUAL, WindowReport};
+use crate::series::UsualOf;
 use crate::snapshot::Snapshot;
 use crate::steps::Steps;
-use crate::{Api, Limits, Made, Shared, params, span};
+use crate::{Api, Limits, Made, Shared, days, params, span};
 
 /// The counts of a region in a range, as a total and step by step.
 #[derive(Serialize, ToSchema)]
@@ -213,7 +215,8 @@ impl WindowsAnswer<'_> {
                            steps. Default: one window."),
         ("fields" = Option<String>, Query, pattern = "^[a-z_]{1,32}(,[a-z_]{1,32}){0,63}$",
             description = "Fields of each step, with commas, such as `posts,networks`; `window_start` and `window_end` are \
-                           always there. Default: all fields of `Window`."),
+                           always there. `usual`, `usual_low` and `usual_high` are there only when they are \
+                           named. Default: all other fields of `Window`."),
         ("total_fields" = Option<String>, Query, pattern = "^[a-z_]{1,32}(,[a-z_]{1,32}){0,63}$",
             description = "Fields of the total, likewise; `none` leaves the total out. Default: all fields."),
         ("since" = Option<String>, Query, format = DateTime,
@@ -230,7 +233,7 @@ impl WindowsAnswer<'_> {
     ),
     responses((status = 200, description = "The counts.", body = schema::WindowsBody), WindowsErrors),
 )]
-pub(crate) async fn windows<S: WindowStore + RollupStore + Settings + 'static>(
+pub(crate) async fn windows<S: WindowStore + RollupStore + DocumentStore + Settings + 'static>(
     State(shared): State<Arc<Shared<S>>>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
@@ -243,7 +246,7 @@ pub(crate) async fn windows<S: WindowStore + RollupStore + Settings + 'static>(
 }
 
 /// The answer to a query, and permits that are kept until it is sent.
-async fn made<S: WindowStore + RollupStore + Settings + 'static>(
+async fn made<S: WindowStore + RollupStore + DocumentStore + Settings + 'static>(
     shared: &Shared<S>,
     query: Option<&str>,
 ) -> Result<Made, ApiError> {
@@ -276,7 +279,7 @@ struct OfRegion {
     fresh: Fresh,
 }
 
-async fn of_region<S: WindowStore + RollupStore + Settings + 'static>(
+async fn of_region<S: WindowStore + RollupStore + DocumentStore + Settings + 'static>(
     shared: &Shared<S>,
     snapshot: &Snapshot,
     query: &WindowsQuery<'_>,
@@ -300,6 +303,16 @@ async fn of_region<S: WindowStore + RollupStore + Settings + 'static>(
     let permit = shared.admission.admit((parts + stale).saturating_mul(lanes)).await?;
 
     let mut steps = Steps::new(&region.id, &range, step_ms, rules, now_ms, query.wanted.clone());
+    if query.wanted.fields.asks_for(&USUAL) && range.end - range.start <= days::MAX_DAYS * DAY_MS && step_ms <= DAY_MS {
+        let subject = match query.networks.only() {
+            Some(network) => Some(Subject::Network { network }),
+            None => (query.networks.named() == 0).then_some(Subject::Region),
+        };
+        if let Some(subject) = subject {
+            let history = days::history(shared, snapshot, &region.id, (range.start, until_ms)).await?;
+            steps = steps.with_usual(UsualOf::new(&history, size, &subject));
+        }
+    }
     // A slice at a time, so that a long range needs no more memory than a short one.
     // Parts of which some windows have begun.
     let whole_end_ms = range.start + parts as i64 * length;

@@ -34,13 +34,16 @@
 pub mod overview;
 pub mod read;
 mod redo;
+pub mod watch;
 
 use std::sync::Arc;
 
-use birdsong_domain::ports::{Change, OVERVIEW, PortError, RollupStore, Settings, WindowStore};
+use birdsong_domain::ports::{Change, DocumentStore, OVERVIEW, PortError, RollupStore, Settings, WindowStore};
+use birdsong_domain::rollup::Period;
 use birdsong_domain::window::FoldRules;
 
 use overview::{Known, Overview};
+use watch::Watcher;
 
 /// How long after the time for late posts an hour or a day is rolled up, in milliseconds: clocks differ, and puts take
 /// some time.
@@ -69,13 +72,16 @@ pub struct Digest<S> {
     store: Arc<S>,
     rules: FoldRules,
     known: Known,
+    watcher: Watcher,
+    /// Hours that were rolled up, and not looked at for events.
+    unwatched: Vec<Change>,
 }
 
-impl<S: WindowStore + RollupStore + Settings> Digest<S> {
+impl<S: WindowStore + RollupStore + DocumentStore + Settings> Digest<S> {
     /// A digest of `store`, whose windows were folded by these rules. It keeps some windows between runs.
     #[must_use]
     pub fn new(store: Arc<S>, rules: FoldRules) -> Self {
-        Self { store, rules, known: Known::default() }
+        Self { store, rules, known: Known::default(), watcher: Watcher::default(), unwatched: vec![] }
     }
 
     /// Works through what changed, until it is done or `is_over`, and writes the overview of these regions.
@@ -93,11 +99,11 @@ impl<S: WindowStore + RollupStore + Settings> Digest<S> {
             let changes = self.store.changes(BATCH).await?;
             let due = redo::due(&changes, self.rules, now_ms);
             let (done, has_more) = redo::redo(&*self.store, self.rules, due, &is_over, &mut outcome).await?;
-            self.write_overview(regions, now_ms, &done).await?;
+            // While much is left, such as at a replay, events can wait.
+            outcome.has_more = self.write_overview(regions, now_ms, &done, has_more, &is_over).await? || has_more;
             for change in &done {
                 self.store.settle(change).await?;
             }
-            outcome.has_more = has_more;
             // A change that is listed again needs another look, but not in this run.
             if done.is_empty() || is_over() {
                 return Ok(outcome);
@@ -105,18 +111,40 @@ impl<S: WindowStore + RollupStore + Settings> Digest<S> {
         }
     }
 
-    /// Writes the overview. Hours in `done` are read again.
-    async fn write_overview(&mut self, regions: &[&str], now_ms: i64, done: &[Change]) -> Result<(), PortError> {
+    /// Writes the overview and finds events. Hours in `done` are read again. Returns whether events are left to be found.
+    async fn write_overview(
+        &mut self,
+        regions: &[&str],
+        now_ms: i64,
+        done: &[Change],
+        is_busy: bool,
+        is_over: &impl Fn() -> bool,
+    ) -> Result<bool, PortError> {
+        self.unwatched.extend(done.iter().filter(|change| change.period == Period::Hour).cloned());
+        let (mut is_watched, mut has_more) = (is_busy, false);
         for _ in 0..MAX_CONFLICTS {
             let stored = self.store.setting(OVERVIEW).await?;
             let previous = stored.as_deref().and_then(Overview::parse);
             let overview = Overview::new(&*self.store, self.rules, regions, now_ms, previous, done, &mut self.known);
-            let text = overview.await?.to_text().map_err(PortError::cannot_encode)?;
+            let mut overview = overview.await?;
+            if !is_watched {
+                let (store, rules, until_ms) = (&*self.store, self.rules, overview.until_ms);
+                let run = watch::Run { store, rules, now_ms, until_ms, done: &self.unwatched };
+                has_more = self.watcher.run(&run, regions, &self.known.recent(), is_over).await?;
+                is_watched = true;
+                self.unwatched.clear();
+            }
+            for (region, of_region) in &mut overview.regions {
+                if let Some(watched) = self.watcher.watched(region) {
+                    (of_region.usual, of_region.event) = (watched.usual.clone(), watched.event().cloned());
+                }
+            }
+            let text = overview.to_text().map_err(PortError::cannot_encode)?;
             if self.store.replace_setting(OVERVIEW, stored.as_deref(), &text).await? {
-                return Ok(());
+                return Ok(has_more);
             }
         }
         // Others write it, then.
-        Ok(())
+        Ok(has_more)
     }
 }

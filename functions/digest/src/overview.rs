@@ -4,11 +4,14 @@
 //! reading them.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
+use birdsong_domain::event::Event;
 use birdsong_domain::frame::Ledger;
 use birdsong_domain::lane::STREAM;
-use birdsong_domain::ports::{Change, Live, LiveWindow, PortError, RollupRow, RollupStore, WindowStore};
-use birdsong_domain::rollup::{DAY_MS, HOUR_MS, Period, Rollup};
+use birdsong_domain::ports::{Change, Live, LiveWindow, PortError, RollupStore, WindowStore};
+use birdsong_domain::rollup::{HOUR_MS, Period, Rollup, windows_of};
+use birdsong_domain::series::WindowSeries;
 use birdsong_domain::time::{FUTURE_LIMIT_MS, RFC3339_MS, WindowSize, WindowStart};
 use birdsong_domain::window::metric::Lag;
 use birdsong_domain::window::{Aggregate, FoldRules};
@@ -17,13 +20,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::MARGIN_MS;
 use crate::read::{Grain, Reader, Seen, Stale};
+use crate::watch::{Detail, Recent, by_start};
 
 /// Hours in the overview: a day, and the hour that has begun.
 const HOURS: i64 = 25;
-/// Days before that the usual number of posts is taken from.
-const USUAL_DAYS: i64 = 7;
-/// Fewer days give no usual number.
-const USUAL_DAYS_LEAST: usize = 2;
 /// Longest overview that is read, uncompressed.
 const MAX_JSON_BYTES: usize = 64 << 20;
 /// Length of the last hour: the fewest whole windows that make an hour or more.
@@ -148,8 +148,11 @@ pub struct RegionOverview {
     pub windows: BTreeMap<i64, u64>,
     /// Hours that were out of date when this was written: they are read again.
     open: Vec<i64>,
-    /// Posts in an hour of the day as usual, by the start of the hour; null when not enough is known.
-    usual: BTreeMap<i64, Option<f64>>,
+    /// Posts in an hour as usual, by the end of the hour: expected, and the ends of the range in which the number is on
+    /// four of five days, in thousandths. Empty without a baseline.
+    pub usual: BTreeMap<i64, (u64, u64, u64)>,
+    /// The most unusual event that goes on.
+    pub event: Option<Event>,
     /// Start of the newest window; `None` when it is older than two hours before the newest one of all regions.
     pub newest_window_ms: Option<i64>,
     /// When a window was stored last.
@@ -187,6 +190,8 @@ pub struct Overview {
 #[derive(Clone, Debug, Default)]
 pub struct Known {
     hours: HashMap<(String, i64), KnownHour>,
+    /// What the last overview read.
+    read: HashMap<(String, i64), BTreeMap<i64, KnownWindow>>,
     seen: Seen,
 }
 
@@ -195,7 +200,31 @@ struct KnownHour {
     stamp: String,
     /// Windows that start before this were final.
     until_ms: i64,
-    windows: BTreeMap<i64, Part>,
+    windows: BTreeMap<i64, KnownWindow>,
+}
+
+/// A window that was read: its counts, and what trends are found from.
+#[derive(Clone, Debug, Default)]
+struct KnownWindow {
+    part: Part,
+    series: Arc<WindowSeries>,
+    detail: Arc<Detail>,
+}
+
+impl Known {
+    /// The windows that were read for an overview, of each region.
+    pub(crate) fn recent(&self) -> HashMap<String, Recent> {
+        let mut recent = HashMap::<String, Recent>::new();
+        for ((region, hour), known) in &self.read {
+            let of_region = recent.entry(region.clone()).or_default();
+            for (start_ms, window) in known {
+                of_region.details.insert(*start_ms, window.detail.clone());
+            }
+            let series = known.iter().map(|(start_ms, window)| (*start_ms, window.series.clone()));
+            of_region.hours.insert(*hour, series.collect());
+        }
+        recent
+    }
 }
 
 impl Overview {
@@ -252,6 +281,7 @@ impl Overview {
         let range = (overview.hours_from_ms, last_hour_ms + hour_ms);
         let (stale, redone) = (Stale::of_live(&live, &mut known.seen, now_ms), Stale::new(done));
         known.hours.retain(|(_, hour), _| *hour >= range.0);
+        known.read.clear();
         for region in all {
             let reading = Reading { store, rules, region, range, until_ms: overview.until_ms, stale: &stale };
             let mut parts = reading.windows(known).await?;
@@ -275,10 +305,12 @@ impl Overview {
         if overview.newest_post_ms.is_none() {
             overview.newest_post_ms = older_post(store, rules, regions, now_ms).await?;
         }
-        let usual_hours = [last_hour_ms - 2 * hour_ms, last_hour_ms - hour_ms, last_hour_ms];
-        // Counts that were final may be those of the days before.
-        let previous = if done.is_empty() { previous } else { Self::default() };
-        overview.find_usual(store, rules.size, &previous, regions, &usual_hours).await?;
+        // A digest replaces it.
+        for (region, at) in &mut overview.regions {
+            if let Some(before) = previous.regions.get(region) {
+                (at.usual, at.event) = (before.usual.clone(), before.event.clone());
+            }
+        }
         Ok(overview)
     }
 
@@ -341,35 +373,6 @@ impl Overview {
         if region == STREAM {
             self.regions.remove(STREAM);
         }
-    }
-
-    /// Posts as usual in these hours of the day, of each region.
-    async fn find_usual<S: RollupStore>(
-        &mut self,
-        store: &S,
-        size: WindowSize,
-        previous: &Self,
-        regions: &[&str],
-        hours: &[i64],
-    ) -> Result<(), PortError> {
-        for hour in hours {
-            let mut ledgers = None;
-            for region in regions {
-                let known = previous.regions.get(*region).and_then(|of_region| of_region.usual.get(hour));
-                let usual = match known {
-                    Some(usual) => *usual,
-                    None => {
-                        if ledgers.is_none() {
-                            ledgers = Some(days_before(store, STREAM, *hour).await?);
-                        }
-                        let ledgers = ledgers.as_deref().unwrap_or_default();
-                        usual(&days_before(store, region, *hour).await?, ledgers, size)
-                    }
-                };
-                self.regions.entry((*region).to_owned()).or_default().usual.insert(*hour, usual);
-            }
-        }
-        Ok(())
     }
 
     /// The overview with the newest windows of the store, which are not counted in it.
@@ -513,42 +516,12 @@ impl Glance {
         windows.map_or(0, |windows| windows.map(|(_, posts)| posts).sum())
     }
 
-    /// Posts that a region has in this time of the day as usual; `None` when not enough is known.
+    /// Posts that a region has in the last hour as usual, and the ends of the range in which the number is on four of five
+    /// days, in thousandths; `None` without a baseline.
     #[must_use]
-    pub fn usual(&self, region: &str) -> Option<f64> {
-        let of_region = self.overview.regions.get(region)?;
-        // The last hour is a part of the last clock hour, and the rest of the one before.
-        let last_ms = (self.ended_ms - 1).div_euclid(self.hour_ms) * self.hour_ms;
-        let share = (self.ended_ms - last_ms) as f64 / self.hour_ms as f64;
-        let usual = |hour: i64| of_region.usual.get(&hour).copied().flatten();
-        let per_hour = self.last_hour_ms as f64 / self.hour_ms as f64;
-        let now = if share > 0.0 { usual(last_ms)? * share } else { 0.0 };
-        let before = if share < 1.0 { usual(last_ms - self.hour_ms)? * (1.0 - share) } else { 0.0 };
-        Some((now + before) * per_hour)
+    pub fn usual(&self, region: &str) -> Option<(u64, u64, u64)> {
+        self.overview.regions.get(region)?.usual.get(&self.ended_ms).copied()
     }
-}
-
-/// The roll-ups of one hour of the day, on the days before.
-async fn days_before<S: RollupStore>(store: &S, region: &str, hour: i64) -> Result<Vec<Vec<RollupRow>>, PortError> {
-    let days = (1..=USUAL_DAYS).map(|day| {
-        let start_ms = hour - day * DAY_MS;
-        store.rollups(region, Period::Hour, start_ms, start_ms + 1)
-    });
-    try_join_all(days).await
-}
-
-/// The mean of the days of which all windows are known.
-fn usual(region: &[Vec<RollupRow>], ledgers: &[Vec<RollupRow>], size: WindowSize) -> Option<f64> {
-    let windows = (Period::Hour.ms(size) / size.ms()) as usize;
-    let mut posts = vec![];
-    for (region, ledgers) in region.iter().zip(ledgers) {
-        let rows = || region.iter().chain(ledgers).filter_map(|row| row.rollup.as_ref().ok());
-        if (0..windows).all(|at| rows().any(|rollup| rollup.known.contains(at))) {
-            let readable = region.iter().filter_map(|row| row.rollup.as_ref().ok());
-            posts.push(readable.map(|rollup| rollup.aggregate.posts()).sum::<u64>());
-        }
-    }
-    (posts.len() >= USUAL_DAYS_LEAST).then(|| posts.iter().sum::<u64>() as f64 / posts.len() as f64)
 }
 
 /// The newest post of windows that are older than all hours of the overview: windows without posts, such as that of a
@@ -623,14 +596,18 @@ impl<S: WindowStore + RollupStore> Reading<'_, S> {
             let mut windows = at.windows.clone();
             if at.until_ms < to_ms {
                 let rows = self.store.query(self.region, WindowStart(at.until_ms), WindowStart(to_ms)).await?;
-                for (key, partial) in rows {
-                    windows.entry(key.window.0).or_default().add(&Part::of(&Rollup::of_window(partial)));
+                for (start_ms, lanes) in by_start(&windows_of(rows)) {
+                    let mut part = Part::default();
+                    lanes.iter().for_each(|(_, rollup)| part.add(&Part::of(rollup)));
+                    let series = Arc::new(WindowSeries::new(lanes.iter().copied(), self.rules.size));
+                    windows.insert(start_ms, KnownWindow { part, series, detail: Arc::new(Detail::new(lanes)) });
                 }
                 at.until_ms = at.until_ms.max(self.rules.size.start_of(kept_ms.min(to_ms)).0);
-                at.windows = windows.range(..at.until_ms).map(|(start, part)| (*start, *part)).collect();
+                at.windows = windows.range(..at.until_ms).map(|(start, window)| (*start, window.clone())).collect();
             }
             windows.retain(|start_ms, _| *start_ms < to_ms);
-            hours.insert(hour, windows);
+            hours.insert(hour, windows.iter().map(|(start_ms, window)| (*start_ms, window.part)).collect());
+            known.read.insert((self.region.to_owned(), hour), windows);
         }
         Ok(hours)
     }

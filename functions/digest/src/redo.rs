@@ -1,15 +1,17 @@
 //! Roll-ups that are out of date are made again.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use birdsong_domain::ports::{Change, PortError, PutOutcome, RollupStore, WindowStore};
-use birdsong_domain::rollup::{DAY_MS, HOUR_MS, Period, Rollup, RollupKey, Rollups, of_rows};
+use birdsong_domain::ports::{Change, DocumentStore, PortError, PutOutcome, RollupStore, WindowStore};
+use birdsong_domain::rollup::{DAY_MS, HOUR_MS, Period, Rollup, RollupKey, Rollups, merge, windows_of};
 use birdsong_domain::time::WindowStart;
 use birdsong_domain::window::FoldRules;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::read::{Grain, Part, Reader, Stale};
+use crate::watch::{put_series, series_of};
 use crate::{MARGIN_MS, Outcome};
 
 /// Hours or days in work at the same time.
@@ -43,7 +45,7 @@ pub(crate) fn due(changes: &[Change], rules: FoldRules, now_ms: i64) -> Vec<Chan
 }
 
 /// Makes the roll-ups of these changes again, and returns the changes that may be settled, and whether some are left.
-pub(crate) async fn redo<S: WindowStore + RollupStore>(
+pub(crate) async fn redo<S: WindowStore + RollupStore + DocumentStore>(
     store: &S,
     rules: FoldRules,
     due: Vec<Change>,
@@ -80,7 +82,7 @@ struct Counts {
     is_contended: bool,
 }
 
-async fn redo_one<S: WindowStore + RollupStore>(
+async fn redo_one<S: WindowStore + RollupStore + DocumentStore>(
     store: &S,
     rules: FoldRules,
     change: &Change,
@@ -92,11 +94,17 @@ async fn redo_one<S: WindowStore + RollupStore>(
             let length = Period::Hour.ms(size);
             let mut start = Period::Hour.start_of(change.start_ms, size);
             while start < change.start_ms + HOUR_MS {
+                let range = (start, start + length);
+                let is_put = Cell::new(true);
                 let of_windows = async || {
                     let rows = store.query(region, WindowStart(start), WindowStart(start + length)).await?;
-                    Ok(of_rows(rows, Period::Hour, size))
+                    let windows = windows_of(rows);
+                    is_put.set(put_series(store, size, region, range, &series_of(&windows, size)).await?);
+                    let windows = windows.into_iter().map(|((start_ms, lane), window)| (start_ms, lane, window));
+                    Ok(merge(windows, Period::Hour, size))
                 };
-                replace(store, region, Period::Hour, (start, start + length), of_windows, &mut counts).await?;
+                replace(store, region, Period::Hour, range, of_windows, &mut counts).await?;
+                counts.is_contended |= !is_put.get();
                 // Before the change is settled, so that the day is made again whatever happens now.
                 store.add_change(region, Period::Day, Period::Day.start_of(start, size)).await?;
                 start += length;

@@ -35,6 +35,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod crowd;
 pub mod event;
 pub mod format;
 pub mod frame;
@@ -46,13 +47,16 @@ pub mod network;
 pub mod ports;
 pub mod post;
 pub mod printable;
+pub mod profile;
 pub mod reference;
 pub mod region;
 pub mod rollup;
-mod sealed;
+pub mod sealed;
+pub mod series;
 pub mod status;
 pub mod time;
 pub mod topk;
+pub mod trend;
 pub mod uniques;
 mod unzstd;
 pub mod window;

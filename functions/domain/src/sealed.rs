@@ -4,13 +4,13 @@ use crate::unzstd;
 use crate::wire::DecodeError;
 
 /// Most bytes of a state, uncompressed, that is written or read.
-pub(crate) const MAX_STATE_BYTES: usize = 1 << 20;
+pub const MAX_STATE_BYTES: usize = 1 << 20;
 
 /// The state with a CRC-32 behind it, zstd-compressed. Equal states have equal bytes.
 ///
 /// # Errors
 /// When it is larger than [`MAX_STATE_BYTES`], which the bounds of what is counted exclude, or zstd fails.
-pub(crate) fn seal(mut state: Vec<u8>) -> std::io::Result<Vec<u8>> {
+pub fn seal(mut state: Vec<u8>) -> std::io::Result<Vec<u8>> {
     state.extend_from_slice(&crc32fast::hash(&state).to_le_bytes());
     if state.len() > MAX_STATE_BYTES {
         let message = format!("a stored state of {} bytes exceeds {MAX_STATE_BYTES}", state.len());
@@ -23,7 +23,7 @@ pub(crate) fn seal(mut state: Vec<u8>) -> std::io::Result<Vec<u8>> {
 ///
 /// # Errors
 /// When the bytes are damaged.
-pub(crate) fn open(bytes: &[u8]) -> Result<Vec<u8>, DecodeError> {
+pub fn open(bytes: &[u8]) -> Result<Vec<u8>, DecodeError> {
     let mut plain = unzstd::decompress(bytes, MAX_STATE_BYTES)
         .map_err(|_| DecodeError { at: 0, what: "a zstd frame of at most 1 MiB" })?;
     let Some((state, sum)) = plain.split_last_chunk::<4>() else {

@@ -9,6 +9,7 @@
 use std::collections::BTreeMap;
 use std::collections::HashMap;
 
+use crate::crowd::Crowd;
 use crate::wire::{self, DecodeError, Reader};
 
 /// Different spellings that are remembered for one item, the key itself among them.
@@ -34,13 +35,17 @@ struct Counter {
     own: u64,
     /// The other written forms in the order of their text, with how often each was seen.
     forms: Vec<(Box<str>, u64)>,
+    /// Who wrote it.
+    crowd: Crowd,
 }
 
 impl Counter {
-    fn first(key: &str, written: &str) -> Self {
-        let mut counter = Self { count: 1, ..Self::default() };
-        counter.saw(key, written);
-        counter
+    fn count(&mut self, key: &str, written: &str, author: Option<u64>) {
+        self.count += 1;
+        self.saw(key, written);
+        if let Some(author) = author {
+            self.crowd.add(author);
+        }
     }
 
     fn places(&self) -> usize {
@@ -60,6 +65,7 @@ impl Counter {
 
     fn merge(&mut self, other: &Self) {
         self.count += other.count;
+        self.crowd.merge(&other.crowd);
         self.own += other.own;
         for (written, times) in &other.forms {
             match self.forms.binary_search_by(|(text, _)| text.cmp(written)) {
@@ -107,14 +113,18 @@ impl Counter {
 }
 
 /// One line of the answer of [`TopK::top`].
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TopItem {
+    /// The item itself.
+    pub key: String,
     /// The form of the item that was written most often; at least one author wrote it so.
     pub shown: String,
     /// How often it was seen, at least.
     pub count: u64,
     /// How many more times it may have been seen, at most.
     pub error: u64,
+    /// Who wrote it, since it has a counter.
+    pub crowd: Crowd,
 }
 
 impl TopK {
@@ -142,15 +152,24 @@ impl TopK {
         self.counters.is_empty()
     }
 
-    /// Counts one sight of the item `key`, spelled `written`.
-    pub fn add(&mut self, key: &str, written: &str) {
+    /// Counts one sight of the item `key`, spelled `written`, by an author, who is named by an even hash. Returns how often
+    /// it was seen, at least.
+    pub fn add(&mut self, key: &str, written: &str, author: Option<u64>) -> u64 {
         if let Some(counter) = self.counters.get_mut(key) {
-            counter.count += 1;
-            counter.saw(key, written);
-        } else {
-            self.counters.insert(key.into(), Counter::first(key, written));
-            self.purge_if_full();
+            counter.count(key, written, author);
+            return counter.count;
         }
+        let mut counter = Counter::default();
+        counter.count(key, written, author);
+        self.counters.insert(key.into(), counter);
+        self.purge_if_full();
+        self.counters.get(key).map_or(0, |counter| counter.count)
+    }
+
+    /// How often an item was seen, at least; 0 without a counter.
+    #[must_use]
+    pub fn count(&self, key: &str) -> u64 {
+        self.counters.get(key).map_or(0, |counter| counter.count)
     }
 
     /// Adds a sketch to a merged one, which is made when it is needed and large, since it is never stored.
@@ -219,7 +238,13 @@ impl TopK {
         items.truncate(n);
         items
             .into_iter()
-            .map(|(key, c)| TopItem { shown: c.shown(key).to_owned(), count: c.count, error: self.error })
+            .map(|(key, c)| TopItem {
+                key: key.to_owned(),
+                shown: c.shown(key).to_owned(),
+                count: c.count,
+                error: self.error,
+                crowd: c.crowd.clone(),
+            })
             .collect()
     }
 
@@ -230,6 +255,7 @@ impl TopK {
         for (key, counter) in sorted(&self.counters) {
             wire::put_bytes(out, key.as_bytes());
             wire::put_u64(out, counter.count);
+            counter.crowd.encode(out);
             if counter.is_plain() {
                 wire::put_u64(out, 0);
                 continue;
@@ -271,10 +297,11 @@ impl TopK {
 impl Counter {
     fn decode(key: &str, reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let count = reader.u64()?;
+        let crowd = Crowd::decode(reader)?;
         let Some(others) = reader.u64()?.checked_sub(1) else {
-            return Ok(Self { count, own: count, forms: vec![] });
+            return Ok(Self { count, own: count, forms: vec![], crowd });
         };
-        let mut counter = Self { count, own: reader.u64()?, forms: vec![] };
+        let mut counter = Self { count, own: reader.u64()?, forms: vec![], crowd };
         for _ in 0..others {
             let (written, times) = (reader.text()?, reader.u64()?);
             let is_next = counter.forms.last().is_none_or(|(last, _)| **last < *written);
@@ -309,9 +336,11 @@ mod tests {
     fn the_form_written_most_is_shown() {
         let mut sketch = TopK::new(8);
         for written in ["MTL", "mtl", "MTL", "Mtl"] {
-            sketch.add("mtl", written);
+            sketch.add("mtl", written, Some(7));
         }
-        assert_eq!(sketch.top(1), [TopItem { shown: "MTL".into(), count: 4, error: 0 }]);
+        let top = sketch.top(1).remove(0);
+        assert_eq!((&*top.key, &*top.shown, top.count, top.error), ("mtl", "MTL", 4, 0));
+        assert_eq!((top.crowd.posts(), top.crowd.authors().value), (4, 1));
     }
 
     #[test]
@@ -319,8 +348,11 @@ mod tests {
         // Four spellings once each, then one five times: the folded key was never written.
         let mut sketch = TopK::new(8);
         let others = ["Abcd", "aBcd", "abCd", "abcD"].into_iter();
-        others.chain(std::iter::repeat_n("ABcd", 5)).for_each(|written| sketch.add("abcd", written));
-        assert_eq!(sketch.top(1), [TopItem { shown: "ABcd".into(), count: 9, error: 0 }]);
+        others.chain(std::iter::repeat_n("ABcd", 5)).for_each(|written| {
+            sketch.add("abcd", written, None);
+        });
+        let top = sketch.top(1).remove(0);
+        assert_eq!((&*top.shown, top.count, top.error), ("ABcd", 9, 0));
         // More spellings than are kept, each once.
         let mut sketch = TopK::new(8);
         for bits in 1..16u32 {
@@ -331,13 +363,13 @@ mod tests {
                     _ => c,
                 })
                 .collect();
-            sketch.add("abcd", &written);
+            sketch.add("abcd", &written, None);
             assert_ne!(sketch.top(1)[0].shown, "abcd");
         }
         // As most wrote it, even when many others come before, between and after.
         for bits in 1..16u32 {
-            sketch.add("abcd", "ABCd");
-            sketch.add("abcd", ["ABCD", "abcd"][(bits % 2) as usize]);
+            sketch.add("abcd", "ABCd", None);
+            sketch.add("abcd", ["ABCD", "abcd"][(bits % 2) as usize], None);
         }
         assert_eq!(sketch.top(1)[0].shown, "ABCd");
     }
@@ -346,7 +378,7 @@ mod tests {
     fn the_key_counts_as_a_spelling_like_any_other() {
         let mut sketch = TopK::new(8);
         for written in ["tag", "Tag", "TAG", "tag", "tag", "tAg", "taG", "tAG", "TAg", "TaG"] {
-            sketch.add("tag", written);
+            sketch.add("tag", written, None);
         }
         assert_eq!(sketch.top(1)[0].shown, "tag");
     }
@@ -357,7 +389,9 @@ mod tests {
         fn whatever_is_shown_was_written(words in prop::collection::vec("[aA][bB][cC]", 1..60), cut in 0usize..60) {
             let of = |words: &[String]| {
                 let mut sketch = TopK::new(8);
-                words.iter().for_each(|word| sketch.add("abc", word));
+                words.iter().enumerate().for_each(|(n, word)| {
+                    sketch.add("abc", word, Some((n as u64) << 48));
+                });
                 sketch
             };
             let cut = cut.min(words.len());
@@ -386,7 +420,7 @@ mod tests {
             let mut truth: HashMap<String, u64> = HashMap::new();
             for item in &items {
                 let item = format!("t{item}");
-                sketch.add(&item, &item);
+                sketch.add(&item, &item, None);
                 *truth.entry(item).or_default() += 1;
             }
             prop_assert!(sketch.len() <= 16);
@@ -405,8 +439,9 @@ mod tests {
             for (i, (item, upper)) in items.iter().enumerate() {
                 let key = format!("t{item}");
                 let written = if *upper { key.to_uppercase() } else { key.clone() };
-                straight.add(&key, &written);
-                reloaded.add(&key, &written);
+                let author = Some((i as u64 % 30) << 48);
+                straight.add(&key, &written, author);
+                reloaded.add(&key, &written, author);
                 if i % every == 0 {
                     let bytes = encoded(&reloaded);
                     reloaded = TopK::decode(16, 16, &mut Reader::new(&bytes)).unwrap();

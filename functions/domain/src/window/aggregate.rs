@@ -172,6 +172,12 @@ impl Aggregate {
         !Metric::is_empty(&self.damage)
     }
 
+    /// Whether it has the first frame of a run of a streamer.
+    #[must_use]
+    pub fn has_run_start(&self) -> bool {
+        self.seen.has_first()
+    }
+
     /// How many people wrote the posts ([`Authors::distinct`]).
     #[must_use]
     pub fn distinct_authors(&self) -> Estimate {

@@ -3,6 +3,7 @@
 use super::{Context, Metric};
 use crate::frame::SlimPost;
 use crate::hashtag;
+use crate::profile::{self, Profiles};
 use crate::topk::TopK;
 use crate::wire::{self, DecodeError, Reader};
 
@@ -18,6 +19,8 @@ pub struct Hashtags {
     pub top: Option<TopK>,
     /// Hashtags that were longer than the limit and so are not among them.
     pub too_long: u64,
+    /// The posts with the heaviest ones.
+    pub profiles: Profiles,
 }
 
 impl Metric for Hashtags {
@@ -27,26 +30,42 @@ impl Metric for Hashtags {
 
     fn post(&mut self, post: &SlimPost, _context: &Context) {
         self.too_long += u64::from(post.long_hashtags);
+        let mut keys = vec![];
         for written in &post.hashtags {
             match hashtag::key(written) {
-                Some(key) => self.top.get_or_insert_with(|| TopK::new(HASHTAG_COUNTERS)).add(&key, written),
+                Some(key) => keys.push((key, written)),
                 // Too long and not merely empty.
                 None => self.too_long += u64::from(written.contains(char::is_alphanumeric)),
             }
+        }
+        let mut heavy = vec![];
+        for (key, written) in &keys {
+            let top = self.top.get_or_insert_with(|| TopK::new(HASHTAG_COUNTERS));
+            let count = top.add(key, written, post.author);
+            if count >= profile::START {
+                heavy.push((key, count));
+            }
+        }
+        if !heavy.is_empty() {
+            let tags: Vec<_> = keys.iter().map(|(key, _)| &**key).collect();
+            heavy.iter().for_each(|(key, count)| self.profiles.add(key, *count, post.kind, &post.lang, &tags));
         }
     }
 
     fn merge(&mut self, other: &Self, _same_window: bool) {
         TopK::merge_into(&mut self.top, other.top.as_ref());
         self.too_long += other.too_long;
+        self.profiles.merge(&other.profiles);
     }
 
     fn shrink(&mut self) {
         TopK::shrink(&mut self.top, ROLLUP_HASHTAG_COUNTERS);
+        self.profiles.shrink();
     }
 
     fn encode(&self, out: &mut Vec<u8>) {
         wire::put_u64(out, self.too_long);
+        self.profiles.encode(out);
         if let Some(top) = &self.top {
             top.encode(out);
         }
@@ -54,9 +73,11 @@ impl Metric for Hashtags {
 
     fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let too_long = reader.u64()?;
+        let profiles = Profiles::decode(reader)?;
         let has_top = !reader.rest().is_empty();
         Ok(Self {
             too_long,
+            profiles,
             top: has_top.then(|| TopK::decode(HASHTAG_COUNTERS, ROLLUP_HASHTAG_COUNTERS, reader)).transpose()?,
         })
     }

@@ -24,7 +24,7 @@ impl Metric for Hosts {
 
     fn post(&mut self, post: &SlimPost, _context: &Context) {
         for host in &post.hosts {
-            self.top.get_or_insert_with(|| TopK::new(HOST_COUNTERS)).add(host, host);
+            self.top.get_or_insert_with(|| TopK::new(HOST_COUNTERS)).add(host, host, post.author);
         }
     }
 

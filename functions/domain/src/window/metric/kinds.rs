@@ -16,6 +16,10 @@ impl Kinds {
         self.0[kind as usize]
     }
 
+    pub(crate) fn add(&mut self, kind: Kind) {
+        self.0[kind as usize] += 1;
+    }
+
     /// Posts of any kind.
     #[must_use]
     pub fn posts(&self) -> u64 {
@@ -27,7 +31,7 @@ impl Metric for Kinds {
     sum!();
 
     fn post(&mut self, post: &SlimPost, _context: &Context) {
-        self.0[post.kind as usize] += 1;
+        self.add(post.kind);
     }
 }
 

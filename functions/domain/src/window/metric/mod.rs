@@ -28,7 +28,7 @@ pub use hashtags::{HASHTAG_COUNTERS, Hashtags, ROLLUP_HASHTAG_COUNTERS};
 pub use hosts::{HOST_COUNTERS, Hosts, ROLLUP_HOST_COUNTERS};
 pub use kinds::Kinds;
 pub use lag::Lag;
-pub use languages::{Languages, NO_LANGUAGE};
+pub use languages::{Languages, MAX_LANGUAGE_BYTES, NO_LANGUAGE};
 pub use lateness::Lateness;
 pub use matched_by::MatchedBy;
 pub use media::Media;

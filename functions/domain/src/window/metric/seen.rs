@@ -9,6 +9,8 @@ use crate::wire::{self, DecodeError, Reader};
 /// Runs tracked per window, evicted least recently used.
 const MAX_RUNS: usize = 8;
 const WORDS: usize = 8;
+/// Number of the first frame of a lane in a run.
+const FIRST: u64 = 1;
 /// Frames of a run may change places within one append, which has at most 500 records. What is further
 /// behind than this can only be a repetition.
 const REACH: u64 = 64 * WORDS as u64;
@@ -46,6 +48,16 @@ impl SeenFrames {
         let is_new = run.count(counter);
         self.runs.push(run);
         is_new
+    }
+}
+
+impl SeenFrames {
+    /// Whether it has the first frame of a run.
+    pub(crate) fn has_first(&self) -> bool {
+        self.runs.iter().any(|run| {
+            let back = run.highest.wrapping_sub(FIRST);
+            run.highest >= FIRST && back < REACH && run.counted[(back / 64) as usize] >> (back % 64) & 1 == 1
+        })
     }
 }
 

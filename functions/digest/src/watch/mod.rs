@@ -1,0 +1,506 @@
+//! What is going on in the regions: events, and what rises. Found from the series of days ([`birdsong_domain::series`]) by
+//! the rules of [`birdsong_domain::trend`], window by window, when windows are final.
+//!
+//! Events are a pure function of the series. So when a window of the past changes, its day and those behind it are gone
+//! through again, from the state that was noted at the start of that day. [`Watched::consumed`] shows what was gone through.
+
+mod fold;
+mod history;
+mod rising;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use birdsong_domain::event::{Event, decode_all, encode_all};
+use birdsong_domain::lane::{Lane, STREAM};
+use birdsong_domain::ports::{
+    Change, Document, DocumentKey, DocumentKind, DocumentStore, PortError, PutOutcome, WindowStore,
+};
+use birdsong_domain::rollup::{DAY_MS, HOUR_MS, Period, Rollup, windows_of};
+use birdsong_domain::sealed;
+use birdsong_domain::series::{DaySeries, WindowSeries};
+use birdsong_domain::time::{WindowSize, WindowStart, rfc3339};
+use birdsong_domain::trend::{Past, Scale, Sensitivity};
+use birdsong_domain::window::FoldRules;
+use serde::{Deserialize, Serialize};
+
+pub use fold::State;
+pub use history::{Day, History};
+pub use rising::{Detail, MAX_RISING, ProfileOf, Rising, Standing};
+
+use fold::Fold;
+
+/// Days before a window that its score depends on, and the day itself.
+pub const BASELINE_DAYS: i64 = 15;
+/// How far back changes of the past are gone through again, in days.
+const REACH_DAYS: i64 = 60;
+/// How long series that were read are used again, in milliseconds. Only other digests can change them meanwhile.
+const KEPT_MS: i64 = HOUR_MS;
+/// Most events of a region that start on one day; those with the highest scores are kept.
+const MAX_EVENTS: usize = 300;
+/// Windows behind the last final one for which the usual number of posts is known.
+const AHEAD: usize = 4;
+/// How often a document is put again because another digest was faster.
+const MAX_CONFLICTS: usize = 8;
+
+/// How far a region was gone through, and what was found. The body of its document of the kind
+/// [`DocumentKind::Watch`].
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Watched {
+    /// Windows that start before this were gone through.
+    pub scored_to_ms: i64,
+    /// What the next window needs.
+    pub state: State,
+    /// What was gone through of each day, by its start: a hash of the region's series and of that of the ledgers.
+    pub consumed: BTreeMap<i64, u64>,
+    /// What rises at the last window.
+    pub rising: Vec<Rising>,
+    /// Posts in an hour as usual, by the end of the hour, in milliseconds: expected, and the ends of the range in which
+    /// the number is on four of five days, in thousandths.
+    pub usual: BTreeMap<i64, (u64, u64, u64)>,
+}
+
+impl Watched {
+    /// Reads a document; `None` when it is damaged or of another release.
+    #[must_use]
+    pub fn decode(body: &[u8]) -> Option<Self> {
+        serde_json::from_slice(&sealed::open(body).ok()?).ok()
+    }
+
+    /// The most unusual comparison that goes on.
+    #[must_use]
+    pub fn event(&self) -> Option<&Event> {
+        let least = Sensitivity::Balanced.theta_milli();
+        let of = self.state.open().filter(|event| event.kind.is_comparison() && event.score_milli >= least);
+        // The first by id of equals.
+        of.max_by(|a, b| a.score_milli.cmp(&b.score_milli).then_with(|| b.id.cmp(&a.id)))
+    }
+
+    /// The body of the document.
+    ///
+    /// # Errors
+    /// When it is larger than 1 MiB uncompressed, or zstd fails.
+    pub fn encode(&self) -> std::io::Result<Vec<u8>> {
+        sealed::seal(serde_json::to_vec(self)?)
+    }
+}
+
+/// Windows that are final, but whose hour is not: of the hours that were read for the overview.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Recent {
+    /// Hours that replace what is stored, by start: windows.
+    pub(crate) hours: BTreeMap<i64, BTreeMap<i64, Arc<WindowSeries>>>,
+    /// More about the windows of the last hours, by start.
+    pub(crate) details: BTreeMap<i64, Arc<Detail>>,
+}
+
+/// Series that were read.
+#[derive(Debug, Default)]
+struct Kept {
+    loaded_ms: i64,
+    /// Start of the first day that is here.
+    from_ms: i64,
+    days: BTreeMap<i64, Vec<u8>>,
+}
+
+/// Goes through the regions of one store. It keeps some series between runs.
+#[derive(Debug, Default)]
+pub(crate) struct Watcher {
+    kept: HashMap<String, Kept>,
+    /// What was found last, with the revision of its document.
+    watched: HashMap<String, (Option<u64>, Watched)>,
+}
+
+/// What the watcher needs to know of a run.
+pub(crate) struct Run<'a, S> {
+    pub(crate) store: &'a S,
+    pub(crate) rules: FoldRules,
+    pub(crate) now_ms: i64,
+    /// Windows that start before this are final.
+    pub(crate) until_ms: i64,
+    /// Hours that were rolled up in this run.
+    pub(crate) done: &'a [Change],
+}
+
+fn day_of(time_ms: i64) -> i64 {
+    time_ms.div_euclid(DAY_MS) * DAY_MS
+}
+
+fn corrupt(error: std::io::Error) -> PortError {
+    PortError::cannot_encode(error)
+}
+
+/// Puts the series of the windows of one hour (or of any span within a day) into the series of its day. Returns whether
+/// it is stored; `false` when other digests were faster each time.
+///
+/// # Errors
+/// When the store fails.
+pub(crate) async fn put_series<S: WindowStore + DocumentStore>(
+    store: &S,
+    size: WindowSize,
+    region: &str,
+    (from_ms, to_ms): (i64, i64),
+    windows: &BTreeMap<i64, Arc<WindowSeries>>,
+) -> Result<bool, PortError> {
+    let day_ms = day_of(from_ms);
+    let key = DocumentKey { kind: DocumentKind::Series, region: region.to_owned(), start_ms: day_ms };
+    let position = |time_ms: i64| ((time_ms - day_ms) / size.ms()) as u16;
+    for _ in 0..MAX_CONFLICTS {
+        let stored = one(store, &key).await?;
+        let mut day = match stored.as_ref().map(|document| DaySeries::decode(&document.body)) {
+            Some(Ok(day)) => day,
+            None => DaySeries::default(),
+            Some(Err(error)) => {
+                tracing::error!("the series of {region}, {}: {error}; it is made again", rfc3339(day_ms));
+                whole_day(store, size, region, day_ms).await?
+            }
+        };
+        let of_hour = windows.range(from_ms..to_ms);
+        day.set(position(from_ms)..position(to_ms - 1) + 1, of_hour.map(|(at, of)| (position(*at), (**of).clone())));
+        let body = day.encode().map_err(corrupt)?;
+        if stored.as_ref().is_some_and(|document| document.body == body) || (stored.is_none() && day.is_empty()) {
+            return Ok(true);
+        }
+        let revision = stored.map(|document| document.revision);
+        if store.put_document(&key, Some(&body), revision).await? == PutOutcome::Stored {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The series of a day from its windows.
+async fn whole_day<S: WindowStore>(
+    store: &S,
+    size: WindowSize,
+    region: &str,
+    day_ms: i64,
+) -> Result<DaySeries, PortError> {
+    let mut day = DaySeries::default();
+    for hour in (0..24).map(|hour| day_ms + hour * HOUR_MS) {
+        let rows = store.query(region, WindowStart(hour), WindowStart(hour + HOUR_MS)).await?;
+        let position = |time_ms: i64| ((time_ms - day_ms) / size.ms()) as u16;
+        let series = series_of(&windows_of(rows), size);
+        let windows = series.into_iter().map(|(at, of)| (position(at), Arc::unwrap_or_clone(of)));
+        day.set(position(hour)..position(hour + HOUR_MS), windows);
+    }
+    Ok(day)
+}
+
+/// Windows by start, from their lanes.
+pub(crate) fn series_of(windows: &BTreeMap<(i64, Lane), Rollup>, size: WindowSize) -> BTreeMap<i64, Arc<WindowSeries>> {
+    by_start(windows).into_iter().map(|(at, lanes)| (at, Arc::new(WindowSeries::new(lanes, size)))).collect()
+}
+
+type Lanes<'a> = Vec<(&'a Lane, &'a Rollup)>;
+
+/// The lanes of each window, by its start.
+pub(crate) fn by_start(windows: &BTreeMap<(i64, Lane), Rollup>) -> BTreeMap<i64, Lanes<'_>> {
+    let mut by_start = BTreeMap::<i64, Lanes<'_>>::new();
+    for ((at, lane), rollup) in windows {
+        by_start.entry(*at).or_default().push((lane, rollup));
+    }
+    by_start
+}
+
+async fn one<S: DocumentStore>(store: &S, key: &DocumentKey) -> Result<Option<Document>, PortError> {
+    let found = store.documents(key.kind, &key.region, key.start_ms, key.start_ms + 1).await?;
+    Ok(found.into_iter().next())
+}
+
+impl Watcher {
+    /// What was found in a region that was gone through.
+    pub(crate) fn watched(&self, region: &str) -> Option<&Watched> {
+        self.watched.get(region).map(|(_, watched)| watched)
+    }
+
+    /// Goes through the windows that are final, of the ledgers and of these regions. Returns whether some are left.
+    ///
+    /// # Errors
+    /// When the store fails. The next run continues.
+    pub(crate) async fn run<S: WindowStore + DocumentStore>(
+        &mut self,
+        run: &Run<'_, S>,
+        regions: &[&str],
+        recent: &HashMap<String, Recent>,
+        is_over: &impl Fn() -> bool,
+    ) -> Result<bool, PortError> {
+        if run.until_ms <= 0 {
+            return Ok(false);
+        }
+        let none = Recent::default();
+        let mut has_more = false;
+        for region in std::iter::once(&STREAM).chain(regions) {
+            if is_over() {
+                return Ok(true);
+            }
+            has_more |= self.region(run, region, recent.get(*region).unwrap_or(&none), recent, is_over).await?;
+        }
+        Ok(has_more)
+    }
+
+    /// Reads the series of a region from `from_ms` on, where they are not known.
+    async fn load<S: DocumentStore>(&mut self, run: &Run<'_, S>, region: &str, from_ms: i64) -> Result<(), PortError> {
+        let kept = self.kept.entry(region.to_owned()).or_default();
+        let is_old = kept.loaded_ms == 0 || run.now_ms - kept.loaded_ms > KEPT_MS || kept.from_ms > from_ms;
+        let days = match is_old {
+            true => vec![(from_ms, i64::MAX)],
+            false => {
+                let of_region = run.done.iter().filter(|change| change.region == region);
+                let days: BTreeSet<_> = of_region.map(|change| day_of(change.start_ms)).collect();
+                days.into_iter().filter(|day| *day >= kept.from_ms).map(|day| (day, day + 1)).collect()
+            }
+        };
+        if is_old {
+            *kept = Kept { loaded_ms: run.now_ms, from_ms, days: BTreeMap::new() };
+        }
+        for (from_ms, to_ms) in days {
+            for document in run.store.documents(DocumentKind::Series, region, from_ms, to_ms).await? {
+                kept.days.insert(document.start_ms, document.body);
+            }
+        }
+        Ok(())
+    }
+
+    /// The series of a day as it is known now: the stored one, with the hours that were read since.
+    fn day(&self, size: WindowSize, region: &str, day_ms: i64, recent: &Recent) -> DaySeries {
+        let stored = self.kept.get(region).and_then(|kept| kept.days.get(&day_ms));
+        // A damaged one is made again when its next hour is rolled up.
+        let mut day = stored.and_then(|body| DaySeries::decode(body).ok()).unwrap_or_default();
+        let position = |time_ms: i64| ((time_ms - day_ms) / size.ms()) as u16;
+        for (hour, windows) in recent.hours.range(day_ms..day_ms + DAY_MS) {
+            let to_ms = (hour + Period::Hour.ms(size)).min(day_ms + DAY_MS);
+            let of_hour = windows.iter().map(|(at, of)| (position(*at), (**of).clone()));
+            day.set(position(*hour)..position(to_ms - 1) + 1, of_hour);
+        }
+        day
+    }
+
+    async fn region<S: WindowStore + DocumentStore>(
+        &mut self,
+        run: &Run<'_, S>,
+        region: &str,
+        own: &Recent,
+        recent: &HashMap<String, Recent>,
+        is_over: &impl Fn() -> bool,
+    ) -> Result<bool, PortError> {
+        let size = run.rules.size;
+        let last_day = day_of(run.until_ms - 1);
+        let watch_key = |start_ms: i64| DocumentKey { kind: DocumentKind::Watch, region: region.to_owned(), start_ms };
+        let is_touched = run.done.iter().any(|change| change.region == region || change.region == STREAM);
+        if let Some((_, watched)) = self.watched.get(region)
+            && watched.scored_to_ms >= run.until_ms
+            && !is_touched
+        {
+            return Ok(false);
+        }
+        if !self.watched.contains_key(region) {
+            let stored = one(run.store, &watch_key(0)).await?;
+            let revision = stored.as_ref().map(|document| document.revision);
+            let watched = stored.and_then(|document| Watched::decode(&document.body)).unwrap_or_default();
+            self.watched.insert(region.to_owned(), (revision, watched));
+        }
+        let Some((revision, mut watched)) = self.watched.get(region).cloned() else { return Ok(false) };
+        // The first day that may have to be gone through.
+        let changed = run.done.iter().filter(|change| change.region == region || change.region == STREAM);
+        let changed =
+            changed.map(|change| day_of(change.start_ms)).filter(|day| *day >= last_day - REACH_DAYS * DAY_MS);
+        let mut first_day = day_of(watched.scored_to_ms).min(changed.min().unwrap_or(i64::MAX)).min(last_day);
+        first_day = first_day.max(last_day - REACH_DAYS * DAY_MS);
+        let from_ms = first_day - BASELINE_DAYS * DAY_MS;
+        self.load(run, STREAM, from_ms).await?;
+        self.load(run, region, from_ms).await?;
+        let none = Recent::default();
+        let all = recent.get(STREAM).unwrap_or(&none);
+        let mut days = BTreeMap::<i64, Day>::new();
+        let day = |watcher: &Self, day_ms: i64| -> Day {
+            let ledgers = Arc::new(watcher.day(size, STREAM, day_ms, all));
+            let own = match region {
+                STREAM => ledgers.clone(),
+                _ => Arc::new(watcher.day(size, region, day_ms, own)),
+            };
+            (own, ledgers)
+        };
+        // What was gone through, and is another now.
+        let mut known_from = from_ms;
+        while known_from <= last_day {
+            let of = day(self, known_from);
+            let is_past = known_from < watched.scored_to_ms;
+            if is_past && known_from >= first_day.min(day_of(watched.scored_to_ms))
+                || watched.consumed.contains_key(&known_from)
+            {
+                let until = ((watched.scored_to_ms - known_from).clamp(0, DAY_MS) / size.ms()) as u16;
+                let consumed = watched.consumed.get(&known_from).copied();
+                if consumed != Some(fingerprint(&of, until)) && is_past {
+                    self.rewind(run, region, known_from, &mut watched).await?;
+                }
+            }
+            days.insert(known_from, of);
+            known_from += DAY_MS;
+        }
+        if watched.scored_to_ms == 0 {
+            let first = days.iter().find(|(_, (own, _))| !own.is_empty()).map(|(day, _)| *day);
+            watched.scored_to_ms = first.unwrap_or(last_day).max(first_day);
+        }
+        let rewound_to = watched.scored_to_ms;
+        let mut events = BTreeMap::new();
+        let mut is_cut = false;
+        let mut snapshots = vec![];
+        let mut at_ms = day_of(watched.scored_to_ms);
+        while at_ms <= last_day && watched.scored_to_ms < run.until_ms {
+            if watched.scored_to_ms == at_ms {
+                snapshots.push((at_ms, watched.state.clone()));
+            }
+            let until_ms = (at_ms + DAY_MS).min(run.until_ms);
+            let first_ms = at_ms - BASELINE_DAYS * DAY_MS;
+            let of_history: Vec<Day> = (0..=BASELINE_DAYS)
+                .map(|n| first_ms + n * DAY_MS)
+                .map(|day_ms| days.get(&day_ms).cloned().unwrap_or_default())
+                .collect();
+            let history = History::new(size, first_ms, until_ms, of_history);
+            let mut fold = Fold::new(&history, region, size);
+            for at in history.position(watched.scored_to_ms)..history.len() {
+                fold.advance(at, &mut watched.state, &mut events);
+            }
+            watched.scored_to_ms = until_ms;
+            let until = ((until_ms - at_ms) / size.ms()) as u16;
+            if let Some(of) = days.get(&at_ms) {
+                watched.consumed.insert(at_ms, fingerprint(of, until));
+            }
+            if until_ms == run.until_ms && region != STREAM {
+                let last = history.len().saturating_sub(1);
+                watched.rising = rising::rising(&mut fold, &history, &watched.state, last, &own.details);
+                watched.usual = usual_hours(&history, size);
+            }
+            at_ms += DAY_MS;
+            is_cut = is_over() && watched.scored_to_ms < run.until_ms;
+            if is_cut {
+                break;
+            }
+        }
+        watched.consumed.retain(|day, _| *day >= last_day - REACH_DAYS * DAY_MS);
+        if !put_events(run.store, region, rewound_to, &watched.state, events).await? {
+            self.watched.remove(region);
+            return Ok(true);
+        }
+        for (day_ms, state) in snapshots {
+            let snapshot = Watched { scored_to_ms: day_ms, state, ..Watched::default() };
+            put_if_changed(run.store, &watch_key(day_ms), &snapshot.encode().map_err(corrupt)?).await?;
+        }
+        let body = watched.encode().map_err(corrupt)?;
+        match run.store.put_document(&watch_key(0), Some(&body), revision).await? {
+            PutOutcome::Stored => {
+                self.watched.insert(region.to_owned(), (Some(revision.unwrap_or(0) + 1), watched));
+                Ok(is_cut)
+            }
+            // Another digest went on; what it knows is read at the next run.
+            PutOutcome::Conflict => {
+                self.watched.remove(region);
+                self.kept.remove(region);
+                Ok(false)
+            }
+        }
+    }
+
+    /// Goes back to the start of a day.
+    async fn rewind<S: DocumentStore>(
+        &self,
+        run: &Run<'_, S>,
+        region: &str,
+        day_ms: i64,
+        watched: &mut Watched,
+    ) -> Result<(), PortError> {
+        let key = DocumentKey { kind: DocumentKind::Watch, region: region.to_owned(), start_ms: day_ms };
+        let snapshot = one(run.store, &key).await?.and_then(|document| Watched::decode(&document.body));
+        watched.state = snapshot.unwrap_or_default().state;
+        watched.scored_to_ms = day_ms;
+        watched.consumed.retain(|day, _| *day < day_ms);
+        Ok(())
+    }
+}
+
+fn fingerprint((own, ledgers): &Day, until: u16) -> u64 {
+    own.fingerprint(until).rotate_left(1) ^ ledgers.fingerprint(until)
+}
+
+/// Posts in the hours that end at the last windows, and at some that come, as usual.
+fn usual_hours(history: &History, size: WindowSize) -> BTreeMap<i64, (u64, u64, u64)> {
+    let past = Past::new(Scale::from(size), history.total());
+    let windows = usize::try_from((HOUR_MS + size.ms() - 1) / size.ms()).unwrap_or(1);
+    let milli = |value: i64| u64::try_from(value).unwrap_or(0);
+    let mut usual = BTreeMap::new();
+    for to in history.len().saturating_sub(1)..=history.len() + AHEAD {
+        let from = to.saturating_sub(windows);
+        if let Ok(of) = past.usual(from, to) {
+            let of = (milli(of.expected_milli), milli(of.low_milli), milli(of.high_milli));
+            usual.insert(history.start_ms(to), of);
+        }
+    }
+    usual
+}
+
+/// Writes events by the day on which they start. Those that were found behind `rewound_to` before are replaced. Returns
+/// `false` when other digests were faster each time.
+async fn put_events<S: DocumentStore>(
+    store: &S,
+    region: &str,
+    rewound_to: i64,
+    state: &State,
+    events: BTreeMap<String, Event>,
+) -> Result<bool, PortError> {
+    let rewound_day = day_of(rewound_to);
+    let is_whole_day = rewound_day == rewound_to;
+    let mut by_day = BTreeMap::<i64, BTreeMap<String, Event>>::new();
+    // What was open, and is as it was.
+    for event in state.open().cloned().chain(events.into_values()) {
+        by_day.entry(day_of(event.start_ms)).or_default().insert(event.id.clone(), event);
+    }
+    let first = by_day.keys().next().copied().unwrap_or(rewound_day).min(rewound_day - DAY_MS);
+    let mut stored: BTreeMap<i64, Document> = store
+        .documents(DocumentKind::Events, region, first, i64::MAX)
+        .await?
+        .into_iter()
+        .map(|of| (of.start_ms, of))
+        .collect();
+    let days: BTreeSet<i64> = by_day.keys().chain(stored.keys()).copied().collect();
+    for day_ms in days {
+        let document = stored.remove(&day_ms);
+        let before = document.as_ref().and_then(|document| decode_all(&document.body).ok()).unwrap_or_default();
+        // Events of this day that were found later than what was gone back to.
+        let is_kept = |event: &Event| match is_whole_day {
+            true => day_ms < rewound_day && event.peak_ms <= rewound_to,
+            false => true,
+        };
+        let mut of_day: BTreeMap<String, Event> =
+            before.into_iter().filter(is_kept).map(|event| (event.id.clone(), event)).collect();
+        of_day.extend(by_day.remove(&day_ms).unwrap_or_default());
+        let mut of_day: Vec<_> = of_day.into_values().collect();
+        if of_day.len() > MAX_EVENTS {
+            of_day.sort_by(|a, b| b.score_milli.cmp(&a.score_milli).then_with(|| a.id.cmp(&b.id)));
+            of_day.truncate(MAX_EVENTS);
+        }
+        of_day.sort_by(|a, b| (a.start_ms, &a.id).cmp(&(b.start_ms, &b.id)));
+        let body = encode_all(&of_day).map_err(corrupt)?;
+        if document.as_ref().is_some_and(|document| document.body == body) || (document.is_none() && of_day.is_empty())
+        {
+            continue;
+        }
+        let key = DocumentKey { kind: DocumentKind::Events, region: region.to_owned(), start_ms: day_ms };
+        let body = (!of_day.is_empty()).then_some(&*body);
+        let revision = document.map(|document| document.revision);
+        if store.put_document(&key, body, revision).await? == PutOutcome::Conflict {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Puts a document, whoever puts it at the same time: all digests make the same one.
+async fn put_if_changed<S: DocumentStore>(store: &S, key: &DocumentKey, body: &[u8]) -> Result<(), PortError> {
+    let stored = one(store, key).await?;
+    if stored.as_ref().is_some_and(|document| document.body == body) {
+        return Ok(());
+    }
+    store.put_document(key, Some(body), stored.map(|document| document.revision)).await.map(drop)
+}

@@ -1,0 +1,238 @@
+//! Rule 1.1. Events are a pure function of the windows, in whatever order these come and whoever looks at them.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use birdsong_digest::Digest;
+use birdsong_digest::watch::{Standing, Watched};
+use birdsong_domain::event::{Event, EventKind, GapReason, Subject, decode_all};
+use birdsong_domain::frame::{Frame, FrameHeader, Lane, Ledger, STREAM, SlimPost};
+use birdsong_domain::network::Network;
+use birdsong_domain::ports::{DocumentKind, DocumentStore, Expected, PartialKey, WindowStore};
+use birdsong_domain::rollup::{DAY_MS, HOUR_MS};
+use birdsong_domain::time::{WindowSize, WindowStart};
+use birdsong_domain::window::{Aggregate, FoldRules, Partial};
+use birdsong_testkit::MemoryStore;
+use proptest::prelude::*;
+
+/// A midnight.
+const DAY: i64 = 20_000 * DAY_MS;
+
+fn author(n: u64) -> u64 {
+    n.wrapping_mul(0x9e37_79b9_7f4a_7c15)
+}
+
+/// Posts with a hashtag each; 0 to 9 by different authors.
+fn tagged(tag: &str, count: u64, authors: u64) -> Vec<SlimPost> {
+    let tags: Vec<String> = if tag.is_empty() { vec![] } else { vec![tag.to_owned()] };
+    let post = |n: u64| SlimPost {
+        author: Some(author(n % authors + 1)),
+        hashtags: tags.clone(),
+        lang: "fr".into(),
+        ..SlimPost::default()
+    };
+    (0..count).map(post).collect()
+}
+
+async fn put(store: &MemoryStore, lane: Lane, rules: FoldRules, start_ms: i64, posts: Vec<SlimPost>, ledger: Ledger) {
+    let key = PartialKey { lane: lane.clone(), window: WindowStart(start_ms) };
+    let stored = store.load(&key).await.unwrap();
+    let fence = stored.as_ref().map_or(0, |partial| partial.fence.as_str().parse::<u64>().unwrap()) + 1;
+    let (expected, mut aggregate) = match stored {
+        Some(Partial { generation, fence, aggregate, .. }) => (Expected::At { generation, fence }, aggregate),
+        None => (Expected::Absent, Aggregate::default()),
+    };
+    let posts = posts.into_iter().map(|post| SlimPost { time_ms: start_ms, ..post }).collect();
+    // Frame 1 is that of a run's start.
+    let header =
+        FrameHeader { lane, run: "run".into(), counter: fence + 1, cut_ms: start_ms, ..FrameHeader::default() };
+    aggregate.fold(rules, key.window, &Frame { header, posts, ..Frame::default() });
+    aggregate.ledger.add(&ledger);
+    let partial = Partial { generation: 1, fence: fence.into(), aggregate, stored_ms: 0 };
+    store.put(&key, &partial, &expected).await.unwrap();
+}
+
+/// A window of the region `a`, and of the ledger.
+async fn window(store: &MemoryStore, rules: FoldRules, start_ms: i64, posts: Vec<SlimPost>) {
+    put(store, Lane::posts("a", Network::X, 0), rules, start_ms, posts, Ledger::default()).await;
+    put(store, Lane::ledger(Network::X, "x"), rules, start_ms, vec![], Ledger::default()).await;
+}
+
+async fn events(store: &MemoryStore, region: &str) -> Vec<Event> {
+    let documents = store.documents(DocumentKind::Events, region, 0, i64::MAX).await.unwrap();
+    documents.into_iter().flat_map(|document| decode_all(&document.body).unwrap()).collect()
+}
+
+async fn watched(store: &MemoryStore) -> Watched {
+    let documents = store.documents(DocumentKind::Watch, "a", 0, 1).await.unwrap();
+    Watched::decode(&documents[0].body).unwrap()
+}
+
+/// Eight days with some posts in each window, and a burst an hour before the end.
+async fn with_burst(store: &MemoryStore, rules: FoldRules) -> i64 {
+    let windows = 8 * DAY_MS / rules.size.ms();
+    for at in 0..windows {
+        let start_ms = DAY + at * rules.size.ms();
+        let mut posts = tagged("", 3 + (at * 7 % 3) as u64, 50);
+        posts.extend(tagged("daily", 2, 9));
+        if at >= windows - 12 && at < windows - 6 {
+            posts.extend(tagged("Goal", 20, 17));
+            posts.extend(tagged("flood", 30, 1));
+        }
+        window(store, rules, start_ms, posts).await;
+    }
+    DAY + windows * rules.size.ms()
+}
+
+#[tokio::test]
+async fn a_burst_is_an_event_and_a_flood_is_not() {
+    let (store, rules) = (Arc::new(MemoryStore::default()), FoldRules::default());
+    let end_ms = with_burst(&store, rules).await;
+    let mut digest = Digest::new(store.clone(), rules);
+    digest.run(&["a"], end_ms - 30 * 60_000 + 200_000, || false).await.unwrap();
+    let found = events(&store, "a").await;
+    let goal = found.iter().find(|event| event.subject.to_string() == "#Goal").unwrap();
+    assert_eq!((goal.kind, goal.start_ms, goal.is_open), (EventKind::Rising, end_ms - HOUR_MS, true));
+    assert_eq!((goal.observed, goal.span_ms, goal.is_new), (120, HOUR_MS, true));
+    assert!(goal.authors.unwrap() >= 8 && goal.top_author_permille.unwrap() < 500, "{goal:?}");
+    assert!(found.iter().all(|event| event.subject.to_string() != "#flood"), "{found:?}");
+    let spike = found.iter().find(|event| event.kind == EventKind::Spike).unwrap();
+    assert_eq!(spike.subject, Subject::Region);
+    assert!(spike.carriers.iter().any(|carrier| carrier.subject.to_string() == "#Goal"), "{spike:?}");
+    let watched = watched(&store).await;
+    let standing = |tag: &str| {
+        watched.rising.iter().find(|rising| rising.subject.to_string() == tag).map(|rising| rising.standing)
+    };
+    assert_eq!(standing("#Goal"), Some(Standing::New));
+    assert_eq!(standing("#flood"), Some(Standing::Flooded));
+    assert_eq!(standing("#daily"), Some(Standing::Evergreen));
+    let goal = watched.rising.iter().find(|rising| rising.subject.to_string() == "#Goal").unwrap();
+    assert_eq!(goal.profile.as_ref().unwrap().languages[0].0, "fr");
+    assert_eq!(goal.networks, [(Network::X, 120)]);
+    let (usual, low, high) = watched.usual.values().next().copied().unwrap();
+    assert!(low < usual && usual < high && (60_000..90_000).contains(&usual), "{low} {usual} {high}");
+
+    // Later it has ended, and is still one event.
+    window(&store, rules, end_ms, tagged("daily", 2, 9)).await;
+    for n in 1..12 {
+        window(&store, rules, end_ms + n * rules.size.ms(), tagged("", 3, 9)).await;
+    }
+    digest.run(&["a"], end_ms + HOUR_MS + 200_000, || false).await.unwrap();
+    let found = events(&store, "a").await;
+    let goals: Vec<_> = found.iter().filter(|event| event.subject.to_string() == "#Goal").collect();
+    assert_eq!((goals.len(), goals[0].is_open, goals[0].start_ms), (1, false, end_ms - HOUR_MS));
+}
+
+#[tokio::test]
+async fn gaps_and_samples_are_events_of_the_collection() {
+    let (store, rules) = (Arc::new(MemoryStore::default()), FoldRules::default());
+    let ledger = |missed_ms, unasked_permille| Ledger { missed_ms, unasked_permille, ..Ledger::default() };
+    for at in 0..60 {
+        let start_ms = DAY + at * rules.size.ms();
+        let ledger = match at {
+            5 | 6 => ledger(200_000, 0),
+            30..40 => ledger(0, 900),
+            // No record at all.
+            50 | 51 => continue,
+            _ => ledger(0, 0),
+        };
+        put(&store, Lane::ledger(Network::X, "x"), rules, start_ms, vec![], ledger).await;
+    }
+    let mut digest = Digest::new(store.clone(), rules);
+    digest.run(&["a"], DAY + 6 * HOUR_MS, || false).await.unwrap();
+    let found = events(&store, STREAM).await;
+    let found: Vec<_> = found
+        .iter()
+        .map(|event| {
+            (event.kind, (event.start_ms - DAY) / rules.size.ms(), event.windows, event.reason, event.sampled_permille)
+        })
+        .collect();
+    assert_eq!(
+        found,
+        [
+            (EventKind::Gap, 5, 2, Some(GapReason::Missed), None),
+            (EventKind::Sampled, 30, 10, None, Some(100)),
+            (EventKind::Gap, 50, 2, Some(GapReason::Unwatched), None),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn a_silence_is_an_event_when_the_source_is_connected() {
+    let (store, rules) = (Arc::new(MemoryStore::default()), FoldRules::default());
+    let windows = 5 * 288;
+    for at in 0..windows {
+        let posts = if at < windows - 12 { tagged("", 6 + at as u64 % 3, 50) } else { vec![] };
+        window(&store, rules, DAY + at * rules.size.ms(), posts).await;
+    }
+    let end_ms = DAY + windows * rules.size.ms();
+    Digest::new(store.clone(), rules).run(&["a"], end_ms + 200_000, || false).await.unwrap();
+    let found = events(&store, "a").await;
+    let silence = found.iter().find(|event| event.kind == EventKind::Silence).unwrap();
+    assert_eq!((silence.start_ms, silence.observed, silence.is_open), (end_ms - HOUR_MS, 0, true));
+    assert!((70_000..100_000).contains(&silence.expected_milli), "{silence:?}");
+}
+
+/// A change: the position of a window of an hour in ten days, and the posts that it gets.
+type Change = (i64, u64, bool);
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    #[test]
+    fn any_order_of_windows_and_runs_gives_the_same_events(
+        late in prop::collection::vec((0i64..240, 1u64..40, any::<bool>()), 0..8),
+        runs in prop::collection::vec((0usize..9, 100i64..250, 0u32..9), 0..6),
+        bursts in prop::collection::vec((150i64..238, 20u64..60), 1..4),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let size = WindowSize::from_secs(3600).unwrap();
+            let rules = FoldRules { size, ..FoldRules::default() };
+            let (store, fresh) = (Arc::new(MemoryStore::default()), Arc::new(MemoryStore::default()));
+            for store in [&store, &fresh] {
+                for at in 0..240 {
+                    let mut posts = tagged("daily", 4 + at as u64 % 3, 9);
+                    bursts.iter().filter(|(burst, _)| *burst == at).for_each(|(_, n)| posts.extend(tagged("burst", *n, 30)));
+                    window(store, rules, DAY + at * HOUR_MS, posts).await;
+                }
+            }
+            let mut digests = [Digest::new(store.clone(), rules), Digest::new(store.clone(), rules)];
+            let apply = async |store: &MemoryStore, (at, posts, is_gap): Change| {
+                let start_ms = DAY + at * HOUR_MS;
+                let missed_ms = if is_gap { 3_000_000 } else { 0 };
+                let ledger = Ledger { missed_ms, ..Ledger::default() };
+                put(store, Lane::posts("a", Network::X, 0), rules, start_ms, tagged("late", posts, 20), Ledger::default()).await;
+                put(store, Lane::ledger(Network::X, "x"), rules, start_ms, vec![], ledger).await;
+            };
+            for n in 0..9 {
+                for (_, hour, steps) in runs.iter().filter(|(after, _, _)| *after == n) {
+                    let left = std::cell::Cell::new(*steps);
+                    let is_over = || left.replace(left.get().saturating_sub(1)) == 0;
+                    digests[n % 2].run(&["a"], DAY + hour * HOUR_MS, is_over).await.unwrap();
+                }
+                if let Some(change) = late.get(n) {
+                    apply(&store, *change).await;
+                }
+            }
+            for change in &late {
+                apply(&fresh, *change).await;
+            }
+            let now_ms = DAY + 243 * HOUR_MS;
+            let mut last = Digest::new(store.clone(), rules);
+            while last.run(&["a"], now_ms, || false).await.unwrap().has_more {}
+            Digest::new(fresh.clone(), rules).run(&["a"], now_ms, || false).await.unwrap();
+            for region in ["a", STREAM] {
+                let (found, expected) = (events(&store, region).await, events(&fresh, region).await);
+                assert_eq!(found, expected);
+            }
+            let series = async |store: &MemoryStore| {
+                let documents = store.documents(DocumentKind::Series, "a", 0, i64::MAX).await.unwrap();
+                documents.into_iter().map(|document| (document.start_ms, document.body)).collect::<BTreeMap<_, _>>()
+            };
+            assert_eq!(series(&store).await, series(&fresh).await);
+            assert_eq!(watched(&store).await, watched(&fresh).await);
+        });
+    }
+}

@@ -1,0 +1,535 @@
+//! What trends are found from: the counts of each window of a region on one day, with its most frequent hashtags and hosts
+//! and who wrote them. A pure function of the windows (rule 1.1), small enough to read weeks of it.
+//!
+//! The ledgers of all sources have such a day, too ([`crate::lane::STREAM`]): which networks were watched, and whether posts
+//! are missing.
+//!
+//! ```
+//! use birdsong_domain::frame::Lane;
+//! use birdsong_domain::network::Network;
+//! use birdsong_domain::rollup::Rollup;
+//! use birdsong_domain::series::{DaySeries, WindowSeries};
+//! use birdsong_domain::time::WindowSize;
+//!
+//! let mut window = Rollup::default();
+//! window.aggregate.frames.0 = 1;
+//! let lane = Lane::posts("fog", Network::X, 0);
+//! let window = WindowSeries::new([(&lane, &window)], WindowSize::FIVE_MINUTES);
+//! assert_eq!(window.posts(None), 0);
+//!
+//! let mut day = DaySeries::default();
+//! day.set(0..12, [(3, window)]);
+//! assert_eq!(DaySeries::decode(&day.encode()?)?, day);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use crate::crowd::Crowd;
+use crate::lane::Lane;
+use crate::network::Network;
+use crate::rollup::Rollup;
+use crate::sealed;
+use crate::time::WindowSize;
+use crate::topk::{TopItem, TopK};
+use crate::wire::{self, DecodeError, Reader};
+
+/// Hashtags and hosts of one window that are kept.
+pub const KEPT: [usize; 2] = [20, 10];
+/// Hashes of authors that are kept of one hashtag or host in one window.
+const AUTHORS: usize = 3;
+/// Largest encoded day, in bytes; hashtags and hosts with few posts are left out of a larger one.
+const MAX_BYTES: usize = 120_000;
+/// A share of a window of one part in this many may be missing without making it unusable.
+const MISSED_PARTS: i64 = 20;
+const VERSION: u8 = 1;
+
+/// Whether a name is a hashtag or a host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Item {
+    /// A hashtag; the key is folded.
+    Hashtag,
+    /// A host of links.
+    Host,
+}
+
+impl Item {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Hashtag, Self::Host];
+}
+
+/// How a network was watched in a window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Watch {
+    /// Whether a record of the log says anything about the window.
+    pub is_known: bool,
+    /// Whether a source had no connection for a noticeable time, and its posts of that time are lost.
+    pub is_missed: bool,
+    /// Whether posts were dropped or not delivered.
+    pub is_lost: bool,
+    /// Whether records or windows are damaged.
+    pub is_damaged: bool,
+    /// Whether a streamer started.
+    pub is_restart: bool,
+    /// Of 1,000 posts, those that a source was not asked for.
+    pub unasked_permille: u64,
+}
+
+impl Watch {
+    /// Whether the counts can be compared with those of other windows.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        !self.is_missed && !self.is_lost && !self.is_damaged && self.unasked_permille == 0
+    }
+
+    fn add(&mut self, other: Self) {
+        self.is_known |= other.is_known;
+        self.is_missed |= other.is_missed;
+        self.is_lost |= other.is_lost;
+        self.is_damaged |= other.is_damaged;
+        self.is_restart |= other.is_restart;
+        self.unasked_permille = self.unasked_permille.max(other.unasked_permille);
+    }
+
+    fn bits(self) -> u64 {
+        let flags = [self.is_known, self.is_missed, self.is_lost, self.is_damaged, self.is_restart];
+        flags.into_iter().enumerate().map(|(n, flag)| u64::from(flag) << n).sum::<u64>() | self.unasked_permille << 5
+    }
+
+    fn from_bits(bits: u64) -> Self {
+        let flag = |n: u32| bits >> n & 1 == 1;
+        Self {
+            is_known: flag(0),
+            is_missed: flag(1),
+            is_lost: flag(2),
+            is_damaged: flag(3),
+            is_restart: flag(4),
+            unasked_permille: bits >> 5,
+        }
+    }
+}
+
+/// A network in a window.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NetworkWindow {
+    /// Posts; of a ledger 0.
+    pub posts: u64,
+    /// How it was watched.
+    pub watch: Watch,
+}
+
+/// Who wrote the posts with a hashtag or host in one window, as far as it decides whether they are a trend.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Authors {
+    /// How many, about.
+    pub count: u64,
+    /// Some of them: hashes, in order.
+    some: Vec<u16>,
+    /// The largest one, and its posts at least.
+    top: Option<(u16, u64)>,
+}
+
+impl Authors {
+    fn of(crowd: &Crowd) -> Self {
+        let some = crowd.some(AUTHORS).to_vec();
+        Self { count: crowd.authors().value, some, top: crowd.top_author() }
+    }
+}
+
+/// Posts with one hashtag or host in a window.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Entry {
+    /// Posts, at least.
+    pub posts: u64,
+    /// Who wrote them.
+    pub authors: Authors,
+}
+
+/// A window of a region, or of the ledgers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct WindowSeries {
+    /// The networks that anything is known of.
+    pub networks: BTreeMap<Network, NetworkWindow>,
+    /// Whether it changed after it was final.
+    pub is_revised: bool,
+    /// Posts that a hashtag, or a host, that is not listed may have, at most.
+    pub floors: [u64; 2],
+    /// The most frequent hashtags and hosts: by key, as people write it, and posts.
+    items: BTreeMap<(Item, Box<str>), (Box<str>, Entry)>,
+}
+
+impl WindowSeries {
+    /// A window from its lanes.
+    pub fn new<'a>(lanes: impl IntoIterator<Item = (&'a Lane, &'a Rollup)>, size: WindowSize) -> Self {
+        let mut window = Self::default();
+        let mut tops: [Option<TopK>; 2] = [None, None];
+        for (lane, rollup) in lanes {
+            let aggregate = &rollup.aggregate;
+            window.is_revised |= rollup.is_revised && !lane.is_ledger();
+            let network = window.networks.entry(lane.network()).or_default();
+            network.posts += aggregate.posts();
+            let ledger = &aggregate.ledger;
+            network.watch.add(Watch {
+                is_known: rollup.known.contains(0),
+                is_missed: i64::try_from(ledger.missed_ms).unwrap_or(i64::MAX) > size.ms() / MISSED_PARTS,
+                is_lost: ledger.dropped > 0 || ledger.withheld > 0,
+                is_damaged: rollup.is_damaged(),
+                is_restart: lane.is_ledger() && aggregate.has_run_start(),
+                unasked_permille: ledger.unasked_permille,
+            });
+            TopK::merge_into(&mut tops[0], aggregate.hashtags.top.as_ref());
+            TopK::merge_into(&mut tops[1], aggregate.hosts.top.as_ref());
+        }
+        for (item, top) in Item::ALL.into_iter().zip(tops) {
+            let Some(top) = top else { continue };
+            let kept = KEPT[item as usize];
+            let mut list = top.top(kept + 1);
+            // Those that are as frequent as the first one left out may be left out as well; nothing depends on it.
+            let next = if list.len() > kept { list.pop().map_or(0, |next| next.count) } else { 0 };
+            window.floors[item as usize] = next + top.error();
+            for TopItem { key, shown, count, crowd, .. } in list {
+                let entry = Entry { posts: count, authors: Authors::of(&crowd) };
+                window.items.insert((item, key.into()), (shown.into(), entry));
+            }
+        }
+        window
+    }
+
+    /// Posts of a network, or of all.
+    #[must_use]
+    pub fn posts(&self, network: Option<Network>) -> u64 {
+        let of = self.networks.iter().filter(|(name, _)| network.is_none_or(|network| network == **name));
+        of.map(|(_, network)| network.posts).sum()
+    }
+}
+
+/// A hashtag or host on one day.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DayItem {
+    /// As most people wrote it.
+    pub shown: Box<str>,
+    /// The windows in which it was among the most frequent ones, by position.
+    pub entries: BTreeMap<u16, Entry>,
+}
+
+impl DayItem {
+    fn posts(&self) -> u64 {
+        self.entries.values().map(|entry| entry.posts).sum()
+    }
+}
+
+/// Hashtags and hosts by key.
+pub type DayItems = BTreeMap<(Item, Box<str>), DayItem>;
+
+/// A window of a day without its hashtags and hosts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DayWindow {
+    /// As [`WindowSeries::networks`].
+    pub networks: BTreeMap<Network, NetworkWindow>,
+    /// As [`WindowSeries::is_revised`].
+    pub is_revised: bool,
+    /// As [`WindowSeries::floors`].
+    pub floors: [u64; 2],
+}
+
+/// The windows of one region on one day.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DaySeries {
+    /// The windows that anything is known of, by position in the day.
+    pub windows: BTreeMap<u16, DayWindow>,
+    /// The hashtags and hosts.
+    pub items: DayItems,
+}
+
+impl DaySeries {
+    /// Replaces the windows at these positions.
+    pub fn set(&mut self, positions: Range<u16>, windows: impl IntoIterator<Item = (u16, WindowSeries)>) {
+        let old: Vec<_> = self.windows.range(positions.clone()).map(|(position, _)| *position).collect();
+        if !old.is_empty() {
+            old.iter().for_each(|position| drop(self.windows.remove(position)));
+            self.items.retain(|_, item| {
+                old.iter().for_each(|position| drop(item.entries.remove(position)));
+                !item.entries.is_empty()
+            });
+        }
+        for (position, window) in windows {
+            let WindowSeries { networks, is_revised, floors, items } = window;
+            self.windows.insert(position, DayWindow { networks, is_revised, floors });
+            for (key, (shown, entry)) in items {
+                let item = self.items.entry(key).or_default();
+                // The spelling of the window with the most posts, the first one of equals.
+                let most = item.entries.values().map(|entry| entry.posts).max().unwrap_or(0);
+                if entry.posts > most {
+                    item.shown = shown;
+                }
+                item.entries.insert(position, entry);
+            }
+        }
+    }
+
+    /// Whether nothing is known.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.windows.is_empty()
+    }
+
+    /// The one byte form: version, windows, hashtags and hosts; CRC-32; zstd-compressed. The rarest hashtags and hosts are
+    /// left out of a day that would be too large; what they may have is in the floors, then.
+    ///
+    /// # Errors
+    /// When zstd fails.
+    pub fn encode(&self) -> std::io::Result<Vec<u8>> {
+        let bytes = sealed::seal(self.plain());
+        match bytes {
+            Ok(bytes) if bytes.len() <= MAX_BYTES => Ok(bytes),
+            Ok(_) | Err(_) if !self.items.is_empty() => self.with_fewer_items().encode(),
+            bytes => bytes,
+        }
+    }
+
+    fn with_fewer_items(&self) -> Self {
+        let mut posts: Vec<_> = self.items.iter().map(|(key, item)| (item.posts(), key)).collect();
+        posts.sort_by(|a, b| b.cmp(a));
+        let dropped: BTreeSet<_> = posts.split_off(posts.len() / 2).into_iter().map(|(_, key)| key).collect();
+        let mut fewer = Self { windows: self.windows.clone(), items: BTreeMap::new() };
+        for (key, item) in &self.items {
+            if !dropped.contains(key) {
+                fewer.items.insert(key.clone(), item.clone());
+                continue;
+            }
+            for (position, entry) in &item.entries {
+                if let Some(window) = fewer.windows.get_mut(position) {
+                    let floor = &mut window.floors[key.0 as usize];
+                    *floor = (*floor).max(entry.posts);
+                }
+            }
+        }
+        fewer
+    }
+
+    /// A hash of the windows before `until`, by position, and of all that decides what they are: equal ones give the same
+    /// events.
+    #[must_use]
+    pub fn fingerprint(&self, until: u16) -> u64 {
+        let mut before = self.clone();
+        before.set(until..u16::MAX, []);
+        // The spelling of a later window.
+        before.items.values_mut().for_each(|item| item.shown = "".into());
+        siphasher::sip::SipHasher13::new().hash(&before.plain())
+    }
+
+    fn plain(&self) -> Vec<u8> {
+        let mut out = vec![VERSION];
+        let networks: BTreeSet<_> = self.windows.values().flat_map(|window| window.networks.keys()).collect();
+        let networks: Vec<_> = networks.into_iter().collect();
+        wire::put_u64(&mut out, networks.len() as u64);
+        networks.iter().for_each(|network| wire::put_bytes(&mut out, network.as_str().as_bytes()));
+        wire::put_u64(&mut out, self.windows.len() as u64);
+        let mut next = 0;
+        for (position, window) in &self.windows {
+            wire::put_u64(&mut out, u64::from(position - next));
+            next = position + 1;
+            wire::put_u64(&mut out, (window.networks.len() as u64) << 1 | u64::from(window.is_revised));
+            for (n, network) in networks.iter().enumerate() {
+                if let Some(of_network) = window.networks.get(network) {
+                    wire::put_u64(&mut out, n as u64);
+                    wire::put_u64(&mut out, of_network.posts);
+                    wire::put_u64(&mut out, of_network.watch.bits());
+                }
+            }
+            window.floors.iter().for_each(|floor| wire::put_u64(&mut out, *floor));
+        }
+        for ((kind, key), item) in &self.items {
+            out.push(*kind as u8);
+            wire::put_bytes(&mut out, key.as_bytes());
+            wire::put_bytes(&mut out, if item.shown == *key { b"" } else { item.shown.as_bytes() });
+            wire::put_u64(&mut out, item.entries.len() as u64);
+            let mut next = 0;
+            for (position, Entry { posts, authors }) in &item.entries {
+                wire::put_u64(&mut out, u64::from(position - next));
+                next = position + 1;
+                wire::put_u64(&mut out, *posts);
+                wire::put_u64(
+                    &mut out,
+                    authors.count << 3 | (authors.some.len() as u64) << 1 | u64::from(authors.top.is_some()),
+                );
+                authors.some.iter().for_each(|hash| out.extend_from_slice(&hash.to_le_bytes()));
+                if let Some((hash, posts)) = authors.top {
+                    out.extend_from_slice(&hash.to_le_bytes());
+                    wire::put_u64(&mut out, posts);
+                }
+            }
+        }
+        out
+    }
+
+    /// Reads what [`DaySeries::encode`] wrote.
+    ///
+    /// # Errors
+    /// When the bytes are damaged, or another release wrote them in another version.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let plain = sealed::open(bytes)?;
+        let mut reader = Reader::new(&plain);
+        let reader = &mut reader;
+        if reader.u8()? != VERSION {
+            return Err(reader.error("version 1 of a day's series"));
+        }
+        let mut day = Self::default();
+        let mut networks = vec![];
+        for _ in 0..reader.u64()? {
+            let error = reader.error("the name of a network");
+            networks.push(Network::parse(reader.text()?).map_err(|_| error)?);
+        }
+        let mut next = 0u64;
+        for _ in 0..reader.u64()? {
+            let position = position(reader, &mut next)?;
+            let head = reader.u64()?;
+            let mut window = DayWindow { is_revised: head & 1 == 1, ..DayWindow::default() };
+            for _ in 0..head >> 1 {
+                let n = usize::try_from(reader.u64()?).unwrap_or(usize::MAX);
+                let network = *networks.get(n).ok_or(reader.error("a network of the list"))?;
+                let of_network = NetworkWindow { posts: reader.u64()?, watch: Watch::from_bits(reader.u64()?) };
+                window.networks.insert(network, of_network);
+            }
+            window.floors = [reader.u64()?, reader.u64()?];
+            day.windows.insert(position, window);
+        }
+        while !reader.rest().is_empty() {
+            let kind = reader.u8()?;
+            let kind = *Item::ALL.get(usize::from(kind)).ok_or(reader.error("a hashtag or a host"))?;
+            let key: Box<str> = reader.text()?.into();
+            let shown = reader.text()?;
+            let shown = if shown.is_empty() { key.clone() } else { shown.into() };
+            let mut item = DayItem { shown, entries: BTreeMap::new() };
+            let mut next = 0u64;
+            for _ in 0..reader.u64()? {
+                let position = position(reader, &mut next)?;
+                let posts = reader.u64()?;
+                let head = reader.u64()?;
+                let hash =
+                    |reader: &mut Reader<'_>| Ok::<_, DecodeError>(u16::from_le_bytes([reader.u8()?, reader.u8()?]));
+                let mut authors = Authors { count: head >> 3, ..Authors::default() };
+                for _ in 0..head >> 1 & 3 {
+                    authors.some.push(hash(reader)?);
+                }
+                if head & 1 == 1 {
+                    authors.top = Some((hash(reader)?, reader.u64()?));
+                }
+                item.entries.insert(position, Entry { posts, authors });
+            }
+            day.items.insert((kind, key), item);
+        }
+        Ok(day)
+    }
+}
+
+fn position(reader: &mut Reader<'_>, next: &mut u64) -> Result<u16, DecodeError> {
+    let at = next.checked_add(reader.u64()?).and_then(|position| u16::try_from(position).ok());
+    let at = at.filter(|position| *position < 1440).ok_or(reader.error("a window of the day"))?;
+    *next = u64::from(at) + 1;
+    Ok(at)
+}
+
+/// Who wrote the posts of several windows: distinct authors at least, and the share of the largest one in thousandths, as
+/// far as that is known.
+#[must_use]
+pub fn evidence<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> (u64, Option<u64>) {
+    let (mut some, mut tops) = (BTreeSet::<u16>::new(), BTreeMap::<u16, u64>::new());
+    let (mut most, mut posts) = (0, 0);
+    for Entry { posts: of_window, authors } in entries {
+        posts += of_window;
+        most = most.max(authors.count);
+        some.extend(&authors.some);
+        if let Some((hash, posts)) = authors.top {
+            *tops.entry(hash).or_default() += posts;
+        }
+    }
+    let top = tops.values().max().copied();
+    let share = top.and_then(|top| (top.min(posts) * 1000).checked_div(posts));
+    (most.max(some.len() as u64), share)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::{Frame, FrameHeader, SlimPost};
+    use crate::time::WindowStart;
+    use crate::window::{Aggregate, FoldRules};
+
+    fn window(posts: &[(&str, u64)], network: Network) -> WindowSeries {
+        let line = |(tag, author): &(&str, u64)| SlimPost {
+            author: Some(author.wrapping_mul(0x9e37_79b9_7f4a_7c15)),
+            hashtags: vec![(*tag).to_owned()],
+            ..SlimPost::default()
+        };
+        let lane = Lane::posts("a", network, 0);
+        let header = FrameHeader { lane: lane.clone(), run: "r".into(), counter: 1, ..FrameHeader::default() };
+        let frame = Frame { header, posts: posts.iter().map(line).collect(), ..Frame::default() };
+        let mut aggregate = Aggregate::default();
+        aggregate.fold(FoldRules::default(), WindowStart(0), &frame);
+        let rollup = Rollup { aggregate, ..Rollup::default() };
+        WindowSeries::new([(&lane, &rollup)], WindowSize::FIVE_MINUTES)
+    }
+
+    fn stored(day: &DaySeries) -> DaySeries {
+        let bytes = day.encode().unwrap();
+        let read = DaySeries::decode(&bytes).unwrap();
+        assert_eq!(read.encode().unwrap(), bytes);
+        read
+    }
+
+    #[test]
+    fn windows_are_replaced_and_what_they_had_is_gone() {
+        let mut day = DaySeries::default();
+        day.set(
+            0..12,
+            [(0, window(&[("Fog", 1), ("Fog", 2), ("sun", 1)], Network::X)), (3, window(&[("fog", 1)], Network::X))],
+        );
+        day = stored(&day);
+        let key = (Item::Hashtag, "fog".into());
+        assert_eq!((&*day.items[&key].shown, day.items[&key].posts(), day.items.len()), ("Fog", 3, 2));
+        assert_eq!(day.windows[&0].networks[&Network::X].posts, 3);
+        let mut other = day.clone();
+        other.set(0..12, [(1, window(&[("rain", 1)], Network::X))]);
+        let mut fresh = DaySeries::default();
+        fresh.set(0..12, [(1, window(&[("rain", 1)], Network::X))]);
+        assert_eq!((stored(&other), other.items.len()), (fresh, 1));
+    }
+
+    #[test]
+    fn a_day_that_is_too_large_loses_its_rarest_items_and_says_so_in_its_floors() {
+        let mut day = DaySeries::default();
+        for position in 0..288u16 {
+            let tags: Vec<_> = (0..20u128)
+                .map(|n| {
+                    let noise =
+                        (u128::from(position) * 20 + n + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
+                    format!("{noise:032x}{:032x}", noise.wrapping_mul(noise))
+                })
+                .collect();
+            let mut posts: Vec<_> =
+                tags.iter().enumerate().map(|(n, tag)| (&**tag, n as u64 * 77 + u64::from(position))).collect();
+            posts.extend((0..9).map(|n| ("often", n * 31 + u64::from(position) * 7)));
+            day.set(position..position + 1, [(position, window(&posts, Network::X))]);
+        }
+        assert!(day.encode().unwrap().len() <= MAX_BYTES);
+        let read = stored(&day);
+        assert!(read.items.len() < day.items.len(), "some are left out");
+        assert_eq!(read.items[&(Item::Hashtag, "often".into())].entries.len(), 288);
+        assert!(read.windows.values().all(|window| window.floors[0] >= 1));
+    }
+
+    #[test]
+    fn authors_of_several_windows_are_united() {
+        let entry = |posts: &[(&str, u64)]| {
+            let window = window(posts, Network::X);
+            window.items.into_values().next().unwrap().1
+        };
+        let (one, two, three) = (entry(&[("a", 1)]), entry(&[("a", 2)]), entry(&[("a", 3), ("a", 1)]));
+        assert_eq!(evidence([&one]), (1, Some(1000)));
+        assert_eq!(evidence([&one, &two, &three]).0, 3);
+        let flood = entry(&[("a", 9); 40]);
+        assert_eq!(evidence([&flood, &two]), (2, Some(975)));
+    }
+}
