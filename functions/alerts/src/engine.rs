@@ -226,3 +226,161 @@ fn forget(alert: &Alert, state: &mut State, events: &[Event], now_ms: i64) {
         state.series.remove(&oldest);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use birdsong_domain::alert::{QuietHours, Sensitivity};
+    use birdsong_domain::event::Subject;
+    use birdsong_domain::event::text::UtcOffset;
+
+    use super::*;
+
+    /// 2026-11-26T20:00:00Z.
+    const NOW: i64 = 1_795_723_200_000;
+    const MINUTE: i64 = 60_000;
+
+    fn alert() -> Alert {
+        Alert { id: "x".into(), log: true, ..Alert::default() }
+    }
+
+    fn spike(start_ms: i64, score_milli: i64) -> Event {
+        Event {
+            is_open: true,
+            end_ms: start_ms + 15 * MINUTE,
+            peak_ms: start_ms + 15 * MINUTE,
+            observed: 50,
+            expected_milli: 20_000,
+            score_milli,
+            ..Event::new("a", EventKind::Spike, Subject::Region, start_ms)
+        }
+    }
+
+    /// The messages of runs with these events, a run a minute; all delivered.
+    fn run(alert: &Alert, state: &mut State, now_ms: i64, events: &[Event]) -> Vec<&'static str> {
+        let due = decide(alert, state, events, now_ms);
+        let results: Vec<_> = due.iter().map(|(id, _)| (id.clone(), Tried::Delivered)).collect();
+        finish(state, &results, now_ms);
+        due.iter().map(|(_, delivery)| delivery.message.name()).collect()
+    }
+
+    fn is_sent(alert: &Alert, event: Event) -> bool {
+        !run(alert, &mut State::default(), NOW, &[event]).is_empty()
+    }
+
+    #[test]
+    fn regions_kinds_scores_and_minimums_choose() {
+        let event = spike(NOW - 20 * MINUTE, 9_000);
+        assert!(is_sent(&alert(), event.clone()));
+        assert!(!is_sent(&alert(), Event { score_milli: 8_999, ..event.clone() }));
+        let with = |sensitivity| Alert { sensitivity, ..alert() };
+        assert!(is_sent(&with(Sensitivity::Sensitive), Event { score_milli: 6_000, ..event.clone() }));
+        assert!(!is_sent(&with(Sensitivity::Strict), Event { score_milli: 11_999, ..event.clone() }));
+        assert!(is_sent(&Alert { minimum: 50, ..alert() }, event.clone()));
+        assert!(!is_sent(&Alert { minimum: 51, ..alert() }, event.clone()));
+        assert!(!is_sent(&Alert { regions: vec!["b".into()], ..alert() }, event.clone()));
+        assert!(is_sent(&Alert { regions: vec!["b".into(), "a".into()], ..alert() }, event.clone()));
+        assert!(!is_sent(&Alert { kinds: vec![EventKind::Gap], ..alert() }, event.clone()));
+        let gap = Event { kind: EventKind::Gap, region: STREAM.into(), score_milli: 0, ..event.clone() };
+        assert!(is_sent(&Alert { kinds: vec![EventKind::Gap], regions: vec!["b".into()], ..alert() }, gap));
+        let silence = Event { kind: EventKind::Silence, observed: 0, score_milli: 0, ..event };
+        assert!(is_sent(&Alert { minimum: 20, ..alert() }, silence.clone()));
+        assert!(!is_sent(&Alert { minimum: 21, ..alert() }, silence));
+    }
+
+    #[test]
+    fn what_is_old_when_it_is_first_seen_is_no_news() {
+        let peak = |peak_ms: i64| Event { peak_ms, end_ms: peak_ms, ..spike(NOW - 5 * NEWS_MS, 20_000) };
+        assert!(is_sent(&alert(), peak(NOW - NEWS_MS)));
+        assert!(!is_sent(&alert(), peak(NOW - NEWS_MS - 1)));
+        let gap = Event { kind: EventKind::Gap, ..peak(NOW - NEWS_MS - 1) };
+        assert!(!is_sent(&Alert { kinds: vec![EventKind::Gap], ..alert() }, gap));
+    }
+
+    #[test]
+    fn an_event_that_goes_on_is_sent_again_when_its_score_has_risen_by_half() {
+        let (mut state, alert) = (State::default(), Alert { cool_down_ms: 30 * MINUTE, ..alert() });
+        let event = |score| spike(NOW, score);
+        let mut at = |minute: i64, score| run(&alert, &mut state, NOW + minute * MINUTE, &[event(score)]);
+        assert_eq!(at(0, 10_000), ["new"]);
+        assert!(at(10, 20_000).is_empty(), "the cool-down goes on");
+        assert!(at(30, 14_999).is_empty());
+        assert_eq!(at(31, 15_000), ["stronger"]);
+        assert!(at(90, 22_000).is_empty(), "compared with what was sent last");
+        assert_eq!(at(91, 22_500), ["stronger"]);
+    }
+
+    #[test]
+    fn the_cool_down_is_for_each_series_and_kind() {
+        let (mut state, alert) = (State::default(), alert());
+        let mut at = |minute: i64, event: Event| run(&alert, &mut state, NOW + minute * MINUTE, &[event]).len();
+        assert_eq!(at(0, spike(NOW, 10_000)), 1);
+        assert_eq!(at(119, spike(NOW + 100 * MINUTE, 10_000)), 0, "another event of the series");
+        let other = Event::new("a", EventKind::Spike, Subject::Host { host: "h".into() }, NOW + 100 * MINUTE);
+        let other = Event { observed: 9, score_milli: 10_000, ..other };
+        assert_eq!(at(119, other), 1);
+        assert_eq!(at(119, Event { kind: EventKind::Silence, ..spike(NOW + 100 * MINUTE, 0) }), 1);
+        assert_eq!(at(120, spike(NOW + 100 * MINUTE, 10_000)), 1);
+    }
+
+    #[test]
+    fn the_end_is_sent_once_when_it_is_wanted_and_the_event_was_sent() {
+        for resolved in [true, false] {
+            let (mut state, alert) = (State::default(), Alert { resolved, ..alert() });
+            let over = Event { is_open: false, ..spike(NOW, 10_000) };
+            let mut at = |minute: i64, event: &Event| run(&alert, &mut state, NOW + minute * MINUTE, &[event.clone()]);
+            assert_eq!(at(0, &spike(NOW, 10_000)), ["new"]);
+            assert_eq!(at(5, &over), if resolved { vec!["over"] } else { vec![] });
+            assert!(at(6, &over).is_empty());
+            // One that is over when it is seen first has no other end.
+            let late = Event { is_open: false, ..spike(NOW + 200 * MINUTE, 10_000) };
+            assert_eq!(at(220, &late), ["new"]);
+            assert!(at(221, &late).is_empty());
+        }
+    }
+
+    #[test]
+    fn nothing_is_sent_in_quiet_hours_and_what_goes_on_is_sent_after_them() {
+        let quiet_hours = Some(QuietHours { from: 22 * 60, to: 7 * 60 });
+        let alert = Alert { quiet_hours, time_zone: UtcOffset::parse("+02:00").unwrap(), ..alert() };
+        // 20:00 UTC is 22:00 there.
+        assert!(!is_sent(&alert, spike(NOW - 20 * MINUTE, 10_000)));
+        assert!(!run(&alert, &mut State::default(), NOW - 1, &[spike(NOW - 20 * MINUTE, 10_000)]).is_empty());
+        let (mut state, morning) = (State::default(), NOW + 9 * 60 * MINUTE);
+        let goes_on = Event { peak_ms: morning - 60 * MINUTE, ..spike(morning - 180 * MINUTE, 10_000) };
+        assert!(run(&alert, &mut state, morning - MINUTE, &[goes_on.clone()]).is_empty());
+        assert_eq!(run(&alert, &mut state, morning, &[goes_on]), ["new"]);
+    }
+
+    #[test]
+    fn the_daily_digest_is_of_the_day_before_there() {
+        let alert = Alert { daily: Some(420), time_zone: UtcOffset::parse("-05:00").unwrap(), ..alert() };
+        // 07:00 there is 12:00 UTC.
+        let due_ms = NOW - 8 * 60 * MINUTE;
+        let mut state = State::default();
+        assert!(decide(&alert, &mut state, &[], due_ms - 1).is_empty());
+        let due = decide(&alert, &mut state, &[], due_ms);
+        // 2026-11-25T05:00:00Z.
+        assert_eq!(due[0].1.message, Message::Daily { day_ms: NOW - 39 * 60 * MINUTE });
+        assert!(decide(&alert, &mut state, &[], due_ms + 1).is_empty());
+        assert!(decide(&alert, &mut State::default(), &[], due_ms + NEWS_MS + 1).is_empty(), "started later");
+    }
+
+    #[test]
+    fn the_state_is_bounded() {
+        let (mut state, alert) = (State::default(), Alert { email: None, sns: true, ..alert() });
+        let events: Vec<_> = (0..600)
+            .map(|n| Event {
+                observed: 9,
+                score_milli: 10_000 + n,
+                ..Event::new("a", EventKind::Rising, Subject::Host { host: format!("{n}.example") }, NOW)
+            })
+            .collect();
+        let due = decide(&alert, &mut state, &events, NOW);
+        assert_eq!((due.len(), state.waiting.len(), state.series.len()), (MAX_AT_ONCE, MAX_WAITING, MAX_SERIES));
+        assert_eq!(state.skipped, 550);
+        let size = serde_json::to_vec(&state).unwrap().len();
+        assert!(size < birdsong_domain::ports::MAX_DOCUMENT_BYTES / 2, "{size}");
+        // They are the most unusual ones.
+        assert!(state.waiting.values().all(|delivery| delivery.message.event().unwrap().score_milli >= 10_550));
+    }
+}

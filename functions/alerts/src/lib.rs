@@ -175,8 +175,7 @@ impl Alerts {
         let day = match &delivery.message {
             Message::Daily { day_ms } => {
                 let is_asked = |id: &String| alert.regions.is_empty() || alert.regions.contains(id);
-                let regions: Vec<Region> =
-                    self.regions.iter().filter(|region| is_asked(&region.id)).cloned().collect();
+                let regions: Vec<Region> = self.regions.iter().filter(|region| is_asked(&region.id)).cloned().collect();
                 let range = alert.time_zone.day_of(*day_ms);
                 match Day::read(store, self.rules, &regions, range).await {
                     Ok(day) => Some(day),
