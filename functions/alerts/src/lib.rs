@@ -92,6 +92,12 @@ impl Alerts {
         &self.alerts
     }
 
+    /// The regions.
+    #[must_use]
+    pub fn regions(&self) -> &[Region] {
+        &self.regions
+    }
+
     /// Reads the events of the last three hours and sends what is due.
     ///
     /// # Errors

@@ -1,21 +1,15 @@
 //! Messages in words, and as the JSON of webhooks.
 
 use birdsong_domain::alert::Alert;
-use birdsong_domain::event::text::Style;
+use birdsong_domain::event::text::{self, Language, Style};
 use birdsong_domain::event::{Carrier, Event, EventKind, Subject};
 use birdsong_domain::lane::STREAM;
 use birdsong_domain::region::Region;
 use birdsong_domain::time::rfc3339;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use crate::read::Day;
 use crate::state::Message;
-
-/// How much more than the event a link shows, before and after it, in milliseconds.
-const MARGIN_MS: i64 = 3_600_000;
-/// What may stand in a query as it is.
-const QUERY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b':');
 
 /// A message, ready for each channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,7 +38,7 @@ pub fn write(
 ) -> Written {
     let place = region.map_or("", |region| &*region.name);
     let style = Style { offset: alert.time_zone, now_ms: Some(made_ms), ..Style::new(alert.language, place) };
-    let is_french = alert.language == birdsong_domain::event::text::Language::French;
+    let is_french = alert.language == Language::French;
     let event = message.event();
     let (title, summary) = match (message, event) {
         (Message::Over { .. }, Some(event)) => (style.headline_over(event), style.text(event).summary()),
@@ -69,10 +63,11 @@ pub fn write(
         }
     };
     let link = match (event, message) {
-        (Some(event), _) => link(public_url, event),
+        _ if public_url.is_empty() => None,
+        (Some(event), _) => Some(text::link(public_url, event)),
         (None, Message::Daily { day_ms }) => {
             let (from_ms, to_ms) = alert.time_zone.day_of(*day_ms);
-            view(public_url, None, from_ms, to_ms)
+            Some(text::view(public_url, None, from_ms, to_ms))
         }
         (None, _) => None,
     };
@@ -80,24 +75,6 @@ pub fn write(
         .filter(|event| event.region != STREAM)
         .map(|event| (event.region.clone(), if place.is_empty() { event.region.clone() } else { place.to_owned() }));
     Written { message: message.name(), title, summary, link, region, event: event.cloned() }
-}
-
-/// Address of the view of an event: its region, from an hour before it to an hour after it.
-#[must_use]
-pub fn link(public_url: &str, event: &Event) -> Option<String> {
-    let region = (event.region != STREAM).then_some(&*event.region);
-    let (from_ms, to_ms) = (event.start_ms - MARGIN_MS, event.end_ms.max(event.start_ms) + MARGIN_MS);
-    view(public_url, region, from_ms, to_ms)
-}
-
-fn view(public_url: &str, region: Option<&str>, from_ms: i64, to_ms: i64) -> Option<String> {
-    if public_url.is_empty() {
-        return None;
-    }
-    let encoded = |text: &str| utf8_percent_encode(text, QUERY).to_string();
-    let region = region.map(|region| format!("region={}&", encoded(region))).unwrap_or_default();
-    let (from, to) = (encoded(&rfc3339(from_ms)), encoded(&rfc3339(to_ms)));
-    Some(format!("{}/?{region}from={from}&to={to}", public_url.trim_end_matches('/')))
 }
 
 impl Written {

@@ -965,6 +965,24 @@ impl<'a> Style<'a> {
     }
 }
 
+/// Address of the dashboard's view of an event: its region, from an hour before it to an hour after it. `public_url` is the
+/// address of the dashboard.
+#[must_use]
+pub fn link(public_url: &str, event: &Event) -> String {
+    const MARGIN_MS: i64 = 3_600_000;
+    let region = (event.region != STREAM).then_some(&*event.region);
+    let (from_ms, to_ms) = (event.start_ms - MARGIN_MS, event.end_ms.max(event.start_ms) + MARGIN_MS);
+    view(public_url, region, from_ms, to_ms)
+}
+
+/// Address of the dashboard's view of a region, or of all, and a time in milliseconds.
+#[must_use]
+pub fn view(public_url: &str, region: Option<&str>, from_ms: i64, to_ms: i64) -> String {
+    let public_url = public_url.trim_end_matches('/');
+    let region = region.map(|region| format!("region={region}&")).unwrap_or_default();
+    format!("{public_url}/?{region}from={}&to={}", rfc3339(from_ms), rfc3339(to_ms))
+}
+
 /// A time as clocks show it.
 #[derive(Clone, Copy, Debug)]
 struct Local {
