@@ -66,6 +66,10 @@ module "digest" {
   reserved_concurrency = var.digest_reserved_concurrency
   environment          = merge(local.function_environment, { BIRDSONG_WINDOW_SECS = tostring(var.window_secs) })
   log_retention_days   = var.log_retention_days
+  public_url           = var.public_url == "" ? local.site_url : var.public_url
+  alert_email          = var.alert_email
+  alert_secrets        = var.alert_secrets
+  deletion_protection  = var.deletion_protection
 }
 
 module "api" {
@@ -107,6 +111,15 @@ module "site" {
   viewer_credentials  = var.viewer_credentials
   viewer_cidrs        = var.viewer_cidrs
   deletion_protection = var.deletion_protection
+}
+
+locals {
+  # On an emulator the host may need a mapping to its address.
+  site_url = (
+    !local.is_emulated ? "https://${module.site.domain}" :
+    var.enable_cdn ? replace(var.aws_endpoint, "/[^/:]+(:[0-9]+)?$/", "${split(".", module.site.domain)[0]}.cloudfront.localhost$1") :
+    replace(var.aws_endpoint, "/[^/:]+(:[0-9]+)?$/", "${module.site.bucket}.s3-website.localhost.localstack.cloud$1")
+  )
 }
 
 module "streamer" {

@@ -1,10 +1,6 @@
 output "site_url" {
   description = "Address of the dashboard. On an emulator the host may need a mapping to its address."
-  value = (
-    !local.is_emulated ? "https://${module.site.domain}" :
-    var.enable_cdn ? replace(var.aws_endpoint, "/[^/:]+(:[0-9]+)?$/", "${split(".", module.site.domain)[0]}.cloudfront.localhost$1") :
-    replace(var.aws_endpoint, "/[^/:]+(:[0-9]+)?$/", "${module.site.bucket}.s3-website.localhost.localstack.cloud$1")
-  )
+  value       = local.site_url
 }
 
 output "api_url" {
@@ -60,6 +56,16 @@ output "ecs_cluster" {
 output "secrets" {
   description = "The streamer's secrets: name of the environment variable => name of the secret, or its ARN if var.secrets has it. The key of author hashes (BIRDSONG_AUTHOR_KEY) is set once and kept: with another key the same authors have other hashes. Null without a streamer."
   value       = one(module.streamer[*].secrets)
+}
+
+output "alert_topic" {
+  description = "ARN of the SNS topic for alerts with sns = true in the regions file."
+  value       = module.digest.alert_topic
+}
+
+output "alert_secrets" {
+  description = "The secrets of alerts: name of the variable => name of the secret, or its ARN if var.alert_secrets has it."
+  value       = module.digest.alert_secrets
 }
 
 output "alarm_topic" {

@@ -314,12 +314,12 @@ variable "digest_memory_mb" {
 }
 
 variable "digest_timeout_secs" {
-  description = "Time limit of a run of the digest in seconds. A run works for up to 20 s and leaves the rest to the next one."
+  description = "Time limit of a run of the digest in seconds. A run works for up to 15 s and leaves the rest to the next one; alerts last up to 8 s more."
   type        = number
   default     = 30
   validation {
     condition     = var.digest_timeout_secs >= 25 && var.digest_timeout_secs <= 900
-    error_message = "digest_timeout_secs must be 25 to 900: a run works for up to 20 s."
+    error_message = "digest_timeout_secs must be 25 to 900: a run works for up to 15 s, and alerts last up to 8 s more."
   }
 }
 
@@ -511,5 +511,42 @@ variable "budget_usd" {
   validation {
     condition     = var.budget_usd > 0
     error_message = "budget_usd must be more than 0."
+  }
+}
+
+# Alerts.
+
+variable "public_url" {
+  description = "Address under which people open the dashboard, for links in alerts. Empty for the address of CloudFront."
+  type        = string
+  default     = ""
+  validation {
+    condition     = can(regex("^(https?://[^?#[:space:]]+)?$", var.public_url))
+    error_message = "public_url must be empty or an address without a query, such as https://birds.example.org."
+  }
+}
+
+variable "alert_email" {
+  description = "Address that gets the alerts that have sns = true in the regions file. AWS asks it for a confirmation. Empty for none; others can be subscribed to the output alert_topic."
+  type        = string
+  default     = ""
+}
+
+variable "alert_secrets" {
+  description = <<-EOT
+    Variables that alerts of the regions file name, such as $ALERT_URL: name => ARN of an existing secret, or "new" to create one
+    without a value. The output alert_secrets has their names. The secret itself must never be here. A function
+    reads them when it starts: after a change of a value, an apply that changes the function, or some hours, bring it in.
+  EOT
+  type        = map(string)
+  default     = {}
+  nullable    = false
+  validation {
+    condition = alltrue([
+      for name, arn in var.alert_secrets :
+      can(regex("^[A-Za-z_][A-Za-z0-9_]*$", name))
+      && (arn == "new" || can(regex("^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+$", arn)))
+    ])
+    error_message = "alert_secrets: a value must be the whole ARN of a secret, arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME-SUFFIX, or \"new\"."
   }
 }

@@ -177,6 +177,36 @@ run "digest" {
     reserved_concurrency = 2
     environment          = { BIRDSONG_WINDOW_SECS = "300" }
     log_retention_days   = 30
+    public_url           = "https://birds.example"
+    alert_email          = ""
+    alert_secrets = {
+      ALERT_URL = "new"
+      ALERT_KEY = "arn:aws:secretsmanager:us-east-1:123456789012:secret:mine-AbCdEf"
+    }
+    deletion_protection = true
+  }
+  assert {
+    condition     = [for s in jsondecode(aws_iam_role_policy.this.policy).Statement : s.Resource if s.Sid == "SendAlerts"] == [aws_sns_topic.alerts.arn]
+    error_message = "the digest publishes to the topic of alerts, and to no other"
+  }
+  assert {
+    condition = (
+      [for s in jsondecode(aws_iam_role_policy.this.policy).Statement : toset(s.Resource) if s.Sid == "ReadSecretsOfAlerts"][0]
+      == toset([aws_secretsmanager_secret.alert["ALERT_URL"].arn, "arn:aws:secretsmanager:us-east-1:123456789012:secret:mine-AbCdEf"])
+    )
+    error_message = "the digest reads the secrets of alerts, and no others"
+  }
+  assert {
+    condition     = aws_sns_topic.alerts.kms_master_key_id == "alias/aws/sns" && length(aws_sns_topic_subscription.email) == 0
+    error_message = "alerts are encrypted, and nobody is subscribed unasked"
+  }
+  assert {
+    condition = (
+      jsondecode(aws_lambda_function.this.environment[0].variables["BIRDSONG_SECRET_ARNS"])["ALERT_KEY"] == "arn:aws:secretsmanager:us-east-1:123456789012:secret:mine-AbCdEf"
+      && aws_lambda_function.this.environment[0].variables["BIRDSONG_ALERT_TOPIC"] == aws_sns_topic.alerts.arn
+      && aws_lambda_function.this.environment[0].variables["BIRDSONG_PUBLIC_URL"] == "https://birds.example"
+    )
+    error_message = "the function knows the topic, the ARNs of the secrets and the address of the dashboard"
   }
   assert {
     condition = alltrue([
@@ -218,7 +248,7 @@ run "digest" {
     error_message = "the retry of a failed run is the run of the next minute"
   }
   assert {
-    condition     = aws_lambda_function.this.environment[0].variables == tomap({ BIRDSONG_METRICS = "test", BIRDSONG_TABLE = "windows", BIRDSONG_WINDOW_SECS = "300" })
+    condition     = [for name in ["METRICS", "TABLE", "WINDOW_SECS"] : aws_lambda_function.this.environment[0].variables["BIRDSONG_${name}"]] == ["test", "windows", "300"]
     error_message = "the function has the table, and metrics are written where the alarms look"
   }
   assert {
@@ -609,4 +639,35 @@ run "a_function_has_ten_kilobytes" {
     deletion_protection = true
   }
   expect_failures = [aws_cloudfront_function.viewer_auth]
+}
+
+run "digest_without_secrets" {
+  module {
+    source = "./modules/digest"
+  }
+  variables {
+    name                 = "test"
+    account_id           = "123456789012"
+    table                = "windows"
+    table_arn            = "arn:aws:dynamodb:us-east-1:123456789012:table/windows"
+    zip                  = "tests/fixtures/function.zip"
+    architecture         = "arm64"
+    memory_mb            = 256
+    timeout_secs         = 30
+    reserved_concurrency = null
+    environment          = {}
+    log_retention_days   = 30
+    public_url           = ""
+    alert_email          = "desk@example.org"
+    alert_secrets        = {}
+    deletion_protection  = false
+  }
+  assert {
+    condition     = !contains([for s in jsondecode(aws_iam_role_policy.this.policy).Statement : s.Sid], "ReadSecretsOfAlerts")
+    error_message = "a policy must not name an empty list of resources"
+  }
+  assert {
+    condition     = aws_sns_topic_subscription.email[0].endpoint == "desk@example.org"
+    error_message = "the address is subscribed"
+  }
 }

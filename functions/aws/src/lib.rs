@@ -38,11 +38,15 @@ mod dynamo;
 mod errors;
 mod kinesis;
 pub mod lambda;
+mod secrets;
+mod topic;
 
 pub use bucket::Bucket;
 pub use config::sdk_config;
 pub use dynamo::DynamoStore;
 pub use kinesis::KinesisLog;
+pub use secrets::Secrets;
+pub use topic::Topic;
 
 /// The log in `stream` and the store in `table`, with the environment's credentials and endpoint.
 /// Nothing is called before the first use.

@@ -1,7 +1,36 @@
-# The function that keeps roll-ups and the overview current, and the schedule that invokes it each minute.
+# The function that keeps roll-ups and the overview current and sends alerts, and the schedule that invokes it each minute.
 
 locals {
   function = "${var.name}-digest"
+}
+
+# Alerts with `sns = true`. Who subscribes gets what happened, in words.
+resource "aws_sns_topic" "alerts" {
+  name              = "${var.name}-alerts"
+  kms_master_key_id = "alias/aws/sns"
+}
+
+resource "aws_sns_topic_subscription" "email" {
+  count = var.alert_email == "" ? 0 : 1
+
+  topic_arn = aws_sns_topic.alerts.arn
+  protocol  = "email"
+  endpoint  = var.alert_email
+}
+
+# A person or a script sets the values, once, so no state file has them.
+resource "aws_secretsmanager_secret" "alert" {
+  #checkov:skip=CKV_AWS_149:The AWS managed key encrypts at no cost; readers are limited by their roles.
+  #checkov:skip=CKV2_AWS_57:The receivers of alerts issue the addresses and keys: AWS cannot rotate them.
+  for_each = toset([for name, arn in var.alert_secrets : name if arn == "new"])
+
+  name                    = "${var.name}/${replace(lower(each.key), "_", "-")}"
+  description             = "${each.key} of the alerts"
+  recovery_window_in_days = var.deletion_protection ? 7 : 0
+}
+
+locals {
+  secret_arns = { for name, arn in var.alert_secrets : name => arn == "new" ? aws_secretsmanager_secret.alert[name].arn : arn }
 }
 
 resource "aws_cloudwatch_log_group" "this" {
@@ -30,7 +59,7 @@ resource "aws_iam_role_policy" "this" {
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [
+    Statement = concat([
       {
         Sid    = "RollUpWindows"
         Effect = "Allow"
@@ -49,7 +78,21 @@ resource "aws_iam_role_policy" "this" {
         Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
         Resource = "${aws_cloudwatch_log_group.this.arn}:*"
       },
-    ]
+      {
+        Sid      = "SendAlerts"
+        Effect   = "Allow"
+        Action   = ["sns:Publish"]
+        Resource = aws_sns_topic.alerts.arn
+      },
+      ],
+      [
+        for arns in [values(local.secret_arns)] : {
+          Sid      = "ReadSecretsOfAlerts"
+          Effect   = "Allow"
+          Action   = ["secretsmanager:GetSecretValue"]
+          Resource = arns
+        } if length(arns) > 0
+    ])
   })
 }
 
@@ -57,11 +100,11 @@ resource "aws_iam_role_policy" "this" {
 resource "aws_lambda_function" "this" {
   #checkov:skip=CKV_AWS_115:One run a minute needs no more than two at once; a reservation can fail in a new account.
   #checkov:skip=CKV_AWS_116:The next run does what a failed one left, so there are no dead letters.
-  #checkov:skip=CKV_AWS_117:It calls AWS services only; a VPC would need endpoints or a NAT gateway.
+  #checkov:skip=CKV_AWS_117:It calls AWS services and the webhooks of alerts; a VPC would need a NAT gateway.
   #checkov:skip=CKV_AWS_173:The environment holds names, not secrets.
   #checkov:skip=CKV_AWS_272:The zip comes from the build that runs Terraform.
   function_name                  = local.function
-  description                    = "Rolls windows up into hours and days, and writes the overview"
+  description                    = "Rolls windows up into hours and days, writes the overview, and sends alerts"
   role                           = aws_iam_role.this.arn
   runtime                        = "provided.al2023"
   handler                        = "bootstrap"
@@ -74,8 +117,11 @@ resource "aws_lambda_function" "this" {
 
   environment {
     variables = merge(var.environment, {
-      BIRDSONG_METRICS = var.name
-      BIRDSONG_TABLE   = var.table
+      BIRDSONG_ALERT_TOPIC = aws_sns_topic.alerts.arn
+      BIRDSONG_METRICS     = var.name
+      BIRDSONG_PUBLIC_URL  = var.public_url
+      BIRDSONG_SECRET_ARNS = jsonencode(local.secret_arns)
+      BIRDSONG_TABLE       = var.table
     })
   }
 

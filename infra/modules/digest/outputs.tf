@@ -2,3 +2,13 @@ output "function" {
   description = "Name of the function."
   value       = aws_lambda_function.this.function_name
 }
+
+output "alert_topic" {
+  description = "ARN of the topic of the alerts."
+  value       = aws_sns_topic.alerts.arn
+}
+
+output "alert_secrets" {
+  description = "Name of the variable => name of the secret that was created for it, or ARN of the existing one."
+  value       = tomap({ for name, arn in var.alert_secrets : name => arn == "new" ? aws_secretsmanager_secret.alert[name].name : arn })
+}

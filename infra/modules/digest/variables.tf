@@ -52,3 +52,23 @@ variable "log_retention_days" {
   description = "Days to keep logs."
   type        = number
 }
+
+variable "public_url" {
+  description = "Address of the dashboard, for links in alerts."
+  type        = string
+}
+
+variable "alert_email" {
+  description = "Address that is subscribed to the topic of the alerts; empty for none."
+  type        = string
+}
+
+variable "alert_secrets" {
+  description = "Secrets that alerts name: name of the variable => ARN of an existing secret, or \"new\" to create one without a value."
+  type        = map(string)
+}
+
+variable "deletion_protection" {
+  description = "Keep deleted secrets for a week."
+  type        = bool
+}

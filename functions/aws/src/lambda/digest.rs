@@ -1,10 +1,12 @@
-//! The function `digest`: roll-ups and the overview, each minute.
+//! The function `digest`: roll-ups, events, the overview and alerts, each minute.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use birdsong_alerts::{Alerts, Channels};
 use birdsong_digest::{Digest, Outcome};
+use birdsong_domain::alert::Alert;
 use birdsong_domain::metrics::{cloudwatch, digest as metrics};
 use birdsong_domain::region::Region;
 use birdsong_domain::window::FoldRules;
@@ -14,21 +16,29 @@ use serde_json::Value;
 use super::api::window_size;
 use crate::DynamoStore;
 
-/// How long an invocation works. What is left then is done by the next one.
-const WORK: Duration = Duration::from_secs(20);
+/// How long an invocation works, without alerts, whose tries last up to 8 s. What is left then is done by the next one.
+const WORK: Duration = Duration::from_secs(15);
 
 /// The handler; one for as long as the function is warm.
 #[derive(Debug)]
 pub struct Handler {
     store: Arc<DynamoStore>,
     digest: Option<(Option<String>, Digest<DynamoStore>)>,
+    /// The channels of alerts, and the address of the dashboard.
+    alerts: Option<(Channels, String)>,
 }
 
 impl Handler {
     /// A handler over the table of `store`.
     #[must_use]
     pub fn new(store: Arc<DynamoStore>) -> Self {
-        Self { store, digest: None }
+        Self { store, digest: None, alerts: None }
+    }
+
+    /// With alerts by these channels. Their links lead to the dashboard at `public_url`, which may be empty.
+    #[must_use]
+    pub fn with_alerts(self, channels: Channels, public_url: String) -> Self {
+        Self { alerts: Some((channels, public_url)), ..self }
     }
 
     /// One run, for the regions that the streamer published.
@@ -44,13 +54,19 @@ impl Handler {
         }
         let regions: Vec<Region> = serde_json::from_str(settings.get(ports::REGIONS).map_or("[]", String::as_str))
             .context("the store's catalogue of regions is damaged")?;
-        let regions: Vec<_> = regions.iter().map(|region| &*region.id).collect();
+        let ids: Vec<_> = regions.iter().map(|region| &*region.id).collect();
         let rules = FoldRules { size: window_size(window_secs.as_deref())?, ..FoldRules::default() };
         let digest = match &mut self.digest {
             Some((known, digest)) if *known == window_secs => digest,
             digest => &mut digest.insert((window_secs, Digest::new(self.store.clone(), rules))).1,
         };
-        Ok(digest.run(&regions, now_ms, || started.elapsed() > WORK).await?)
+        let outcome = digest.run(&ids, now_ms, || started.elapsed() > WORK).await?;
+        if let (Some((channels, public_url)), Some(list)) = (&self.alerts, settings.get(ports::ALERTS)) {
+            let list: Vec<Alert> = serde_json::from_str(list).context("the stored list of alerts is damaged")?;
+            let alerts = Alerts::new(list, channels.clone(), public_url).with_regions(regions, rules);
+            alerts.run_latest(&*self.store, now_ms).await.context("alerts cannot be sent")?;
+        }
+        Ok(outcome)
     }
 }
 

@@ -848,7 +848,7 @@ impl<'a> Style<'a> {
             out += &format!("\n{}.\n", capitalized(&style.list(&quiet)));
         }
         if !collection.is_empty() {
-            out += self.pick("\nThe collection\n", "\nLa collecte\n");
+            out += self.pick("\nAll regions\n", "\nToutes les régions\n");
             out += &style.lines(collection);
         }
         out
@@ -1317,7 +1317,7 @@ mod tests {
              - Note: Derby at 19:00 (from 19:32 to 20:17)\n\
              - Posts are missing from 19:32 to 20:17\n\n\
              Nothing unusual: Paris (number of posts not known) and Toronto (8,112 posts).\n\n\
-             The collection\n\
+             All regions\n\
              - Collection restarted at 19:32\n"
         );
         assert_eq!(
