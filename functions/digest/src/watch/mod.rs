@@ -338,7 +338,9 @@ impl Watcher {
         let mut checked = self.checked.remove(region).filter(|known| known.loaded_ms == loaded_ms).unwrap_or_default();
         checked.loaded_ms = loaded_ms;
         let touched = run.done.iter().filter(|change| change.region == region || change.region == STREAM);
-        touched.for_each(|change| drop(checked.days.remove(&day_of(change.start_ms))));
+        for change in touched {
+            checked.days.remove(&day_of(change.start_ms));
+        }
         for day_ms in (0..).map(|n| from_ms + n * DAY_MS).take_while(|day_ms| *day_ms <= last_day) {
             let of = day(self, day_ms);
             let is_consumed = watched.consumed.contains_key(&day_ms) || day_ms >= first_day;
