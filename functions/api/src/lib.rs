@@ -40,6 +40,7 @@ mod days;
 mod described;
 pub mod error;
 mod events;
+pub mod feeds;
 mod fields;
 mod openapi;
 mod overview;

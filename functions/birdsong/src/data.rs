@@ -275,6 +275,25 @@ pub(crate) async fn publish_regions<S: Settings>(settings: &S, regions: &Regions
     Ok(all)
 }
 
+/// Publishes the alerts of a regions file, for a digest that has no file. Secrets are in them by name only.
+pub(crate) async fn publish_alerts<S: Settings>(settings: &S, regions: &Regions) -> Result<()> {
+    Ok(settings.set_setting(ports::ALERTS, &serde_json::to_string(regions.alerts())?).await?)
+}
+
+/// The regions that the store's catalogue has.
+pub(crate) async fn published_regions<S: Settings>(settings: &S) -> Result<Vec<Region>> {
+    let text = settings.setting(ports::REGIONS).await?;
+    serde_json::from_str(text.as_deref().unwrap_or("[]")).context("the stored list of regions is damaged")
+}
+
+/// The store of a data folder that has been used before.
+pub(crate) fn open_store(dir: &Path) -> Result<SqliteStore> {
+    if !dir.is_dir() {
+        bail!("there is no data folder {}; name it with --data", dir.display());
+    }
+    Ok(SqliteStore::open(dir)?)
+}
+
 /// Where unreadable lines go: `quarantine/RUN.ndjson`, made when the first one comes.
 #[derive(Debug)]
 pub(crate) struct Quarantine {

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use birdsong_alerts::Alerts;
 use birdsong_digest::Digest;
 use birdsong_domain::window::FoldRules;
 use birdsong_embedded::SqliteStore;
@@ -35,7 +36,7 @@ pub(crate) struct Digested {
     pub(crate) ended_ms: AtomicI64,
 }
 
-/// Runs the digest of these regions until `stop` is true. Failures are logged when they are news, and the next run
+/// Runs the digest of the regions of these alerts, and the alerts, until `stop` is true. Failures are logged when they are news, and the next run
 /// continues.
 ///
 /// # Errors
@@ -43,7 +44,7 @@ pub(crate) struct Digested {
 pub(crate) fn start(
     store: Arc<SqliteStore>,
     rules: FoldRules,
-    regions: Vec<String>,
+    alerts: Alerts,
     stop: watch::Receiver<bool>,
 ) -> Result<Arc<Digested>> {
     let digested = Arc::new(Digested::default());
@@ -51,7 +52,7 @@ pub(crate) fn start(
     std::thread::Builder::new().name("digest".into()).spawn(move || {
         match tokio::runtime::Builder::new_current_thread().enable_all().build() {
             Ok(runtime) => {
-                runtime.block_on(work(store, rules, &regions, stop, &counts));
+                runtime.block_on(work(store, rules, &alerts, stop, &counts));
                 // A call that waits for a locked file does not delay the end.
                 runtime.shutdown_background();
             }
@@ -64,12 +65,13 @@ pub(crate) fn start(
 async fn work(
     store: Arc<SqliteStore>,
     rules: FoldRules,
-    regions: &[String],
+    alerts: &Alerts,
     mut stop: watch::Receiver<bool>,
     counts: &Digested,
 ) {
-    let regions: Vec<_> = regions.iter().map(|region| &**region).collect();
-    let mut digest = Digest::new(store, rules);
+    let regions: Vec<_> = alerts.regions().iter().map(|region| &*region.id).collect();
+    let mut digest = Digest::new(store.clone(), rules);
+    let mut alerting = None;
     let mut problem = None;
     loop {
         let started = Instant::now();
@@ -101,6 +103,16 @@ async fn work(
                 None => tracing::info!("the hours are rolled up again"),
             }
             problem = now;
+        }
+        // Also after a run that failed: deliveries may wait.
+        if !*stop.borrow() {
+            let now = alerts.run_latest(&*store, now_ms()).await.err().map(|error| error.to_string());
+            if now != alerting
+                && let Some(problem) = &now
+            {
+                tracing::warn!("alerts cannot be sent: {problem}; trying again");
+            }
+            alerting = now;
         }
         tokio::select! {
             () = tokio::time::sleep(pause) => (),

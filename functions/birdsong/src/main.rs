@@ -1,14 +1,17 @@
 //! Reads the command line and starts. Holds no rule of the domain.
 
+mod alerts;
 mod cloud;
 mod cost;
 mod data;
 mod digest;
+mod digest_text;
 mod health;
 mod hosts;
 mod key;
 mod machine;
 mod metrics;
+mod note;
 mod page;
 mod print;
 mod prometheus;
@@ -81,6 +84,12 @@ enum Command {
     Regions(regions::RegionsArgs),
     /// Show or set the rules at X
     Rules(rules::RulesArgs),
+    /// List the alerts of the regions file with their state, or test them
+    Alerts(alerts::AlertsArgs),
+    /// Add, list or remove notes, which are shown beside the counts
+    Note(note::NoteArgs),
+    /// Print what happened on a day, from the data folder
+    Digest(digest_text::DigestArgs),
     /// Show what a month on AWS costs
     Cost(cost::CostArgs),
 }
@@ -131,8 +140,9 @@ fn main() -> ExitCode {
     #[cfg(unix)]
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
     let cli = Cli::parse();
-    let filter = tracing_subscriber::EnvFilter::try_from_env("BIRDSONG_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,birdsong=info,birdsong_streamer=info"));
+    let filter = tracing_subscriber::EnvFilter::try_from_env("BIRDSONG_LOG").unwrap_or_else(|_| {
+        tracing_subscriber::EnvFilter::new("warn,birdsong=info,birdsong_streamer=info,birdsong_alerts=info")
+    });
     let is_colored = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|no| no.is_empty());
     let logs = tracing_subscriber::fmt()
         .with_env_filter(filter)
@@ -152,6 +162,9 @@ fn main() -> ExitCode {
         Command::Key(args) => key::key(args),
         Command::Regions(args) => regions::regions(args),
         Command::Rules(args) => rules::rules(&args),
+        Command::Alerts(args) => alerts::alerts(args),
+        Command::Note(args) => note::note(args),
+        Command::Digest(args) => digest_text::digest(&args),
         Command::Cost(args) => cost::cost(&args),
     };
     done.unwrap_or_else(|error| {

@@ -15,13 +15,14 @@ use birdsong_streamer::sent::{SentRules, SharedSent};
 use birdsong_streamer::status::StatusRegistry;
 use clap::Args;
 
+use crate::alerts::LinkArgs;
 use crate::data::Role;
 use crate::hosts::Hosts;
 use crate::machine::{Disk, Folded, Followed, follow};
 use crate::prometheus::{Answered, Parts, PrometheusArgs};
 use crate::signal::stop_signal;
 use crate::source::SourceArgs;
-use crate::{CountArgs, DataArgs, data, digest, metrics, now_ms, print, serve};
+use crate::{CountArgs, DataArgs, alerts, data, digest, metrics, now_ms, print, serve};
 
 /// How often the parts are checked for one that has ended.
 const TICK: Duration = Duration::from_millis(200);
@@ -54,6 +55,8 @@ pub(crate) struct RunArgs {
     /// make the browser ask
     #[arg(long, value_name = "NAME")]
     allow_host: Vec<String>,
+    #[command(flatten)]
+    links: LinkArgs,
     #[command(flatten)]
     prometheus: PrometheusArgs,
 }
@@ -108,8 +111,10 @@ async fn work(args: RunArgs) -> Result<ExitCode> {
         })?
     };
     let (stop, stopping) = tokio::sync::watch::channel(false);
-    let ids = catalogue.iter().map(|region| region.id.clone()).collect();
-    let digested = digest::start(store.clone(), rules, ids, stopping.clone())?;
+    let bound = listener.local_addr()?;
+    let public_url = args.links.public_url.clone().unwrap_or_else(|| format!("http://localhost:{}", bound.port()));
+    let alerts = alerts::start(&regions, &public_url)?.with_regions(catalogue.clone(), rules);
+    let digested = digest::start(store.clone(), rules, alerts, stopping.clone())?;
     let status = Arc::new(StatusRegistry::default());
     let sources = args.source.sources(&regions, key, dir)?;
     let states = metrics::States::new(status.clone(), sources.is_empty());
@@ -145,7 +150,6 @@ async fn work(args: RunArgs) -> Result<ExitCode> {
         now_ms: Arc::new(now_ms),
         sources: Arc::new(move || states.current()),
     };
-    let bound = listener.local_addr()?;
     let limits = serve::Limits::default();
     let answers =
         birdsong_api::router_with(api, Limits { reuse: REUSE, stale: STALE, compress: true, ..Limits::default() });

@@ -123,6 +123,7 @@ where
     log.shards().await.context("the log cannot be used")?;
     let rules = data::fold_rules(&*settings, args.count.window).await?;
     data::publish_regions(&*settings, &regions).await?;
+    data::publish_alerts(&*settings, &regions).await?;
     let status = Arc::new(StatusRegistry::default());
     if let Some(port) = args.health_port {
         health::serve_health(port, status.clone()).await?;

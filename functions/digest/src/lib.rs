@@ -31,6 +31,7 @@
 //! # }
 //! ```
 
+pub mod notes;
 pub mod overview;
 pub mod read;
 mod redo;

@@ -21,6 +21,8 @@
 //! # Ok::<(), serde_json::Error>(())
 //! ```
 
+pub mod text;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -383,6 +385,23 @@ mod tests {
         assert_eq!(long.text.map(|text| text.chars().count()), Some(MAX_NOTE_CHARS));
         assert_eq!((note("x").unwrap().start_ms, note("x").unwrap().end_ms), (5, 5));
         assert_ne!(note("x").unwrap().id, note("y").unwrap().id);
+    }
+
+    #[test]
+    fn stored_events_come_back_and_damage_is_noticed() {
+        let events = vec![
+            Event { is_open: true, observed: 3, ..Event::new("a", EventKind::Spike, Subject::Region, 300_000) },
+            Event::note("a", (5, 9), "Derby").unwrap(),
+        ];
+        let bytes = encode_all(&events).unwrap();
+        assert_eq!(decode_all(&bytes).unwrap(), events);
+        assert_eq!(decode_all(&encode_all(&[]).unwrap()).unwrap(), []);
+        for at in 0..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 1;
+            assert!(decode_all(&damaged).map_or(true, |read| read == events), "byte {at}");
+        }
+        assert!(decode_all(b"[]").is_err());
     }
 
     #[test]

@@ -482,6 +482,8 @@ pub const REGIONS: &str = "regions";
 pub const KEY_FINGERPRINT: &str = "key_fingerprint";
 /// Setting: the states of the sources, as a JSON list of [`crate::status::SourceState`].
 pub const SOURCES: &str = "sources";
+/// Setting: the alerts, as a JSON list of [`crate::alert::Alert`]. No secret is in it.
+pub const ALERTS: &str = "alerts";
 /// Setting: the overview that the digest writes, as JSON.
 pub const OVERVIEW: &str = "overview";
 

@@ -5,7 +5,8 @@ use std::ops::Range;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{Region, hashtag_key, matcher, primary};
+use super::{Region, alerts, hashtag_key, matcher, primary};
+use crate::alert::Alert;
 use crate::hashtag::MAX_HASHTAG_CHARS;
 use crate::language;
 
@@ -35,6 +36,8 @@ pub struct RegionsError {
 struct RawFile {
     #[serde(default)]
     region: Vec<Spanned<RawRegion>>,
+    #[serde(default)]
+    alert: Vec<Spanned<alerts::RawAlert>>,
 }
 
 #[derive(Deserialize)]
@@ -54,14 +57,14 @@ struct RawRegion {
 }
 
 /// What is wrong with one item of a region, and what to do about it.
-type Mistake = (String, String);
+pub(super) type Mistake = (String, String);
 
 pub(super) fn too_many_words(file: &str, problem: String) -> RegionsError {
     RegionsError { file: file.to_owned(), line: 1, problem, remedy: "use fewer or shorter keywords".to_owned() }
 }
 
 /// Reads and checks the text of a regions file.
-pub(super) fn read(file: &str, text: &str) -> Result<Vec<Region>, RegionsError> {
+pub(super) fn read(file: &str, text: &str) -> Result<(Vec<Region>, Vec<Alert>), RegionsError> {
     let fail = |span: Range<usize>, (problem, remedy): Mistake| RegionsError {
         file: file.to_owned(),
         line: text.as_bytes()[..span.start.min(text.len())].iter().filter(|b| **b == b'\n').count() + 1,
@@ -71,7 +74,7 @@ pub(super) fn read(file: &str, text: &str) -> Result<Vec<Region>, RegionsError> 
     let raw: RawFile = toml::from_str(text).map_err(|e| {
         let problem = e.message().to_owned();
         let remedy = if problem.starts_with("unknown field") {
-            "a region has id, name, boxes, keywords, languages, rules and hot_buckets; correct or remove this key"
+            "a region has id, name, boxes, keywords, languages, rules and hot_buckets, and docs/reference/regions.md has the fields of an alert; correct or remove this key"
         } else {
             "write each region as [[region]] with id = \"…\" and at least one of boxes = [[west, south, east, north]], keywords = [\"…\"], languages = [\"…\"], rules = [\"…\"]"
         };
@@ -111,11 +114,12 @@ pub(super) fn read(file: &str, text: &str) -> Result<Vec<Region>, RegionsError> 
         let name = raw.name.unwrap_or_else(|| id.clone());
         list.push(Region { id, name, boxes, keywords, languages, rules, hot_buckets, everything: false });
     }
-    Ok(list)
+    let alerts = alerts::read(raw.alert, &list).map_err(|(span, mistake)| fail(span, mistake))?;
+    Ok((list, alerts))
 }
 
 /// Checks one item and keeps its place in the file.
-fn checked<T, U>(
+pub(super) fn checked<T, U>(
     spanned: Spanned<T>,
     check: impl Fn(T) -> Result<U, Mistake>,
 ) -> Result<(Range<usize>, U), (Range<usize>, Mistake)> {
@@ -126,14 +130,14 @@ fn checked<T, U>(
     }
 }
 
-fn all<T, U>(
+pub(super) fn all<T, U>(
     items: Vec<Spanned<T>>,
     check: impl Fn(T) -> Result<U, Mistake>,
 ) -> Result<Vec<U>, (Range<usize>, Mistake)> {
     items.into_iter().map(|item| checked(item, &check).map(|(_, item)| item)).collect()
 }
 
-fn checked_id(id: String) -> Result<String, Mistake> {
+pub(super) fn checked_id(id: String) -> Result<String, Mistake> {
     let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
     if id.is_empty() || id.len() > 64 || !id.chars().all(is_plain) || id.starts_with('_') {
         let remedy = "use 1 to 64 lower-case letters, digits, - and _, not starting with _";

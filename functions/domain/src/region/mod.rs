@@ -13,6 +13,7 @@
 //! themselves); a region of languages only matches every post in one of them. The first way that applies
 //! is kept as [`Located`].
 
+mod alerts;
 mod config;
 mod geo;
 mod matcher;
@@ -25,6 +26,7 @@ use std::collections::HashMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::alert::Alert;
 use crate::hashtag;
 use crate::language;
 use crate::post::{GeoBox, Located, SourcePost};
@@ -62,6 +64,7 @@ fn one() -> u16 {
 #[derive(Debug)]
 pub struct Regions {
     list: Vec<Region>,
+    alerts: Vec<Alert>,
     geo: Vec<(usize, GeoBox)>,
     tags: HashMap<String, Vec<usize>>,
     words: Option<Keywords>,
@@ -89,6 +92,7 @@ impl Regions {
         Self {
             by_id: HashMap::from([(id.to_owned(), 0)]),
             list: vec![region],
+            alerts: vec![],
             geo: vec![],
             tags: HashMap::new(),
             words: None,
@@ -102,8 +106,9 @@ impl Regions {
     /// # Errors
     /// The first mistake, with its line and a remedy.
     pub fn parse(file: &str, text: &str) -> Result<Self, RegionsError> {
-        let list = config::read(file, text)?;
-        Self::build(list).map_err(|problem| config::too_many_words(file, problem))
+        let (list, alerts) = config::read(file, text)?;
+        let built = Self::build(list).map(|regions| Self { alerts, ..regions });
+        built.map_err(|problem| config::too_many_words(file, problem))
     }
 
     fn build(list: Vec<Region>) -> Result<Self, String> {
@@ -115,6 +120,7 @@ impl Regions {
             by_rule: HashMap::new(),
             wide: vec![],
             list: vec![],
+            alerts: vec![],
         };
         let mut words = vec![];
         for (n, region) in list.iter().enumerate() {
@@ -143,6 +149,12 @@ impl Regions {
     #[must_use]
     pub fn list(&self) -> &[Region] {
         &self.list
+    }
+
+    /// The alerts of the file.
+    #[must_use]
+    pub fn alerts(&self) -> &[Alert] {
+        &self.alerts
     }
 
     /// Index in [`Regions::list`] of the region with this id.
