@@ -298,7 +298,7 @@ test('a hundred pages cost the table no more reads than one', { skip: isLocalSta
   const proxy = await countReads(aws.endpoint);
   const name = value('api_function');
   const was = await aws.configuration(name);
-  const args = ['stream', '--to', 'kinesis', ...cloud(), '--source', 'demo:', '--health-port', '0'];
+  const args = ['stream', '--to', 'kinesis', ...cloud(), '--source', 'demo:?backfill=1d', '--health-port', '0'];
   const { child } = await start(birdsong, args, /health at (http:\S+)/, environment);
   const ended = new Promise((resolve) => child.on('exit', resolve));
   try {

@@ -139,7 +139,7 @@ pub(crate) struct Comparison {
     /// `observed` divided by `usual`; null when nothing is usual.
     #[schema(required = true, minimum = 0)]
     factor: Option<f64>,
-    /// How unusual it is: about 5 is clear, 8 is strong.
+    /// How unusual it is: about 4 is clear, 7 is strong (the thresholds of `balanced` and `strict`).
     score: f64,
     /// The score against how much the series differs from day to day.
     level: f64,

@@ -59,7 +59,7 @@ pub(crate) struct TrendReport {
     /// posts, as usual).
     #[schema(value_type = String, pattern = "^(rising|new|flooded|evergreen)$")]
     standing: Standing,
-    /// How unusual it is: 5 is clear, 8 is strong. 0 unless it is `rising` or `new`.
+    /// How unusual it is: about 4 is clear, 7 is strong. 0 unless it is `rising` or `new`.
     score: f64,
     /// The score against how much it differs from day to day.
     level: f64,

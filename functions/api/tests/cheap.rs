@@ -10,13 +10,13 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
 use birdsong_api::{Api, Limits, router, router_with};
 use birdsong_digest::Digest;
-use birdsong_domain::frame::{Lane, STREAM};
+use birdsong_domain::frame::{Frame, FrameHeader, Lane, STREAM, SlimPost};
 use birdsong_domain::network::Network;
 use birdsong_domain::ports::{Expected, PartialKey, WindowStore};
 use birdsong_domain::region::{Region, Regions};
 use birdsong_domain::rollup::{DAY_MS, HOUR_MS};
 use birdsong_domain::time::{WindowSize, WindowStart, rfc3339};
-use birdsong_domain::window::FoldRules;
+use birdsong_domain::window::{Aggregate, FoldRules, Partial};
 use birdsong_testkit::{MemoryStore, sample_partial};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
@@ -51,6 +51,20 @@ async fn put(store: &MemoryStore, region: &str, network: Network, start_ms: i64,
         .map_or(Expected::Absent, |partial| Expected::At { generation: partial.generation, fence: partial.fence });
     let put = store.put(&key, &sample_partial(1, (start_ms as u64 + seed).into(), seed), &expected).await;
     put.unwrap();
+}
+
+/// A window with this many posts and nothing else to say.
+async fn plain(store: &MemoryStore, region: &str, start_ms: i64, posts: usize) {
+    let lane = if region == STREAM { Lane::ledger(Network::X, "x") } else { Lane::posts(region, Network::X, 0) };
+    let key = PartialKey { lane: lane.clone(), window: WindowStart(start_ms) };
+    let header = FrameHeader { lane, run: "run".into(), counter: 2, cut_ms: start_ms, ..FrameHeader::default() };
+    let post = SlimPost { time_ms: start_ms, ..SlimPost::default() };
+    let mut aggregate = Aggregate::default();
+    let size = WindowSize::from_secs(60).unwrap();
+    let rules = FoldRules { size, ..FoldRules::default() };
+    aggregate.fold(rules, key.window, &Frame { header, posts: vec![post; posts], ..Frame::default() });
+    let partial = Partial { generation: 1, fence: 1u64.into(), aggregate, stored_ms: 0 };
+    store.put(&key, &partial, &Expected::Absent).await.unwrap();
 }
 
 /// Three days of windows of two regions, two networks and the ledger, with holes.
@@ -309,28 +323,38 @@ async fn the_overview_has_all_regions_at_a_glance() {
 }
 
 #[tokio::test]
-async fn the_usual_number_is_the_mean_of_days_that_are_known() {
+async fn the_usual_number_is_that_of_the_days_before() {
     let size = WindowSize::FIVE_MINUTES;
     let store = Arc::new(MemoryStore::default());
-    let now_ms = DAY + 9 * DAY_MS + HOUR_MS;
-    for day in 0..10 {
-        for n in 0..12 {
-            // The fourth day has a hole.
-            if day != 3 || n != 5 {
-                put(&store, STREAM, Network::X, DAY + day * DAY_MS + n * 5 * MIN, 1).await;
-            }
-        }
-        put(&store, "a", Network::X, DAY + day * DAY_MS, if day % 2 == 0 { 0 } else { 5 }).await;
+    for n in 0..9 * 288 {
+        let start_ms = DAY + n * 5 * MIN;
+        plain(&store, STREAM, start_ms, 0).await;
+        // The last hour has three times as many.
+        let usual = 4 + (n % 3) as usize;
+        plain(&store, "a", start_ms, if n >= 9 * 288 - 12 { 3 * usual } else { usual }).await;
     }
-    let posts = |seed| sample_partial(1, 1u64.into(), seed).aggregate.posts();
-    Digest::new(store.clone(), FoldRules::default()).run(&["a", "b"], now_ms, || false).await.unwrap();
-    let overview = json(&router(api(&store, size, now_ms)), "/api/overview").await;
+    let now_ms = DAY + 9 * DAY_MS;
+    while Digest::new(store.clone(), FoldRules::default()).run(&["a", "b"], now_ms, || false).await.unwrap().has_more {}
+    let app = router(api(&store, size, now_ms));
+    let overview = json(&app, "/api/overview").await;
     let a = &overview["regions"][0];
-    // Days 2, 4 to 8: three even ones, 2, 4, 6, 8, and two odd ones, 5 and 7.
-    let usual = (4 * posts(0) + 2 * posts(5)) as f64 / 6.0;
-    assert_eq!(a["usual"], json!((usual * 100.0).round() / 100.0));
-    assert_eq!(a["factor"], json!((posts(5) as f64 / usual * 100.0).round() / 100.0));
-    assert_eq!((&overview["regions"][1]["usual"], &overview["regions"][1]["factor"]), (&json!(0.0), &Value::Null));
+    assert_eq!((&a["posts_last_hour"], &a["usual"], &a["factor"]), (&json!(180), &json!(60.0), &json!(3.0)), "{a}");
+    assert!(a["usual_low"].as_f64().unwrap() < 60.0 && a["usual_high"].as_f64().unwrap() > 60.0);
+    assert_eq!(a["event"]["kind"], "spike", "{a}");
+    let b = &overview["regions"][1];
+    assert_eq!((&b["usual"], &b["factor"], &b["event"]), (&json!(0.0), &Value::Null, &Value::Null));
+    // A band behind a chart; in full answers it is left out.
+    let range = range(DAY + 8 * DAY_MS, DAY + 9 * DAY_MS);
+    let fields = "fields=posts,usual,usual_low,usual_high&total_fields=none";
+    let windows = json(&app, &format!("/api/windows?{range}&step=1h&{fields}")).await;
+    let last = &windows["windows"][23];
+    assert_eq!((&last["posts"], &last["usual"]), (&json!(180), &json!(60.0)), "{last}");
+    assert!(json(&app, &format!("/api/windows?{range}&step=1h")).await["windows"][0].get("usual").is_none());
+    let first = json(&app, &format!("/api/windows?from={}&to={}&{fields}", rfc3339(DAY), rfc3339(DAY + HOUR_MS))).await;
+    assert!(first["windows"][0].get("usual").is_none(), "there is no baseline");
+    let events = json(&app, "/api/events?region=a&kind=spike").await;
+    assert_eq!(events["events"][0]["comparison"]["observed"], 180);
+    assert_eq!(events["events"][0]["id"], a["event"]["id"]);
 }
 
 /// What happened: of 28,000 changed hours 10,000 were listed, and the others had 0 posts that could be kept for a day.
@@ -377,9 +401,9 @@ async fn the_open_window_is_compared_with_nothing() {
             let start_ms = size.start_of(now_ms).0 - n * size.ms();
             // The open window has nearly nothing yet.
             if n > 0 {
-                put(&store, "a", Network::X, start_ms, 0).await;
+                plain(&store, "a", start_ms, 5).await;
             }
-            put(&store, STREAM, Network::X, start_ms, 1).await;
+            plain(&store, STREAM, start_ms, 0).await;
         }
         Digest::new(store.clone(), FoldRules { size, ..FoldRules::default() })
             .run(&["a", "b"], now_ms, || false)

@@ -663,7 +663,9 @@ mod tests {
                 "hours": hours(&|| json!({"p": about(36_000), "u": about(36_000)})),
                 "windows": hours(&|| json!(about(3_000))).into_iter().take(12).collect::<serde_json::Map<_, _>>(),
                 "open": [1_700_000_000_000_i64, 1_700_003_600_000_i64],
-                "usual": {"1700000000000": about(30_000) as f64 / 7.0, "1700003600000": about(30_000) as f64 / 7.0},
+                "usual": (0..6).map(|n| (1_700_000_000_000_i64 + n * 300_000).to_string()).map(|end| {
+                    (end, json!([about(30_000_000), about(20_000_000), about(40_000_000)]))
+                }).collect::<serde_json::Map<_, _>>(),
                 "newest_window_ms": 1_700_000_000_000_i64,
                 "changed_ms": 1_700_000_000_000_i64 + about(1_000_000) as i64,
             })

@@ -26,7 +26,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-use crate::crowd::Crowd;
+use crate::crowd::{self, Crowd, SIGNS};
 use crate::lane::Lane;
 use crate::network::Network;
 use crate::rollup::Rollup;
@@ -126,14 +126,15 @@ pub struct Authors {
     pub count: u64,
     /// Some of them: hashes, in order.
     some: Vec<u16>,
-    /// The largest one, and its posts at least.
-    top: Option<(u16, u64)>,
+    /// Posts whose author is known, and signed sums of them ([`Crowd`]).
+    known: u64,
+    sums: [i64; SIGNS],
 }
 
 impl Authors {
     fn of(crowd: &Crowd) -> Self {
         let some = crowd.some(AUTHORS).to_vec();
-        Self { count: crowd.authors().value, some, top: crowd.top_author() }
+        Self { count: crowd.authors().value, some, known: crowd.posts(), sums: crowd.sums() }
     }
 }
 
@@ -350,14 +351,14 @@ impl DaySeries {
                 wire::put_u64(&mut out, u64::from(position - next));
                 next = position + 1;
                 wire::put_u64(&mut out, *posts);
-                wire::put_u64(
-                    &mut out,
-                    authors.count << 3 | (authors.some.len() as u64) << 1 | u64::from(authors.top.is_some()),
-                );
+                wire::put_u64(&mut out, authors.count << 2 | authors.some.len() as u64);
                 authors.some.iter().for_each(|hash| out.extend_from_slice(&hash.to_le_bytes()));
-                if let Some((hash, posts)) = authors.top {
-                    out.extend_from_slice(&hash.to_le_bytes());
-                    wire::put_u64(&mut out, posts);
+                // One author's signs follow from the hash.
+                if authors.count > 1 {
+                    authors.sums.iter().for_each(|sum| wire::put_i64(&mut out, *sum));
+                }
+                if authors.count > 0 {
+                    wire::put_u64(&mut out, authors.known);
                 }
             }
         }
@@ -409,12 +410,22 @@ impl DaySeries {
                 let head = reader.u64()?;
                 let hash =
                     |reader: &mut Reader<'_>| Ok::<_, DecodeError>(u16::from_le_bytes([reader.u8()?, reader.u8()?]));
-                let mut authors = Authors { count: head >> 3, ..Authors::default() };
-                for _ in 0..head >> 1 & 3 {
+                let mut authors = Authors { count: head >> 2, ..Authors::default() };
+                for _ in 0..head & 3 {
                     authors.some.push(hash(reader)?);
                 }
-                if head & 1 == 1 {
-                    authors.top = Some((hash(reader)?, reader.u64()?));
+                if authors.count > 1 {
+                    for sum in &mut authors.sums {
+                        *sum = reader.i64()?;
+                    }
+                }
+                if authors.count > 0 {
+                    authors.known = reader.u64()?;
+                }
+                if authors.count == 1 {
+                    let [only] = authors.some[..] else { return Err(reader.error("one author")) };
+                    let known = i64::try_from(authors.known).map_err(|_| reader.error("a number of posts"))?;
+                    authors.sums = crowd::signs(only).map(|sign| sign * known);
                 }
                 item.entries.insert(position, Entry { posts, authors });
             }
@@ -435,19 +446,16 @@ fn position(reader: &mut Reader<'_>, next: &mut u64) -> Result<u16, DecodeError>
 /// far as that is known.
 #[must_use]
 pub fn evidence<'a>(entries: impl IntoIterator<Item = &'a Entry>) -> (u64, Option<u64>) {
-    let (mut some, mut tops) = (BTreeSet::<u16>::new(), BTreeMap::<u16, u64>::new());
-    let (mut most, mut posts) = (0, 0);
-    for Entry { posts: of_window, authors } in entries {
-        posts += of_window;
+    let (mut some, mut sums) = (BTreeSet::<u16>::new(), [0i64; SIGNS]);
+    let (mut most, mut known) = (0, 0);
+    for Entry { authors, .. } in entries {
+        known += authors.known;
         most = most.max(authors.count);
         some.extend(&authors.some);
-        if let Some((hash, posts)) = authors.top {
-            *tops.entry(hash).or_default() += posts;
-        }
+        sums.iter_mut().zip(authors.sums).for_each(|(sum, of)| *sum = sum.saturating_add(of));
     }
-    let top = tops.values().max().copied();
-    let share = top.and_then(|top| (top.min(posts) * 1000).checked_div(posts));
-    (most.max(some.len() as u64), share)
+    let authors = most.max(some.len() as u64);
+    (authors, (known > 0).then(|| crowd::top_share(known, sums, authors).1))
 }
 
 #[cfg(test)]
@@ -530,6 +538,8 @@ mod tests {
         assert_eq!(evidence([&one]), (1, Some(1000)));
         assert_eq!(evidence([&one, &two, &three]).0, 3);
         let flood = entry(&[("a", 9); 40]);
-        assert_eq!(evidence([&flood, &two]), (2, Some(975)));
+        assert_eq!(evidence([&flood]), (1, Some(1000)));
+        let (authors, share) = evidence([&flood, &two]);
+        assert!(authors == 2 && (950..=975).contains(&share.unwrap()), "{share:?}");
     }
 }

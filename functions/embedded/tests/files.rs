@@ -463,8 +463,8 @@ fn assert_refused(errors: [PortError; 2], says: &str) {
 #[test]
 fn files_of_other_releases_are_refused_with_what_to_do_and_left_alone() {
     for (version, says) in [
-        (1, "(format 1, this one reads 3), and there is no conversion: start with a new data folder (--data)"),
-        (4, "a newer release of Birdsong wrote it (format 4, this one reads 3)"),
+        (1, "(format 1, this one reads 4), and there is no conversion: start with a new data folder (--data)"),
+        (5, "a newer release of Birdsong wrote it (format 5, this one reads 4)"),
     ] {
         let dir = tempfile::tempdir().unwrap();
         drop((SqliteLog::open(dir.path()).unwrap(), SqliteStore::open(dir.path()).unwrap()));

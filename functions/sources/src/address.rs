@@ -100,13 +100,23 @@ impl FromStr for Address {
     type Err = BadAddress;
 
     fn from_str(text: &str) -> Result<Self, BadAddress> {
+        Self::among(KINDS, text)
+    }
+}
+
+impl Address {
+    /// Reads an address of one of these kinds.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn among(kinds: &'static [Kind], text: &str) -> Result<Self, BadAddress> {
         let bad = |problem: String| Err(BadAddress(problem));
         if text.len() > MAX_BYTES {
             return bad(format!("a source's address has at most {MAX_BYTES} bytes"));
         }
         let scheme = text.split([':', '?', '#']).next().unwrap_or_default();
-        let Some(kind) = KINDS.iter().find(|kind| kind.scheme == scheme) else {
-            let known: Vec<_> = KINDS.iter().map(Kind::syntax).collect();
+        let Some(kind) = kinds.iter().find(|kind| kind.scheme == scheme) else {
+            let known: Vec<_> = kinds.iter().map(Kind::syntax).collect();
             return bad(format!("there is no source {scheme:?}; the sources are {}", known.join(", ")));
         };
         let rest = text[scheme.len()..].trim_start_matches(':');

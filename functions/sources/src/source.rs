@@ -59,12 +59,26 @@ pub trait Source: Send {
 }
 
 /// Posts of the past that a source has from the start.
+///
+/// They are handed on in spans, and the source decides in which order: the newest first, so that there is something to
+/// look at while the rest comes.
 pub trait Past: Send {
-    /// The first time, in milliseconds, that it has posts of and has not handed on up to `cursor`.
-    fn first_ms(&self, cursor: Option<&str>, now_ms: i64) -> i64;
+    /// What to hand on next, after everything up to `cursor`; `None` when there is nothing left.
+    fn next(&self, cursor: Option<&str>, now_ms: i64) -> Option<PastSpan>;
 
-    /// Hands on all posts between these times, whole seconds in milliseconds, and returns the cursor behind them.
-    fn read(&self, from_ms: i64, to_ms: i64, each: &mut dyn FnMut(&SourcePost<'_>)) -> String;
+    /// Hands on all posts between these times, whole seconds in milliseconds.
+    fn read(&self, from_ms: i64, to_ms: i64, each: &mut dyn FnMut(&SourcePost<'_>));
+}
+
+/// A span of the past. Its times are whole seconds, in milliseconds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PastSpan {
+    /// Where it starts.
+    pub from_ms: i64,
+    /// Where it ends; later than it starts.
+    pub to_ms: i64,
+    /// The cursor when all of it was handed on.
+    pub cursor: String,
 }
 
 /// Why a source ended. Whatever a retry can solve is retried inside the source.

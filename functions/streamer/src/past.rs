@@ -37,7 +37,10 @@ pub enum PastError {
 }
 
 impl<L: PostLog + 'static, S: Settings + 'static> Runner<L, S> {
-    /// Sends the posts from `cursor` on until now, or until it is time to stop. Returns the cursor behind them.
+    /// Sends the posts of the past that are not sent up to `cursor`, until there are none, or until it is time to stop.
+    /// Returns the cursor behind them.
+    ///
+    /// The newest come first: what is stored is whole after each span, and the rest fills up behind it.
     pub(crate) async fn send_past(
         &self,
         source: &str,
@@ -47,30 +50,34 @@ impl<L: PostLog + 'static, S: Settings + 'static> Runner<L, S> {
     ) -> Result<Option<String>, PastError> {
         // Whole seconds.
         let now_ms = || (self.clock)().div_euclid(1000) * 1000;
-        let first_ms = past.first_ms(cursor, now_ms());
         let origin = Origin { source: source.into(), run: (self.run_id)(), live: false, connected_ms: (self.clock)() };
         let lanes = Lanes::new(&self.regions, network);
         let mut cutter = Cutter::new(origin, CutRules::default(), self.size, lanes.clone(), self.sent.clone());
         self.status.update(source, |state| state.status = SourceStatus::Backfill);
-        let (mut frames, mut at_ms, mut end_ms, mut behind) = (vec![], first_ms, now_ms(), None);
-        while at_ms < end_ms && !self.stop.is_now() {
-            // One cut a window, so that each window is marked as observed.
-            let to_ms = (self.size.start_of(at_ms).0 + self.size.ms()).min(end_ms);
-            let mut batch = Batch::default();
-            let read_to = past.read(at_ms, to_ms, &mut |post| batch.add(&self.regions, &lanes, post));
-            cutter.take(&batch, (self.clock)(), &mut frames)?;
-            cutter.cut((self.clock)(), &mut frames);
-            at_ms = to_ms;
-            if frames.len() >= FRAMES_TOGETHER || at_ms >= end_ms {
-                if !self.send(&mut frames).await? {
-                    break;
+        let (mut frames, mut first_ms, mut behind) = (vec![], i64::MAX, None::<String>);
+        'spans: while let Some(span) = past.next(behind.as_deref().or(cursor), now_ms()) {
+            let mut at_ms = span.from_ms;
+            while at_ms < span.to_ms {
+                if self.stop.is_now() {
+                    break 'spans;
                 }
-                let point = ResumePoint { resume: Some(read_to.clone()), at_ms: (self.clock)() };
-                recovery::save_resume(&*self.settings, source, &point).await?;
-                behind = Some(read_to);
-                tokio::task::yield_now().await;
+                // One cut a window, so that each window is marked as observed.
+                let to_ms = (self.size.start_of(at_ms).0 + self.size.ms()).min(span.to_ms);
+                let mut batch = Batch::default();
+                past.read(at_ms, to_ms, &mut |post| batch.add(&self.regions, &lanes, post));
+                cutter.take(&batch, (self.clock)(), &mut frames)?;
+                cutter.cut((self.clock)(), &mut frames);
+                at_ms = to_ms;
+                if (frames.len() >= FRAMES_TOGETHER || at_ms >= span.to_ms) && !self.send(&mut frames).await? {
+                    break 'spans;
+                }
             }
-            end_ms = now_ms();
+            // A span that is cut short is sent again by the next start, which knows its posts from the log.
+            first_ms = first_ms.min(span.from_ms);
+            let point = ResumePoint { resume: Some(span.cursor.clone()), at_ms: (self.clock)() };
+            recovery::save_resume(&*self.settings, source, &point).await?;
+            behind = Some(span.cursor);
+            tokio::task::yield_now().await;
         }
         let made_up = cutter.ledger();
         if made_up.sent > 0 {

@@ -238,7 +238,7 @@ async fn a_table_of_another_release_is_refused_with_what_to_do() {
     store.set_setting("window_secs", "300").await.unwrap();
     for _ in 0..2 {
         let error = refusal(&store).await;
-        assert!(error.contains("(format 1, this one reads 3), and there is no conversion: start with"), "{error}");
+        assert!(error.contains("(format 1, this one reads 4), and there is no conversion: start with"), "{error}");
     }
     assert_eq!(store.setting("format").await.unwrap(), None);
     let answer = Service::new(Arc::new(store), Arc::new(|| 0)).answer(Request::new(Body::empty())).await;

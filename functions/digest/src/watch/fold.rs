@@ -53,8 +53,17 @@ pub(super) struct Fold<'a> {
     region: &'a str,
     scale: Scale,
     size: WindowSize,
+    /// Whether many windows are gone through.
+    is_long: bool,
     total: Past,
     series: HashMap<(String, usize), Series>,
+}
+
+/// From this many windows on, it is worth preparing a series for many scores.
+const MANY: usize = 8;
+
+fn past(scale: Scale, counts: &[Option<u32>], is_long: bool) -> Past {
+    if is_long { Past::for_many(scale, counts) } else { Past::new(scale, counts) }
 }
 
 /// The score of a series at a window, and who wrote its posts.
@@ -67,9 +76,11 @@ pub(super) struct Scored {
 }
 
 impl<'a> Fold<'a> {
-    pub(super) fn new(history: &'a History, region: &'a str, size: WindowSize) -> Self {
-        let scale = Scale::from(size);
-        Self { history, region, scale, size, total: Past::new(scale, history.total()), series: HashMap::new() }
+    /// To go through `windows` windows of a region.
+    pub(super) fn new(history: &'a History, region: &'a str, size: WindowSize, windows: usize) -> Self {
+        let (scale, is_long) = (Scale::from(size), windows > MANY);
+        let total = past(scale, history.total(), is_long);
+        Self { history, region, scale, size, is_long, total, series: HashMap::new() }
     }
 
     pub(super) fn size(&self) -> WindowSize {
@@ -82,12 +93,11 @@ impl<'a> Fold<'a> {
 
     /// The series of a subject. What is new on a day is so all day.
     fn series(&mut self, subject: &Subject, at: usize) -> &Series {
-        let history = self.history;
-        let scale = self.scale;
+        let (history, scale, is_long) = (self.history, self.scale, self.is_long);
         match self.series.entry((subject.id(), at / scale.day)) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(place) => place.insert(Series {
-                past: Past::new(scale, &history.series(subject)),
+                past: past(scale, &history.series(subject), is_long),
                 is_new: !history.was_seen_before(subject, at),
             }),
         }

@@ -104,10 +104,19 @@ struct Kept {
     days: BTreeMap<i64, Vec<u8>>,
 }
 
+/// Days of a region of which it is known that what was gone through is what is stored.
+#[derive(Debug, Default)]
+struct Checked {
+    /// When the series of the region and of the ledgers were read.
+    loaded_ms: [i64; 2],
+    days: BTreeSet<i64>,
+}
+
 /// Goes through the regions of one store. It keeps some series between runs.
 #[derive(Debug, Default)]
 pub(crate) struct Watcher {
     kept: HashMap<String, Kept>,
+    checked: HashMap<String, Checked>,
     /// What was found last, with the revision of its document.
     watched: HashMap<String, (Option<u64>, Watched)>,
 }
@@ -253,8 +262,9 @@ impl Watcher {
             }
         };
         if is_old {
-            *kept = Kept { loaded_ms: run.now_ms, from_ms, days: BTreeMap::new() };
+            *kept = Kept { loaded_ms: run.now_ms, from_ms, ..Kept::default() };
         }
+
         for (from_ms, to_ms) in days {
             for document in run.store.documents(DocumentKind::Series, region, from_ms, to_ms).await? {
                 kept.days.insert(document.start_ms, document.body);
@@ -323,22 +333,28 @@ impl Watcher {
             (own, ledgers)
         };
         // What was gone through, and is another now.
-        let mut known_from = from_ms;
-        while known_from <= last_day {
-            let of = day(self, known_from);
-            let is_past = known_from < watched.scored_to_ms;
-            if is_past && known_from >= first_day.min(day_of(watched.scored_to_ms))
-                || watched.consumed.contains_key(&known_from)
-            {
-                let until = ((watched.scored_to_ms - known_from).clamp(0, DAY_MS) / size.ms()) as u16;
-                let consumed = watched.consumed.get(&known_from).copied();
-                if consumed != Some(fingerprint(&of, until)) && is_past {
-                    self.rewind(run, region, known_from, &mut watched).await?;
+        let scored_day = day_of(watched.scored_to_ms);
+        let loaded_ms = [region, STREAM].map(|name| self.kept.get(name).map_or(0, |kept| kept.loaded_ms));
+        let mut checked = self.checked.remove(region).filter(|known| known.loaded_ms == loaded_ms).unwrap_or_default();
+        checked.loaded_ms = loaded_ms;
+        let touched = run.done.iter().filter(|change| change.region == region || change.region == STREAM);
+        for change in touched {
+            checked.days.remove(&day_of(change.start_ms));
+        }
+        for day_ms in (0..).map(|n| from_ms + n * DAY_MS).take_while(|day_ms| *day_ms <= last_day) {
+            let of = day(self, day_ms);
+            let is_consumed = watched.consumed.contains_key(&day_ms) || day_ms >= first_day;
+            if day_ms < watched.scored_to_ms && is_consumed && !checked.days.contains(&day_ms) {
+                let until = ((watched.scored_to_ms - day_ms).clamp(0, DAY_MS) / size.ms()) as u16;
+                if watched.consumed.get(&day_ms).copied() != Some(fingerprint(&of, until)) {
+                    self.rewind(run, region, day_ms, &mut watched).await?;
                 }
             }
-            days.insert(known_from, of);
-            known_from += DAY_MS;
+            days.insert(day_ms, of);
         }
+        // The hours of the last days may still come in another form: from windows, and then from the series.
+        checked.days.extend(days.keys().filter(|day_ms| **day_ms < scored_day - DAY_MS));
+        self.checked.insert(region.to_owned(), checked);
         if watched.scored_to_ms == 0 {
             let first = days.iter().find(|(_, (own, _))| !own.is_empty()).map(|(day, _)| *day);
             watched.scored_to_ms = first.unwrap_or(last_day).max(first_day);
@@ -359,8 +375,9 @@ impl Watcher {
                 .map(|day_ms| days.get(&day_ms).cloned().unwrap_or_default())
                 .collect();
             let history = History::new(size, first_ms, until_ms, of_history);
-            let mut fold = Fold::new(&history, region, size);
-            for at in history.position(watched.scored_to_ms)..history.len() {
+            let from = history.position(watched.scored_to_ms);
+            let mut fold = Fold::new(&history, region, size, history.len() - from);
+            for at in from..history.len() {
                 fold.advance(at, &mut watched.state, &mut events);
             }
             watched.scored_to_ms = until_ms;

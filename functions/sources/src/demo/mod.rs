@@ -2,10 +2,14 @@
 //!
 //! The posts of a second are a pure function of the seed, the regions and that second, so a
 //! restart continues where it stopped, and a test can compute what must have been counted. Hashtags
-//! follow Zipf's law, each region has its languages and its night, about a third are reposts, and
-//! now and then something happens somewhere.
+//! follow Zipf's law, each region has its languages, its night and its weekend, about a third are reposts, and
+//! each hour something happens somewhere: [`Demo::planted`] lists what there is to find.
 
+mod draw;
+mod planted;
 mod posts;
+mod progress;
+mod rhythm;
 
 use std::time::Duration;
 
@@ -17,12 +21,17 @@ use crate::address::Address;
 use crate::intake::{Change, Intake, Resume};
 use crate::length::Length;
 use crate::session::Stop;
-use crate::source::{Context, Kind, OptionSpec, Past, Source, SourceError, Target};
+use crate::source::{Context, Kind, OptionSpec, Past, PastSpan, Source, SourceError, Target};
 
+pub use planted::{Planted, PlantedKind};
 pub use posts::Demo;
+use progress::Progress;
 
 /// How often the live stream checks whether a second has passed.
 const TICK: Duration = Duration::from_millis(200);
+
+/// The past that it starts with, when nothing else is asked for: what is usual at a time of day follows from a week.
+const BACKFILL_SECS: u64 = 8 * 86_400;
 
 /// Name of the source and of its network.
 pub const NAME: &str = "demo";
@@ -43,7 +52,7 @@ pub(crate) const KIND: Kind = Kind {
         OptionSpec {
             name: "backfill",
             value: "TIME",
-            about: "how much of the past to start with, such as 2h [default: 1d]",
+            about: "how much of the past to start with, such as 2h [default: 8d]",
             flag: Some("backfill"),
         },
     ],
@@ -55,7 +64,7 @@ pub(crate) const KIND: Kind = Kind {
 
 fn open(address: &Address, context: &Context) -> Result<Box<dyn Source>, SourceError> {
     let seed = address.parsed("seed")?.unwrap_or(1);
-    let backfill = address.parsed("backfill")?.unwrap_or(Length(86_400));
+    let backfill = address.parsed("backfill")?.unwrap_or(Length(BACKFILL_SECS));
     Ok(Box::new(Demo::new(seed, backfill.0, context)))
 }
 
@@ -99,7 +108,8 @@ impl Source for Demo {
         mut stop: Stop,
     ) -> BoxFuture<'a, Option<SourceError>> {
         let now = (self.clock)().div_euclid(1000);
-        let second = resume.and_then(|cursor| cursor.parse().ok()).unwrap_or(now).max(now - self.backfill_secs);
+        let second = resume.and_then(Progress::parse).map_or(now, |progress| progress.edge);
+        let second = second.max(now.saturating_sub(self.backfill_secs));
         async move {
             tokio::select! {
                 biased;
@@ -113,15 +123,15 @@ impl Source for Demo {
 }
 
 impl Past for Demo {
-    fn first_ms(&self, cursor: Option<&str>, now_ms: i64) -> i64 {
-        let second = cursor.and_then(|text| text.parse().ok()).unwrap_or(i64::MIN);
-        let earliest = now_ms.div_euclid(1000).saturating_sub(self.backfill_secs);
-        second.max(earliest).saturating_mul(1000)
+    fn next(&self, cursor: Option<&str>, now_ms: i64) -> Option<PastSpan> {
+        let now = now_ms.div_euclid(1000);
+        let earliest = now.saturating_sub(self.backfill_secs);
+        let (seconds, then) = Progress::next(cursor.and_then(Progress::parse), earliest, now)?;
+        let ms = |second: i64| second.saturating_mul(1000);
+        Some(PastSpan { from_ms: ms(seconds.start), to_ms: ms(seconds.end), cursor: then.to_string() })
     }
 
-    fn read(&self, from_ms: i64, to_ms: i64, each: &mut dyn FnMut(&SourcePost<'_>)) -> String {
-        let (from, to) = (from_ms.div_euclid(1000), to_ms.div_euclid(1000));
-        (from..to).for_each(|second| self.second(second, each));
-        to.to_string()
+    fn read(&self, from_ms: i64, to_ms: i64, each: &mut dyn FnMut(&SourcePost<'_>)) {
+        self.seconds(from_ms.div_euclid(1000)..to_ms.div_euclid(1000), each);
     }
 }

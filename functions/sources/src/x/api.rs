@@ -101,7 +101,16 @@ impl<H: Http> Api<H> {
     }
 
     async fn call(&self, method: Method, path: &str, body: Option<&Value>, clock: &Clock) -> Result<Value, Failure> {
-        let answer = self.send(method, path, false, body, clock).await?;
+        Self::json(self.send(method, path, false, body, clock).await?).await
+    }
+
+    /// An answer to a GET whose success has to be paid for: the caller reads it by [`Api::json`].
+    pub(super) async fn paid(&self, path: &str, clock: &Clock) -> Result<Body, Failure> {
+        self.send(Method::GET, path, false, None, clock).await
+    }
+
+    /// Reads an answer.
+    pub(super) async fn json(answer: Body) -> Result<Value, Failure> {
         let bytes = tokio::time::timeout(ANSWER_TIMEOUT, read_all(answer, MAX_ANSWER_BYTES)).await;
         let bytes = bytes
             .map_err(|_| Failure::network("an answer of X does not end"))?

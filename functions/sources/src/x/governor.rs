@@ -70,7 +70,7 @@ impl std::fmt::Display for Budget {
 
 impl Period {
     /// Begin and end of the period around a time, in milliseconds.
-    fn around(self, now_ms: i64) -> (i64, i64) {
+    pub(super) fn around(self, now_ms: i64) -> (i64, i64) {
         let day_ms = now_ms.div_euclid(DAY_MS) * DAY_MS;
         match self {
             Self::Day => (day_ms, day_ms + DAY_MS),

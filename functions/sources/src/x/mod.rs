@@ -6,6 +6,7 @@
 
 pub mod api;
 mod client;
+pub mod counts;
 pub mod diff;
 #[cfg(feature = "fake")]
 pub mod fake;
@@ -89,10 +90,13 @@ pub(crate) const KIND: Kind = Kind {
 /// # Errors
 /// When it is not set; the text contains a remedy.
 pub fn token(context: &Context) -> Result<Token, SourceError> {
-    context.token(TOKEN)?.ok_or_else(|| {
-        SourceError::Config(format!(
-            "X requires a bearer token: set {TOKEN}, or {TOKEN}_FILE to a file that contains it"
-        ))
+    token_of(context, TOKEN)
+}
+
+/// The bearer token in another variable.
+fn token_of(context: &Context, name: &str) -> Result<Token, SourceError> {
+    context.token(name)?.ok_or_else(|| {
+        SourceError::Config(format!("X requires a bearer token: set {name}, or {name}_FILE to a file that contains it"))
     })
 }
 

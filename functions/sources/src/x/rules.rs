@@ -92,16 +92,7 @@ fn region_rules(region: &Region, percent: u8, plan: &mut Plan) {
         ));
         return;
     }
-    let mut words = vec![];
-    for keyword in &region.keywords {
-        match term(keyword) {
-            Some(word) if words.contains(&word) => (),
-            Some(word) => words.push(word),
-            None => plan.notes.push(format!("X cannot look for the keyword {keyword:?} of the region {id:?}.")),
-        }
-    }
-    let boxes: Vec<_> = region.boxes.iter().flat_map(|edges| split(*edges)).map(|edges| box_term(&edges)).collect();
-    let languages = narrowing(&region.languages);
+    let Terms { boxes, words, languages } = terms(region, &mut plan.notes);
     let mut add = |terms: &[String], more: &str, tag: String| {
         let end = format!("{languages}{more}");
         for value in pack(terms, &end) {
@@ -121,6 +112,28 @@ fn region_rules(region: &Region, percent: u8, plan: &mut Plan) {
             "Reposts in the region {id:?} cannot be counted: on X a repost has no place, so rules of boxes never match one; give the region keywords or #hashtags."
         ));
     }
+}
+
+/// What X is asked for in a region.
+pub(super) struct Terms {
+    pub(super) boxes: Vec<String>,
+    pub(super) words: Vec<String>,
+    /// Empty, or with a space in front.
+    pub(super) languages: String,
+}
+
+/// The parts of a region's rules. What X cannot look for is added to `notes`.
+pub(super) fn terms(region: &Region, notes: &mut Vec<String>) -> Terms {
+    let mut words = vec![];
+    for keyword in &region.keywords {
+        match term(keyword) {
+            Some(word) if words.contains(&word) => (),
+            Some(word) => words.push(word),
+            None => notes.push(format!("X cannot look for the keyword {keyword:?} of the region {:?}.", region.id)),
+        }
+    }
+    let boxes = region.boxes.iter().flat_map(|edges| split(*edges)).map(|edges| box_term(&edges)).collect();
+    Terms { boxes, words, languages: narrowing(&region.languages) }
 }
 
 /// ` lang:fr`, or ` (lang:fr OR lang:en)`.

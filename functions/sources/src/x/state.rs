@@ -66,6 +66,20 @@ pub(super) fn is_due(due: Instant) -> bool {
     Instant::now() >= due
 }
 
+/// How long to wait after a failure, or `None` when no wait helps.
+pub(super) fn wait(class: &Class, jitter: f64, now_ms: i64) -> Option<Wait> {
+    Some(match class {
+        // A token that was changed is tried at once, but not forever.
+        Class::Network | Class::Token => Wait::Paced(NETWORK),
+        Class::Closed | Class::Rules => Wait::Paced(CLOSED),
+        Class::Server => Wait::Paced(SERVER),
+        Class::Occupied | Class::RateLimited(None) => Wait::Paced(OCCUPIED),
+        Class::RateLimited(Some(at_ms)) => Wait::For(until(*at_ms, now_ms) + secs(1).mul_f64(1.0 + 4.0 * jitter)),
+        Class::Slow => Wait::For(secs(15 * 60).mul_f64(1.0 + 0.25 * jitter)),
+        Class::Refused => return None,
+    })
+}
+
 impl State {
     pub(super) fn new(governor: Governor, reception: Reception, journal: Option<Arc<Mutex<Journal>>>) -> Self {
         Self {
@@ -83,20 +97,10 @@ impl State {
 
     /// How long to wait after a failure, or `None` when no wait helps.
     pub(super) fn wait(&mut self, class: &Class, jitter: f64, now_ms: i64) -> Option<Wait> {
-        Some(match class {
-            // A token that was changed is tried at once, but not forever.
-            Class::Network | Class::Token => Wait::Paced(NETWORK),
-            Class::Closed => Wait::Paced(CLOSED),
-            Class::Rules => {
-                self.rules_due = Instant::now();
-                Wait::Paced(CLOSED)
-            }
-            Class::Server => Wait::Paced(SERVER),
-            Class::Occupied | Class::RateLimited(None) => Wait::Paced(OCCUPIED),
-            Class::RateLimited(Some(at_ms)) => Wait::For(until(*at_ms, now_ms) + secs(1).mul_f64(1.0 + 4.0 * jitter)),
-            Class::Slow => Wait::For(secs(15 * 60).mul_f64(1.0 + 0.25 * jitter)),
-            Class::Refused => return None,
-        })
+        if *class == Class::Rules {
+            self.rules_due = Instant::now();
+        }
+        wait(class, jitter, now_ms)
     }
 
     /// Requests another share. A smaller one is reported before it takes effect, a larger one after.

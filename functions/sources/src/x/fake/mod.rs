@@ -1,9 +1,10 @@
-//! A fake of the X API v2: rules, the filtered stream with all its troubles, and the usage.
+//! A fake of the X API v2: rules, the filtered stream with all its troubles, counts, and the usage.
 //!
 //! Each connection follows the next part of a script; what is random comes from a seed. Posts are
 //! invented, made to fit the rules that are set, and, as at X, a rule with a box never matches a
 //! repost. Of each post a connection gets the fields that its query asks for.
 
+mod counts;
 mod fields;
 mod post;
 mod rules;
@@ -33,6 +34,7 @@ use crate::dice::Dice;
 use crate::fake::{Fake, Order, Started};
 use rules::SetRule;
 
+pub use counts::{CountsTrouble, count_at};
 pub use fields::Asked;
 pub use post::{Sketch, full_post};
 pub use scripts::{DISCONNECTS, chaos, passing_errors, script};
@@ -174,6 +176,10 @@ pub struct Account {
     pub rules_a_page: usize,
     /// For how long a connection whose client is gone still counts as open.
     pub held: Duration,
+    /// Minutes, hours or days on one page of counts at most.
+    pub counts_a_page: usize,
+    /// What goes wrong with requests for counts, in turn; then nothing.
+    pub counts_trouble: VecDeque<CountsTrouble>,
 }
 
 impl Default for Account {
@@ -185,6 +191,8 @@ impl Default for Account {
             keep_alive: KEEP_ALIVE,
             rules_a_page: MAX_RULES,
             held: Duration::ZERO,
+            counts_a_page: 1440,
+            counts_trouble: VecDeque::new(),
         }
     }
 }
@@ -213,6 +221,8 @@ pub struct Delivered {
     pub too_many_calls: u64,
     /// Pages of rules that were listed.
     pub pages: u64,
+    /// Requests for counts that were answered and have to be paid for.
+    pub counts: u64,
     /// Parts of the script that were started.
     pub parts: usize,
 }
@@ -255,6 +265,7 @@ impl FakeX {
                 lists: Limit::new(450),
                 changes: Limit::new(100),
                 usages: Limit::new(50),
+                counts: Limit::new(300),
             },
             last: VecDeque::new(),
             recent: VecDeque::new(),
@@ -271,6 +282,7 @@ impl FakeX {
             .route("/2/tweets/search/stream", get(stream::connect))
             .route("/2/tweets/search/stream/rules", get(rules::list).post(rules::change))
             .route("/2/tweets/search/stream/rules/counts", get(rules::counts))
+            .route("/2/tweets/counts/recent", get(counts::recent))
             .route("/2/usage/tweets", get(usage))
             .with_state(self.clone())
     }
@@ -338,6 +350,7 @@ struct Limits {
     lists: Limit,
     changes: Limit,
     usages: Limit,
+    counts: Limit,
 }
 
 /// So many calls in 15 minutes.
