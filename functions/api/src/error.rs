@@ -40,7 +40,13 @@ described! {
         UnknownPath,
         /// No region has this id.
         UnknownRegion,
-        /// The method is neither GET nor HEAD.
+        /// The note is not JSON of the documented form, has no text, or its day is full.
+        BadNote,
+        /// Notes cannot be added here, since no token is configured.
+        ForbiddenNote,
+        /// The token for notes is missing or wrong.
+        WrongToken,
+        /// The method is not one that the path allows: GET and HEAD, or POST for notes.
         MethodNotAllowed,
         /// Path and query are longer than 8 KiB.
         UriTooLong,
@@ -65,8 +71,9 @@ impl ErrorCode {
     #[must_use]
     pub fn status(self) -> StatusCode {
         match self {
-            Self::BadParameter | Self::BadRequest => StatusCode::BAD_REQUEST,
-            Self::ForbiddenHost => StatusCode::FORBIDDEN,
+            Self::BadParameter | Self::BadRequest | Self::BadNote => StatusCode::BAD_REQUEST,
+            Self::ForbiddenHost | Self::ForbiddenNote => StatusCode::FORBIDDEN,
+            Self::WrongToken => StatusCode::UNAUTHORIZED,
             Self::UnknownPath | Self::UnknownRegion => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
             Self::UriTooLong => StatusCode::URI_TOO_LONG,

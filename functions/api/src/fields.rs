@@ -17,6 +17,7 @@ static NAMES: LazyLock<Vec<String>> = LazyLock::new(|| {
         usual: Some(0.0),
         usual_low: Some(0.0),
         usual_high: Some(0.0),
+        reference: Some(0),
         ..WindowReport::default()
     }) {
         Ok(Value::Object(fields)) => fields.into_iter().map(|(name, _)| name).collect(),

@@ -40,6 +40,7 @@ mod days;
 mod described;
 pub mod error;
 mod events;
+mod extras;
 pub mod feeds;
 mod fields;
 mod openapi;
@@ -74,6 +75,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 pub use admission::Limits;
+pub use extras::{Extras, extras};
 pub use openapi::openapi;
 pub use source::{SourceReport, SourceStatus};
 

@@ -233,6 +233,10 @@ pub struct WindowReport {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 0)]
     pub usual_high: Option<f64>,
+    /// Posts in the step as X itself counts them (`--reference x-counts:`), without reposts. Only when it is asked for by
+    /// name; left out where not every minute is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reference: Option<u64>,
     /// Number of mentions of accounts.
     pub mentions: u64,
     /// Posts with at least one photo, video, GIF or audio attached.
@@ -258,4 +262,5 @@ fn as_map<S: Serializer>(pairs: &[(String, u64)], serializer: S) -> Result<S::Ok
 }
 
 /// Fields that are there only when they are asked for by name.
+pub(crate) const REFERENCE: &str = "reference";
 pub(crate) const USUAL: [&str; 3] = ["usual", "usual_low", "usual_high"];

@@ -232,6 +232,7 @@ impl Span {
                 HashtagCount { tag: item.shown, count: item.count, error: item.error }
             }),
             long_hashtags: aggregate.hashtags.too_long,
+            reference: None,
             usual: None,
             usual_low: None,
             usual_high: None,

@@ -1,8 +1,11 @@
 //! Steps: windows, hours or days merged while they are read.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use birdsong_digest::read::Grain;
+use birdsong_digest::reference;
+use birdsong_domain::reference::ReferenceDay;
 use birdsong_domain::rollup::Period;
 use birdsong_domain::window::FoldRules;
 
@@ -31,6 +34,7 @@ pub(crate) struct Steps {
     grain: Grain,
     wanted: Wanted,
     usual: Option<UsualOf>,
+    reference: BTreeMap<i64, ReferenceDay>,
     total: Span,
     open: Option<Open>,
     json: Vec<u8>,
@@ -61,6 +65,7 @@ impl Steps {
             grain: Grain::of_step(step_ms, rules.size),
             wanted,
             usual: None,
+            reference: BTreeMap::new(),
             total: Span::empty(range.start, range.end),
             open: None,
             json: vec![],
@@ -70,6 +75,11 @@ impl Steps {
     /// With what is usual in each step.
     pub(crate) fn with_usual(self, usual: UsualOf) -> Self {
         Self { usual: Some(usual), ..self }
+    }
+
+    /// With the counts of another place, by day.
+    pub(crate) fn with_reference(self, reference: BTreeMap<i64, ReferenceDay>) -> Self {
+        Self { reference, ..self }
     }
 
     /// Adds what starts in `from_ms..to_ms`, which follows what was added before.
@@ -143,6 +153,9 @@ impl Steps {
             self.usual.as_ref().and_then(|usual| usual.step(start_ms, start_ms + self.step_ms))
         {
             (report.usual, report.usual_low, report.usual_high) = (Some(usual), Some(low), Some(high));
+        }
+        if !self.reference.is_empty() {
+            report.reference = reference::posts(&self.reference, start_ms, start_ms + self.step_ms);
         }
         self.wanted.fields.write(&report, &mut self.json)
     }

@@ -8,6 +8,7 @@ use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use birdsong_digest::read::{Grain, Reader};
+use birdsong_digest::reference;
 use birdsong_domain::event::Subject;
 use birdsong_domain::lane::STREAM;
 use birdsong_domain::ports::{DocumentStore, PortError, RollupStore, Settings, WindowStore};
@@ -23,7 +24,7 @@ use utoipa::ToSchema;
 use crate::answer::Fresh;
 use crate::error::{ApiError, ErrorCode, WindowsErrors};
 use crate::params::WindowsQuery;
-use crate::report::{USUAL, WindowReport};
+use crate::report::{REFERENCE, USUAL, WindowReport};
 use crate::series::UsualOf;
 use crate::snapshot::Snapshot;
 use crate::steps::Steps;
@@ -215,7 +216,7 @@ impl WindowsAnswer<'_> {
                            steps. Default: one window."),
         ("fields" = Option<String>, Query, pattern = "^[a-z_]{1,32}(,[a-z_]{1,32}){0,63}$",
             description = "Fields of each step, with commas, such as `posts,networks`; `window_start` and `window_end` are \
-                           always there. `usual`, `usual_low` and `usual_high` are there only when they are \
+                           always there. `usual`, `usual_low`, `usual_high` and `reference` are there only when they are \
                            named. Default: all other fields of `Window`."),
         ("total_fields" = Option<String>, Query, pattern = "^[a-z_]{1,32}(,[a-z_]{1,32}){0,63}$",
             description = "Fields of the total, likewise; `none` leaves the total out. Default: all fields."),
@@ -312,6 +313,9 @@ async fn of_region<S: WindowStore + RollupStore + DocumentStore + Settings + 'st
             let history = days::history(shared, snapshot, &region.id, (range.start, until_ms)).await?;
             steps = steps.with_usual(UsualOf::new(&history, size, &subject));
         }
+    }
+    if query.wanted.fields.asks_for(&[REFERENCE]) && range.end - range.start <= days::MAX_DAYS * DAY_MS {
+        steps = steps.with_reference(reference::days(&*api.store, &region.id, range.start, range.end).await?);
     }
     // A slice at a time, so that a long range needs no more memory than a short one.
     // Parts of which some windows have begun.

@@ -35,6 +35,7 @@ pub mod notes;
 pub mod overview;
 pub mod read;
 mod redo;
+pub mod reference;
 pub mod watch;
 
 use std::sync::Arc;

@@ -49,6 +49,12 @@ impl ReferenceDay {
         (first..first + minutes).map(|minute| self.minutes.get(&u16::try_from(minute).ok()?).copied()).sum()
     }
 
+    /// Posts in a minute of the day, when it is known.
+    #[must_use]
+    pub fn minute(&self, minute: usize) -> Option<u64> {
+        self.minutes.get(&u16::try_from(minute).ok()?).copied()
+    }
+
     /// Whether no minute is known.
     #[must_use]
     pub fn is_empty(&self) -> bool {
