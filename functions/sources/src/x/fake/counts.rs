@@ -89,7 +89,7 @@ pub(super) async fn recent(
         "" => end_ms,
         token => match token.strip_prefix("b+/=").and_then(|ms| ms.parse().ok()) {
             Some(to_ms) if (from_ms..end_ms).contains(&to_ms) => to_ms,
-            _ => return wrong_parameter("next_token", token, "it is none of these counts"),
+            _ => return wrong_parameter("next_token", token, "it is unknown"),
         },
     };
     let page_ms = length_ms * server.account.counts_a_page as i64;
