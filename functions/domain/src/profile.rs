@@ -1,5 +1,5 @@
-//! The posts with one hashtag: of which kind, in which languages, and with which other hashtags. What tells a rising
-//! hashtag's posts from others. Only the heaviest hashtags have a profile, and it starts when they have some posts already.
+//! The posts with one hashtag: of which kind, in which languages, and with which other hashtags. It shows
+//! how a rising hashtag's posts differ from others. Only the heaviest hashtags have a profile, and it starts when they have some posts already.
 //!
 //! ```
 //! use birdsong_domain::post::Kind;
