@@ -195,7 +195,9 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
   }
 
   const unfocus = () => choose({ choices: { ...choice.choices, tag: '', host: '' } });
-  const openOverview = () => choose({ region: null, networks: [], choices: {} });
+  /** Nothing of what the address holds beside region, range and networks; empty values leave the address. */
+  const noChoices = () => Object.fromEntries(CHOICE_PARAMS.map((param) => [param, '']));
+  const openOverview = () => choose({ region: null, networks: [], choices: noChoices() });
   /** @param {string} region */
   async function openRegion(region) {
     await choose({ region, choices: { ...choice.choices, view: '', tag: '', host: '' } });
@@ -480,7 +482,7 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
   onClick('csv-regions', download);
   onClick('help', showHelp);
   find(doc, '[data-view=overview]').addEventListener('click', (event) => { event.preventDefault(); openOverview(); });
-  find(doc, '[data-view=sources]').addEventListener('click', (event) => { event.preventDefault(); choose({ region: null, choices: { view: 'sources' } }); });
+  find(doc, '[data-view=sources]').addEventListener('click', (event) => { event.preventDefault(); choose({ region: null, choices: { ...noChoices(), view: 'sources' } }); });
   function showHelp() {
     const box = /** @type {HTMLDialogElement} */ (byId(doc, 'help-box'));
     if (!box.open) box.showModal?.();

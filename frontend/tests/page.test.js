@@ -167,7 +167,7 @@ describe('first load', () => {
     expect(new Set(drawn())).toEqual(new Set(['posts', 'authors', 'media']));
     expect(find('#main').classList.contains('loading')).toBe(false);
     expect(find('#main').getAttribute('aria-busy')).toBe('false');
-    expect(document.title).toBe('Alpha · Birdsong');
+    expect(document.title).toBe('▲ 3.1× Alpha · Birdsong');
   });
 
   it('reads region and range from the address, and shows names as text', async () => {
@@ -393,6 +393,9 @@ describe('the page of a region', () => {
     expect(server.lastQuery()).toMatchObject({ from: '2026-11-24T06:10:00Z', to: '2026-11-24T07:15:00Z' });
     await press('ArrowRight');
     expect(location.search).toBe('?region=a&range=1h');
+    await press('ArrowLeft');
+    await press('Escape');
+    expect(location.search).toBe('?range=1h');
   });
 
   it('keeps its events when counts change, and marks them in the chart', async () => {

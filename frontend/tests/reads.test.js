@@ -14,7 +14,7 @@ import { drawingOf } from './reports.js';
 
 const NOW = Date.UTC(2026, 10, 24, 21, 12, 30);
 /** A palette whose colours are their names. */
-const palette = /** @type {import('../src/theme.js').Palette} */ (/** @type {unknown} */ ({ colour: (/** @type {string} */ name) => name, gaps: {} }));
+const palette = /** @type {import('../src/theme.js').Palette} */ (/** @type {unknown} */ ({ colour: (/** @type {string} */ name) => name }));
 
 /**
  * The fields of one kind of report that are read.

@@ -64,6 +64,6 @@ export function shareChangeText([part, all], earlier, { text }) {
   const [beforePart, beforeAll] = [count(earlier?.total?.reposts), count(earlier?.total?.posts)];
   if (all === 0 || beforeAll === 0) return '';
   const points = Math.round((100 * part) / all - (100 * beforePart) / beforeAll);
-  const change = points === 0 ? 'as on' : `${points > 0 ? '+' : '−'}${Math.abs(points)} points on`;
+  const change = points === 0 ? 'as on' : `${points > 0 ? '+' : '−'}${Math.abs(points)} ${Math.abs(points) === 1 ? 'point' : 'points'} on`;
   return `${change} ${text} (${formatShare(beforePart, beforeAll)})`;
 }

@@ -40,7 +40,7 @@ export function subjectText(subject) {
  * A factor as text: `4.4×`. Factors of a hundred and more come from next to nothing, and have no digits worth reading.
  * @param {number} factor
  */
-export const factorText = (factor) => (factor >= 100 ? 'over 100×' : `${formatRate(factor)}×`);
+export const factorText = (factor) => (factor >= 100 ? 'over 100×' : `${factor < 10 ? factor.toFixed(1) : formatRate(factor)}×`);
 
 /**
  * A time of the last day as a clock, an earlier one with its day.

@@ -4,7 +4,7 @@ import { expect, it } from 'vitest';
 import media from '../../src/charts/media.js';
 import { answerOf, drawingOf, report, silentAt, viewOf, windowAt } from '../reports.js';
 
-const palette = /** @type {any} */ ({ gaps: {} });
+const palette = /** @type {any} */ ({});
 const answer = answerOf(
   [windowAt(0, { media: 4 }), silentAt(1, { media: 0 }), windowAt(2, { media: 10 }), report({ window_start: windowAt(3).window_start, media: 0 }), windowAt(5, { media: 1 })],
   { posts: 20, media: 14 },

@@ -7,7 +7,7 @@ import posts from '../../src/charts/posts.js';
 import { answerOf, drawingOf, flawed, MINUTE, SAMPLED, silentAt, START, viewOf, windowAt } from '../reports.js';
 
 /** A palette whose colours are their names. */
-const palette = /** @type {import('../../src/theme.js').Palette} */ (/** @type {unknown} */ ({ colour: (/** @type {string} */ name) => name, gaps: {} }));
+const palette = /** @type {import('../../src/theme.js').Palette} */ (/** @type {unknown} */ ({ colour: (/** @type {string} */ name) => name }));
 const answer = answerOf([windowAt(0), silentAt(1), silentAt(2), windowAt(3), windowAt(5)]);
 
 /**
