@@ -20,6 +20,8 @@ import { count, list, parseTime } from './values.js';
 const CLEAR_FACTOR = 2;
 /** A factor closer to 1 is not worth a place in a sentence. */
 const SAID_FACTOR = 1.25;
+/** After this long, a rise has faded, although its event may still be open. */
+const FADED_MS = 1_200_000;
 const DAY_MS = 86_400_000;
 const MOST_NAMED = 2;
 const UNUSUAL_KINDS = ['rising', 'spike', 'drop', 'silence'];
@@ -105,6 +107,18 @@ export function eventText(event) {
 const GAP_REASONS = { unwatched: 'not monitored', missed: 'a source was disconnected', lost: 'posts were lost', damaged: 'data is damaged' };
 
 /**
+ * The same with its time: `#Goal rising since 19:32`, or `#Goal rose from 19:32 to 20:05` when it has not been seen to rise for a while.
+ * @param {LooseEvent} event
+ * @param {number} nowMs
+ */
+export function eventSince(event, nowMs) {
+  const [since, end] = [sinceText(event.start, nowMs), parseTime(event.end)];
+  const name = subjectText(event.subject);
+  if (event.kind === 'rising' && end !== null && nowMs - end > FADED_MS) return `${name} rose from ${since} to ${sinceText(event.end, nowMs)}`;
+  return `${eventText(event)}${since && ` since ${since}`}`;
+}
+
+/**
  * The factor of a region as part of a sentence; null when its count is within the usual range.
  * @param {RegionNow} region
  * @returns {Part | null}
@@ -126,8 +140,7 @@ function clause(region, nowMs) {
   const factor = factorPart(region);
   if (factor) parts.push(factor);
   if (region.event) {
-    const since = sinceText(region.event.start, nowMs);
-    parts.push({ text: `${factor ? ', ' : ''}${eventText(region.event)}${since && ` since ${since}`}`, tone: 'plain' });
+    parts.push({ text: `${factor ? ', ' : ''}${eventSince(region.event, nowMs)}`, tone: 'plain' });
   }
   return parts;
 }

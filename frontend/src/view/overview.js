@@ -3,7 +3,7 @@
 
 import { formatCount, formatSpan } from '../format.js';
 import { gapSpans, sampleMark } from '../model/flaws.js';
-import { eventText, evidence, factorText, overviewSentence, sinceText, unknownText } from '../model/unusual.js';
+import { eventSince, eventText, evidence, factorText, overviewSentence, sinceText, unknownText } from '../model/unusual.js';
 import { list } from '../model/values.js';
 import { byId, el, rebuild, showText } from './dom.js';
 import { dial, sparkSteps, sparkline } from './svg.js';
@@ -100,8 +100,7 @@ function renderRegionList(doc, { regions, answers, search, nowMs }, { open, href
  */
 function row(doc, region, answer, nowMs, href) {
   const { id, name, event, factor, direction, posts, group } = region;
-  const since = event ? sinceText(event.start, nowMs) : '';
-  const why = event ? `${eventText(event)}${since && ` since ${since}`}`
+  const why = event ? eventSince(event, nowMs)
     : direction && group === 'usual' ? `a little ${direction === 'up' ? 'above' : 'below'} its usual range` : '';
   const state = coverage(answer);
   const steps = answer ? sparkSteps(answer) : region.hours.map((n) => ({ posts: n }));

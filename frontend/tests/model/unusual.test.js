@@ -51,6 +51,12 @@ describe('the sentence', () => {
     expect(sentence(...all)).toMatch(/Also unusual: 4 other regions\. $/);
   });
 
+  it('does not say that something rises when it has faded', () => {
+    const faded = { ...MONTREAL, event: { ...GOAL, end: '2026-11-24T20:05:00Z' } };
+    expect(sentence(faded)).toBe('Montréal: 3.1× usual, #Goal rose from 19:32 to 20:05. ');
+    expect(sentence({ ...MONTREAL, event: { ...GOAL, end: '2026-11-24T20:40:00Z' } })).toMatch(/#Goal rising since 19:32/);
+  });
+
   it('leaves out a factor that is within the usual range', () => {
     expect(sentence({ ...MONTREAL, posts_last_hour: 100, factor: 1 })).toBe('Montréal: #Goal rising since 19:32. ');
     expect(regionSentence(/** @type {any} */ (rank(CALM)[0]), NOW).map(({ text }) => text).join('')).toBe('Paris: nothing unusual');
