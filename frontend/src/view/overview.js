@@ -159,12 +159,12 @@ export function renderOverview(doc, shown, actions) {
     focus: actions.focus, withRegion: true, empty: rises === null ? 'Loading…' : 'Nothing rises.',
   });
 
-  const past = list(events?.events).filter(({ kind }) => kind !== 'rising' || regions.some(({ id }) => id)).slice(0, MOST_EVENTS);
+  const past = list(events?.events).slice(0, MOST_EVENTS);
   rebuild(byId(doc, 'earlier'), [String(events === null), ...past.map((one) => JSON.stringify(one))], () => (past.length === 0
     ? [el(doc, 'li', { class: 'muted' }, events === null ? 'Loading…' : 'Nothing in the last 24 hours.')]
     : past.map((one) => el(
       doc, 'li', {}, el(doc, 'time', { datetime: one.start ?? '' }, sinceText(one.start, nowMs)),
-      el(doc, 'span', {}, el(doc, 'strong', {}, one.region ? nameOf(one.region) : 'All regions'), `: ${eventText(one)}${one.is_open ? ', still going on' : ''}`),
+      el(doc, 'span', {}, el(doc, 'strong', {}, one.region ? nameOf(one.region) : 'All regions'), `: ${eventText(one)}${one.is_open && one.comparison ? ', still going on' : ''}`),
     ))));
 
   const stopped = list(overview.sources).filter(({ status }) => status === 'stopped' || status === 'stale');
