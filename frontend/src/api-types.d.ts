@@ -67,6 +67,69 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/events": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What happened
+         * @description Events of one region, several or all, and notes. An event starts when a series of counts leaves what is usual at that
+         *     time of the day, or when posts are missing; while it goes on it stays the same event.
+         */
+        get: operations["events"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/trends": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What rises now
+         * @description Hashtags and hosts with far more posts than usual, with the reason, of the last windows that are final. On request
+         *     also those that have many posts and are no trend.
+         */
+        get: operations["trends"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/series": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The posts of a hashtag or host
+         * @description Step by step, with what is usual. Only the most frequent hashtags and hosts of a window are kept, so a number has two
+         *     bounds.
+         */
+        get: operations["series"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/status": {
         parameters: {
             query?: never;
@@ -132,6 +195,96 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description A hashtag or host that rose inside a spike. */
+        Carrier: {
+            /** @description The hashtag or host. */
+            subject: components["schemas"]["Subject"];
+            /**
+             * Format: int64
+             * @description Posts with it, at least.
+             */
+            observed: number;
+            /**
+             * Format: double
+             * @description Posts as usual.
+             */
+            usual: number;
+        };
+        /** @description Posts compared with what is usual. */
+        Comparison: {
+            /**
+             * Format: date-time
+             * @description End of the windows that are compared, RFC 3339 in UTC.
+             */
+            at: string;
+            /**
+             * Format: int64
+             * @description Length of these windows together, in seconds.
+             */
+            span_secs: number;
+            /**
+             * Format: int64
+             * @description Posts in them, at least.
+             */
+            observed: number;
+            /**
+             * Format: double
+             * @description Posts as usual.
+             */
+            usual: number;
+            /**
+             * Format: double
+             * @description Lower end of the range in which the number is on four of five days.
+             */
+            usual_low: number;
+            /**
+             * Format: double
+             * @description Upper end of it.
+             */
+            usual_high: number;
+            /**
+             * Format: double
+             * @description `observed` divided by `usual`; null when nothing is usual.
+             */
+            factor: number | null;
+            /**
+             * Format: double
+             * @description How unusual it is: about 5 is clear, 8 is strong.
+             */
+            score: number;
+            /**
+             * Format: double
+             * @description The score against how much the series differs from day to day.
+             */
+            level: number;
+            /**
+             * Format: double
+             * @description The score against how much it varies at this time of day.
+             */
+            season: number;
+            /**
+             * Format: int64
+             * @description Distinct authors of the posts, at least; null when not known.
+             */
+            authors_least: number | null;
+            /**
+             * Format: double
+             * @description Share of the author with the most posts, as far as it is known; null when not known.
+             */
+            top_author_share: number | null;
+            /**
+             * Format: int64
+             * @description Days that it is compared with.
+             */
+            baseline_days: number;
+            /**
+             * Format: double
+             * @description Share of the windows of these days that is missing.
+             */
+            baseline_missing: number;
+            /** @description Whether the hashtag or host was not seen in the days before. */
+            is_new: boolean;
+        };
         /** @description Whether anything is missing from the counts, and what. */
         Completeness: {
             /**
@@ -232,6 +385,71 @@ export interface components {
             message: string;
             /** @description Name of the query parameter that is wrong, cut to 200 characters and `…`; null for other errors. */
             parameter: string | null;
+        };
+        /** @description Something that happened. */
+        Event: {
+            /** @description Identifies the event. It stays the same while the event goes on. */
+            id: string;
+            /** @description Id of the region; null when it concerns the collection of all regions. */
+            region: string | null;
+            /**
+             * @description What kind of thing happened: `rising` (a hashtag or host has far more posts than usual), `spike`, `drop` (a region or
+             *     a network has far more, or fewer), `silence` (no posts at all, although the source is connected), `gap` (posts are
+             *     missing), `sampled` (a source was asked for a share of its posts), `restart` (a streamer started again), `revision`
+             *     (windows changed after they were final) or `note` (by a person).
+             */
+            kind: string;
+            /** @description What it happened to. */
+            subject: components["schemas"]["Subject"];
+            /**
+             * Format: date-time
+             * @description Start of the first window that belongs to it, RFC 3339 in UTC.
+             */
+            start: string;
+            /**
+             * Format: date-time
+             * @description End of the last window that belongs to it so far, RFC 3339 in UTC.
+             */
+            end: string;
+            /** @description Whether it goes on. */
+            is_open: boolean;
+            comparison: components["schemas"]["Comparison"] | null;
+            /** @description Hashtags and hosts that rose most inside a `spike`, at most 5. */
+            carriers: components["schemas"]["Carrier"][];
+            /**
+             * @description Why posts are missing in a `gap`: `unwatched` (no streamer ran), `missed` (a source had no connection), `lost` (posts
+             *     were dropped or not delivered) or `damaged`; null otherwise.
+             */
+            reason: string | null;
+            /**
+             * Format: double
+             * @description Share of the posts that a source was asked for, of a `sampled` event; null otherwise.
+             */
+            sampled: number | null;
+            /**
+             * Format: int64
+             * @description Windows that are missing, sampled or revised; 0 for other kinds.
+             */
+            windows: number;
+            /** @description Text of a `note`; null otherwise. */
+            text: string | null;
+        };
+        /** @description The events of a range. */
+        EventsAnswer: {
+            /**
+             * Format: date-time
+             * @description Start of the range, RFC 3339 in UTC.
+             */
+            from: string;
+            /**
+             * Format: date-time
+             * @description End of the range, exclusive, RFC 3339 in UTC.
+             */
+            to: string;
+            /** @description Whether there are more than 2,000 events; then these are the newest ones. */
+            is_cut: boolean;
+            /** @description The events that overlap the range, newest first. */
+            events: components["schemas"]["Event"][];
         };
         /**
          * @description Why counts may be too low.
@@ -408,6 +626,23 @@ export interface components {
              */
             long_hashtags?: number;
             /**
+             * Format: double
+             * @description Posts as usual in a step like this: at this time of day on the days before, at the level of the two hours before.
+             *     Only when it is asked for by name; left out without a baseline of at least two complete days, in totals, in ranges of
+             *     more than 62 days, and for several but not all networks.
+             */
+            usual?: number | null;
+            /**
+             * Format: double
+             * @description Lower end of the range in which the number is on four of five days; as `usual`.
+             */
+            usual_low?: number | null;
+            /**
+             * Format: double
+             * @description Upper end of that range; as `usual`.
+             */
+            usual_high?: number | null;
+            /**
              * Format: int64
              * @description Number of mentions of accounts.
              */
@@ -576,6 +811,16 @@ export interface components {
              */
             all: number;
         };
+        /** @description A name and a count. */
+        Named: {
+            /** @description Language or folded hashtag. */
+            name: string;
+            /**
+             * Format: int64
+             * @description Posts, at least.
+             */
+            posts: number;
+        };
         /** @description Posts of one network. */
         NetworkCounts: {
             /** @description Name of the network, such as `x` or `bluesky`. */
@@ -605,6 +850,16 @@ export interface components {
              * @description Posts that only repeat another post.
              */
             reposts: number;
+        };
+        /** @description Posts of a network. */
+        NetworkPosts: {
+            /** @description Name of the network. */
+            network: string;
+            /**
+             * Format: int64
+             * @description Posts, at least.
+             */
+            posts: number;
         };
         /** @description All regions at a glance. */
         Overview: {
@@ -655,6 +910,48 @@ export interface components {
             /** @description Where each received post went. */
             ledger: components["schemas"]["Ledger"];
         };
+        /** @description What the posts with a hashtag are. The first four of each window are not in it. */
+        Profile: {
+            /**
+             * Format: int64
+             * @description Posts that are in it.
+             */
+            posts: number;
+            /**
+             * Format: int64
+             * @description Posts that are neither reply, quote nor repost.
+             */
+            originals: number;
+            /**
+             * Format: int64
+             * @description Posts that answer another post.
+             */
+            replies: number;
+            /**
+             * Format: int64
+             * @description Posts that quote another post.
+             */
+            quotes: number;
+            /**
+             * Format: int64
+             * @description Posts that only repeat another post.
+             */
+            reposts: number;
+            /** @description The most frequent languages. */
+            languages: components["schemas"]["Named"][];
+            /**
+             * Format: int64
+             * @description How much the count of a language may be too low.
+             */
+            languages_error: number;
+            /** @description Hashtags that come with it most often. */
+            tags: components["schemas"]["Named"][];
+            /**
+             * Format: int64
+             * @description How much the count of one of these hashtags may be too low.
+             */
+            tags_error: number;
+        };
         /** @description A region: a named filter. A post counts in each region that it matches. */
         Region: {
             /** @description Id, for queries. */
@@ -688,16 +985,26 @@ export interface components {
             posts_last_hour: number;
             /**
              * Format: double
-             * @description Posts in that time of the day as usual: the mean of up to seven days before, of those of which all windows are
-             *     known. It is taken from whole clock hours, each by the share of it that the last hour covers. Null when these days
-             *     are fewer than two.
+             * @description Posts in such an hour as usual: at this time of day on the days before, at the level of the two hours before. Null
+             *     without a baseline of at least two complete days.
              */
             usual: number | null;
+            /**
+             * Format: double
+             * @description Lower end of the range in which the number is on four of five days; null without a baseline.
+             */
+            usual_low: number | null;
+            /**
+             * Format: double
+             * @description Upper end of it; null without a baseline.
+             */
+            usual_high: number | null;
             /**
              * Format: double
              * @description `posts_last_hour` divided by `usual`; null without it, or when it is 0.
              */
             factor: number | null;
+            event: components["schemas"]["Event"] | null;
             /**
              * @description Posts in each hour, oldest first; the last one has the newest window and may not be over. Empty before the first
              *     window.
@@ -708,6 +1015,20 @@ export interface components {
              * @description When a window of the region was stored last, RFC 3339 in UTC, as far as it is known; null before the first one.
              */
             changed_at: string | null;
+        };
+        /** @description What rises in a region. */
+        RegionTrends: {
+            /** @description Id of the region. */
+            region: string;
+            /**
+             * Format: date-time
+             * @description End of the last window that was looked at, RFC 3339 in UTC; null before the first one.
+             */
+            at: string | null;
+            /** @description Whether there is a baseline: at least two days with complete windows. Without one, nothing can be called unusual. */
+            has_baseline: boolean;
+            /** @description Hashtags and hosts: those that rise, by score. */
+            items: components["schemas"]["Trend"][];
         };
         /** @description The regions that are watched. */
         Regions: {
@@ -721,6 +1042,67 @@ export interface components {
              * @description Length of a window, in seconds.
              */
             window_secs: number;
+        };
+        /** @description The posts of a hashtag or host in a region. */
+        Series: {
+            /** @description Id of the region. */
+            region: string;
+            /** @description Folded form of the hashtag; null when a host was asked for. */
+            tag: string | null;
+            /** @description The host; null when a hashtag was asked for. */
+            host: string | null;
+            /**
+             * Format: date-time
+             * @description Start of the range after rounding to steps, RFC 3339 in UTC.
+             */
+            from: string;
+            /**
+             * Format: date-time
+             * @description End of the range after rounding to steps, exclusive, RFC 3339 in UTC.
+             */
+            to: string;
+            /**
+             * Format: int32
+             * @description Length of a step, in seconds.
+             */
+            step_secs: number;
+            /** @description The steps in order; steps that have not begun are left out. */
+            steps: components["schemas"]["SeriesStep"][];
+        };
+        /** @description A step. */
+        SeriesStep: {
+            /**
+             * Format: date-time
+             * @description Start of the step, RFC 3339 in UTC.
+             */
+            start: string;
+            /**
+             * Format: int64
+             * @description Posts, at least: where it was not among the most frequent ones, nothing was kept of it.
+             */
+            posts: number;
+            /**
+             * Format: int64
+             * @description Posts, at most. Exact when it equals `posts`.
+             */
+            posts_high: number;
+            /** @description Whether something is known of each window of the step. */
+            is_known: boolean;
+            /**
+             * Format: double
+             * @description Posts as usual; left out without a baseline.
+             */
+            usual?: number | null;
+            /**
+             * Format: double
+             * @description Lower end of the range in which the number is on four of five days; left out without a baseline.
+             */
+            usual_low?: number | null;
+            /**
+             * Format: double
+             * @description Upper end of it; left out without a baseline.
+             */
+            usual_high?: number | null;
         };
         /** @description The state of a source. */
         Source: {
@@ -826,6 +1208,115 @@ export interface components {
             /** @description Where each received post went. */
             ledger: components["schemas"]["Ledger"];
         };
+        /** @description The series that something happened to. */
+        Subject: {
+            /** @description `region` (all posts), `network`, `hashtag` or `host`. */
+            type: string;
+            /** @description Name of the network, the hashtag as most people wrote it, or the host; null for a region. */
+            name: string | null;
+            /** @description What `/api/series` takes as `tag` or `host`; null for regions and networks. */
+            key: string | null;
+        };
+        /** @description A hashtag or host. */
+        Trend: {
+            /** @description The hashtag or host. */
+            subject: components["schemas"]["Subject"];
+            /**
+             * @description Why it is in the list: `rising` (far more posts than usual), `new` (so, and not seen in the days before), `flooded`
+             *     (one author wrote more than half of its posts, or fewer than three authors wrote them: no trend) or `evergreen` (many
+             *     posts, as usual).
+             */
+            standing: string;
+            /**
+             * Format: double
+             * @description How unusual it is: 5 is clear, 8 is strong. 0 unless it is `rising` or `new`.
+             */
+            score: number;
+            /**
+             * Format: double
+             * @description The score against how much it differs from day to day.
+             */
+            level: number;
+            /**
+             * Format: double
+             * @description The score against how much it varies at this time of day.
+             */
+            season: number;
+            /**
+             * Format: int64
+             * @description Posts in the last `span_secs`, at least.
+             */
+            observed: number;
+            /**
+             * Format: int64
+             * @description Length of the windows that are compared, in seconds.
+             */
+            span_secs: number;
+            /**
+             * Format: double
+             * @description Posts as usual in windows like those.
+             */
+            usual: number;
+            /**
+             * Format: double
+             * @description Lower end of the range in which the number is on four of five days.
+             */
+            usual_low: number;
+            /**
+             * Format: double
+             * @description Upper end of it.
+             */
+            usual_high: number;
+            /**
+             * Format: date-time
+             * @description Since when it is unusual, RFC 3339 in UTC; null when there is no event.
+             */
+            since: string | null;
+            authors: components["schemas"]["TrendAuthors"] | null;
+            /** @description Posts in each step of `spark_step_secs`, oldest first, up to `at`, at least. */
+            spark: number[];
+            /**
+             * Format: int64
+             * @description Length of these steps, in seconds.
+             */
+            spark_step_secs: number;
+            /** @description Posts by network. */
+            networks: components["schemas"]["NetworkPosts"][];
+            profile: components["schemas"]["Profile"] | null;
+        };
+        /** @description Who wrote the posts. */
+        TrendAuthors: {
+            /**
+             * Format: int64
+             * @description Number of distinct authors, about.
+             */
+            value: number;
+            /**
+             * Format: int64
+             * @description At least, with a probability of 95 %.
+             */
+            low: number;
+            /**
+             * Format: int64
+             * @description At most, with a probability of 95 %.
+             */
+            high: number;
+            /**
+             * Format: double
+             * @description Share of the author with the most posts, at least; null when not known.
+             */
+            top_share_low: number | null;
+            /**
+             * Format: double
+             * @description Share of the author with the most posts, at most; null when not known.
+             */
+            top_share_high: number | null;
+        };
+        /** @description What rises. */
+        Trends: {
+            /** @description The regions that were asked for. */
+            regions: components["schemas"]["RegionTrends"][];
+        };
         /** @description The counts of a region in a window, or in several windows merged into a step or a total. */
         Window: {
             /** @description Id of the region. */
@@ -912,6 +1403,23 @@ export interface components {
              * @description Hashtags that are longer than 100 characters. They are not in `hashtags`.
              */
             long_hashtags: number;
+            /**
+             * Format: double
+             * @description Posts as usual in a step like this: at this time of day on the days before, at the level of the two hours before.
+             *     Only when it is asked for by name; left out without a baseline of at least two complete days, in totals, in ranges of
+             *     more than 62 days, and for several but not all networks.
+             */
+            usual?: number | null;
+            /**
+             * Format: double
+             * @description Lower end of the range in which the number is on four of five days; as `usual`.
+             */
+            usual_low?: number | null;
+            /**
+             * Format: double
+             * @description Upper end of that range; as `usual`.
+             */
+            usual_high?: number | null;
             /**
              * Format: int64
              * @description Number of mentions of accounts.
@@ -1188,7 +1696,7 @@ export interface operations {
                 to?: string;
                 /** @description Length of a step, such as `15m`, `1h` or `1d`; seconds without a unit. A multiple of the window that divides a day, or up to 400 whole days. `auto` is the shortest one that gives at most 300 steps. Default: one window. */
                 step?: string;
-                /** @description Fields of each step, with commas, such as `posts,networks`; `window_start` and `window_end` are always there. Default: all fields of `Window`. */
+                /** @description Fields of each step, with commas, such as `posts,networks`; `window_start` and `window_end` are always there. `usual`, `usual_low` and `usual_high` are there only when they are named. Default: all other fields of `Window`. */
                 fields?: string;
                 /** @description Fields of the total, likewise; `none` leaves the total out. Default: all fields. */
                 total_fields?: string;
@@ -1217,6 +1725,355 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["WindowsBody"];
+                };
+            };
+            /** @description The answer with the entity tag in `If-None-Match` is still current. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /**
+             * @description `bad_parameter`: A parameter is unknown, occurs twice, or does not have the documented form.
+             *
+             *     `bad_request`: The request has no `Host` header.
+             */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `forbidden_host`: A server that listens on a loopback address was asked under another name than its own. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `unknown_region`: No region has this id. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `uri_too_long`: Path and query are longer than 8 KiB. */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `unprocessable`: Each parameter has the documented form, but together they have no answer, such as a range that ends before it starts, that is too long, or whose step is not a multiple of the window. */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `headers_too_large`: The headers are longer than 16 KiB. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /**
+             * @description `internal`: A defect of the server.
+             *
+             *     `store_error`: The store refused the query, or its data is damaged. Retrying does not help.
+             */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /**
+             * @description `store_unavailable`: The store does not answer. Retry after the seconds in `Retry-After`.
+             *
+             *     `overloaded`: Too much is asked at the same time. Retry after the seconds in `Retry-After`.
+             */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before the next attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    events: {
+        parameters: {
+            query?: {
+                /** @description Id of the region, or several with commas. What concerns the collection is always there. Default: all regions. */
+                region?: string;
+                /** @description Start of the range, RFC 3339. Default: one day before the end. */
+                from?: string;
+                /** @description End of the range, exclusive, RFC 3339, at most 400 days after `from`. Default: now. */
+                to?: string;
+                /** @description Kinds, with commas: rising, spike, drop, silence, gap, sampled, restart, revision, note. Default: all. */
+                kind?: string;
+                /** @description How unusual `rising` and `spike` events must be. Default: balanced. */
+                sensitivity?: string;
+            };
+            header?: {
+                /** @description Entity tag of an answer that the caller has. */
+                "If-None-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The events. */
+            200: {
+                headers: {
+                    /** @description Entity tag of the answer, for `If-None-Match`. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EventsAnswer"];
+                };
+            };
+            /** @description The answer with the entity tag in `If-None-Match` is still current. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /**
+             * @description `bad_parameter`: A parameter is unknown, occurs twice, or does not have the documented form.
+             *
+             *     `bad_request`: The request has no `Host` header.
+             */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `forbidden_host`: A server that listens on a loopback address was asked under another name than its own. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `uri_too_long`: Path and query are longer than 8 KiB. */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `headers_too_large`: The headers are longer than 16 KiB. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /**
+             * @description `internal`: A defect of the server.
+             *
+             *     `store_error`: The store refused the query, or its data is damaged. Retrying does not help.
+             */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /**
+             * @description `store_unavailable`: The store does not answer. Retry after the seconds in `Retry-After`.
+             *
+             *     `overloaded`: Too much is asked at the same time. Retry after the seconds in `Retry-After`.
+             */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before the next attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    trends: {
+        parameters: {
+            query?: {
+                /** @description Id of the region, or several with commas. Default: all regions. */
+                region?: string;
+                /** @description Only what has posts on one of these networks. Counts and scores are those of all networks. Default: all networks. */
+                network?: string;
+                /** @description Standings, with commas, or `all`. Default: rising,new. */
+                standing?: string;
+            };
+            header?: {
+                /** @description Entity tag of an answer that the caller has. */
+                "If-None-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What rises. */
+            200: {
+                headers: {
+                    /** @description Entity tag of the answer, for `If-None-Match`. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Trends"];
+                };
+            };
+            /** @description The answer with the entity tag in `If-None-Match` is still current. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /**
+             * @description `bad_parameter`: A parameter is unknown, occurs twice, or does not have the documented form.
+             *
+             *     `bad_request`: The request has no `Host` header.
+             */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `forbidden_host`: A server that listens on a loopback address was asked under another name than its own. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `uri_too_long`: Path and query are longer than 8 KiB. */
+            414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `headers_too_large`: The headers are longer than 16 KiB. */
+            431: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /**
+             * @description `internal`: A defect of the server.
+             *
+             *     `store_error`: The store refused the query, or its data is damaged. Retrying does not help.
+             */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /**
+             * @description `store_unavailable`: The store does not answer. Retry after the seconds in `Retry-After`.
+             *
+             *     `overloaded`: Too much is asked at the same time. Retry after the seconds in `Retry-After`.
+             */
+            503: {
+                headers: {
+                    /** @description Seconds to wait before the next attempt. */
+                    "Retry-After"?: number;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+        };
+    };
+    series: {
+        parameters: {
+            query?: {
+                /** @description Id of the region. Default: the first region of `/api/regions`. */
+                region?: string;
+                /** @description Hashtag, with or without `#`. Either this or `host`. */
+                tag?: string;
+                /** @description Host of links. Either this or `tag`. */
+                host?: string;
+                /** @description Start of the range, RFC 3339, rounded down to a step. Default: one day before the end. */
+                from?: string;
+                /** @description End of the range, exclusive, RFC 3339, rounded up to a step, at most 62 days after `from`. Default: now. */
+                to?: string;
+                /** @description Length of a step, up to a day, such as `15m`; seconds without a unit. Default: one window. */
+                step?: string;
+            };
+            header?: {
+                /** @description Entity tag of an answer that the caller has. */
+                "If-None-Match"?: string;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The series. */
+            200: {
+                headers: {
+                    /** @description Entity tag of the answer, for `If-None-Match`. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Series"];
                 };
             };
             /** @description The answer with the entity tag in `If-None-Match` is still current. */

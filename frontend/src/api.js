@@ -48,6 +48,9 @@ export async function loadConfig(fetchImpl = globalThis.fetch, url = './config.j
  * @typedef {import('./model/contract').Loose<import('./model/contract').RegionsAnswer>} Regions
  * @typedef {import('./model/contract').Loose<import('./model/contract').OverviewAnswer>} Overview
  * @typedef {import('./model/contract').Loose<import('./model/contract').WindowsAnswer>} Windows
+ * @typedef {import('./model/contract').Loose<import('./model/contract').EventsAnswer>} Events
+ * @typedef {import('./model/contract').Loose<import('./model/contract').TrendsAnswer>} Trends
+ * @typedef {import('./model/contract').Loose<import('./model/contract').SeriesAnswer>} Series
  */
 
 /**
@@ -135,5 +138,13 @@ export function createApi({ base = '', fetchImpl = globalThis.fetch, timeoutMs =
     overview: (options) => get('/api/overview', {}, options),
     /** @type {(query: import('./model/contract').WindowQuery, options?: Options) => Promise<Windows>} */
     windows: (query, options) => get('/api/windows', query, options),
+    /** Windows of several regions. @type {(query: import('./model/contract').WindowQuery, options?: Options) => Promise<{ regions?: readonly Windows[] }>} */
+    windowsOf: (query, options) => get('/api/windows', query, options),
+    /** @type {(query: { region?: string, from?: string, to?: string }, options?: Options) => Promise<Events>} */
+    events: (query, options) => get('/api/events', query, options),
+    /** @type {(query: { region?: string, network?: string, standing?: string }, options?: Options) => Promise<Trends>} */
+    trends: (query, options) => get('/api/trends', query, options),
+    /** @type {(query: { region: string, tag?: string, host?: string, from?: string, to?: string, step?: string }, options?: Options) => Promise<Series>} */
+    series: (query, options) => get('/api/series', query, options),
   };
 }

@@ -22,7 +22,7 @@ const DEFAULT_WINDOW_SECS = 300;
  */
 
 /** @param {Choice} choice */
-const keyOf = ({ region, range, networks }) => JSON.stringify([region, range, networks]);
+const keyOf = ({ region, range, networks, choices }) => JSON.stringify([region, range, networks, choices.until ?? '']);
 
 /** @param {unknown} error */
 const isRefusal = (error) => error instanceof ApiError && [400, 422].includes(error.status);
@@ -112,7 +112,7 @@ export function createFeed({ choice, fieldsOf, onRegions, onOverview, onWindows,
    */
   const queryAt = (nowMs, stepSecs = null) => windowQuery({
     region: choice.region ?? '', range: rangeById(choice.range), networks: choice.networks, windowSecs, stepSecs,
-    nowMs, newestMs: parseTime(feed.overview?.newest_post), version: version(),
+    nowMs: Math.min(nowMs, parseTime(choice.choices.until) ?? Infinity), newestMs: parseTime(feed.overview?.newest_post), version: version(),
   });
 
   /**
@@ -202,7 +202,7 @@ export function createFeed({ choice, fieldsOf, onRegions, onOverview, onWindows,
       if (failure) throw failure;
       if (!isCurrent()) return;
       feed.error = null;
-      if (feed.fits()) feed.updatedAt = Date.now();
+      if (feed.fits() || choice.region === null) feed.updatedAt = Date.now();
     } catch (error) {
       if (isCurrent() && !(error instanceof ApiError && error.kind === 'aborted')) feed.error = error;
     }

@@ -29,7 +29,6 @@ export function readPalette(element = document.documentElement) {
     border: get('border'),
     accent: get('accent'),
     band: get('band'),
-    gaps: { silent: get('gap'), partial: get('gap-partial'), sampled: get('gap-sampled') },
     colour: get,
     font: getComputedStyle(element.ownerDocument.body).fontFamily || 'system-ui, sans-serif',
   };

@@ -58,6 +58,6 @@ export function writeUrl(search, { region, range, networks, choices }) {
     if (value) query.set(name, value);
     else query.delete(name);
   }
-  // A comma may stand in a query as it is, and is easier to read so.
-  return `?${query.toString().replaceAll('%2C', ',')}`;
+  // Commas and colons may be in a query as they are, and are easier to read so.
+  return `?${query.toString().replaceAll('%2C', ',').replaceAll('%3A', ':')}`;
 }

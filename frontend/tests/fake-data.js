@@ -131,7 +131,7 @@ function makeReport({ region, networks, authors, start, end, lifecycle, perMinut
     region, window_start: iso(start), window_end: iso(end), lifecycle, posts,
     originals: sum('originals'), replies: sum('replies'), quotes: sum('quotes'), reposts: sum('reposts'),
     authors, authors_low: authors - slack, authors_high: Math.min(posts, authors + slack), per_minute: perMinute,
-    networks, media, ...details(posts), completeness,
+    networks, media, ...details(posts), usual: null, usual_low: null, usual_high: null, completeness,
   };
 }
 
@@ -281,7 +281,8 @@ function regionOverview({ id, name }, { windowSecs, now }) {
   const usual = posts > 0 ? Math.round(posts / (0.6 + 2 * chance('factor', id, hour))) : null;
   const hasPosts = sumOf(hours) > 0;
   return {
-    region: id, name, hours, posts_last_hour: posts, usual, factor: usual ? posts / usual : null,
+    region: id, name, hours, posts_last_hour: posts, usual, usual_low: usual && usual * 0.8, usual_high: usual && usual * 1.2, factor: usual ? posts / usual : null,
+    event: null,
     latest: hasPosts ? { window_start: iso(start), posts: stepReport({ ...asked, start, step: windowSecs }).posts } : null,
     changed_at: hasPosts ? iso(newestPost(now)) : null,
   };

@@ -38,13 +38,18 @@ function createServer() {
   const calls = [];
   const self = {
     calls,
+    /** @type {object[]} */
+    events: [],
+    /** @type {object[]} */
+    trends: [],
     newest: '2026-11-24T08:12:28Z',
     posts: 12,
     /** The networks that posts are counted by; null for a server that does not know networks. @type {string[] | null} */
     networks: null,
     /** @type {(url: URL) => null | Error | { status: number, body: object }} */
     fail: () => null,
-    asked: (/** @type {string} */ path) => calls.filter((url) => url.pathname === path),
+    /** Without the time before, which is asked for beside. */
+    asked: (/** @type {string} */ path) => calls.filter((url) => url.pathname === path && url.searchParams.get('fields') !== 'posts'),
     lastQuery: () => Object.fromEntries(self.asked('/api/windows').at(-1)?.searchParams ?? []),
     async fetch(/** @type {string} */ address) {
       const url = new URL(address, 'http://localhost');
@@ -73,6 +78,12 @@ function createServer() {
             ],
           };
         }
+        case '/api/events': return { from: '2026-11-23T08:15:00Z', to: '2026-11-24T08:15:00Z', is_cut: false, events: self.events };
+        case '/api/trends': return { regions: [{ region: 'a', at: '2026-11-24T08:10:00Z', has_baseline: true, items: self.trends }] };
+        case '/api/series': return {
+          region: 'a', tag: 'x', host: null, from: '2026-11-24T08:00:00Z', to: '2026-11-24T08:10:00Z', step_secs: 300,
+          steps: [{ start: '2026-11-24T08:00:00Z', posts: 4, posts_high: 6, is_known: true }, { start: '2026-11-24T08:05:00Z', posts: 3, posts_high: 3, is_known: true }],
+        };
         default: return self.windows(url.searchParams);
       }
     },
@@ -95,7 +106,7 @@ function createServer() {
   return self;
 }
 
-function load(search = '') {
+function load(search = '?region=a') {
   page?.stop();
   history.replaceState(null, '', `/${search}`);
   document.body.innerHTML = new DOMParser().parseFromString(html, 'text/html').body.innerHTML;
@@ -147,16 +158,16 @@ describe('first load', () => {
   it('shows the first region and the default range', async () => {
     await load();
     expect(server.asked('/api/windows').at(-1)?.search).toMatch(/^\?region=a&from=2026-11-23T08%3A10%3A00Z&to=2026-11-24T08%3A15%3A00Z&step=auto&fields=/);
-    expect(text('tile-posts')).toBe('Posts 12Mon 23 Nov, 08:10 – Tue 24 Nov, 08:12');
-    expect(text('tile-authors')).toContain('≈ 995% sure: 8 to 10');
+    expect(text('tile-posts')).toBe('Posts 12as many as the time before (12)Mon 23 Nov, 08:10 – Tue 24 Nov, 08:12');
+    expect(text('tile-authors')).toMatch(/≈ 9as many .*95% sure: 8 to 10/);
     expect(text('sources')).toContain('jetstreamconnected');
     expect(document.querySelectorAll('#sources-table tbody tr')).toHaveLength(1);
     expect(isShown('#sources-box')).toBe(true);
     expect(text('updated')).toBe('Updated just now');
-    expect(new Set(drawn())).toEqual(new Set(['posts', 'hashtags', 'authors', 'languages', 'media']));
+    expect(new Set(drawn())).toEqual(new Set(['posts', 'authors', 'media']));
     expect(find('#main').classList.contains('loading')).toBe(false);
     expect(find('#main').getAttribute('aria-busy')).toBe('false');
-    expect(document.title).toBe('Alpha · Birdsong');
+    expect(document.title).toBe('▲ 3.1× Alpha · Birdsong');
   });
 
   it('reads region and range from the address, and shows names as text', async () => {
@@ -166,23 +177,24 @@ describe('first load', () => {
     expect(find('#ranges input:checked').value).toBe('1h');
   });
 
-  it('corrects a region that does not exist', async () => {
+  it('shows all regions when the one in the address does not exist', async () => {
     await load('?region=zz');
-    expect(location.search).toBe('?region=a&range=24h');
+    expect(location.search).toBe('?range=24h');
+    expect(isShown('#view-overview')).toBe(true);
   });
 });
 
 describe('cards', () => {
   it('are made from the descriptors alone', async () => {
     await load();
-    expect([...document.querySelectorAll('.card h2')].map((title) => title.textContent)).toEqual(CHARTS.map(({ title }) => title));
+    expect([...document.querySelectorAll('#charts .card h2')].map((title) => title.textContent)).toEqual(CHARTS.map(({ title }) => title));
     for (const chart of CHARTS) {
-      const canvas = find(`#chart-${chart.id}`);
-      const card = canvas.closest('.card');
+      const card = find(`#${chart.id}-title`).closest('.card');
       expect(card.classList.contains(chart.size), chart.id).toBe(true);
       expect(find(`#${card.getAttribute('aria-labelledby')}`).textContent).toBe(chart.title);
-      expect(canvas.getAttribute('role')).toBe('img');
-      expect(canvas.getAttribute('aria-label').length).toBeGreaterThan(chart.title.length);
+      const canvas = card.querySelector('canvas');
+      expect(canvas === null, chart.id).toBe(Boolean(chart.ranking));
+      if (canvas) expect([canvas.id, canvas.getAttribute('role'), canvas.getAttribute('aria-label').length > chart.title.length]).toEqual([`chart-${chart.id}`, 'img', true]);
       expect(card.querySelector('.table').getAttribute('aria-label')).toBe(`${chart.title}, table`);
     }
     expect(new Set(CHARTS.map(({ id }) => id)).size).toBe(CHARTS.length);
@@ -191,12 +203,12 @@ describe('cards', () => {
   it('describe their canvas for readers who do not see it', async () => {
     await load();
     expect(find('#chart-posts').getAttribute('aria-label')).toContain('12 posts');
-    expect(find('#chart-hashtags').getAttribute('aria-label')).toContain('#x 4');
+    expect(find('#hashtags-title').closest('.card').querySelector('.bars').textContent).toBe('#x4 to 533% to 42%');
   });
 
   it('show a text in place of an empty plot', async () => {
     await load();
-    const card = find('#chart-link-hosts').closest('.card');
+    const card = find('#link-hosts-title').closest('.card');
     expect(card.querySelector('.none').textContent).toBe('No links in this range.');
     expect(card.querySelector('.plot').hidden).toBe(true);
     expect(drawn()).not.toContain('link-hosts');
@@ -285,33 +297,112 @@ describe('keeping up', () => {
   });
 });
 
-describe('all regions', () => {
-  const glance = (/** @type {string} */ region) => find(`#glances [data-region=${region}]`);
+const EVENT = {
+  id: 'e1', region: 'a', kind: 'rising', subject: { type: 'hashtag', name: 'Goal', key: 'goal' }, start: '2026-11-24T07:32:00Z', end: '2026-11-24T08:10:00Z',
+  is_open: true, carriers: [], reason: null, sampled: null, windows: 0, text: null,
+  comparison: {
+    at: '2026-11-24T07:50:00Z', span_secs: 900, observed: 31, usual: 4, usual_low: 2, usual_high: 6, factor: 7.8, score: 9, level: 9, season: 12,
+    authors_least: 20, top_author_share: 0.1, baseline_days: 7, baseline_missing: 0, is_new: false,
+  },
+};
 
-  it('are shown with their last hour, as text and as a line', async () => {
-    await load();
-    expect([...glance('a').querySelectorAll('span')].map(({ textContent }) => textContent)).toEqual(['Alpha', '1,234 posts in the last hour', '3.1× the usual']);
-    expect(glance('a').querySelector('polyline').getAttribute('points')).toBe('0.0,24.0 48.0,12.0 96.0,0.0');
-    expect(glance('b').textContent).toBe('<b>Beta</b>0 posts in the last hourusual number not known yet');
-    expect([glance('a'), glance('b')].map((button) => [button.getAttribute('aria-current'), button.hasAttribute('data-high')])).toEqual([['true', true], [null, false]]);
+describe('all regions', () => {
+  const link = (/** @type {string} */ region) => find(`#region-list [data-region=${region}]`);
+  beforeEach(() => {
+    const { answer } = server;
+    server.answer = (url) => {
+      const body = /** @type {any} */ (answer(url));
+      if (url.pathname === '/api/overview') Object.assign(body.regions[0], { usual_low: 300, usual_high: 500, event: EVENT });
+      if (url.searchParams.get('region') === 'a,b') return { regions: ['a', 'b'].map((region) => ({ ...server.windows(new URLSearchParams({ region })), from: '2026-11-23T08:00:00Z', to: '2026-11-24T08:15:00Z', total: null })) };
+      return body;
+    };
+    server.events = [EVENT];
   });
 
-  it('are chosen by a click, and keep the focus', async () => {
-    await load();
-    const button = glance('b');
-    button.focus();
-    button.click();
+  it('are the start page: a sentence, then groups in the order of what is unusual', async () => {
+    await load('');
+    expect(text('sentence')).toBe('Alpha: ▲ 3.1× usual, #Goal rising since 07:32. 1 region cannot be judged yet.');
+    expect(document.title).toBe('▲ 3.1× Alpha · Birdsong');
+    expect([...document.querySelectorAll('.group-title')].map(({ textContent }) => textContent)).toEqual(['Unusual 1', 'Cannot be judged yet 1']);
+    expect(find('#region-list .row').textContent).toBe('Alpha#Goal rising since 07:32▲ 3.1× usual1,234 posts in the last hourcomplete');
+    expect(text('evidence')).toContain('1,234 posts in Alpha in the last hour; 300 to 500 are usual.');
+    expect(text('evidence')).toContain('<b>Beta</b> cannot be judged before two complete days.');
+    expect(text('earlier')).toBe('07:32Alpha: #Goal rising, still going on');
+    expect(isShown('#todo')).toBe(false);
+  });
+
+  it('open by a click, and back by the Escape key', async () => {
+    await load('');
+    link('b').click();
     await settle();
-    expect([location.search, find('#region').value, button.getAttribute('aria-current')]).toEqual(['?region=b&range=24h', 'b', 'true']);
+    expect([location.search, find('#region').value, isShown('#view-region'), isShown('#view-overview')]).toEqual(['?region=b&range=24h', 'b', true, false]);
     expect(server.lastQuery().region).toBe('b');
-    await vi.advanceTimersByTimeAsync(11_000);
-    expect(document.activeElement).toBe(button);
-    const entries = history.length;
-    button.click();
-    expect(history.length).toBe(entries);
-    pick('#region', 'a');
+    document.dispatchEvent(new KeyboardEvent('keydown', { key: 'Escape' }));
     await settle();
-    expect([glance('a').getAttribute('aria-current'), button.getAttribute('aria-current')]).toEqual(['true', null]);
+    expect([location.search, isShown('#view-overview')]).toEqual(['?range=24h', true]);
+  });
+
+  it('can be searched without accents or case, and are reached with j and k', async () => {
+    await load('');
+    document.dispatchEvent(new KeyboardEvent('keydown', { key: 'j' }));
+    expect(document.activeElement).toBe(link('a'));
+    document.dispatchEvent(new KeyboardEvent('keydown', { key: 'j' }));
+    expect(document.activeElement).toBe(link('b'));
+    document.dispatchEvent(new KeyboardEvent('keydown', { key: '/' }));
+    expect(document.activeElement).toBe(find('#search'));
+    find('#search').value = 'BÉTA';
+    find('#search').dispatchEvent(new Event('input'));
+    expect(document.querySelectorAll('#region-list .row')).toHaveLength(1);
+  });
+});
+
+describe('the page of a region', () => {
+  const press = async (/** @type {string} */ key) => {
+    document.dispatchEvent(new KeyboardEvent('keydown', { key }));
+    await settle();
+  };
+
+  it('turns to a hashtag by a click, with its bounds, and back by one key', async () => {
+    await load();
+    find('#hashtags-title').closest('.card').querySelector('.bars button').click();
+    await settle();
+    expect(location.search).toBe('?region=a&range=24h&tag=x');
+    expect(text('focus-title')).toBe('#x in Alpha');
+    expect(text('focus-text')).toBe('In this range: at least 7 and at most 9 posts.');
+    expect(drawn()).toContain('focus-series');
+    await press('Escape');
+    expect([location.search, isShown('#focus')]).toEqual(['?region=a&range=24h', false]);
+  });
+
+  it('compares its numbers with an earlier time, which can be chosen', async () => {
+    await load();
+    const earlier = () => server.calls.findLast((url) => url.searchParams.get('fields') === 'posts')?.searchParams.get('from');
+    expect(earlier()).toBe('2026-11-22T08:10:00Z');
+    expect(find('#tile-posts .tile-change').textContent).toBe('as many as the time before (12)');
+    find('#against input[value=week]').click();
+    await settle();
+    expect(earlier()).toBe('2026-11-16T08:10:00Z');
+    expect(location.search).toBe('?region=a&range=24h&against=week');
+  });
+
+  it('goes through time with the arrow keys, and to ranges with digits', async () => {
+    await load();
+    await press('1');
+    await press('ArrowLeft');
+    expect(location.search).toBe('?region=a&range=1h&until=2026-11-24T07:12:00Z');
+    expect(server.lastQuery()).toMatchObject({ from: '2026-11-24T06:10:00Z', to: '2026-11-24T07:15:00Z' });
+    await press('ArrowRight');
+    expect(location.search).toBe('?region=a&range=1h');
+    await press('ArrowLeft');
+    await press('Escape');
+    expect(location.search).toBe('?range=1h');
+  });
+
+  it('keeps its events when counts change, and marks them in the chart', async () => {
+    server.events = [EVENT];
+    await load();
+    expect(lastView('posts').marks).toEqual([{ letter: 'A', at: Date.parse(EVENT.start), time: '07:32', text: '#Goal rising' }]);
+    expect(find('#posts-title').closest('.card').querySelector('.annotations').textContent).toBe('A07:32 #Goal rising');
   });
 });
 
@@ -378,7 +469,7 @@ describe('networks', () => {
   });
 
   it('are all chosen when each is', async () => {
-    await load('?network=bluesky,x');
+    await load('?region=a&network=bluesky,x');
     expect([server.lastQuery().network, checked()]).toEqual(['bluesky,x', ['bluesky', 'x']]);
     await toggle('');
     await toggle('x');
@@ -448,7 +539,7 @@ describe('networks', () => {
     server.networks = null;
     const body = { error: { code: 'bad_parameter', message: 'unknown', parameter: 'network' } };
     server.fail = (url) => (url.searchParams.has('network') ? { status: 400, body } : null);
-    await load('?network=x');
+    await load('?region=a&network=x');
     expect(text('banner-text')).toBe('The server does not accept this filter by network. The numbers are for all networks.');
     expect([location.search, text('tile-posts').slice(0, 8)]).toEqual(['?region=a&range=24h', 'Posts 12']);
     await vi.advanceTimersByTimeAsync(11_000);
@@ -460,7 +551,7 @@ describe('networks', () => {
 
   it('offer all of them when the chosen ones have no posts', async () => {
     server.posts = 0;
-    await load('?network=x');
+    await load('?region=a&network=x');
     expect(text('panel-text')).toMatch(/^Try a longer range or all networks or another region\./);
     server.posts = 5;
     find('#panel-actions button:last-child').click();
@@ -473,7 +564,7 @@ describe('networks', () => {
 describe('when something is missing', () => {
   it('suggests what to do when there are no posts', async () => {
     server.posts = 0;
-    await load('?range=1h');
+    await load('?region=a&range=1h');
     expect(isShown('#panel')).toBe(true);
     expect(isShown('#charts')).toBe(false);
     expect(text('panel-title')).toBe('No posts in this range yet');

@@ -8,12 +8,13 @@ import { tileReads, tiles } from '../src/model/tiles.js';
 import { RANGES, rangeById } from '../src/url-state.js';
 import { REPORT_FIELDS } from './contract.js';
 import { answer } from './fake-api.js';
+import { drawingOf } from './reports.js';
 
 /** @typedef {import('../src/model/fields.js').Reads} Reads */
 
 const NOW = Date.UTC(2026, 10, 24, 21, 12, 30);
 /** A palette whose colours are their names. */
-const palette = /** @type {import('../src/theme.js').Palette} */ (/** @type {unknown} */ ({ colour: (/** @type {string} */ name) => name, gaps: {} }));
+const palette = /** @type {import('../src/theme.js').Palette} */ (/** @type {unknown} */ ({ colour: (/** @type {string} */ name) => name }));
 
 /**
  * The fields of one kind of report that are read.
@@ -61,8 +62,9 @@ const queryFor = (reads) => new URLSearchParams(Object.entries(fieldsQuery([read
 function useChart(chart, answer) {
   for (const choice of chart.choice?.options(answer).map(({ id }) => id) ?? [null]) {
     const view = chart.view(answer, { choice, hidden: new Set(), networks: ['bluesky', 'mastodon', 'x'] });
-    for (const part of /** @type {const} */ (['empty', 'note', 'series', 'rows', 'table', 'summary'])) chart[part]?.(view);
-    const drawing = /** @type {any} */ (chart.config(view, palette));
+    for (const part of /** @type {const} */ (['empty', 'note', 'series', 'ranking', 'annotations', 'table', 'summary'])) chart[part]?.(view);
+    if (!chart.config) continue;
+    const drawing = /** @type {any} */ (drawingOf(chart, view, palette));
     const { title, label, footer } = drawing.options.plugins.tooltip.callbacks;
     drawing.data.datasets.forEach((/** @type {{ data: unknown[] }} */ { data }, /** @type {number} */ datasetIndex) => data.forEach((_, dataIndex) => {
       for (const text of [title([{ dataIndex, datasetIndex }]), label({ dataIndex, datasetIndex }), footer([{ dataIndex, datasetIndex }])]) expect(text).toBeDefined();
@@ -81,7 +83,7 @@ describe.each(CHARTS.map((chart) => /** @type {const} */ ([chart.id, chart])))('
       const shown = [];
       readsOf(query, (answer) => {
         const view = chart.view(answer, { choice: null, hidden: new Set(), networks: [] });
-        shown.push(chart.table(view), chart.summary(view), chart.note?.(view), chart.config(view, palette).data.datasets.map(({ data }) => data));
+        shown.push(chart.table(view), chart.summary(view), chart.note?.(view), chart.config && drawingOf(chart, view, palette).data.datasets.map(({ data }) => data));
       });
       return shown;
     };

@@ -29,7 +29,7 @@ export const report = (changes = {}) => ({
   region: 'r', window_start: iso(START), window_end: iso(START + 5 * MINUTE), lifecycle: 'final',
   posts: 0, originals: 0, replies: 0, quotes: 0, reposts: 0, authors: 0, authors_low: 0, authors_high: 0, authorless: 0,
   per_minute: [0, 0, 0, 0, 0], languages: {}, other_languages: 0, hashtags: [], long_hashtags: 0, mentions: 0, link_hosts: [],
-  located: { point: 0, place: 0, rule: 0, text: 0, all: 0 }, media: 0, networks: [], lag_ms: null, completeness: COMPLETE, ...changes,
+  located: { point: 0, place: 0, rule: 0, text: 0, all: 0 }, media: 0, networks: [], lag_ms: null, usual: null, usual_low: null, usual_high: null, completeness: COMPLETE, ...changes,
 });
 
 /** A time within the fifth window. */
@@ -85,3 +85,15 @@ export const answerOf = (windows, total = {}) => readAnswer({ region: 'r', name:
  * @param {Partial<import('../src/chart-kit/types').ChartOptionsOfReader>} [options]
  */
 export const viewOf = (chart, answer, options = {}) => chart.view(answer, { choice: null, hidden: new Set(), networks: [], ...options });
+
+/**
+ * What a chart draws with Chart.js, which rankings do not.
+ * @template View
+ * @param {import('../src/chart-kit/types').Chart<View>} chart
+ * @param {View} view
+ * @param {import('../src/theme.js').Palette} palette
+ */
+export function drawingOf(chart, view, palette) {
+  if (!chart.config) throw new Error(`${chart.id} draws nothing`);
+  return chart.config(view, palette);
+}

@@ -9,8 +9,6 @@ import { setState } from './state.js';
  * @typedef {ReturnType<typeof createDrawer>} Drawer
  */
 
-const ROW_PX = 28;
-
 /**
  * One Chart.js chart per canvas. `readPalette` is called at each drawing.
  * @param {() => import('../theme.js').Palette} readPalette
@@ -30,13 +28,12 @@ export function createDrawer(readPalette) {
    */
   function draw(canvas, chart, view) {
     const palette = readPalette();
+    if (!chart.config) return;
     const config = chart.config(view, palette);
     const state = { ...config.state, palette };
     views.set(canvas, [chart, view]);
     Chart.defaults.font.family = palette.font;
     Chart.defaults.font.size = 12;
-    // Through the style object, which a strict content policy allows, unlike a style attribute.
-    if (chart.rows && canvas.parentElement) canvas.parentElement.style.blockSize = `${Math.max(1, chart.rows(view)) * ROW_PX + 8}px`;
 
     const options = { responsive: true, maintainAspectRatio: false, ...(calm ? { animation: /** @type {const} */ (false) } : { animation: { duration: 350 } }), ...config.options };
     const known = charts.get(canvas);

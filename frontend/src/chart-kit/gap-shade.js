@@ -1,7 +1,43 @@
 // @ts-check
-// A plugin that shades the spans in which data is missing, behind the series.
+// A plugin that marks the spans in which data is missing, behind the series: by a pattern, and by a word where there is room.
 
 import { stateOf } from './state.js';
+
+/** @type {Record<import('../model/answer.js').Gap, string>} */
+const WORDS = { silent: 'no data', partial: 'incomplete', sampled: 'sample' };
+const SPACING_PX = 7;
+const DOT_PX = 1.1;
+const MARGIN_PX = 8;
+
+/**
+ * Diagonal lines for no data, upright ones for incomplete, dots for a sample.
+ * @param {CanvasRenderingContext2D} ctx
+ * @param {import('../model/answer.js').Gap} kind
+ * @param {{ left: number, right: number, top: number, bottom: number }} area
+ */
+function drawPattern(ctx, kind, { left, right, top, bottom }) {
+  const height = bottom - top;
+  ctx.beginPath();
+  ctx.rect(left, top, right - left, height);
+  ctx.clip();
+  ctx.beginPath();
+  if (kind === 'sampled') {
+    for (let x = left + SPACING_PX / 2; x < right; x += SPACING_PX) {
+      for (let y = top + SPACING_PX / 2; y < bottom; y += SPACING_PX) {
+        ctx.moveTo(x + DOT_PX, y);
+        ctx.arc(x, y, DOT_PX, 0, 2 * Math.PI);
+      }
+    }
+    ctx.fill();
+    return;
+  }
+  const lean = kind === 'silent' ? height : 0;
+  for (let x = left - lean + SPACING_PX / 2; x < right; x += SPACING_PX) {
+    ctx.moveTo(x, bottom);
+    ctx.lineTo(x + lean, top);
+  }
+  ctx.stroke();
+}
 
 /** @type {import('chart.js').Plugin} */
 export const gapShade = {
@@ -11,13 +47,31 @@ export const gapShade = {
     const { ctx, chartArea } = chart;
     const x = chart.scales.x;
     if (!state?.spans || !x) return;
-    ctx.save();
+    const { palette } = state;
     for (const { kind, start, end } of state.spans) {
       const left = Math.max(chartArea.left, x.getPixelForValue(start));
       const right = Math.min(chartArea.right, x.getPixelForValue(end));
-      ctx.fillStyle = state.palette.gaps[kind];
-      if (right > left) ctx.fillRect(left, chartArea.top, right - left, chartArea.bottom - chartArea.top);
+      if (right <= left) continue;
+      const area = { left, right, top: chartArea.top, bottom: chartArea.bottom };
+      ctx.save();
+      ctx.strokeStyle = palette.colour('bar-pale');
+      ctx.fillStyle = palette.colour('bar');
+      ctx.lineWidth = 1;
+      drawPattern(ctx, kind, area);
+      ctx.restore();
+      ctx.save();
+      ctx.font = `500 12px ${palette.font}`;
+      ctx.textAlign = 'center';
+      ctx.textBaseline = 'top';
+      const width = ctx.measureText(WORDS[kind]).width + MARGIN_PX;
+      if (right - left > width) {
+        const middle = (left + right) / 2;
+        ctx.fillStyle = palette.surface;
+        ctx.fillRect(middle - width / 2, chartArea.top + 20, width, 18);
+        ctx.fillStyle = palette.muted;
+        ctx.fillText(WORDS[kind], middle, chartArea.top + 23);
+      }
+      ctx.restore();
     }
-    ctx.restore();
   },
 };

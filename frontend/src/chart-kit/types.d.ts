@@ -17,6 +17,8 @@ export interface Bar {
   value: number;
   error: number;
   note?: string;
+  /** What the page turns to by a click, if it can. */
+  focus?: { type: string; key: string };
 }
 
 /** A series that the reader can hide. `colour` is the name of a custom property of the style sheet, without `--`. */
@@ -34,6 +36,10 @@ export interface ChartOptionsOfReader {
   hidden: ReadonlySet<string>;
   /** Names of all known networks, in the order in which they get their colours. */
   networks: readonly string[];
+  /** Events of the region. */
+  events?: readonly (import('../model/unusual.js').LooseEvent | null)[];
+  /** The server's time. */
+  nowMs?: number;
 }
 
 /** What Chart.js draws. Texts and colours of plugins are in `state`, since plugins are set once per canvas. */
@@ -47,7 +53,7 @@ export interface Drawing {
 
 export interface DrawingState {
   spans?: { kind: Gap; start: number; end: number }[];
-  bars?: Bar[];
+  marks?: { letter: string; at: number }[];
 }
 
 export interface Chart<View> {
@@ -58,7 +64,7 @@ export interface Chart<View> {
   reads: Reads;
   /** The width of its card. */
   size: 'wide' | 'half' | 'third';
-  /** The height of its plot; `rows` follows the number of `rows(view)`. */
+  /** The height of its plot; `rows` is that of a ranking. */
   height: 'tall' | 'middle' | 'rows';
   /** What the table lists: "Show `noun` as a table". */
   noun: string;
@@ -80,9 +86,11 @@ export interface Chart<View> {
   note?(view: View): string;
   /** Series that can be hidden one by one. */
   series?(view: View): Series[];
-  /** The number of bars, for `height: 'rows'`. */
-  rows?(view: View): number;
-  config(view: View, palette: Palette): Drawing;
+  /** The bars of a ranking, which the card shows as a list; it then has no `config`. */
+  ranking?(view: View): { bars: Bar[]; all: number };
+  /** Lettered marks, which are explained below the plot. */
+  annotations?(view: View): { letter: string; time: string; text: string }[];
+  config?(view: View, palette: Palette): Drawing;
   table(view: View): Table;
   /** One sentence for readers who do not see the chart. */
   summary(view: View): string;

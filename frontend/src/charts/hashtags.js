@@ -5,8 +5,6 @@ import { barChart, topBars } from '../chart-kit/bars.js';
 import { plural } from '../format.js';
 import { count } from '../model/values.js';
 
-const MOST = 12;
-
 export default barChart({
   id: 'hashtags',
   title: 'Top hashtags',
@@ -16,7 +14,7 @@ export default barChart({
   what: 'Hashtag',
   none: 'No hashtags in this range.',
   isBound: true,
-  bars: ({ report }) => topBars(report.hashtags, ({ tag }) => tag && `#${tag.replace(/^#/, '')}`, MOST),
+  bars: ({ report }) => topBars(report.hashtags, ({ tag }) => tag && `#${tag.replace(/^#/, '')}`, ({ tag }) => ({ type: 'hashtag', key: (tag ?? '').replace(/^#/, '') })),
   remark: ({ report }) => {
     const tooLong = count(report.long_hashtags);
     return tooLong > 0 ? `${plural(tooLong, 'hashtag')} longer than the limit not counted.` : '';

@@ -3,8 +3,6 @@
 
 import { barChart, topBars } from '../chart-kit/bars.js';
 
-const MOST = 8;
-
 export default barChart({
   id: 'link-hosts',
   title: 'Top link hosts',
@@ -14,5 +12,5 @@ export default barChart({
   what: 'Host',
   none: 'No links in this range.',
   isBound: true,
-  bars: ({ report }) => topBars(report.link_hosts, ({ host }) => host, MOST),
+  bars: ({ report }) => topBars(report.link_hosts, ({ host }) => host, ({ host }) => ({ type: 'host', key: host ?? '' })),
 });

@@ -2,12 +2,15 @@
 // Posts over time, stacked by kind or by network.
 
 import { countAxis } from '../chart-kit/axes.js';
+import { eventMarks } from '../chart-kit/event-marks.js';
 import { hatch } from '../chart-kit/hatch.js';
 import { overTime, points, spanText, windowTable } from '../chart-kit/over-time.js';
+import { hasUsual, usualBand, usualOf, usualText } from '../chart-kit/usual-band.js';
 import { formatCount, formatShare, formatSpan, plural } from '../format.js';
 import { begun } from '../model/answer.js';
 import { STATE_FIELDS } from '../model/fields.js';
 import { gapSpans } from '../model/flaws.js';
+import { eventMarksOf } from '../model/marks.js';
 import { networkLabel } from '../model/networks.js';
 import { KINDS } from '../model/report.js';
 import { SERIES_COLOURS } from '../theme.js';
@@ -15,11 +18,20 @@ import { SERIES_COLOURS } from '../theme.js';
 /**
  * @typedef {import('../model/answer.js').Window} Window
  * @typedef {import('../chart-kit/types').Series & { pick: (window: Window) => number }} Stack
- * @typedef {{ answer: import('../model/answer.js').Answer, by: string, stacks: Stack[], hidden: ReadonlySet<string> }} PostsView
+ * @typedef {{ answer: import('../model/answer.js').Answer, by: string, stacks: Stack[], hidden: ReadonlySet<string>, marks: import('../model/marks.js').Mark[] }} PostsView
  */
 
 /** @type {Stack[]} */
 const BY_KIND = KINDS.map(({ key, label }) => ({ key, label, colour: `kind-${key}`, pick: (w) => w.kinds[key] }));
+
+/** Without a baseline, nothing is above the usual range. @param {Window} w */
+const withinUsual = (w) => Math.min(w.posts, Math.max(0, Math.round(usualOf(w)?.high ?? w.posts)));
+
+/** What is above the usual range has a colour. @type {Stack[]} */
+const AGAINST_USUAL = [
+  { key: 'within', label: 'Posts', colour: 'bar', pick: withinUsual },
+  { key: 'above', label: 'Above the usual range', colour: 'up-mark', pick: (w) => w.posts - withinUsual(w) },
+];
 
 /**
  * A network keeps its colour whatever others are shown.
@@ -39,24 +51,28 @@ const posts = {
   id: 'posts',
   title: 'Posts over time',
   // Both choices, so that the reader can switch without another question to the API.
-  reads: { steps: [...STATE_FIELDS, 'posts', ...KINDS.map(({ field }) => field), 'networks'], total: ['posts', 'networks'] },
+  reads: { steps: [...STATE_FIELDS, 'posts', ...KINDS.map(({ field }) => field), 'networks', 'usual', 'usual_low', 'usual_high'], total: ['posts', 'networks'] },
   size: 'wide',
   height: 'tall',
   noun: 'posts',
   hasMarks: true,
   choice: {
     param: 'stack',
-    label: 'Stacked by',
-    options: ({ networks }) => [{ id: 'kind', label: 'Kind' }, ...(networks?.length ? [{ id: 'network', label: 'Network' }] : [])],
+    label: 'Shown by',
+    options: ({ networks, windows }) => [...(hasUsual(windows) ? [{ id: 'usual', label: 'Usual' }] : []), { id: 'kind', label: 'Kind' }, ...(networks?.length ? [{ id: 'network', label: 'Network' }] : [])],
   },
 
-  view: (answer, { choice, hidden, networks }) => (choice === 'network' && answer.networks?.length
-    ? { answer, by: 'network', stacks: byNetwork(answer.networks, networks), hidden }
-    : { answer, by: 'kind', stacks: BY_KIND, hidden }),
+  view(answer, { choice, hidden, networks, events, nowMs }) {
+    const shown = { answer, hidden, marks: eventMarksOf(events, answer.from, answer.to, nowMs ?? answer.to ?? 0) };
+    if (choice === 'network' && answer.networks?.length) return { ...shown, by: 'network', stacks: byNetwork(answer.networks, networks) };
+    if (choice === 'usual' && hasUsual(answer.windows)) return { ...shown, by: 'usual', stacks: AGAINST_USUAL };
+    return { ...shown, by: 'kind', stacks: BY_KIND };
+  },
+  annotations: ({ marks }) => marks,
 
   series: ({ stacks }) => stacks,
 
-  config({ answer, stacks, hidden }, palette) {
+  config({ answer, stacks, hidden, by, marks }, palette) {
     const { windows } = answer;
     /** @type {Map<string, ReturnType<typeof hatch>>} */
     const hatches = new Map();
@@ -69,13 +85,13 @@ const posts = {
       hatches.set(colour, fill);
       return fill;
     };
-    return overTime({
+    const drawing = overTime({
       type: 'bar',
       answer,
       palette,
       stacked: true,
       y: countAxis(palette, { stacked: true }),
-      datasets: stacks.map(({ key, label, colour, pick }) => ({
+      datasets: [...stacks.map(({ key, label, colour, pick }) => ({
         label,
         data: points(windows, pick),
         hidden: hidden.has(key),
@@ -86,8 +102,9 @@ const posts = {
         backgroundColor: (/** @type {{ chart: import('chart.js').Chart, dataIndex: number }} */ { chart, dataIndex }) => (
           windows[dataIndex]?.unfinished ? hatched(chart.ctx, colour) : palette.colour(colour)
         ),
-      })),
+      })), ...usualBand(windows, palette)],
       tooltip: {
+        filter: (/** @type {{ datasetIndex: number }} */ { datasetIndex }) => datasetIndex < stacks.length && by !== 'usual',
         itemSort: (/** @type {{ datasetIndex: number }} */ a, /** @type {{ datasetIndex: number }} */ b) => b.datasetIndex - a.datasetIndex,
         callbacks: {
           labelColor: (/** @type {{ datasetIndex: number }} */ item) => {
@@ -100,8 +117,9 @@ const posts = {
         const stack = stacks[datasetIndex];
         return stack ? `${stack.label}  ${formatCount(stack.pick(w))}` : '';
       },
-      total: (w) => `Posts  ${formatCount(w.posts)}`,
+      total: (w) => (usualOf(w) ? `Posts  ${formatCount(w.posts)}  ·  ${usualText(w)}` : `Posts  ${formatCount(w.posts)}`),
     });
+    return { ...drawing, plugins: [...drawing.plugins, eventMarks], state: { ...drawing.state, marks } };
   },
 
   table: ({ answer, stacks }) => windowTable(
@@ -110,17 +128,17 @@ const posts = {
     (w) => [formatCount(w.posts), ...stacks.map(({ pick }) => formatCount(pick(w)))],
   ),
 
-  summary({ answer, by }) {
+  summary({ answer, by, marks }) {
     const seen = begun(answer.windows);
     if (seen.length === 0) return 'Posts per window: no windows in this range.';
     const peak = seen.reduce((a, b) => (b.posts > a.posts ? b : a));
     const gaps = gapSpans(answer.windows).filter((span) => span.kind !== 'sampled').length;
     const sampled = seen.filter((w) => w.share < 1);
     const least = Math.min(...sampled.map((w) => w.share));
-    return `Posts per window by ${by}, ${spanText(seen)}: `
+    return `Posts per window${by === 'usual' ? ' against the usual range' : ` by ${by}`}, ${spanText(seen)}: `
       + `${plural(answer.total.posts, 'post')}, most (${formatCount(peak.posts)}) in ${formatSpan(peak.start, peak.end)}`
       + `${gaps ? `, ${plural(gaps, 'gap')}` : ''}`
-      + `${sampled.length ? `, ${plural(sampled.length, 'window')} sampled, at ${formatShare(least, 1)} at the lowest` : ''}. The numbers are in the table below.`;
+      + `${sampled.length ? `, ${plural(sampled.length, 'window')} sampled, at ${formatShare(least, 1)} at the lowest` : ''}${marks.length ? `, ${plural(marks.length, 'mark')} of events` : ''}. The numbers are in the table below.`;
   },
 };
 

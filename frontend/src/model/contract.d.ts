@@ -21,6 +21,12 @@ export type RegionsAnswer = Ok<'/api/regions'>;
 export type OverviewAnswer = Ok<'/api/overview'>;
 export type RegionOverview = OverviewAnswer['regions'][number];
 export type Source = OverviewAnswer['sources'][number];
+export type EventsAnswer = Ok<'/api/events'>;
+export type Event = EventsAnswer['events'][number];
+export type Subject = Event['subject'];
+export type TrendsAnswer = Ok<'/api/trends'>;
+export type Trend = TrendsAnswer['regions'][number]['items'][number];
+export type SeriesAnswer = Ok<'/api/series'>;
 
 /** The query of `/api/windows`. `network` is a comma-separated list; all networks when it is empty. */
 export type WindowQuery = Loose<NonNullable<paths['/api/windows']['get']['parameters']['query']>>;

@@ -3,32 +3,38 @@
 
 import { readAnswer } from '../model/answer.js';
 import { renderSegments } from './controls.js';
+import { formatCount } from '../format.js';
+import { shareText } from '../chart-kit/bars.js';
 import { byId, el, find, rebuild, setText, showText } from './dom.js';
 import { renderTable } from './table.js';
+
+/** Bars that are shown at first, and after one click. */
+const FEW = 12;
+const MANY = 50;
 
 /**
  * @typedef {import('../chart-kit/types').Chart<any>} Chart
  * @typedef {import('../model/answer.js').Answer} Answer
- * @typedef {{ answer: Answer, networks: readonly string[], choices: Readonly<Record<string, string>> }} Shown
+ * @typedef {{ answer: Answer, networks: readonly string[], choices: Readonly<Record<string, string>>, events?: import('../chart-kit/types').ChartOptionsOfReader['events'], nowMs?: number }} Shown
  */
 
 /**
  * Adds a card per chart to the page.
  * @param {{
  *   doc: Document, charts: Chart[], drawer: Pick<import('../chart-kit/draw.js').Drawer, 'draw'>, zone: string,
- *   onChoice: (param: string, option: string) => void,
+ *   onChoice: (param: string, option: string) => void, onFocus?: (type: string, key: string) => void, holder?: string,
  * }} parts `zone` names the time zone of the axes; `onChoice` is called when the reader
  *   chooses what a chart draws, with an empty option for the first one
  * @returns {{ render: (shown: Shown) => void }} `render` draws an answer on all cards
  */
-export function createCards({ doc, charts, drawer, zone, onChoice }) {
-  const cards = charts.map((chart) => createCard({ doc, chart, drawer, zone, onChoice }));
-  byId(doc, 'charts').replaceChildren(...cards.map(({ node }) => node));
+export function createCards({ doc, charts, drawer, zone, onChoice, onFocus, holder = 'charts' }) {
+  const cards = charts.map((chart) => createCard({ doc, chart, drawer, zone, onChoice, onFocus }));
+  byId(doc, holder).replaceChildren(...cards.map(({ node }) => node));
   return { render: (shown) => cards.forEach(({ render }) => render(shown)) };
 }
 
-/** @param {{ doc: Document, chart: Chart } & Pick<Parameters<typeof createCards>[0], 'drawer' | 'zone' | 'onChoice'>} parts */
-function createCard({ doc, chart, drawer, zone, onChoice }) {
+/** @param {{ doc: Document, chart: Chart } & Pick<Parameters<typeof createCards>[0], 'drawer' | 'zone' | 'onChoice' | 'onFocus'>} parts */
+function createCard({ doc, chart, drawer, zone, onChoice, onFocus }) {
   const template = /** @type {HTMLTemplateElement} */ (byId(doc, 'card'));
   const node = find(/** @type {DocumentFragment} */ (doc.importNode(template.content, true)), '.card');
   /** @param {string} selector */
@@ -48,6 +54,8 @@ function createCard({ doc, chart, drawer, zone, onChoice }) {
   title.textContent = chart.title;
   showText(part('.lead'), chart.lead ?? '');
   part('.plot').classList.add(chart.height);
+  const bars = chart.ranking ? el(doc, 'ol', { class: 'bars', 'aria-labelledby': title.id }) : null;
+  if (bars) canvas.replaceWith(bars);
   canvas.id = `chart-${chart.id}`;
   canvas.setAttribute('aria-label', chart.title);
   part('.keys').hidden = !chart.hasMarks;
@@ -66,7 +74,7 @@ function createCard({ doc, chart, drawer, zone, onChoice }) {
   function viewOf() {
     const choice = choiceOf();
     if (!hidden.has(choice)) hidden.set(choice, new Set());
-    return chart.view(last.answer, { choice, hidden: hidden.get(choice) ?? new Set(), networks: last.networks });
+    return chart.view(last.answer, { choice, hidden: hidden.get(choice) ?? new Set(), networks: last.networks, events: last.events, nowMs: last.nowMs });
   }
 
   function renderChoice() {
@@ -97,6 +105,55 @@ function createCard({ doc, chart, drawer, zone, onChoice }) {
     for (const button of legend.querySelectorAll('button')) button.setAttribute('aria-pressed', String(!isHidden(button.dataset.series ?? '')));
   }
 
+  /** How many bars are shown. */
+  let most = FEW;
+
+  /** @param {{ bars: import('../chart-kit/types').Bar[], all: number }} ranking */
+  function renderBars(ranking) {
+    if (!bars) return;
+    const longest = Math.max(1, ...ranking.bars.map(({ value, error }) => value + error));
+    const shown = ranking.bars.slice(0, most);
+    rebuild(bars, [String(most), String(ranking.all), ...ranking.bars.map((bar) => JSON.stringify(bar))], () => [
+      ...shown.map((bar) => {
+        const { focus } = bar;
+        const name = focus && onFocus ? el(doc, 'button', { type: 'button', class: 'link' }, bar.label) : el(doc, 'span', { title: bar.note }, bar.label);
+        if (focus && onFocus) name.addEventListener('click', () => onFocus(focus.type, focus.key));
+        const track = el(doc, 'span', { class: 'bar-track', 'aria-hidden': 'true' });
+        // Through the style object, which a strict content policy allows, unlike a style attribute.
+        track.style.setProperty('--part', `${(100 * bar.value) / longest}%`);
+        track.style.setProperty('--bound', `${(100 * (bar.value + bar.error)) / longest}%`);
+        const value = bar.error > 0 ? `${formatCount(bar.value)} to ${formatCount(bar.value + bar.error)}` : formatCount(bar.value);
+        return el(
+          doc, 'li', {}, name, el(doc, 'span', { class: 'bar-value' }, value),
+          el(doc, 'span', { class: 'bar-share muted' }, ranking.all ? shareText(bar, ranking.all) : ''), track,
+        );
+      }),
+      ...(ranking.bars.length > FEW ? [el(doc, 'li', { class: 'more' }, moreButton(ranking))] : []),
+    ]);
+  }
+
+  /** @param {{ bars: import('../chart-kit/types').Bar[], all: number }} ranking */
+  function moreButton(ranking) {
+    const isAll = most >= ranking.bars.length;
+    const next = isAll ? FEW : most < MANY && ranking.bars.length > MANY ? MANY : Infinity;
+    const button = el(doc, 'button', { type: 'button', class: 'link' }, isAll ? `Show ${FEW}` : next === Infinity ? `Show all ${formatCount(ranking.bars.length)}` : `Show ${MANY}`);
+    button.addEventListener('click', () => {
+      most = next;
+      renderBars(ranking);
+      /** @type {HTMLElement | null | undefined} */ (bars?.querySelector('.more button'))?.focus();
+    });
+    return button;
+  }
+
+  /** @param {{ letter: string, time: string, text: string }[]} marks */
+  function renderAnnotations(marks) {
+    const holder = part('.annotations');
+    holder.hidden = marks.length === 0;
+    rebuild(holder, marks.map(({ letter, time, text }) => `${letter} ${time} ${text}`), () => marks.map(({ letter, time, text }) => el(
+      doc, 'li', {}, el(doc, 'span', { class: 'letter' }, letter), el(doc, 'strong', {}, time), ` ${text}`,
+    )));
+  }
+
   /** The table is filled only while it is open. */
   function renderNumbers() {
     if (details.open) renderTable(doc, part('.table'), chart.title, chart.table(viewOf()));
@@ -113,7 +170,9 @@ function createCard({ doc, chart, drawer, zone, onChoice }) {
     showText(part('.note'), chart.note?.(view) ?? '');
     part('.plot').hidden = empty !== '';
     canvas.setAttribute('aria-label', chart.summary(view));
-    if (empty === '') drawer.draw(canvas, chart, view);
+    renderAnnotations(chart.annotations?.(view) ?? []);
+    if (chart.ranking) renderBars(chart.ranking(view));
+    else if (empty === '') drawer.draw(canvas, chart, view);
     renderNumbers();
   }
 

@@ -2,16 +2,16 @@
 // Tests of the share of posts with media.
 import { expect, it } from 'vitest';
 import media from '../../src/charts/media.js';
-import { answerOf, report, silentAt, viewOf, windowAt } from '../reports.js';
+import { answerOf, drawingOf, report, silentAt, viewOf, windowAt } from '../reports.js';
 
-const palette = /** @type {any} */ ({ gaps: {} });
+const palette = /** @type {any} */ ({});
 const answer = answerOf(
   [windowAt(0, { media: 4 }), silentAt(1, { media: 0 }), windowAt(2, { media: 10 }), report({ window_start: windowAt(3).window_start, media: 0 }), windowAt(5, { media: 1 })],
   { posts: 20, media: 14 },
 );
 
 it('is drawn in percent, with nothing in gaps, without posts and in the future', () => {
-  const { data } = /** @type {{ data: { y: number | null }[] }} */ (media.config(viewOf(media, answer), palette).data.datasets[0]);
+  const { data } = /** @type {{ data: { y: number | null }[] }} */ (drawingOf(media, viewOf(media, answer), palette).data.datasets[0]);
   expect(data.map(({ y }) => y)).toEqual([40, null, 100, null, null]);
 });
 
@@ -26,7 +26,7 @@ it('has a table and a summary with shares', () => {
 });
 
 it('shows share and count in the tooltip', () => {
-  const { label } = /** @type {any} */ (media.config(viewOf(media, answer), palette).options).plugins.tooltip.callbacks;
+  const { label } = /** @type {any} */ (drawingOf(media, viewOf(media, answer), palette).options).plugins.tooltip.callbacks;
   expect(label({ dataIndex: 0, datasetIndex: 0 })).toBe('40% with media (4 of 10 posts)');
 });
 

@@ -4,10 +4,10 @@ import { describe, expect, it } from 'vitest';
 import { timeTicks } from '../../src/chart-kit/time-ticks.js';
 import authors from '../../src/charts/authors.js';
 import posts from '../../src/charts/posts.js';
-import { MINUTE, SAMPLED, START, answerOf, flawed, silentAt, viewOf, windowAt } from '../reports.js';
+import { answerOf, drawingOf, flawed, MINUTE, SAMPLED, silentAt, START, viewOf, windowAt } from '../reports.js';
 
 /** A palette whose colours are their names. */
-const palette = /** @type {import('../../src/theme.js').Palette} */ (/** @type {unknown} */ ({ colour: (/** @type {string} */ name) => name, gaps: {} }));
+const palette = /** @type {import('../../src/theme.js').Palette} */ (/** @type {unknown} */ ({ colour: (/** @type {string} */ name) => name }));
 const answer = answerOf([windowAt(0), silentAt(1), silentAt(2), windowAt(3), windowAt(5)]);
 
 /**
@@ -17,7 +17,7 @@ const answer = answerOf([windowAt(0), silentAt(1), silentAt(2), windowAt(3), win
  * @param {View} view
  */
 function drawn(chart, view) {
-  const { datasets } = chart.config(view, palette).data;
+  const { datasets } = drawingOf(chart, view, palette).data;
   return Object.fromEntries(datasets.map(({ label, data }) => [label, /** @type {{ y: number | null }[]} */ (data).map(({ y }) => y)]));
 }
 
@@ -41,7 +41,7 @@ describe('posts', () => {
   it('are stacked by kind at the middle of each window, with nothing in gaps and the future', () => {
     const view = viewOf(posts, answer);
     expect(posts.series?.(view).map((one) => one.key)).toEqual(['original', 'reply', 'quote', 'repost']);
-    expect(posts.config(view, palette).data.datasets[0]?.data).toEqual(
+    expect(drawingOf(posts, view, palette).data.datasets[0]?.data).toEqual(
       [4, null, null, 4, null].map((y, i) => ({ x: answer.windows[i]?.middle, y })),
     );
     expect(answer.windows[0]?.middle).toBe(START + 2.5 * MINUTE);
@@ -54,7 +54,7 @@ describe('posts', () => {
     expect(posts.table(view).head).toEqual(['Window', 'Posts', 'Bluesky', 'X', 'State']);
     expect(posts.table(view).rows[1]?.slice(1, 4)).toEqual(['10', '4', '6']);
     expect(posts.summary(view)).toMatch(/^Posts per window by network, /);
-    expect(tooltipOf(posts.config(view, palette), { dataIndex: 1, datasetIndex: 1 })).toEqual([expect.stringContaining('08:05–08:10'), 'X  10', 'Posts  10']);
+    expect(tooltipOf(drawingOf(posts, view, palette), { dataIndex: 1, datasetIndex: 1 })).toEqual([expect.stringContaining('08:05–08:10'), 'X  10', 'Posts  10']);
   });
 
   it('give a network the same colour whatever else is shown', () => {
@@ -70,7 +70,7 @@ describe('posts', () => {
   });
 
   it('hide the series that the reader has hidden', () => {
-    const { datasets } = posts.config(viewOf(posts, answer, { hidden: new Set(['repost']) }), palette).data;
+    const { datasets } = drawingOf(posts, viewOf(posts, answer, { hidden: new Set(['repost']) }), palette).data;
     expect(datasets.map(({ hidden }) => hidden)).toEqual([false, false, false, true]);
   });
 
@@ -90,7 +90,7 @@ describe('posts', () => {
   });
 
   it('show totals and flaws in the tooltip', () => {
-    const drawing = posts.config(viewOf(posts, answerOf([windowAt(0, { completeness: SAMPLED })])), palette);
+    const drawing = drawingOf(posts, viewOf(posts, answerOf([windowAt(0, { completeness: SAMPLED })])), palette);
     expect(tooltipOf(drawing, { dataIndex: 0, datasetIndex: 1 })).toEqual([
       'Tue 24 Nov, 08:00–08:05', 'Reply  3', 'Posts  10', "Only 25% of a source's posts were requested",
     ]);
@@ -105,7 +105,7 @@ describe('authors', () => {
   });
 
   it('show their bounds in the tooltip, unless they are exact', () => {
-    const drawing = authors.config(viewOf(authors, answerOf([windowAt(0), windowAt(1, { authors_low: 8, authors_high: 8 })])), palette);
+    const drawing = drawingOf(authors, viewOf(authors, answerOf([windowAt(0), windowAt(1, { authors_low: 8, authors_high: 8 })])), palette);
     expect(tooltipOf(drawing, { dataIndex: 0, datasetIndex: 0 }).slice(1)).toEqual(['About 8 authors', '95% sure: 7 to 9']);
     expect(tooltipOf(drawing, { dataIndex: 1, datasetIndex: 0 }).slice(1)).toEqual(['8 authors']);
   });

@@ -1,0 +1,84 @@
+// @ts-check
+// The posts with one hashtag or host over time: at least and at most, with what is usual.
+
+import { countAxis } from '../chart-kit/axes.js';
+import { overTime, points, spanText, windowTable } from '../chart-kit/over-time.js';
+import { usualBand, usualText } from '../chart-kit/usual-band.js';
+import { formatCount } from '../format.js';
+import { begun, readAnswer } from '../model/answer.js';
+import { count, list, parseTime } from '../model/values.js';
+
+/**
+ * A series as an answer of counts over time, which the charts can draw. The upper bounds are by the start of their step.
+ * @param {import('../api.js').Series} series
+ * @param {number} nowMs
+ */
+export function readSeries(series, nowMs) {
+  const stepMs = count(series.step_secs) * 1000;
+  /** @type {Map<number, number>} */
+  const highs = new Map();
+  const windows = list(series.steps).flatMap((step) => {
+    const start = parseTime(step.start);
+    if (start === null) return [];
+    highs.set(start, Math.max(count(step.posts), count(step.posts_high)));
+    const { usual, usual_low, usual_high } = step;
+    return [{
+      window_start: step.start, window_end: new Date(start + stepMs).toISOString(), posts: count(step.posts), usual, usual_low, usual_high,
+      lifecycle: start + stepMs > nowMs ? /** @type {const} */ ('provisional') : /** @type {const} */ ('final'),
+      completeness: { complete: step.is_known !== false, frames: step.is_known === false ? 0 : 1 },
+    }];
+  });
+  const answer = readAnswer({ region: series.region, from: series.from, to: series.to, step_secs: series.step_secs, window_secs: series.step_secs, windows }, nowMs);
+  return Object.assign(answer, { highs });
+}
+
+/** @typedef {ReturnType<typeof readSeries>} SeriesAnswer */
+
+/** @param {SeriesAnswer} answer */
+const highTotal = ({ highs }) => [...highs.values()].reduce((sum, n) => sum + n, 0);
+
+/**
+ * The total as text: exact, or its bounds.
+ * @param {SeriesAnswer} answer
+ */
+export function boundsText(answer) {
+  const [low, high] = [answer.total.posts, highTotal(answer)];
+  return low === high ? `${formatCount(low)} posts, exactly` : `at least ${formatCount(low)} and at most ${formatCount(high)} posts`;
+}
+
+/** @type {import('../chart-kit/types').Chart<SeriesAnswer>} */
+const focus = {
+  id: 'focus-series',
+  title: 'Over time',
+  reads: {},
+  size: 'wide',
+  height: 'middle',
+  noun: 'series',
+  lead: 'Only the most frequent hashtags and hosts of a window are kept. Where this one was not among them, the number lies between zero and the pale bar.',
+
+  view: (answer) => /** @type {SeriesAnswer} */ (answer),
+
+  config(answer, palette) {
+    const { windows, highs } = answer;
+    const bar = { stack: 'posts', barPercentage: 0.86, categoryPercentage: 1, maxBarThickness: 60 };
+    return overTime({
+      type: 'bar', answer, palette, stacked: true, y: countAxis(palette, { stacked: true }),
+      datasets: [
+        { ...bar, label: 'At least', data: points(windows, (w) => w.posts), backgroundColor: () => palette.colour('bar') },
+        { ...bar, label: 'At most', data: points(windows, (w) => (highs.get(w.start) ?? w.posts) - w.posts), backgroundColor: () => palette.colour('bar-pale') },
+        ...usualBand(windows, palette),
+      ],
+      tooltip: { displayColors: false, filter: (/** @type {{ datasetIndex: number }} */ item) => item.datasetIndex === 0 },
+      label: (w) => {
+        const high = highs.get(w.start) ?? w.posts;
+        return high === w.posts ? `${formatCount(w.posts)} posts` : `${formatCount(w.posts)} to ${formatCount(high)} posts`;
+      },
+      total: usualText,
+    });
+  },
+
+  table: (answer) => windowTable(answer, ['Posts, at least', 'Posts, at most'], (w) => [formatCount(w.posts), formatCount(answer.highs.get(w.start) ?? w.posts)]),
+  summary: (answer) => `Posts per step, ${spanText(begun(answer.windows))}: ${boundsText(answer)}. The numbers are in the table below.`,
+};
+
+export default focus;

@@ -1,0 +1,175 @@
+// @ts-check
+// The start page: what is unusual in a sentence, all regions in their order, what rises, what happened, and what a person must do.
+
+import { formatCount, formatSpan } from '../format.js';
+import { gapSpans, sampleMark } from '../model/flaws.js';
+import { eventSince, eventText, evidence, factorText, overviewSentence, sinceText, unknownText } from '../model/unusual.js';
+import { list } from '../model/values.js';
+import { byId, el, rebuild, showText } from './dom.js';
+import { dial, sparkSteps, sparkline } from './svg.js';
+
+/**
+ * @typedef {import('../model/unusual.js').RegionNow} RegionNow
+ * @typedef {import('../model/answer.js').Answer} Answer
+ * @typedef {{ open: (region: string) => void, focus: (region: string, type: string, key: string) => void, hrefOf: (region: string) => string }} Actions
+ */
+
+/** @type {[import('../model/unusual.js').Group, string][]} */
+const GROUPS = [['unusual', 'Unusual'], ['usual', 'Within the usual range'], ['unjudged', 'Cannot be judged yet']];
+const MOST_EVENTS = 8;
+const MOST_RISING = 8;
+
+/** Letters without accents, in lower case. @param {string} text */
+const plain = (text) => text.normalize('NFD').replace(/\p{M}/gu, '').toLowerCase();
+
+/**
+ * Writes a sentence, only when it changes.
+ * @param {HTMLElement} node
+ * @param {import('../model/unusual.js').Part[]} parts
+ */
+export function renderSentence(node, parts) {
+  const doc = node.ownerDocument;
+  rebuild(node, parts.map(({ text, tone }) => `${tone} ${text}`), () => parts.map(({ text, tone }) => (
+    tone === 'plain' ? doc.createTextNode(text) : el(doc, 'span', { class: `part-${tone}` }, ...(tone === 'muted' ? [text] : [el(doc, 'span', { 'aria-hidden': 'true' }, tone === 'up' ? '▲ ' : '▼ '), text]))
+  )));
+}
+
+/**
+ * @param {HTMLElement} node a list of definitions
+ * @param {[string, string][]} rows
+ */
+export function renderEvidence(node, rows) {
+  const doc = node.ownerDocument;
+  rebuild(node, rows.flat(), () => rows.map(([title, text]) => el(doc, 'div', {}, el(doc, 'dt', {}, title), el(doc, 'dd', {}, text))));
+}
+
+/**
+ * How complete the last day of a region is: a pattern and a word.
+ * @param {Answer | undefined} answer
+ * @returns {{ kind: string, text: string }}
+ */
+export function coverage(answer) {
+  if (!answer) return { kind: 'unknown', text: '' };
+  const windows = answer.windows.filter((w) => !w.isOpen);
+  const spans = gapSpans(windows);
+  const [first, last] = [spans[0], spans.at(-1)];
+  const isNew = first?.kind === 'silent' && first.start === windows[0]?.start;
+  if (isNew && spans.length === 1) return { kind: 'first', text: first.end >= (windows.at(-1)?.end ?? 0) ? 'no data in 24 h' : `collecting since ${sinceText(new Date(first.end).toISOString(), first.end)}` };
+  if (!last) return { kind: 'complete', text: 'complete' };
+  const sample = last.kind === 'sampled' && sampleMark(windows);
+  if (sample) return { kind: 'sampled', text: sample };
+  const more = spans.length > 1 ? `, ${spans.length - 1} more` : '';
+  const time = formatSpan(last.start, last.end).replace(/^.*?, /, '');
+  return { kind: last.kind, text: `${last.kind === 'silent' ? 'no data' : 'incomplete'} ${time}${more}` };
+}
+
+/**
+ * @param {Document} doc
+ * @param {{ regions: RegionNow[], answers: Map<string, Answer>, search: string, nowMs: number }} shown
+ * @param {Actions} actions
+ */
+function renderRegionList(doc, { regions, answers, search, nowMs }, { open, hrefOf }) {
+  const holder = byId(doc, 'region-list');
+  const wanted = regions.filter(({ name, id, event }) => plain(`${name} ${id} ${event ? eventText(event) : ''}`).includes(plain(search)));
+  const focused = doc.activeElement?.closest?.('[data-region]')?.getAttribute('data-region');
+  const keys = wanted.map((one) => JSON.stringify([one, answers.get(one.id)?.windows.map((w) => w.posts)]));
+  rebuild(holder, [search, ...keys], () => GROUPS.flatMap(([group, title]) => {
+    const members = wanted.filter((one) => one.group === group);
+    if (members.length === 0) return [];
+    return [
+      el(doc, 'h3', { class: 'group-title', id: `group-${group}` }, title, el(doc, 'span', { class: 'muted' }, ` ${formatCount(members.length)}`)),
+      el(doc, 'ul', { class: 'rows', 'aria-labelledby': `group-${group}` }, ...members.map((one) => row(doc, one, answers.get(one.id), nowMs, hrefOf(one.id)))),
+    ];
+  }));
+  if (wanted.length === 0) holder.replaceChildren(el(doc, 'p', { class: 'muted none' }, search ? `No region matches “${search}”.` : 'No regions yet.'));
+  if (focused && doc.activeElement === doc.body) /** @type {HTMLElement | null} */ (holder.querySelector(`[data-region="${CSS.escape(focused)}"]`))?.focus();
+  holder.onclick = (event) => {
+    const link = /** @type {Element} */ (event.target).closest('[data-region]');
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    event.preventDefault();
+    open(link.getAttribute('data-region') ?? '');
+  };
+}
+
+/**
+ * @param {Document} doc
+ * @param {RegionNow} region
+ * @param {Answer | undefined} answer
+ * @param {number} nowMs
+ * @param {string} href
+ */
+function row(doc, region, answer, nowMs, href) {
+  const { id, name, event, factor, direction, posts, group } = region;
+  const why = event ? eventSince(event, nowMs)
+    : direction && group === 'usual' ? `a little ${direction === 'up' ? 'above' : 'below'} its usual range` : '';
+  const state = coverage(answer);
+  const steps = answer ? sparkSteps(answer) : region.hours.map((n) => ({ posts: n }));
+  const mark = direction === 'up' ? '▲ ' : direction === 'down' ? '▼ ' : '';
+  const loud = group === 'unusual' ? direction ?? '' : '';
+  return el(
+    doc, 'li', { class: 'row', 'data-group': group },
+    el(doc, 'a', { class: 'row-name', href, 'data-region': id }, el(doc, 'span', { class: 'name' }, name), ...(why ? [el(doc, 'span', { class: 'why' }, why)] : [])),
+    el(doc, 'span', { class: 'row-spark' }, sparkline(doc, steps)),
+    el(doc, 'span', { class: 'row-dial' }, ...(factor === null ? [] : [dial(doc, { ...region, direction: group === 'unusual' ? direction : null })])),
+    factor === null
+      ? el(doc, 'span', { class: 'row-factor muted' }, group === 'unjudged' ? 'needs two days' : '–')
+      : el(doc, 'span', { class: `row-factor ${loud}` }, loud ? mark : '', factorText(factor), el(doc, 'span', { class: 'visually-hidden' }, ' usual')),
+    el(doc, 'span', { class: 'row-posts' }, posts === null ? '–' : formatCount(posts), el(doc, 'span', { class: 'visually-hidden' }, ' posts in the last hour')),
+    el(doc, 'span', { class: 'row-state', 'data-state': state.kind }, el(doc, 'span', { class: 'pattern', 'aria-hidden': 'true' }), state.text),
+  );
+}
+
+/**
+ * @param {HTMLElement} node
+ * @param {import('../model/reasons.js').Rise[]} rises
+ * @param {{ focus: Actions['focus'], withRegion: boolean, empty: string }} options
+ */
+export function renderRising(node, rises, { focus, withRegion, empty }) {
+  const doc = node.ownerDocument;
+  rebuild(node, [empty, ...rises.map((one) => JSON.stringify(one))], () => (rises.length === 0 ? [el(doc, 'li', { class: 'muted' }, empty)] : rises.map((one) => {
+    const button = el(doc, 'button', { type: 'button', class: 'link' }, one.label);
+    button.addEventListener('click', () => focus(one.region, one.type, one.key));
+    const where = [withRegion && one.name, one.since && `since ${one.since}`].filter(Boolean).join(', ');
+    return el(
+      doc, 'li', { class: 'rise' },
+      el(doc, 'div', { class: 'rise-head' }, button, el(doc, 'span', { class: 'muted' }, where)),
+      sparkline(doc, one.spark.map((posts) => ({ posts }))),
+      el(doc, 'span', { class: 'rise-factor' }, one.factor),
+      el(doc, 'p', { class: 'rise-why muted' }, `${one.posts}; ${one.reason}`),
+    );
+  })));
+}
+
+/**
+ * @param {Document} doc
+ * @param {{
+ *   regions: RegionNow[], overview: import('../model/unusual.js').LooseOverview, answers: Map<string, Answer>, search: string, nowMs: number,
+ *   rises: import('../model/reasons.js').Rise[] | null, events: import('../api.js').Events | null, nameOf: (region: string) => string,
+ * }} shown
+ * @param {Actions} actions
+ */
+export function renderOverview(doc, shown, actions) {
+  const { regions, overview, nowMs, rises, events, nameOf } = shown;
+  renderSentence(byId(doc, 'sentence'), overviewSentence(regions, nowMs));
+  const [first] = regions;
+  const unknown = unknownText(overview, regions);
+  renderEvidence(byId(doc, 'evidence'), [...(first?.group === 'unusual' ? evidence(first) : []), ...(unknown ? [/** @type {[string, string]} */ (['Not known', unknown])] : [])]);
+  renderRegionList(doc, shown, actions);
+  renderRising(byId(doc, 'rising-all'), (rises ?? []).slice(0, MOST_RISING), {
+    focus: actions.focus, withRegion: true, empty: rises === null ? 'Loading…' : 'Nothing rises.',
+  });
+
+  const past = list(events?.events).slice(0, MOST_EVENTS);
+  rebuild(byId(doc, 'earlier'), [String(events === null), ...past.map((one) => JSON.stringify(one))], () => (past.length === 0
+    ? [el(doc, 'li', { class: 'muted' }, events === null ? 'Loading…' : 'Nothing in the last 24 hours.')]
+    : past.map((one) => el(
+      doc, 'li', {}, el(doc, 'time', { datetime: one.start ?? '' }, sinceText(one.start, nowMs)),
+      el(doc, 'span', {}, el(doc, 'strong', {}, one.region ? nameOf(one.region) : 'All regions'), `: ${eventText(one)}${one.is_open && one.comparison ? ', still going on' : ''}`),
+    ))));
+
+  const stopped = list(overview.sources).filter(({ status }) => status === 'stopped' || status === 'stale');
+  const todo = [...list(overview.problems).map((text) => `Posts are not being stored: ${text}.`), ...stopped.map(({ source, reason, problem }) => `${source}: ${[reason, problem].filter(Boolean).join('; ') || 'no longer connected'}.`)];
+  byId(doc, 'todo').hidden = todo.length === 0;
+  rebuild(byId(doc, 'todo-list'), todo, () => todo.map((text) => el(doc, 'li', {}, text)));
+  showText(byId(doc, 'list-note'), regions.some(({ usual }) => usual !== null) ? 'The usual range is where four of five earlier days are, at this time of day.' : '');
+}
