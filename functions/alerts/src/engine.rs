@@ -39,7 +39,7 @@ pub fn channels(alert: &Alert) -> Vec<Channel> {
 /// Adds the messages that are due to the state, and claims the deliveries that are to be tried now. Returns them, by id.
 ///
 /// The state must be stored before the deliveries are tried, on condition that nobody else has changed it. Then one of
-/// several runs at once has them. What [`finish`] does not hear of is tried again after [`LEASE_MS`].
+/// several runs at once has them. What [`finish`] does not hear of is retried after [`LEASE_MS`].
 #[must_use]
 pub fn decide(alert: &Alert, state: &mut State, events: &[Event], now_ms: i64) -> Vec<(String, Delivery)> {
     for message in messages(alert, state, events, now_ms) {

@@ -2,7 +2,7 @@
 //!
 //! [`Alerts::run`] is called after each run of the digest. What was sent is in one document of each alert, which is put
 //! on its revision: a delivery is claimed there before it is tried, and taken off after it. So several runs at once send
-//! once, and what a crash left open is tried again under the same id.
+//! once, and what a crash left open is retried under the same id.
 //!
 //! ```
 //! use birdsong_alerts::engine;

@@ -13,7 +13,7 @@ use clap::{Args, Subcommand};
 use crate::alerts::parse_time;
 use crate::{DataArgs, data, now_ms, print};
 
-/// What stands for all regions on the command line.
+/// All regions, on the command line.
 const ALL: &str = "all";
 /// How far back notes are listed by default, in milliseconds.
 const LISTED_MS: i64 = 30 * DAY_MS;
