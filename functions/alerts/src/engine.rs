@@ -327,7 +327,9 @@ mod tests {
         for resolved in [true, false] {
             let (mut state, alert) = (State::default(), Alert { resolved, ..alert() });
             let over = Event { is_open: false, ..spike(NOW, 10_000) };
-            let mut at = |minute: i64, event: &Event| run(&alert, &mut state, NOW + minute * MINUTE, &[event.clone()]);
+            let mut at = |minute: i64, event: &Event| {
+                run(&alert, &mut state, NOW + minute * MINUTE, std::slice::from_ref(event))
+            };
             assert_eq!(at(0, &spike(NOW, 10_000)), ["new"]);
             assert_eq!(at(5, &over), if resolved { vec!["over"] } else { vec![] });
             assert!(at(6, &over).is_empty());
@@ -347,7 +349,7 @@ mod tests {
         assert!(!run(&alert, &mut State::default(), NOW - 1, &[spike(NOW - 20 * MINUTE, 10_000)]).is_empty());
         let (mut state, morning) = (State::default(), NOW + 9 * 60 * MINUTE);
         let goes_on = Event { peak_ms: morning - 60 * MINUTE, ..spike(morning - 180 * MINUTE, 10_000) };
-        assert!(run(&alert, &mut state, morning - MINUTE, &[goes_on.clone()]).is_empty());
+        assert!(run(&alert, &mut state, morning - MINUTE, std::slice::from_ref(&goes_on)).is_empty());
         assert_eq!(run(&alert, &mut state, morning, &[goes_on]), ["new"]);
     }
 

@@ -1,4 +1,5 @@
 //! Alerts from events to fake receivers.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod support;
 
@@ -12,11 +13,11 @@ use birdsong_alerts::{Alerts, Channels, Outcome, Secret, state};
 use birdsong_domain::alert::{Alert, Email, Value, Webhook};
 use birdsong_domain::event::text::Language;
 use birdsong_domain::event::{Event, EventKind, Subject, encode_all};
-use birdsong_domain::ports::{DocumentKey, DocumentKind, DocumentStore};
+use birdsong_domain::ports::{DocumentKey, DocumentKind, DocumentStore, PortError};
 use birdsong_domain::region::Regions;
 use birdsong_domain::rollup::DAY_MS;
 use birdsong_domain::window::FoldRules;
-use birdsong_testkit::MemoryStore;
+use birdsong_testkit::{Call, Hook, Hooked, MemoryStore};
 use support::{FakeSmtp, FakeWebhook};
 
 /// 2026-11-26T00:00:00Z.
@@ -63,7 +64,7 @@ async fn an_event_reaches_the_webhook_once_signed_and_with_all_that_it_says() {
     let alerts = alerts(vec![hook()], &fake.url);
     let event = spike(NOW - 20 * MINUTE, 14_000);
     for later in 0..3 {
-        let done = alerts.run(&store, &[event.clone()], NOW + later * MINUTE).await.unwrap();
+        let done = alerts.run(&store, std::slice::from_ref(&event), NOW + later * MINUTE).await.unwrap();
         assert_eq!(done, Outcome { delivered: u64::from(later == 0), ..Outcome::default() });
     }
     let requests = fake.requests();
@@ -85,18 +86,70 @@ async fn an_event_reaches_the_webhook_once_signed_and_with_all_that_it_says() {
     assert_eq!(request.header("Birdsong-Signature"), Some(&*signature));
 }
 
+/// Lets other runs go first at each call, now and then several times.
+#[derive(Debug, Default)]
+struct Rivals(std::sync::atomic::AtomicU64);
+
+impl Hook for Rivals {
+    async fn before(&self, _: Call<'_>) -> Result<(), PortError> {
+        let n = self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        for _ in 0..(n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 62) {
+            tokio::task::yield_now().await;
+        }
+        Ok(())
+    }
+}
+
 #[tokio::test]
 async fn two_digests_at_once_send_once() {
-    let (fake, store) = (FakeWebhook::start(&[]).await, MemoryStore::default());
+    let fake = FakeWebhook::start(&[]).await;
+    let store = Hooked { rows: Arc::new(MemoryStore::default()), hook: Rivals::default() };
     let (one, other) = (alerts(vec![hook()], &fake.url), alerts(vec![hook()], &fake.url));
-    for n in 0..20 {
-        let events = [Event { end_ms: NOW, peak_ms: NOW, ..spike(NOW - n * 5 * MINUTE, 14_000) }];
-        let far = NOW + n * 8 * 3_600_000;
-        let events = events.map(|event| Event { peak_ms: far, end_ms: far, ..event });
-        let (a, b) = tokio::join!(one.run(&store, &events, far), other.run(&store, &events, far));
+    for n in 0..50 {
+        let now_ms = NOW + n * 8 * 3_600_000;
+        let events = [spike(now_ms - 20 * MINUTE, 14_000)];
+        let (a, b) = tokio::join!(one.run(&store, &events, now_ms), other.run(&store, &events, now_ms));
         assert_eq!(a.unwrap().delivered + b.unwrap().delivered, 1, "{n}");
     }
-    assert_eq!(fake.requests().len(), 20);
+    assert_eq!(fake.requests().len(), 50);
+    let state = birdsong_alerts::state(&store, "desk").await.unwrap();
+    assert_eq!((state.delivered, state.waiting.len()), (50, 0));
+}
+
+/// Each call fails by a list, last one first.
+#[derive(Debug, Default)]
+struct Faults(Mutex<Vec<bool>>);
+
+impl Hook for Faults {
+    async fn before(&self, _: Call<'_>) -> Result<(), PortError> {
+        match self.0.lock().unwrap().pop() {
+            Some(true) => Err(PortError::Unavailable { what: "the store", reason: "a fault of the test".into() }),
+            _ => Ok(()),
+        }
+    }
+}
+
+#[tokio::test]
+async fn whichever_call_of_the_store_fails_the_message_comes_and_only_under_one_id() {
+    for failing in 0..4 {
+        let fake = FakeWebhook::start(&[]).await;
+        let faults = (0..=failing).map(|call| call == failing).rev().collect();
+        let store = Hooked { rows: Arc::new(MemoryStore::default()), hook: Faults(Mutex::new(faults)) };
+        let alerts = alerts(vec![hook()], &fake.url);
+        let events = [spike(NOW - 20 * MINUTE, 14_000)];
+        // Read, claim, read, finish.
+        assert!(alerts.run(&store, &events, NOW).await.is_err(), "{failing}");
+        for minute in 1..10 {
+            alerts.run(&store, &events, NOW + minute * MINUTE).await.unwrap();
+        }
+        let ids: Vec<_> =
+            fake.requests().iter().map(|request| request.header("Birdsong-Delivery").map(str::to_owned)).collect();
+        // What was sent before the end could be stored is sent again.
+        assert_eq!(ids.len(), if failing < 2 { 1 } else { 2 }, "{failing}");
+        assert!(ids.iter().all(|id| id == &ids[0]), "{ids:?}");
+        let state = birdsong_alerts::state(&store, "desk").await.unwrap();
+        assert_eq!((state.delivered, state.waiting.len(), state.failed), (1, 0, 0), "{failing}");
+    }
 }
 
 #[tokio::test]

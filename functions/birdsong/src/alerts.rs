@@ -58,12 +58,16 @@ fn parse_url(text: &str) -> Result<String, String> {
 
 /// The alerts of a regions file, with the variables of the environment. Logs which of those are missing.
 pub(crate) fn start(regions: &Regions, public_url: &str) -> Result<Alerts> {
-    let channels = Channels::new(|name| std::env::var(name).ok().map(Secret::new))?;
-    let alerts = Alerts::new(regions.alerts().to_vec(), channels, public_url);
+    let alerts = of_environment(regions, public_url)?;
     for name in alerts.missing_variables() {
         tracing::error!("the environment variable {name}, which an alert needs, is not set: set it and start again");
     }
     Ok(alerts)
+}
+
+fn of_environment(regions: &Regions, public_url: &str) -> Result<Alerts> {
+    let channels = Channels::new(|name| std::env::var(name).ok().map(Secret::new))?;
+    Ok(Alerts::new(regions.alerts().to_vec(), channels, public_url))
 }
 
 pub(crate) fn alerts(args: AlertsArgs) -> Result<ExitCode> {
@@ -117,7 +121,7 @@ async fn list(regions: &Regions, data: &DataArgs) -> Result<()> {
 
 async fn test(regions: &Regions, id: Option<&str>, links: &LinkArgs) -> Result<ExitCode> {
     let public_url = links.public_url.as_deref().unwrap_or("http://localhost:8080");
-    let alerts = start(regions, public_url)?.with_regions(regions.list().to_vec(), FoldRules::default());
+    let alerts = of_environment(regions, public_url)?.with_regions(regions.list().to_vec(), FoldRules::default());
     let chosen: Vec<_> = alerts.list().iter().filter(|alert| id.is_none_or(|id| alert.id == id)).collect();
     if chosen.is_empty() {
         match id {

@@ -1,6 +1,7 @@
 //! Fake servers on free ports.
 
-#![allow(dead_code, reason = "each test uses some of it")]
+#![allow(dead_code, missing_docs, unreachable_pub, reason = "helpers of tests, of which each uses some")]
+#![allow(clippy::unwrap_used, reason = "a fake that fails ends its test")]
 
 use std::sync::{Arc, Mutex};
 
