@@ -16,7 +16,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::answer::Fresh;
-use crate::error::{ApiError, ErrorCode, StoreErrors, foreign};
+use crate::error::{ApiError, ErrorCode, WindowsErrors, foreign};
 use crate::params::{self, bad, unprocessable};
 use crate::{Made, Shared};
 
@@ -293,7 +293,7 @@ pub(crate) async fn read<S: DocumentStore>(store: &S, query: &EventsQuery) -> Re
         ("sensitivity" = Option<String>, Query, pattern = "^(sensitive|balanced|strict)$",
             description = "How unusual `rising` and `spike` events must be. Default: balanced."),
     ),
-    responses((status = 200, description = "The events.", body = EventsAnswer), StoreErrors),
+    responses((status = 200, description = "The events.", body = EventsAnswer), WindowsErrors),
 )]
 pub(crate) async fn events<S: WindowStore + RollupStore + DocumentStore + Settings + 'static>(
     State(shared): State<Arc<Shared<S>>>,

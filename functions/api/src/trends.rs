@@ -16,7 +16,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::answer::Fresh;
-use crate::error::{ApiError, StoreErrors, foreign};
+use crate::error::{ApiError, WindowsErrors, foreign};
 use crate::events::{SubjectReport, thousandths};
 use crate::params::{self, bad};
 use crate::{Made, Shared};
@@ -249,7 +249,7 @@ impl Query {
         ("standing" = Option<String>, Query, pattern = "^[a-z]{1,16}(,[a-z]{1,16}){0,3}$",
             description = "Standings, with commas, or `all`. Default: rising,new."),
     ),
-    responses((status = 200, description = "What rises.", body = TrendsAnswer), StoreErrors),
+    responses((status = 200, description = "What rises.", body = TrendsAnswer), WindowsErrors),
 )]
 pub(crate) async fn trends<S: WindowStore + RollupStore + DocumentStore + Settings + 'static>(
     State(shared): State<Arc<Shared<S>>>,

@@ -50,7 +50,15 @@ mod assumed {
     pub(super) const LATEST_BYTES: f64 = 80.0;
     /// The stored overview: so much by itself, and so much for each region (tested).
     pub(super) const OVERVIEW_BYTES: f64 = 1000.0;
-    pub(super) const OVERVIEW_REGION_BYTES: f64 = 450.0;
+    pub(super) const OVERVIEW_REGION_BYTES: f64 = 500.0;
+    /// Documents of a region, measured with the demo: the series of a day that is half over and of a whole one, what was found,
+    /// and the events of a day.
+    pub(super) const SERIES_BYTES: f64 = 10_000.0;
+    pub(super) const SERIES_DAY_BYTES: f64 = 19_000.0;
+    pub(super) const WATCH_BYTES: f64 = 1200.0;
+    pub(super) const EVENTS_BYTES: f64 = 1100.0;
+    /// Days of series that are read again each hour.
+    pub(super) const SERIES_DAYS: f64 = 16.0;
     /// Marks of a region in an hour: every 5 minutes while it is open, every 30 s for two minutes after it.
     pub(super) const MARKS: f64 = 12.0 + 5.0;
     pub(super) const MARK_BYTES: f64 = 150.0;
@@ -342,6 +350,12 @@ fn month(args: &CostArgs) -> Vec<Line> {
         units(rollups, ROLLUP_BYTES, WRITE_UNIT),
         &prices::WRITE_UNITS,
     );
+    // The series each hour, and what was found each window. In half of the windows an event goes on.
+    let documents = regions
+        * (units(MONTH_HOURS, SERIES_BYTES, WRITE_UNIT)
+            + units(MONTH_SECS / WINDOW_SECS, WATCH_BYTES, WRITE_UNIT)
+            + units(MONTH_SECS / WINDOW_SECS / 2.0, EVENTS_BYTES, WRITE_UNIT));
+    line("DynamoDB writes", "trends and events", documents, &prices::WRITE_UNITS);
     let settings = MINUTES * (units(STATES, sources * SOURCE_BYTES, WRITE_UNIT) + RESUME_POINTS * sources);
     line("DynamoDB writes", "states and resume points of sources", settings, &prices::WRITE_UNITS);
 
@@ -357,10 +371,15 @@ fn month(args: &CostArgs) -> Vec<Line> {
             + units(1.0, live_bytes - latest_bytes, READ_UNIT))
         + units(once, WINDOW_BYTES, READ_UNIT)
         + units(lanes * MONTH_HOURS, 12.0 * WINDOW_BYTES, READ_UNIT)
-        // The usual hour: seven days before, and the roll-ups that are there.
-        + 9.0 * lanes * MONTH_HOURS;
+        // The roll-ups that are there.
+        + 2.0 * lanes * MONTH_HOURS;
     line("DynamoDB reads", "aggregator, new windows", once, &prices::READ_UNITS);
     line("DynamoDB reads", "digest", digest, &prices::READ_UNITS);
+    // The series of the last weeks each hour, and the events of the day each window.
+    let series = regions
+        * (units(MONTH_HOURS, SERIES_DAYS * SERIES_DAY_BYTES, READ_UNIT)
+            + units(MONTH_SECS / WINDOW_SECS, EVENTS_BYTES, READ_UNIT));
+    line("DynamoDB reads", "digest, trends and events", series, &prices::READ_UNITS);
     // Eventually consistent: half a unit.
     let looks = requests.busy_secs / FRESH_SECS;
     let look_units = units(looks, overview_bytes, READ_UNIT)

@@ -251,7 +251,7 @@ async fn a_table_of_another_release_is_refused_with_what_to_do() {
         store.set_setting("window_secs", "300").await.unwrap();
     }
     assert!(format::check(&store).await.unwrap());
-    store.set_setting("format", "4").await.unwrap();
+    store.set_setting("format", "5").await.unwrap();
     assert!(refusal(&store).await.contains("a newer release of Birdsong wrote it"));
 }
 
