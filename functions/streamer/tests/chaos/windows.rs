@@ -15,7 +15,8 @@
 //! counters the top hashtags and hosts keep when there are too many, their spellings by first sight, and
 //! the estimate of the authors. Only where the source itself changes the order ([`Order::Free`]) the
 //! authors are compared without the sketch's order-dependent estimate; the registers
-//! must be the same, and the hashtags and hosts must have been few enough to be counted exactly.
+//! must be the same, the hashtags and hosts must have been few enough to be counted exactly, and the profiles of hashtags,
+//! which start with their fifth posts, are left out.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 use birdsong_aggregator::Aggregator;
 use birdsong_domain::frame::{self, Ledger, STREAM};
 use birdsong_domain::ports::{LogRecord, PartialKey};
+use birdsong_domain::profile::Profiles;
 use birdsong_domain::topk::TopK;
 use birdsong_domain::window::metric::Lateness;
 use birdsong_domain::window::{Aggregate, FoldRules, Partial};
@@ -119,6 +121,8 @@ fn stored(shared: &Aggregate, order: Order) -> Vec<u8> {
             .iter()
             .all(|top| top.as_ref().is_none_or(|top| top.error() == 0));
         assert!(is_exact, "counted exactly");
+        // A profile lacks the first posts of its hashtag.
+        aggregate.hashtags.profiles = Profiles::default();
     }
     Partial { generation: 0, fence: 0u64.into(), aggregate, stored_ms: 0 }.encode().unwrap()
 }
