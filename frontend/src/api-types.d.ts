@@ -249,7 +249,7 @@ export interface components {
             factor: number | null;
             /**
              * Format: double
-             * @description How unusual it is: about 5 is clear, 8 is strong.
+             * @description How unusual it is: about 4 is clear, 7 is strong (the thresholds of `balanced` and `strict`).
              */
             score: number;
             /**
@@ -366,7 +366,10 @@ export interface components {
          *     - `forbidden_host`: A server that listens on a loopback address was asked under another name than its own.
          *     - `unknown_path`: The path does not exist.
          *     - `unknown_region`: No region has this id.
-         *     - `method_not_allowed`: The method is neither GET nor HEAD.
+         *     - `bad_note`: The note is not JSON of the documented form, has no text, or its day is full.
+         *     - `forbidden_note`: Notes cannot be added here, since no token is configured.
+         *     - `wrong_token`: The token for notes is missing or wrong.
+         *     - `method_not_allowed`: The method is not one that the path allows: GET and HEAD, or POST for notes.
          *     - `uri_too_long`: Path and query are longer than 8 KiB.
          *     - `unprocessable`: Each parameter has the documented form, but together they have no answer, such as a range that ends before it starts, that is too long, or whose step is not a multiple of the window.
          *     - `headers_too_large`: The headers are longer than 16 KiB.
@@ -376,7 +379,7 @@ export interface components {
          *     - `overloaded`: Too much is asked at the same time. Retry after the seconds in `Retry-After`.
          * @enum {string}
          */
-        ErrorCode: "bad_parameter" | "bad_request" | "forbidden_host" | "unknown_path" | "unknown_region" | "method_not_allowed" | "uri_too_long" | "unprocessable" | "headers_too_large" | "internal" | "store_error" | "store_unavailable" | "overloaded";
+        ErrorCode: "bad_parameter" | "bad_request" | "forbidden_host" | "unknown_path" | "unknown_region" | "bad_note" | "forbidden_note" | "wrong_token" | "method_not_allowed" | "uri_too_long" | "unprocessable" | "headers_too_large" | "internal" | "store_error" | "store_unavailable" | "overloaded";
         /** @description What is wrong with a request, or with the server. */
         ErrorDetail: {
             /** @description The kind of the error. */
@@ -642,6 +645,12 @@ export interface components {
              * @description Upper end of that range; as `usual`.
              */
             usual_high?: number | null;
+            /**
+             * Format: int64
+             * @description Posts in the step as X itself counts them (`--reference x-counts:`), without reposts. Only when it is asked for by
+             *     name; left out where not every minute is known.
+             */
+            reference?: number | null;
             /**
              * Format: int64
              * @description Number of mentions of accounts.
@@ -1229,7 +1238,7 @@ export interface components {
             standing: string;
             /**
              * Format: double
-             * @description How unusual it is: 5 is clear, 8 is strong. 0 unless it is `rising` or `new`.
+             * @description How unusual it is: about 4 is clear, 7 is strong. 0 unless it is `rising` or `new`.
              */
             score: number;
             /**
@@ -1420,6 +1429,12 @@ export interface components {
              * @description Upper end of that range; as `usual`.
              */
             usual_high?: number | null;
+            /**
+             * Format: int64
+             * @description Posts in the step as X itself counts them (`--reference x-counts:`), without reposts. Only when it is asked for by
+             *     name; left out where not every minute is known.
+             */
+            reference?: number | null;
             /**
              * Format: int64
              * @description Number of mentions of accounts.
@@ -1696,7 +1711,7 @@ export interface operations {
                 to?: string;
                 /** @description Length of a step, such as `15m`, `1h` or `1d`; seconds without a unit. A multiple of the window that divides a day, or up to 400 whole days. `auto` is the shortest one that gives at most 300 steps. Default: one window. */
                 step?: string;
-                /** @description Fields of each step, with commas, such as `posts,networks`; `window_start` and `window_end` are always there. `usual`, `usual_low` and `usual_high` are there only when they are named. Default: all other fields of `Window`. */
+                /** @description Fields of each step, with commas, such as `posts,networks`; `window_start` and `window_end` are always there. `usual`, `usual_low`, `usual_high` and `reference` are there only when they are named. Default: all other fields of `Window`. */
                 fields?: string;
                 /** @description Fields of the total, likewise; `none` leaves the total out. Default: all fields. */
                 total_fields?: string;
@@ -1885,8 +1900,26 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
+            /** @description `unknown_region`: No region has this id. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description `uri_too_long`: Path and query are longer than 8 KiB. */
             414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `unprocessable`: Each parameter has the documented form, but together they have no answer, such as a range that ends before it starts, that is too long, or whose step is not a multiple of the window. */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1992,8 +2025,26 @@ export interface operations {
                     "application/json": components["schemas"]["ErrorAnswer"];
                 };
             };
+            /** @description `unknown_region`: No region has this id. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
             /** @description `uri_too_long`: Path and query are longer than 8 KiB. */
             414: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `unprocessable`: Each parameter has the documented form, but together they have no answer, such as a range that ends before it starts, that is too long, or whose step is not a multiple of the window. */
+            422: {
                 headers: {
                     [name: string]: unknown;
                 };
