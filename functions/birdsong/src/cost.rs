@@ -535,8 +535,8 @@ mod tests {
         for (part, expected) in &expected {
             assert_near(parts[part], *expected, part);
         }
-        assert_near(sum(&lines), 100.261, "sum");
-        assert_near(after_free(&lines), 80.251, "after what is free");
+        assert_near(sum(&lines), 100.431, "sum");
+        assert_near(after_free(&lines), 80.421, "after what is free");
     }
 
     /// Looking is cheap: what a viewer costs does not depend on the number of viewers.
