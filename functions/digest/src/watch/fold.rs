@@ -183,7 +183,7 @@ impl<'a> Fold<'a> {
         for subject in &items {
             self.rises(EventKind::Rising, subject, at, state, events);
         }
-        if at % self.scale.day == 0 {
+        if at.is_multiple_of(self.scale.day) {
             let (scale, window) = (self.scale, self.number(at));
             state.trackers.retain(|_, tracker| {
                 tracker.open.is_some() || tracker.decayed_milli(scale, window) > THETA.theta_milli() / 2
