@@ -287,7 +287,8 @@ pub(crate) async fn read<S: DocumentStore>(store: &S, query: &EventsQuery) -> Re
             description = "Start of the range, RFC 3339. Default: one day before the end."),
         ("to" = Option<String>, Query, format = DateTime,
             description = "End of the range, exclusive, RFC 3339, at most 400 days after `from`. Default: now."),
-        ("kind" = Option<String>, Query, pattern = "^[a-z]{1,16}(,[a-z]{1,16}){0,8}$",
+        ("kind" = Option<String>, Query, 
+            pattern = "^(rising|spike|drop|silence|gap|sampled|restart|revision|note)(,(rising|spike|drop|silence|gap|sampled|restart|revision|note)){0,8}$",
             description = "Kinds, with commas: rising, spike, drop, silence, gap, sampled, restart, revision, note. \
                            Default: all."),
         ("sensitivity" = Option<String>, Query, pattern = "^(sensitive|balanced|strict)$",

@@ -149,18 +149,19 @@ async fn made<S: WindowStore + RollupStore + DocumentStore + Settings + 'static>
     let subject = match (named.remove("tag"), named.remove("host")) {
         (Some(tag), None) => {
             let key = hashtag::key(&tag).map(std::borrow::Cow::into_owned);
-            let wrong = || bad("tag", format!("\"{}\" is not a hashtag of 1 to 100 characters", foreign(&tag)));
+            let wrong =
+                || unprocessable("tag", format!("\"{}\" is not a hashtag of 1 to 100 characters", foreign(&tag)));
             Subject::Hashtag { key: key.ok_or_else(wrong)?, shown: tag.clone() }
         }
         (None, Some(host)) => {
             let host = host.to_ascii_lowercase();
             if host.is_empty() || host.len() > MAX_HOST_BYTES {
-                return Err(bad("host", "a host has 1 to 253 bytes"));
+                return Err(unprocessable("host", "a host has 1 to 253 bytes"));
             }
             Subject::Host { host }
         }
-        (None, None) => return Err(bad("tag", "name a hashtag with tag=, or a host with host=")),
-        (Some(_), Some(_)) => return Err(bad("host", "either tag or host is possible, not both")),
+        (None, None) => return Err(unprocessable("tag", "name a hashtag with tag=, or a host with host=")),
+        (Some(_), Some(_)) => return Err(unprocessable("host", "either tag or host is possible, not both")),
     };
     let step_secs = match named.remove("step") {
         Some(step) => params::step(&step, size)?,

@@ -246,7 +246,7 @@ impl Query {
             pattern = "^[a-z0-9]([a-z0-9-]{0,14}[a-z0-9])?(,[a-z0-9]([a-z0-9-]{0,14}[a-z0-9])?){0,15}$",
             description = "Only what has posts on one of these networks. Counts and scores are those of all networks. \
                            Default: all networks."),
-        ("standing" = Option<String>, Query, pattern = "^[a-z]{1,16}(,[a-z]{1,16}){0,3}$",
+        ("standing" = Option<String>, Query, pattern = "^(all|(rising|new|flooded|evergreen)(,(rising|new|flooded|evergreen)){0,3})$",
             description = "Standings, with commas, or `all`. Default: rising,new."),
     ),
     responses((status = 200, description = "What rises.", body = TrendsAnswer), WindowsErrors),
