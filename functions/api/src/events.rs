@@ -301,10 +301,7 @@ pub(crate) async fn events<S: WindowStore + RollupStore + DocumentStore + Settin
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let asked = format!("events?{}", query.unwrap_or_default());
-    shared
-        .answer(asked, headers, async |shared, asked| made(&shared, asked.split_once('?').map(|pair| pair.1)).await)
-        .await
+    shared.of_query("events", query, headers, async |shared, query| made(&shared, Some(&query)).await).await
 }
 
 async fn made<S: WindowStore + RollupStore + DocumentStore + Settings + 'static>(

@@ -164,6 +164,22 @@ impl<S: WindowStore + RollupStore + DocumentStore + Settings + 'static> Shared<S
         Ok(answer.respond(&headers, limits.compress, guard).await)
     }
 
+    /// An answer to the query of a path below `/api/`.
+    async fn of_query<F>(
+        self: Arc<Self>,
+        path: &str,
+        query: Option<String>,
+        headers: HeaderMap,
+        make: impl FnOnce(Arc<Self>, String) -> F,
+    ) -> Result<Response, ApiError>
+    where
+        F: Future<Output = Result<Made, ApiError>> + Send + 'static,
+    {
+        let query = query.unwrap_or_default();
+        let asked = format!("{path}?{query}");
+        self.answer(asked, headers, |shared, _| make(shared, query)).await
+    }
+
     /// An answer that depends on the snapshot alone.
     async fn of_snapshot<T: Serialize + 'static>(
         self: Arc<Self>,

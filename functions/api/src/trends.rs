@@ -256,10 +256,7 @@ pub(crate) async fn trends<S: WindowStore + RollupStore + DocumentStore + Settin
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let asked = format!("trends?{}", query.unwrap_or_default());
-    shared
-        .answer(asked, headers, async |shared, asked| made(&shared, asked.split_once('?').map(|pair| pair.1)).await)
-        .await
+    shared.of_query("trends", query, headers, async |shared, query| made(&shared, Some(&query)).await).await
 }
 
 async fn made<S: WindowStore + RollupStore + DocumentStore + Settings + 'static>(

@@ -239,11 +239,7 @@ pub(crate) async fn windows<S: WindowStore + RollupStore + DocumentStore + Setti
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let asked = format!("windows?{}", query.unwrap_or_default());
-    shared
-        .clone()
-        .answer(asked, headers, async |shared, asked| made(&shared, asked.split_once('?').map(|pair| pair.1)).await)
-        .await
+    shared.of_query("windows", query, headers, async |shared, query| made(&shared, Some(&query)).await).await
 }
 
 /// The answer to a query, and permits that are kept until it is sent.
