@@ -33,11 +33,10 @@ pub mod read;
 pub mod state;
 pub mod webhook;
 
+use birdsong_digest::documents;
 use birdsong_domain::alert::Alert;
 use birdsong_domain::event::Event;
-use birdsong_domain::ports::{
-    Document, DocumentKey, DocumentKind, DocumentStore, PortError, PutOutcome, RollupStore, WindowStore,
-};
+use birdsong_domain::ports::{DocumentKey, DocumentKind, DocumentStore, PortError, RollupStore, WindowStore};
 use birdsong_domain::region::Region;
 use birdsong_domain::window::FoldRules;
 use futures_util::future::join_all;
@@ -259,35 +258,28 @@ impl Alerts {
 /// # Errors
 /// When the store fails, or the state is damaged.
 pub async fn state<S: DocumentStore>(store: &S, id: &str) -> Result<State, PortError> {
-    Ok(load(store, id).await?.0)
+    let stored = store.documents(DocumentKind::Alert, id, 0, 1).await?.pop();
+    stored.map_or_else(|| Ok(State::default()), |document| read_state(id, &document.body))
 }
 
-async fn load<S: DocumentStore>(store: &S, id: &str) -> Result<(State, Option<u64>), PortError> {
-    let stored: Option<Document> = store.documents(DocumentKind::Alert, id, 0, 1).await?.pop();
-    let Some(document) = stored else { return Ok((State::default(), None)) };
-    match serde_json::from_slice(&document.body) {
-        Ok(state) => Ok((state, Some(document.revision))),
-        Err(error) => {
-            Err(PortError::Corrupt { what: format!("the state of the alert {id}"), reason: error.to_string() })
-        }
-    }
+fn read_state(id: &str, body: &[u8]) -> Result<State, PortError> {
+    serde_json::from_slice(body)
+        .map_err(|error| PortError::Corrupt { what: format!("the state of the alert {id}"), reason: error.to_string() })
 }
 
 /// Changes the state of an alert, and stores it if that changed it. Returns whether the last change holds: `false` when
 /// others were faster each time.
 async fn update<S: DocumentStore>(store: &S, id: &str, mut with: impl FnMut(&mut State)) -> Result<bool, PortError> {
     let key = DocumentKey { kind: DocumentKind::Alert, region: id.to_owned(), start_ms: 0 };
-    for _ in 0..MAX_CONFLICTS {
-        let (before, revision) = load(store, id).await?;
+    let changed = documents::change(store, &key, MAX_CONFLICTS, |body| {
+        let before = body.map_or_else(|| Ok(State::default()), |body| read_state(id, body))?;
         let mut state = before.clone();
         with(&mut state);
         if state == before {
-            return Ok(true);
+            return Ok(documents::Change::Keep);
         }
         let body = serde_json::to_vec(&state).map_err(|error| PortError::cannot_encode(error.into()))?;
-        if store.put_document(&key, Some(&body), revision).await? == PutOutcome::Stored {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+        Ok::<_, PortError>(documents::Change::Put(body))
+    });
+    Ok(changed.await?.is_some())
 }

@@ -1,58 +1,28 @@
 //! Reads events and the counts of a day.
 
-use birdsong_digest::notes;
 use birdsong_digest::read::{Grain, Reader, Stale};
+use birdsong_digest::{events, notes};
 use birdsong_domain::event::text::{DailyRegion, Style};
-use birdsong_domain::event::{Event, EventKind, decode_all};
+use birdsong_domain::event::{Event, EventKind};
 use birdsong_domain::lane::STREAM;
 use birdsong_domain::ports::{DocumentKind, DocumentStore, PortError, RollupStore, WindowStore};
 use birdsong_domain::region::Region;
-use birdsong_domain::rollup::{DAY_MS, Period};
-use birdsong_domain::time::rfc3339;
+use birdsong_domain::rollup::Period;
 use birdsong_domain::window::FoldRules;
-use futures_util::stream::{self, StreamExt, TryStreamExt};
 
 /// How far back alerts look for events, in milliseconds.
 pub const LOOK_BACK_MS: i64 = 3 * 3_600_000;
 /// Changes that are read to know which roll-ups are out of date.
 const MAX_CHANGES: usize = 10_000;
-/// Regions that are read at the same time.
-const AT_ONCE: usize = 8;
 
 /// The events of some regions, and of the collection, that overlap `from_ms..to_ms`. Those that go on are filed under the
 /// day on which they started, so one that lasts for more than a day is not found.
 ///
 /// # Errors
 /// When the store fails, or what is stored is damaged.
-pub async fn events<S: DocumentStore>(
-    store: &S,
-    regions: &[&str],
-    (from_ms, to_ms): (i64, i64),
-) -> Result<Vec<Event>, PortError> {
-    // Owned, so that the future can be sent to another thread.
-    let mut asked: Vec<String> = regions.iter().map(|region| (*region).to_owned()).collect();
-    asked.push(STREAM.to_owned());
-    let read = stream::iter(asked).map(async |region| of_region(store, &region, (from_ms, to_ms)).await);
-    let read: Vec<Vec<Event>> = read.buffered(AT_ONCE).try_collect().await?;
-    Ok(read.into_iter().flatten().collect())
-}
-
-async fn of_region<S: DocumentStore>(
-    store: &S,
-    region: &str,
-    (from_ms, to_ms): (i64, i64),
-) -> Result<Vec<Event>, PortError> {
-    let first_ms = from_ms.div_euclid(DAY_MS) * DAY_MS - DAY_MS;
-    let mut events = vec![];
-    for document in store.documents(DocumentKind::Events, region, first_ms, to_ms).await? {
-        let read = decode_all(&document.body).map_err(|error| PortError::Corrupt {
-            what: format!("the events of {region}, {}", rfc3339(document.start_ms)),
-            reason: error.to_string(),
-        })?;
-        events.extend(read);
-    }
-    events.retain(|event| event.start_ms < to_ms && event.end_ms.max(event.start_ms + 1) > from_ms);
-    Ok(events)
+pub async fn events<S: DocumentStore>(store: &S, regions: &[&str], range: (i64, i64)) -> Result<Vec<Event>, PortError> {
+    let asked: Vec<&str> = regions.iter().copied().chain([STREAM]).collect();
+    events::of_regions(store, &[DocumentKind::Events], &asked, range).await
 }
 
 /// A day of all regions.
@@ -103,7 +73,7 @@ impl Day {
 
     /// Events and notes of a region.
     async fn happened<S: DocumentStore>(store: &S, region: &str, range: (i64, i64)) -> Result<Vec<Event>, PortError> {
-        let mut events = of_region(store, region, range).await?;
+        let mut events = events::of_region(store, DocumentKind::Events, region, range).await?;
         // Events that are not clear would make the list long.
         events.retain(|event| {
             !matches!(event.kind, EventKind::Rising | EventKind::Spike)

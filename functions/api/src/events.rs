@@ -5,13 +5,13 @@ use std::sync::Arc;
 use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
-use birdsong_domain::event::{Event, EventKind, GapReason, Subject, decode_all};
+use birdsong_digest::events;
+use birdsong_domain::event::{Event, EventKind, GapReason, Subject};
 use birdsong_domain::lane::STREAM;
 use birdsong_domain::ports::{DocumentKind, DocumentStore, PortError, RollupStore, Settings, WindowStore};
 use birdsong_domain::rollup::DAY_MS;
 use birdsong_domain::time::rfc3339;
 use birdsong_domain::trend::Sensitivity;
-use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -24,8 +24,6 @@ use crate::{Made, Shared};
 const MAX_DAYS: i64 = 400;
 /// Most events in one answer; the newest ones.
 const MAX_EVENTS: usize = 2_000;
-/// Regions that are read at the same time.
-const AT_ONCE: usize = 16;
 
 /// The events of a range.
 #[derive(Debug, Serialize, ToSchema)]
@@ -230,15 +228,12 @@ pub(crate) struct EventsQuery {
 }
 
 impl EventsQuery {
-    /// Whether an event is asked for.
+    /// Whether an event of the range is asked for.
     fn has(&self, event: &Event) -> bool {
         let is_high = !event.kind.is_comparison()
             || matches!(event.kind, EventKind::Drop | EventKind::Silence)
             || event.score_milli >= self.theta_milli;
-        is_high
-            && self.kinds.contains(&event.kind)
-            && event.start_ms < self.range.1
-            && event.end_ms.max(event.start_ms + 1) > self.range.0
+        is_high && self.kinds.contains(&event.kind)
     }
 }
 
@@ -247,25 +242,10 @@ impl EventsQuery {
 /// # Errors
 /// When the store fails, or a document is damaged.
 pub(crate) async fn read<S: DocumentStore>(store: &S, query: &EventsQuery) -> Result<Vec<Event>, PortError> {
-    let from_ms = query.range.0.div_euclid(DAY_MS) * DAY_MS - DAY_MS;
+    let regions: Vec<&str> = query.regions.iter().map(String::as_str).collect();
     let kinds = [DocumentKind::Events, DocumentKind::Notes];
-    let to_ms = query.range.1;
-    // Owned, so that the future can be sent to another thread.
-    let mut asked = vec![];
-    query.regions.iter().for_each(|region| asked.extend(kinds.map(|kind| (region.clone(), kind))));
-    let documents = stream::iter(asked).map(|(region, kind)| async move {
-        let documents = store.documents(kind, &region, from_ms, to_ms).await?;
-        let mut events = vec![];
-        for document in documents {
-            events.extend(decode_all(&document.body).map_err(|error| PortError::Corrupt {
-                what: format!("the {} of {region}, {}", kind.as_str(), rfc3339(document.start_ms)),
-                reason: error.to_string(),
-            })?);
-        }
-        Ok::<_, PortError>(events)
-    });
-    let read: Vec<Vec<Event>> = documents.buffered(AT_ONCE).try_collect().await?;
-    let mut events: Vec<Event> = read.into_iter().flatten().filter(|event| query.has(event)).collect();
+    let mut events = events::of_regions(store, &kinds, &regions, query.range).await?;
+    events.retain(|event| query.has(event));
     events.sort_by(|a, b| b.start_ms.cmp(&a.start_ms).then_with(|| a.id.cmp(&b.id)));
     Ok(events)
 }

@@ -31,6 +31,8 @@
 //! # }
 //! ```
 
+pub mod documents;
+pub mod events;
 pub mod notes;
 pub mod overview;
 pub mod read;

@@ -17,11 +17,13 @@
 //! # }
 //! ```
 
-use birdsong_domain::event::{Event, EventKind, MAX_NOTES, decode_all, encode_all};
+use birdsong_domain::event::{Event, EventKind, MAX_NOTES, encode_all};
 use birdsong_domain::lane::STREAM;
-use birdsong_domain::ports::{DocumentKey, DocumentKind, DocumentStore, PortError, PutOutcome};
+use birdsong_domain::ports::{DocumentKey, DocumentKind, DocumentStore, PortError};
 use birdsong_domain::rollup::DAY_MS;
-use birdsong_domain::time::rfc3339;
+
+use crate::documents::{Change, change};
+use crate::events::{decode, overlaps};
 
 /// Longest time that a note is on, in milliseconds: lists look back as far.
 pub const MAX_NOTE_MS: i64 = 31 * DAY_MS;
@@ -57,7 +59,7 @@ pub async fn add<S: DocumentStore>(store: &S, note: Event) -> Result<(), NoteErr
         return Err(NoteError::TooLong);
     }
     let (region, day_ms) = (note.region.clone(), day_of(note.start_ms));
-    change(store, &region, day_ms, |notes| {
+    change_notes(store, &region, day_ms, |notes| {
         notes.retain(|other| other.id != note.id);
         if notes.len() >= MAX_NOTES {
             return Err(NoteError::Full);
@@ -83,9 +85,9 @@ pub async fn list<S: DocumentStore>(
     let first_ms = day_of(from_ms.saturating_sub(MAX_NOTE_MS));
     let mut notes = vec![];
     for document in store.documents(DocumentKind::Notes, region, first_ms, to_ms).await? {
-        notes.extend(read(region, document.start_ms, &document.body)?);
+        notes.extend(decode(DocumentKind::Notes, region, document.start_ms, &document.body)?);
     }
-    notes.retain(|note| note.start_ms < to_ms && note.end_ms.max(note.start_ms + 1) > from_ms);
+    notes.retain(|note| overlaps(note, (from_ms, to_ms)));
     notes.sort_by(|a, b| (a.start_ms, &a.id).cmp(&(b.start_ms, &b.id)));
     Ok(notes)
 }
@@ -99,7 +101,7 @@ pub async fn remove<S: DocumentStore>(store: &S, id: &str) -> Result<bool, PortE
     // An id has the region without the underscore of `_stream`.
     let regions = [Some(region), (STREAM.trim_start_matches('_') == region).then_some(STREAM)];
     for region in regions.into_iter().flatten() {
-        let removed = change(store, region, day_of(start_ms), |notes| {
+        let removed = change_notes(store, region, day_of(start_ms), |notes| {
             let count = notes.len();
             notes.retain(|note| note.id != id);
             Ok(notes.len() < count)
@@ -128,38 +130,28 @@ fn day_of(time_ms: i64) -> i64 {
 }
 
 /// Reads the notes of a day, changes them, and stores them if `with` returns that there is a change. Returns that.
-async fn change<S: DocumentStore>(
+async fn change_notes<S: DocumentStore>(
     store: &S,
     region: &str,
     day_ms: i64,
     with: impl Fn(&mut Vec<Event>) -> Result<bool, NoteError>,
 ) -> Result<bool, NoteError> {
     let key = DocumentKey { kind: DocumentKind::Notes, region: region.to_owned(), start_ms: day_ms };
-    for _ in 0..MAX_CONFLICTS {
-        let stored = store.documents(key.kind, region, day_ms, day_ms.saturating_add(1)).await?.pop();
-        let mut notes = match &stored {
-            Some(document) => read(region, day_ms, &document.body)?,
-            None => vec![],
-        };
+    let changed = change(store, &key, MAX_CONFLICTS, |body| {
+        let mut notes = body.map_or_else(|| Ok(vec![]), |body| decode(key.kind, region, day_ms, body))?;
         if !with(&mut notes)? {
-            return Ok(false);
+            return Ok(Change::Keep);
         }
-        let body = encode_all(&notes).map_err(PortError::cannot_encode)?;
-        let body = (!notes.is_empty()).then_some(&*body);
-        let expected = stored.map(|document| document.revision);
-        if store.put_document(&key, body, expected).await? == PutOutcome::Stored {
-            return Ok(true);
+        if notes.is_empty() {
+            return Ok(Change::Remove);
         }
+        Ok::<_, NoteError>(encode_all(&notes).map(Change::Put).map_err(PortError::cannot_encode)?)
+    });
+    if let Some(is_changed) = changed.await? {
+        return Ok(is_changed);
     }
     let reason = "others change the same notes all the time".into();
     Err(PortError::Unavailable { what: "the notes of the day", reason }.into())
-}
-
-fn read(region: &str, day_ms: i64, body: &[u8]) -> Result<Vec<Event>, PortError> {
-    decode_all(body).map_err(|error| PortError::Corrupt {
-        what: format!("the notes of {region}, {}", rfc3339(day_ms)),
-        reason: error.to_string(),
-    })
 }
 
 #[cfg(test)]

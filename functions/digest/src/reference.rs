@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use birdsong_domain::ports::{DocumentKey, DocumentKind, DocumentStore, PortError, PutOutcome};
+use birdsong_domain::ports::{DocumentKey, DocumentKind, DocumentStore, PortError};
 use birdsong_domain::reference::{DAY_MINUTES, ReferenceDay};
 use birdsong_domain::rollup::DAY_MS;
 use birdsong_domain::time::rfc3339;
+
+use crate::documents::{Change, change};
 
 const MINUTE_MS: i64 = 60_000;
 /// How far back the newest minute is looked for, in milliseconds: X counts seven days.
@@ -36,21 +38,16 @@ async fn put_day<S: DocumentStore>(
     minutes: &[(usize, u64)],
 ) -> Result<(), PortError> {
     let key = DocumentKey { kind: DocumentKind::Reference, region: region.to_owned(), start_ms: day_ms };
-    for _ in 0..MAX_CONFLICTS {
-        let stored = store.documents(key.kind, region, day_ms, day_ms + 1).await?.pop();
-        let mut day = match &stored {
-            Some(document) => read(region, day_ms, &document.body)?,
-            None => ReferenceDay::default(),
-        };
+    let with = |body: Option<&[u8]>| {
+        let mut day = body.map_or_else(|| Ok(ReferenceDay::default()), |body| read(region, day_ms, body))?;
         let news = minutes.iter().filter(|(minute, posts)| day.set(*minute, *posts)).count();
-        if news == 0 {
-            return Ok(());
+        match news {
+            0 => Ok(Change::Keep),
+            _ => day.encode().map(Change::Put).map_err(PortError::cannot_encode),
         }
-        let body = day.encode().map_err(PortError::cannot_encode)?;
-        let expected = stored.map(|document| document.revision);
-        if store.put_document(&key, Some(&body), expected).await? == PutOutcome::Stored {
-            return Ok(());
-        }
+    };
+    if change(store, &key, MAX_CONFLICTS, with).await?.is_some() {
+        return Ok(());
     }
     let reason = "others change the same counts all the time".into();
     Err(PortError::Unavailable { what: "the reference counts of the day", reason })
