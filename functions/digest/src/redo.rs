@@ -1,7 +1,7 @@
 //! Roll-ups that are out of date are made again.
 
-use std::cell::Cell;
-use std::collections::BTreeSet;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use birdsong_domain::ports::{Change, DocumentStore, PortError, PutOutcome, RollupStore, WindowStore};
@@ -11,10 +11,10 @@ use birdsong_domain::window::FoldRules;
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::read::{Grain, Part, Reader, Stale};
-use crate::watch::{put_series, series_of};
+use crate::watch::{StoredDay, series_of};
 use crate::{MARGIN_MS, Outcome};
 
-/// Hours or days in work at the same time.
+/// Days, or the hours of days, in work at the same time.
 const AT_ONCE: usize = 8;
 /// How often a period is made again because another run was faster.
 const MAX_CONFLICTS: u32 = 8;
@@ -53,20 +53,26 @@ pub(crate) async fn redo<S: WindowStore + RollupStore + DocumentStore>(
     outcome: &mut Outcome,
 ) -> Result<(Vec<Change>, bool), PortError> {
     let asked = due.len();
-    let mut work = stream::iter(due)
+    // The hours of a day share its series: one after the other, or they would get into each other's way.
+    let mut groups = BTreeMap::<_, Vec<Change>>::new();
+    for change in due {
+        let day_ms = Period::Day.start_of(change.start_ms, rules.size);
+        groups.entry((change.period, day_ms, change.region.clone())).or_default().push(change);
+    }
+    let mut work = stream::iter(groups)
         .take_while(|_| std::future::ready(!is_over()))
-        .map(async |change| {
-            let counts = redo_one(store, rules, &change).await?;
-            Ok::<_, PortError>((change, counts))
+        .map(async |((period, day_ms, region), changes)| match period {
+            Period::Hour => redo_hours(store, rules, &region, day_ms, changes, is_over).await,
+            Period::Day => redo_day(store, rules, &region, day_ms, changes).await,
         })
         .buffer_unordered(AT_ONCE);
     let mut done = vec![];
-    while let Some((change, counts)) = work.try_next().await? {
+    while let Some((changes, counts)) = work.try_next().await? {
         outcome.stored += counts.stored;
         outcome.conflicts += counts.conflicts;
         if !counts.is_contended {
-            outcome.redone += 1;
-            done.push(change);
+            outcome.redone += changes.len() as u64;
+            done.extend(changes);
         }
     }
     drop(work);
@@ -82,51 +88,73 @@ struct Counts {
     is_contended: bool,
 }
 
-async fn redo_one<S: WindowStore + RollupStore + DocumentStore>(
+/// Makes hours of one day of a region again, and the day's series with them. Returns those that were made, at least one.
+async fn redo_hours<S: WindowStore + RollupStore + DocumentStore>(
     store: &S,
     rules: FoldRules,
-    change: &Change,
-) -> Result<Counts, PortError> {
-    let (size, region) = (rules.size, &*change.region);
+    region: &str,
+    day_ms: i64,
+    changes: Vec<Change>,
+    is_over: &impl Fn() -> bool,
+) -> Result<(Vec<Change>, Counts), PortError> {
+    let (size, length) = (rules.size, Period::Hour.ms(rules.size));
     let mut counts = Counts::default();
-    match change.period {
-        Period::Hour => {
-            let length = Period::Hour.ms(size);
-            let mut start = Period::Hour.start_of(change.start_ms, size);
-            while start < change.start_ms + HOUR_MS {
+    for _ in 0..MAX_CONFLICTS {
+        // Before the windows are read, as the stored roll-ups are: so a put that succeeds has what was stored up to then.
+        let mut series = StoredDay::load(store, size, region, day_ms).await?;
+        let mut done = vec![];
+        for change in &changes {
+            if !done.is_empty() && is_over() {
+                break;
+            }
+            let first = Period::Hour.start_of(change.start_ms, size);
+            let starts = (0..).map(|n| first + n * length).take_while(|start| *start < change.start_ms + HOUR_MS);
+            for start in starts {
                 let range = (start, start + length);
-                let is_put = Cell::new(true);
+                let read = RefCell::new(BTreeMap::new());
                 let of_windows = async || {
-                    let rows = store.query(region, WindowStart(start), WindowStart(start + length)).await?;
-                    let windows = windows_of(rows);
-                    is_put.set(put_series(store, size, region, range, &series_of(&windows, size)).await?);
+                    let windows = windows_of(store.query(region, WindowStart(range.0), WindowStart(range.1)).await?);
+                    read.replace(series_of(&windows, size));
                     let windows = windows.into_iter().map(|((start_ms, lane), window)| (start_ms, lane, window));
                     Ok(merge(windows, Period::Hour, size))
                 };
                 replace(store, region, Period::Hour, range, of_windows, &mut counts).await?;
-                counts.is_contended |= !is_put.get();
-                // Before the change is settled, so that the day is made again whatever happens now.
-                store.add_change(region, Period::Day, Period::Day.start_of(start, size)).await?;
-                start += length;
+                series.set(range, read.into_inner(), size);
             }
+            done.push(change.clone());
         }
-        Period::Day => {
-            let (start, end) = (change.start_ms, change.start_ms + DAY_MS);
-            // All hours from their roll-ups: one that changes now leads to another change of the day.
-            let stale = Stale::new(std::slice::from_ref(change));
-            let reader = Reader { store, rules, stale: &stale, until_ms: i64::MAX, kept: None };
-            let of_hours = async || {
-                let day = reader.parts(region, Grain::Period(Period::Day), (start, end)).await?;
-                let rollup = |part: Part| {
-                    let key = RollupKey { start_ms: part.start_ms, lane: part.lane, period: Period::Day };
-                    (key, Arc::unwrap_or_clone(part.rollup))
-                };
-                Ok(day.into_iter().map(rollup).collect())
-            };
-            replace(store, region, Period::Day, (start, end), of_hours, &mut counts).await?;
+        // Before the changes are settled, so that the day is made again whatever happens now.
+        store.add_change(region, Period::Day, day_ms).await?;
+        if counts.is_contended || series.put(store).await? {
+            return Ok((done, counts));
         }
+        counts.conflicts += 1;
     }
-    Ok(counts)
+    counts.is_contended = true;
+    Ok((changes, counts))
+}
+
+async fn redo_day<S: WindowStore + RollupStore>(
+    store: &S,
+    rules: FoldRules,
+    region: &str,
+    start: i64,
+    changes: Vec<Change>,
+) -> Result<(Vec<Change>, Counts), PortError> {
+    let (end, mut counts) = (start + DAY_MS, Counts::default());
+    // All hours from their roll-ups: one that changes now leads to another change of the day.
+    let stale = Stale::new(&changes);
+    let reader = Reader { store, rules, stale: &stale, until_ms: i64::MAX, kept: None };
+    let of_hours = async || {
+        let day = reader.parts(region, Grain::Period(Period::Day), (start, end)).await?;
+        let rollup = |part: Part| {
+            let key = RollupKey { start_ms: part.start_ms, lane: part.lane, period: Period::Day };
+            (key, Arc::unwrap_or_clone(part.rollup))
+        };
+        Ok(day.into_iter().map(rollup).collect())
+    };
+    replace(store, region, Period::Day, (start, end), of_hours, &mut counts).await?;
+    Ok((changes, counts))
 }
 
 /// Puts the roll-ups of a period where they are not stored yet, and removes those that should not be there. Stored ones

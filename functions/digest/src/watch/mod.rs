@@ -40,8 +40,6 @@ const KEPT_MS: i64 = HOUR_MS;
 const MAX_EVENTS: usize = 300;
 /// Windows behind the last final one for which the usual number of posts is known.
 const AHEAD: usize = 4;
-/// How often a document is put again because another digest was faster.
-const MAX_CONFLICTS: usize = 8;
 
 /// How far a region was gone through, and what was found. The body of its document of the kind
 /// [`DocumentKind::Watch`].
@@ -140,43 +138,62 @@ fn corrupt(error: std::io::Error) -> PortError {
     PortError::cannot_encode(error)
 }
 
-/// Puts the series of the windows of one hour (or of any span within a day) into the series of its day. Returns whether
-/// it is stored; `false` when other digests were faster each time.
-///
-/// # Errors
-/// When the store fails.
-pub(crate) async fn put_series<S: WindowStore + DocumentStore>(
-    store: &S,
-    size: WindowSize,
-    region: &str,
-    (from_ms, to_ms): (i64, i64),
-    windows: &BTreeMap<i64, Arc<WindowSeries>>,
-) -> Result<bool, PortError> {
-    let day_ms = day_of(from_ms);
-    let key = DocumentKey { kind: DocumentKind::Series, region: region.to_owned(), start_ms: day_ms };
-    let position = |time_ms: i64| ((time_ms - day_ms) / size.ms()) as u16;
-    for _ in 0..MAX_CONFLICTS {
+/// The series of a day as it is stored, to be changed and put again.
+pub(crate) struct StoredDay {
+    key: DocumentKey,
+    stored: Option<Document>,
+    series: DaySeries,
+}
+
+impl StoredDay {
+    /// Reads it. A damaged one is made again from its windows.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub(crate) async fn load<S: WindowStore + DocumentStore>(
+        store: &S,
+        size: WindowSize,
+        region: &str,
+        day_ms: i64,
+    ) -> Result<Self, PortError> {
+        let key = DocumentKey { kind: DocumentKind::Series, region: region.to_owned(), start_ms: day_ms };
         let stored = one(store, &key).await?;
-        let mut day = match stored.as_ref().map(|document| DaySeries::decode(&document.body)) {
-            Some(Ok(day)) => day,
+        let series = match stored.as_ref().map(|document| DaySeries::decode(&document.body)) {
+            Some(Ok(series)) => series,
             None => DaySeries::default(),
             Some(Err(error)) => {
                 tracing::error!("the series of {region}, {}: {error}; it is made again", rfc3339(day_ms));
                 whole_day(store, size, region, day_ms).await?
             }
         };
-        let of_hour = windows.range(from_ms..to_ms);
-        day.set(position(from_ms)..position(to_ms - 1) + 1, of_hour.map(|(at, of)| (position(*at), (**of).clone())));
-        let body = day.encode().map_err(corrupt)?;
-        if stored.as_ref().is_some_and(|document| document.body == body) || (stored.is_none() && day.is_empty()) {
-            return Ok(true);
-        }
-        let revision = stored.map(|document| document.revision);
-        if store.put_document(&key, Some(&body), revision).await? == PutOutcome::Stored {
-            return Ok(true);
-        }
+        Ok(Self { key, stored, series })
     }
-    Ok(false)
+
+    /// Replaces the windows that start in `from_ms..to_ms`.
+    pub(crate) fn set(
+        &mut self,
+        (from_ms, to_ms): (i64, i64),
+        windows: BTreeMap<i64, Arc<WindowSeries>>,
+        size: WindowSize,
+    ) {
+        let position = |time_ms: i64| ((time_ms - self.key.start_ms) / size.ms()) as u16;
+        let windows = windows.into_iter().map(|(at, of)| (position(at), Arc::unwrap_or_clone(of)));
+        self.series.set(position(from_ms)..position(to_ms - 1) + 1, windows.collect::<Vec<_>>());
+    }
+
+    /// Stores it if it changed. `false` when another digest was faster.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub(crate) async fn put<S: DocumentStore>(self, store: &S) -> Result<bool, PortError> {
+        let body = self.series.encode().map_err(corrupt)?;
+        let is_same = match &self.stored {
+            Some(document) => document.body == body,
+            None => self.series.is_empty(),
+        };
+        let revision = self.stored.map(|document| document.revision);
+        Ok(is_same || store.put_document(&self.key, Some(&body), revision).await? == PutOutcome::Stored)
+    }
 }
 
 /// The series of a day from its windows.
