@@ -3,17 +3,18 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use birdsong_digest::Digest;
 use birdsong_digest::watch::{Standing, Watched};
 use birdsong_domain::event::{Event, EventKind, GapReason, Subject, decode_all};
 use birdsong_domain::frame::{Frame, FrameHeader, Lane, Ledger, STREAM, SlimPost};
 use birdsong_domain::network::Network;
-use birdsong_domain::ports::{DocumentKind, DocumentStore, Expected, PartialKey, WindowStore};
+use birdsong_domain::ports::{DocumentKind, DocumentStore, Expected, PartialKey, PortError, WindowStore};
 use birdsong_domain::rollup::{DAY_MS, HOUR_MS};
 use birdsong_domain::time::{WindowSize, WindowStart};
 use birdsong_domain::window::{Aggregate, FoldRules, Partial};
-use birdsong_testkit::MemoryStore;
+use birdsong_testkit::{Call, Hook, Hooked, MemoryStore};
 use proptest::prelude::*;
 
 /// A midnight.
@@ -172,6 +173,33 @@ async fn a_silence_is_an_event_when_the_source_is_connected() {
     let silence = found.iter().find(|event| event.kind == EventKind::Silence).unwrap();
     assert_eq!((silence.start_ms, silence.observed, silence.is_open), (end_ms - HOUR_MS, 0, true));
     assert!((70_000..100_000).contains(&silence.expected_milli), "{silence:?}");
+}
+
+/// Notes the longest range of documents that was asked for, in milliseconds.
+#[derive(Debug, Default)]
+struct Longest(AtomicI64);
+
+impl Hook for Longest {
+    async fn before(&self, call: Call<'_>) -> Result<(), PortError> {
+        if let Call::Documents(from_ms, to_ms) = call {
+            self.0.fetch_max(to_ms.saturating_sub(from_ms), Ordering::Relaxed);
+        }
+        Ok(())
+    }
+}
+
+/// What happened: documents were asked for up to the end of time, and the function on AWS made a query for each year.
+#[tokio::test]
+async fn no_range_of_documents_is_longer_than_what_can_be_there() {
+    let store = Arc::new(Hooked { rows: Arc::new(MemoryStore::default()), hook: Longest::default() });
+    let rules = FoldRules::default();
+    let end_ms = with_burst(&store.rows, rules).await;
+    let mut digest = Digest::new(store.clone(), rules);
+    for now_ms in [end_ms + 200_000, end_ms + HOUR_MS] {
+        digest.run(&["a"], now_ms, || false).await.unwrap();
+    }
+    let days = store.hook.0.load(Ordering::Relaxed) / DAY_MS;
+    assert!((60..100).contains(&days), "{days} days");
 }
 
 /// A change: the position of a window of an hour in ten days, and the posts that it gets.

@@ -427,7 +427,8 @@ pub const MAX_DOCUMENT_BYTES: usize = 350_000;
 
 /// Small documents beside the windows, by kind, region and day.
 pub trait DocumentStore: Send + Sync {
-    /// All documents of a kind and region that start in `from_ms..to_ms`, by start.
+    /// All documents of a kind and region that start in `from_ms..to_ms`, by start. Each year of the range may take a call
+    /// of the store.
     fn documents(
         &self,
         kind: DocumentKind,

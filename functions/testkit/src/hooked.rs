@@ -32,8 +32,8 @@ pub enum Call<'a> {
     Newest,
     /// [`RollupStore::rollups`].
     Rollups,
-    /// [`DocumentStore::documents`].
-    Documents,
+    /// [`DocumentStore::documents`] with its range, in milliseconds.
+    Documents(i64, i64),
     /// [`RollupStore::live`].
     Live,
     /// Any call of [`RollupStore`], [`DocumentStore`] or [`Settings`] that writes.
@@ -153,7 +153,7 @@ impl<H: Hook> DocumentStore for Hooked<H> {
         from_ms: i64,
         to_ms: i64,
     ) -> Result<Vec<Document>, PortError> {
-        self.hook.before(Call::Documents).await?;
+        self.hook.before(Call::Documents(from_ms, to_ms)).await?;
         self.rows.documents(kind, region, from_ms, to_ms).await
     }
 

@@ -271,7 +271,7 @@ impl Watcher {
         let kept = self.kept.entry(region.to_owned()).or_default();
         let is_old = kept.loaded_ms == 0 || run.now_ms - kept.loaded_ms > KEPT_MS || kept.from_ms > from_ms;
         let days = match is_old {
-            true => vec![(from_ms, i64::MAX)],
+            true => vec![(from_ms, run.until_ms)],
             false => {
                 let of_region = run.done.iter().filter(|change| change.region == region);
                 let days: BTreeSet<_> = of_region.map(|change| day_of(change.start_ms)).collect();
@@ -329,6 +329,7 @@ impl Watcher {
             self.watched.insert(region.to_owned(), (revision, watched));
         }
         let Some((revision, mut watched)) = self.watched.get(region).cloned() else { return Ok(false) };
+        let scored_before_ms = watched.scored_to_ms;
         // The first day that may have to be gone through.
         let changed = run.done.iter().filter(|change| change.region == region || change.region == STREAM);
         let changed =
@@ -377,6 +378,8 @@ impl Watcher {
             watched.scored_to_ms = first.unwrap_or(last_day).max(first_day);
         }
         let rewound_to = watched.scored_to_ms;
+        // Nothing that was found starts later.
+        let events_to_ms = run.until_ms.max(scored_before_ms);
         let mut events = BTreeMap::new();
         let mut is_cut = false;
         let mut snapshots = vec![];
@@ -414,7 +417,7 @@ impl Watcher {
             }
         }
         watched.consumed.retain(|day, _| *day >= last_day - REACH_DAYS * DAY_MS);
-        if !put_events(run.store, region, rewound_to, &watched.state, events).await? {
+        if !put_events(run.store, region, (rewound_to, events_to_ms), &watched.state, events).await? {
             self.watched.remove(region);
             return Ok(true);
         }
@@ -474,12 +477,12 @@ fn usual_hours(history: &History, size: WindowSize) -> BTreeMap<i64, (u64, u64, 
     usual
 }
 
-/// Writes events by the day on which they start. Those that were found behind `rewound_to` before are replaced. Returns
+/// Writes events by the day on which they start. Those that were found between `rewound_to` and `to_ms` before are replaced. Returns
 /// `false` when other digests were faster each time.
 async fn put_events<S: DocumentStore>(
     store: &S,
     region: &str,
-    rewound_to: i64,
+    (rewound_to, to_ms): (i64, i64),
     state: &State,
     events: BTreeMap<String, Event>,
 ) -> Result<bool, PortError> {
@@ -492,7 +495,7 @@ async fn put_events<S: DocumentStore>(
     }
     let first = by_day.keys().next().copied().unwrap_or(rewound_day).min(rewound_day - DAY_MS);
     let mut stored: BTreeMap<i64, Document> = store
-        .documents(DocumentKind::Events, region, first, i64::MAX)
+        .documents(DocumentKind::Events, region, first, to_ms)
         .await?
         .into_iter()
         .map(|of| (of.start_ms, of))
