@@ -72,6 +72,8 @@ export interface Chart<View> {
   lead?: string;
   /** Whether its card explains the marks of unfinished, missing and sampled windows. */
   hasMarks?: boolean;
+  /** Whether a time can be chosen in it, by pointer or keys. */
+  hasBrush?: boolean;
   /** A choice of what is drawn. It is kept in the address bar as `param`. Hidden when there are fewer than two options. */
   choice?: {
     param: string;

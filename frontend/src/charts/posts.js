@@ -2,6 +2,7 @@
 // Posts over time, stacked by kind or by network.
 
 import { countAxis } from '../chart-kit/axes.js';
+import { brush } from '../chart-kit/brush.js';
 import { eventMarks } from '../chart-kit/event-marks.js';
 import { hatch } from '../chart-kit/hatch.js';
 import { overTime, points, spanText, windowTable } from '../chart-kit/over-time.js';
@@ -56,6 +57,7 @@ const posts = {
   height: 'tall',
   noun: 'posts',
   hasMarks: true,
+  hasBrush: true,
   choice: {
     param: 'stack',
     label: 'Shown by',
@@ -119,7 +121,7 @@ const posts = {
       },
       total: (w) => (usualOf(w) ? `Posts  ${formatCount(w.posts)}  ·  ${usualText(w)}` : `Posts  ${formatCount(w.posts)}`),
     });
-    return { ...drawing, plugins: [...drawing.plugins, eventMarks], state: { ...drawing.state, marks } };
+    return { ...drawing, plugins: [...drawing.plugins, eventMarks, brush], state: { ...drawing.state, marks } };
   },
 
   table: ({ answer, stacks }) => windowTable(

@@ -175,3 +175,15 @@ export function fieldMoment(zone, value, options) {
   if (back.getUTCMonth() + 1 !== month || back.getUTCDate() !== day || hour > 23 || minute > 59) return null;
   return zone.momentOf(local, options);
 }
+
+/**
+ * A moment in RFC 3339 with the difference to UTC: `2026-11-01T01:30:00-04:00`; in UTC with `Z`.
+ * @param {Zone} zone
+ * @param {number} ms
+ */
+export function isoIn(zone, ms) {
+  const offset = zone.offsetAt(ms);
+  const minutes = Math.round(Math.abs(offset) / MINUTE_MS);
+  if (minutes === 0) return new Date(ms).toISOString();
+  return `${new Date(ms + offset).toISOString().slice(0, 19)}${offset < 0 ? '-' : '+'}${padded(Math.floor(minutes / 60))}:${padded(minutes % 60)}`;
+}

@@ -7,13 +7,16 @@ import { emptyMessage, explain } from '../messages.js';
 import { readAnswer } from '../model/answer.js';
 import { AGAINST, againstById, changeText, earlierRange, shareChangeText } from '../model/change.js';
 import { stepsCsv } from '../model/csv.js';
+import { absoluteRange, brushedRange, rangeParams, shiftRange } from '../model/range.js';
 import { coveredText } from '../model/query.js';
 import { risingList } from '../model/reasons.js';
 import { tiles } from '../model/tiles.js';
 import { evidence, rankRegions, regionSentence, subjectText, tabTitle } from '../model/unusual.js';
 import { list, parseTime } from '../model/values.js';
-import { RANGES, rangeById, writeUrl } from '../url-state.js';
+import { RANGES, rangeOf, writeUrl } from '../url-state.js';
+import { currentZone, formatCount, formatSpan } from '../format.js';
 import { createCards } from '../view/cards.js';
+import { createTimePicker } from '../view/time-picker.js';
 import { regionSelect, renderNetworks, renderRanges, renderSegments, toggleNetwork } from '../view/controls.js';
 import { byId, find, setText } from '../view/dom.js';
 import { saveText } from '../view/download.js';
@@ -22,7 +25,7 @@ import { renderEvidence, renderRising, renderSentence } from '../view/overview.j
 import { renderTile } from '../view/tile.js';
 
 /** The hashtag or host that is focused on, the end of the range, what is compared, and the choices of the charts. */
-export const REGION_PARAMS = ['tag', 'host', 'until', 'against', ...CHARTS.flatMap(({ choice }) => choice?.param ?? [])];
+export const REGION_PARAMS = ['tag', 'host', 'until', 'from', 'to', 'against', ...CHARTS.flatMap(({ choice }) => choice?.param ?? [])];
 
 const MINUTE_MS = 60_000;
 
@@ -33,9 +36,9 @@ const minute = (ms) => new Date(Math.floor(ms / MINUTE_MS) * MINUTE_MS).toISOStr
 
 /** @param {import('./types').Context} ctx @returns {import('./types').View} */
 export default function createRegion(ctx) {
-  const { doc, win, feed, watch, choice, drawer, zone, choose, openRegion, openOverview, focusOn, announce, networks, nameOf, regionName } = ctx;
+  const { doc, win, feed, watch, choice, drawer, choose, openRegion, openOverview, focusOn, announce, networks, nameOf, regionName } = ctx;
   const shared = {
-    doc, drawer, zone,
+    doc, drawer,
     onChoice: (/** @type {string} */ param, /** @type {string} */ option) => {
       ctx.keep(param, option);
       if (feed.windows) showWindows();
@@ -46,6 +49,9 @@ export default function createRegion(ctx) {
   const focusCard = createCards({ ...shared, charts: [focusChart], holder: 'focus-card' });
 
   const focused = () => (choice.choices.tag ? { type: 'hashtag', key: choice.choices.tag } : choice.choices.host ? { type: 'host', key: choice.choices.host } : null);
+  const isAbsolute = () => absoluteRange(choice.choices) !== null;
+  /** Back from an absolute range to the named one. */
+  const showWhole = () => choose({ choices: { ...choice.choices, from: '', to: '' } });
   const unfocus = () => choose({ choices: { ...choice.choices, tag: '', host: '' } });
   const regionNow = () => rankRegions(feed.overview).find(({ id }) => id === choice.region);
 
@@ -55,9 +61,9 @@ export default function createRegion(ctx) {
     const region = choice.region ?? '';
     const answer = readAnswer(feed.windows, feed.nowMs());
     const range = { from: feed.windows.from ?? '', to: feed.windows.to ?? '' };
-    const earlier = earlierRange(answer, againstById(choice.choices.against), feed.nowMs(), rangeById(choice.range).secs * 1000);
+    const earlier = earlierRange(answer, againstById(choice.choices.against), feed.nowMs(), rangeOf(choice).secs * 1000);
     const focus = focused();
-    const about = [region, choice.range, choice.choices.until ?? ''].join(' ');
+    const about = [region, choice.range, choice.choices.until ?? '', choice.choices.from ?? '', choice.choices.to ?? ''].join(' ');
     const network = choice.networks.join(',');
     return {
       events: { subject: about, ask: (/** @type {Api} */ api) => api.events({ region, ...range }) },
@@ -95,10 +101,12 @@ export default function createRegion(ctx) {
   }
 
   function showControls() {
-    renderRanges(doc, RANGES, choice.range);
+    renderRanges(doc, RANGES, rangeOf(choice).id);
+    picker.render();
     renderNetworks(doc, networks(), choice.networks);
     renderSegments(doc, byId(doc, 'against'), { type: 'radio', name: 'against', options: AGAINST, chosen: (id) => id === againstById(choice.choices.against).id });
-    byId(doc, 'later-range').hidden = !choice.choices.until;
+    byId(doc, 'later-range').hidden = !(choice.choices.until || isAbsolute());
+    byId(doc, 'whole-range').hidden = !isAbsolute();
     if (choice.region) regionSelect(doc).value = choice.region;
     showFocus();
   }
@@ -168,12 +176,17 @@ export default function createRegion(ctx) {
       showCharts(answer);
     } else {
       const message = emptyMessage(choice, { hasOtherRegions: (feed.regions?.length ?? 0) > 1, hasPosts: Boolean(feed.overview?.newest_post) });
-      renderPanel(doc, { ...message, actions: message.actions.map(({ label, change }) => ({ label, run: () => choose(change) })) });
+      renderPanel(doc, { ...message, actions: message.actions.map(({ label, change }) => ({ label, run: () => choose({ ...change, ...(change.range && { choices: { ...choice.choices, from: '', to: '' } }) }) })) });
     }
     renderNetworks(doc, networks(), choice.networks);
   }
 
   // --- choosing -----------------------------------------------------------------------------
+
+  /** @param {string} range */
+  const chooseRange = (range) => choose({ range, choices: { ...choice.choices, from: '', to: '' } });
+  /** @param {import('../model/range.js').Ends} ends */
+  const chooseEnds = (ends) => choose({ choices: { ...choice.choices, ...rangeParams(ends) } });
 
   /**
    * Shows the time before or after the range that is shown.
@@ -181,7 +194,12 @@ export default function createRegion(ctx) {
    */
   function move(direction) {
     const now = feed.nowMs();
-    const until = (parseTime(choice.choices.until) ?? now) + direction * rangeById(choice.range).secs * 1000;
+    const ends = absoluteRange(choice.choices);
+    if (ends) {
+      if (direction === -1 || ends.to < now) choose({ choices: { ...choice.choices, ...rangeParams(shiftRange(ends, direction, now, currentZone())) } });
+      return;
+    }
+    const until = (parseTime(choice.choices.until) ?? now) + direction * rangeOf(choice).secs * 1000;
     if (direction === 1 && !choice.choices.until) return;
     choose({ choices: { ...choice.choices, until: until >= now - MINUTE_MS ? '' : minute(until) } });
   }
@@ -195,14 +213,16 @@ export default function createRegion(ctx) {
 
   async function copyLink() {
     const end = choice.choices.until || minute(feed.nowMs());
-    const search = writeUrl(win.location.search, { ...choice, choices: { ...choice.choices, until: end } });
+    // The zone of this reader, so that the link shows the same times to others.
+    const fixed = { ...choice.choices, until: end, zone: currentZone().id };
+    const search = writeUrl(win.location.search, { ...choice, choices: fixed });
     try {
       await win.navigator.clipboard.writeText(new URL(search, win.location.href).href);
       announce('The link is copied.');
       setText(byId(doc, 'copy-link'), 'Copied');
     } catch {
       // Without a clipboard, such as on plain HTTP, the address bar gets the link.
-      choose({ choices: { ...choice.choices, until: end } });
+      choose({ choices: fixed });
       announce('The link is in the address bar.');
       setText(byId(doc, 'copy-link'), 'Link is in the address bar');
     }
@@ -210,7 +230,7 @@ export default function createRegion(ctx) {
   }
 
   function download() {
-    if (feed.windows && feed.fits()) saveText(doc, `birdsong-${choice.region}-${choice.range}.csv`, stepsCsv(readAnswer(feed.windows, feed.nowMs())));
+    if (feed.windows && feed.fits()) saveText(doc, `birdsong-${choice.region}-${rangeOf(choice).id}.csv`, stepsCsv(readAnswer(feed.windows, feed.nowMs())));
   }
 
   /** @param {Event} event */
@@ -223,12 +243,33 @@ export default function createRegion(ctx) {
     run();
   });
   onChange('region', (region) => choose({ region }));
-  onChange('ranges', (range) => choose({ range }));
+  onChange('ranges', chooseRange);
   onChange('networks', (network) => choose({ networks: toggleNetwork(networks(), choice.networks, network) }));
   onChange('against', (against) => choose({ choices: { ...choice.choices, against } }));
   byId(doc, 'pickers').addEventListener('submit', (event) => event.preventDefault());
   onClick('back', openOverview);
   onClick('focus-close', unfocus);
+  onClick('whole-range', showWhole);
+  const picker = createTimePicker({
+    doc,
+    ends: () => absoluteRange(choice.choices) ?? (feed.windows ? { from: parseTime(feed.windows.from) ?? 0, to: Math.min(feed.nowMs(), parseTime(feed.windows.to) ?? 0) } : null),
+    zone: () => choice.choices.zone ?? '',
+    regionZone: () => feed.regions?.find(({ id }) => id === choice.region)?.tz ?? null,
+    onEnds: chooseEnds,
+    onZone: async (zone) => {
+      await choose({ choices: { ...choice.choices, zone } });
+      if (feed.windows) showWindows();
+    },
+  });
+  byId(doc, 'charts').addEventListener('brush', (event) => {
+    const ends = brushedRange(/** @type {CustomEvent<import('../model/range.js').Ends>} */ (event).detail, readAnswer(feed.windows, feed.nowMs()).windowMs);
+    if (ends) chooseEnds(ends);
+  });
+  byId(doc, 'charts').addEventListener('read', (event) => {
+    const at = /** @type {CustomEvent<number>} */ (event).detail;
+    const w = readAnswer(feed.windows, feed.nowMs()).windows.find(({ start, end }) => at >= start && at < end);
+    if (w) announce(`${formatSpan(w.start, w.end)}: ${formatCount(w.posts)} posts`);
+  });
   onClick('earlier-range', () => move(-1));
   onClick('later-range', () => move(1));
   onClick('copy-link', copyLink);
@@ -240,8 +281,8 @@ export default function createRegion(ctx) {
     show,
     keys: {
       j: () => step(1), k: () => step(-1), ArrowLeft: () => move(-1), ArrowRight: () => move(1),
-      Escape: () => (focused() ? void unfocus() : false),
-      ...Object.fromEntries(RANGES.map(({ id }, i) => [String(i + 1), () => void choose({ range: id })])),
+      Escape: () => (focused() ? void unfocus() : isAbsolute() ? void showWhole() : false),
+      ...Object.fromEntries(RANGES.map(({ id }, i) => [String(i + 1), () => void chooseRange(id)])),
     },
   };
 }

@@ -1,6 +1,7 @@
 // @ts-check
 // Tests of the charts over time: their series, tables and summaries.
 import { describe, expect, it } from 'vitest';
+import { zoneById } from '../../src/model/zone.js';
 import { timeTicks } from '../../src/chart-kit/time-ticks.js';
 import authors from '../../src/charts/authors.js';
 import posts from '../../src/charts/posts.js';
@@ -126,18 +127,20 @@ it('states the flaws of each window in both tables', () => {
   expect(authors.table(viewOf(authors, answerOf(windows))).rows.map((row) => row.at(-1))).toEqual(wanted);
 });
 
+const UTC = /** @type {import('../../src/model/zone.js').Zone} */ (zoneById('UTC'));
+
 describe('timeTicks', () => {
   const clock = (/** @type {{ value: number }[]} */ ticks) => ticks.map(({ value }) => new Date(value).toISOString().slice(11, 16));
 
   it('lie at round times within the range', () => {
-    expect(clock(timeTicks(START - 7 * MINUTE, START + 53 * MINUTE, 6))).toEqual(['08:00', '08:10', '08:20', '08:30', '08:40', '08:50']);
-    expect(clock(timeTicks(START - 86_400_000, START, 8))).toEqual(['09:00', '12:00', '15:00', '18:00', '21:00', '00:00', '03:00', '06:00']);
+    expect(clock(timeTicks(START - 7 * MINUTE, START + 53 * MINUTE, 6, UTC))).toEqual(['08:00', '08:10', '08:20', '08:30', '08:40', '08:50']);
+    expect(clock(timeTicks(START - 86_400_000, START, 8, UTC))).toEqual(['09:00', '12:00', '15:00', '18:00', '21:00', '00:00', '03:00', '06:00']);
   });
 
   it('are days in long ranges', () => {
-    expect(timeTicks(START - 7 * 86_400_000, START, 7)).toHaveLength(7);
-    expect(timeTicks(START - 7 * 86_400_000, START, 3).length).toBeLessThanOrEqual(3);
-    expect(timeTicks(START, START, 5)).toEqual([]);
-    expect(timeTicks(undefined, undefined, 5)).toEqual([]);
+    expect(timeTicks(START - 7 * 86_400_000, START, 7, UTC)).toHaveLength(7);
+    expect(timeTicks(START - 7 * 86_400_000, START, 3, UTC).length).toBeLessThanOrEqual(3);
+    expect(timeTicks(START, START, 5, UTC)).toEqual([]);
+    expect(timeTicks(undefined, undefined, 5, UTC)).toEqual([]);
   });
 });
