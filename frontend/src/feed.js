@@ -21,9 +21,6 @@ const DEFAULT_WINDOW_SECS = 300;
  *   an answer of windows: for which choice, what the overview said before it, when it was asked for, and when it arrived
  */
 
-/** @param {Choice} choice */
-const keyOf = ({ region, range, networks, choices }) => JSON.stringify([region, range, networks, choices.until ?? '', choices.from ?? '', choices.to ?? '']);
-
 /** @param {unknown} error */
 const isRefusal = (error) => error instanceof ApiError && [400, 422].includes(error.status);
 /** @param {unknown} error */
@@ -58,6 +55,9 @@ export function createFeed({ choice, fieldsOf, onRegions, onOverview, onWindows,
     refresh,
     cancel: () => pending?.abort(),
   };
+  // Another choice may read other fields, which an answer that is held does not have.
+  /** @param {Choice} one */
+  const keyOf = ({ region, range, networks, choices }) => JSON.stringify([region, range, networks, choices.until ?? '', choices.from ?? '', choices.to ?? '', fieldsOf(rangeOf({ range, choices }))]);
   let clockSkewMs = 0;
   let windowSecs = DEFAULT_WINDOW_SECS;
   /** @type {Held | null} */

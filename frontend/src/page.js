@@ -39,7 +39,7 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
   const choice = readUrl(win.location.search, PAGE_PARAMS);
   const feed = createFeed({
     choice,
-    fieldsOf: (range) => fieldsQuery([...CHARTS.map(({ reads }) => reads), tileReads(range)]),
+    fieldsOf: (range) => fieldsQuery([...CHARTS.flatMap(({ reads, more, choice: one }) => [reads, ...(more ? [more(choice.choices[one?.param ?? ''] ?? '', range)] : [])]), tileReads(range)]),
     onRegions: showRegions,
     onOverview: showOverview,
     onWindows: showWindows,
@@ -149,18 +149,18 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
 
   /** @param {string} region */
   async function openRegion(region) {
-    await choose({ region, choices: { ...choice.choices, view: '', tag: '', host: '' } });
+    await choose({ region, choices: { ...choice.choices, view: '', tag: '', host: '', language: '' } });
     doc.documentElement.scrollTop = 0;
   }
 
   /**
-   * Turns the page of a region to a hashtag or host.
+   * Turns the page of a region to a hashtag, host or language.
    * @param {string} region
    * @param {string} type
    * @param {string} key
    */
   async function focusOn(region, type, key) {
-    await choose({ region, choices: { ...choice.choices, view: '', tag: type === 'hashtag' ? key : '', host: type === 'host' ? key : '' } });
+    await choose({ region, choices: { ...choice.choices, view: '', tag: type === 'hashtag' ? key : '', host: type === 'host' ? key : '', language: type === 'language' ? key : '' } });
     const box = byId(doc, 'focus');
     box.scrollIntoView?.({ block: 'nearest' });
     byId(doc, 'focus-close').focus({ preventScroll: true });

@@ -80,6 +80,8 @@ export interface Chart<View> {
     label: string;
     options(answer: Answer): { id: string; label: string }[];
   };
+  /** The fields that it reads beside `reads` for an option of `choice`, so that others do not pay for them. */
+  more?(choice: string, range: { secs: number }): Reads;
   /** From the answer to what this chart shows. Pure. */
   view(answer: Answer, options: ChartOptionsOfReader): View;
   /** The text in place of the plot when there is nothing to draw; an empty text when there is something. */

@@ -11,7 +11,8 @@ import { absoluteRange, brushedRange, rangeParams, shiftRange } from '../model/r
 import { coveredText } from '../model/query.js';
 import { risingList } from '../model/reasons.js';
 import { tiles } from '../model/tiles.js';
-import { evidence, rankRegions, regionSentence, subjectText, tabTitle } from '../model/unusual.js';
+import { companions, focusLimits, focusName, focusOf, languageSeries, seriesRange } from '../model/focus.js';
+import { evidence, rankRegions, regionSentence, tabTitle } from '../model/unusual.js';
 import { list, parseTime } from '../model/values.js';
 import { RANGES, rangeOf, writeUrl } from '../url-state.js';
 import { currentZone, formatCount, formatSpan } from '../format.js';
@@ -25,7 +26,7 @@ import { renderEvidence, renderRising, renderSentence } from '../view/overview.j
 import { renderTile } from '../view/tile.js';
 
 /** The hashtag or host that is focused on, the end of the range, what is compared, and the choices of the charts. */
-export const REGION_PARAMS = ['tag', 'host', 'until', 'from', 'to', 'against', ...CHARTS.flatMap(({ choice }) => choice?.param ?? [])];
+export const REGION_PARAMS = ['tag', 'host', 'language', 'until', 'from', 'to', 'against', ...CHARTS.flatMap(({ choice }) => choice?.param ?? [])];
 
 const MINUTE_MS = 60_000;
 
@@ -41,18 +42,25 @@ export default function createRegion(ctx) {
     doc, drawer,
     onChoice: (/** @type {string} */ param, /** @type {string} */ option) => {
       ctx.keep(param, option);
-      if (feed.windows) showWindows();
+      // Another choice may read fields that were not asked for.
+      if (!feed.fits()) choose({}, { push: false });
+      else if (feed.windows) showWindows();
     },
     onFocus: (/** @type {string} */ type, /** @type {string} */ key) => focusOn(choice.region ?? '', type, key),
   };
   const cards = createCards({ ...shared, charts: CHARTS });
   const focusCard = createCards({ ...shared, charts: [focusChart], holder: 'focus-card' });
 
-  const focused = () => (choice.choices.tag ? { type: 'hashtag', key: choice.choices.tag } : choice.choices.host ? { type: 'host', key: choice.choices.host } : null);
+  const focused = () => focusOf(choice);
+  /** The answer to what is chosen, with the absolute range that was asked for. */
+  const answerNow = () => {
+    const asked = absoluteRange(choice.choices);
+    return Object.assign(readAnswer(feed.windows, feed.nowMs()), asked && feed.fits() ? { asked } : {});
+  };
   const isAbsolute = () => absoluteRange(choice.choices) !== null;
   /** Back from an absolute range to the named one. */
   const showWhole = () => choose({ choices: { ...choice.choices, from: '', to: '' } });
-  const unfocus = () => choose({ choices: { ...choice.choices, tag: '', host: '' } });
+  const unfocus = () => choose({ ...(focused()?.type === 'network' && { networks: [] }), choices: { ...choice.choices, tag: '', host: '', language: '' } });
   const regionNow = () => rankRegions(feed.overview).find(({ id }) => id === choice.region);
 
   /** @returns {Record<string, import('./types').Want | null>} */
@@ -68,16 +76,19 @@ export default function createRegion(ctx) {
     return {
       events: { subject: about, ask: (/** @type {Api} */ api) => api.events({ region, ...range }) },
       trends: { subject: region, ask: (/** @type {Api} */ api) => api.trends({ region }) },
+      profiles: focus?.type === 'hashtag' ? { subject: region, ask: (/** @type {Api} */ api) => api.trends({ region, standing: 'all' }) } : null,
       earlier: earlier && {
         subject: `${about} ${network} ${choice.choices.against ?? ''}`,
         ask: (/** @type {Api} */ api) => api.windows({ region, network, ...earlier, step: 'auto', fields: 'posts', total_fields: 'authors,completeness,posts,reposts' }),
       },
-      series: focus && {
-        subject: `${about} ${focus.type} ${focus.key}`,
-        ask: (/** @type {Api} */ api) => api.series({
-          region, ...range, step: String(Math.min(86_400, Math.round(answer.stepMs / 1000))), ...(focus.type === 'hashtag' ? { tag: focus.key } : { host: focus.key }),
-        }),
-      },
+      series: focus && focus.type !== 'network' ? {
+        subject: `${about} ${network} ${focus.type} ${focus.key}`,
+        ask: async (/** @type {Api} */ api) => (focus.type === 'language' ? languageSeries(await api.windows({
+          region, network, ...range, step: String(Math.round(answer.stepMs / 1000)), fields: 'completeness,languages,other_languages', total_fields: 'none',
+        }), focus.key) : api.series({
+          region, from: seriesRange(range).from, to: range.to, step: String(Math.min(86_400, Math.round(answer.stepMs / 1000))), ...(focus.type === 'hashtag' ? { tag: focus.key } : { host: focus.key }),
+        })),
+      } : null,
     };
   }
 
@@ -140,7 +151,12 @@ export default function createRegion(ctx) {
     const focus = focused();
     byId(doc, 'focus').hidden = focus === null;
     if (!focus) return;
-    setText(byId(doc, 'focus-title'), `${subjectText({ type: focus.type, name: focus.key })} in ${regionName()}`);
+    setText(byId(doc, 'focus-title'), `${focusName(focus)} in ${regionName()}`);
+    if (focus.type === 'network') {
+      setText(byId(doc, 'focus-text'), focusLimits(focus));
+      byId(doc, 'focus-card').hidden = true;
+      return;
+    }
     const series = watch.get('series');
     if (!series) {
       setText(byId(doc, 'focus-text'), watch.errorOf('series') ? `${explain(watch.errorOf('series'))}. The page keeps trying.` : 'Loading…');
@@ -148,13 +164,15 @@ export default function createRegion(ctx) {
       return;
     }
     const answer = readSeries(series, feed.nowMs());
+    const cut = focus.type !== 'language' && seriesRange({ from: feed.windows?.from ?? '', to: feed.windows?.to ?? '' }).isCut ? 'Its series covers the last 62 days of the range.' : '';
     const elsewhere = list(feed.overview?.regions).filter(({ region, event }) => region !== choice.region && event?.subject?.key === focus.key).map(({ name }) => name);
-    setText(byId(doc, 'focus-text'), `In this range: ${boundsText(answer)}.${elsewhere.length ? ` It also rises in ${elsewhere.join(', ')}.` : ''}`);
+    setText(byId(doc, 'focus-text'), `In this range: ${boundsText(answer)}.${elsewhere.length ? ` It also rises in ${elsewhere.join(', ')}.` : ''}`
+      + ` ${[cut, focus.type === 'hashtag' ? companions(watch.get('profiles'), focus.key) : '', focusLimits(focus)].filter(Boolean).join(' ')}`);
     byId(doc, 'focus-card').hidden = false;
     focusCard.render({ answer, networks: [], choices: {} });
   }
 
-  function showCharts(answer = readAnswer(feed.windows, feed.nowMs())) {
+  function showCharts(answer = answerNow()) {
     if (answer.total.posts > 0) cards.render({ answer, networks: networks(), choices: choice.choices, events: watch.get('events')?.events ?? [], nowMs: feed.nowMs() });
   }
 
@@ -166,7 +184,7 @@ export default function createRegion(ctx) {
 
   /** Shows the last good answer. */
   function showWindows() {
-    const answer = readAnswer(feed.windows, feed.nowMs());
+    const answer = answerNow();
     ctx.sawNetworks(answer.networks ?? []);
     showTiles(answer);
     showState();

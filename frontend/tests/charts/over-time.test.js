@@ -66,8 +66,29 @@ describe('posts', () => {
 
   it('are stacked by kind when the server does not count by network', () => {
     expect(drawn(posts, viewOf(posts, answer, { choice: 'network' }))).toHaveProperty('Original');
-    expect(posts.choice?.options(answer)).toHaveLength(1);
-    expect(posts.choice?.options(withNetworks).map(({ id }) => id)).toEqual(['kind', 'network']);
+    expect(posts.choice?.options(answer).map(({ id }) => id)).not.toContain('network');
+    expect(posts.choice?.options(withNetworks).map(({ id }) => id)).toEqual(['kind', 'network', 'language', 'match']);
+  });
+
+  it('are stacked by language and by match, with all posts in the stack', () => {
+    const report = { languages: { en: 5, fr: 2 }, other_languages: 1, located: { point: 1, place: 2, rule: 0, text: 5, all: 0 }, posts: 8 };
+    const read = answerOf([windowAt(0, report)], { languages: { en: 5, fr: 2 } });
+    const stack = (/** @type {string} */ choice) => posts.view(read, { choice, hidden: new Set(), networks: [] }).stacks
+      .map((/** @type {{ label: string, pick: (w: object | undefined) => number }} */ { label, pick }) => `${label} ${pick(read.windows[0])}`);
+    expect(stack('language')).toEqual(['English 5', 'French 2', 'All others 1']);
+    expect(stack('match')).toEqual(['Own coordinates 1', 'Named place 2', 'Text match 5']);
+    expect(posts.note?.(viewOf(posts, read, { choice: 'language' }))).toContain('rare languages together');
+  });
+
+  it.each([5, 10, 30, 60])('are shown by minute in an absolute range within windows of %i minutes', (minutes) => {
+    const report = { window_start: new Date(START).toISOString(), window_end: new Date(START + minutes * MINUTE).toISOString(), per_minute: Array.from({ length: minutes }, (_, i) => i) };
+    const read = Object.assign(answerOf([windowAt(0, report)]), { stepMs: minutes * MINUTE, windowMs: minutes * MINUTE, asked: { from: START + MINUTE, to: START + 4 * MINUTE } });
+    expect(posts.choice?.options(read)[0]?.id).toBe('minute');
+    const view = posts.view(read, { choice: 'minute', hidden: new Set(), networks: [], nowMs: START + 86_400_000 });
+    expect(view.answer.windows.map((/** @type {{ posts: number }} */ w) => w.posts)).toEqual([1, 2, 3]);
+    expect([view.answer.from, view.answer.to]).toEqual([START + MINUTE, START + 4 * MINUTE]);
+    expect(posts.table(view).rows).toHaveLength(3);
+    expect(posts.note?.(view)).toContain('whole windows');
   });
 
   it('hide the series that the reader has hidden', () => {
