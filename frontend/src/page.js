@@ -289,7 +289,8 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
   const keys = {
     '?': showHelp,
     t: () => byId(doc, 'theme').click(),
-    f: () => void (doc.fullscreenElement ? doc.exitFullscreen?.() : doc.documentElement.requestFullscreen?.())?.catch(() => {}),
+    // The wall page when there is one.
+    f: () => (VIEWS.some(({ id }) => id === 'wall') ? void openView('wall') : void (doc.fullscreenElement ? doc.exitFullscreen?.() : doc.documentElement.requestFullscreen?.())?.catch(() => {})),
     Escape: () => { if (entryOf(choice).id !== 'overview') openOverview(); },
     '/': () => {
       if (entryOf(choice).id !== 'overview') openOverview();

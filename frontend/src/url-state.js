@@ -71,6 +71,6 @@ export function writeUrl(search, { region, range, networks, choices }) {
     if (value) query.set(name, value);
     else query.delete(name);
   }
-  // Commas and colons may be in a query as they are, and are easier to read so.
-  return `?${query.toString().replaceAll('%2C', ',').replaceAll('%3A', ':')}`;
+  // Commas, colons and slashes may be in a query as they are, and are easier to read so.
+  return `?${query.toString().replaceAll('%2C', ',').replaceAll('%3A', ':').replaceAll('%2F', '/')}`;
 }

@@ -6,6 +6,7 @@ import { formatSpan } from '../format.js';
 import { begun, isKnown } from '../model/answer.js';
 import { gapSpans, stateText, windowRemarks } from '../model/flaws.js';
 import { timeAxis } from './axes.js';
+import { crossHair } from './cross-hair.js';
 import { gapShade } from './gap-shade.js';
 import { tooltipStyle } from './tooltip.js';
 
@@ -68,7 +69,7 @@ export function overTime({ type, answer, palette, datasets, y, stacked = false, 
         },
       },
     },
-    plugins: [gapShade],
+    plugins: [gapShade, crossHair],
     state: { spans: gapSpans(windows) },
   };
 }

@@ -29,6 +29,7 @@ import { renderTile } from '../view/tile.js';
 export const REGION_PARAMS = ['tag', 'host', 'language', 'until', 'from', 'to', 'against', ...CHARTS.flatMap(({ choice }) => choice?.param ?? [])];
 
 const MINUTE_MS = 60_000;
+const READ_MS = 250;
 
 /** @typedef {import('../api.js').Api} Api */
 
@@ -186,6 +187,7 @@ export default function createRegion(ctx) {
   function showWindows() {
     const answer = answerNow();
     ctx.sawNetworks(answer.networks ?? []);
+    picker.render();
     showTiles(answer);
     showState();
     if (feed.fits()) showChanges();
@@ -283,10 +285,13 @@ export default function createRegion(ctx) {
     const ends = brushedRange(/** @type {CustomEvent<import('../model/range.js').Ends>} */ (event).detail, readAnswer(feed.windows, feed.nowMs()).windowMs);
     if (ends) chooseEnds(ends);
   });
+  let reading = 0;
   byId(doc, 'charts').addEventListener('read', (event) => {
     const at = /** @type {CustomEvent<number>} */ (event).detail;
     const w = readAnswer(feed.windows, feed.nowMs()).windows.find(({ start, end }) => at >= start && at < end);
-    if (w) announce(`${formatSpan(w.start, w.end)}: ${formatCount(w.posts)} posts`);
+    // Only where the keys stop is read.
+    win.clearTimeout(reading);
+    if (w) reading = win.setTimeout(() => announce(`${formatSpan(w.start, w.end)}: ${formatCount(w.posts)} posts`), READ_MS);
   });
   onClick('earlier-range', () => move(-1));
   onClick('later-range', () => move(1));

@@ -67,14 +67,14 @@ describe('posts', () => {
   it('are stacked by kind when the server does not count by network', () => {
     expect(drawn(posts, viewOf(posts, answer, { choice: 'network' }))).toHaveProperty('Original');
     expect(posts.choice?.options(answer).map(({ id }) => id)).not.toContain('network');
-    expect(posts.choice?.options(withNetworks).map(({ id }) => id)).toEqual(['kind', 'network', 'language', 'match']);
+    expect(posts.choice?.options(withNetworks).map(({ id }) => id)).toEqual(['kind', 'network', 'language', 'match', 'minute']);
   });
 
   it('are stacked by language and by match, with all posts in the stack', () => {
     const report = { languages: { en: 5, fr: 2 }, other_languages: 1, located: { point: 1, place: 2, rule: 0, text: 5, all: 0 }, posts: 8 };
     const read = answerOf([windowAt(0, report)], { languages: { en: 5, fr: 2 } });
     const stack = (/** @type {string} */ choice) => posts.view(read, { choice, hidden: new Set(), networks: [] }).stacks
-      .map((/** @type {{ label: string, pick: (w: object | undefined) => number }} */ { label, pick }) => `${label} ${pick(read.windows[0])}`);
+      .map((/** @type {any} */ { label, pick }) => `${label} ${pick(read.windows[0])}`);
     expect(stack('language')).toEqual(['English 5', 'French 2', 'All others 1']);
     expect(stack('match')).toEqual(['Own coordinates 1', 'Named place 2', 'Text match 5']);
     expect(posts.note?.(viewOf(posts, read, { choice: 'language' }))).toContain('rare languages together');
