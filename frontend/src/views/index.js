@@ -5,6 +5,8 @@ import overview from './overview.js';
 import region, { REGION_PARAMS } from './region.js';
 import sources from './sources.js';
 
+const COMPARE_PARAMS = ['regions', 'tags', 'periods', 'measure', 'until'];
+
 /**
  * A page that is loaded when it is first shown is one line: `{ id: 'compare', params: ['with'], load: () => import('./compare.js') }`.
  * @type {import('./types').Entry[]}
@@ -13,6 +15,7 @@ export const VIEWS = [
   { id: 'overview', params: [], create: overview },
   { id: 'region', params: REGION_PARAMS, create: region },
   { id: 'sources', params: [], create: sources },
+  { id: 'compare', params: COMPARE_PARAMS, load: () => import('./compare.js') },
 ];
 
 /** Every parameter of the address that belongs to a page, and the name of the page. */
