@@ -16,6 +16,7 @@ export const VIEWS = [
   { id: 'region', params: REGION_PARAMS, create: region },
   { id: 'sources', params: [], create: sources },
   { id: 'compare', params: COMPARE_PARAMS, load: () => import('./compare.js') },
+  { id: 'wall', params: ['wall'], load: () => import('./wall.js') },
 ];
 
 /** Every parameter of the address that belongs to a page, and the name of the page. */
@@ -26,6 +27,6 @@ export const PAGE_PARAMS = [...new Set(['view', ...VIEWS.flatMap(({ params }) =>
  * @param {import('../url-state.js').Choice} choice
  */
 export const entryOf = ({ region: id, choices }) => {
-  const named = VIEWS.find((one) => one.id === choices.view && one.id !== 'region');
+  const named = VIEWS.find((one) => one.id === (choices.wall ? 'wall' : choices.view) && one.id !== 'region');
   return /** @type {import('./types').Entry} */ (named ?? VIEWS.find((one) => one.id === (id ? 'region' : 'overview')));
 };
