@@ -38,7 +38,7 @@ const isRefusedFilter = (error) => isRefusal(error) && error instanceof ApiError
  */
 export function createFeed({ choice, fieldsOf, onRegions, onOverview, onWindows, onRefusedFilter }) {
   const feed = {
-    /** Null until the regions are known. @type {{ id: string, name: string }[] | null} */
+    /** Null until the regions are known. @type {{ id: string, name: string, boxes: number[][] }[] | null} */
     regions: null,
     /** @type {import('./api.js').Overview | null} */
     overview: null,
@@ -79,7 +79,7 @@ export function createFeed({ choice, fieldsOf, onRegions, onOverview, onWindows,
   async function loadRegions(api) {
     const answer = await api.regions();
     windowSecs = count(answer.window_secs) || windowSecs;
-    feed.regions = list(answer.regions).flatMap(({ id, name }) => (id ? [{ id, name: name || id }] : []));
+    feed.regions = list(answer.regions).flatMap(({ id, name, boxes }) => (id ? [{ id, name: name || id, boxes: list(boxes).map((box) => list(/** @type {any} */ (box))) }] : []));
     onRegions();
   }
 

@@ -16,6 +16,7 @@ export const VIEWS = [
   { id: 'region', params: REGION_PARAMS, create: region },
   { id: 'sources', params: [], create: sources },
   { id: 'compare', params: COMPARE_PARAMS, load: () => import('./compare.js') },
+  { id: 'map', params: ['shade'], load: () => import('./map.js') },
   { id: 'wall', params: ['wall'], load: () => import('./wall.js') },
 ];
 

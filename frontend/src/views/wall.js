@@ -113,7 +113,7 @@ export default function createWall({ doc, feed, watch, choice, openOverview }) {
     section.dataset.tone = loud ?? 'plain';
     setText(byId(doc, 'wall-name'), region.name);
     setText(byId(doc, 'wall-mark'), loud === 'up' ? '▲' : loud === 'down' ? '▼' : '');
-    setText(byId(doc, 'wall-number'), factor === null ? formatCount(posts) : factorText(factor).replace('×', ' ×'));
+    setText(byId(doc, 'wall-number'), factor === null ? formatCount(posts) : factorText(factor));
     setText(byId(doc, 'wall-unit'), factor === null ? TEXT.posts : TEXT.usual);
     setText(byId(doc, 'wall-what'), event ? eventSince(event, nowMs) : direction === 'up' ? TEXT.above : direction === 'down' ? TEXT.below : group === 'usual' ? TEXT.normal : '');
     const compared = low !== null && high !== null ? TEXT.compared(formatCount(Math.round(low)), formatCount(Math.round(high))) : '';
