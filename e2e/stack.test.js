@@ -305,19 +305,21 @@ test('a burst becomes an event and one alert, and a note is served beside it', a
       response.end();
     });
   });
-  await new Promise((resolve) => webhook.listen(0, '127.0.0.1', resolve));
+  const port = await freePort();
+  await new Promise((resolve) => webhook.listen(port, '127.0.0.1', () => resolve(null)));
   const { lines, burst, posts } = burstPosts(Date.now());
   const [file, regions] = ['burst.ndjson', 'burst.toml'].map((name) => path.join(dir, name));
   writeFileSync(file, lines);
-  writeFileSync(regions, burstRegions(`http://127.0.0.1:${webhook.address().port}/desk`));
+  writeFileSync(regions, burstRegions(`http://127.0.0.1:${port}/desk`));
   try {
     const replayed = await run(birdsong, ['replay', '--to', 'kinesis', ...cloud(), '--regions', regions, file], environment);
     assert.match(replayed, new RegExp(`sent ${posts} `));
     // What streams publishes the alerts; a replay publishes regions only.
     const args = ['stream', '--to', 'kinesis', ...cloud(), '--regions', regions, '--source', 'demo:?backfill=0', '--health-port', '0'];
     const { child } = await start(birdsong, args, /health at (http:\S+)/, environment);
+    const ended = new Promise((resolve) => child.on('exit', resolve));
     child.kill('SIGTERM');
-    await new Promise((resolve) => child.on('exit', resolve));
+    await ended;
 
     const query = new URLSearchParams({ region: 'burstville', from: new Date(burst.from - 3_600_000).toISOString() });
     const found = await until('the burst as an event, and its alert', async () => {
