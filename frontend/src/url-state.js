@@ -1,7 +1,10 @@
 // @ts-check
 // What the address bar holds: the region, the range, the networks, and the choices made in charts. Pure functions.
 
-/** @typedef {{ id: string, label: string, long: string, secs: number }} Range */
+import { formatSpan } from './format.js';
+import { absoluteRange } from './model/range.js';
+
+/** @typedef {{ id: string, label: string, long: string, secs: number, from?: number, to?: number }} Range `from` and `to` are the ends of an absolute one */
 
 const DAY_SECS = 86_400;
 
@@ -23,6 +26,16 @@ export const RANGES = [
 
 /** @param {string | null} id */
 export const rangeById = (id) => RANGES.find((range) => range.id === id) ?? DEFAULT_RANGE;
+
+/**
+ * The range that a choice shows: the absolute one of `from` and `to`, or else the named one.
+ * @param {{ range: string, choices: Readonly<Record<string, string>> }} choice
+ * @returns {Range}
+ */
+export function rangeOf({ range, choices }) {
+  const ends = absoluteRange(choices);
+  return ends ? { id: 'custom', label: 'Custom', long: formatSpan(ends.from, ends.to), secs: (ends.to - ends.from) / 1000, ...ends } : rangeById(range);
+}
 
 /**
  * What the reader chose. No networks means all of them. `choices` are those of charts, by their parameter.
@@ -64,6 +77,6 @@ export function writeUrl(search, { region, range, networks, choices }) {
     if (value) query.set(name, value);
     else query.delete(name);
   }
-  // Commas and colons may be in a query as they are, and are easier to read so.
-  return `?${query.toString().replaceAll('%2C', ',').replaceAll('%3A', ':')}`;
+  // Commas, colons and slashes may be in a query as they are, and are easier to read so.
+  return `?${query.toString().replaceAll('%2C', ',').replaceAll('%3A', ':').replaceAll('%2F', '/')}`;
 }

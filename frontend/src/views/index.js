@@ -21,7 +21,7 @@ export const VIEWS = [
 ];
 
 /** Every parameter of the address that belongs to a page, and the name of the page. */
-export const PAGE_PARAMS = [...new Set(['view', ...VIEWS.flatMap(({ params }) => params)])];
+export const PAGE_PARAMS = [...new Set(['view', 'zone', ...VIEWS.flatMap(({ params }) => params)])];
 
 /**
  * The page that a choice shows.
