@@ -60,7 +60,7 @@ const SVG = 'http://www.w3.org/2000/svg';
 
 /** @param {import('./types').Context} ctx @returns {import('./types').View} */
 export default function createCompare(ctx) {
-  const { doc, feed, watch, choice, drawer, zone, choose, nameOf } = ctx;
+  const { doc, feed, watch, choice, drawer, choose, nameOf } = ctx;
   const section = byId(doc, 'view-compare');
   const group = (/** @type {string} */ id, /** @type {string} */ label, /** @type {(Node | string)[]} */ ...children) => el(
     doc, 'fieldset', { class: 'field ranges', id }, el(doc, 'legend', { class: 'field-label' }, label), ...children,
@@ -90,7 +90,7 @@ export default function createCompare(ctx) {
     el(doc, 'p', {}, el(doc, 'button', { type: 'button', class: 'button', id: 'compare-csv' }, TEXT.csv)),
   );
   const cards = createCards({
-    doc, drawer, zone, charts: [chart], holder: 'compare-card',
+    doc, drawer, charts: [chart], holder: 'compare-card',
     onChoice: (param, option) => { ctx.keep(param, option); render(); },
   });
   /** The mode that is being filled while the address names none. @type {import('../model/compare.js').Mode | null} */
