@@ -136,7 +136,7 @@ describe('the wall', () => {
     expect(location.search).not.toContain('wall');
   });
 
-  it('says in words that the server is unavailable', async () => {
+  it('says in words that the server cannot be reached', async () => {
     await load('?wall');
     await vi.waitFor(() => expect(find('#wall-trust').textContent).not.toBe(''));
     isAway = true;

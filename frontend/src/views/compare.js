@@ -20,6 +20,7 @@ const TEXT = {
   tab: 'Compare · Birdsong',
   title: 'Compare',
   what: 'Compare',
+  controls: 'What to compare',
   modes: { regions: 'Regions', tags: 'Hashtags', periods: 'Periods' },
   range: 'Range',
   regions: (/** @type {number} */ n) => `Regions, ${n} of at most ${MOST_LINES}`,
@@ -35,6 +36,7 @@ const TEXT = {
   loading: 'Loading…',
   keepsTrying: 'The page keeps trying.',
   totals: 'Over the whole range',
+  totalsTable: 'Over the whole range, table',
   head: ['Line', 'Name', 'Posts', 'Posts per minute', 'Share', 'Index to usual', 'Completeness'],
   complete: 'complete',
   atMost: (/** @type {string} */ n) => `at most ${n}`,
@@ -72,7 +74,7 @@ export default function createCompare(ctx) {
   section.replaceChildren(
     el(doc, 'section', { class: 'front', 'aria-labelledby': 'compare-title' }, el(doc, 'h2', { class: 'sentence', id: 'compare-title' }, TEXT.title)),
     el(
-      doc, 'section', { class: 'compare-controls', 'aria-label': TEXT.what },
+      doc, 'section', { class: 'compare-controls', 'aria-label': TEXT.controls },
       el(doc, 'div', { class: 'pickers' }, group('compare-mode-field', TEXT.what, segments('compare-mode')), group('compare-range-field', TEXT.range, segments('compare-range'))),
       el(
         doc, 'div', { class: 'compare-choice' },
@@ -84,7 +86,7 @@ export default function createCompare(ctx) {
     ),
     el(doc, 'p', { class: 'muted', id: 'compare-text', role: 'status' }),
     el(doc, 'div', { id: 'compare-card' }),
-    el(doc, 'section', { id: 'compare-totals-box', 'aria-labelledby': 'compare-totals-title' }, el(doc, 'h2', { id: 'compare-totals-title' }, TEXT.totals), el(doc, 'div', { class: 'table compare-totals', id: 'compare-totals', role: 'region', 'aria-labelledby': 'compare-totals-title', tabindex: 0 })),
+    el(doc, 'section', { id: 'compare-totals-box', 'aria-labelledby': 'compare-totals-title' }, el(doc, 'h2', { id: 'compare-totals-title' }, TEXT.totals), el(doc, 'div', { class: 'table compare-totals', id: 'compare-totals', role: 'region', 'aria-label': TEXT.totalsTable, tabindex: 0 })),
     el(doc, 'p', {}, el(doc, 'button', { type: 'button', class: 'button', id: 'compare-csv' }, TEXT.csv)),
   );
   const cards = createCards({

@@ -22,6 +22,7 @@ const TEXT = {
   below: 'A little below its usual range',
   elsewhere: 'All regions',
   loading: 'Loading…',
+  failed: 'The server cannot be reached. The wall keeps trying.',
   noRegion: 'No such region is watched.',
   paused: 'Paused',
   controls: 'Wall',
@@ -96,11 +97,12 @@ export default function createWall({ doc, feed, watch, choice, openOverview }) {
   function close() {
     if (doc.fullscreenElement) doc.exitFullscreen?.()?.catch(() => {});
     openOverview();
+    tick();
   }
 
   function render() {
     const { overview } = feed;
-    if (!overview) return;
+    if (!overview) return feed.error ? setText(byId(doc, 'wall-sentence'), TEXT.failed) : undefined;
     const nowMs = feed.nowMs();
     const regions = rankRegions(overview);
     renderSentence(byId(doc, 'wall-sentence'), overviewSentence(regions, nowMs));
