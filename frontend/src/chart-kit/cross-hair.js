@@ -5,10 +5,11 @@ import { stateOf } from './state.js';
 
 /** @type {Set<import('chart.js').Chart>} */
 const charts = new Set();
-/** The time, in milliseconds, and the chart that the pointer is in. @type {{ at: number, chart: import('chart.js').Chart } | null} */
+/** @typedef {{ at: number, chart: import('chart.js').Chart }} Hover the time, in milliseconds, and the chart that the pointer is in */
+/** @type {Hover | null} */
 let hover = null;
 
-/** @param {typeof hover} next */
+/** @param {Hover | null} next */
 function move(next) {
   if (hover?.at === next?.at && hover?.chart === next?.chart) return;
   hover = next;

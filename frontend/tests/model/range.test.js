@@ -22,7 +22,7 @@ describe('the range of the address', () => {
   it.each([
     [{ from: '2026-11-02T00:00:00Z', to: '2026-11-01T00:00:00Z' }], [{ from: '2026-11-02T00:00:00Z' }], [{ from: 'x', to: 'y' }],
     [{ from: '2026-11-02T00:00:00Z', to: '2026-11-02T00:00:59Z' }], [{ from: '1970-01-01T00:00:00Z', to: '2026-11-02T00:00:00Z' }],
-  ])('%j is none, and the named range is shown', (choices) => {
+  ])('%j is refused, and the named range is shown', (choices) => {
     expect(absoluteRange(choices)).toBeNull();
     expect(rangeOf({ range: '7d', choices: /** @type {Record<string, string>} */ (choices) }).id).toBe('7d');
   });
