@@ -42,6 +42,9 @@ export function rangeOf({ range, choices }) {
  * @typedef {{ region: string | null, range: string, networks: string[], choices: Record<string, string> }} Choice
  */
 
+/** What a parameter without a value means. @type {Record<string, string>} */
+const ALONE = { wall: 'all' };
+
 /**
  * Reads `?region=…&range=…&network=x,bluesky` and the parameters of charts.
  * @param {string} search
@@ -55,7 +58,10 @@ export function readUrl(search, params = []) {
     region: query.get('region') || null,
     range: rangeById(query.get('range')).id,
     networks: [...new Set(networks)].sort(),
-    choices: Object.fromEntries(params.flatMap((param) => (query.get(param) ? [[param, query.get(param) ?? '']] : []))),
+    choices: Object.fromEntries(params.flatMap((param) => {
+      const value = query.get(param) || (query.has(param) ? ALONE[param] : '');
+      return value ? [[param, value]] : [];
+    })),
   };
 }
 

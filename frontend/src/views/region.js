@@ -296,13 +296,20 @@ export default function createRegion(ctx) {
   onClick('earlier-range', () => move(-1));
   onClick('later-range', () => move(1));
   onClick('copy-link', copyLink);
+  /** With its first neighbour in the list of regions, as a start. */
+  const compare = () => {
+    const region = choice.region ?? '';
+    const other = rankRegions(feed.overview).find(({ id }) => id !== region)?.id;
+    ctx.openView('compare', other ? { params: { regions: `${region},${other}` } } : { region, params: { periods: 'day' } });
+  };
+  onClick('compare-region-page', compare);
   onClick('csv', download);
 
   return {
     title: () => tabTitle(regionNow(), regionName()),
     wanted,
     show,
-    keys: {
+    keys: { c: compare,
       j: () => step(1), k: () => step(-1), ArrowLeft: () => move(-1), ArrowRight: () => move(1),
       Escape: () => (focused() ? void unfocus() : isAbsolute() ? void showWhole() : false),
       ...Object.fromEntries(RANGES.map(({ id }, i) => [String(i + 1), () => void chooseRange(id)])),
