@@ -160,9 +160,6 @@ describe('first load', () => {
     expect(server.asked('/api/windows').at(-1)?.search).toMatch(/^\?region=a&from=2026-11-23T08%3A10%3A00Z&to=2026-11-24T08%3A15%3A00Z&step=auto&fields=/);
     expect(text('tile-posts')).toBe('Posts 12as many as the time before (12)Mon 23 Nov, 08:10 – Tue 24 Nov, 08:12');
     expect(text('tile-authors')).toMatch(/≈ 9as many .*95% sure: 8 to 10/);
-    expect(text('sources')).toContain('jetstreamconnected');
-    expect(document.querySelectorAll('#sources-table tbody tr')).toHaveLength(1);
-    expect(isShown('#sources-box')).toBe(true);
     expect(text('updated')).toBe('Updated just now');
     expect(new Set(drawn())).toEqual(new Set(['posts', 'authors', 'media']));
     expect(find('#main').classList.contains('loading')).toBe(false);
@@ -175,6 +172,17 @@ describe('first load', () => {
     expect(server.lastQuery()).toMatchObject({ region: 'b', from: '2026-11-24T07:10:00Z', to: '2026-11-24T08:15:00Z' });
     expect(find('#region option:checked').textContent).toBe('<b>Beta</b>');
     expect(find('#ranges input:checked').value).toBe('1h');
+  });
+
+  it('shows the sources, and leaves their page by the Escape key', async () => {
+    await load('?view=sources');
+    expect([isShown('#view-sources'), isShown('#view-overview'), isShown('#sources-box')]).toEqual([true, false, true]);
+    expect(text('sources')).toContain('jetstreamconnected');
+    expect(document.querySelectorAll('#sources-table tbody tr')).toHaveLength(1);
+    expect(document.title).toBe('Sources · Birdsong');
+    document.dispatchEvent(new KeyboardEvent('keydown', { key: 'Escape' }));
+    await settle();
+    expect([isShown('#view-overview'), location.search]).toEqual([true, '?range=24h']);
   });
 
   it('shows all regions when the one in the address does not exist', async () => {

@@ -1,0 +1,69 @@
+// @ts-check
+// The page of all regions.
+
+import { readAnswer } from '../model/answer.js';
+import { regionsCsv } from '../model/csv.js';
+import { risingList } from '../model/reasons.js';
+import { rankRegions, tabTitle } from '../model/unusual.js';
+import { list } from '../model/values.js';
+import { writeUrl } from '../url-state.js';
+import { byId } from '../view/dom.js';
+import { saveText } from '../view/download.js';
+import { renderOverview } from '../view/overview.js';
+
+/** Steps of the lines: a length that every window divides. */
+const SPARK_SECS = [1800, 3600];
+/** The lines of this many regions have the usual range; the others are by the hour. */
+const MOST_SPARKS = 24;
+
+/** @typedef {import('../api.js').Api} Api */
+
+/** @param {import('./types').Context} ctx @returns {import('./types').View} */
+export default function createOverview({ doc, feed, watch, choice, nameOf, openRegion, focusOn }) {
+  const search = /** @type {HTMLInputElement} */ (byId(doc, 'search'));
+  search.addEventListener('input', show);
+  byId(doc, 'csv-regions').addEventListener('click', () => {
+    if (feed.overview) saveText(doc, 'birdsong-regions.csv', regionsCsv(rankRegions(feed.overview)));
+  });
+
+  function wanted() {
+    const ids = rankRegions(feed.overview).slice(0, MOST_SPARKS).map(({ id }) => id).sort();
+    const windowSecs = feed.overview?.window_secs ?? 300;
+    const secs = SPARK_SECS.find((one) => one % windowSecs === 0) ?? windowSecs;
+    const query = { region: ids.join(','), step: String(secs), fields: 'completeness,lifecycle,posts,usual,usual_high,usual_low', total_fields: 'none' };
+    return {
+      events: { subject: 'all', ask: (/** @type {Api} */ api) => api.events({}) },
+      trends: { subject: 'all', ask: (/** @type {Api} */ api) => api.trends({}) },
+      sparks: ids.length === 0 ? null : {
+        subject: ids.join(','),
+        ask: async (/** @type {Api} */ api) => (ids.length > 1 ? list((await api.windowsOf(query)).regions) : [await api.windows(query)]),
+      },
+    };
+  }
+
+  function show() {
+    const { overview } = feed;
+    if (!overview) return;
+    const nowMs = feed.nowMs();
+    const trends = watch.get('trends');
+    const answers = list(/** @type {import('../api.js').Windows[] | null} */ (watch.get('sparks'))).map((one) => readAnswer(one, nowMs));
+    renderOverview(doc, {
+      regions: rankRegions(overview), overview, nowMs, nameOf, rises: trends && risingList(trends, { nameOf, nowMs }), events: watch.get('events'),
+      search: search.value.trim(), answers: new Map(answers.map((one) => [one.region ?? '', one])),
+    }, { open: openRegion, focus: focusOn, hrefOf: (region) => writeUrl('', { ...choice, region, choices: {} }) });
+  }
+
+  /** Moves the focus in the list. @param {-1 | 1} direction */
+  function step(direction) {
+    const links = [.../** @type {NodeListOf<HTMLElement>} */ (byId(doc, 'region-list').querySelectorAll('[data-region]'))];
+    const at = links.findIndex((link) => link === doc.activeElement);
+    links[Math.max(0, Math.min(links.length - 1, at + direction))]?.focus();
+  }
+
+  return {
+    title: () => tabTitle(rankRegions(feed.overview)[0], 'All regions'),
+    wanted,
+    show,
+    keys: { j: () => step(1), k: () => step(-1) },
+  };
+}

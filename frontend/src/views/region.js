@@ -1,0 +1,247 @@
+// @ts-check
+// The page of one region: its state in a sentence, the numbers of the range, what rises, and the charts.
+
+import focusChart, { boundsText, readSeries } from '../charts/focus.js';
+import { CHARTS } from '../charts/index.js';
+import { emptyMessage, explain } from '../messages.js';
+import { readAnswer } from '../model/answer.js';
+import { AGAINST, againstById, changeText, earlierRange, shareChangeText } from '../model/change.js';
+import { stepsCsv } from '../model/csv.js';
+import { coveredText } from '../model/query.js';
+import { risingList } from '../model/reasons.js';
+import { tiles } from '../model/tiles.js';
+import { evidence, rankRegions, regionSentence, subjectText, tabTitle } from '../model/unusual.js';
+import { list, parseTime } from '../model/values.js';
+import { RANGES, rangeById, writeUrl } from '../url-state.js';
+import { createCards } from '../view/cards.js';
+import { regionSelect, renderNetworks, renderRanges, renderSegments, toggleNetwork } from '../view/controls.js';
+import { byId, find, setText } from '../view/dom.js';
+import { saveText } from '../view/download.js';
+import { renderPanel } from '../view/messages.js';
+import { renderEvidence, renderRising, renderSentence } from '../view/overview.js';
+import { renderTile } from '../view/tile.js';
+
+/** The hashtag or host that is focused on, the end of the range, what is compared, and the choices of the charts. */
+export const REGION_PARAMS = ['tag', 'host', 'until', 'against', ...CHARTS.flatMap(({ choice }) => choice?.param ?? [])];
+
+const MINUTE_MS = 60_000;
+
+/** @typedef {import('../api.js').Api} Api */
+
+/** A time of the address, at the start of its minute. @param {number} ms */
+const minute = (ms) => new Date(Math.floor(ms / MINUTE_MS) * MINUTE_MS).toISOString().replace('.000Z', 'Z');
+
+/** @param {import('./types').Context} ctx @returns {import('./types').View} */
+export default function createRegion(ctx) {
+  const { doc, win, feed, watch, choice, drawer, zone, choose, openRegion, openOverview, focusOn, announce, networks, nameOf, regionName } = ctx;
+  const shared = {
+    doc, drawer, zone,
+    onChoice: (/** @type {string} */ param, /** @type {string} */ option) => {
+      ctx.keep(param, option);
+      if (feed.windows) showWindows();
+    },
+    onFocus: (/** @type {string} */ type, /** @type {string} */ key) => focusOn(choice.region ?? '', type, key),
+  };
+  const cards = createCards({ ...shared, charts: CHARTS });
+  const focusCard = createCards({ ...shared, charts: [focusChart], holder: 'focus-card' });
+
+  const focused = () => (choice.choices.tag ? { type: 'hashtag', key: choice.choices.tag } : choice.choices.host ? { type: 'host', key: choice.choices.host } : null);
+  const unfocus = () => choose({ choices: { ...choice.choices, tag: '', host: '' } });
+  const regionNow = () => rankRegions(feed.overview).find(({ id }) => id === choice.region);
+
+  /** @returns {Record<string, import('./types').Want | null>} */
+  function wanted() {
+    if (!feed.windows || !feed.fits()) return {};
+    const region = choice.region ?? '';
+    const answer = readAnswer(feed.windows, feed.nowMs());
+    const range = { from: feed.windows.from ?? '', to: feed.windows.to ?? '' };
+    const earlier = earlierRange(answer, againstById(choice.choices.against), feed.nowMs(), rangeById(choice.range).secs * 1000);
+    const focus = focused();
+    const about = [region, choice.range, choice.choices.until ?? ''].join(' ');
+    const network = choice.networks.join(',');
+    return {
+      events: { subject: about, ask: (/** @type {Api} */ api) => api.events({ region, ...range }) },
+      trends: { subject: region, ask: (/** @type {Api} */ api) => api.trends({ region }) },
+      earlier: earlier && {
+        subject: `${about} ${network} ${choice.choices.against ?? ''}`,
+        ask: (/** @type {Api} */ api) => api.windows({ region, network, ...earlier, step: 'auto', fields: 'posts', total_fields: 'authors,completeness,posts,reposts' }),
+      },
+      series: focus && {
+        subject: `${about} ${focus.type} ${focus.key}`,
+        ask: (/** @type {Api} */ api) => api.series({
+          region, ...range, step: String(Math.min(86_400, Math.round(answer.stepMs / 1000))), ...(focus.type === 'hashtag' ? { tag: focus.key } : { host: focus.key }),
+        }),
+      },
+    };
+  }
+
+  // --- showing ------------------------------------------------------------------------------
+
+  /** @type {import('./types').View['show']} */
+  function show(changed, name) {
+    if (changed === 'choice') showControls();
+    if (changed === 'overview') {
+      renderNetworks(doc, networks(), choice.networks);
+      showState();
+    }
+    if (changed === 'windows') showWindows();
+    // The rate and the time that is covered change also when the answer has not.
+    if (changed === 'round' && feed.windows) showTiles();
+    if (changed !== 'answer') return;
+    showState();
+    if (!feed.windows || !feed.fits()) return;
+    showChanges();
+    if (name === 'events') showCharts();
+  }
+
+  function showControls() {
+    renderRanges(doc, RANGES, choice.range);
+    renderNetworks(doc, networks(), choice.networks);
+    renderSegments(doc, byId(doc, 'against'), { type: 'radio', name: 'against', options: AGAINST, chosen: (id) => id === againstById(choice.choices.against).id });
+    byId(doc, 'later-range').hidden = !choice.choices.until;
+    if (choice.region) regionSelect(doc).value = choice.region;
+    showFocus();
+  }
+
+  /** Shows the state of the region, what rises, and what the page is turned to. */
+  function showState() {
+    if (!feed.overview) return;
+    const nowMs = feed.nowMs();
+    const region = regionNow();
+    renderSentence(byId(doc, 'region-sentence'), region ? regionSentence(region, nowMs) : [{ text: regionName(), tone: 'plain' }]);
+    renderEvidence(byId(doc, 'region-evidence'), region ? evidence(region) : []);
+    const trends = watch.get('trends');
+    const empty = trends === null ? 'Loading…' : region?.group === 'unjudged' ? 'Nothing can be called rising before two complete days.' : 'Nothing rises.';
+    renderRising(byId(doc, 'rising'), trends ? risingList(trends, { nameOf, nowMs }) : [], { focus: focusOn, withRegion: false, empty });
+    showFocus();
+  }
+
+  /** Shows how the numbers of the range compare with an earlier time. */
+  function showChanges() {
+    const { total } = readAnswer(feed.windows, feed.nowMs());
+    const [earlier, against] = [watch.get('earlier'), againstById(choice.choices.against)];
+    const texts = {
+      posts: changeText(total.posts, earlier, 'posts', against),
+      authors: total.authors ? changeText(total.authors.authors, earlier, 'authors', against) : '',
+      reposts: shareChangeText([total.reposts, total.posts], earlier, against),
+    };
+    for (const [id, text] of Object.entries(texts)) setText(find(doc, `#tile-${id} .tile-change`), text);
+  }
+
+  function showFocus() {
+    const focus = focused();
+    byId(doc, 'focus').hidden = focus === null;
+    if (!focus) return;
+    setText(byId(doc, 'focus-title'), `${subjectText({ type: focus.type, name: focus.key })} in ${regionName()}`);
+    const series = watch.get('series');
+    if (!series) {
+      setText(byId(doc, 'focus-text'), watch.errorOf('series') ? `${explain(watch.errorOf('series'))}. The page keeps trying.` : 'Loading…');
+      byId(doc, 'focus-card').hidden = true;
+      return;
+    }
+    const answer = readSeries(series, feed.nowMs());
+    const elsewhere = list(feed.overview?.regions).filter(({ region, event }) => region !== choice.region && event?.subject?.key === focus.key).map(({ name }) => name);
+    setText(byId(doc, 'focus-text'), `In this range: ${boundsText(answer)}.${elsewhere.length ? ` It also rises in ${elsewhere.join(', ')}.` : ''}`);
+    byId(doc, 'focus-card').hidden = false;
+    focusCard.render({ answer, networks: [], choices: {} });
+  }
+
+  function showCharts(answer = readAnswer(feed.windows, feed.nowMs())) {
+    if (answer.total.posts > 0) cards.render({ answer, networks: networks(), choices: choice.choices, events: watch.get('events')?.events ?? [], nowMs: feed.nowMs() });
+  }
+
+  function showTiles(answer = readAnswer(feed.windows, feed.nowMs())) {
+    const nowMs = feed.nowMs();
+    const rangeText = `${coveredText(answer, nowMs)}${feed.endsInPast ? ', the newest data' : ''}`;
+    for (const tile of tiles({ answer, overview: feed.overview, nowMs, rangeText })) renderTile(doc, tile);
+  }
+
+  /** Shows the last good answer. */
+  function showWindows() {
+    const answer = readAnswer(feed.windows, feed.nowMs());
+    ctx.sawNetworks(answer.networks ?? []);
+    showTiles(answer);
+    showState();
+    if (feed.fits()) showChanges();
+    if (answer.total.posts > 0) {
+      renderPanel(doc, null);
+      showCharts(answer);
+    } else {
+      const message = emptyMessage(choice, { hasOtherRegions: (feed.regions?.length ?? 0) > 1, hasPosts: Boolean(feed.overview?.newest_post) });
+      renderPanel(doc, { ...message, actions: message.actions.map(({ label, change }) => ({ label, run: () => choose(change) })) });
+    }
+    renderNetworks(doc, networks(), choice.networks);
+  }
+
+  // --- choosing -----------------------------------------------------------------------------
+
+  /**
+   * Shows the time before or after the range that is shown.
+   * @param {-1 | 1} direction
+   */
+  function move(direction) {
+    const now = feed.nowMs();
+    const until = (parseTime(choice.choices.until) ?? now) + direction * rangeById(choice.range).secs * 1000;
+    if (direction === 1 && !choice.choices.until) return;
+    choose({ choices: { ...choice.choices, until: until >= now - MINUTE_MS ? '' : minute(until) } });
+  }
+
+  /** The next or previous region. @param {-1 | 1} direction */
+  function step(direction) {
+    const ids = rankRegions(feed.overview).map(({ id }) => id);
+    const next = ids[ids.indexOf(choice.region ?? '') + direction];
+    if (next) openRegion(next);
+  }
+
+  async function copyLink() {
+    const end = choice.choices.until || minute(feed.nowMs());
+    const search = writeUrl(win.location.search, { ...choice, choices: { ...choice.choices, until: end } });
+    try {
+      await win.navigator.clipboard.writeText(new URL(search, win.location.href).href);
+      announce('The link is copied.');
+      setText(byId(doc, 'copy-link'), 'Copied');
+    } catch {
+      // Without a clipboard, such as on plain HTTP, the address bar gets the link.
+      choose({ choices: { ...choice.choices, until: end } });
+      announce('The link is in the address bar.');
+      setText(byId(doc, 'copy-link'), 'Link is in the address bar');
+    }
+    win.setTimeout(() => setText(byId(doc, 'copy-link'), 'Copy link to this moment'), 2_000);
+  }
+
+  function download() {
+    if (feed.windows && feed.fits()) saveText(doc, `birdsong-${choice.region}-${choice.range}.csv`, stepsCsv(readAnswer(feed.windows, feed.nowMs())));
+  }
+
+  /** @param {Event} event */
+  const valueOf = (event) => /** @type {HTMLInputElement | HTMLSelectElement} */ (event.target).value;
+  /** @param {string} id @param {(value: string) => void} run */
+  const onChange = (id, run) => byId(doc, id).addEventListener('change', (event) => run(valueOf(event)));
+  /** @param {string} id @param {() => void} run */
+  const onClick = (id, run) => byId(doc, id).addEventListener('click', (event) => {
+    event.preventDefault();
+    run();
+  });
+  onChange('region', (region) => choose({ region }));
+  onChange('ranges', (range) => choose({ range }));
+  onChange('networks', (network) => choose({ networks: toggleNetwork(networks(), choice.networks, network) }));
+  onChange('against', (against) => choose({ choices: { ...choice.choices, against } }));
+  byId(doc, 'pickers').addEventListener('submit', (event) => event.preventDefault());
+  onClick('back', openOverview);
+  onClick('focus-close', unfocus);
+  onClick('earlier-range', () => move(-1));
+  onClick('later-range', () => move(1));
+  onClick('copy-link', copyLink);
+  onClick('csv', download);
+
+  return {
+    title: () => tabTitle(regionNow(), regionName()),
+    wanted,
+    show,
+    keys: {
+      j: () => step(1), k: () => step(-1), ArrowLeft: () => move(-1), ArrowRight: () => move(1),
+      Escape: () => (focused() ? void unfocus() : false),
+      ...Object.fromEntries(RANGES.map(({ id }, i) => [String(i + 1), () => void choose({ range: id })])),
+    },
+  };
+}
