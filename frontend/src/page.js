@@ -8,6 +8,7 @@ import { createFeed } from './feed.js';
 import { formatAgo, formatClockSeconds } from './format.js';
 import { initKeys } from './keys.js';
 import { REFUSED_FILTER, explain } from './messages.js';
+import { embedOf } from './model/embed.js';
 import { fieldsQuery } from './model/fields.js';
 import { freshnessTile } from './model/freshness.js';
 import { knownNetworks, networksText } from './model/networks.js';
@@ -37,6 +38,8 @@ const TICK_MS = 1_000;
 export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeDrawer = createDrawer } = {}) {
   const doc = win.document;
   const choice = readUrl(win.location.search, PAGE_PARAMS);
+  const embed = embedOf(win.location.search, CHARTS.map(({ id }) => id));
+  if (embed !== null) doc.documentElement.dataset.embed = embed;
   const feed = createFeed({
     choice,
     fieldsOf: (range) => fieldsQuery([...CHARTS.map(({ reads }) => reads), tileReads(range)]),
@@ -66,7 +69,7 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
 
   /** @type {import('./views/types').Context} */
   const context = {
-    doc, win, drawer, choice, feed, watch, nameOf, regionName, networks, choose, openOverview, openRegion, openView, focusOn, announce,
+    doc, win, drawer, choice, feed, watch, nameOf, regionName, networks, choose, openOverview, openRegion, openView, openTake, focusOn, announce, embed,
     zone: Intl.DateTimeFormat().resolvedOptions().timeZone || 'local time',
     sawNetworks: (names) => { for (const name of names) seenNetworks.add(name); },
     keep: (param, value) => {
@@ -148,6 +151,13 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
     return choose({ region, choices: { ...noChoices(), view: id, ...params } });
   }
 
+  async function openTake() {
+    const takeaway = view()?.take?.();
+    if (!takeaway) return;
+    const { openTake: open } = await import('./view/take.js');
+    open(doc, takeaway, { zone: context.zone, nowMs: feed.nowMs(), announce });
+  }
+
   /** @param {string} region */
   async function openRegion(region) {
     await choose({ region, choices: { ...choice.choices, view: '', tag: '', host: '' } });
@@ -196,6 +206,8 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
       choice.region = null;
       win.history.replaceState(null, '', urlOf());
     }
+    // A chart alone belongs to a region.
+    if (embed !== null) choice.region ??= regions[0]?.id ?? null;
     renderRegions(doc, regions, choice.region);
     showChoice();
   }
