@@ -1,6 +1,7 @@
 // @ts-check
 // The page: what is chosen, when to ask, and which view is shown. The views are in views/.
 
+import { createAlerts } from './alerts.js';
 import { createApi, loadConfig } from './api.js';
 import { createDrawer } from './chart-kit/draw.js';
 import { CHARTS } from './charts/index.js';
@@ -15,6 +16,7 @@ import { knownNetworks, networksText } from './model/networks.js';
 import { problemText } from './model/sources.js';
 import { tileReads } from './model/tiles.js';
 import { createPoller } from './poller.js';
+import { initPrint } from './print.js';
 import { initTheme, readPalette } from './theme.js';
 import { rangeById, readUrl, writeUrl } from './url-state.js';
 import { renderRegions } from './view/controls.js';
@@ -67,9 +69,19 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
   /** @param {string} text */
   const announce = (text) => setText(byId(doc, 'live'), text);
 
+  const alerts = createAlerts({
+    win, nowMs: feed.nowMs, onOpen: (region) => void openRegion(region), ask: async () => api?.overview() ?? null,
+    onOverview: (overview) => {
+      feed.overview = overview;
+      showTitle();
+    },
+  });
+  const stopPrint = initPrint({ win, drawer });
+
   /** @type {import('./views/types').Context} */
   const context = {
-    doc, win, drawer, choice, feed, watch, nameOf, regionName, networks, choose, openOverview, openRegion, openView, openTake, focusOn, announce, embed,
+    doc, win, drawer, choice, feed, watch, nameOf, regionName, networks, choose, openOverview, openRegion, openView, openTake, focusOn, announce, embed, alerts,
+    addNote: async (note, token) => api?.addNote(note, token),
     zone: Intl.DateTimeFormat().resolvedOptions().timeZone || 'local time',
     sawNetworks: (names) => { for (const name of names) seenNetworks.add(name); },
     keep: (param, value) => {
@@ -216,6 +228,7 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
     if (entryOf(choice).id !== 'region') byId(doc, 'main').classList.remove('loading');
     view()?.show('overview');
     showTitle();
+    alerts.check(feed.overview);
   }
 
   function showWindows() {
@@ -329,6 +342,8 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
       doc.removeEventListener('visibilitychange', onVisible);
       win.removeEventListener('popstate', onPopState);
       stopTheme();
+      stopPrint();
+      alerts.stop();
       stopKeys();
       drawer.destroy();
     },

@@ -3,7 +3,8 @@
 
 import { formatCount, formatSpan } from '../format.js';
 import { gapSpans, sampleMark } from '../model/flaws.js';
-import { eventSince, eventText, evidence, factorText, overviewSentence, sinceText, unknownText } from '../model/unusual.js';
+import { groupEvents } from '../model/event-groups.js';
+import { eventSince, eventText, evidence, factorText, groupText, overviewSentence, samplePart, sinceText, unknownText } from '../model/unusual.js';
 import { list } from '../model/values.js';
 import { byId, el, rebuild, showText } from './dom.js';
 import { dial, sparkSteps, sparkline } from './svg.js';
@@ -150,7 +151,8 @@ export function renderRising(node, rises, { focus, withRegion, empty }) {
  */
 export function renderOverview(doc, shown, actions) {
   const { regions, overview, nowMs, rises, events, nameOf } = shown;
-  renderSentence(byId(doc, 'sentence'), overviewSentence(regions, nowMs));
+  const sample = samplePart(overview);
+  renderSentence(byId(doc, 'sentence'), [...overviewSentence(regions, nowMs), ...(sample ? [sample] : [])]);
   const [first] = regions;
   const unknown = unknownText(overview, regions);
   renderEvidence(byId(doc, 'evidence'), [...(first?.group === 'unusual' ? evidence(first) : []), ...(unknown ? [/** @type {[string, string]} */ (['Not known', unknown])] : [])]);
@@ -159,12 +161,12 @@ export function renderOverview(doc, shown, actions) {
     focus: actions.focus, withRegion: true, empty: rises === null ? 'Loading…' : 'Nothing rises.',
   });
 
-  const past = list(events?.events).slice(0, MOST_EVENTS);
+  const past = groupEvents(events?.events).slice(0, MOST_EVENTS);
   rebuild(byId(doc, 'earlier'), [String(events === null), ...past.map((one) => JSON.stringify(one))], () => (past.length === 0
     ? [el(doc, 'li', { class: 'muted' }, events === null ? 'Loading…' : 'Nothing in the last 24 hours.')]
     : past.map((one) => el(
       doc, 'li', {}, el(doc, 'time', { datetime: one.start ?? '' }, sinceText(one.start, nowMs)),
-      el(doc, 'span', {}, el(doc, 'strong', {}, one.region ? nameOf(one.region) : 'All regions'), `: ${eventText(one)}${one.is_open && one.comparison ? ', still going on' : ''}`),
+      el(doc, 'span', {}, el(doc, 'strong', {}, one.region ? nameOf(one.region) : 'All regions'), `: ${groupText(one)}${one.isOpen && one.lead.comparison ? ', still going on' : ''}`),
     ))));
 
   const stopped = list(overview.sources).filter(({ status }) => status === 'stopped' || status === 'stale');

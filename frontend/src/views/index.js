@@ -12,6 +12,7 @@ import sources from './sources.js';
 export const VIEWS = [
   { id: 'overview', params: [], create: overview },
   { id: 'region', params: REGION_PARAMS, create: region },
+  { id: 'events', params: ['kind', 'time', 'at'], load: () => import('./events.js') },
   { id: 'sources', params: [], create: sources },
 ];
 

@@ -14,7 +14,7 @@ import { rangeMarks } from '../model/flaws.js';
 import { coveredText } from '../model/query.js';
 import { risingList } from '../model/reasons.js';
 import { tiles } from '../model/tiles.js';
-import { evidence, rankRegions, regionSentence, subjectText, tabTitle } from '../model/unusual.js';
+import { evidence, rankRegions, regionSentence, samplePart, subjectText, tabTitle } from '../model/unusual.js';
 import { list, parseTime } from '../model/values.js';
 import { RANGES, rangeById, writeUrl } from '../url-state.js';
 import { HIDE_PARAM, createCards } from '../view/cards.js';
@@ -112,7 +112,8 @@ export default function createRegion(ctx) {
     if (!feed.overview) return;
     const nowMs = feed.nowMs();
     const region = regionNow();
-    renderSentence(byId(doc, 'region-sentence'), region ? regionSentence(region, nowMs) : [{ text: regionName(), tone: 'plain' }]);
+    const sample = samplePart(feed.overview);
+    renderSentence(byId(doc, 'region-sentence'), region ? [...regionSentence(region, nowMs), ...(sample ? [{ ...sample, text: ` ·${sample.text}` }] : [])] : [{ text: regionName(), tone: 'plain' }]);
     renderEvidence(byId(doc, 'region-evidence'), region ? evidence(region) : []);
     const trends = watch.get('trends');
     const empty = trends === null ? 'Loading…' : region?.group === 'unjudged' ? 'Nothing can be called rising before two complete days.' : 'Nothing rises.';

@@ -55,6 +55,10 @@ export interface Context {
   choose(change: Partial<Choice>): Promise<void>;
   /** Changes one parameter of the address without a question to the API. */
   keep(param: string, value: string): void;
+  /** Notifications of the browser. */
+  alerts: import('../alerts.js').Alerts;
+  /** Adds a note with the token of the installation. */
+  addNote(note: { text: string; region?: string; start?: string; end?: string }, token: string): Promise<unknown>;
   /** Opens the dialog of data, pictures and the code for embedding. */
   openTake(): Promise<void>;
   /** The only chart that is shown, in a page of somebody else; null for the whole page. */
