@@ -4,7 +4,7 @@
 
 import { BasicPlatform, Chart } from 'chart.js';
 import { setState } from '../chart-kit/state.js';
-import { createSvgContext } from './svg-context.js';
+import { PathRecorder, createSvgContext } from './svg-context.js';
 
 /**
  * @typedef {import('../theme.js').Palette} Palette
@@ -181,7 +181,10 @@ export function pictureSvg(doc, picture) {
       const plotCtx = createSvgContext({ measure, prefix: 'plot' });
       const canvas = { width, height: plotHeight, style: {}, getContext: () => plotCtx };
       plotCtx.canvas = canvas;
+      const { Path2D } = globalThis;
+      globalThis.Path2D = /** @type {any} */ (PathRecorder);
       const chart = drawPlot(picture, canvas, 1);
+      globalThis.Path2D = Path2D;
       ctx.embed(plotCtx, x, y);
       // Nothing of it stays: destroying clears the context, whose content has been copied.
       chart?.destroy();

@@ -19,6 +19,23 @@ const BASELINES = { top: 0.8, hanging: 0.75, middle: 0.35, alphabetic: 0, ideogr
 /** @type {Record<string, string>} */
 const ANCHORS = { center: 'middle', right: 'end', end: 'end', left: 'start', start: 'start' };
 
+/** A path that Chart.js keeps, as the calls that made it; it stands in for `Path2D` while a chart is drawn as SVG. */
+export class PathRecorder {
+  /** @type {[string, number[]][]} */
+  calls = [];
+  /** @param {number[]} at */
+  moveTo(...at) { this.calls.push(['moveTo', at]); }
+  /** @param {number[]} at */
+  lineTo(...at) { this.calls.push(['lineTo', at]); }
+  /** @param {number[]} at */
+  bezierCurveTo(...at) { this.calls.push(['bezierCurveTo', at]); }
+  /** @param {number[]} at */
+  rect(...at) { this.calls.push(['rect', at]); }
+  /** @param {number[]} at */
+  arc(...at) { this.calls.push(['arc', at]); }
+  closePath() { this.calls.push(['closePath', []]); }
+}
+
 const STATE = {
   fillStyle: /** @type {any} */ ('#000'), strokeStyle: /** @type {any} */ ('#000'), lineWidth: 1, lineCap: 'butt', lineJoin: 'miter', miterLimit: 10,
   lineDashOffset: 0, globalAlpha: 1, font: '10px sans-serif', textAlign: 'start', textBaseline: 'alphabetic', direction: 'inherit',
@@ -43,6 +60,8 @@ export function createSvgContext({ measure, prefix = 'd' }) {
   let body = [];
   /** @type {string[]} */
   let defs = [];
+  /** Tiles stay when the drawing is cleared: whoever made one goes on using it. @type {string[]} */
+  const tiles = [];
   let ids = 0;
   /** @type {Matrix} */
   let matrix = [1, 0, 0, 1, 0, 0];
@@ -87,6 +106,12 @@ export function createSvgContext({ measure, prefix = 'd' }) {
       ? `x="${num(x + matrix[4])}" y="${num(down + matrix[5])}"`
       : `x="${num(x)}" y="${num(down)}" transform="matrix(${matrix.map(num).join(' ')})"`;
     body.push(`<text ${place} ${font.text} text-anchor="${ANCHORS[ctx.textAlign] ?? 'start'}" ${colours}${alpha()}${clipped()}>${escapeXml(text)}</text>`);
+  };
+
+  /** @param {PathRecorder} kept */
+  const play = ({ calls }) => {
+    ctx.beginPath();
+    for (const [name, at] of calls) /** @type {any} */ (ctx)[name](...at);
   };
 
   const ctx = {
@@ -138,7 +163,11 @@ export function createSvgContext({ measure, prefix = 'd' }) {
     },
     /** @param {string} [rule] */
     fill(rule) { filled(path, rule); },
-    stroke() { stroked(path); },
+    /** @param {PathRecorder} [kept] */
+    stroke(kept) {
+      if (kept) play(kept);
+      stroked(path);
+    },
     clip() {
       const id = newId();
       defs.push(`<clipPath id="${id}"${clipped()}><path d="${path || 'M0 0'}"/></clipPath>`);
@@ -165,13 +194,14 @@ export function createSvgContext({ measure, prefix = 'd' }) {
     /** A tile, which stays an image in the definitions. @param {any} tile a canvas */
     createPattern(tile) {
       const id = newId();
-      const place = defs.length;
+      const place = tiles.length;
       const write = (/** @type {{ a: number }} */ { a }) => {
         const size = num(tile.width * a);
-        defs[place] = `<pattern id="${id}" width="${size}" height="${size}" patternUnits="userSpaceOnUse"><image width="${size}" height="${size}" href="${tile.toDataURL('image/png')}"/></pattern>`;
+        tiles[place] = `<pattern id="${id}" width="${size}" height="${size}" patternUnits="userSpaceOnUse"><image width="${size}" height="${size}" href="${tile.toDataURL('image/png')}"/></pattern>`;
       };
       write({ a: 1 });
-      return { fill: `url(#${id})`, pattern: id, setTransform: write };
+      // Chart.js leaves patterns as they are, which it knows by this name.
+      return { fill: `url(#${id})`, pattern: id, setTransform: write, [Symbol.toStringTag]: 'CanvasPattern' };
     },
     /**
      * Another drawing at a place of this one.
@@ -184,9 +214,9 @@ export function createSvgContext({ measure, prefix = 'd' }) {
       defs.push(inner.defs);
       body.push(`<g transform="translate(${num(x)} ${num(y)})">${inner.body}</g>`);
     },
-    content: () => ({ defs: defs.join(''), body: body.join('\n') }),
+    content: () => ({ defs: [...tiles, ...defs].join(''), body: body.join('\n') }),
     /** The whole as a file. @param {number} width @param {number} height @param {string} title */
-    toSvg: (width, height, title) => `<?xml version="1.0" encoding="UTF-8"?>\n<svg xmlns="http://www.w3.org/2000/svg" width="${num(width)}" height="${num(height)}" viewBox="0 0 ${num(width)} ${num(height)}" role="img">\n<title>${escapeXml(title)}</title>\n<defs>${defs.join('')}</defs>\n${body.join('\n')}\n</svg>\n`,
+    toSvg: (width, height, title) => `<?xml version="1.0" encoding="UTF-8"?>\n<svg xmlns="http://www.w3.org/2000/svg" width="${num(width)}" height="${num(height)}" viewBox="0 0 ${num(width)} ${num(height)}" role="img">\n<title>${escapeXml(title)}</title>\n<defs>${[...tiles, ...defs].join('')}</defs>\n${body.join('\n')}\n</svg>\n`,
   };
   return ctx;
 }

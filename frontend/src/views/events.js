@@ -13,7 +13,7 @@ import { byId, el, rebuild, setText, showText } from '../view/dom.js';
 
 const TEXT = {
   title: 'Events and notes', all: 'All kinds', allRegions: 'All regions', loading: 'Loading…', none: 'Nothing of this kind in this time.', open: 'still going on',
-  count: (/** @type {number} */ n) => `${formatCount(n)} ${n === 1 ? 'line' : 'lines'}`,
+  count: (/** @type {number} */ n) => `${formatCount(n)} ${n === 1 ? 'entry' : 'entries'}`,
   cut: 'There are more than the server returns. Choose a shorter time or fewer kinds.',
   sending: 'Adding…', added: 'The note is added. It is on the page of its region within a minute.', noText: 'Write what happened.', noToken: 'Notes need the token of this installation.', badTime: 'The end is before the start.',
   notConfigured: 'This installation does not accept notes. Its operator can allow them by setting BIRDSONG_NOTES_TOKEN, or add one with “birdsong note add”.',
@@ -24,7 +24,7 @@ const TEXT = {
 };
 
 /** @type {[string, string][]} */
-const KINDS = [['rising', 'Rising'], ['spike', 'More than usual'], ['drop', 'Fewer than usual'], ['silence', 'Silence'], ['gap', 'Gap'], ['note', 'Note']];
+const KINDS = [['rising', 'Rising'], ['spike', 'More than usual'], ['drop', 'Fewer than usual'], ['silence', 'Silence'], ['gap', 'Gap'], ['sampled', 'Sample'], ['restart', 'Restart'], ['revision', 'Revision'], ['note', 'Note']];
 const DAY_MS = 86_400_000;
 const SPANS = [{ id: '', label: '24 h', ms: DAY_MS }, { id: '7d', label: '7 d', ms: 7 * DAY_MS }, { id: '30d', label: '30 d', ms: 30 * DAY_MS }];
 const TOKEN_KEY = 'birdsong-notes-token';
@@ -74,7 +74,7 @@ export default function createEvents(ctx) {
         if (one.region) link.addEventListener('click', () => openRegion(one.region));
         return el(
           doc, 'li', { 'data-kind': one.kind }, el(doc, 'time', { datetime: one.start }, time), el(doc, 'span', { class: 'event-kind' }, KINDS.find(([id]) => id === one.kind)?.[1] ?? one.kind),
-          el(doc, 'span', { class: 'event-text' }, link, ` ${groupText(one)}${one.isOpen && one.kind !== 'note' ? `, ${TEXT.open}` : ''}`),
+          el(doc, 'span', { class: 'event-text' }, link, `: ${groupText(one)}${one.isOpen && (one.lead.comparison || one.kind === 'gap') ? `, ${TEXT.open}` : ''}`),
         );
       })));
     const permission = alerts.permission();

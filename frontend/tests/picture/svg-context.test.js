@@ -2,7 +2,7 @@
 // @vitest-environment jsdom
 // Tests of the drawing context that writes SVG.
 import { describe, expect, it } from 'vitest';
-import { createSvgContext, fontAttributes } from '../../src/picture/svg-context.js';
+import { PathRecorder, createSvgContext, fontAttributes } from '../../src/picture/svg-context.js';
 import { wrap } from '../../src/picture/picture.js';
 
 const measure = (/** @type {string} */ _font, /** @type {string} */ text) => ({ width: 10 * text.length });
@@ -47,6 +47,21 @@ describe('SVG context', () => {
     ctx.fillText('<b>&', 5, 5);
     expect(bodyOf(ctx)).toBe('<text x="5" y="9.2" font-family="&quot;A B&quot;, serif" font-size="12" font-weight="600" text-anchor="middle" fill="#111">&lt;b&gt;&amp;</text>');
     expect(fontAttributes('bold 14.5px/1.2 Arial')).toMatchObject({ size: 14.5, text: expect.stringContaining('font-weight="bold"') });
+  });
+
+  it('strokes a path that is kept, and keeps tiles when it is cleared', () => {
+    const ctx = context();
+    const path = new PathRecorder();
+    path.moveTo(1, 2);
+    path.lineTo(3, 4);
+    const tile = ctx.createPattern({ width: 16, toDataURL: () => 'data:image/png;base64,AA' });
+    tile.setTransform({ a: 0.5 });
+    ctx.clearRect();
+    ctx.rect(0, 0, 9, 9);
+    ctx.stroke(path);
+    expect(bodyOf(ctx)).toContain('d="M1 2L3 4"');
+    expect(ctx.content().defs).toContain('<pattern id="d1" width="8"');
+    expect(Object.prototype.toString.call(tile)).toBe('[object CanvasPattern]');
   });
 
   it('keeps a clip until restore', () => {
