@@ -20,13 +20,15 @@ import { initPrint } from './print.js';
 import { initTheme, readPalette } from './theme.js';
 import { rangeById, readUrl, writeUrl } from './url-state.js';
 import { renderRegions } from './view/controls.js';
-import { byId, setText } from './view/dom.js';
+import { byId, setText, showText } from './view/dom.js';
 import { renderBanner, renderPanel } from './view/messages.js';
 import { renderTile } from './view/tile.js';
 import { PAGE_PARAMS, VIEWS, entryOf } from './views/index.js';
 import { createWatch } from './watch.js';
 
 const TICK_MS = 1_000;
+/** What the page asks for beside counts, in words. @type {Record<string, string>} */
+const PARTS = { events: 'events', trends: 'what rises', sparks: 'the lines of regions', earlier: 'the time before', series: 'the series' };
 
 /**
  * @typedef {import('./url-state.js').Choice} Choice
@@ -270,7 +272,13 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
 
   /** Shows what changes with time alone. */
   function tick() {
-    const updated = feed.updatedAt === null ? (feed.error ? 'Not updated yet' : 'Loading…') : `Updated ${formatAgo((Date.now() - feed.updatedAt) / 1000)}`;
+    const failed = watch.failed().map((name) => PARTS[name] ?? name);
+    const updated = feed.updatedAt === null ? (feed.error ? 'Not updated yet' : 'Loading…')
+      : feed.error !== null ? `Not updated since ${formatClockSeconds(feed.updatedAt)}`
+        : `Updated ${formatAgo((Date.now() - feed.updatedAt) / 1000)}${failed.length ? `, without ${failed.join(', ')}` : ''}`;
+    // Chips and lists show their last state: it has a time, too.
+    doc.documentElement.toggleAttribute('data-stale', feed.error !== null && feed.updatedAt !== null);
+    showText(byId(doc, 'sources-stale'), feed.error !== null && feed.updatedAt !== null ? `The state at ${formatClockSeconds(feed.updatedAt)}; nothing newer is known.` : '');
     setText(byId(doc, 'updated'), updated);
     if (feed.overview) renderTile(doc, freshnessTile(feed.overview, feed.nowMs()));
   }

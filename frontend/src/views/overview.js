@@ -46,7 +46,7 @@ export default function createOverview({ doc, win, feed, watch, choice, nameOf, 
     const trends = watch.get('trends');
     const answers = list(/** @type {import('../api.js').Windows[] | null} */ (watch.get('sparks'))).map((one) => readAnswer(one, nowMs));
     renderOverview(doc, {
-      regions: rankRegions(overview), overview, nowMs, nameOf, rises: trends && risingList(trends, { nameOf, nowMs }), events: watch.get('events'),
+      regions: rankRegions(overview), overview, nowMs, nameOf, failed: watch.failed(), rises: trends && risingList(trends, { nameOf, nowMs }), events: watch.get('events'),
       search: search.value.trim(), answers: new Map(answers.map((one) => [one.region ?? '', one])),
     }, { open: openRegion, focus: focusOn, hrefOf: (region) => writeUrl('', { ...choice, region, choices: {} }) });
   }

@@ -116,7 +116,7 @@ export default function createRegion(ctx) {
     renderSentence(byId(doc, 'region-sentence'), region ? [...regionSentence(region, nowMs), ...(sample ? [{ ...sample, text: ` ·${sample.text}` }] : [])] : [{ text: regionName(), tone: 'plain' }]);
     renderEvidence(byId(doc, 'region-evidence'), region ? evidence(region) : []);
     const trends = watch.get('trends');
-    const empty = trends === null ? 'Loading…' : region?.group === 'unjudged' ? 'Nothing can be called rising before two complete days.' : 'Nothing rises.';
+    const empty = trends === null ? (watch.errorOf('trends') ? 'Cannot be loaded now; the page keeps trying.' : 'Loading…') : region?.group === 'unjudged' ? 'Nothing can be called rising before two complete days.' : 'Nothing rises.';
     renderRising(byId(doc, 'rising'), trends ? risingList(trends, { nameOf, nowMs }) : [], { focus: focusOn, withRegion: false, empty });
     showFocus();
   }
