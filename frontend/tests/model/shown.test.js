@@ -5,7 +5,7 @@ import { boundsText, readSeries } from '../../src/charts/focus.js';
 import { againstById, changeText, earlierRange, shareChangeText } from '../../src/model/change.js';
 import { eventMarksOf } from '../../src/model/marks.js';
 import { risingList } from '../../src/model/reasons.js';
-import { COMPLETE, MINUTE, NOW, START, answerOf, iso, silentAt, windowAt } from '../reports.js';
+import { COMPLETE, MINUTE, NOW, START, iso } from '../reports.js';
 
 const HOUR = 60 * MINUTE;
 
