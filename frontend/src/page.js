@@ -6,7 +6,7 @@ import { createApi, loadConfig } from './api.js';
 import { createDrawer } from './chart-kit/draw.js';
 import { CHARTS } from './charts/index.js';
 import { createFeed } from './feed.js';
-import { formatAgo, formatClockSeconds } from './format.js';
+import { currentZone, formatAgo, formatClockSeconds, setZone } from './format.js';
 import { initKeys } from './keys.js';
 import { REFUSED_FILTER, explain } from './messages.js';
 import { embedOf } from './model/embed.js';
@@ -18,7 +18,7 @@ import { tileReads } from './model/tiles.js';
 import { createPoller } from './poller.js';
 import { initPrint } from './print.js';
 import { initTheme, readPalette } from './theme.js';
-import { rangeById, readUrl, writeUrl } from './url-state.js';
+import { rangeOf, readUrl, writeUrl } from './url-state.js';
 import { renderRegions } from './view/controls.js';
 import { byId, setText, showText } from './view/dom.js';
 import { renderBanner, renderPanel } from './view/messages.js';
@@ -46,7 +46,7 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
   if (embed !== null) doc.documentElement.dataset.embed = embed;
   const feed = createFeed({
     choice,
-    fieldsOf: (range) => fieldsQuery([...CHARTS.map(({ reads }) => reads), tileReads(range)]),
+    fieldsOf: (range) => fieldsQuery([...CHARTS.flatMap(({ reads, more, choice: one }) => [reads, ...(more ? [more(choice.choices[one?.param ?? ''] ?? '', range)] : [])]), tileReads(range)]),
     onRegions: showRegions,
     onOverview: showOverview,
     onWindows: showWindows,
@@ -84,7 +84,6 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
   const context = {
     doc, win, drawer, choice, feed, watch, nameOf, regionName, networks, choose, openOverview, openRegion, openView, openTake, focusOn, announce, embed, alerts,
     addNote: async (note, token) => api?.addNote(note, token),
-    zone: Intl.DateTimeFormat().resolvedOptions().timeZone || 'local time',
     sawNetworks: (names) => { for (const name of names) seenNetworks.add(name); },
     keep: (param, value) => {
       choice.choices[param] = value;
@@ -149,12 +148,12 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
     byId(doc, 'main').setAttribute('aria-busy', 'true');
     await poller.poll();
     if (feed.error === null && feed.fits()) {
-      announce(`Showing ${[regionName(), rangeById(choice.range).long, networksText(choice.networks)].filter(Boolean).join(', ')}.`);
+      announce(`Showing ${[regionName(), rangeOf(choice).long, networksText(choice.networks)].filter(Boolean).join(', ')}.`);
     }
   }
 
-  /** Nothing of what the address holds beside region, range and networks; empty values leave the address. */
-  const noChoices = () => Object.fromEntries(PAGE_PARAMS.map((param) => [param, '']));
+  /** Nothing of what the address holds beside region, range, networks and zone; empty values leave the address. */
+  const noChoices = () => ({ ...Object.fromEntries(PAGE_PARAMS.map((param) => [param, ''])), zone: choice.choices.zone ?? '' });
 
   function openOverview() {
     return choose({ region: null, networks: [], choices: noChoices() });
@@ -169,23 +168,23 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
     const takeaway = view()?.take?.();
     if (!takeaway) return;
     const { openTake: open } = await import('./view/take.js');
-    open(doc, takeaway, { zone: context.zone, nowMs: feed.nowMs(), announce });
+    open(doc, takeaway, { zone: currentZone().id, nowMs: feed.nowMs(), announce });
   }
 
   /** @param {string} region */
   async function openRegion(region) {
-    await choose({ region, choices: { ...choice.choices, view: '', tag: '', host: '' } });
+    await choose({ region, choices: { ...choice.choices, view: '', tag: '', host: '', language: '' } });
     doc.documentElement.scrollTop = 0;
   }
 
   /**
-   * Turns the page of a region to a hashtag or host.
+   * Turns the page of a region to a hashtag, host or language.
    * @param {string} region
    * @param {string} type
    * @param {string} key
    */
   async function focusOn(region, type, key) {
-    await choose({ region, choices: { ...choice.choices, view: '', tag: type === 'hashtag' ? key : '', host: type === 'host' ? key : '' } });
+    await choose({ region, choices: { ...choice.choices, view: '', tag: type === 'hashtag' ? key : '', host: type === 'host' ? key : '', language: type === 'language' ? key : '' } });
     const box = byId(doc, 'focus');
     box.scrollIntoView?.({ block: 'nearest' });
     byId(doc, 'focus-close').focus({ preventScroll: true });
@@ -199,7 +198,14 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
 
   // --- showing ------------------------------------------------------------------------------
 
+  /** The zone of the address: the reader's own without one, and the region's for `region`. */
+  function useZone() {
+    const { zone } = choice.choices;
+    if (setZone(zone === 'region' ? feed.regions?.find(({ id }) => id === choice.region)?.tz : zone)) drawer.restyle();
+  }
+
   function showChoice() {
+    useZone();
     const { id } = entryOf(choice);
     for (const other of VIEWS) byId(doc, `view-${other.id}`).hidden = other.id !== id;
     for (const link of doc.querySelectorAll('[data-view]')) {
@@ -316,7 +322,8 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
   const keys = {
     '?': showHelp,
     t: () => byId(doc, 'theme').click(),
-    f: () => void (doc.fullscreenElement ? doc.exitFullscreen?.() : doc.documentElement.requestFullscreen?.())?.catch(() => {}),
+    // The wall page when there is one.
+    f: () => (VIEWS.some(({ id }) => id === 'wall') ? void openView('wall') : void (doc.fullscreenElement ? doc.exitFullscreen?.() : doc.documentElement.requestFullscreen?.())?.catch(() => {})),
     Escape: () => { if (entryOf(choice).id !== 'overview') openOverview(); },
     '/': () => {
       if (entryOf(choice).id !== 'overview') openOverview();

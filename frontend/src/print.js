@@ -1,7 +1,7 @@
 // @ts-check
 // Printing: always in the light theme, with charts that fit the paper, and a line that says what was printed and when.
 
-import { formatClock, formatDay } from './format.js';
+import { currentZone, formatClock, formatDay } from './format.js';
 import { byId, setText } from './view/dom.js';
 
 /** The width of A4 and Letter between their margins, at 96 pixels an inch. */
@@ -18,8 +18,7 @@ export function initPrint({ win, drawer }) {
   const before = () => {
     theme = root.getAttribute('data-theme');
     root.setAttribute('data-theme', 'light');
-    const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-    setText(byId(win.document, 'print-line'), `Printed ${formatDay(Date.now())}, ${formatClock(Date.now())} (${zone}) from ${win.location.href}`);
+    setText(byId(win.document, 'print-line'), `Printed ${formatDay(Date.now())}, ${formatClock(Date.now())} (${currentZone().id}) from ${win.location.href}`);
     drawer.restyle();
     drawer.fit(PAPER_PX);
   };

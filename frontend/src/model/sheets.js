@@ -1,10 +1,12 @@
 // @ts-check
-// What is shown as sheets of plain numbers and UTC times, and a sheet as CSV (RFC 4180) or NDJSON. Pure functions.
+// What is shown as sheets of plain numbers, and times in the chosen zone with their difference to UTC, and a sheet as CSV (RFC 4180) or NDJSON. Pure functions.
 // Columns have the names of the API's fields, in any language of the page.
 
+import { currentZone } from '../format.js';
 import { begun } from './answer.js';
 import { KINDS } from './report.js';
 import { count, list } from './values.js';
+import { isoIn } from './zone.js';
 
 /** @typedef {{ name: string, columns: string[], rows: unknown[][] }} Sheet `name` is the middle of a file's name */
 
@@ -27,7 +29,7 @@ export const sheetNdjson = ({ columns, rows }) => rows.map((row) => (
 )).join('');
 
 /** @param {number | null} ms */
-const iso = (ms) => (ms === null ? null : new Date(ms).toISOString());
+const iso = (ms) => (ms === null ? null : isoIn(currentZone(), ms));
 
 /**
  * The steps of a region that have begun. Where no data arrived, counts are empty and not zero.

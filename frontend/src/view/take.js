@@ -12,7 +12,7 @@ import { saveBlob, saveText } from './download.js';
 
 const TEXT = {
   title: 'Take it away',
-  about: 'Exactly what the page shows now, with times in UTC.',
+  about: 'Exactly what the page shows now, with plain numbers. Times carry their difference to UTC.',
   data: 'Data', pictures: 'Pictures', embed: 'Embed one chart',
   picturesAbout: 'With title, range, source and marks. PNG has two pixels for each point; SVG can be scaled and edited.',
   embedAbout: 'The page that embeds it must be allowed by the server’s frame-ancestors setting.',

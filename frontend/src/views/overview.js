@@ -3,11 +3,12 @@
 
 import { readAnswer } from '../model/answer.js';
 import { eventsSheet, linesSheet, regionsSheet, risingSheet } from '../model/sheets.js';
+import { LEAST_LINES, MOST_LINES, toggled } from '../model/compare.js';
 import { risingList } from '../model/reasons.js';
 import { rankRegions, tabTitle } from '../model/unusual.js';
 import { list } from '../model/values.js';
 import { writeUrl } from '../url-state.js';
-import { byId } from '../view/dom.js';
+import { byId, setText } from '../view/dom.js';
 import { renderOverview } from '../view/overview.js';
 
 const SHEETS = { regions: 'All regions, in their order', lines: 'Their lines of 24 hours', rising: 'What rises', events: 'Events of 24 hours' };
@@ -19,10 +20,50 @@ const MOST_SPARKS = 24;
 /** @typedef {import('../api.js').Api} Api */
 
 /** @param {import('./types').Context} ctx @returns {import('./types').View} */
-export default function createOverview({ doc, win, feed, watch, choice, nameOf, openRegion, focusOn, openTake }) {
+export default function createOverview({ doc, win, feed, watch, choice, nameOf, openRegion, openView, focusOn, announce, openTake }) {
   const search = /** @type {HTMLInputElement} */ (byId(doc, 'search'));
   search.addEventListener('input', show);
   byId(doc, 'take-regions').addEventListener('click', openTake);
+
+  /** Regions that are chosen to be compared. @type {string[]} */
+  let picked = [];
+  /** @param {string} region */
+  function pick(region) {
+    picked = toggled(picked, region);
+    announce(`${picked.length} of at most ${MOST_LINES} regions chosen to compare.`);
+    showPicked();
+  }
+  function showPicked() {
+    for (const input of /** @type {NodeListOf<HTMLInputElement>} */ (byId(doc, 'region-list').querySelectorAll('input[data-pick]'))) {
+      input.checked = picked.includes(input.value);
+      input.disabled = !input.checked && picked.length >= MOST_LINES;
+    }
+    byId(doc, 'pick-bar').hidden = picked.length === 0;
+    setText(byId(doc, 'pick-text'), `${picked.map(nameOf).join(', ')}${picked.length < LEAST_LINES ? ': choose one more' : ''}`);
+    /** @type {HTMLButtonElement} */ (byId(doc, 'pick-compare')).disabled = picked.length < LEAST_LINES;
+  }
+  byId(doc, 'region-list').addEventListener('change', (event) => {
+    const input = /** @type {HTMLInputElement} */ (event.target);
+    if ('pick' in input.dataset) pick(input.value);
+  });
+  byId(doc, 'pick-compare').addEventListener('click', () => openView('compare', { params: { regions: picked.join(',') } }));
+  byId(doc, 'pick-clear').addEventListener('click', () => {
+    picked = [];
+    showPicked();
+  });
+
+  /** The wall is the view of `wall=`, not of `view=`. */
+  function openWall() {
+    doc.documentElement.requestFullscreen?.()?.catch(() => {});
+    openView('', { params: { wall: 'all' } });
+  }
+  byId(doc, 'open-wall').addEventListener('click', openWall);
+
+  /** Chooses the region of the list that has the focus. */
+  function pickFocused() {
+    const region = doc.activeElement?.getAttribute('data-region');
+    if (region) pick(region);
+  }
 
   function wanted() {
     const ids = rankRegions(feed.overview).slice(0, MOST_SPARKS).map(({ id }) => id).sort();
@@ -49,6 +90,7 @@ export default function createOverview({ doc, win, feed, watch, choice, nameOf, 
       regions: rankRegions(overview), overview, nowMs, nameOf, failed: watch.failed(), rises: trends && risingList(trends, { nameOf, nowMs }), events: watch.get('events'),
       search: search.value.trim(), answers: new Map(answers.map((one) => [one.region ?? '', one])),
     }, { open: openRegion, focus: focusOn, hrefOf: (region) => writeUrl('', { ...choice, region, choices: {} }) });
+    showPicked();
   }
 
   /** Moves the focus in the list. @param {-1 | 1} direction */
@@ -77,6 +119,6 @@ export default function createOverview({ doc, win, feed, watch, choice, nameOf, 
     title: () => tabTitle(rankRegions(feed.overview)[0], 'All regions'),
     wanted,
     show,
-    keys: { j: () => step(1), k: () => step(-1) },
+    keys: { j: () => step(1), k: () => step(-1), c: pickFocused, f: openWall },
   };
 }
