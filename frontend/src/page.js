@@ -1,29 +1,34 @@
 // @ts-check
 // The page: what is chosen, when to ask, and which view is shown. The views are in views/.
 
+import { createAlerts } from './alerts.js';
 import { createApi, loadConfig } from './api.js';
 import { createDrawer } from './chart-kit/draw.js';
 import { CHARTS } from './charts/index.js';
 import { createFeed } from './feed.js';
-import { formatAgo, formatClockSeconds, setZone } from './format.js';
+import { currentZone, formatAgo, formatClockSeconds, setZone } from './format.js';
 import { initKeys } from './keys.js';
 import { REFUSED_FILTER, explain } from './messages.js';
+import { embedOf } from './model/embed.js';
 import { fieldsQuery } from './model/fields.js';
 import { freshnessTile } from './model/freshness.js';
 import { knownNetworks, networksText } from './model/networks.js';
 import { problemText } from './model/sources.js';
 import { tileReads } from './model/tiles.js';
 import { createPoller } from './poller.js';
+import { initPrint } from './print.js';
 import { initTheme, readPalette } from './theme.js';
 import { rangeOf, readUrl, writeUrl } from './url-state.js';
 import { renderRegions } from './view/controls.js';
-import { byId, setText } from './view/dom.js';
+import { byId, setText, showText } from './view/dom.js';
 import { renderBanner, renderPanel } from './view/messages.js';
 import { renderTile } from './view/tile.js';
 import { PAGE_PARAMS, VIEWS, entryOf } from './views/index.js';
 import { createWatch } from './watch.js';
 
 const TICK_MS = 1_000;
+/** What the page asks for beside counts, in words. @type {Record<string, string>} */
+const PARTS = { events: 'events', trends: 'what rises', sparks: 'the lines of regions', earlier: 'the time before', series: 'the series' };
 
 /**
  * @typedef {import('./url-state.js').Choice} Choice
@@ -37,6 +42,8 @@ const TICK_MS = 1_000;
 export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeDrawer = createDrawer } = {}) {
   const doc = win.document;
   const choice = readUrl(win.location.search, PAGE_PARAMS);
+  const embed = embedOf(win.location.search, CHARTS.map(({ id }) => id));
+  if (embed !== null) doc.documentElement.dataset.embed = embed;
   const feed = createFeed({
     choice,
     fieldsOf: (range) => fieldsQuery([...CHARTS.flatMap(({ reads, more, choice: one }) => [reads, ...(more ? [more(choice.choices[one?.param ?? ''] ?? '', range)] : [])]), tileReads(range)]),
@@ -64,9 +71,19 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
   /** @param {string} text */
   const announce = (text) => setText(byId(doc, 'live'), text);
 
+  const alerts = createAlerts({
+    win, nowMs: feed.nowMs, onOpen: (region) => void openRegion(region), ask: async () => api?.overview() ?? null,
+    onOverview: (overview) => {
+      feed.overview = overview;
+      showTitle();
+    },
+  });
+  const stopPrint = initPrint({ win, drawer });
+
   /** @type {import('./views/types').Context} */
   const context = {
-    doc, win, drawer, choice, feed, watch, nameOf, regionName, networks, choose, openOverview, openRegion, openView, focusOn, announce,
+    doc, win, drawer, choice, feed, watch, nameOf, regionName, networks, choose, openOverview, openRegion, openView, openTake, focusOn, announce, embed, alerts,
+    addNote: async (note, token) => api?.addNote(note, token),
     sawNetworks: (names) => { for (const name of names) seenNetworks.add(name); },
     keep: (param, value) => {
       choice.choices[param] = value;
@@ -147,6 +164,13 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
     return choose({ region, choices: { ...noChoices(), view: id, ...params } });
   }
 
+  async function openTake() {
+    const takeaway = view()?.take?.();
+    if (!takeaway) return;
+    const { openTake: open } = await import('./view/take.js');
+    open(doc, takeaway, { zone: currentZone().id, nowMs: feed.nowMs(), announce });
+  }
+
   /** @param {string} region */
   async function openRegion(region) {
     await choose({ region, choices: { ...choice.choices, view: '', tag: '', host: '', language: '' } });
@@ -202,6 +226,8 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
       choice.region = null;
       win.history.replaceState(null, '', urlOf());
     }
+    // A chart alone belongs to a region.
+    if (embed !== null) choice.region ??= regions[0]?.id ?? null;
     renderRegions(doc, regions, choice.region);
     showChoice();
   }
@@ -210,6 +236,7 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
     if (entryOf(choice).id !== 'region') byId(doc, 'main').classList.remove('loading');
     view()?.show('overview');
     showTitle();
+    alerts.check(feed.overview);
   }
 
   function showWindows() {
@@ -251,7 +278,13 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
 
   /** Shows what changes with time alone. */
   function tick() {
-    const updated = feed.updatedAt === null ? (feed.error ? 'Not updated yet' : 'Loading…') : `Updated ${formatAgo((Date.now() - feed.updatedAt) / 1000)}`;
+    const failed = watch.failed().map((name) => PARTS[name] ?? name);
+    const updated = feed.updatedAt === null ? (feed.error ? 'Not updated yet' : 'Loading…')
+      : feed.error !== null ? `Not updated since ${formatClockSeconds(feed.updatedAt)}`
+        : `Updated ${formatAgo((Date.now() - feed.updatedAt) / 1000)}${failed.length ? `, without ${failed.join(', ')}` : ''}`;
+    // Chips and lists show their last state: it has a time, too.
+    doc.documentElement.toggleAttribute('data-stale', feed.error !== null && feed.updatedAt !== null);
+    showText(byId(doc, 'sources-stale'), feed.error !== null && feed.updatedAt !== null ? `The state at ${formatClockSeconds(feed.updatedAt)}; nothing newer is known.` : '');
     setText(byId(doc, 'updated'), updated);
     if (feed.overview) renderTile(doc, freshnessTile(feed.overview, feed.nowMs()));
   }
@@ -324,6 +357,8 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
       doc.removeEventListener('visibilitychange', onVisible);
       win.removeEventListener('popstate', onPopState);
       stopTheme();
+      stopPrint();
+      alerts.stop();
       stopKeys();
       drawer.destroy();
     },

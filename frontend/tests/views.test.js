@@ -15,7 +15,7 @@ const find = (selector) => {
   if (!node) throw new Error(`there is no ${selector}`);
   return node;
 };
-const drawer = { draw: vi.fn(), restyle: vi.fn(), destroy: vi.fn() };
+const drawer = { draw: vi.fn(), restyle: vi.fn(), fit: vi.fn(), destroy: vi.fn() };
 /** @type {URL[]} */
 let calls = [];
 let isAway = false;
