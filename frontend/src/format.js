@@ -1,24 +1,30 @@
 // @ts-check
-// Text for people: numbers, shares, durations, times and language names. Times are those of the chosen zone.
+// Text for people in the language of the page: numbers, shares, durations, times and names of languages. Times are those of the chosen zone.
 
+import { formatCount, perLanguage, t } from './i18n.js';
 import { localZoneId, zoneById } from './model/zone.js';
 
-const LOCALE = 'en-GB';
-const DASH = '–';
+export { formatCount };
 
-const whole = new Intl.NumberFormat(LOCALE, { maximumFractionDigits: 0 });
-const oneDecimal = new Intl.NumberFormat(LOCALE, { maximumFractionDigits: 1 });
-const millions = new Intl.NumberFormat('en', { notation: 'compact', maximumSignificantDigits: 4 });
-const compact = new Intl.NumberFormat('en', { notation: 'compact', maximumSignificantDigits: 3 });
+const DASH = '–';
+/** English has its short numbers from the United States, where thousands are `K`. @param {string} tag */
+const short = (tag) => (tag === 'en-GB' ? 'en' : tag);
+
+const oneDecimal = perLanguage((tag) => new Intl.NumberFormat(tag, { maximumFractionDigits: 1 }));
+const fixedDecimal = perLanguage((tag) => new Intl.NumberFormat(tag, { minimumFractionDigits: 1, maximumFractionDigits: 1 }));
+const compact = perLanguage((tag) => new Intl.NumberFormat(short(tag), { notation: 'compact', maximumSignificantDigits: 3 }));
+const percentWhole = perLanguage((tag) => new Intl.NumberFormat(tag, { style: 'percent', maximumFractionDigits: 0 }));
+const percentDecimal = perLanguage((tag) => new Intl.NumberFormat(tag, { style: 'percent', maximumFractionDigits: 1 }));
+const dollars = perLanguage((tag) => new Intl.NumberFormat(short(tag), { style: 'currency', currency: 'USD', currencyDisplay: 'narrowSymbol' }));
 
 /** @param {string} timeZone */
-const timeFormats = (timeZone) => ({
-  clock: new Intl.DateTimeFormat(LOCALE, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23', timeZone }),
-  clockSeconds: new Intl.DateTimeFormat(LOCALE, { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23', timeZone }),
-  day: new Intl.DateTimeFormat(LOCALE, { weekday: 'short', day: 'numeric', month: 'short', timeZone }),
-  yearDay: new Intl.DateTimeFormat(LOCALE, { weekday: 'short', day: 'numeric', month: 'short', year: 'numeric', timeZone }),
-  shortDay: new Intl.DateTimeFormat(LOCALE, { day: 'numeric', month: 'short', timeZone }),
-});
+const timeFormats = (timeZone) => perLanguage((tag) => ({
+  clock: new Intl.DateTimeFormat(tag, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23', timeZone }),
+  clockSeconds: new Intl.DateTimeFormat(tag, { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23', timeZone }),
+  day: new Intl.DateTimeFormat(tag, { weekday: 'short', day: 'numeric', month: 'short', timeZone }),
+  yearDay: new Intl.DateTimeFormat(tag, { weekday: 'short', day: 'numeric', month: 'short', year: 'numeric', timeZone }),
+  shortDay: new Intl.DateTimeFormat(tag, { day: 'numeric', month: 'short', timeZone }),
+}));
 const localZone = () => /** @type {import('./model/zone.js').Zone} */ (zoneById(localZoneId()) ?? zoneById('UTC'));
 let zone = localZone();
 let formats = timeFormats(zone.id);
@@ -39,13 +45,14 @@ export function setZone(id) {
   return true;
 }
 
-/** @type {Intl.DisplayNames | null} */
-let languageNames = null;
-try {
-  languageNames = new Intl.DisplayNames(['en'], { type: 'language', languageDisplay: 'standard' });
-} catch {
-  // Codes are shown as they are where the platform has no names.
-}
+const languageNames = perLanguage((tag) => {
+  try {
+    return new Intl.DisplayNames([tag], { type: 'language', languageDisplay: 'standard' });
+  } catch {
+    // Codes are shown as they are where the platform has no names.
+    return null;
+  }
+});
 
 /**
  * @param {unknown} n
@@ -54,20 +61,11 @@ try {
 const isNumber = (n) => typeof n === 'number' && Number.isFinite(n);
 
 /**
- * A whole number with separators; above a million in short form (`1.234M`).
- * @param {unknown} n
- */
-export function formatCount(n) {
-  if (!isNumber(n)) return DASH;
-  return Math.abs(n) >= 1_000_000 ? millions.format(n) : whole.format(n);
-}
-
-/**
  * A whole number in short form (`12.4K`), for axes.
  * @param {unknown} n
  */
 export function formatCompact(n) {
-  return isNumber(n) ? compact.format(n) : DASH;
+  return isNumber(n) ? compact().format(n) : DASH;
 }
 
 /**
@@ -76,7 +74,7 @@ export function formatCompact(n) {
  */
 export function formatRate(n) {
   if (!isNumber(n)) return DASH;
-  return n < 100 ? oneDecimal.format(n) : formatCount(Math.round(n));
+  return n < 100 ? oneDecimal().format(n) : formatCount(Math.round(n));
 }
 
 /**
@@ -87,10 +85,13 @@ export function formatRate(n) {
 export function formatShare(part, all) {
   if (!isNumber(part) || !isNumber(all) || all <= 0) return DASH;
   const percent = (100 * part) / all;
-  if (percent > 0 && percent < 0.1) return '<0.1%';
-  if (percent < 100 && percent > 99.9) return '>99.9%';
-  return `${percent < 10 || percent > 99 ? oneDecimal.format(percent) : whole.format(percent)}%`;
+  if (percent > 0 && percent < 0.1) return `<${percentDecimal().format(0.001)}`;
+  if (percent < 100 && percent > 99.9) return `>${percentDecimal().format(0.999)}`;
+  return (percent < 10 || percent > 99 ? percentDecimal() : percentWhole()).format(percent / 100);
 }
+
+/** @param {(string | false)[]} units */
+const joined = (...units) => units.filter(Boolean).join(' ');
 
 /**
  * Seconds as `3 s`, `4 min`, `2 h 5 min`, `3 d 4 h`.
@@ -99,13 +100,13 @@ export function formatShare(part, all) {
 export function formatDuration(secs) {
   if (!isNumber(secs)) return DASH;
   const s = Math.max(0, Math.round(secs));
-  if (s < 60) return `${s} s`;
+  if (s < 60) return t('time.seconds', { n: s });
   const minutes = Math.floor(s / 60);
-  if (minutes < 60) return `${minutes} min`;
+  if (minutes < 60) return t('time.minutes', { n: minutes });
   const hours = Math.floor(minutes / 60);
-  if (hours < 24) return minutes % 60 ? `${hours} h ${minutes % 60} min` : `${hours} h`;
+  if (hours < 24) return joined(t('time.hours', { n: hours }), minutes % 60 > 0 && t('time.minutes', { n: minutes % 60 }));
   const days = Math.floor(hours / 24);
-  return hours % 24 ? `${days} d ${hours % 24} h` : `${days} d`;
+  return joined(t('time.days', { n: days }), hours % 24 > 0 && t('time.hours', { n: hours % 24 }));
 }
 
 /**
@@ -114,16 +115,16 @@ export function formatDuration(secs) {
  */
 export function formatMillis(ms) {
   if (!isNumber(ms)) return DASH;
-  if (ms < 1000) return `${whole.format(Math.max(0, ms))} ms`;
-  if (ms < 60_000) return `${oneDecimal.format(ms / 1000)} s`;
+  if (ms < 1000) return t('time.milliseconds', { n: Math.max(0, ms) });
+  if (ms < 60_000) return t('time.seconds', { n: oneDecimal().format(ms / 1000) });
   return formatDuration(ms / 1000);
 }
 
 /** A time of day; with its difference to UTC where the clock shows it twice. */
-export const formatClock = (/** @type {number} */ ms) => `${formats.clock.format(ms)}${zone.isRepeated(ms) ? ` ${zone.offsetText(ms)}` : ''}`;
-export const formatClockSeconds = (/** @type {number} */ ms) => formats.clockSeconds.format(ms);
-export const formatDay = (/** @type {number} */ ms) => formats.day.format(ms);
-export const formatShortDay = (/** @type {number} */ ms) => formats.shortDay.format(ms);
+export const formatClock = (/** @type {number} */ ms) => `${formats().clock.format(ms)}${zone.isRepeated(ms) ? ` ${zone.offsetText(ms)}` : ''}`;
+export const formatClockSeconds = (/** @type {number} */ ms) => formats().clockSeconds.format(ms);
+export const formatDay = (/** @type {number} */ ms) => formats().day.format(ms);
+export const formatShortDay = (/** @type {number} */ ms) => formats().shortDay.format(ms);
 export const formatDayClock = (/** @type {number} */ ms) => `${formatDay(ms)}, ${formatClock(ms)}`;
 
 /**
@@ -134,10 +135,10 @@ export const formatDayClock = (/** @type {number} */ ms) => `${formatDay(ms)}, $
  */
 export function formatSpan(startMs, endMs) {
   const [start, end] = [formatClock(startMs), formatClock(endMs)];
-  if (formats.yearDay.format(startMs) === formats.yearDay.format(endMs - 1)) {
+  if (formats().yearDay.format(startMs) === formats().yearDay.format(endMs - 1)) {
     return zone.isDayStart(startMs) && zone.isDayStart(endMs) ? formatDay(startMs) : `${formatDay(startMs)}, ${start}–${end}`;
   }
-  const days = zone.localAt(startMs).year === zone.localAt(endMs).year ? formats.day : formats.yearDay;
+  const days = zone.localAt(startMs).year === zone.localAt(endMs).year ? formats().day : formats().yearDay;
   return `${days.format(startMs)}, ${start} – ${days.format(endMs)}, ${end}`;
 }
 
@@ -146,23 +147,38 @@ export function formatSpan(startMs, endMs) {
  * @param {unknown} secs
  */
 export function formatAgo(secs) {
-  if (!isNumber(secs)) return 'not yet';
-  return secs < 2 ? 'just now' : `${formatDuration(secs)} ago`;
+  if (!isNumber(secs)) return t('time.notYet');
+  return secs < 2 ? t('time.justNow') : t('time.ago', { time: formatDuration(secs) });
 }
 
 /**
- * The English name of a language code; the code itself when there is none.
+ * The name of a language; the code itself when there is none.
  * @param {string | null | undefined} code
  */
 export function languageName(code) {
   const clean = String(code ?? '').trim();
-  if (clean === '' || /^(und|unknown|none|xx|zxx|qme|qst|qht|qam|qct)$/i.test(clean)) return 'Not stated';
+  if (clean === '' || /^(und|unknown|none|xx|zxx|qme|qst|qht|qam|qct)$/i.test(clean)) return t('language.unknown');
   try {
-    return languageNames?.of(clean.replace(/_/g, '-')) ?? clean;
+    return languageNames()?.of(clean.replace(/_/g, '-')) ?? clean;
   } catch {
     return clean;
   }
 }
+
+/**
+ * A factor without its sign: `4.4`, `12`.
+ * @param {number} factor
+ */
+export const formatFactor = (factor) => (factor < 10 ? fixedDecimal().format(factor) : formatRate(factor));
+
+/**
+ * A change in percent with its sign: `+12%`.
+ * @param {number} percent a whole number
+ */
+export const formatChange = (percent) => `${percent < 0 ? '−' : '+'}${percentWhole().format(Math.abs(percent) / 100)}`;
+
+/** An amount of US dollars. @param {number} amount */
+export const formatDollars = (amount) => dollars().format(amount);
 
 /**
  * `1 post`, `2 posts`.
