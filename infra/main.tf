@@ -137,6 +137,7 @@ module "streamer" {
   quarantine_bucket_arn = module.aggregator.quarantine_bucket_arn
   reader                = module.aggregator.event_source_mapping
   sources               = var.sources
+  reference             = var.reference
   secrets               = local.secrets
   regions_toml          = file(var.regions_file)
   window_secs           = var.window_secs

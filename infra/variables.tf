@@ -101,6 +101,20 @@ variable "sources" {
   }
 }
 
+variable "reference" {
+  description = <<-EOT
+    Counts of X to show beside Birdsong's own: x-counts with a budget in US dollars by day or month, such as x-counts:?every=1h&budget=1/day.
+    It needs the secret X_BEARER_TOKEN. Empty for none. The task forgets what it has spent when it is replaced.
+  EOT
+  type        = string
+  default     = ""
+  nullable    = false
+  validation {
+    condition     = var.reference == "" || can(regex("^x-counts:[?]([^\\s,]+&)?budget=[0-9]+([.][0-9]+)?(/|%2F)(day|month)(&[^\\s,]+)?$", var.reference)) && length(var.reference) <= 400
+    error_message = "reference must be empty or x-counts with a budget by day or month, such as x-counts:?every=1h&budget=1/day."
+  }
+}
+
 variable "secrets" {
   description = <<-EOT
     Secrets that exist already: name of the environment variable => ARN in Secrets Manager, of this region and encrypted with the default key.
