@@ -1,5 +1,7 @@
 // @ts-check
-// Text for people: numbers, shares, durations, times and language names. Pure functions only.
+// Text for people: numbers, shares, durations, times and language names. Times are those of the chosen zone.
+
+import { localZoneId, zoneById } from './model/zone.js';
 
 const LOCALE = 'en-GB';
 const DASH = '–';
@@ -9,13 +11,33 @@ const oneDecimal = new Intl.NumberFormat(LOCALE, { maximumFractionDigits: 1 });
 const millions = new Intl.NumberFormat('en', { notation: 'compact', maximumSignificantDigits: 4 });
 const compact = new Intl.NumberFormat('en', { notation: 'compact', maximumSignificantDigits: 3 });
 
-const clockFormat = new Intl.DateTimeFormat(LOCALE, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
-const clockSecondsFormat = new Intl.DateTimeFormat(LOCALE, {
-  hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23',
+/** @param {string} timeZone */
+const timeFormats = (timeZone) => ({
+  clock: new Intl.DateTimeFormat(LOCALE, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23', timeZone }),
+  clockSeconds: new Intl.DateTimeFormat(LOCALE, { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23', timeZone }),
+  day: new Intl.DateTimeFormat(LOCALE, { weekday: 'short', day: 'numeric', month: 'short', timeZone }),
+  yearDay: new Intl.DateTimeFormat(LOCALE, { weekday: 'short', day: 'numeric', month: 'short', year: 'numeric', timeZone }),
+  shortDay: new Intl.DateTimeFormat(LOCALE, { day: 'numeric', month: 'short', timeZone }),
 });
-const dayFormat = new Intl.DateTimeFormat(LOCALE, { weekday: 'short', day: 'numeric', month: 'short' });
-const yearDayFormat = new Intl.DateTimeFormat(LOCALE, { weekday: 'short', day: 'numeric', month: 'short', year: 'numeric' });
-const shortDayFormat = new Intl.DateTimeFormat(LOCALE, { day: 'numeric', month: 'short' });
+const localZone = () => /** @type {import('./model/zone.js').Zone} */ (zoneById(localZoneId()) ?? zoneById('UTC'));
+let zone = localZone();
+let formats = timeFormats(zone.id);
+
+/** The zone of all times that are shown. */
+export const currentZone = () => zone;
+
+/**
+ * Shows all times in a zone; in that of the reader's device when there is none with this name.
+ * @param {string | null | undefined} id
+ * @returns {boolean} whether the zone has changed
+ */
+export function setZone(id) {
+  const next = zoneById(id) ?? localZone();
+  if (next.id === zone.id) return false;
+  zone = next;
+  formats = timeFormats(zone.id);
+  return true;
+}
 
 /** @type {Intl.DisplayNames | null} */
 let languageNames = null;
@@ -97,11 +119,12 @@ export function formatMillis(ms) {
   return formatDuration(ms / 1000);
 }
 
-export const formatClock = (/** @type {number} */ ms) => clockFormat.format(ms);
-export const formatClockSeconds = (/** @type {number} */ ms) => clockSecondsFormat.format(ms);
-export const formatDay = (/** @type {number} */ ms) => dayFormat.format(ms);
-export const formatShortDay = (/** @type {number} */ ms) => shortDayFormat.format(ms);
-export const formatDayClock = (/** @type {number} */ ms) => `${dayFormat.format(ms)}, ${clockFormat.format(ms)}`;
+/** A time of day; with its difference to UTC where the clock shows it twice. */
+export const formatClock = (/** @type {number} */ ms) => `${formats.clock.format(ms)}${zone.isRepeated(ms) ? ` ${zone.offsetText(ms)}` : ''}`;
+export const formatClockSeconds = (/** @type {number} */ ms) => formats.clockSeconds.format(ms);
+export const formatDay = (/** @type {number} */ ms) => formats.day.format(ms);
+export const formatShortDay = (/** @type {number} */ ms) => formats.shortDay.format(ms);
+export const formatDayClock = (/** @type {number} */ ms) => `${formatDay(ms)}, ${formatClock(ms)}`;
 
 /**
  * From–to of a window: the day once when both ends share it, a whole day without clock times, and the year when it
@@ -111,10 +134,10 @@ export const formatDayClock = (/** @type {number} */ ms) => `${dayFormat.format(
  */
 export function formatSpan(startMs, endMs) {
   const [start, end] = [formatClock(startMs), formatClock(endMs)];
-  if (yearDayFormat.format(startMs) === yearDayFormat.format(endMs - 1)) {
-    return start === '00:00' && end === '00:00' ? formatDay(startMs) : `${formatDay(startMs)}, ${start}–${end}`;
+  if (formats.yearDay.format(startMs) === formats.yearDay.format(endMs - 1)) {
+    return zone.isDayStart(startMs) && zone.isDayStart(endMs) ? formatDay(startMs) : `${formatDay(startMs)}, ${start}–${end}`;
   }
-  const days = new Date(startMs).getFullYear() === new Date(endMs).getFullYear() ? dayFormat : yearDayFormat;
+  const days = zone.localAt(startMs).year === zone.localAt(endMs).year ? formats.day : formats.yearDay;
   return `${days.format(startMs)}, ${start} – ${days.format(endMs)}, ${end}`;
 }
 

@@ -5,7 +5,6 @@
 import { list } from './model/values.js';
 
 /**
- * @typedef {(api: import('./api.js').Api) => Promise<any>} Ask
  * @typedef {{ subject: string, key: string, value: any, error: unknown }} Held `subject` is what it is about, `key` also says when
  */
 
@@ -18,13 +17,14 @@ export function createWatch({ onChange }) {
    * Asks for what is due. What is no longer wanted is forgotten; what is held is kept when asking again fails.
    * @param {import('./api.js').Api} api
    * @param {import('./api.js').Overview | null} overview
-   * @param {Record<string, { subject: string, ask: Ask } | null>} wanted by name
+   * @param {Record<string, import('./views/types').Want | null>} wanted by name
    */
   async function refresh(api, overview, wanted) {
     const latest = list(overview?.regions).map(({ latest: window }) => window?.window_start ?? '').sort().at(-1) ?? '';
+    for (const name of held.keys()) if (!wanted[name]) held.delete(name);
     await Promise.all(Object.entries(wanted).map(async ([name, want]) => {
       const before = held.get(name);
-      if (want === null) return void held.delete(name);
+      if (want === null) return undefined;
       const key = `${want.subject} ${latest} ${overview?.version ?? ''}`;
       if (before?.key === key) return undefined;
       const kept = before?.subject === want.subject ? before.value : null;
@@ -44,6 +44,8 @@ export function createWatch({ onChange }) {
     refresh,
     /** @param {string} name */
     get: (name) => held.get(name)?.value ?? null,
+    /** Names of the answers that could not be had, although they were asked for. */
+    failed: () => [...held].filter(([, { error }]) => error !== null).map(([name]) => name),
     /** @param {string} name */
     errorOf: (name) => held.get(name)?.error ?? null,
   };

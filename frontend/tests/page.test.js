@@ -22,7 +22,7 @@ const find = (selector) => {
 const text = (/** @type {string} */ id) => find(`#${id}`).textContent.replace(/\s+/g, ' ').trim();
 const isShown = (/** @type {string} */ selector) => !find(selector).hidden;
 
-const drawer = { draw: vi.fn(), restyle: vi.fn(), destroy: vi.fn() };
+const drawer = { draw: vi.fn(), restyle: vi.fn(), fit: vi.fn(), destroy: vi.fn() };
 /** @type {ReturnType<typeof createServer>} */
 let server;
 /** @type {ReturnType<typeof startPage> | undefined} */
@@ -160,9 +160,6 @@ describe('first load', () => {
     expect(server.asked('/api/windows').at(-1)?.search).toMatch(/^\?region=a&from=2026-11-23T08%3A10%3A00Z&to=2026-11-24T08%3A15%3A00Z&step=auto&fields=/);
     expect(text('tile-posts')).toBe('Posts 12as many as the time before (12)Mon 23 Nov, 08:10 – Tue 24 Nov, 08:12');
     expect(text('tile-authors')).toMatch(/≈ 9as many .*95% sure: 8 to 10/);
-    expect(text('sources')).toContain('jetstreamconnected');
-    expect(document.querySelectorAll('#sources-table tbody tr')).toHaveLength(1);
-    expect(isShown('#sources-box')).toBe(true);
     expect(text('updated')).toBe('Updated just now');
     expect(new Set(drawn())).toEqual(new Set(['posts', 'authors', 'media']));
     expect(find('#main').classList.contains('loading')).toBe(false);
@@ -175,6 +172,17 @@ describe('first load', () => {
     expect(server.lastQuery()).toMatchObject({ region: 'b', from: '2026-11-24T07:10:00Z', to: '2026-11-24T08:15:00Z' });
     expect(find('#region option:checked').textContent).toBe('<b>Beta</b>');
     expect(find('#ranges input:checked').value).toBe('1h');
+  });
+
+  it('shows the sources, and leaves their page by the Escape key', async () => {
+    await load('?view=sources');
+    expect([isShown('#view-sources'), isShown('#view-overview'), isShown('#sources-box')]).toEqual([true, false, true]);
+    expect(text('sources')).toContain('jetstreamconnected');
+    expect(document.querySelectorAll('#sources-table tbody tr')).toHaveLength(1);
+    expect(document.title).toBe('Sources · Birdsong');
+    document.dispatchEvent(new KeyboardEvent('keydown', { key: 'Escape' }));
+    await settle();
+    expect([isShown('#view-overview'), location.search]).toEqual([true, '?range=24h']);
   });
 
   it('shows all regions when the one in the address does not exist', async () => {
@@ -362,13 +370,89 @@ describe('the page of a region', () => {
     await settle();
   };
 
+  it('turns to a language, with a series of its own', async () => {
+    await load();
+    find('#languages-title').closest('.card').querySelector('.bars button').click();
+    await settle();
+    expect(location.search).toBe('?region=a&range=24h&language=en');
+    expect(text('focus-title')).toBe('English in Alpha');
+    expect(server.calls.findLast((url) => url.searchParams.get('fields')?.startsWith('completeness,languages'))?.searchParams.get('total_fields')).toBe('none');
+    expect(text('focus-text')).toContain('are of all languages');
+    await press('Escape');
+    expect(isShown('#focus')).toBe(false);
+  });
+
+  it('asks for languages only when posts are stacked by them', async () => {
+    await load();
+    expect(server.lastQuery().fields).not.toContain('languages');
+    find('[name=stack][value=language]').click();
+    await settle();
+    expect(location.search).toContain('stack=language');
+    expect(server.lastQuery().fields).toContain('languages,');
+    expect(lastView('posts').by).toBe('language');
+  });
+
+  it('shows an absolute range from the fields, the one before, and the named one again', async () => {
+    await load('?region=a&range=24h&zone=America/Toronto');
+    find('#range-from').value = '2026-11-01T01:30';
+    find('#range-to').value = '2026-11-01T01:30';
+    find('#range-to').dispatchEvent(new Event('input'));
+    expect(text('range-note')).toContain('twice');
+    find('#range-apply').click();
+    await settle();
+    expect(location.search).toBe('?region=a&range=24h&zone=America/Toronto&from=2026-11-01T05:30:00Z&to=2026-11-01T06:30:00Z');
+    expect(server.lastQuery()).toMatchObject({ from: '2026-11-01T05:30:00Z', to: '2026-11-01T06:30:00Z' });
+    await press('ArrowLeft');
+    expect(server.lastQuery()).toMatchObject({ from: '2026-11-01T04:30:00Z', to: '2026-11-01T05:30:00Z' });
+    await press('Escape');
+    expect(location.search).toBe('?region=a&range=24h&zone=America/Toronto');
+  });
+
+  it('refuses an end before the start, and says why', async () => {
+    await load();
+    find('#range-from').value = '2026-11-02T00:00';
+    find('#range-to').value = '2026-11-01T00:00';
+    find('#range-apply').click();
+    expect(find('#range-to').getAttribute('aria-invalid')).toBe('true');
+    expect(text('range-note')).toContain('at least a minute');
+    expect(location.search).not.toContain('from=');
+  });
+
+  it('shows what was brushed in a chart, as whole windows', async () => {
+    await load();
+    find('#chart-posts').dispatchEvent(new CustomEvent('brush', { bubbles: true, detail: { from: Date.UTC(2026, 10, 24, 7, 1), to: Date.UTC(2026, 10, 24, 7, 29) } }));
+    await settle();
+    expect(location.search).toContain('from=2026-11-24T07:00:00Z&to=2026-11-24T07:30:00Z');
+    await press('2');
+    expect(location.search).toBe('?region=a&range=6h');
+  });
+
+  it('shows times in the zone that is chosen, and keeps it on the other pages', async () => {
+    await load();
+    const zone = find('#zone');
+    expect([...zone.options].map((/** @type {HTMLOptionElement} */ { value }) => value)).toEqual(['', 'UTC', 'other']);
+    pick('#zone', 'other');
+    expect(isShown('#zone-other-field')).toBe(true);
+    find('#zone-other').value = 'Atlantis/Capital';
+    find('#zone-other').dispatchEvent(new Event('change'));
+    expect(find('#zone-other').getAttribute('aria-invalid')).toBe('true');
+    find('#zone-other').value = 'Asia/Kathmandu';
+    find('#zone-other').dispatchEvent(new Event('change'));
+    await settle();
+    expect(location.search).toContain('zone=Asia/Kathmandu');
+    expect(find('#posts-title').closest('.card').querySelector('.zone').textContent).toBe('Times in Asia/Kathmandu');
+    await press('Escape');
+    expect(location.search).toBe('?range=24h&zone=Asia/Kathmandu');
+    await load();
+  });
+
   it('turns to a hashtag by a click, with its bounds, and back by one key', async () => {
     await load();
     find('#hashtags-title').closest('.card').querySelector('.bars button').click();
     await settle();
     expect(location.search).toBe('?region=a&range=24h&tag=x');
     expect(text('focus-title')).toBe('#x in Alpha');
-    expect(text('focus-text')).toBe('In this range: at least 7 and at most 9 posts.');
+    expect(text('focus-text')).toContain('In this range: at least 7 and at most 9 posts. Which hashtags come with it is not stored');
     expect(drawn()).toContain('focus-series');
     await press('Escape');
     expect([location.search, isShown('#focus')]).toEqual(['?region=a&range=24h', false]);

@@ -54,7 +54,7 @@ const focus = {
   size: 'wide',
   height: 'middle',
   noun: 'series',
-  lead: 'Only the most frequent hashtags and hosts of a window are kept. Where this one was not among them, the number lies between zero and the pale bar.',
+  note: (answer) => (highTotal(answer) === answer.total.posts ? '' : 'Only the most frequent hashtags, hosts and languages of a window are kept. Where this one was not among them, the number lies between zero and the pale bar.'),
 
   view: (answer) => /** @type {SeriesAnswer} */ (answer),
 

@@ -1,10 +1,13 @@
 // @ts-check
 // What is special about a window, in words: why its counts are too low, and whether it is finished.
 
-import { formatDuration, formatShare, plural } from '../format.js';
+import { formatDuration, formatShare, formatSpan, plural } from '../format.js';
 import { isKnown } from './answer.js';
 
 /** @typedef {import('./answer.js').Window} Window */
+
+/** Spans that a sentence names. */
+const MOST_SPANS = 3;
 
 /**
  * Why the counts of a window are too low. Sampling is known before the window has ended, too.
@@ -78,4 +81,22 @@ export function sampleMark(windows) {
   if (shares.length === 0) return null;
   const part = shares.length < seen.length ? 'partly a ' : '';
   return `${part}sample of ${formatShare(Math.min(...shares), 1)}`;
+}
+
+/**
+ * What is incomplete in a range, as sentences for below a picture; none when nothing is.
+ * @param {Window[]} windows
+ */
+export function rangeMarks(windows) {
+  const ended = windows.filter((w) => !w.future);
+  const spans = gapSpans(ended);
+  /** @param {import('./answer.js').Gap} kind */
+  const of = (kind) => spans.filter((span) => span.kind === kind);
+  /** @param {string} word @param {{ start: number, end: number }[]} some */
+  const named = (word, some) => (some.length === 0 ? '' : `${word}: ${some.slice(0, MOST_SPANS).map(({ start, end }) => formatSpan(start, end)).join('; ')}${some.length > MOST_SPANS ? `, and ${some.length - MOST_SPANS} more` : ''}.`);
+  const sample = sampleMark(ended);
+  return [
+    named('No data', of('silent')), named('Incomplete', of('partial')), sample ? `≈ ${sample.replace('sample of ', '')} sample.` : '',
+    ended.some((w) => w.unfinished) ? 'The last step is unfinished.' : '',
+  ].filter(Boolean);
 }

@@ -81,7 +81,7 @@ function completenessTile({ windows, total, stepMs, windowMs }, nowMs) {
     id: 'completeness',
     value: formatShare(whole, ended.length),
     note: flaws.length ? `of ${steps}: ${flaws.join(', ')}` : `all ${steps} complete`,
-    tone: whole === ended.length && !total.dropped ? 'good' : (whole + sampled) / ended.length < 0.9 ? 'bad' : 'warn',
+    tone: whole === ended.length && !total.dropped ? 'good' : total.dropped ? 'bad' : 'warn',
   };
 }
 

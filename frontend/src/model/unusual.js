@@ -236,3 +236,19 @@ export function tabTitle(first, name) {
   const mark = first.direction === 'down' ? '▼' : '▲';
   return first.factor !== null && first.direction ? `${mark} ${factorText(first.factor)} ${first.name} · Birdsong` : `${mark} ${first.name} · Birdsong`;
 }
+
+/**
+ * What a group of events is: `#Goal and 5 others rising`.
+ * @param {Pick<import('./event-groups.js').EventGroup, 'lead' | 'others'>} group
+ */
+export const groupText = ({ lead, others }) => (others > 0 && lead.kind === 'rising' ? `${subjectText(lead.subject)} and ${plural(others, 'other')} rising` : eventText(lead));
+
+/**
+ * The smallest share that a source is asked for, as a part of the headline: `≈ 1% sample`. Null when all posts are asked for.
+ * @param {LooseOverview | null | undefined} overview
+ * @returns {Part | null}
+ */
+export function samplePart(overview) {
+  const shares = list(overview?.sources).flatMap(({ sampled }) => (typeof sampled === 'number' && sampled > 0 && sampled < 1 ? [sampled] : []));
+  return shares.length === 0 ? null : { text: ` ≈ ${formatShare(Math.min(...shares), 1)} sample.`, tone: 'muted' };
+}

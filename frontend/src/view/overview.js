@@ -3,7 +3,8 @@
 
 import { formatCount, formatSpan } from '../format.js';
 import { gapSpans, sampleMark } from '../model/flaws.js';
-import { eventSince, eventText, evidence, factorText, overviewSentence, sinceText, unknownText } from '../model/unusual.js';
+import { groupEvents } from '../model/event-groups.js';
+import { eventSince, eventText, evidence, factorText, groupText, overviewSentence, samplePart, sinceText, unknownText } from '../model/unusual.js';
 import { list } from '../model/values.js';
 import { byId, el, rebuild, showText } from './dom.js';
 import { dial, sparkSteps, sparkline } from './svg.js';
@@ -108,6 +109,7 @@ function row(doc, region, answer, nowMs, href) {
   const loud = group === 'unusual' ? direction ?? '' : '';
   return el(
     doc, 'li', { class: 'row', 'data-group': group },
+    el(doc, 'label', { class: 'row-pick' }, el(doc, 'input', { type: 'checkbox', value: id, 'data-pick': true, 'aria-label': `Compare ${name}` })),
     el(doc, 'a', { class: 'row-name', href, 'data-region': id }, el(doc, 'span', { class: 'name' }, name), ...(why ? [el(doc, 'span', { class: 'why' }, why)] : [])),
     el(doc, 'span', { class: 'row-spark' }, sparkline(doc, steps)),
     el(doc, 'span', { class: 'row-dial' }, ...(factor === null ? [] : [dial(doc, { ...region, direction: group === 'unusual' ? direction : null })])),
@@ -144,27 +146,29 @@ export function renderRising(node, rises, { focus, withRegion, empty }) {
  * @param {Document} doc
  * @param {{
  *   regions: RegionNow[], overview: import('../model/unusual.js').LooseOverview, answers: Map<string, Answer>, search: string, nowMs: number,
- *   rises: import('../model/reasons.js').Rise[] | null, events: import('../api.js').Events | null, nameOf: (region: string) => string,
+ *   rises: import('../model/reasons.js').Rise[] | null, events: import('../api.js').Events | null, nameOf: (region: string) => string, failed: readonly string[],
  * }} shown
  * @param {Actions} actions
  */
 export function renderOverview(doc, shown, actions) {
-  const { regions, overview, nowMs, rises, events, nameOf } = shown;
-  renderSentence(byId(doc, 'sentence'), overviewSentence(regions, nowMs));
+  const { regions, overview, nowMs, rises, events, nameOf, failed } = shown;
+  const waiting = (/** @type {string} */ name) => (failed.includes(name) ? 'Cannot be loaded now; the page keeps trying.' : 'Loading…');
+  const sample = samplePart(overview);
+  renderSentence(byId(doc, 'sentence'), [...overviewSentence(regions, nowMs), ...(sample ? [sample] : [])]);
   const [first] = regions;
   const unknown = unknownText(overview, regions);
   renderEvidence(byId(doc, 'evidence'), [...(first?.group === 'unusual' ? evidence(first) : []), ...(unknown ? [/** @type {[string, string]} */ (['Not known', unknown])] : [])]);
   renderRegionList(doc, shown, actions);
   renderRising(byId(doc, 'rising-all'), (rises ?? []).slice(0, MOST_RISING), {
-    focus: actions.focus, withRegion: true, empty: rises === null ? 'Loading…' : 'Nothing rises.',
+    focus: actions.focus, withRegion: true, empty: rises === null ? waiting('trends') : 'Nothing rises.',
   });
 
-  const past = list(events?.events).slice(0, MOST_EVENTS);
-  rebuild(byId(doc, 'earlier'), [String(events === null), ...past.map((one) => JSON.stringify(one))], () => (past.length === 0
-    ? [el(doc, 'li', { class: 'muted' }, events === null ? 'Loading…' : 'Nothing in the last 24 hours.')]
+  const past = groupEvents(events?.events).slice(0, MOST_EVENTS);
+  rebuild(byId(doc, 'earlier'), [String(events === null), waiting('events'), ...past.map((one) => JSON.stringify(one))], () => (past.length === 0
+    ? [el(doc, 'li', { class: 'muted' }, events === null ? waiting('events') : 'Nothing in the last 24 hours.')]
     : past.map((one) => el(
       doc, 'li', {}, el(doc, 'time', { datetime: one.start ?? '' }, sinceText(one.start, nowMs)),
-      el(doc, 'span', {}, el(doc, 'strong', {}, one.region ? nameOf(one.region) : 'All regions'), `: ${eventText(one)}${one.is_open && one.comparison ? ', still going on' : ''}`),
+      el(doc, 'span', {}, el(doc, 'strong', {}, one.region ? nameOf(one.region) : 'All regions'), `: ${groupText(one)}${one.isOpen && one.lead.comparison ? ', still going on' : ''}`),
     ))));
 
   const stopped = list(overview.sources).filter(({ status }) => status === 'stopped' || status === 'stale');

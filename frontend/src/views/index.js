@@ -1,0 +1,34 @@
+// @ts-check
+// The pages of the dashboard. `overview` and `region` follow from the region in the address, the others from `view=ID`.
+
+import overview from './overview.js';
+import region, { REGION_PARAMS } from './region.js';
+import sources from './sources.js';
+
+const COMPARE_PARAMS = ['regions', 'tags', 'periods', 'measure', 'until'];
+
+/**
+ * A page that is loaded when it is first shown is one line: `{ id: 'compare', params: ['with'], load: () => import('./compare.js') }`.
+ * @type {import('./types').Entry[]}
+ */
+export const VIEWS = [
+  { id: 'overview', params: [], create: overview },
+  { id: 'region', params: REGION_PARAMS, create: region },
+  { id: 'events', params: ['kind', 'time', 'at'], load: () => import('./events.js') },
+  { id: 'sources', params: [], create: sources },
+  { id: 'compare', params: COMPARE_PARAMS, load: () => import('./compare.js') },
+  { id: 'map', params: ['shade'], load: () => import('./map.js') },
+  { id: 'wall', params: ['wall'], load: () => import('./wall.js') },
+];
+
+/** Every parameter of the address that belongs to a page, and the name of the page. */
+export const PAGE_PARAMS = [...new Set(['view', 'zone', ...VIEWS.flatMap(({ params }) => params)])];
+
+/**
+ * The page that a choice shows.
+ * @param {import('../url-state.js').Choice} choice
+ */
+export const entryOf = ({ region: id, choices }) => {
+  const named = VIEWS.find((one) => one.id === (choices.wall ? 'wall' : choices.view) && one.id !== 'region');
+  return /** @type {import('./types').Entry} */ (named ?? VIEWS.find((one) => one.id === (id ? 'region' : 'overview')));
+};
