@@ -108,6 +108,7 @@ module "site" {
   send_api_key        = local.require_api_key
   api_key             = module.api.key
   viewer_auth         = var.viewer_auth
+  frame_ancestors     = var.frame_ancestors
   viewer_credentials  = var.viewer_credentials
   viewer_cidrs        = var.viewer_cidrs
   deletion_protection = var.deletion_protection

@@ -564,3 +564,16 @@ variable "alert_secrets" {
     error_message = "alert_secrets: a value must be the whole ARN of a secret, arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME-SUFFIX, or \"new\"."
   }
 }
+
+variable "frame_ancestors" {
+  description = "Who may show charts in a frame: [\"'none'\"], or \"'self'\" and origins such as \"https://example.org\"."
+  type        = list(string)
+  default     = ["'none'"]
+  nullable    = false
+  validation {
+    condition = length(var.frame_ancestors) > 0 && alltrue([
+      for source in var.frame_ancestors : can(regex("^('none'|'self'|https?://[A-Za-z0-9.:*-]+)$", source))
+    ]) && (length(var.frame_ancestors) == 1 || !contains(var.frame_ancestors, "'none'"))
+    error_message = "frame_ancestors must be [\"'none'\"], or have \"'self'\" and origins such as \"https://example.org\"."
+  }
+}
