@@ -6,12 +6,14 @@
 
 import assert from 'node:assert/strict';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import test, { after, before } from 'node:test';
 import { chromium } from 'playwright-core';
 
 import { Emulator, kinesisEvent } from './aws.js';
+import { burstPosts, burstRegions } from './burst.js';
 import { countReads, view } from './reads.js';
 import { environmentOf, freePort, processesWith, run, start, until, which } from './run.js';
 
@@ -291,6 +293,55 @@ test('a streamer sends live posts, reports its state, and drains when it is stop
     const { sources } = await get(value('api_url'), '/api/status');
     return sources.some(({ source, status }) => source === 'demo' && status === 'stopped');
   }, 60);
+});
+
+test('a burst becomes an event and one alert, and a note is served beside it', async () => {
+  const received = [];
+  const webhook = createServer((request, response) => {
+    let body = '';
+    request.on('data', (part) => { body += part; });
+    request.on('end', () => {
+      received.push(JSON.parse(body));
+      response.end();
+    });
+  });
+  const port = await freePort();
+  await new Promise((resolve) => webhook.listen(port, '127.0.0.1', () => resolve(null)));
+  const { lines, burst, posts } = burstPosts(Date.now());
+  const [file, regions] = ['burst.ndjson', 'burst.toml'].map((name) => path.join(dir, name));
+  writeFileSync(file, lines);
+  writeFileSync(regions, burstRegions(`http://127.0.0.1:${port}/desk`));
+  try {
+    const replayed = await run(birdsong, ['replay', '--to', 'kinesis', ...cloud(), '--regions', regions, file], environment);
+    assert.match(replayed, new RegExp(`sent ${posts} `));
+    // What streams publishes the alerts; a replay publishes regions only.
+    const args = ['stream', '--to', 'kinesis', ...cloud(), '--regions', regions, '--source', 'demo:?backfill=0', '--health-port', '0'];
+    const { child } = await start(birdsong, args, /health at (http:\S+)/, environment);
+    const ended = new Promise((resolve) => child.on('exit', resolve));
+    child.kill('SIGTERM');
+    await ended;
+
+    const query = new URLSearchParams({ region: 'burstville', from: new Date(burst.from - 3_600_000).toISOString() });
+    const found = await until('the burst as an event, and its alert', async () => {
+      await aws.invoke(value('digest_function'), {});
+      const { events } = await get(value('api_url'), `/api/events?${query}`);
+      const spike = events.find(({ kind }) => kind === 'spike');
+      return received.length > 0 && spike && { spike, rising: events.filter(({ kind }) => kind === 'rising') };
+    }, 240);
+    assert.equal(Date.parse(found.spike.start), burst.from);
+    assert.deepEqual(found.spike.carriers.map(({ subject }) => subject.name), ['Goal']);
+    assert.deepEqual(found.rising.map(({ subject }) => subject.name), ['Goal']);
+    for (let times = 0; times < 3; times += 1) await aws.invoke(value('digest_function'), {});
+    assert.deepEqual(received.map(({ message, event }) => [message, event.id]), [['new', found.spike.id]], 'each event once');
+    assert.match(received[0].title, /^Burstville: \d+ posts in 15 minutes, usually 1\d/);
+
+    const note = ['note', '--table', value('table'), 'add', 'burstville', 'Final of the cup', '--at', found.spike.start];
+    const id = (await run(birdsong, note, environment)).trim();
+    const { events } = await get(value('api_url'), `/api/events?${query}&kind=note`);
+    assert.deepEqual(events.map((one) => [one.id, one.text, one.start]), [[id, 'Final of the cup', found.spike.start]]);
+  } finally {
+    webhook.close();
+  }
 });
 
 // LocalStack stops a function to change its settings, and takes half a minute for it.

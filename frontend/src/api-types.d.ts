@@ -978,6 +978,11 @@ export interface components {
             languages: string[];
             /** @description Tags of filter rules that are managed at the source. */
             rules: string[];
+            /**
+             * @description Name of the region's time zone in the IANA database, such as `America/Toronto`, for showing times; left out when
+             *     the regions file has none. Only its form is checked: the database of the reader decides whether the zone exists.
+             */
+            tz?: string;
         };
         /** @description A region at a glance. */
         RegionAtAGlance: {

@@ -5,7 +5,7 @@ import { ApiError } from './api.js';
 import { canFollow, isSettling, mergeChanges } from './model/merge.js';
 import { windowQuery } from './model/query.js';
 import { count, list, parseTime } from './model/values.js';
-import { rangeById } from './url-state.js';
+import { rangeOf } from './url-state.js';
 
 /** After this long without an answer of windows, the whole is asked for and not what changed. */
 const LONGEST_GAP_MS = 300_000;
@@ -21,9 +21,6 @@ const DEFAULT_WINDOW_SECS = 300;
  *   an answer of windows: for which choice, what the overview said before it, when it was asked for, and when it arrived
  */
 
-/** @param {Choice} choice */
-const keyOf = ({ region, range, networks, choices }) => JSON.stringify([region, range, networks, choices.until ?? '']);
-
 /** @param {unknown} error */
 const isRefusal = (error) => error instanceof ApiError && [400, 422].includes(error.status);
 /** @param {unknown} error */
@@ -38,7 +35,7 @@ const isRefusedFilter = (error) => isRefusal(error) && error instanceof ApiError
  */
 export function createFeed({ choice, fieldsOf, onRegions, onOverview, onWindows, onRefusedFilter }) {
   const feed = {
-    /** Null until the regions are known. @type {{ id: string, name: string }[] | null} */
+    /** Null until the regions are known; `tz` is the IANA name of the region's time zone, if it has one. @type {{ id: string, name: string, tz: string | null, boxes: number[][] }[] | null} */
     regions: null,
     /** @type {import('./api.js').Overview | null} */
     overview: null,
@@ -58,6 +55,9 @@ export function createFeed({ choice, fieldsOf, onRegions, onOverview, onWindows,
     refresh,
     cancel: () => pending?.abort(),
   };
+  // Another choice may read other fields, which an answer that is held does not have.
+  /** @param {Choice} one */
+  const keyOf = ({ region, range, networks, choices }) => JSON.stringify([region, range, networks, choices.until ?? '', choices.from ?? '', choices.to ?? '', fieldsOf(rangeOf({ range, choices }))]);
   let clockSkewMs = 0;
   let windowSecs = DEFAULT_WINDOW_SECS;
   /** @type {Held | null} */
@@ -79,7 +79,9 @@ export function createFeed({ choice, fieldsOf, onRegions, onOverview, onWindows,
   async function loadRegions(api) {
     const answer = await api.regions();
     windowSecs = count(answer.window_secs) || windowSecs;
-    feed.regions = list(answer.regions).flatMap(({ id, name }) => (id ? [{ id, name: name || id }] : []));
+    feed.regions = list(answer.regions).flatMap(({ id, name, boxes, tz }) => (
+      id ? [{ id, name: name || id, tz: tz || null, boxes: list(boxes).map((box) => list(/** @type {any} */ (box))) }] : []
+    ));
     onRegions();
   }
 
@@ -111,7 +113,7 @@ export function createFeed({ choice, fieldsOf, onRegions, onOverview, onWindows,
    * @param {number | null} [stepSecs]
    */
   const queryAt = (nowMs, stepSecs = null) => windowQuery({
-    region: choice.region ?? '', range: rangeById(choice.range), networks: choice.networks, windowSecs, stepSecs,
+    region: choice.region ?? '', range: rangeOf(choice), networks: choice.networks, windowSecs, stepSecs,
     nowMs: Math.min(nowMs, parseTime(choice.choices.until) ?? Infinity), newestMs: parseTime(feed.overview?.newest_post), version: version(),
   });
 
@@ -143,7 +145,7 @@ export function createFeed({ choice, fieldsOf, onRegions, onOverview, onWindows,
     const isWanted = () => asked.key === keyOf(choice);
     askedAt = Date.now();
     try {
-      const parameters = { ...query, ...fieldsOf(rangeById(choice.range)), since: before?.answer.as_of };
+      const parameters = { ...query, ...fieldsOf(rangeOf(choice)), since: before?.answer.as_of };
       const received = await api.windows(parameters, { signal: controller.signal });
       if (controller.signal.aborted || !isWanted()) return;
       const answer = before ? mergeChanges(before.answer, received) : received;

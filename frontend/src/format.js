@@ -1,7 +1,8 @@
 // @ts-check
-// Text for people in the language of the page: numbers, shares, durations, times and names of languages.
+// Text for people in the language of the page: numbers, shares, durations, times and names of languages. Times are those of the chosen zone.
 
 import { formatCount, perLanguage, t } from './i18n.js';
+import { localZoneId, zoneById } from './model/zone.js';
 
 export { formatCount };
 
@@ -16,13 +17,33 @@ const percentWhole = perLanguage((tag) => new Intl.NumberFormat(tag, { style: 'p
 const percentDecimal = perLanguage((tag) => new Intl.NumberFormat(tag, { style: 'percent', maximumFractionDigits: 1 }));
 const dollars = perLanguage((tag) => new Intl.NumberFormat(short(tag), { style: 'currency', currency: 'USD', currencyDisplay: 'narrowSymbol' }));
 
-/** @param {Intl.DateTimeFormatOptions} options */
-const time = (options) => perLanguage((tag) => new Intl.DateTimeFormat(tag, options));
-const clock = time({ hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
-const clockSeconds = time({ hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23' });
-const day = time({ weekday: 'short', day: 'numeric', month: 'short' });
-const yearDay = time({ weekday: 'short', day: 'numeric', month: 'short', year: 'numeric' });
-const shortDay = time({ day: 'numeric', month: 'short' });
+/** @param {string} timeZone */
+const timeFormats = (timeZone) => perLanguage((tag) => ({
+  clock: new Intl.DateTimeFormat(tag, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23', timeZone }),
+  clockSeconds: new Intl.DateTimeFormat(tag, { hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23', timeZone }),
+  day: new Intl.DateTimeFormat(tag, { weekday: 'short', day: 'numeric', month: 'short', timeZone }),
+  yearDay: new Intl.DateTimeFormat(tag, { weekday: 'short', day: 'numeric', month: 'short', year: 'numeric', timeZone }),
+  shortDay: new Intl.DateTimeFormat(tag, { day: 'numeric', month: 'short', timeZone }),
+}));
+const localZone = () => /** @type {import('./model/zone.js').Zone} */ (zoneById(localZoneId()) ?? zoneById('UTC'));
+let zone = localZone();
+let formats = timeFormats(zone.id);
+
+/** The zone of all times that are shown. */
+export const currentZone = () => zone;
+
+/**
+ * Shows all times in a zone; in that of the reader's device when there is none with this name.
+ * @param {string | null | undefined} id
+ * @returns {boolean} whether the zone has changed
+ */
+export function setZone(id) {
+  const next = zoneById(id) ?? localZone();
+  if (next.id === zone.id) return false;
+  zone = next;
+  formats = timeFormats(zone.id);
+  return true;
+}
 
 const languageNames = perLanguage((tag) => {
   try {
@@ -99,11 +120,12 @@ export function formatMillis(ms) {
   return formatDuration(ms / 1000);
 }
 
-export const formatClock = (/** @type {number} */ ms) => clock().format(ms);
-export const formatClockSeconds = (/** @type {number} */ ms) => clockSeconds().format(ms);
-export const formatDay = (/** @type {number} */ ms) => day().format(ms);
-export const formatShortDay = (/** @type {number} */ ms) => shortDay().format(ms);
-export const formatDayClock = (/** @type {number} */ ms) => `${day().format(ms)}, ${clock().format(ms)}`;
+/** A time of day; with its difference to UTC where the clock shows it twice. */
+export const formatClock = (/** @type {number} */ ms) => `${formats().clock.format(ms)}${zone.isRepeated(ms) ? ` ${zone.offsetText(ms)}` : ''}`;
+export const formatClockSeconds = (/** @type {number} */ ms) => formats().clockSeconds.format(ms);
+export const formatDay = (/** @type {number} */ ms) => formats().day.format(ms);
+export const formatShortDay = (/** @type {number} */ ms) => formats().shortDay.format(ms);
+export const formatDayClock = (/** @type {number} */ ms) => `${formatDay(ms)}, ${formatClock(ms)}`;
 
 /**
  * From–to of a window: the day once when both ends share it, a whole day without clock times, and the year when it
@@ -113,10 +135,10 @@ export const formatDayClock = (/** @type {number} */ ms) => `${day().format(ms)}
  */
 export function formatSpan(startMs, endMs) {
   const [start, end] = [formatClock(startMs), formatClock(endMs)];
-  if (yearDay().format(startMs) === yearDay().format(endMs - 1)) {
-    return start === '00:00' && end === '00:00' ? formatDay(startMs) : `${formatDay(startMs)}, ${start}–${end}`;
+  if (formats().yearDay.format(startMs) === formats().yearDay.format(endMs - 1)) {
+    return zone.isDayStart(startMs) && zone.isDayStart(endMs) ? formatDay(startMs) : `${formatDay(startMs)}, ${start}–${end}`;
   }
-  const days = new Date(startMs).getFullYear() === new Date(endMs).getFullYear() ? day() : yearDay();
+  const days = zone.localAt(startMs).year === zone.localAt(endMs).year ? formats().day : formats().yearDay;
   return `${days.format(startMs)}, ${start} – ${days.format(endMs)}, ${end}`;
 }
 

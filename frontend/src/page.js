@@ -5,7 +5,7 @@ import { createApi, loadConfig } from './api.js';
 import { createDrawer } from './chart-kit/draw.js';
 import { CHARTS } from './charts/index.js';
 import { createFeed } from './feed.js';
-import { formatAgo, formatClockSeconds } from './format.js';
+import { formatAgo, formatClockSeconds, setZone } from './format.js';
 import { initKeys } from './keys.js';
 import { REFUSED_FILTER, explain } from './messages.js';
 import { fieldsQuery } from './model/fields.js';
@@ -15,7 +15,7 @@ import { problemText } from './model/sources.js';
 import { tileReads } from './model/tiles.js';
 import { createPoller } from './poller.js';
 import { initTheme, readPalette } from './theme.js';
-import { rangeById, readUrl, writeUrl } from './url-state.js';
+import { rangeOf, readUrl, writeUrl } from './url-state.js';
 import { renderRegions } from './view/controls.js';
 import { byId, setText } from './view/dom.js';
 import { renderBanner, renderPanel } from './view/messages.js';
@@ -39,7 +39,7 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
   const choice = readUrl(win.location.search, PAGE_PARAMS);
   const feed = createFeed({
     choice,
-    fieldsOf: (range) => fieldsQuery([...CHARTS.map(({ reads }) => reads), tileReads(range)]),
+    fieldsOf: (range) => fieldsQuery([...CHARTS.flatMap(({ reads, more, choice: one }) => [reads, ...(more ? [more(choice.choices[one?.param ?? ''] ?? '', range)] : [])]), tileReads(range)]),
     onRegions: showRegions,
     onOverview: showOverview,
     onWindows: showWindows,
@@ -67,7 +67,6 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
   /** @type {import('./views/types').Context} */
   const context = {
     doc, win, drawer, choice, feed, watch, nameOf, regionName, networks, choose, openOverview, openRegion, openView, focusOn, announce,
-    zone: Intl.DateTimeFormat().resolvedOptions().timeZone || 'local time',
     sawNetworks: (names) => { for (const name of names) seenNetworks.add(name); },
     keep: (param, value) => {
       choice.choices[param] = value;
@@ -132,12 +131,12 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
     byId(doc, 'main').setAttribute('aria-busy', 'true');
     await poller.poll();
     if (feed.error === null && feed.fits()) {
-      announce(`Showing ${[regionName(), rangeById(choice.range).long, networksText(choice.networks)].filter(Boolean).join(', ')}.`);
+      announce(`Showing ${[regionName(), rangeOf(choice).long, networksText(choice.networks)].filter(Boolean).join(', ')}.`);
     }
   }
 
-  /** Nothing of what the address holds beside region, range and networks; empty values leave the address. */
-  const noChoices = () => Object.fromEntries(PAGE_PARAMS.map((param) => [param, '']));
+  /** Nothing of what the address holds beside region, range, networks and zone; empty values leave the address. */
+  const noChoices = () => ({ ...Object.fromEntries(PAGE_PARAMS.map((param) => [param, ''])), zone: choice.choices.zone ?? '' });
 
   function openOverview() {
     return choose({ region: null, networks: [], choices: noChoices() });
@@ -150,18 +149,18 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
 
   /** @param {string} region */
   async function openRegion(region) {
-    await choose({ region, choices: { ...choice.choices, view: '', tag: '', host: '' } });
+    await choose({ region, choices: { ...choice.choices, view: '', tag: '', host: '', language: '' } });
     doc.documentElement.scrollTop = 0;
   }
 
   /**
-   * Turns the page of a region to a hashtag or host.
+   * Turns the page of a region to a hashtag, host or language.
    * @param {string} region
    * @param {string} type
    * @param {string} key
    */
   async function focusOn(region, type, key) {
-    await choose({ region, choices: { ...choice.choices, view: '', tag: type === 'hashtag' ? key : '', host: type === 'host' ? key : '' } });
+    await choose({ region, choices: { ...choice.choices, view: '', tag: type === 'hashtag' ? key : '', host: type === 'host' ? key : '', language: type === 'language' ? key : '' } });
     const box = byId(doc, 'focus');
     box.scrollIntoView?.({ block: 'nearest' });
     byId(doc, 'focus-close').focus({ preventScroll: true });
@@ -175,7 +174,14 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
 
   // --- showing ------------------------------------------------------------------------------
 
+  /** The zone of the address: the reader's own without one, and the region's for `region`. */
+  function useZone() {
+    const { zone } = choice.choices;
+    if (setZone(zone === 'region' ? feed.regions?.find(({ id }) => id === choice.region)?.tz : zone)) drawer.restyle();
+  }
+
   function showChoice() {
+    useZone();
     const { id } = entryOf(choice);
     for (const other of VIEWS) byId(doc, `view-${other.id}`).hidden = other.id !== id;
     for (const link of doc.querySelectorAll('[data-view]')) {
@@ -283,7 +289,8 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
   const keys = {
     '?': showHelp,
     t: () => byId(doc, 'theme').click(),
-    f: () => void (doc.fullscreenElement ? doc.exitFullscreen?.() : doc.documentElement.requestFullscreen?.())?.catch(() => {}),
+    // The wall page when there is one.
+    f: () => (VIEWS.some(({ id }) => id === 'wall') ? void openView('wall') : void (doc.fullscreenElement ? doc.exitFullscreen?.() : doc.documentElement.requestFullscreen?.())?.catch(() => {})),
     Escape: () => { if (entryOf(choice).id !== 'overview') openOverview(); },
     '/': () => {
       if (entryOf(choice).id !== 'overview') openOverview();

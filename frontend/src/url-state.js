@@ -1,7 +1,10 @@
 // @ts-check
 // What the address bar holds: the region, the range, the networks, and the choices made in charts. Pure functions.
 
-/** @typedef {{ id: string, label: string, long: string, secs: number }} Range */
+import { formatSpan } from './format.js';
+import { absoluteRange } from './model/range.js';
+
+/** @typedef {{ id: string, label: string, long: string, secs: number, from?: number, to?: number }} Range `from` and `to` are the ends of an absolute one */
 
 const DAY_SECS = 86_400;
 
@@ -25,9 +28,22 @@ export const RANGES = [
 export const rangeById = (id) => RANGES.find((range) => range.id === id) ?? DEFAULT_RANGE;
 
 /**
+ * The range that a choice shows: the absolute one of `from` and `to`, or else the named one.
+ * @param {{ range: string, choices: Readonly<Record<string, string>> }} choice
+ * @returns {Range}
+ */
+export function rangeOf({ range, choices }) {
+  const ends = absoluteRange(choices);
+  return ends ? { id: 'custom', label: 'Custom', long: formatSpan(ends.from, ends.to), secs: (ends.to - ends.from) / 1000, ...ends } : rangeById(range);
+}
+
+/**
  * What the reader chose. No networks means all of them. `choices` are those of charts, by their parameter.
  * @typedef {{ region: string | null, range: string, networks: string[], choices: Record<string, string> }} Choice
  */
+
+/** What a parameter without a value means. @type {Record<string, string>} */
+const ALONE = { wall: 'all' };
 
 /**
  * Reads `?region=…&range=…&network=x,bluesky` and the parameters of charts.
@@ -42,7 +58,10 @@ export function readUrl(search, params = []) {
     region: query.get('region') || null,
     range: rangeById(query.get('range')).id,
     networks: [...new Set(networks)].sort(),
-    choices: Object.fromEntries(params.flatMap((param) => (query.get(param) ? [[param, query.get(param) ?? '']] : []))),
+    choices: Object.fromEntries(params.flatMap((param) => {
+      const value = query.get(param) || (query.has(param) ? ALONE[param] : '');
+      return value ? [[param, value]] : [];
+    })),
   };
 }
 
@@ -58,6 +77,6 @@ export function writeUrl(search, { region, range, networks, choices }) {
     if (value) query.set(name, value);
     else query.delete(name);
   }
-  // Commas and colons may be in a query as they are, and are easier to read so.
-  return `?${query.toString().replaceAll('%2C', ',').replaceAll('%3A', ':')}`;
+  // Commas, colons and slashes may be in a query as they are, and are easier to read so.
+  return `?${query.toString().replaceAll('%2C', ',').replaceAll('%3A', ':').replaceAll('%2F', '/')}`;
 }

@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { KINDS } from '../src/model/report.js';
 import { SERIES_COLOURS } from '../src/theme.js';
+import { VISIONS, deltaE, lab, lightOf, seen } from './colour.js';
 
 const css = readFileSync(new URL('../src/style.css', import.meta.url), 'utf8');
 
@@ -47,4 +48,47 @@ describe.each([['light', ':root'], ['dark', ":root[data-theme='dark']"]])('%s th
       expect(contrast(t[mark], t.surface), mark).toBeGreaterThanOrEqual(3);
     }
   });
+
+  /** Colours that lie on each other, from below. */
+  const stacks = {
+    kinds: KINDS.map(({ key }) => `kind-${key}`),
+    series: SERIES_COLOURS,
+    'series and the rest': [SERIES_COLOURS[4] ?? '', 'bar-pale'],
+    'the usual range': ['bar', 'up-mark'],
+    bounds: ['bar', 'bar-pale'],
+  };
+  const visions = /** @type {(keyof typeof VISIONS)[]} */ (Object.keys(VISIONS));
+  const pairs = Object.entries(stacks).flatMap(([stack, names]) => names.slice(1).map((name, i) => ({ stack, pair: [names[i] ?? '', name] })));
+
+  it.each(pairs)('distinguishes neighbours in the stack of $stack: $pair', ({ pair }) => {
+    for (const vision of visions) {
+      const [one, other] = pair.map((name) => lab(seen(lightOf(t[name] ?? ''), vision)));
+      if (!one || !other) throw new Error('a pair is two colours');
+      expect(deltaE(one, other), vision).toBeGreaterThanOrEqual(15);
+      expect(Math.abs(one[0] - other[0]), `lightness, ${vision}`).toBeGreaterThanOrEqual(8);
+    }
+  });
+
+  it('distinguishes any two of the series, for the ones between them may be hidden', () => {
+    for (const vision of visions) {
+      const labs = SERIES_COLOURS.map((name) => lab(seen(lightOf(t[name] ?? ''), vision)));
+      for (const [i, one] of labs.entries()) for (const other of labs.slice(i + 1)) expect(deltaE(one, other), vision).toBeGreaterThanOrEqual(15);
+    }
+  });
+
+  it('shows kinds less loudly than what is above the usual range', () => {
+    const chroma = (/** @type {string} */ name) => Math.hypot(...lab(lightOf(t[name] ?? '')).slice(1));
+    for (const { key } of KINDS) expect(chroma(`kind-${key}`), key).toBeLessThan(chroma('up-mark') * 0.7);
+  });
+});
+
+describe('CIEDE2000', () => {
+  // Pairs 1, 4, 7, 17 and 25 of the test data of Sharma, Wu and Dalal.
+  it.each(/** @type {[[number, number, number], [number, number, number], number][]} */ ([
+    [[50, 2.6772, -79.7751], [50, 0, -82.7485], 2.0425],
+    [[50, -1.3802, -84.2814], [50, 0, -82.7485], 1],
+    [[50, 0, 0], [50, -1, 2], 2.3669],
+    [[50, 2.5, 0], [73, 25, -18], 27.1492],
+    [[60.2574, -34.0099, 36.2677], [60.4626, -34.1751, 39.4387], 1.2644],
+  ]))('of %j and %j is %f', (one, other, expected) => expect(deltaE(one, other)).toBeCloseTo(expected, 4));
 });

@@ -370,13 +370,89 @@ describe('the page of a region', () => {
     await settle();
   };
 
+  it('turns to a language, with a series of its own', async () => {
+    await load();
+    find('#languages-title').closest('.card').querySelector('.bars button').click();
+    await settle();
+    expect(location.search).toBe('?region=a&range=24h&language=en');
+    expect(text('focus-title')).toBe('English in Alpha');
+    expect(server.calls.findLast((url) => url.searchParams.get('fields')?.startsWith('completeness,languages'))?.searchParams.get('total_fields')).toBe('none');
+    expect(text('focus-text')).toContain('are of all languages');
+    await press('Escape');
+    expect(isShown('#focus')).toBe(false);
+  });
+
+  it('asks for languages only when posts are stacked by them', async () => {
+    await load();
+    expect(server.lastQuery().fields).not.toContain('languages');
+    find('[name=stack][value=language]').click();
+    await settle();
+    expect(location.search).toContain('stack=language');
+    expect(server.lastQuery().fields).toContain('languages,');
+    expect(lastView('posts').by).toBe('language');
+  });
+
+  it('shows an absolute range from the fields, the one before, and the named one again', async () => {
+    await load('?region=a&range=24h&zone=America/Toronto');
+    find('#range-from').value = '2026-11-01T01:30';
+    find('#range-to').value = '2026-11-01T01:30';
+    find('#range-to').dispatchEvent(new Event('input'));
+    expect(text('range-note')).toContain('twice');
+    find('#range-apply').click();
+    await settle();
+    expect(location.search).toBe('?region=a&range=24h&zone=America/Toronto&from=2026-11-01T05:30:00Z&to=2026-11-01T06:30:00Z');
+    expect(server.lastQuery()).toMatchObject({ from: '2026-11-01T05:30:00Z', to: '2026-11-01T06:30:00Z' });
+    await press('ArrowLeft');
+    expect(server.lastQuery()).toMatchObject({ from: '2026-11-01T04:30:00Z', to: '2026-11-01T05:30:00Z' });
+    await press('Escape');
+    expect(location.search).toBe('?region=a&range=24h&zone=America/Toronto');
+  });
+
+  it('refuses an end before the start, and says why', async () => {
+    await load();
+    find('#range-from').value = '2026-11-02T00:00';
+    find('#range-to').value = '2026-11-01T00:00';
+    find('#range-apply').click();
+    expect(find('#range-to').getAttribute('aria-invalid')).toBe('true');
+    expect(text('range-note')).toContain('at least a minute');
+    expect(location.search).not.toContain('from=');
+  });
+
+  it('shows what was brushed in a chart, as whole windows', async () => {
+    await load();
+    find('#chart-posts').dispatchEvent(new CustomEvent('brush', { bubbles: true, detail: { from: Date.UTC(2026, 10, 24, 7, 1), to: Date.UTC(2026, 10, 24, 7, 29) } }));
+    await settle();
+    expect(location.search).toContain('from=2026-11-24T07:00:00Z&to=2026-11-24T07:30:00Z');
+    await press('2');
+    expect(location.search).toBe('?region=a&range=6h');
+  });
+
+  it('shows times in the zone that is chosen, and keeps it on the other pages', async () => {
+    await load();
+    const zone = find('#zone');
+    expect([...zone.options].map((/** @type {HTMLOptionElement} */ { value }) => value)).toEqual(['', 'UTC', 'other']);
+    pick('#zone', 'other');
+    expect(isShown('#zone-other-field')).toBe(true);
+    find('#zone-other').value = 'Atlantis/Capital';
+    find('#zone-other').dispatchEvent(new Event('change'));
+    expect(find('#zone-other').getAttribute('aria-invalid')).toBe('true');
+    find('#zone-other').value = 'Asia/Kathmandu';
+    find('#zone-other').dispatchEvent(new Event('change'));
+    await settle();
+    expect(location.search).toContain('zone=Asia/Kathmandu');
+    expect(find('#posts-title').closest('.card').querySelector('.zone').textContent).toBe('Times in Asia/Kathmandu');
+    await press('Escape');
+    expect(location.search).toBe('?range=24h&zone=Asia/Kathmandu');
+    await load();
+  });
+
   it('turns to a hashtag by a click, with its bounds, and back by one key', async () => {
     await load();
     find('#hashtags-title').closest('.card').querySelector('.bars button').click();
     await settle();
     expect(location.search).toBe('?region=a&range=24h&tag=x');
     expect(text('focus-title')).toBe('#x in Alpha');
-    expect(text('focus-text')).toBe('In this range: at least 7 and at most 9 posts.');
+    expect(text('focus-text')).toContain('In this range: at least 7 and at most 9 posts. Which hashtags come with it is not stored');
     expect(drawn()).toContain('focus-series');
     await press('Escape');
     expect([location.search, isShown('#focus')]).toEqual(['?region=a&range=24h', false]);

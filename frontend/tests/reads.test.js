@@ -74,7 +74,10 @@ function useChart(chart, answer) {
 
 describe.each(CHARTS.map((chart) => /** @type {const} */ ([chart.id, chart])))('the chart %s', (_, chart) => {
   it('names the fields that it reads, and no others', () => {
-    expect(readsOf('step=1h', (answer) => useChart(chart, answer))).toEqual(named(chart.reads));
+    const options = ['', 'usual', 'minute', 'kind', 'network', 'language', 'match'];
+    const more = options.map((choice) => chart.more?.(choice, { secs: 7 * 86_400 }) ?? {});
+    const all = [chart.reads, ...more];
+    expect(readsOf('step=1h', (answer) => useChart(chart, answer))).toEqual(named({ steps: all.flatMap(({ steps = [] }) => steps), total: all.flatMap(({ total = [] }) => total) }));
   });
 
   it('shows the same when it is given these alone', () => {

@@ -1,7 +1,7 @@
 // @ts-check
 // The axes of charts over time.
 
-import { formatClock, formatCompact, formatShortDay } from '../format.js';
+import { currentZone, formatClock, formatCompact, formatShortDay } from '../format.js';
 import { timeTicks } from './time-ticks.js';
 
 /** @typedef {import('../theme.js').Palette} Palette */
@@ -17,13 +17,15 @@ export function timeAxis(palette, { windows, from: first, to: last }) {
   const from = first ?? windows[0]?.start;
   const to = last ?? windows.at(-1)?.end;
   return {
-    type: 'time',
+    // Times are numbers here: the ticks and their texts are our own, so that they follow the chosen zone.
+    type: 'linear',
+    bounds: 'data',
     offset: false,
     min: from,
     max: to,
-    // Ticks at round local times, whatever the range starts with.
+    // Ticks at round times of the zone, whatever the range starts with.
     afterBuildTicks: (/** @type {import('chart.js').Scale} */ scale) => {
-      scale.ticks = timeTicks(from, to, Math.max(2, Math.floor((scale.chart.width - AXIS_PX) / LABEL_PX)));
+      scale.ticks = timeTicks(from, to, Math.max(2, Math.floor((scale.chart.width - AXIS_PX) / LABEL_PX)), currentZone());
     },
     border: { color: palette.border },
     grid: { display: false, offset: false },
@@ -31,10 +33,7 @@ export function timeAxis(palette, { windows, from: first, to: last }) {
       color: palette.muted,
       maxRotation: 0,
       autoSkip: false,
-      callback: (/** @type {number} */ value) => {
-        const at = new Date(value);
-        return at.getHours() === 0 && at.getMinutes() === 0 ? formatShortDay(value) : formatClock(value);
-      },
+      callback: (/** @type {number} */ value) => (currentZone().isDayStart(value) ? formatShortDay(value) : formatClock(value)),
     },
   };
 }

@@ -1,16 +1,16 @@
 // @ts-check
 // What charts over time share: their time axis, shaded gaps, tooltips per window, and tables with one row per window.
 
-import { LineController, LineElement, PointElement, BarController, BarElement, Chart, Filler, LinearScale, TimeScale, Tooltip } from 'chart.js';
-import 'chartjs-adapter-date-fns';
+import { LineController, LineElement, PointElement, BarController, BarElement, Chart, Filler, LinearScale, Tooltip } from 'chart.js';
 import { formatSpan } from '../format.js';
 import { begun, isKnown } from '../model/answer.js';
 import { gapSpans, stateText, windowRemarks } from '../model/flaws.js';
 import { timeAxis } from './axes.js';
+import { crossHair } from './cross-hair.js';
 import { gapShade } from './gap-shade.js';
 import { tooltipStyle } from './tooltip.js';
 
-Chart.register(BarController, BarElement, Filler, LinearScale, LineController, LineElement, PointElement, TimeScale, Tooltip);
+Chart.register(BarController, BarElement, Filler, LinearScale, LineController, LineElement, PointElement, Tooltip);
 
 /**
  * @typedef {import('../model/answer.js').Answer} Answer
@@ -69,7 +69,7 @@ export function overTime({ type, answer, palette, datasets, y, stacked = false, 
         },
       },
     },
-    plugins: [gapShade],
+    plugins: [gapShade, crossHair],
     state: { spans: gapSpans(windows) },
   };
 }

@@ -72,12 +72,16 @@ export interface Chart<View> {
   lead?: string;
   /** Whether its card explains the marks of unfinished, missing and sampled windows. */
   hasMarks?: boolean;
+  /** Whether a time can be chosen in it, by pointer or keys. */
+  hasBrush?: boolean;
   /** A choice of what is drawn. It is kept in the address bar as `param`. Hidden when there are fewer than two options. */
   choice?: {
     param: string;
     label: string;
     options(answer: Answer): { id: string; label: string }[];
   };
+  /** The fields that it reads beside `reads` for an option of `choice`, so that others do not pay for them. */
+  more?(choice: string, range: { secs: number }): Reads;
   /** From the answer to what this chart shows. Pure. */
   view(answer: Answer, options: ChartOptionsOfReader): View;
   /** The text in place of the plot when there is nothing to draw; an empty text when there is something. */

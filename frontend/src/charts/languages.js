@@ -11,11 +11,18 @@ const MOST = 7;
 function languageBars({ report }) {
   /** @type {Map<string, number>} */
   const byName = new Map();
+  /** The codes by name: one with several cannot be turned to. @type {Map<string, string[]>} */
+  const codes = new Map();
   for (const [code, n] of Object.entries(report.languages ?? {})) {
     const name = languageName(code);
+    codes.set(name, [...(codes.get(name) ?? []), code]);
     if (count(n) > 0) byName.set(name, (byName.get(name) ?? 0) + count(n));
   }
-  const all = [...byName].map(([label, value]) => ({ label, value, error: 0 })).sort(byCount);
+  /** @type {import('../chart-kit/types').Bar[]} */
+  const all = [...byName].map(([label, value]) => {
+    const [key, ...others] = codes.get(label) ?? [];
+    return { label, value, error: 0, ...(key !== undefined && others.length === 0 && { focus: { type: 'language', key } }) };
+  }).sort(byCount);
   const nameless = count(report.other_languages);
   if (all.length <= MOST + 1 && nameless === 0) return all;
   const rest = all.slice(MOST);

@@ -5,7 +5,7 @@ import { barChart, byCount } from '../chart-kit/bars.js';
 import { count } from '../model/values.js';
 
 /** @type {{ key: keyof NonNullable<import('../model/contract').Report['located']>, label: string, note: string }[]} */
-const WAYS = [
+export const WAYS = [
   { key: 'point', label: 'Own coordinates', note: 'the post has coordinates inside the region' },
   { key: 'place', label: 'Named place', note: 'the place that the post names overlaps the region' },
   { key: 'rule', label: 'Source rule', note: "the source's own rule for the region matched" },

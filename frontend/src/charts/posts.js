@@ -1,19 +1,22 @@
 // @ts-check
-// Posts over time, stacked by kind or by network.
+// Posts over time: against what is usual, by minute, or stacked by kind, network, language, or the way in which they matched.
 
 import { countAxis } from '../chart-kit/axes.js';
+import { brush } from '../chart-kit/brush.js';
 import { eventMarks } from '../chart-kit/event-marks.js';
 import { hatch } from '../chart-kit/hatch.js';
 import { overTime, points, spanText, windowTable } from '../chart-kit/over-time.js';
 import { hasUsual, usualBand, usualOf, usualText } from '../chart-kit/usual-band.js';
-import { formatCount, formatShare, formatSpan, plural } from '../format.js';
-import { begun } from '../model/answer.js';
+import { formatCount, formatShare, formatSpan, languageName, plural } from '../format.js';
+import { begun, readWindow } from '../model/answer.js';
 import { STATE_FIELDS } from '../model/fields.js';
 import { gapSpans } from '../model/flaws.js';
 import { eventMarksOf } from '../model/marks.js';
 import { networkLabel } from '../model/networks.js';
 import { KINDS } from '../model/report.js';
+import { count } from '../model/values.js';
 import { SERIES_COLOURS } from '../theme.js';
+import { WAYS } from './matched-by.js';
 
 /**
  * @typedef {import('../model/answer.js').Window} Window
@@ -46,6 +49,50 @@ const byNetwork = (shown, known) => shown.map((network) => ({
   pick: (w) => w.networks?.get(network) ?? 0,
 }));
 
+const MINUTE_MS = 60_000;
+/** Up to so many windows, minutes can be shown; up to so many of an absolute range, they are shown at first. */
+const MOST_BY_MINUTE = 24;
+const FEW_BY_MINUTE = 12;
+/** Counts of minutes are small in ranges up to this. */
+const MINUTES_SECS = 86_400;
+const MOST_LANGUAGES = 5;
+
+/** @param {import('../model/answer.js').Answer} answer */
+const hasMinutes = ({ windows, windowMs, stepMs }) => stepMs === windowMs && windowMs > MINUTE_MS && windows.length <= MOST_BY_MINUTE && windows.some((w) => w.perMinute.length > 1);
+/** @param {import('../model/answer.js').Answer} answer */
+const isShort = ({ asked, windows }) => asked !== undefined && windows.length <= FEW_BY_MINUTE;
+
+/**
+ * The minutes of the windows, within the range that was asked for, as windows of their own.
+ * @param {import('../model/answer.js').Answer} answer
+ * @param {number} nowMs
+ */
+function minutesOf(answer, nowMs) {
+  const [from, to] = [answer.asked?.from ?? answer.from ?? 0, answer.asked?.to ?? answer.to ?? Infinity];
+  const windows = answer.windows.flatMap(({ start, report, perMinute, gap }) => perMinute.map((posts, i) => readWindow({
+    window_start: new Date(start + i * MINUTE_MS).toISOString(), window_end: new Date(start + (i + 1) * MINUTE_MS).toISOString(), posts,
+    lifecycle: report.lifecycle, completeness: gap === null && report.completeness?.complete === false ? null : report.completeness,
+  }, nowMs))).filter((w) => w.start >= from && w.end <= to);
+  return { ...answer, from, to: Number.isFinite(to) ? to : answer.to, windows };
+}
+
+/** @type {Stack[]} */
+const BY_MINUTE = [{ key: 'posts', label: 'Posts', colour: 'bar', pick: (w) => w.posts }];
+
+/** The most frequent languages of the range, and all others. @param {import('../model/answer.js').Answer} answer @returns {Stack[]} */
+function byLanguage({ total }) {
+  const codes = Object.entries(total.report.languages ?? {}).map(([code, n]) => ({ code, posts: count(n) })).filter(({ posts: n }) => n > 0)
+    .sort((a, b) => b.posts - a.posts || a.code.localeCompare(b.code)).slice(0, MOST_LANGUAGES).map(({ code }) => code);
+  const of = (/** @type {Window} */ w, /** @type {string} */ code) => count(w.report.languages?.[code]);
+  return [
+    ...codes.map((code, i) => ({ key: code, label: languageName(code), colour: SERIES_COLOURS[i] ?? 'accent', pick: (/** @type {Window} */ w) => of(w, code) })),
+    { key: 'others', label: 'All others', colour: 'bar-pale', pick: (w) => Math.max(0, w.posts - codes.reduce((sum, code) => sum + of(w, code), 0)) },
+  ];
+}
+
+/** @type {Stack[]} */
+const BY_MATCH = WAYS.map(({ key, label }, i) => ({ key, label, colour: SERIES_COLOURS[i] ?? 'accent', pick: (w) => count(w.report.located?.[key]) }));
+
 /** @type {import('../chart-kit/types').Chart<PostsView>} */
 const posts = {
   id: 'posts',
@@ -56,19 +103,44 @@ const posts = {
   height: 'tall',
   noun: 'posts',
   hasMarks: true,
+  hasBrush: true,
   choice: {
     param: 'stack',
     label: 'Shown by',
-    options: ({ networks, windows }) => [...(hasUsual(windows) ? [{ id: 'usual', label: 'Usual' }] : []), { id: 'kind', label: 'Kind' }, ...(networks?.length ? [{ id: 'network', label: 'Network' }] : [])],
+    options: (answer) => {
+      const { networks, windows } = answer;
+      const minute = hasMinutes(answer) ? [{ id: 'minute', label: 'Minute' }] : [];
+      return [
+        ...(isShort(answer) ? minute : []), ...(hasUsual(windows) ? [{ id: 'usual', label: 'Usual' }] : []), { id: 'kind', label: 'Kind' },
+        ...(networks?.length ? [{ id: 'network', label: 'Network' }] : []), { id: 'language', label: 'Language' }, { id: 'match', label: 'Matched by' },
+        ...(isShort(answer) ? [] : minute),
+      ];
+    },
   },
+
+  more: (choice, { secs }) => ({
+    steps: [
+      .../** @type {import('../model/contract').Field[]} */ (secs <= MINUTES_SECS ? ['per_minute'] : []),
+      .../** @type {import('../model/contract').Field[]} */ (choice === 'language' ? ['languages', 'other_languages'] : choice === 'match' ? ['located'] : []),
+    ],
+    total: choice === 'language' ? ['languages'] : [],
+  }),
 
   view(answer, { choice, hidden, networks, events, nowMs }) {
     const shown = { answer, hidden, marks: eventMarksOf(events, answer.from, answer.to, nowMs ?? answer.to ?? 0) };
     if (choice === 'network' && answer.networks?.length) return { ...shown, by: 'network', stacks: byNetwork(answer.networks, networks) };
+    if (choice === 'minute' && hasMinutes(answer)) return { ...shown, by: 'minute', stacks: BY_MINUTE, answer: minutesOf(answer, nowMs ?? answer.to ?? 0) };
+    if (choice === 'language') return { ...shown, by: 'language', stacks: byLanguage(answer) };
+    if (choice === 'match') return { ...shown, by: 'match', stacks: BY_MATCH.filter(({ pick }) => answer.windows.some((w) => pick(w) > 0)) };
     if (choice === 'usual' && hasUsual(answer.windows)) return { ...shown, by: 'usual', stacks: AGAINST_USUAL };
     return { ...shown, by: 'kind', stacks: BY_KIND };
   },
   annotations: ({ marks }) => marks,
+  note: ({ by, answer }) => {
+    if (by === 'language' && answer.windows.some((w) => count(w.report.other_languages) > 0)) return 'Some windows count rare languages together: those posts are in “All others”.';
+    if (by === 'minute') return `Posts of each minute, ${spanText(answer.windows)}. The other numbers are of the whole windows of this time.`;
+    return '';
+  },
 
   series: ({ stacks }) => stacks,
 
@@ -104,7 +176,7 @@ const posts = {
         ),
       })), ...usualBand(windows, palette)],
       tooltip: {
-        filter: (/** @type {{ datasetIndex: number }} */ { datasetIndex }) => datasetIndex < stacks.length && by !== 'usual',
+        filter: (/** @type {{ datasetIndex: number }} */ { datasetIndex }) => datasetIndex < stacks.length && by !== 'usual' && by !== 'minute',
         itemSort: (/** @type {{ datasetIndex: number }} */ a, /** @type {{ datasetIndex: number }} */ b) => b.datasetIndex - a.datasetIndex,
         callbacks: {
           labelColor: (/** @type {{ datasetIndex: number }} */ item) => {
@@ -119,7 +191,7 @@ const posts = {
       },
       total: (w) => (usualOf(w) ? `Posts  ${formatCount(w.posts)}  ·  ${usualText(w)}` : `Posts  ${formatCount(w.posts)}`),
     });
-    return { ...drawing, plugins: [...drawing.plugins, eventMarks], state: { ...drawing.state, marks } };
+    return { ...drawing, plugins: [...drawing.plugins, eventMarks, brush], state: { ...drawing.state, marks } };
   },
 
   table: ({ answer, stacks }) => windowTable(
@@ -135,7 +207,7 @@ const posts = {
     const gaps = gapSpans(answer.windows).filter((span) => span.kind !== 'sampled').length;
     const sampled = seen.filter((w) => w.share < 1);
     const least = Math.min(...sampled.map((w) => w.share));
-    return `Posts per window${by === 'usual' ? ' against the usual range' : ` by ${by}`}, ${spanText(seen)}: `
+    return `Posts per window${by === 'usual' ? ' against the usual range' : ` by ${by === 'match' ? 'the way in which they matched' : by}`}, ${spanText(seen)}: `
       + `${plural(answer.total.posts, 'post')}, most (${formatCount(peak.posts)}) in ${formatSpan(peak.start, peak.end)}`
       + `${gaps ? `, ${plural(gaps, 'gap')}` : ''}`
       + `${sampled.length ? `, ${plural(sampled.length, 'window')} sampled, at ${formatShare(least, 1)} at the lowest` : ''}${marks.length ? `, ${plural(marks.length, 'mark')} of events` : ''}. The numbers are in the table below.`;

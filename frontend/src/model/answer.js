@@ -8,7 +8,7 @@ import { count, list, parseTime } from './values.js';
  * @typedef {import('./report.js').LooseReport} LooseReport
  * @typedef {import('./contract').Loose<import('./contract').WindowsAnswer>} LooseAnswer
  * @typedef {ReturnType<typeof readWindow>} Window
- * @typedef {ReturnType<typeof readAnswer>} Answer
+ * @typedef {ReturnType<typeof readAnswer> & { asked?: import('./range.js').Ends }} Answer `asked` is the absolute range, within its whole windows
  * @typedef {Answer['total']} Total
  * @typedef {'silent' | 'partial' | 'sampled'} Gap
  */

@@ -1,8 +1,10 @@
 // @ts-check
-// What is shown as CSV (RFC 4180), with plain numbers and times in UTC.
+// What is shown as CSV (RFC 4180), with plain numbers, and times in the chosen zone with their difference to UTC.
 
+import { currentZone } from '../format.js';
 import { begun } from './answer.js';
 import { KINDS } from './report.js';
+import { isoIn } from './zone.js';
 
 /** @param {unknown} value */
 function cell(value) {
@@ -15,7 +17,7 @@ function cell(value) {
 export const csv = (rows) => rows.map((row) => `${row.map(cell).join(',')}\r\n`).join('');
 
 /** @param {number} ms */
-const iso = (ms) => new Date(ms).toISOString();
+const iso = (ms) => isoIn(currentZone(), ms);
 
 /**
  * The steps of a region.

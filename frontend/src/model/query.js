@@ -9,7 +9,8 @@ const isoSecond = (ms) => new Date(ms).toISOString().replace('.000Z', 'Z');
 /**
  * The query for the whole steps of the range and the step that is open now, so that the answer never covers less than
  * the range's name says. When the newest post is older than half the range (a replay, or a source that was
- * disconnected for long), the range ends with the newest post instead, and `endsInPast` is true.
+ * disconnected for long), the range ends with the newest post instead, and `endsInPast` is true. An absolute range is
+ * rounded to whole windows.
  *
  * Without `stepSecs` the API chooses the step, and rounds the range to it. With it, the query names this step, so that
  * the answer fits an earlier one.
@@ -22,11 +23,12 @@ export function windowQuery({ region, range, networks = [], windowSecs, stepSecs
   const windowMs = windowSecs * 1000;
   const stepMs = (stepSecs ?? windowSecs) * 1000;
   const spanMs = range.secs * 1000;
-  const endsInPast = newestMs !== null && nowMs - newestMs > spanMs / 2;
+  const isFixed = range.from !== undefined && range.to !== undefined;
+  const endsInPast = !isFixed && newestMs !== null && nowMs - newestMs > spanMs / 2;
   const open = Math.floor((endsInPast ? newestMs : nowMs) / windowMs) * windowMs;
   // Rounded as the API does: a range need not be a whole number of steps, such as a year of steps of two days.
-  const from = Math.floor((open - spanMs) / stepMs) * stepMs;
-  const to = Math.ceil((open + windowMs) / stepMs) * stepMs;
+  const from = Math.floor((range.from ?? open - spanMs) / stepMs) * stepMs;
+  const to = Math.ceil((range.to ?? open + windowMs) / stepMs) * stepMs;
   const query = {
     region,
     from: isoSecond(from),

@@ -3,7 +3,7 @@
 
 import { readAnswer } from '../model/answer.js';
 import { renderSegments } from './controls.js';
-import { formatCount } from '../format.js';
+import { currentZone, formatCount } from '../format.js';
 import { shareText } from '../chart-kit/bars.js';
 import { byId, el, find, rebuild, setText, showText } from './dom.js';
 import { renderTable } from './table.js';
@@ -21,20 +21,20 @@ const MANY = 50;
 /**
  * Adds a card per chart to the page.
  * @param {{
- *   doc: Document, charts: Chart[], drawer: Pick<import('../chart-kit/draw.js').Drawer, 'draw'>, zone: string,
+ *   doc: Document, charts: Chart[], drawer: Pick<import('../chart-kit/draw.js').Drawer, 'draw'>,
  *   onChoice: (param: string, option: string) => void, onFocus?: (type: string, key: string) => void, holder?: string,
- * }} parts `zone` names the time zone of the axes; `onChoice` is called when the reader
+ * }} parts `onChoice` is called when the reader
  *   chooses what a chart draws, with an empty option for the first one
  * @returns {{ render: (shown: Shown) => void }} `render` draws an answer on all cards
  */
-export function createCards({ doc, charts, drawer, zone, onChoice, onFocus, holder = 'charts' }) {
-  const cards = charts.map((chart) => createCard({ doc, chart, drawer, zone, onChoice, onFocus }));
+export function createCards({ doc, charts, drawer, onChoice, onFocus, holder = 'charts' }) {
+  const cards = charts.map((chart) => createCard({ doc, chart, drawer, onChoice, onFocus }));
   byId(doc, holder).replaceChildren(...cards.map(({ node }) => node));
   return { render: (shown) => cards.forEach(({ render }) => render(shown)) };
 }
 
-/** @param {{ doc: Document, chart: Chart } & Pick<Parameters<typeof createCards>[0], 'drawer' | 'zone' | 'onChoice' | 'onFocus'>} parts */
-function createCard({ doc, chart, drawer, zone, onChoice, onFocus }) {
+/** @param {{ doc: Document, chart: Chart } & Pick<Parameters<typeof createCards>[0], 'drawer' | 'onChoice' | 'onFocus'>} parts */
+function createCard({ doc, chart, drawer, onChoice, onFocus }) {
   const template = /** @type {HTMLTemplateElement} */ (byId(doc, 'card'));
   const node = find(/** @type {DocumentFragment} */ (doc.importNode(template.content, true)), '.card');
   /** @param {string} selector */
@@ -58,8 +58,13 @@ function createCard({ doc, chart, drawer, zone, onChoice, onFocus }) {
   if (bars) canvas.replaceWith(bars);
   canvas.id = `chart-${chart.id}`;
   canvas.setAttribute('aria-label', chart.title);
+  if (chart.hasBrush) {
+    const plot = part('.plot');
+    plot.tabIndex = 0;
+    plot.setAttribute('role', 'group');
+    plot.setAttribute('aria-label', `${chart.title}: arrow keys read it, Shift with arrow keys chooses a time, Enter shows it`);
+  }
   part('.keys').hidden = !chart.hasMarks;
-  part('.zone').textContent = `Times in ${zone}`;
   details.dataset.table = chart.id;
   part('summary').textContent = `Show ${chart.noun} as a table`;
   part('.table').setAttribute('aria-label', `${chart.title}, table`);
@@ -164,6 +169,7 @@ function createCard({ doc, chart, drawer, zone, onChoice, onFocus }) {
     last = shown;
     const view = viewOf();
     const empty = chart.empty?.(view) ?? '';
+    setText(part('.zone'), `Times in ${currentZone().id}`);
     renderChoice();
     renderLegend(chart.series?.(view) ?? []);
     showText(part('.none'), empty);

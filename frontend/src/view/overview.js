@@ -108,6 +108,7 @@ function row(doc, region, answer, nowMs, href) {
   const loud = group === 'unusual' ? direction ?? '' : '';
   return el(
     doc, 'li', { class: 'row', 'data-group': group },
+    el(doc, 'label', { class: 'row-pick' }, el(doc, 'input', { type: 'checkbox', value: id, 'data-pick': true, 'aria-label': `Compare ${name}` })),
     el(doc, 'a', { class: 'row-name', href, 'data-region': id }, el(doc, 'span', { class: 'name' }, name), ...(why ? [el(doc, 'span', { class: 'why' }, why)] : [])),
     el(doc, 'span', { class: 'row-spark' }, sparkline(doc, steps)),
     el(doc, 'span', { class: 'row-dial' }, ...(factor === null ? [] : [dial(doc, { ...region, direction: group === 'unusual' ? direction : null })])),

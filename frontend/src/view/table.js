@@ -1,7 +1,19 @@
 // @ts-check
-// Tables of texts.
+// Tables of texts. Rows that stay are kept as they are, so that what the reader has selected in them stays selected.
 
-import { el } from './dom.js';
+import { el, setText } from './dom.js';
+
+const TEXT = { none: 'Nothing in this range.', copy: 'Copy the table', copied: 'Copied', failed: 'The browser does not allow copying' };
+const NOTE_MS = 2_000;
+
+/**
+ * The table as text for spreadsheets: cells with tabs, rows with line ends.
+ * @param {import('../chart-kit/types').Table} table
+ */
+export const tableText = ({ head, rows }) => [head, ...rows].map((row) => row.map((cell) => cell.replace(/[\t\r\n]+/g, ' ')).join('\t')).join('\n');
+
+/** What each table shows. @type {WeakMap<HTMLElement, import('../chart-kit/types').Table>} */
+const shown = new WeakMap();
 
 /**
  * @param {Document} doc
@@ -9,16 +21,79 @@ import { el } from './dom.js';
  * @param {string} caption
  * @param {import('../chart-kit/types').Table} table
  */
-export function renderTable(doc, holder, caption, { head, rows }) {
+export function renderTable(doc, holder, caption, table) {
+  const { head, rows } = table;
+  shown.set(holder, table);
   if (rows.length === 0) {
-    holder.replaceChildren(el(doc, 'p', { class: 'muted' }, 'Nothing in this range.'));
+    holder.replaceChildren(el(doc, 'p', { class: 'muted' }, TEXT.none));
+    return;
+  }
+  const known = holder.querySelector('table');
+  const headTexts = [...(known?.querySelectorAll('thead th') ?? [])].map(({ textContent }) => textContent);
+  const body = known?.querySelector('tbody');
+  if (known && body && headTexts.join('\t') === head.join('\t')) {
+    setText(/** @type {Element} */ (known.querySelector('caption')), caption);
+    updateRows(doc, body, rows);
     return;
   }
   const headRow = el(doc, 'tr', {}, ...head.map((text) => el(doc, 'th', { scope: 'col' }, text)));
-  const body = rows.map(([first = '', ...rest]) => el(
-    doc, 'tr', {}, el(doc, 'th', { scope: 'row' }, first), ...rest.map((text) => el(doc, 'td', {}, text)),
-  ));
-  holder.replaceChildren(el(
-    doc, 'table', {}, el(doc, 'caption', { class: 'visually-hidden' }, caption), el(doc, 'thead', {}, headRow), el(doc, 'tbody', {}, ...body),
-  ));
+  holder.replaceChildren(
+    copyButton(doc, holder),
+    el(doc, 'table', {}, el(doc, 'caption', { class: 'visually-hidden' }, caption), el(doc, 'thead', {}, headRow), el(doc, 'tbody', {}, ...rows.map((row) => rowOf(doc, row)))),
+  );
+}
+
+/** @param {Document} doc @param {string[]} row */
+const rowOf = (doc, [first = '', ...rest]) => el(doc, 'tr', {}, el(doc, 'th', { scope: 'row' }, first), ...rest.map((text) => el(doc, 'td', {}, text)));
+
+/**
+ * Changes the texts of known rows, and adds and removes the others, by the text of their first cell.
+ * @param {Document} doc
+ * @param {HTMLTableSectionElement} body
+ * @param {string[][]} rows
+ */
+function updateRows(doc, body, rows) {
+  const wanted = new Set(rows.map(([first = '']) => first));
+  /** @type {Map<string, Element>} */
+  const known = new Map();
+  for (const row of [...body.children]) {
+    const name = row.firstElementChild?.textContent ?? '';
+    if (wanted.has(name) && !known.has(name)) known.set(name, row);
+    else row.remove();
+  }
+  let place = body.firstElementChild;
+  for (const cells of rows) {
+    const name = cells[0] ?? '';
+    const row = known.get(name);
+    known.delete(name);
+    if (row && row.children.length === cells.length) {
+      cells.forEach((text, i) => setText(/** @type {Element} */ (row.children[i]), text));
+      // A row that is where it belongs is not moved: that would end a selection.
+      if (row === place) place = row.nextElementSibling;
+      else body.insertBefore(row, place);
+    } else {
+      if (row && row === place) place = row.nextElementSibling;
+      row?.remove();
+      body.insertBefore(rowOf(doc, cells), place);
+    }
+  }
+}
+
+/** @param {Document} doc @param {HTMLElement} holder */
+function copyButton(doc, holder) {
+  const button = el(doc, 'button', { type: 'button', class: 'button copy-table' }, TEXT.copy);
+  button.addEventListener('click', async () => {
+    const table = shown.get(holder);
+    try {
+      await doc.defaultView?.navigator.clipboard.writeText(table ? tableText(table) : '');
+      setText(button, TEXT.copied);
+    } catch {
+      // Without a clipboard, such as on plain HTTP, the table is selected, to be copied by key.
+      const node = holder.querySelector('table');
+      if (node) doc.getSelection?.()?.selectAllChildren(node);
+      setText(button, TEXT.failed);
+    }
+    doc.defaultView?.setTimeout(() => setText(button, TEXT.copy), NOTE_MS);
+  });
+  return button;
 }

@@ -5,6 +5,8 @@ import overview from './overview.js';
 import region, { REGION_PARAMS } from './region.js';
 import sources from './sources.js';
 
+const COMPARE_PARAMS = ['regions', 'tags', 'periods', 'measure', 'until'];
+
 /**
  * A page that is loaded when it is first shown is one line: `{ id: 'compare', params: ['with'], load: () => import('./compare.js') }`.
  * @type {import('./types').Entry[]}
@@ -13,16 +15,19 @@ export const VIEWS = [
   { id: 'overview', params: [], create: overview },
   { id: 'region', params: REGION_PARAMS, create: region },
   { id: 'sources', params: [], create: sources },
+  { id: 'compare', params: COMPARE_PARAMS, load: () => import('./compare.js') },
+  { id: 'map', params: ['shade'], load: () => import('./map.js') },
+  { id: 'wall', params: ['wall'], load: () => import('./wall.js') },
 ];
 
 /** Every parameter of the address that belongs to a page, and the name of the page. */
-export const PAGE_PARAMS = [...new Set(['view', ...VIEWS.flatMap(({ params }) => params)])];
+export const PAGE_PARAMS = [...new Set(['view', 'zone', ...VIEWS.flatMap(({ params }) => params)])];
 
 /**
  * The page that a choice shows.
  * @param {import('../url-state.js').Choice} choice
  */
 export const entryOf = ({ region: id, choices }) => {
-  const named = VIEWS.find((one) => one.id === choices.view && one.id !== 'region');
+  const named = VIEWS.find((one) => one.id === (choices.wall ? 'wall' : choices.view) && one.id !== 'region');
   return /** @type {import('./types').Entry} */ (named ?? VIEWS.find((one) => one.id === (id ? 'region' : 'overview')));
 };

@@ -2,12 +2,13 @@
 // The page of all regions.
 
 import { readAnswer } from '../model/answer.js';
+import { LEAST_LINES, MOST_LINES, toggled } from '../model/compare.js';
 import { regionsCsv } from '../model/csv.js';
 import { risingList } from '../model/reasons.js';
 import { rankRegions, tabTitle } from '../model/unusual.js';
 import { list } from '../model/values.js';
 import { writeUrl } from '../url-state.js';
-import { byId } from '../view/dom.js';
+import { byId, setText } from '../view/dom.js';
 import { saveText } from '../view/download.js';
 import { renderOverview } from '../view/overview.js';
 
@@ -19,12 +20,52 @@ const MOST_SPARKS = 24;
 /** @typedef {import('../api.js').Api} Api */
 
 /** @param {import('./types').Context} ctx @returns {import('./types').View} */
-export default function createOverview({ doc, feed, watch, choice, nameOf, openRegion, focusOn }) {
+export default function createOverview({ doc, feed, watch, choice, nameOf, openRegion, openView, focusOn, announce }) {
   const search = /** @type {HTMLInputElement} */ (byId(doc, 'search'));
   search.addEventListener('input', show);
   byId(doc, 'csv-regions').addEventListener('click', () => {
     if (feed.overview) saveText(doc, 'birdsong-regions.csv', regionsCsv(rankRegions(feed.overview)));
   });
+
+  /** Regions that are chosen to be compared. @type {string[]} */
+  let picked = [];
+  /** @param {string} region */
+  function pick(region) {
+    picked = toggled(picked, region);
+    announce(`${picked.length} of at most ${MOST_LINES} regions chosen to compare.`);
+    showPicked();
+  }
+  function showPicked() {
+    for (const input of /** @type {NodeListOf<HTMLInputElement>} */ (byId(doc, 'region-list').querySelectorAll('input[data-pick]'))) {
+      input.checked = picked.includes(input.value);
+      input.disabled = !input.checked && picked.length >= MOST_LINES;
+    }
+    byId(doc, 'pick-bar').hidden = picked.length === 0;
+    setText(byId(doc, 'pick-text'), `${picked.map(nameOf).join(', ')}${picked.length < LEAST_LINES ? ': choose one more' : ''}`);
+    /** @type {HTMLButtonElement} */ (byId(doc, 'pick-compare')).disabled = picked.length < LEAST_LINES;
+  }
+  byId(doc, 'region-list').addEventListener('change', (event) => {
+    const input = /** @type {HTMLInputElement} */ (event.target);
+    if ('pick' in input.dataset) pick(input.value);
+  });
+  byId(doc, 'pick-compare').addEventListener('click', () => openView('compare', { params: { regions: picked.join(',') } }));
+  byId(doc, 'pick-clear').addEventListener('click', () => {
+    picked = [];
+    showPicked();
+  });
+
+  /** The wall is the view of `wall=`, not of `view=`. */
+  function openWall() {
+    doc.documentElement.requestFullscreen?.()?.catch(() => {});
+    openView('', { params: { wall: 'all' } });
+  }
+  byId(doc, 'open-wall').addEventListener('click', openWall);
+
+  /** Chooses the region of the list that has the focus. */
+  function pickFocused() {
+    const region = doc.activeElement?.getAttribute('data-region');
+    if (region) pick(region);
+  }
 
   function wanted() {
     const ids = rankRegions(feed.overview).slice(0, MOST_SPARKS).map(({ id }) => id).sort();
@@ -51,6 +92,7 @@ export default function createOverview({ doc, feed, watch, choice, nameOf, openR
       regions: rankRegions(overview), overview, nowMs, nameOf, rises: trends && risingList(trends, { nameOf, nowMs }), events: watch.get('events'),
       search: search.value.trim(), answers: new Map(answers.map((one) => [one.region ?? '', one])),
     }, { open: openRegion, focus: focusOn, hrefOf: (region) => writeUrl('', { ...choice, region, choices: {} }) });
+    showPicked();
   }
 
   /** Moves the focus in the list. @param {-1 | 1} direction */
@@ -64,6 +106,6 @@ export default function createOverview({ doc, feed, watch, choice, nameOf, openR
     title: () => tabTitle(rankRegions(feed.overview)[0], 'All regions'),
     wanted,
     show,
-    keys: { j: () => step(1), k: () => step(-1) },
+    keys: { j: () => step(1), k: () => step(-1), c: pickFocused, f: openWall },
   };
 }

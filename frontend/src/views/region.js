@@ -7,13 +7,17 @@ import { emptyMessage, explain } from '../messages.js';
 import { readAnswer } from '../model/answer.js';
 import { AGAINST, againstById, changeText, earlierRange, shareChangeText } from '../model/change.js';
 import { stepsCsv } from '../model/csv.js';
+import { absoluteRange, brushedRange, rangeParams, shiftRange } from '../model/range.js';
 import { coveredText } from '../model/query.js';
 import { risingList } from '../model/reasons.js';
 import { tiles } from '../model/tiles.js';
-import { evidence, rankRegions, regionSentence, subjectText, tabTitle } from '../model/unusual.js';
+import { companions, focusLimits, focusName, focusOf, languageSeries, seriesRange } from '../model/focus.js';
+import { evidence, rankRegions, regionSentence, tabTitle } from '../model/unusual.js';
 import { list, parseTime } from '../model/values.js';
-import { RANGES, rangeById, writeUrl } from '../url-state.js';
+import { RANGES, rangeOf, writeUrl } from '../url-state.js';
+import { currentZone, formatCount, formatSpan } from '../format.js';
 import { createCards } from '../view/cards.js';
+import { createTimePicker } from '../view/time-picker.js';
 import { regionSelect, renderNetworks, renderRanges, renderSegments, toggleNetwork } from '../view/controls.js';
 import { byId, find, setText } from '../view/dom.js';
 import { saveText } from '../view/download.js';
@@ -22,9 +26,10 @@ import { renderEvidence, renderRising, renderSentence } from '../view/overview.j
 import { renderTile } from '../view/tile.js';
 
 /** The hashtag or host that is focused on, the end of the range, what is compared, and the choices of the charts. */
-export const REGION_PARAMS = ['tag', 'host', 'until', 'against', ...CHARTS.flatMap(({ choice }) => choice?.param ?? [])];
+export const REGION_PARAMS = ['tag', 'host', 'language', 'until', 'from', 'to', 'against', ...CHARTS.flatMap(({ choice }) => choice?.param ?? [])];
 
 const MINUTE_MS = 60_000;
+const READ_MS = 250;
 
 /** @typedef {import('../api.js').Api} Api */
 
@@ -33,20 +38,30 @@ const minute = (ms) => new Date(Math.floor(ms / MINUTE_MS) * MINUTE_MS).toISOStr
 
 /** @param {import('./types').Context} ctx @returns {import('./types').View} */
 export default function createRegion(ctx) {
-  const { doc, win, feed, watch, choice, drawer, zone, choose, openRegion, openOverview, focusOn, announce, networks, nameOf, regionName } = ctx;
+  const { doc, win, feed, watch, choice, drawer, choose, openRegion, openOverview, focusOn, announce, networks, nameOf, regionName } = ctx;
   const shared = {
-    doc, drawer, zone,
+    doc, drawer,
     onChoice: (/** @type {string} */ param, /** @type {string} */ option) => {
       ctx.keep(param, option);
-      if (feed.windows) showWindows();
+      // Another choice may read fields that were not asked for.
+      if (!feed.fits()) choose({}, { push: false });
+      else if (feed.windows) showWindows();
     },
     onFocus: (/** @type {string} */ type, /** @type {string} */ key) => focusOn(choice.region ?? '', type, key),
   };
   const cards = createCards({ ...shared, charts: CHARTS });
   const focusCard = createCards({ ...shared, charts: [focusChart], holder: 'focus-card' });
 
-  const focused = () => (choice.choices.tag ? { type: 'hashtag', key: choice.choices.tag } : choice.choices.host ? { type: 'host', key: choice.choices.host } : null);
-  const unfocus = () => choose({ choices: { ...choice.choices, tag: '', host: '' } });
+  const focused = () => focusOf(choice);
+  /** The answer to what is chosen, with the absolute range that was asked for. */
+  const answerNow = () => {
+    const asked = absoluteRange(choice.choices);
+    return Object.assign(readAnswer(feed.windows, feed.nowMs()), asked && feed.fits() ? { asked } : {});
+  };
+  const isAbsolute = () => absoluteRange(choice.choices) !== null;
+  /** Back from an absolute range to the named one. */
+  const showWhole = () => choose({ choices: { ...choice.choices, from: '', to: '' } });
+  const unfocus = () => choose({ ...(focused()?.type === 'network' && { networks: [] }), choices: { ...choice.choices, tag: '', host: '', language: '' } });
   const regionNow = () => rankRegions(feed.overview).find(({ id }) => id === choice.region);
 
   /** @returns {Record<string, import('./types').Want | null>} */
@@ -55,23 +70,26 @@ export default function createRegion(ctx) {
     const region = choice.region ?? '';
     const answer = readAnswer(feed.windows, feed.nowMs());
     const range = { from: feed.windows.from ?? '', to: feed.windows.to ?? '' };
-    const earlier = earlierRange(answer, againstById(choice.choices.against), feed.nowMs(), rangeById(choice.range).secs * 1000);
+    const earlier = earlierRange(answer, againstById(choice.choices.against), feed.nowMs(), rangeOf(choice).secs * 1000);
     const focus = focused();
-    const about = [region, choice.range, choice.choices.until ?? ''].join(' ');
+    const about = [region, choice.range, choice.choices.until ?? '', choice.choices.from ?? '', choice.choices.to ?? ''].join(' ');
     const network = choice.networks.join(',');
     return {
       events: { subject: about, ask: (/** @type {Api} */ api) => api.events({ region, ...range }) },
       trends: { subject: region, ask: (/** @type {Api} */ api) => api.trends({ region }) },
+      profiles: focus?.type === 'hashtag' ? { subject: region, ask: (/** @type {Api} */ api) => api.trends({ region, standing: 'all' }) } : null,
       earlier: earlier && {
         subject: `${about} ${network} ${choice.choices.against ?? ''}`,
         ask: (/** @type {Api} */ api) => api.windows({ region, network, ...earlier, step: 'auto', fields: 'posts', total_fields: 'authors,completeness,posts,reposts' }),
       },
-      series: focus && {
-        subject: `${about} ${focus.type} ${focus.key}`,
-        ask: (/** @type {Api} */ api) => api.series({
-          region, ...range, step: String(Math.min(86_400, Math.round(answer.stepMs / 1000))), ...(focus.type === 'hashtag' ? { tag: focus.key } : { host: focus.key }),
-        }),
-      },
+      series: focus && focus.type !== 'network' ? {
+        subject: `${about} ${network} ${focus.type} ${focus.key}`,
+        ask: async (/** @type {Api} */ api) => (focus.type === 'language' ? languageSeries(await api.windows({
+          region, network, ...range, step: String(Math.round(answer.stepMs / 1000)), fields: 'completeness,languages,other_languages', total_fields: 'none',
+        }), focus.key) : api.series({
+          region, from: seriesRange(range).from, to: range.to, step: String(Math.min(86_400, Math.round(answer.stepMs / 1000))), ...(focus.type === 'hashtag' ? { tag: focus.key } : { host: focus.key }),
+        })),
+      } : null,
     };
   }
 
@@ -95,10 +113,12 @@ export default function createRegion(ctx) {
   }
 
   function showControls() {
-    renderRanges(doc, RANGES, choice.range);
+    renderRanges(doc, RANGES, rangeOf(choice).id);
+    picker.render();
     renderNetworks(doc, networks(), choice.networks);
     renderSegments(doc, byId(doc, 'against'), { type: 'radio', name: 'against', options: AGAINST, chosen: (id) => id === againstById(choice.choices.against).id });
-    byId(doc, 'later-range').hidden = !choice.choices.until;
+    byId(doc, 'later-range').hidden = !(choice.choices.until || isAbsolute());
+    byId(doc, 'whole-range').hidden = !isAbsolute();
     if (choice.region) regionSelect(doc).value = choice.region;
     showFocus();
   }
@@ -132,7 +152,12 @@ export default function createRegion(ctx) {
     const focus = focused();
     byId(doc, 'focus').hidden = focus === null;
     if (!focus) return;
-    setText(byId(doc, 'focus-title'), `${subjectText({ type: focus.type, name: focus.key })} in ${regionName()}`);
+    setText(byId(doc, 'focus-title'), `${focusName(focus)} in ${regionName()}`);
+    if (focus.type === 'network') {
+      setText(byId(doc, 'focus-text'), focusLimits(focus));
+      byId(doc, 'focus-card').hidden = true;
+      return;
+    }
     const series = watch.get('series');
     if (!series) {
       setText(byId(doc, 'focus-text'), watch.errorOf('series') ? `${explain(watch.errorOf('series'))}. The page keeps trying.` : 'Loading…');
@@ -140,13 +165,15 @@ export default function createRegion(ctx) {
       return;
     }
     const answer = readSeries(series, feed.nowMs());
+    const cut = focus.type !== 'language' && seriesRange({ from: feed.windows?.from ?? '', to: feed.windows?.to ?? '' }).isCut ? 'Its series covers the last 62 days of the range.' : '';
     const elsewhere = list(feed.overview?.regions).filter(({ region, event }) => region !== choice.region && event?.subject?.key === focus.key).map(({ name }) => name);
-    setText(byId(doc, 'focus-text'), `In this range: ${boundsText(answer)}.${elsewhere.length ? ` It also rises in ${elsewhere.join(', ')}.` : ''}`);
+    setText(byId(doc, 'focus-text'), `In this range: ${boundsText(answer)}.${elsewhere.length ? ` It also rises in ${elsewhere.join(', ')}.` : ''}`
+      + ` ${[cut, focus.type === 'hashtag' ? companions(watch.get('profiles'), focus.key) : '', focusLimits(focus)].filter(Boolean).join(' ')}`);
     byId(doc, 'focus-card').hidden = false;
     focusCard.render({ answer, networks: [], choices: {} });
   }
 
-  function showCharts(answer = readAnswer(feed.windows, feed.nowMs())) {
+  function showCharts(answer = answerNow()) {
     if (answer.total.posts > 0) cards.render({ answer, networks: networks(), choices: choice.choices, events: watch.get('events')?.events ?? [], nowMs: feed.nowMs() });
   }
 
@@ -158,8 +185,9 @@ export default function createRegion(ctx) {
 
   /** Shows the last good answer. */
   function showWindows() {
-    const answer = readAnswer(feed.windows, feed.nowMs());
+    const answer = answerNow();
     ctx.sawNetworks(answer.networks ?? []);
+    picker.render();
     showTiles(answer);
     showState();
     if (feed.fits()) showChanges();
@@ -168,12 +196,17 @@ export default function createRegion(ctx) {
       showCharts(answer);
     } else {
       const message = emptyMessage(choice, { hasOtherRegions: (feed.regions?.length ?? 0) > 1, hasPosts: Boolean(feed.overview?.newest_post) });
-      renderPanel(doc, { ...message, actions: message.actions.map(({ label, change }) => ({ label, run: () => choose(change) })) });
+      renderPanel(doc, { ...message, actions: message.actions.map(({ label, change }) => ({ label, run: () => choose({ ...change, ...(change.range && { choices: { ...choice.choices, from: '', to: '' } }) }) })) });
     }
     renderNetworks(doc, networks(), choice.networks);
   }
 
   // --- choosing -----------------------------------------------------------------------------
+
+  /** @param {string} range */
+  const chooseRange = (range) => choose({ range, choices: { ...choice.choices, from: '', to: '' } });
+  /** @param {import('../model/range.js').Ends} ends */
+  const chooseEnds = (ends) => choose({ choices: { ...choice.choices, ...rangeParams(ends) } });
 
   /**
    * Shows the time before or after the range that is shown.
@@ -181,7 +214,12 @@ export default function createRegion(ctx) {
    */
   function move(direction) {
     const now = feed.nowMs();
-    const until = (parseTime(choice.choices.until) ?? now) + direction * rangeById(choice.range).secs * 1000;
+    const ends = absoluteRange(choice.choices);
+    if (ends) {
+      if (direction === -1 || ends.to < now) choose({ choices: { ...choice.choices, ...rangeParams(shiftRange(ends, direction, now, currentZone())) } });
+      return;
+    }
+    const until = (parseTime(choice.choices.until) ?? now) + direction * rangeOf(choice).secs * 1000;
     if (direction === 1 && !choice.choices.until) return;
     choose({ choices: { ...choice.choices, until: until >= now - MINUTE_MS ? '' : minute(until) } });
   }
@@ -195,14 +233,16 @@ export default function createRegion(ctx) {
 
   async function copyLink() {
     const end = choice.choices.until || minute(feed.nowMs());
-    const search = writeUrl(win.location.search, { ...choice, choices: { ...choice.choices, until: end } });
+    // The zone of this reader, so that the link shows the same times to others.
+    const fixed = { ...choice.choices, until: end, zone: currentZone().id };
+    const search = writeUrl(win.location.search, { ...choice, choices: fixed });
     try {
       await win.navigator.clipboard.writeText(new URL(search, win.location.href).href);
       announce('The link is copied.');
       setText(byId(doc, 'copy-link'), 'Copied');
     } catch {
       // Without a clipboard, such as on plain HTTP, the address bar gets the link.
-      choose({ choices: { ...choice.choices, until: end } });
+      choose({ choices: fixed });
       announce('The link is in the address bar.');
       setText(byId(doc, 'copy-link'), 'Link is in the address bar');
     }
@@ -210,7 +250,7 @@ export default function createRegion(ctx) {
   }
 
   function download() {
-    if (feed.windows && feed.fits()) saveText(doc, `birdsong-${choice.region}-${choice.range}.csv`, stepsCsv(readAnswer(feed.windows, feed.nowMs())));
+    if (feed.windows && feed.fits()) saveText(doc, `birdsong-${choice.region}-${rangeOf(choice).id}.csv`, stepsCsv(readAnswer(feed.windows, feed.nowMs())));
   }
 
   /** @param {Event} event */
@@ -223,25 +263,56 @@ export default function createRegion(ctx) {
     run();
   });
   onChange('region', (region) => choose({ region }));
-  onChange('ranges', (range) => choose({ range }));
+  onChange('ranges', chooseRange);
   onChange('networks', (network) => choose({ networks: toggleNetwork(networks(), choice.networks, network) }));
   onChange('against', (against) => choose({ choices: { ...choice.choices, against } }));
   byId(doc, 'pickers').addEventListener('submit', (event) => event.preventDefault());
   onClick('back', openOverview);
   onClick('focus-close', unfocus);
+  onClick('whole-range', showWhole);
+  const picker = createTimePicker({
+    doc,
+    ends: () => absoluteRange(choice.choices) ?? (feed.windows ? { from: parseTime(feed.windows.from) ?? 0, to: Math.min(feed.nowMs(), parseTime(feed.windows.to) ?? 0) } : null),
+    zone: () => choice.choices.zone ?? '',
+    regionZone: () => feed.regions?.find(({ id }) => id === choice.region)?.tz ?? null,
+    onEnds: chooseEnds,
+    onZone: async (zone) => {
+      await choose({ choices: { ...choice.choices, zone } });
+      if (feed.windows) showWindows();
+    },
+  });
+  byId(doc, 'charts').addEventListener('brush', (event) => {
+    const ends = brushedRange(/** @type {CustomEvent<import('../model/range.js').Ends>} */ (event).detail, readAnswer(feed.windows, feed.nowMs()).windowMs);
+    if (ends) chooseEnds(ends);
+  });
+  let reading = 0;
+  byId(doc, 'charts').addEventListener('read', (event) => {
+    const at = /** @type {CustomEvent<number>} */ (event).detail;
+    const w = readAnswer(feed.windows, feed.nowMs()).windows.find(({ start, end }) => at >= start && at < end);
+    // Only where the keys stop is read.
+    win.clearTimeout(reading);
+    if (w) reading = win.setTimeout(() => announce(`${formatSpan(w.start, w.end)}: ${formatCount(w.posts)} posts`), READ_MS);
+  });
   onClick('earlier-range', () => move(-1));
   onClick('later-range', () => move(1));
   onClick('copy-link', copyLink);
+  /** With its first neighbour in the list of regions, as a start. */
+  const compare = () => {
+    const region = choice.region ?? '';
+    const other = rankRegions(feed.overview).find(({ id }) => id !== region)?.id;
+    ctx.openView('compare', other ? { params: { regions: `${region},${other}` } } : { region, params: { periods: 'day' } });
+  };
+  onClick('compare-region-page', compare);
   onClick('csv', download);
 
   return {
     title: () => tabTitle(regionNow(), regionName()),
     wanted,
     show,
-    keys: {
+    keys: { c: compare,
       j: () => step(1), k: () => step(-1), ArrowLeft: () => move(-1), ArrowRight: () => move(1),
-      Escape: () => (focused() ? void unfocus() : false),
-      ...Object.fromEntries(RANGES.map(({ id }, i) => [String(i + 1), () => void choose({ range: id })])),
+      Escape: () => (focused() ? void unfocus() : isAbsolute() ? void showWhole() : false),
+      ...Object.fromEntries(RANGES.map(({ id }, i) => [String(i + 1), () => void chooseRange(id)])),
     },
   };
 }

@@ -35,8 +35,6 @@ export interface Context {
   doc: Document;
   win: globalThis.Window;
   drawer: Drawer;
-  /** The name of the reader's time zone. */
-  zone: string;
   /** What is chosen; changed by `choose` alone. */
   choice: Choice;
   feed: ReturnType<typeof createFeed>;
@@ -50,7 +48,7 @@ export interface Context {
   /** Remembers networks that an answer has named. */
   sawNetworks(names: Iterable<string>): void;
   /** Shows another choice, and adds it to the history of the browser. */
-  choose(change: Partial<Choice>): Promise<void>;
+  choose(change: Partial<Choice>, options?: { push?: boolean }): Promise<void>;
   /** Changes one parameter of the address without a question to the API. */
   keep(param: string, value: string): void;
   openOverview(): Promise<void>;

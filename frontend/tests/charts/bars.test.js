@@ -49,7 +49,7 @@ describe('languages', () => {
       'English 9', 'French 8', 'Not stated 8', 'German 7', 'Spanish 6', 'Italian 5', 'Dutch 4', '3 others 6',
     ]);
     expect(bars(languages, {})).toEqual([]);
-    expect(bars(languages, { languages: { en: 9 }, other_languages: 4 })).toEqual([{ label: 'English', value: 9, error: 0 }, { label: 'All others', value: 4, error: 0 }]);
+    expect(bars(languages, { languages: { en: 9 }, other_languages: 4 })).toEqual([{ label: 'English', value: 9, error: 0, focus: { type: 'language', key: 'en' } }, { label: 'All others', value: 4, error: 0 }]);
   });
 
   it('are exact counts, with one column', () => {

@@ -1,6 +1,7 @@
 // @ts-check
 // Tests of the charts over time: their series, tables and summaries.
 import { describe, expect, it } from 'vitest';
+import { zoneById } from '../../src/model/zone.js';
 import { timeTicks } from '../../src/chart-kit/time-ticks.js';
 import authors from '../../src/charts/authors.js';
 import posts from '../../src/charts/posts.js';
@@ -65,8 +66,29 @@ describe('posts', () => {
 
   it('are stacked by kind when the server does not count by network', () => {
     expect(drawn(posts, viewOf(posts, answer, { choice: 'network' }))).toHaveProperty('Original');
-    expect(posts.choice?.options(answer)).toHaveLength(1);
-    expect(posts.choice?.options(withNetworks).map(({ id }) => id)).toEqual(['kind', 'network']);
+    expect(posts.choice?.options(answer).map(({ id }) => id)).not.toContain('network');
+    expect(posts.choice?.options(withNetworks).map(({ id }) => id)).toEqual(['kind', 'network', 'language', 'match', 'minute']);
+  });
+
+  it('are stacked by language and by match, with all posts in the stack', () => {
+    const report = { languages: { en: 5, fr: 2 }, other_languages: 1, located: { point: 1, place: 2, rule: 0, text: 5, all: 0 }, posts: 8 };
+    const read = answerOf([windowAt(0, report)], { languages: { en: 5, fr: 2 } });
+    const stack = (/** @type {string} */ choice) => posts.view(read, { choice, hidden: new Set(), networks: [] }).stacks
+      .map((/** @type {any} */ { label, pick }) => `${label} ${pick(read.windows[0])}`);
+    expect(stack('language')).toEqual(['English 5', 'French 2', 'All others 1']);
+    expect(stack('match')).toEqual(['Own coordinates 1', 'Named place 2', 'Text match 5']);
+    expect(posts.note?.(viewOf(posts, read, { choice: 'language' }))).toContain('rare languages together');
+  });
+
+  it.each([5, 10, 30, 60])('are shown by minute in an absolute range within windows of %i minutes', (minutes) => {
+    const report = { window_start: new Date(START).toISOString(), window_end: new Date(START + minutes * MINUTE).toISOString(), per_minute: Array.from({ length: minutes }, (_, i) => i) };
+    const read = Object.assign(answerOf([windowAt(0, report)]), { stepMs: minutes * MINUTE, windowMs: minutes * MINUTE, asked: { from: START + MINUTE, to: START + 4 * MINUTE } });
+    expect(posts.choice?.options(read)[0]?.id).toBe('minute');
+    const view = posts.view(read, { choice: 'minute', hidden: new Set(), networks: [], nowMs: START + 86_400_000 });
+    expect(view.answer.windows.map((/** @type {{ posts: number }} */ w) => w.posts)).toEqual([1, 2, 3]);
+    expect([view.answer.from, view.answer.to]).toEqual([START + MINUTE, START + 4 * MINUTE]);
+    expect(posts.table(view).rows).toHaveLength(3);
+    expect(posts.note?.(view)).toContain('whole windows');
   });
 
   it('hide the series that the reader has hidden', () => {
@@ -126,18 +148,20 @@ it('states the flaws of each window in both tables', () => {
   expect(authors.table(viewOf(authors, answerOf(windows))).rows.map((row) => row.at(-1))).toEqual(wanted);
 });
 
+const UTC = /** @type {import('../../src/model/zone.js').Zone} */ (zoneById('UTC'));
+
 describe('timeTicks', () => {
   const clock = (/** @type {{ value: number }[]} */ ticks) => ticks.map(({ value }) => new Date(value).toISOString().slice(11, 16));
 
   it('lie at round times within the range', () => {
-    expect(clock(timeTicks(START - 7 * MINUTE, START + 53 * MINUTE, 6))).toEqual(['08:00', '08:10', '08:20', '08:30', '08:40', '08:50']);
-    expect(clock(timeTicks(START - 86_400_000, START, 8))).toEqual(['09:00', '12:00', '15:00', '18:00', '21:00', '00:00', '03:00', '06:00']);
+    expect(clock(timeTicks(START - 7 * MINUTE, START + 53 * MINUTE, 6, UTC))).toEqual(['08:00', '08:10', '08:20', '08:30', '08:40', '08:50']);
+    expect(clock(timeTicks(START - 86_400_000, START, 8, UTC))).toEqual(['09:00', '12:00', '15:00', '18:00', '21:00', '00:00', '03:00', '06:00']);
   });
 
   it('are days in long ranges', () => {
-    expect(timeTicks(START - 7 * 86_400_000, START, 7)).toHaveLength(7);
-    expect(timeTicks(START - 7 * 86_400_000, START, 3).length).toBeLessThanOrEqual(3);
-    expect(timeTicks(START, START, 5)).toEqual([]);
-    expect(timeTicks(undefined, undefined, 5)).toEqual([]);
+    expect(timeTicks(START - 7 * 86_400_000, START, 7, UTC)).toHaveLength(7);
+    expect(timeTicks(START - 7 * 86_400_000, START, 3, UTC).length).toBeLessThanOrEqual(3);
+    expect(timeTicks(START, START, 5, UTC)).toEqual([]);
+    expect(timeTicks(undefined, undefined, 5, UTC)).toEqual([]);
   });
 });

@@ -158,7 +158,7 @@ fn is_of(alert: &Alert, event: &Event) -> bool {
 fn is_due(alert: &Alert, event: &Event) -> bool {
     match event.kind {
         EventKind::Rising | EventKind::Spike => {
-            event.score_milli >= alert.sensitivity.score_milli() && event.observed >= alert.minimum
+            event.score_milli >= alert.sensitivity.theta_milli() && event.observed >= alert.minimum
         }
         // These have few posts by nature, and one threshold.
         EventKind::Drop | EventKind::Silence => event.expected_milli / 1000 >= alert.minimum,
@@ -229,9 +229,10 @@ fn forget(alert: &Alert, state: &mut State, events: &[Event], now_ms: i64) {
 
 #[cfg(test)]
 mod tests {
-    use birdsong_domain::alert::{QuietHours, Sensitivity};
+    use birdsong_domain::alert::QuietHours;
     use birdsong_domain::event::Subject;
     use birdsong_domain::event::text::UtcOffset;
+    use birdsong_domain::trend::Sensitivity;
 
     use super::*;
 
@@ -269,12 +270,12 @@ mod tests {
 
     #[test]
     fn regions_kinds_scores_and_minimums_choose() {
-        let event = spike(NOW - 20 * MINUTE, 9_000);
+        let event = spike(NOW - 20 * MINUTE, 4_000);
         assert!(is_sent(&alert(), event.clone()));
-        assert!(!is_sent(&alert(), Event { score_milli: 8_999, ..event.clone() }));
+        assert!(!is_sent(&alert(), Event { score_milli: 3_999, ..event.clone() }));
         let with = |sensitivity| Alert { sensitivity, ..alert() };
-        assert!(is_sent(&with(Sensitivity::Sensitive), Event { score_milli: 6_000, ..event.clone() }));
-        assert!(!is_sent(&with(Sensitivity::Strict), Event { score_milli: 11_999, ..event.clone() }));
+        assert!(is_sent(&with(Sensitivity::Sensitive), Event { score_milli: 3_000, ..event.clone() }));
+        assert!(!is_sent(&with(Sensitivity::Strict), Event { score_milli: 6_999, ..event.clone() }));
         assert!(is_sent(&Alert { minimum: 50, ..alert() }, event.clone()));
         assert!(!is_sent(&Alert { minimum: 51, ..alert() }, event.clone()));
         assert!(!is_sent(&Alert { regions: vec!["b".into()], ..alert() }, event.clone()));

@@ -60,6 +60,16 @@ pub struct Outcome {
     pub given_up: u64,
 }
 
+/// How long events that were read are used, when the digest found nothing, in milliseconds.
+const KNOWN_MS: i64 = 10 * 60_000;
+
+/// Events as they were read last, between runs.
+#[derive(Debug, Default)]
+pub struct KnownEvents {
+    read_ms: Option<i64>,
+    events: Vec<Event>,
+}
+
 /// The alerts of a deployment.
 #[derive(Debug)]
 pub struct Alerts {
@@ -97,21 +107,34 @@ impl Alerts {
         &self.regions
     }
 
-    /// Reads the events of the last three hours and sends what is due.
+    /// Sends what is due of the events of the last three hours. They are read again when `is_news`, and now and then in
+    /// case that another digest found some.
     ///
     /// # Errors
     /// When the store fails. The next run continues.
-    pub async fn run_latest<S>(&self, store: &S, now_ms: i64) -> Result<Outcome, PortError>
+    pub async fn run_latest<S>(
+        &self,
+        store: &S,
+        known: &mut KnownEvents,
+        is_news: bool,
+        now_ms: i64,
+    ) -> Result<Outcome, PortError>
     where
         S: DocumentStore + WindowStore + RollupStore,
     {
         if self.alerts.is_empty() {
             return Ok(Outcome::default());
         }
-        let regions: Vec<&str> = self.regions.iter().map(|region| &*region.id).collect();
-        let range = (now_ms.saturating_sub(read::LOOK_BACK_MS), now_ms.saturating_add(1));
-        let events = read::events(store, &regions, range).await?;
-        self.run(store, &events, now_ms).await
+        let age_ms = known.read_ms.map(|read_ms| now_ms.saturating_sub(read_ms));
+        if is_news || age_ms.is_none_or(|age_ms| !(0..KNOWN_MS).contains(&age_ms)) {
+            let regions: Vec<&str> = self.regions.iter().map(|region| &*region.id).collect();
+            let range = (now_ms.saturating_sub(read::LOOK_BACK_MS), now_ms.saturating_add(1));
+            // When it fails, the next run reads.
+            known.read_ms = None;
+            known.events = read::events(store, &regions, range).await?;
+            known.read_ms = Some(now_ms);
+        }
+        self.run(store, &known.events, now_ms).await
     }
 
     /// Sends what is due. `events` are all of the last three hours. One alert that fails stops no other.

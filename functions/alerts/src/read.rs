@@ -8,6 +8,7 @@ use birdsong_domain::lane::STREAM;
 use birdsong_domain::ports::{DocumentKind, DocumentStore, PortError, RollupStore, WindowStore};
 use birdsong_domain::region::Region;
 use birdsong_domain::rollup::Period;
+use birdsong_domain::trend::Sensitivity;
 use birdsong_domain::window::FoldRules;
 
 /// How far back alerts look for events, in milliseconds.
@@ -77,7 +78,7 @@ impl Day {
         // Events that are not clear would make the list long.
         events.retain(|event| {
             !matches!(event.kind, EventKind::Rising | EventKind::Spike)
-                || event.score_milli >= birdsong_domain::alert::Sensitivity::Balanced.score_milli()
+                || event.score_milli >= Sensitivity::Balanced.theta_milli()
         });
         events.extend(notes::list(store, region, range.0, range.1).await?);
         Ok(events)

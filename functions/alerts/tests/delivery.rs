@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use birdsong_alerts::channel::{Publish, Published};
 use birdsong_alerts::engine::{LEASE_MS, NEWS_MS};
 use birdsong_alerts::state::{Channel, Tried};
-use birdsong_alerts::{Alerts, Channels, Outcome, Secret, state};
+use birdsong_alerts::{Alerts, Channels, KnownEvents, Outcome, Secret, state};
 use birdsong_domain::alert::{Alert, Email, Value, Webhook};
 use birdsong_domain::event::text::Language;
 use birdsong_domain::event::{Event, EventKind, Subject, encode_all};
@@ -271,7 +271,8 @@ async fn the_daily_digest_is_sent_once_at_its_time_with_events_and_notes() {
     let alerts = alerts(vec![Alert { daily: Some(420), ..hook() }], &fake.url);
     let due = DAY + DAY_MS + 7 * 3_600_000;
     for (now_ms, delivered) in [(due - 1, 0), (due, 1), (due + MINUTE, 0), (due + DAY_MS + NEWS_MS + 1, 0)] {
-        assert_eq!(alerts.run_latest(&store, now_ms).await.unwrap().delivered, delivered);
+        let run = alerts.run_latest(&store, &mut KnownEvents::default(), true, now_ms).await;
+        assert_eq!(run.unwrap().delivered, delivered);
     }
     let requests = fake.requests();
     let body: serde_json::Value = serde_json::from_str(&requests[0].body).unwrap();
@@ -342,4 +343,24 @@ async fn missing_variables_are_named() {
         ..hook()
     };
     assert_eq!(alerts(vec![alert.clone(), alert], "x").missing_variables(), ["NONE"]);
+}
+
+#[tokio::test]
+async fn events_are_read_again_when_the_digest_found_some_and_after_ten_minutes() {
+    let (fake, store) = (FakeWebhook::start(&[]).await, MemoryStore::default());
+    let alerts = alerts(vec![hook()], &fake.url);
+    let mut known = KnownEvents::default();
+    assert_eq!(alerts.run_latest(&store, &mut known, false, NOW).await.unwrap().delivered, 0);
+    let (key, mut events) =
+        (DocumentKey { kind: DocumentKind::Events, region: "montreal".into(), start_ms: DAY }, vec![]);
+    for (place, kind) in [EventKind::Spike, EventKind::Drop].into_iter().enumerate() {
+        let start = NOW + 20 * MINUTE * place as i64;
+        let event = spike(start - 20 * MINUTE, 14_000);
+        events.push(Event { kind, id: format!("{}-{place}", event.id), expected_milli: 2_000_000, ..event });
+        let revision = (place > 0).then_some(place as u64);
+        store.put_document(&key, Some(&encode_all(&events).unwrap()), revision).await.unwrap();
+        assert_eq!(alerts.run_latest(&store, &mut known, false, start + MINUTE).await.unwrap().delivered, 0);
+        let (is_news, later) = [(true, start + 2 * MINUTE), (false, start + 12 * MINUTE)][place];
+        assert_eq!(alerts.run_latest(&store, &mut known, is_news, later).await.unwrap().delivered, 1, "{place}");
+    }
 }

@@ -16,7 +16,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::answer::Fresh;
-use crate::error::{ApiError, ErrorCode, WindowsErrors, foreign};
+use crate::error::{ApiError, WindowsErrors, foreign};
 use crate::params::{self, bad, unprocessable};
 use crate::{Made, Shared};
 
@@ -335,14 +335,11 @@ fn parse<S>(shared: &Shared<S>, query: Option<&str>) -> Result<EventsQuery, ApiE
         Some(names) => names.split(',').map(kind).collect::<Result<_, _>>()?,
         None => EventKind::ALL.to_vec(),
     };
-    let sensitivity = match named.remove("sensitivity").as_deref() {
-        None | Some("balanced") => Sensitivity::Balanced,
-        Some("sensitive") => Sensitivity::Sensitive,
-        Some("strict") => Sensitivity::Strict,
-        Some(other) => {
-            let message = format!("\"{}\" is not sensitive, balanced or strict", foreign(other));
-            return Err(ApiError::parameter(ErrorCode::BadParameter, "sensitivity", message));
-        }
+    let sensitivity = match named.remove("sensitivity") {
+        None => Sensitivity::default(),
+        Some(name) => Sensitivity::parse(&name).ok_or_else(|| {
+            bad("sensitivity", format!("\"{}\" is not sensitive, balanced or strict", foreign(&name)))
+        })?,
     };
     Ok(EventsQuery { regions, range: (from_ms, to_ms), kinds, theta_milli: sensitivity.theta_milli() })
 }

@@ -34,6 +34,11 @@ struct RegionReport {
     languages: Vec<String>,
     /// Tags of filter rules that are managed at the source.
     rules: Vec<String>,
+    /// Name of the region's time zone in the IANA database, such as `America/Toronto`, for showing times; left out when
+    /// the regions file has none. Only its form is checked: the database of the reader decides whether the zone exists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(min_length = 3, max_length = 96, nullable = false)]
+    tz: Option<String>,
 }
 
 impl RegionsAnswer {
@@ -45,6 +50,7 @@ impl RegionsAnswer {
             keywords: region.keywords.clone(),
             languages: region.languages.clone(),
             rules: region.rules.clone(),
+            tz: region.tz.clone(),
         };
         Self { regions: regions.iter().map(report).collect(), window_secs }
     }

@@ -31,6 +31,19 @@ pub(crate) fn missing() -> anyhow::Result<()> {
     anyhow::bail!("this birdsong was built without AWS: build it with `cargo build --release --features aws`")
 }
 
+/// The store in a table, for commands that need no stream.
+///
+/// # Errors
+/// When the table cannot be read, or is of another release.
+#[cfg(feature = "aws")]
+pub(crate) async fn store(table: String) -> anyhow::Result<birdsong_aws::DynamoStore> {
+    use anyhow::Context;
+
+    let (_, store) = birdsong_aws::connect(String::new(), table.clone()).await;
+    birdsong_domain::format::claim(&store).await.with_context(|| format!("the table {table} cannot be used"))?;
+    Ok(store)
+}
+
 #[cfg(feature = "aws")]
 mod connected {
     use std::path::Path;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use birdsong_alerts::Alerts;
+use birdsong_alerts::{Alerts, KnownEvents};
 use birdsong_digest::Digest;
 use birdsong_domain::window::FoldRules;
 use birdsong_embedded::SqliteStore;
@@ -71,6 +71,8 @@ async fn work(
 ) {
     let regions: Vec<_> = alerts.regions().iter().map(|region| &*region.id).collect();
     let mut digest = Digest::new(store.clone(), rules);
+    let mut events = KnownEvents::default();
+    let mut is_news = true;
     let mut alerting = None;
     let mut problem = None;
     loop {
@@ -82,6 +84,7 @@ async fn work(
         let mut pause = PAUSE.max(started.elapsed() * PAUSE_TIMES);
         let now = match outcome {
             Ok(outcome) => {
+                is_news |= outcome.watched > 0;
                 counts.runs.fetch_add(1, Ordering::Relaxed);
                 counts.redone.fetch_add(outcome.redone, Ordering::Relaxed);
                 counts.rollups.fetch_add(outcome.stored, Ordering::Relaxed);
@@ -106,7 +109,9 @@ async fn work(
         }
         // Also after a run that failed: deliveries may wait.
         if !*stop.borrow() {
-            let now = alerts.run_latest(&*store, now_ms()).await.err().map(|error| error.to_string());
+            let sent = alerts.run_latest(&*store, &mut events, is_news, now_ms()).await;
+            is_news &= sent.is_err();
+            let now = sent.err().map(|error| error.to_string());
             if now != alerting
                 && let Some(problem) = &now
             {

@@ -15,6 +15,7 @@ mod note;
 mod page;
 mod print;
 mod prometheus;
+mod reference;
 mod regions;
 mod replay;
 mod reprocess;

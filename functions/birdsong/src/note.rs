@@ -6,6 +6,7 @@ use anyhow::{Result, bail};
 use birdsong_digest::notes::{self, MAX_NOTE_MS};
 use birdsong_domain::event::Event;
 use birdsong_domain::lane::STREAM;
+use birdsong_domain::ports::{DocumentStore, Settings};
 use birdsong_domain::rollup::DAY_MS;
 use birdsong_domain::time::rfc3339;
 use clap::{Args, Subcommand};
@@ -19,7 +20,13 @@ const ALL: &str = "all";
 const LISTED_MS: i64 = 30 * DAY_MS;
 
 #[derive(Debug, Args)]
+#[command(after_help = "On AWS, --table names the table of the deployment; the page shows the note within a minute.")]
 pub(crate) struct NoteArgs {
+    #[command(flatten)]
+    data: DataArgs,
+    /// DynamoDB table of a deployment on AWS, in place of the data folder
+    #[arg(long, value_name = "NAME", env = "BIRDSONG_TABLE", global = true)]
+    table: Option<String>,
     #[command(subcommand)]
     command: NoteCommand,
 }
@@ -40,8 +47,6 @@ enum NoteCommand {
         /// When it ends, at most 31 days later [default: when it starts]
         #[arg(long, value_name = "TIME")]
         until: Option<String>,
-        #[command(flatten)]
-        data: DataArgs,
     },
     /// List notes, of the last 30 days and of the future
     List {
@@ -51,66 +56,66 @@ enum NoteCommand {
         /// List them from this time on
         #[arg(long, value_name = "TIME")]
         from: Option<String>,
-        #[command(flatten)]
-        data: DataArgs,
     },
     /// Remove a note
     Remove {
         /// Id of the note, as the list shows it
         #[arg(value_name = "ID")]
         id: String,
-        #[command(flatten)]
-        data: DataArgs,
     },
 }
 
 pub(crate) fn note(args: NoteArgs) -> Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    match args.command {
-        NoteCommand::Add { region, text, at, until, data } => {
+    runtime.block_on(async {
+        match args.table {
+            None => on(&data::open_store(&args.data.data)?, args.command).await,
+            #[cfg(feature = "aws")]
+            Some(table) => on(&crate::cloud::store(table).await?, args.command).await,
+            #[cfg(not(feature = "aws"))]
+            Some(_) => crate::cloud::missing(),
+        }
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn on<S: DocumentStore + Settings>(store: &S, command: NoteCommand) -> Result<()> {
+    match command {
+        NoteCommand::Add { region, text, at, until } => {
             let start_ms = at.as_deref().map_or_else(|| Ok(now_ms()), parse_time)?;
             let end_ms = until.as_deref().map_or(Ok(start_ms), parse_time)?;
             if end_ms < start_ms {
                 bail!("a note cannot end before it starts");
             }
-            runtime.block_on(add(&region, (start_ms, end_ms), &text, &data))?;
+            let region = id_of(&region, &data::published_regions(store).await?)?;
+            let Some(note) = Event::note(&region, (start_ms, end_ms), &text) else { bail!("the note has no text") };
+            let id = note.id.clone();
+            notes::add(store, note).await?;
+            print::out(id);
         }
-        NoteCommand::List { region, from, data } => {
+        NoteCommand::List { region, from } => {
             let from_ms = from.as_deref().map_or_else(|| Ok(now_ms() - LISTED_MS), parse_time)?;
-            runtime.block_on(list(region.as_deref(), from_ms, &data))?;
+            list(store, region.as_deref(), from_ms).await?;
         }
-        NoteCommand::Remove { id, data } => {
-            if !runtime.block_on(async {
-                notes::remove(&data::open_store(&data.data)?, &id).await.map_err(anyhow::Error::from)
-            })? {
+        NoteCommand::Remove { id } => {
+            if !notes::remove(store, &id).await? {
                 bail!("there is no note {id:?}");
             }
             print::out(format_args!("removed {id}"));
         }
     }
-    Ok(ExitCode::SUCCESS)
-}
-
-async fn add(region: &str, range: (i64, i64), text: &str, data: &DataArgs) -> Result<()> {
-    let store = data::open_store(&data.data)?;
-    let region = id_of(region, &data::published_regions(&store).await?)?;
-    let Some(note) = Event::note(&region, range, text) else { bail!("the note has no text") };
-    let id = note.id.clone();
-    notes::add(&store, note).await?;
-    print::out(id);
     Ok(())
 }
 
-async fn list(region: Option<&str>, from_ms: i64, data: &DataArgs) -> Result<()> {
-    let store = data::open_store(&data.data)?;
-    let known = data::published_regions(&store).await?;
+async fn list<S: DocumentStore + Settings>(store: &S, region: Option<&str>, from_ms: i64) -> Result<()> {
+    let known = data::published_regions(store).await?;
     let regions = match region {
         Some(region) => vec![id_of(region, &known)?],
         None => known.iter().map(|region| region.id.clone()).chain([STREAM.to_owned()]).collect(),
     };
     let mut found = vec![];
     for region in &regions {
-        found.extend(notes::list(&store, region, from_ms, now_ms().saturating_add(10 * MAX_NOTE_MS)).await?);
+        found.extend(notes::list(store, region, from_ms, now_ms().saturating_add(10 * MAX_NOTE_MS)).await?);
     }
     found.sort_by(|a, b| (a.start_ms, &a.id).cmp(&(b.start_ms, &b.id)));
     let mut table = comfy_table::Table::new();
@@ -133,5 +138,5 @@ fn id_of(region: &str, known: &[birdsong_domain::region::Region]) -> Result<Stri
         return Ok(region.to_owned());
     }
     let ids: Vec<_> = known.iter().take(20).map(|region| &*region.id).collect();
-    bail!("there is no region {region:?} in the data folder; its regions are: {}", ids.join(", "))
+    bail!("there is no region {region:?} here; the regions are: {}", ids.join(", "))
 }

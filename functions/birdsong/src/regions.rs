@@ -33,7 +33,7 @@ pub(crate) fn regions(args: RegionsArgs) -> Result<ExitCode> {
     let regions = data::load_regions(&CountArgs { regions: Some(file), everything: None, window: None })?;
     let mut table = comfy_table::Table::new();
     table.load_preset(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
-    table.set_header(["id", "name", "boxes", "keywords", "languages", "rules", "lanes"]);
+    table.set_header(["id", "name", "boxes", "keywords", "languages", "rules", "tz", "lanes"]);
     for region in regions.list() {
         table.add_row([
             region.id.clone(),
@@ -42,6 +42,7 @@ pub(crate) fn regions(args: RegionsArgs) -> Result<ExitCode> {
             region.keywords.iter().map(|keyword| in_one_line(keyword)).collect::<Vec<_>>().join(", "),
             region.languages.join(", "),
             region.rules.join(", "),
+            region.tz.clone().unwrap_or_default(),
             region.hot_buckets.to_string(),
         ]);
     }

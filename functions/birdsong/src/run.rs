@@ -7,11 +7,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use birdsong_api::{Api, Extras, Limits};
-use birdsong_domain::ports::{self, PortError, Settings};
+use birdsong_domain::ports::{self, Settings};
 use birdsong_embedded::{SqliteLog, SqliteStore};
-use birdsong_sources::address::Address;
 use birdsong_sources::session::Stop;
-use birdsong_sources::x::counts::{self, CountsStatus, ReferenceCounts, References};
 use birdsong_streamer::runner::Runner;
 use birdsong_streamer::sent::{SentRules, SharedSent};
 use birdsong_streamer::status::StatusRegistry;
@@ -22,9 +20,10 @@ use crate::data::Role;
 use crate::hosts::Hosts;
 use crate::machine::{Disk, Folded, Followed, follow};
 use crate::prometheus::{Answered, Parts, PrometheusArgs};
+use crate::reference::ReferenceArgs;
 use crate::signal::stop_signal;
 use crate::source::SourceArgs;
-use crate::{CountArgs, DataArgs, alerts, data, digest, metrics, now_ms, print, serve, source};
+use crate::{CountArgs, DataArgs, alerts, data, digest, metrics, now_ms, print, serve};
 
 /// How often the parts are checked for one that has ended.
 const TICK: Duration = Duration::from_millis(200);
@@ -61,9 +60,8 @@ pub(crate) struct RunArgs {
     links: LinkArgs,
     #[command(flatten)]
     prometheus: PrometheusArgs,
-    /// Counts to show beside ours, such as x-counts:?every=1h&budget=2/day (docs/sources.md)
-    #[arg(long, value_name = "ADDRESS", value_parser = counts::address)]
-    reference: Option<Address>,
+    #[command(flatten)]
+    reference: ReferenceArgs,
     /// Lets whoever sends this token add notes (POST /api/notes)
     #[arg(long, env = "BIRDSONG_NOTES_TOKEN", hide_env_values = true, value_name = "TOKEN")]
     notes_token: Option<String>,
@@ -125,15 +123,7 @@ async fn work(args: RunArgs) -> Result<ExitCode> {
     let digested = digest::start(store.clone(), rules, alerts, stopping.clone())?;
     let status = Arc::new(StatusRegistry::default());
     let sources = args.source.sources(&regions, key, dir)?;
-    if let Some(address) = &args.reference {
-        let poller = counts::open(address, &source::context(regions.clone(), key, dir))?;
-        let (references, stop) = (Stored(store.clone()), Stop::new(stopping.clone()));
-        tokio::spawn(async move {
-            if let Err(error) = poller.run(&references, stop).await {
-                tracing::error!("there will be no reference counts: {error}");
-            }
-        });
-    }
+    args.reference.start(store.clone(), &regions, (key, dir), Stop::new(stopping.clone()))?;
     let states = metrics::States::new(status.clone(), sources.is_empty());
     let reporting = tokio::spawn(states.clone().keep(store.clone()));
     let streaming = (!sources.is_empty()).then(|| {
@@ -278,24 +268,5 @@ impl Left {
             print::err(format_args!("birdsong: stopped; {}", notes.join("; ")));
         }
         if is_lost { ExitCode::FAILURE } else { ExitCode::SUCCESS }
-    }
-}
-
-/// Where reference counts are stored.
-struct Stored(Arc<SqliteStore>);
-
-impl References for Stored {
-    async fn newest_ms(&self, region: &str) -> Result<Option<i64>, PortError> {
-        birdsong_digest::reference::newest_ms(&*self.0, region, now_ms()).await
-    }
-
-    async fn put(&self, counts: &ReferenceCounts) -> Result<(), PortError> {
-        birdsong_digest::reference::put(&*self.0, &counts.region, &counts.per_minute).await
-    }
-
-    fn status(&self, status: &CountsStatus) {
-        if let Some(problem) = &status.problem {
-            tracing::warn!("reference counts: {problem}");
-        }
     }
 }

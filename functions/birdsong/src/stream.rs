@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use birdsong_domain::frame::Ledger;
-use birdsong_domain::ports::{PostLog, Settings};
+use birdsong_domain::ports::{DocumentStore, PostLog, Settings};
+use birdsong_domain::post::InstallationKey;
 use birdsong_domain::region::Regions;
 use birdsong_domain::status::SourceStatus;
 use birdsong_embedded::{SqliteLog, SqliteStore};
@@ -22,6 +23,7 @@ use clap::Args;
 use crate::cloud::{CloudArgs, Target};
 use crate::data::Role;
 use crate::prometheus::{Parts, PrometheusArgs};
+use crate::reference::ReferenceArgs;
 use crate::signal::stop_signal;
 use crate::source::SourceArgs;
 use crate::{CountArgs, DataArgs, LogFormat, data, health, metrics, now_ms};
@@ -52,13 +54,15 @@ pub(crate) struct StreamArgs {
     metrics: String,
     #[command(flatten)]
     prometheus: PrometheusArgs,
+    #[command(flatten)]
+    reference: ReferenceArgs,
 }
 
 const STREAM_HELP: &str = "It only fills the log. On one machine, `birdsong run --source none` with the same --data
 folds and serves it at the same time; on AWS the functions do.
 
 A task's environment may hold all of it: BIRDSONG_TO, BIRDSONG_STREAM, BIRDSONG_TABLE,
-BIRDSONG_SOURCE, BIRDSONG_REGIONS_TOML (the file's content), BIRDSONG_AUTHOR_KEY (32 hex digits),
+BIRDSONG_SOURCE, BIRDSONG_REFERENCE, BIRDSONG_REGIONS_TOML (the file's content), BIRDSONG_AUTHOR_KEY (32 hex digits),
 BIRDSONG_QUARANTINE_BUCKET, BIRDSONG_HEALTH_PORT, BIRDSONG_METRICS, BIRDSONG_METRICS_PORT,
 BIRDSONG_LOG_FORMAT=json.";
 
@@ -85,7 +89,7 @@ async fn work(args: StreamArgs, format: LogFormat) -> Result<ExitCode> {
             let sources = args.source.sources(&regions, key, &dir)?;
             let sources =
                 sources.into_iter().map(|source| (source, data::Quarantine::new(Some(&dir), &data::run_id())));
-            through(args, format, stop, (log, store), sources.collect(), regions, spool).await?;
+            through(args, format, stop, (log, store), sources.collect(), (regions, key), spool).await?;
         }
         #[cfg(feature = "aws")]
         Target::Kinesis => {
@@ -96,7 +100,7 @@ async fn work(args: StreamArgs, format: LogFormat) -> Result<ExitCode> {
             for source in sources {
                 with_store.push((source, args.cloud.unreadable(&dir, &data::run_id()).await));
             }
-            through(args, format, stop, (Arc::new(log), Arc::new(store)), with_store, regions, spool).await?;
+            through(args, format, stop, (Arc::new(log), Arc::new(store)), with_store, (regions, key), spool).await?;
         }
         #[cfg(not(feature = "aws"))]
         Target::Kinesis => crate::cloud::missing()?,
@@ -111,12 +115,12 @@ async fn through<L, S, Q>(
     stop: Stop,
     (log, settings): (Arc<L>, Arc<S>),
     sources: Vec<(Box<dyn Source>, Q)>,
-    regions: Arc<Regions>,
+    (regions, key): (Arc<Regions>, InstallationKey),
     spool: PathBuf,
 ) -> Result<()>
 where
     L: PostLog + 'static,
-    S: Settings + 'static,
+    S: Settings + DocumentStore + 'static,
     Q: UnreadableStore + 'static,
 {
     // What is wrong with names or rights shows here, before anything is read from a source.
@@ -124,6 +128,7 @@ where
     let rules = data::fold_rules(&*settings, args.count.window).await?;
     data::publish_regions(&*settings, &regions).await?;
     data::publish_alerts(&*settings, &regions).await?;
+    args.reference.start(settings.clone(), &regions, (key, &args.data.data), stop.clone())?;
     let status = Arc::new(StatusRegistry::default());
     if let Some(port) = args.health_port {
         health::serve_health(port, status.clone()).await?;

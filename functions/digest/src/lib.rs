@@ -66,6 +66,8 @@ pub struct Outcome {
     pub stored: u64,
     /// Puts repeated because another run was faster.
     pub conflicts: u64,
+    /// Regions, and the collection, whose events were looked for, since windows became final or changed.
+    pub watched: u64,
     /// Whether work is left that could be done now.
     pub has_more: bool,
 }
@@ -104,7 +106,8 @@ impl<S: WindowStore + RollupStore + DocumentStore + Settings> Digest<S> {
             let due = redo::due(&changes, self.rules, now_ms);
             let (done, has_more) = redo::redo(&*self.store, self.rules, due, &is_over, &mut outcome).await?;
             // While much is left, such as at a replay, events can wait.
-            outcome.has_more = self.write_overview(regions, now_ms, &done, has_more, &is_over).await? || has_more;
+            outcome.has_more =
+                self.write_overview(regions, now_ms, &done, has_more, &is_over, &mut outcome).await? || has_more;
             for change in &done {
                 self.store.settle(change).await?;
             }
@@ -123,6 +126,7 @@ impl<S: WindowStore + RollupStore + DocumentStore + Settings> Digest<S> {
         done: &[Change],
         is_busy: bool,
         is_over: &impl Fn() -> bool,
+        outcome: &mut Outcome,
     ) -> Result<bool, PortError> {
         self.unwatched.extend(done.iter().filter(|change| change.period == Period::Hour).cloned());
         let (mut is_watched, mut has_more) = (is_busy, false);
@@ -134,7 +138,10 @@ impl<S: WindowStore + RollupStore + DocumentStore + Settings> Digest<S> {
             if !is_watched {
                 let (store, rules, until_ms) = (&*self.store, self.rules, overview.until_ms);
                 let run = watch::Run { store, rules, now_ms, until_ms, done: &self.unwatched };
-                has_more = self.watcher.run(&run, regions, &self.known.recent(), is_over).await?;
+                (outcome.watched, has_more) = {
+                    let (watched, has_more) = self.watcher.run(&run, regions, &self.known.recent(), is_over).await?;
+                    (outcome.watched + watched, has_more)
+                };
                 is_watched = true;
                 self.unwatched.clear();
             }

@@ -7,53 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::EventKind;
 use crate::event::text::{Language, UtcOffset};
+use crate::trend::Sensitivity;
 
 /// Most alerts of a regions file.
 pub const MAX_ALERTS: usize = 50;
-
-/// How unusual an event must be.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Sensitivity {
-    /// Few false alarms and few misses.
-    #[default]
-    Balanced,
-    /// More events, and more false alarms.
-    Sensitive,
-    /// The clearest events only.
-    Strict,
-}
-
-impl Sensitivity {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Balanced, Self::Sensitive, Self::Strict];
-
-    /// The name in the regions file.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Balanced => "balanced",
-            Self::Sensitive => "sensitive",
-            Self::Strict => "strict",
-        }
-    }
-
-    /// Reads what [`Sensitivity::as_str`] wrote.
-    #[must_use]
-    pub fn parse(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|sensitivity| sensitivity.as_str() == name)
-    }
-
-    /// Least score, in thousandths.
-    #[must_use]
-    pub fn score_milli(self) -> i64 {
-        match self {
-            Self::Balanced => 9_000,
-            Self::Sensitive => 6_000,
-            Self::Strict => 12_000,
-        }
-    }
-}
 
 /// A time of the day in which nothing is sent; it may go over midnight. In minutes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use birdsong_alerts::{Alerts, Channels};
+use birdsong_alerts::{Alerts, Channels, KnownEvents};
 use birdsong_digest::{Digest, Outcome};
 use birdsong_domain::alert::Alert;
 use birdsong_domain::metrics::{cloudwatch, digest as metrics};
@@ -26,13 +26,15 @@ pub struct Handler {
     digest: Option<(Option<String>, Digest<DynamoStore>)>,
     /// The channels of alerts, and the address of the dashboard.
     alerts: Option<(Channels, String)>,
+    /// Events for the alerts, as they were read last.
+    events: KnownEvents,
 }
 
 impl Handler {
     /// A handler over the table of `store`.
     #[must_use]
     pub fn new(store: Arc<DynamoStore>) -> Self {
-        Self { store, digest: None, alerts: None }
+        Self { store, digest: None, alerts: None, events: KnownEvents::default() }
     }
 
     /// With alerts by these channels. Their links lead to the dashboard at `public_url`, which may be empty.
@@ -64,7 +66,10 @@ impl Handler {
         if let (Some((channels, public_url)), Some(list)) = (&self.alerts, settings.get(ports::ALERTS)) {
             let list: Vec<Alert> = serde_json::from_str(list).context("the stored list of alerts is damaged")?;
             let alerts = Alerts::new(list, channels.clone(), public_url).with_regions(regions, rules);
-            alerts.run_latest(&*self.store, now_ms).await.context("alerts cannot be sent")?;
+            alerts
+                .run_latest(&*self.store, &mut self.events, outcome.watched > 0, now_ms)
+                .await
+                .context("alerts cannot be sent")?;
         }
         Ok(outcome)
     }
@@ -90,7 +95,7 @@ mod tests {
 
     #[test]
     fn a_run_is_a_line_with_its_metrics() {
-        let outcome = Outcome { redone: 3, stored: 2, conflicts: 1, has_more: true };
+        let outcome = Outcome { redone: 3, stored: 2, conflicts: 1, watched: 4, has_more: true };
         let line = metrics_line(outcome, 40, "birds-of-paris", 1_700_000_000_000);
         let directive = &line["_aws"]["CloudWatchMetrics"][0];
         assert_eq!((&directive["Namespace"], &line["service"]), (&"birds-of-paris".into(), &"digest".into()));

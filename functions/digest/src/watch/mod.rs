@@ -241,7 +241,8 @@ impl Watcher {
         self.watched.get(region).map(|(_, watched)| watched)
     }
 
-    /// Goes through the windows that are final, of the ledgers and of these regions. Returns whether some are left.
+    /// Goes through the windows that are final, of the ledgers and of these regions. Returns how many were gone
+    /// through, and whether some are left.
     ///
     /// # Errors
     /// When the store fails. The next run continues.
@@ -251,19 +252,23 @@ impl Watcher {
         regions: &[&str],
         recent: &HashMap<String, Recent>,
         is_over: &impl Fn() -> bool,
-    ) -> Result<bool, PortError> {
+    ) -> Result<(u64, bool), PortError> {
         if run.until_ms <= 0 {
-            return Ok(false);
+            return Ok((0, false));
         }
         let none = Recent::default();
-        let mut has_more = false;
+        let (mut watched, mut has_more) = (0, false);
         for region in std::iter::once(&STREAM).chain(regions) {
             if is_over() {
-                return Ok(true);
+                return Ok((watched, true));
             }
-            has_more |= self.region(run, region, recent.get(*region).unwrap_or(&none), recent, is_over).await?;
+            let own = recent.get(*region).unwrap_or(&none);
+            if let Some(is_cut) = self.region(run, region, own, recent, is_over).await? {
+                watched += 1;
+                has_more |= is_cut;
+            }
         }
-        Ok(has_more)
+        Ok((watched, has_more))
     }
 
     /// Reads the series of a region from `from_ms` on, where they are not known.
@@ -304,6 +309,7 @@ impl Watcher {
         day
     }
 
+    /// Goes through the final windows of a region. Returns whether some are left; `None` when nothing is new.
     async fn region<S: WindowStore + DocumentStore>(
         &mut self,
         run: &Run<'_, S>,
@@ -311,7 +317,7 @@ impl Watcher {
         own: &Recent,
         recent: &HashMap<String, Recent>,
         is_over: &impl Fn() -> bool,
-    ) -> Result<bool, PortError> {
+    ) -> Result<Option<bool>, PortError> {
         let size = run.rules.size;
         let last_day = day_of(run.until_ms - 1);
         let watch_key = |start_ms: i64| DocumentKey { kind: DocumentKind::Watch, region: region.to_owned(), start_ms };
@@ -320,7 +326,7 @@ impl Watcher {
             && watched.scored_to_ms >= run.until_ms
             && !is_touched
         {
-            return Ok(false);
+            return Ok(None);
         }
         if !self.watched.contains_key(region) {
             let stored = one(run.store, &watch_key(0)).await?;
@@ -328,7 +334,7 @@ impl Watcher {
             let watched = stored.and_then(|document| Watched::decode(&document.body)).unwrap_or_default();
             self.watched.insert(region.to_owned(), (revision, watched));
         }
-        let Some((revision, mut watched)) = self.watched.get(region).cloned() else { return Ok(false) };
+        let Some((revision, mut watched)) = self.watched.get(region).cloned() else { return Ok(None) };
         let scored_before_ms = watched.scored_to_ms;
         // The first day that may have to be gone through.
         let changed = run.done.iter().filter(|change| change.region == region || change.region == STREAM);
@@ -419,7 +425,7 @@ impl Watcher {
         watched.consumed.retain(|day, _| *day >= last_day - REACH_DAYS * DAY_MS);
         if !put_events(run.store, region, (rewound_to, events_to_ms), &watched.state, events).await? {
             self.watched.remove(region);
-            return Ok(true);
+            return Ok(Some(true));
         }
         for (day_ms, state) in snapshots {
             let snapshot = Watched { scored_to_ms: day_ms, state, ..Watched::default() };
@@ -429,13 +435,13 @@ impl Watcher {
         match run.store.put_document(&watch_key(0), Some(&body), revision).await? {
             PutOutcome::Stored => {
                 self.watched.insert(region.to_owned(), (Some(revision.unwrap_or(0) + 1), watched));
-                Ok(is_cut)
+                Ok(Some(is_cut))
             }
             // Another digest went on; what it knows is read at the next run.
             PutOutcome::Conflict => {
                 self.watched.remove(region);
                 self.kept.remove(region);
-                Ok(false)
+                Ok(Some(false))
             }
         }
     }

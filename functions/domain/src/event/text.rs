@@ -35,11 +35,8 @@ use crate::lane::STREAM;
 use crate::network::Network;
 use crate::printable::printable;
 use crate::time::rfc3339;
+use crate::trend::Sensitivity;
 
-/// Scores from which a comparison is clear, and very clear, in thousandths: the thresholds of the balanced and the strict
-/// sensitivity.
-const CLEAR_MILLI: u64 = 9_000;
-const VERY_CLEAR_MILLI: u64 = 12_000;
 /// Most events of a region that a daily digest lists.
 const MAX_DAILY_EVENTS: usize = 10;
 const MINUTE_MS: i64 = 60_000;
@@ -486,10 +483,13 @@ impl<'a> Style<'a> {
         if event.score_milli == 0 {
             return String::new();
         }
-        let clear = match event.score_milli.unsigned_abs() {
-            VERY_CLEAR_MILLI.. => self.pick("Very clear", "Très net"),
-            CLEAR_MILLI.. => self.pick("Clear", "Net"),
-            _ => self.pick("Less clear", "Moins net"),
+        let is_from = |sensitivity: Sensitivity| event.score_milli.saturating_abs() >= sensitivity.theta_milli();
+        let clear = if is_from(Sensitivity::Strict) {
+            self.pick("Very clear", "Très net")
+        } else if is_from(Sensitivity::Balanced) {
+            self.pick("Clear", "Net")
+        } else {
+            self.pick("Less clear", "Moins net")
         };
         let is_less = matches!(event.kind, EventKind::Drop | EventKind::Silence);
         let away = match (self.language, is_less) {

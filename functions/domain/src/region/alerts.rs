@@ -7,9 +7,10 @@ use toml::Spanned;
 
 use super::Region;
 use super::config::{Mistake, all, checked, checked_id};
-use crate::alert::{Alert, Email, MAX_ALERTS, QuietHours, Sensitivity, Value, Webhook};
+use crate::alert::{Alert, Email, MAX_ALERTS, QuietHours, Value, Webhook};
 use crate::event::EventKind;
 use crate::event::text::{Language, UtcOffset, parse_clock};
+use crate::trend::Sensitivity;
 
 /// Longest cool-down, in seconds: a week.
 const MAX_COOL_DOWN_SECS: u64 = 7 * 86_400;

@@ -5,6 +5,7 @@ use std::ops::Range;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::zone::checked_zone;
 use super::{Region, alerts, hashtag_key, matcher, primary};
 use crate::alert::Alert;
 use crate::hashtag::MAX_HASHTAG_CHARS;
@@ -53,6 +54,7 @@ struct RawRegion {
     languages: Vec<Spanned<String>>,
     #[serde(default)]
     rules: Vec<Spanned<String>>,
+    tz: Option<Spanned<String>>,
     hot_buckets: Option<Spanned<i64>>,
 }
 
@@ -74,7 +76,7 @@ pub(super) fn read(file: &str, text: &str) -> Result<(Vec<Region>, Vec<Alert>), 
     let raw: RawFile = toml::from_str(text).map_err(|e| {
         let problem = e.message().to_owned();
         let remedy = if problem.starts_with("unknown field") {
-            "a region has id, name, boxes, keywords, languages, rules and hot_buckets, and docs/reference/regions.md has the fields of an alert; correct or remove this key"
+            "a region has id, name, boxes, keywords, languages, rules, tz and hot_buckets, and docs/reference/regions.md has the fields of an alert; correct or remove this key"
         } else {
             "write each region as [[region]] with id = \"…\" and at least one of boxes = [[west, south, east, north]], keywords = [\"…\"], languages = [\"…\"], rules = [\"…\"]"
         };
@@ -102,6 +104,10 @@ pub(super) fn read(file: &str, text: &str) -> Result<(Vec<Region>, Vec<Alert>), 
             let mut seen = std::collections::HashSet::new();
             list.retain(|item| seen.insert(item.clone()));
         }
+        let tz = match raw.tz {
+            Some(spanned) => Some(checked(spanned, checked_zone).map_err(|(span, mistake)| fail(span, mistake))?.1),
+            None => None,
+        };
         let hot_buckets = match raw.hot_buckets {
             Some(spanned) => checked(spanned, checked_buckets).map_err(|(span, mistake)| fail(span, mistake))?.1,
             None => 1,
@@ -112,7 +118,7 @@ pub(super) fn read(file: &str, text: &str) -> Result<(Vec<Region>, Vec<Alert>), 
             return Err(fail(whole, mistake));
         }
         let name = raw.name.unwrap_or_else(|| id.clone());
-        list.push(Region { id, name, boxes, keywords, languages, rules, hot_buckets, everything: false });
+        list.push(Region { id, name, boxes, keywords, languages, rules, tz, hot_buckets, everything: false });
     }
     let alerts = alerts::read(raw.alert, &list).map_err(|(span, mistake)| fail(span, mistake))?;
     Ok((list, alerts))
@@ -266,6 +272,8 @@ mod tests {
             (&long("rules", 256), 3, "too long"),
             ("[[region]]\nid = \"a\"\nrules = \"x\"", 3, ""),
             ("[[region]]\nid = \"a\"\nlanguages = [\"fr\"]\nhot_buckets = 0", 4, "hot_buckets"),
+            ("[[region]]\nid = \"a\"\nlanguages = [\"fr\"]\ntz = \"EST\"", 4, "time zone"),
+            ("[[region]]\nid = \"a\"\nlanguages = [\"fr\"]\ntz = \"Mars/Olympus\"", 4, "no area \"Mars\""),
             ("[[region]]\nid = \"a\"\nlanguage = [\"fr\"]", 3, "unknown field"),
             ("[[region]]\nid = montreal\n", 2, ""),
         ] {
@@ -292,12 +300,12 @@ mod tests {
     }
 
     #[test]
-    fn the_catalogue_of_an_older_version_is_read_and_a_region_without_rules_is_written_as_then() {
+    fn the_catalogue_of_an_older_version_is_read_and_a_region_without_rules_and_zone_is_written_as_then() {
         let old = r#"{"id":"a","name":"A","boxes":[],"keywords":["x"],"languages":[]}"#;
         let region: Region = serde_json::from_str(old).unwrap();
-        assert!(region.rules.is_empty());
+        assert!(region.rules.is_empty() && region.tz.is_none());
         assert_eq!(serde_json::to_string(&region).unwrap(), old);
-        let with = Region { rules: vec!["t".into()], ..region };
+        let with = Region { rules: vec!["t".into()], tz: Some("Asia/Tokyo".into()), ..region };
         assert_eq!(serde_json::from_str::<Region>(&serde_json::to_string(&with).unwrap()).unwrap(), with);
     }
 }

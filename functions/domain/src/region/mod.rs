@@ -17,6 +17,7 @@ mod alerts;
 mod config;
 mod geo;
 mod matcher;
+mod zone;
 
 pub use config::RegionsError;
 pub use matcher::normalize_text;
@@ -48,6 +49,10 @@ pub struct Region {
     /// Tags of rules that another client set at the source. Catalogues of older versions have none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<String>,
+    /// Name of the time zone that the region's people live by, such as `America/Toronto` (IANA). Only for showing times:
+    /// nothing is counted by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tz: Option<String>,
     /// Lanes that the region's posts are spread over; 1 unless it is hot.
     #[serde(skip, default = "one")]
     pub hot_buckets: u16,
@@ -86,6 +91,7 @@ impl Regions {
             keywords: vec![],
             languages: vec![],
             rules: vec![],
+            tz: None,
             hot_buckets: 1,
             everything: true,
         };

@@ -72,6 +72,25 @@ pub enum Sensitivity {
 }
 
 impl Sensitivity {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Sensitive, Self::Balanced, Self::Strict];
+
+    /// The name in parameters of the API and in the regions file.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Strict => "strict",
+            Self::Balanced => "balanced",
+            Self::Sensitive => "sensitive",
+        }
+    }
+
+    /// Reads what [`Sensitivity::as_str`] wrote.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|sensitivity| sensitivity.as_str() == name)
+    }
+
     /// The score from which on a window is reported, in thousandths.
     #[must_use]
     pub fn theta_milli(self) -> i64 {

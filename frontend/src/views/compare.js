@@ -1,0 +1,283 @@
+// @ts-check
+// The page that compares regions, hashtags of a region, or a region with the same time before.
+
+import '../styles/compare.css';
+import chart, { lineLook, measureText } from '../charts/compare.js';
+import { explain } from '../messages.js';
+import { LEAST_LINES, MEASURES, MODES, MOST_LINES, PERIOD_DAYS, cleanTag, compareCsv, earlierBy, isEnough, measuresOf, periodLines, readComparison, regionLines, tagLines, toggled, totalsOf } from '../model/compare.js';
+import { gapSpans } from '../model/flaws.js';
+import { windowQuery } from '../model/query.js';
+import { rankRegions } from '../model/unusual.js';
+import { count, list, parseTime } from '../model/values.js';
+import { RANGES, rangeById } from '../url-state.js';
+import { createCards } from '../view/cards.js';
+import { renderSegments } from '../view/controls.js';
+import { byId, el, find, rebuild, setText, showText } from '../view/dom.js';
+import { saveText } from '../view/download.js';
+import { formatSpan } from '../format.js';
+
+const TEXT = {
+  tab: 'Compare · Birdsong',
+  title: 'Compare',
+  what: 'Compare',
+  modes: { regions: 'Regions', tags: 'Hashtags', periods: 'Periods' },
+  range: 'Range',
+  regions: (/** @type {number} */ n) => `Regions, ${n} of at most ${MOST_LINES}`,
+  region: 'In the region',
+  periods: 'With the same time',
+  period: /** @type {Record<string, string>} */ ({ '': 'This time', day: 'The day before', week: 'A week before', fortnight: 'Two weeks before', month: 'Four weeks before' }),
+  tag: 'Hashtag',
+  add: 'Add',
+  remove: (/** @type {string} */ name) => `Remove ${name}`,
+  find: 'Find a region',
+  csv: 'CSV of this comparison',
+  few: (/** @type {string} */ mode) => (mode === 'regions' ? `Choose ${LEAST_LINES} to ${MOST_LINES} regions.` : mode === 'tags' ? `Choose a region, and add ${LEAST_LINES} to ${MOST_LINES} hashtags.` : 'Choose a region, and at least one earlier time.'),
+  loading: 'Loading…',
+  keepsTrying: 'The page keeps trying.',
+  totals: 'Over the whole range',
+  head: ['Line', 'Name', 'Posts', 'Posts per minute', 'Share', 'Index to usual', 'Completeness'],
+  complete: 'complete',
+  atMost: (/** @type {string} */ n) => `at most ${n}`,
+  gap: { silent: 'no data', partial: 'incomplete', sampled: 'sample' },
+  more: (/** @type {number} */ n) => `${n} more`,
+  bounds: 'Only the most frequent hashtags of a window are kept, so a line of a hashtag is a lower bound; the table has both.',
+  longest: 'Series of hashtags reach back 30 days here.',
+  allNetworks: 'Hashtags are counted in all networks.',
+};
+
+/** Filtering a list is worth a field beyond this many. */
+const LONG_LIST = 12;
+/** Hashtags can be asked for over this many seconds at most. */
+const LONGEST_SERIES_SECS = 62 * 86_400;
+const LONGEST_SERIES_RANGE = '30d';
+const DAY_SECS = 86_400;
+const FIELDS = { fields: 'completeness,lifecycle,posts,usual,usual_high,usual_low', total_fields: 'none' };
+const SVG = 'http://www.w3.org/2000/svg';
+
+/** @typedef {import('../api.js').Api} Api */
+
+/** @param {import('./types').Context} ctx @returns {import('./types').View} */
+export default function createCompare(ctx) {
+  const { doc, feed, watch, choice, drawer, choose, nameOf } = ctx;
+  const section = byId(doc, 'view-compare');
+  const group = (/** @type {string} */ id, /** @type {string} */ label, /** @type {(Node | string)[]} */ ...children) => el(
+    doc, 'fieldset', { class: 'field ranges', id }, el(doc, 'legend', { class: 'field-label' }, label), ...children,
+  );
+  const segments = (/** @type {string} */ id) => el(doc, 'div', { class: 'segments', id });
+  const tagForm = el(
+    doc, 'form', { class: 'compare-tag' },
+    el(doc, 'label', { class: 'field' }, el(doc, 'span', { class: 'field-label' }, TEXT.tag), el(doc, 'input', { type: 'text', id: 'compare-tag', autocomplete: 'off', list: 'compare-tags', maxlength: 140 })),
+    el(doc, 'datalist', { id: 'compare-tags' }), el(doc, 'button', { type: 'submit', class: 'button' }, TEXT.add),
+  );
+  section.replaceChildren(
+    el(doc, 'section', { class: 'front', 'aria-labelledby': 'compare-title' }, el(doc, 'h2', { class: 'sentence', id: 'compare-title' }, TEXT.title)),
+    el(
+      doc, 'section', { class: 'compare-controls', 'aria-label': TEXT.what },
+      el(doc, 'div', { class: 'pickers' }, group('compare-mode-field', TEXT.what, segments('compare-mode')), group('compare-range-field', TEXT.range, segments('compare-range'))),
+      el(
+        doc, 'div', { class: 'compare-choice' },
+        el(doc, 'label', { class: 'field', id: 'compare-region-field' }, el(doc, 'span', { class: 'field-label' }, TEXT.region), el(doc, 'select', { id: 'compare-region' })),
+        group('compare-periods-field', TEXT.periods, segments('compare-periods')),
+        tagForm, el(doc, 'ul', { class: 'compare-chips', id: 'compare-chips' }),
+        group('compare-regions-field', '', el(doc, 'input', { type: 'search', id: 'compare-find', 'aria-label': TEXT.find, placeholder: TEXT.find, autocomplete: 'off' }), el(doc, 'div', { class: 'compare-list', id: 'compare-regions' })),
+      ),
+    ),
+    el(doc, 'p', { class: 'muted', id: 'compare-text', role: 'status' }),
+    el(doc, 'div', { id: 'compare-card' }),
+    el(doc, 'section', { id: 'compare-totals-box', 'aria-labelledby': 'compare-totals-title' }, el(doc, 'h2', { id: 'compare-totals-title' }, TEXT.totals), el(doc, 'div', { class: 'table compare-totals', id: 'compare-totals', role: 'region', 'aria-labelledby': 'compare-totals-title', tabindex: 0 })),
+    el(doc, 'p', {}, el(doc, 'button', { type: 'button', class: 'button', id: 'compare-csv' }, TEXT.csv)),
+  );
+  const cards = createCards({
+    doc, drawer, charts: [chart], holder: 'compare-card',
+    onChoice: (param, option) => { ctx.keep(param, option); render(); },
+  });
+  /** The mode that is being filled while the address names none. @type {import('../model/compare.js').Mode | null} */
+  let opened = null;
+
+  function comparison() {
+    const read = readComparison(choice.choices, choice.region);
+    const isEmpty = read.mode === 'regions' && read.regions.length === 0;
+    return { ...read, mode: isEmpty && opened ? opened : read.mode, regions: feed.regions ? read.regions.filter((id) => feed.regions?.some((one) => one.id === id)) : read.regions };
+  }
+  const range = () => {
+    const chosen = rangeById(choice.range);
+    return comparison().mode === 'tags' && chosen.secs > LONGEST_SERIES_SECS ? rangeById(LONGEST_SERIES_RANGE) : chosen;
+  };
+  /** @param {Record<string, string>} params @param {string | null} [region] */
+  const change = (params, region = choice.region) => choose({ region, choices: { ...choice.choices, ...params } });
+
+  // --- asking -------------------------------------------------------------------------------
+
+  function wanted() {
+    const one = comparison();
+    if (!isEnough(one) || feed.regions === null) return { compare: null };
+    const { mode, regions, tags, periods } = one;
+    const region = one.region ?? '';
+    const networks = mode === 'tags' ? [] : choice.networks;
+    const { query } = windowQuery({
+      region: mode === 'regions' ? regions.join(',') : region, range: range(), networks, windowSecs: count(feed.overview?.window_secs) || 300,
+      nowMs: Math.min(feed.nowMs(), parseTime(choice.choices.until) ?? Infinity), newestMs: parseTime(feed.overview?.newest_post),
+    });
+    const asked = { ...query, ...FIELDS };
+    return {
+      compare: {
+        subject: subject(),
+        ask: async (/** @type {Api} */ api) => {
+          if (mode === 'regions') return { answers: list((await api.windowsOf(asked)).regions) };
+          const base = await api.windows(asked);
+          if (mode === 'periods') return { base, earlier: await Promise.all(periods.map((period) => api.windows({ ...asked, ...earlierBy(query, period) }))) };
+          const step = String(Math.min(DAY_SECS, count(base.step_secs)));
+          return { base, series: await Promise.all(tags.map((tag) => api.series({ region, tag, from: base.from ?? '', to: base.to ?? '', step }))) };
+        },
+      },
+    };
+  }
+  const subject = () => { const { mode, regions, tags, periods, region } = comparison(); return [mode, regions, tags, periods, region, range().id, choice.networks, choice.choices.until].join('|'); };
+
+  /** The lines that are known, and the time that they cover. */
+  function compared() {
+    const one = comparison();
+    const value = isEnough(one) ? watch.get('compare') : null;
+    if (!value) return null;
+    const nowMs = feed.nowMs();
+    const lines = one.mode === 'regions' ? regionLines(value.answers ?? [], { order: one.regions, nameOf, nowMs })
+      : one.mode === 'tags' ? tagLines(value.series ?? [], { tags: one.tags, base: value.base, nowMs })
+        : periodLines(value.base, value.earlier ?? [], { periods: one.periods, labelOf: (period) => TEXT.period[period] ?? period, nowMs });
+    const base = value.base ?? value.answers?.[0];
+    const note = one.mode === 'tags' ? [TEXT.bounds, choice.networks.length ? TEXT.allNetworks : '', range().id !== choice.range ? TEXT.longest : ''].filter(Boolean).join(' ') : '';
+    return { lines, measures: measuresOf(one.mode), from: parseTime(base?.from), to: parseTime(base?.to), note };
+  }
+
+  // --- showing ------------------------------------------------------------------------------
+
+  function showControls() {
+    const one = comparison();
+    renderSegments(doc, byId(doc, 'compare-mode'), { type: 'radio', name: 'compare-mode', options: MODES.map((id) => ({ id, label: TEXT.modes[id] })), chosen: (id) => id === one.mode });
+    renderSegments(doc, byId(doc, 'compare-range'), { type: 'radio', name: 'compare-range', options: RANGES, chosen: (id) => id === range().id });
+    renderSegments(doc, byId(doc, 'compare-periods'), { type: 'checkbox', name: 'compare-period', options: Object.keys(PERIOD_DAYS).map((id) => ({ id, label: TEXT.period[id] ?? id })), chosen: (id) => one.periods.includes(id) });
+    byId(doc, 'compare-region-field').hidden = one.mode === 'regions';
+    byId(doc, 'compare-periods-field').hidden = one.mode !== 'periods';
+    tagForm.hidden = one.mode !== 'tags';
+    byId(doc, 'compare-regions-field').hidden = one.mode !== 'regions';
+
+    const regions = feed.regions ?? [];
+    const select = /** @type {HTMLSelectElement} */ (byId(doc, 'compare-region'));
+    rebuild(select, regions.map(({ id }) => id), () => regions.map(({ id, name }) => el(doc, 'option', { value: id }, name)));
+    select.value = choice.region ?? '';
+    rebuild(byId(doc, 'compare-tags'), list(feed.windows?.total?.hashtags).map(({ tag }) => tag ?? ''), () => list(feed.windows?.total?.hashtags).map(({ tag }) => el(doc, 'option', { value: tag })));
+
+    const chips = byId(doc, 'compare-chips');
+    chips.hidden = one.mode !== 'tags' || one.tags.length === 0;
+    rebuild(chips, one.tags, () => one.tags.map((tag) => {
+      const button = el(doc, 'button', { type: 'button', class: 'chip-remove', 'aria-label': TEXT.remove(`#${tag}`) }, '×');
+      button.addEventListener('click', () => change({ tags: toggled(one.tags, tag).join(',') }));
+      return el(doc, 'li', {}, `#${tag}`, button);
+    }));
+    showRegionList();
+  }
+
+  function showRegionList() {
+    const { regions: chosen } = comparison();
+    const regions = feed.regions ?? [];
+    const search = /** @type {HTMLInputElement} */ (byId(doc, 'compare-find'));
+    search.hidden = regions.length <= LONG_LIST;
+    setText(find(byId(doc, 'compare-regions-field'), 'legend'), TEXT.regions(chosen.length));
+    const plain = (/** @type {string} */ text) => text.normalize('NFD').replace(/\p{M}/gu, '').toLowerCase();
+    const holder = byId(doc, 'compare-regions');
+    rebuild(holder, regions.map(({ id }) => id), () => regions.map(({ id, name }) => el(
+      doc, 'label', { class: 'compare-box' }, el(doc, 'input', { type: 'checkbox', value: id }), el(doc, 'span', {}, name),
+    )));
+    for (const input of holder.querySelectorAll('input')) {
+      input.checked = chosen.includes(input.value);
+      input.disabled = !input.checked && chosen.length >= MOST_LINES;
+      const label = /** @type {HTMLElement} */ (input.parentElement);
+      label.hidden = !input.checked && !plain(`${label.textContent} ${input.value}`).includes(plain(search.value.trim()));
+    }
+  }
+
+  /** What is missing from a line, in words. @param {import('../model/compare.js').Line} line */
+  function completeness({ steps }) {
+    const spans = gapSpans(steps.map(({ window }) => window));
+    const last = spans.at(-1);
+    if (!last) return TEXT.complete;
+    const more = spans.length > 1 ? `, ${TEXT.more(spans.length - 1)}` : '';
+    return `${TEXT.gap[last.kind]} ${formatSpan(last.start, last.end)}${more}`;
+  }
+
+  /** A piece of the line as it is drawn. @param {number} i */
+  function sample(i) {
+    const look = lineLook(i);
+    const svg = doc.createElementNS(SVG, 'svg');
+    const path = doc.createElementNS(SVG, 'line');
+    for (const [name, value] of Object.entries({ viewBox: '0 0 44 12', 'aria-hidden': 'true', class: 'compare-sample' })) svg.setAttribute(name, value);
+    for (const [name, value] of Object.entries({ x1: 1, x2: 43, y1: 6, y2: 6, 'stroke-width': look.width, 'stroke-dasharray': look.dash.join(' ') })) path.setAttribute(name, String(value));
+    path.style.setProperty('stroke', `var(--${look.colour})`);
+    svg.append(path);
+    return svg;
+  }
+
+  /** @param {import('../model/compare.js').Line[]} lines @param {readonly string[]} measures */
+  function renderTotals(lines, measures) {
+    const rows = lines.map((line) => {
+      const totals = totalsOf(line);
+      const cells = MEASURES.filter((one) => measures.includes(one)).map((one) => (
+        `${measureText(totals[one], one)}${one === 'posts' && !totals.isExact ? `, ${TEXT.atMost(measureText(totals.high, one))}` : ''}`
+      ));
+      return [line.label, ...cells, completeness(line)];
+    });
+    const head = TEXT.head.filter((_, i) => i !== 4 || measures.includes('share'));
+    rebuild(byId(doc, 'compare-totals'), rows.flat(), () => [el(
+      doc, 'table', {}, el(doc, 'thead', {}, el(doc, 'tr', {}, ...head.map((text) => el(doc, 'th', { scope: 'col' }, text)))),
+      el(doc, 'tbody', {}, ...rows.map(([name = '', ...cells], i) => el(doc, 'tr', {}, el(doc, 'td', {}, sample(i)), el(doc, 'th', { scope: 'row' }, name), ...cells.map((text) => el(doc, 'td', {}, text))))),
+    )]);
+  }
+
+  function render() {
+    const one = comparison();
+    const shown = compared();
+    const error = watch.errorOf('compare');
+    showText(byId(doc, 'compare-text'), !isEnough(one) ? TEXT.few(one.mode) : error ? `${explain(error)}. ${TEXT.keepsTrying}` : shown ? '' : TEXT.loading);
+    for (const id of ['compare-card', 'compare-totals-box', 'compare-csv']) byId(doc, id).hidden = !shown;
+    if (!shown) return;
+    cards.render({ answer: /** @type {any} */ (shown), networks: [], choices: choice.choices });
+    renderTotals(shown.lines, shown.measures);
+  }
+
+  // --- wiring -------------------------------------------------------------------------------
+
+  const valueOf = (/** @type {Event} */ event) => /** @type {HTMLInputElement} */ (event.target).value;
+  byId(doc, 'compare-mode').addEventListener('change', (event) => {
+    opened = /** @type {import('../model/compare.js').Mode} */ (valueOf(event));
+    const first = choice.region ?? comparison().regions[0] ?? rankRegions(feed.overview)[0]?.id ?? null;
+    const none = { regions: '', tags: '', periods: '' };
+    if (opened === 'regions') change({ ...none, regions: first ?? '' }, null);
+    else change({ ...none, periods: opened === 'periods' ? 'day' : '' }, first);
+  });
+  byId(doc, 'compare-range').addEventListener('change', (event) => choose({ range: valueOf(event) }));
+  byId(doc, 'compare-periods').addEventListener('change', (event) => change({ periods: toggled(comparison().periods, valueOf(event), MOST_LINES - 1).join(',') }));
+  byId(doc, 'compare-region').addEventListener('change', (event) => change({}, valueOf(event)));
+  byId(doc, 'compare-regions').addEventListener('change', (event) => change({ regions: toggled(comparison().regions, valueOf(event)).join(',') }));
+  byId(doc, 'compare-find').addEventListener('input', showRegionList);
+  tagForm.addEventListener('submit', (event) => {
+    event.preventDefault();
+    const input = /** @type {HTMLInputElement} */ (byId(doc, 'compare-tag'));
+    const { tags } = comparison();
+    const tag = cleanTag(input.value);
+    input.value = '';
+    if (tag && !tags.some((other) => other.toLowerCase() === tag.toLowerCase())) change({ tags: toggled(tags, tag).join(',') });
+  });
+  byId(doc, 'compare-csv').addEventListener('click', () => {
+    const shown = compared();
+    if (shown) saveText(doc, `birdsong-compare-${range().id}.csv`, compareCsv(shown.lines));
+  });
+
+  return {
+    title: () => TEXT.tab,
+    wanted,
+    show(changed) {
+      if (changed !== 'answer') showControls();
+      if (changed !== 'round' || !watch.get('compare')) render();
+    },
+    keys: Object.fromEntries(RANGES.map(({ id }, i) => [String(i + 1), () => void choose({ range: id })])),
+  };
+}

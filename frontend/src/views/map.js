@@ -1,0 +1,230 @@
+// @ts-check
+// The map of the regions: now, and each hour of the last day. The list beside it says the same.
+
+import '../styles/map.css';
+import { formatClock, formatCount, formatSpan } from '../format.js';
+import { factorOf, hoursOf, shadeOf } from '../model/map.js';
+import { factorText, rankRegions } from '../model/unusual.js';
+import { count, list } from '../model/values.js';
+import { readPalette } from '../theme.js';
+import { writeUrl } from '../url-state.js';
+import { renderSegments } from '../view/controls.js';
+import { byId, el, find, rebuild, setText, showText } from '../view/dom.js';
+import { createMap, loadCountries } from '../view/geo.js';
+
+const TEXT = {
+  tab: 'Map · Birdsong',
+  title: 'Map',
+  shading: 'Shaded by',
+  shadings: /** @type {Record<import('../model/map.js').Shading, string>} */ ({ surprise: 'How unusual', posts: 'Posts' }),
+  time: 'Time',
+  now: (/** @type {string} */ time) => `Last hour, until ${time}`,
+  play: 'Play 24 hours',
+  stop: 'Stop',
+  list: 'Regions at this time',
+  nowhere: (/** @type {string} */ names) => `Without a place on the map: ${names}.`,
+  label: 'Map of the regions. The list has the same numbers.',
+  failed: 'The map cannot be drawn. The list has the same numbers.',
+  posts: (/** @type {string} */ n) => `${n} posts`,
+  usual: (/** @type {string} */ factor) => `${factor} usual`,
+  noData: 'no data',
+  unjudged: 'no usual range yet',
+  shades: /** @type {Record<import('../model/map.js').Shade, string>} */ ({
+    'up-2': 'at least twice as many as usual', 'up-1': 'above the usual range', within: 'within the usual range', 'down-1': 'below the usual range',
+    'down-2': 'at most half of usual', unknown: 'not known', 'posts-0': 'fewest posts', 'posts-1': '', 'posts-2': '', 'posts-3': '', 'posts-4': 'most posts',
+  }),
+};
+
+const PLAY_MS = 700;
+const HOUR_SECS = 3600;
+/** The API is asked for this many regions in one question. */
+const MOST_AT_ONCE = 24;
+const DAY_MS = 86_400_000;
+/** @type {Record<import('../model/map.js').Shade, string>} */
+const MARKS = { 'up-2': '▲▲ ', 'up-1': '▲ ', within: '', 'down-1': '▼ ', 'down-2': '▼▼ ', unknown: '', 'posts-0': '', 'posts-1': '', 'posts-2': '', 'posts-3': '', 'posts-4': '' };
+/** @type {Record<import('../model/map.js').Shading, import('../model/map.js').Shade[]>} */
+const KEYS = { surprise: ['up-2', 'up-1', 'within', 'down-1', 'down-2', 'unknown'], posts: ['posts-0', 'posts-1', 'posts-2', 'posts-3', 'posts-4', 'unknown'] };
+
+/** @typedef {import('../api.js').Api} Api */
+
+/** @param {import('./types').Context} ctx @returns {import('./types').View} */
+export default function createMapView(ctx) {
+  const { doc, win, feed, watch, choice, openRegion } = ctx;
+  const section = byId(doc, 'view-map');
+  const canvas = el(doc, 'canvas', { id: 'map-canvas', role: 'img', 'aria-label': TEXT.label });
+  section.replaceChildren(
+    el(doc, 'section', { class: 'front', 'aria-labelledby': 'map-title' }, el(doc, 'h2', { class: 'sentence', id: 'map-title' }, TEXT.title)),
+    el(
+      doc, 'div', { class: 'pickers map-controls' },
+      el(doc, 'fieldset', { class: 'field ranges' }, el(doc, 'legend', { class: 'field-label' }, TEXT.shading), el(doc, 'div', { class: 'segments', id: 'map-shade' })),
+      el(doc, 'label', { class: 'field map-time' }, el(doc, 'span', { class: 'field-label' }, TEXT.time), el(doc, 'input', { type: 'range', id: 'map-time', min: 0, max: 0, step: 1, value: 0 })),
+      el(doc, 'button', { type: 'button', class: 'button', id: 'map-play' }, TEXT.play),
+      el(doc, 'p', { class: 'map-when', id: 'map-when' }),
+    ),
+    el(
+      doc, 'div', { class: 'map-columns' },
+      el(doc, 'div', {}, el(doc, 'div', { class: 'map-plot' }, canvas), el(doc, 'ul', { class: 'keys', id: 'map-keys' }), el(doc, 'p', { class: 'muted sub', id: 'map-note', hidden: true })),
+      el(doc, 'section', { 'aria-labelledby': 'map-list-title' }, el(doc, 'h2', { id: 'map-list-title' }, TEXT.list), el(doc, 'ol', { class: 'map-list', id: 'map-list' })),
+    ),
+  );
+  const slider = /** @type {HTMLInputElement} */ (byId(doc, 'map-time'));
+  /** Whether the slider is at its end, and follows the time. */
+  let isNow = true;
+  /** @type {ReturnType<typeof setInterval> | undefined} */
+  let player;
+  /** @type {ReturnType<typeof createMap> | null} */
+  let map = null;
+  let isFailed = false;
+  /** @type {any[] | null} */
+  let land = null;
+
+  loadCountries((url) => win.fetch(url)).then((features) => {
+    land = features;
+    render();
+  }, () => {
+    isFailed = true;
+    render();
+  });
+
+  /** @returns {import('../model/map.js').Shading} */
+  const shading = () => (choice.choices.shade === 'posts' ? 'posts' : 'surprise');
+
+  /** The hours of the last day, and the last hour until now. */
+  function frames() {
+    const nowMs = feed.nowMs();
+    const names = new Map((feed.regions ?? []).map(({ id, name }) => [id, name]));
+    const hours = hoursOf(list(/** @type {import('../api.js').Windows[] | null} */ (watch.get('hours'))), { names, nowMs });
+    const places = rankRegions(feed.overview).map(({ id, name, posts, usual, low, high }) => ({ id, name, posts, usual, low, high }));
+    return [...hours.map(({ start, end, places: at }) => ({ text: formatSpan(start, end), places: at })), { text: TEXT.now(formatClock(nowMs)), places }];
+  }
+
+  /** @returns {import('../view/geo.js').Look} */
+  function look() {
+    const palette = readPalette(doc.documentElement);
+    return {
+      fill: (shade) => palette.colour(`map-${shade}`), land: palette.colour('map-land'), sea: palette.surface, line: palette.colour('map-line'), text: palette.text, font: palette.font,
+    };
+  }
+
+  /** @param {import('../model/map.js').Place} place */
+  function valueText(place) {
+    if (place.posts === null) return TEXT.noData;
+    const factor = factorOf(place);
+    if (shading() === 'posts') return TEXT.posts(formatCount(place.posts));
+    return factor === null ? TEXT.unjudged : TEXT.usual(factorText(factor));
+  }
+
+  function render() {
+    if (!feed.overview || !feed.regions) return;
+    renderSegments(doc, byId(doc, 'map-shade'), { type: 'radio', name: 'map-shade', options: /** @type {const} */ (['surprise', 'posts']).map((id) => ({ id, label: TEXT.shadings[id] })), chosen: (id) => id === shading() });
+    const all = frames();
+    slider.max = String(all.length - 1);
+    if (isNow) slider.value = slider.max;
+    const frame = all[Number(slider.value)] ?? all[all.length - 1];
+    if (!frame) return;
+    setText(byId(doc, 'map-when'), frame.text);
+    slider.setAttribute('aria-valuetext', frame.text);
+    setText(byId(doc, 'map-play'), player === undefined ? TEXT.play : TEXT.stop);
+    const most = Math.max(1, ...all.flatMap(({ places }) => places.map(({ posts }) => posts ?? 0)));
+    const boxes = new Map(feed.regions.map((one) => [one.id, one.boxes]));
+    const spots = frame.places.map((place) => {
+      const shade = shadeOf(place, shading(), most);
+      return { id: place.id, name: place.name, value: valueText(place), mark: MARKS[shade], shade, boxes: boxes.get(place.id) ?? [], rank: shading() === 'posts' ? place.posts ?? 0 : Math.abs(Math.log(factorOf(place) || 1)) };
+    }).sort((a, b) => b.rank - a.rank || a.name.localeCompare(b.name));
+    renderList(spots);
+    rebuild(byId(doc, 'map-keys'), [shading()], () => KEYS[shading()].map((shade) => {
+      const swatch = el(doc, 'span', { class: 'swatch', 'aria-hidden': 'true' });
+      swatch.style.setProperty('--swatch', `var(--map-${shade})`);
+      return el(doc, 'li', {}, swatch, `${MARKS[shade]}${TEXT.shades[shade]}`);
+    }));
+    const nowhere = spots.filter((spot) => spot.boxes.length === 0).map(({ name }) => name);
+    showText(byId(doc, 'map-note'), isFailed ? TEXT.failed : nowhere.length > 0 ? TEXT.nowhere(nowhere.join(', ')) : '');
+    const placed = spots.filter((spot) => spot.boxes.length > 0);
+    find(section, '.map-plot').hidden = isFailed || placed.length === 0;
+    if (!land || placed.length === 0) return;
+    if (map) map.update(placed, look());
+    else map = createMap(canvas, { land, spots: placed, look: look(), onChoose: openRegion });
+  }
+
+  /** @param {(import('../view/geo.js').Spot)[]} spots */
+  function renderList(spots) {
+    const holder = byId(doc, 'map-list');
+    const focused = doc.activeElement?.getAttribute('data-map-region');
+    rebuild(holder, spots.map(({ id, value, shade }) => `${id} ${value} ${shade}`), () => spots.map(({ id, name, value, mark, shade }) => {
+      const swatch = el(doc, 'span', { class: 'swatch', 'aria-hidden': 'true' });
+      swatch.style.setProperty('--swatch', `var(--map-${shade})`);
+      const shown = shading() === 'posts' ? value : [value, value === TEXT.noData || value === TEXT.unjudged ? '' : TEXT.shades[shade]].filter(Boolean).join(', ');
+      return el(doc, 'li', {}, el(doc, 'a', { href: writeUrl('', { ...choice, region: id, choices: {} }), 'data-map-region': id }, swatch, el(doc, 'strong', {}, name), el(doc, 'span', { class: 'muted' }, `${mark}${shown}`)));
+    }));
+    if (focused && doc.activeElement === doc.body) /** @type {HTMLElement | null} */ (holder.querySelector(`[data-map-region="${CSS.escape(focused)}"]`))?.focus();
+  }
+
+  function stop() {
+    clearInterval(player);
+    player = undefined;
+  }
+  function play() {
+    if (player !== undefined) {
+      stop();
+      return render();
+    }
+    isNow = false;
+    slider.value = '0';
+    player = setInterval(() => {
+      if (section.hidden || Number(slider.value) >= Number(slider.max)) stop();
+      else slider.value = String(Number(slider.value) + 1);
+      isNow = slider.value === slider.max;
+      if (!section.hidden) render();
+    }, PLAY_MS);
+    return render();
+  }
+
+  byId(doc, 'map-shade').addEventListener('change', (event) => {
+    const id = /** @type {HTMLInputElement} */ (event.target).value;
+    ctx.keep('shade', id === 'posts' ? id : '');
+    render();
+  });
+  slider.addEventListener('input', () => {
+    stop();
+    isNow = slider.value === slider.max;
+    render();
+  });
+  byId(doc, 'map-play').addEventListener('click', play);
+  const idOf = (/** @type {Event} */ event) => /** @type {Element} */ (event.target).closest('[data-map-region]')?.getAttribute('data-map-region') ?? '';
+  byId(doc, 'map-list').addEventListener('click', (event) => {
+    if (event.ctrlKey || event.metaKey || event.shiftKey || !idOf(event)) return;
+    event.preventDefault();
+    openRegion(idOf(event));
+  });
+  for (const type of ['focusin', 'pointerover']) byId(doc, 'map-list').addEventListener(type, (event) => map?.mark(idOf(event)));
+  for (const type of ['focusout', 'pointerleave']) byId(doc, 'map-list').addEventListener(type, () => map?.mark(''));
+  new MutationObserver(() => { if (!section.hidden) render(); }).observe(doc.documentElement, { attributeFilter: ['data-theme'] });
+
+  return {
+    title: () => TEXT.tab,
+    wanted() {
+      const ids = (feed.regions ?? []).map(({ id }) => id).sort();
+      const nowMs = feed.nowMs();
+      const windowSecs = count(feed.overview?.window_secs) || 300;
+      const to = Math.floor(nowMs / (HOUR_SECS * 1000)) * HOUR_SECS * 1000;
+      const iso = (/** @type {number} */ ms) => new Date(ms).toISOString().replace('.000Z', 'Z');
+      const query = {
+        from: iso(to - DAY_MS), to: iso(to), step: String(Math.max(HOUR_SECS, windowSecs)),
+        fields: 'completeness,lifecycle,posts,usual,usual_high,usual_low', total_fields: 'none',
+      };
+      const parts = Array.from({ length: Math.ceil(ids.length / MOST_AT_ONCE) }, (_, i) => ids.slice(i * MOST_AT_ONCE, (i + 1) * MOST_AT_ONCE));
+      return {
+        hours: ids.length === 0 ? null : {
+          subject: ids.join(','),
+          ask: async (/** @type {Api} */ api) => (await Promise.all(parts.map(async (part) => (
+            part.length > 1 ? list((await api.windowsOf({ ...query, region: part.join(',') })).regions) : [await api.windows({ ...query, region: part[0] })]
+          )))).flat(),
+        },
+      };
+    },
+    show(changed) {
+      if (changed !== 'round') render();
+    },
+    keys: { ' ': () => (doc.activeElement === doc.body ? void play() : false) },
+  };
+}

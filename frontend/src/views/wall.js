@@ -1,0 +1,193 @@
+// @ts-check
+// The wall: one region at a time, to be read from across a room. It turns by itself, and needs no cursor.
+
+import '../styles/wall.css';
+import { formatClock, formatCount } from '../format.js';
+import { readAnswer } from '../model/answer.js';
+import { SLIDE_MS, pinsOf, slideAt, slidesOf, trustOf } from '../model/wall.js';
+import { eventSince, factorText, overviewSentence, rankRegions, tabTitle } from '../model/unusual.js';
+import { count, list, parseTime } from '../model/values.js';
+import { byId, el, rebuild, setText, showText } from '../view/dom.js';
+import { coverage, renderSentence } from '../view/overview.js';
+import { sparkSteps, sparkline } from '../view/svg.js';
+
+const TEXT = {
+  tab: 'All regions',
+  usual: 'usual',
+  posts: 'posts in the last hour',
+  compared: (/** @type {string} */ low, /** @type {string} */ high) => `${low} to ${high} are usual`,
+  inHour: (/** @type {string} */ n) => `${n} posts in the last hour`,
+  normal: 'Nothing unusual',
+  above: 'A little above its usual range',
+  below: 'A little below its usual range',
+  elsewhere: 'All regions',
+  loading: 'Loading…',
+  noRegion: 'No such region is watched.',
+  paused: 'Paused',
+  controls: 'Wall',
+  previous: 'Previous region',
+  pause: 'Pause',
+  resume: 'Continue',
+  next: 'Next region',
+  close: 'Close the wall',
+  trust: {
+    away: (/** @type {string} */ time) => `The server cannot be reached. These numbers are from ${time}.`,
+    stale: (/** @type {string} */ time) => `No new posts since ${time}.`,
+    noPosts: 'No posts yet.',
+    unjudged: 'No usual range yet: it needs two complete days.',
+    complete: 'The last 24 hours are complete.',
+    gaps: (/** @type {string} */ text) => `The last 24 hours: ${text}.`,
+  },
+};
+
+const TICK_MS = 1_000;
+const QUIET_MS = 3_000;
+const SPARK_SECS = [1800, 3600];
+const MOST_SPARKS = 24;
+const MOST_OTHERS = 8;
+
+/** @typedef {import('../api.js').Api} Api */
+
+/** @param {import('./types').Context} ctx @returns {import('./types').View} */
+export default function createWall({ doc, feed, watch, choice, openOverview }) {
+  const section = byId(doc, 'view-wall');
+  const button = (/** @type {string} */ id, /** @type {string} */ text) => el(doc, 'button', { type: 'button', id: `wall-${id}` }, text);
+  const controls = el(doc, 'div', { class: 'wall-controls', role: 'group', 'aria-label': TEXT.controls }, button('previous', TEXT.previous), button('pause', TEXT.pause), button('next', TEXT.next), button('close', TEXT.close));
+  section.classList.add('wall');
+  section.replaceChildren(
+    el(doc, 'p', { class: 'wall-sentence', id: 'wall-sentence' }, TEXT.loading),
+    el(
+      doc, 'div', { class: 'wall-main', id: 'wall-main' },
+      el(doc, 'h2', { class: 'wall-name', id: 'wall-name' }),
+      el(doc, 'p', { class: 'wall-number' }, el(doc, 'span', { id: 'wall-mark', 'aria-hidden': 'true' }), el(doc, 'span', { id: 'wall-number' }), el(doc, 'span', { class: 'wall-unit', id: 'wall-unit' })),
+      el(doc, 'p', { class: 'wall-what', id: 'wall-what' }),
+      el(doc, 'p', { class: 'wall-posts', id: 'wall-posts' }),
+      el(doc, 'div', { class: 'wall-spark', id: 'wall-spark' }),
+      el(doc, 'p', { class: 'wall-trust', id: 'wall-trust' }),
+    ),
+    el(doc, 'ul', { class: 'wall-others', id: 'wall-others', 'aria-label': TEXT.elsewhere }),
+    el(doc, 'p', { class: 'wall-clock' }, el(doc, 'span', { id: 'wall-paused' }), el(doc, 'time', { id: 'wall-clock' })),
+    controls,
+  );
+
+  let turn = 0;
+  let turnedAt = Date.now();
+  let isPaused = false;
+  let movedAt = 0;
+  /** @type {ReturnType<typeof setInterval> | undefined} */
+  let ticker;
+
+  const pins = () => pinsOf(choice.choices.wall);
+  const answers = () => new Map(list(/** @type {import('../api.js').Windows[] | null} */ (watch.get('sparks'))).map((one) => [one.region ?? '', readAnswer(one, feed.nowMs())]));
+
+  /** @param {number} by */
+  function move(by) {
+    turn += by;
+    if (turn < 0) turn = slidesOf(rankRegions(feed.overview), pins()) - 1;
+    turnedAt = Date.now();
+    render();
+  }
+  function pause() {
+    isPaused = !isPaused;
+    turnedAt = Date.now();
+    setText(byId(doc, 'wall-pause'), isPaused ? TEXT.resume : TEXT.pause);
+    setText(byId(doc, 'wall-paused'), isPaused ? TEXT.paused : '');
+  }
+  function close() {
+    if (doc.fullscreenElement) doc.exitFullscreen?.()?.catch(() => {});
+    openOverview();
+  }
+
+  function render() {
+    const { overview } = feed;
+    if (!overview) return;
+    const nowMs = feed.nowMs();
+    const regions = rankRegions(overview);
+    renderSentence(byId(doc, 'wall-sentence'), overviewSentence(regions, nowMs));
+    const region = slideAt(regions, pins(), turn);
+    byId(doc, 'wall-main').hidden = region === null;
+    if (!region) return setText(byId(doc, 'wall-sentence'), TEXT.noRegion);
+    const answer = answers().get(region.id);
+    const { factor, direction, group, posts, low, high, event } = region;
+    const loud = group === 'unusual' ? direction : null;
+    section.dataset.tone = loud ?? 'plain';
+    setText(byId(doc, 'wall-name'), region.name);
+    setText(byId(doc, 'wall-mark'), loud === 'up' ? '▲' : loud === 'down' ? '▼' : '');
+    setText(byId(doc, 'wall-number'), factor === null ? formatCount(posts) : factorText(factor));
+    setText(byId(doc, 'wall-unit'), factor === null ? TEXT.posts : TEXT.usual);
+    setText(byId(doc, 'wall-what'), event ? eventSince(event, nowMs) : direction === 'up' ? TEXT.above : direction === 'down' ? TEXT.below : group === 'usual' ? TEXT.normal : '');
+    const compared = low !== null && high !== null ? TEXT.compared(formatCount(Math.round(low)), formatCount(Math.round(high))) : '';
+    showText(byId(doc, 'wall-posts'), posts === null ? '' : [factor === null ? '' : TEXT.inHour(formatCount(posts)), compared].filter(Boolean).join('; '));
+    const steps = answer ? sparkSteps(answer) : region.hours.map((n) => ({ posts: n }));
+    rebuild(byId(doc, 'wall-spark'), [region.id, ...steps.map((step) => JSON.stringify(step))], () => [sparkline(doc, steps)]);
+    const newestMs = parseTime(overview.newest_post);
+    const trust = trustOf({
+      isAway: feed.error !== null, updated: formatClock(feed.updatedAt ?? Date.now()), newest: newestMs === null ? '' : formatClock(newestMs), newestMs,
+      windowSecs: count(overview.window_secs) || 300, nowMs, group, coverage: coverage(answer),
+    }, TEXT.trust);
+    const node = byId(doc, 'wall-trust');
+    node.dataset.tone = trust.tone;
+    setText(node, trust.text);
+    const others = regions.slice(0, MOST_OTHERS);
+    rebuild(byId(doc, 'wall-others'), others.map((one) => JSON.stringify([one.id, one.factor, one.direction, one.group, one.id === region.id])), () => others.map((one) => {
+      const mark = one.group === 'unusual' && one.direction ? (one.direction === 'up' ? '▲ ' : '▼ ') : '';
+      return el(
+        doc, 'li', { 'data-tone': one.group === 'unusual' ? one.direction ?? 'plain' : 'plain', 'aria-current': one.id === region.id ? 'true' : null },
+        el(doc, 'span', {}, one.name), el(doc, 'strong', {}, `${mark}${one.factor === null ? '–' : factorText(one.factor)}`),
+      );
+    }));
+    return undefined;
+  }
+
+  /** The clock, the next region, and hiding the cursor. It ends by itself when the wall is closed. */
+  function tick() {
+    if (section.hidden) {
+      clearInterval(ticker);
+      ticker = undefined;
+      doc.documentElement.classList.remove('on-wall');
+      return;
+    }
+    setText(byId(doc, 'wall-clock'), formatClock(feed.nowMs()));
+    section.classList.toggle('quiet', Date.now() - movedAt > QUIET_MS && !controls.contains(doc.activeElement));
+    if (!isPaused && Date.now() - turnedAt >= SLIDE_MS) move(1);
+    else render();
+  }
+  function start() {
+    doc.documentElement.classList.add('on-wall');
+    ticker ??= setInterval(tick, TICK_MS);
+    tick();
+  }
+
+  section.addEventListener('pointermove', () => {
+    movedAt = Date.now();
+    section.classList.remove('quiet');
+  });
+  section.addEventListener('focusin', () => section.classList.remove('quiet'));
+  /** @type {[string, () => void][]} */
+  const clicks = [['previous', () => move(-1)], ['pause', pause], ['next', () => move(1)], ['close', close]];
+  for (const [id, run] of clicks) byId(doc, `wall-${id}`).addEventListener('click', run);
+
+  return {
+    title: () => tabTitle(rankRegions(feed.overview)[0], TEXT.tab),
+    wanted() {
+      const known = rankRegions(feed.overview).map(({ id }) => id);
+      const ids = (pins().length > 0 ? known.filter((id) => pins().includes(id)) : known.slice(0, MOST_SPARKS)).sort();
+      const windowSecs = count(feed.overview?.window_secs) || 300;
+      const query = {
+        region: ids.join(','), step: String(SPARK_SECS.find((secs) => secs % windowSecs === 0) ?? windowSecs),
+        fields: 'completeness,lifecycle,posts,usual,usual_high,usual_low', total_fields: 'none',
+      };
+      return {
+        sparks: ids.length === 0 ? null : {
+          subject: ids.join(','),
+          ask: async (/** @type {Api} */ api) => (ids.length > 1 ? list((await api.windowsOf(query)).regions) : [await api.windows(query)]),
+        },
+      };
+    },
+    show: start,
+    keys: {
+      ArrowLeft: () => move(-1), ArrowRight: () => move(1), k: () => move(-1), j: () => move(1), f: close, Escape: close,
+      ' ': () => (controls.contains(doc.activeElement) ? false : pause()),
+    },
+  };
+}
