@@ -6,8 +6,9 @@ import { createDrawer } from './chart-kit/draw.js';
 import { CHARTS } from './charts/index.js';
 import { createFeed } from './feed.js';
 import { formatAgo, formatClockSeconds, setZone } from './format.js';
+import { LANGUAGES, language, storeLanguage, t, translate, useLanguage } from './i18n.js';
 import { initKeys } from './keys.js';
-import { REFUSED_FILTER, explain } from './messages.js';
+import { explain, refusedFilter } from './messages.js';
 import { fieldsQuery } from './model/fields.js';
 import { freshnessTile } from './model/freshness.js';
 import { knownNetworks, networksText } from './model/networks.js';
@@ -17,7 +18,7 @@ import { createPoller } from './poller.js';
 import { initTheme, readPalette } from './theme.js';
 import { rangeOf, readUrl, writeUrl } from './url-state.js';
 import { renderRegions } from './view/controls.js';
-import { byId, setText } from './view/dom.js';
+import { byId, el, setText } from './view/dom.js';
 import { renderBanner, renderPanel } from './view/messages.js';
 import { renderTile } from './view/tile.js';
 import { PAGE_PARAMS, VIEWS, entryOf } from './views/index.js';
@@ -48,13 +49,17 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
   const poller = createPoller({ round, isHidden: () => doc.hidden });
   const drawer = makeDrawer(() => readPalette(doc.documentElement));
   const watch = createWatch({ onChange: (name) => view()?.show('answer', name) });
-  const stopTheme = initTheme({ button: byId(doc, 'theme'), win, onChange: () => drawer.restyle() });
+  const theme = initTheme({ button: byId(doc, 'theme'), win, onChange: () => drawer.restyle() });
   /** Networks of all answers so far. @type {Set<string>} */
   const seenNetworks = new Set();
   /** @type {import('./api.js').Api | null} */
   let api = null;
   /** Whether the server refused the networks that were chosen last. */
   let isFilterRefused = false;
+
+  const languages = /** @type {HTMLSelectElement} */ (byId(doc, 'language'));
+  // Each language has its own name, in itself.
+  languages.replaceChildren(...Object.entries(LANGUAGES).map(([code, { name }]) => el(doc, 'option', { value: code, lang: code }, name)));
 
   const urlOf = () => writeUrl(win.location.search, choice);
   const networks = () => knownNetworks({ overview: feed.overview, seen: seenNetworks, chosen: choice.networks });
@@ -101,7 +106,7 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
     const failedBefore = feed.error !== null;
     await feed.refresh(api, isCurrent, options);
     if (!isCurrent()) return true;
-    if (failedBefore && feed.error === null) announce('The connection is restored.');
+    if (failedBefore && feed.error === null) announce(t('page.restored'));
     view()?.show('round');
     showState();
     if (feed.error === null) await watch.refresh(api, feed.overview, view()?.wanted() ?? {});
@@ -113,7 +118,7 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
     button.setAttribute('aria-busy', 'true');
     await poller.poll({ whole: true });
     button.removeAttribute('aria-busy');
-    if (feed.error === null) announce(`Updated at ${formatClockSeconds(Date.now())}.`);
+    if (feed.error === null) announce(t('page.updatedAt', { time: formatClockSeconds(Date.now()) }));
   }
 
   // --- choosing -----------------------------------------------------------------------------
@@ -131,7 +136,7 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
     byId(doc, 'main').setAttribute('aria-busy', 'true');
     await poller.poll();
     if (feed.error === null && feed.fits()) {
-      announce(`Showing ${[regionName(), rangeOf(choice).long, networksText(choice.networks)].filter(Boolean).join(', ')}.`);
+      announce(t('page.showing', { what: [regionName(), rangeOf(choice).long, networksText(choice.networks)].filter(Boolean).join(', ') }));
     }
   }
 
@@ -190,6 +195,47 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
     }
     view()?.show('choice');
     showTitle();
+    showKnown();
+  }
+
+  /** The view and language that were shown last. */
+  let shown = '';
+
+  /** Shows what is known already in a view that was opened, or in another language. */
+  function showKnown() {
+    const now = `${entryOf(choice).id} ${language()}`;
+    if (shown === now || !view()) return;
+    shown = now;
+    if (feed.overview) view()?.show('overview');
+    if (feed.windows && feed.fits()) view()?.show('windows');
+    showTitle();
+  }
+
+  /** Shows the whole page in another language. @param {string} code */
+  async function changeLanguage(code) {
+    try {
+      await useLanguage(code);
+    } catch {
+      languages.value = language();
+      return;
+    }
+    storeLanguage(win, code);
+    const query = new URLSearchParams(win.location.search);
+    if (query.has('lang')) {
+      query.set('lang', code);
+      win.history.replaceState(null, '', writeUrl(`?${query}`, choice));
+    }
+    showLanguage();
+    showChoice();
+    showState();
+  }
+
+  /** Writes the texts that stay. */
+  function showLanguage() {
+    doc.documentElement.lang = language();
+    languages.value = language();
+    translate(doc);
+    theme.label();
   }
 
   function showTitle() {
@@ -227,22 +273,22 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
       main.classList.remove('loading');
       renderBanner(doc, null);
       renderPanel(doc, {
-        title: 'The metrics cannot be loaded',
-        text: `${explain(feed.error)}. The page keeps trying.`,
-        actions: [{ label: 'Retry now', run: refresh }],
+        title: t('message.cannotLoad'),
+        text: t('message.keepsTrying', { error: explain(feed.error) }),
+        actions: [{ label: t('nav.retry'), run: refresh }],
       });
     } else if (feed.error !== null) {
-      const shown = feed.fits() || choice.region === null ? 'These numbers are' : 'These numbers are of the previous choice,';
-      renderBanner(doc, `${explain(feed.error)}. ${shown} from ${formatClockSeconds(feed.updatedAt ?? Date.now())}; the page keeps trying.`);
+      const known = { error: explain(feed.error), time: formatClockSeconds(feed.updatedAt ?? Date.now()) };
+      renderBanner(doc, feed.fits() || choice.region === null ? t('message.stale', known) : t('message.stalePrevious', known));
     } else {
       if (entryOf(choice).id !== 'region') renderPanel(doc, null);
-      renderBanner(doc, problemText(feed.overview) ?? (isFilterRefused ? REFUSED_FILTER : null));
+      renderBanner(doc, problemText(feed.overview) ?? (isFilterRefused ? refusedFilter() : null));
       if (feed.regions?.length === 0) {
         main.classList.remove('loading');
         renderPanel(doc, {
-          title: 'No regions yet',
-          text: 'Add at least one region to the configuration. It appears here after a reload.',
-          actions: [{ label: 'Reload', run: () => win.location.reload() }],
+          title: t('message.noRegions'),
+          text: t('message.addRegion'),
+          actions: [{ label: t('nav.reload'), run: () => win.location.reload() }],
         });
       }
     }
@@ -251,7 +297,7 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
 
   /** Shows what changes with time alone. */
   function tick() {
-    const updated = feed.updatedAt === null ? (feed.error ? 'Not updated yet' : 'Loading…') : `Updated ${formatAgo((Date.now() - feed.updatedAt) / 1000)}`;
+    const updated = feed.updatedAt === null ? (feed.error ? t('page.notUpdated') : t('page.loading')) : t('page.updated', { ago: formatAgo((Date.now() - feed.updatedAt) / 1000) });
     setText(byId(doc, 'updated'), updated);
     if (feed.overview) renderTile(doc, freshnessTile(feed.overview, feed.nowMs()));
   }
@@ -277,6 +323,7 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
     if (!box.open) box.showModal?.();
   }
 
+  languages.addEventListener('change', () => changeLanguage(languages.value));
   onClick(byId(doc, 'home'), openOverview);
   onClick(byId(doc, 'help'), showHelp);
   onClick(byId(doc, 'refresh'), refresh);
@@ -307,6 +354,7 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
   doc.addEventListener('visibilitychange', onVisible);
   win.addEventListener('popstate', onPopState);
   const ticker = setInterval(tick, TICK_MS);
+  showLanguage();
   showChoice();
 
   const ready = loadConfig(fetchImpl).then((config) => {
@@ -323,7 +371,7 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
       feed.cancel();
       doc.removeEventListener('visibilitychange', onVisible);
       win.removeEventListener('popstate', onPopState);
-      stopTheme();
+      theme.stop();
       stopKeys();
       drawer.destroy();
     },

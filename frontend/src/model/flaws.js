@@ -1,7 +1,8 @@
 // @ts-check
 // What is special about a window, in words: why its counts are too low, and whether it is finished.
 
-import { formatDuration, formatShare, plural } from '../format.js';
+import { formatDuration, formatShare } from '../format.js';
+import { t } from '../i18n.js';
 import { isKnown } from './answer.js';
 
 /** @typedef {import('./answer.js').Window} Window */
@@ -13,28 +14,25 @@ import { isKnown } from './answer.js';
  */
 function reasons(w) {
   const partial = w.gap === 'partial';
-  const damage = `log or store damaged${w.corrupt > 0 ? `, ${plural(w.corrupt, 'post')} missing` : ''}; a reprocess may restore them`;
   /** @type {[boolean, string][]} */
   const all = [
-    [partial && w.flaws.includes('unwatched'), 'no source was running for part of the time'],
-    [partial && w.missedSecs > 0, `a source was disconnected for ${formatDuration(w.missedSecs)}`],
-    [partial && w.dropped > 0, `${plural(w.dropped, 'post')} dropped: log unavailable, spool full`],
-    [partial && w.withheld > 0, `${plural(w.withheld, 'post')} withheld by the source`],
-    [partial && w.quarantined > 0, `${plural(w.quarantined, 'line')} could not be read`],
-    [partial && w.flaws.includes('corrupt'), damage],
-    [!w.future && w.share < 1, `only ${formatShare(w.share, 1)} of a source's posts were requested`],
+    [partial && w.flaws.includes('unwatched'), t('flaw.unwatched')],
+    [partial && w.missedSecs > 0, t('flaw.missed', { time: formatDuration(w.missedSecs) })],
+    [partial && w.dropped > 0, t('flaw.dropped', { n: w.dropped })],
+    [partial && w.withheld > 0, t('flaw.withheld', { n: w.withheld })],
+    [partial && w.quarantined > 0, t('flaw.quarantined', { n: w.quarantined })],
+    [partial && w.flaws.includes('corrupt'), w.corrupt > 0 ? t('flaw.damagedPosts', { n: w.corrupt }) : t('flaw.damaged')],
+    [!w.future && w.share < 1, t('flaw.requested', { share: formatShare(w.share, 1) })],
   ];
   return all.filter(([applies]) => applies).map(([, text]) => text);
 }
-
-const STATES = { silent: 'no data', partial: 'incomplete', sampled: 'sampled' };
 
 /**
  * The state of a window, as a cell of a table.
  * @param {Window} w
  */
 export function stateText(w) {
-  const state = w.gap ? STATES[w.gap] : w.unfinished ? 'unfinished' : w.lifecycle;
+  const state = w.gap ? t(`flaw.${w.gap}`) : w.unfinished ? t('flaw.unfinished') : t(`flaw.${w.lifecycle}`);
   return [state, ...reasons(w)].join('; ');
 }
 
@@ -44,11 +42,11 @@ export function stateText(w) {
  */
 export function windowRemarks(w) {
   const remarks = [];
-  if (w.gap === 'silent') remarks.push('No data arrived in this time');
-  if (w.gap === 'partial') remarks.push('Incomplete');
+  if (w.gap === 'silent') remarks.push(t('flaw.nothingArrived'));
+  if (w.gap === 'partial') remarks.push(t('flaw.incomplete'));
   remarks.push(...reasons(w).map((why) => why.charAt(0).toUpperCase() + why.slice(1)));
-  if (w.unfinished) remarks.push('Unfinished: still counting');
-  if (w.lifecycle === 'revised') remarks.push('Revised by late posts');
+  if (w.unfinished) remarks.push(t('flaw.stillCounting'));
+  if (w.lifecycle === 'revised') remarks.push(t('flaw.revisedLate'));
   return remarks;
 }
 
@@ -76,6 +74,6 @@ export function sampleMark(windows) {
   const seen = windows.filter(isKnown);
   const shares = seen.map((w) => w.share).filter((share) => share < 1);
   if (shares.length === 0) return null;
-  const part = shares.length < seen.length ? 'partly a ' : '';
-  return `${part}sample of ${formatShare(Math.min(...shares), 1)}`;
+  const share = formatShare(Math.min(...shares), 1);
+  return shares.length < seen.length ? t('flaw.partlySampleOf', { share }) : t('flaw.sampleOf', { share });
 }

@@ -1,6 +1,7 @@
 // @ts-check
 // The page of all regions.
 
+import { t } from '../i18n.js';
 import { readAnswer } from '../model/answer.js';
 import { LEAST_LINES, MOST_LINES, toggled } from '../model/compare.js';
 import { regionsCsv } from '../model/csv.js';
@@ -32,7 +33,7 @@ export default function createOverview({ doc, feed, watch, choice, nameOf, openR
   /** @param {string} region */
   function pick(region) {
     picked = toggled(picked, region);
-    announce(`${picked.length} of at most ${MOST_LINES} regions chosen to compare.`);
+    announce(t('overview.picked', { n: picked.length, most: MOST_LINES }));
     showPicked();
   }
   function showPicked() {
@@ -41,7 +42,7 @@ export default function createOverview({ doc, feed, watch, choice, nameOf, openR
       input.disabled = !input.checked && picked.length >= MOST_LINES;
     }
     byId(doc, 'pick-bar').hidden = picked.length === 0;
-    setText(byId(doc, 'pick-text'), `${picked.map(nameOf).join(', ')}${picked.length < LEAST_LINES ? ': choose one more' : ''}`);
+    setText(byId(doc, 'pick-text'), picked.length < LEAST_LINES ? t('overview.pickMore', { regions: picked.map(nameOf).join(', ') }) : picked.map(nameOf).join(', '));
     /** @type {HTMLButtonElement} */ (byId(doc, 'pick-compare')).disabled = picked.length < LEAST_LINES;
   }
   byId(doc, 'region-list').addEventListener('change', (event) => {
@@ -103,7 +104,7 @@ export default function createOverview({ doc, feed, watch, choice, nameOf, openR
   }
 
   return {
-    title: () => tabTitle(rankRegions(feed.overview)[0], 'All regions'),
+    title: () => tabTitle(rankRegions(feed.overview)[0], t('tab.allRegions')),
     wanted,
     show,
     keys: { j: () => step(1), k: () => step(-1), c: pickFocused, f: openWall },

@@ -3,6 +3,7 @@
 
 import focusChart, { boundsText, readSeries } from '../charts/focus.js';
 import { CHARTS } from '../charts/index.js';
+import { t } from '../i18n.js';
 import { emptyMessage, explain } from '../messages.js';
 import { readAnswer } from '../model/answer.js';
 import { AGAINST, againstById, changeText, earlierRange, shareChangeText } from '../model/change.js';
@@ -15,7 +16,7 @@ import { companions, focusLimits, focusName, focusOf, languageSeries, seriesRang
 import { evidence, rankRegions, regionSentence, tabTitle } from '../model/unusual.js';
 import { list, parseTime } from '../model/values.js';
 import { RANGES, rangeOf, writeUrl } from '../url-state.js';
-import { currentZone, formatCount, formatSpan } from '../format.js';
+import { currentZone, formatSpan } from '../format.js';
 import { createCards } from '../view/cards.js';
 import { createTimePicker } from '../view/time-picker.js';
 import { regionSelect, renderNetworks, renderRanges, renderSegments, toggleNetwork } from '../view/controls.js';
@@ -131,7 +132,7 @@ export default function createRegion(ctx) {
     renderSentence(byId(doc, 'region-sentence'), region ? regionSentence(region, nowMs) : [{ text: regionName(), tone: 'plain' }]);
     renderEvidence(byId(doc, 'region-evidence'), region ? evidence(region) : []);
     const trends = watch.get('trends');
-    const empty = trends === null ? 'Loading…' : region?.group === 'unjudged' ? 'Nothing can be called rising before two complete days.' : 'Nothing rises.';
+    const empty = trends === null ? t('page.loading') : region?.group === 'unjudged' ? t('region.risingUnjudged') : t('overview.nothingRises');
     renderRising(byId(doc, 'rising'), trends ? risingList(trends, { nameOf, nowMs }) : [], { focus: focusOn, withRegion: false, empty });
     showFocus();
   }
@@ -152,7 +153,7 @@ export default function createRegion(ctx) {
     const focus = focused();
     byId(doc, 'focus').hidden = focus === null;
     if (!focus) return;
-    setText(byId(doc, 'focus-title'), `${focusName(focus)} in ${regionName()}`);
+    setText(byId(doc, 'focus-title'), t('region.focusTitle', { subject: focusName(focus), region: regionName() }));
     if (focus.type === 'network') {
       setText(byId(doc, 'focus-text'), focusLimits(focus));
       byId(doc, 'focus-card').hidden = true;
@@ -160,15 +161,16 @@ export default function createRegion(ctx) {
     }
     const series = watch.get('series');
     if (!series) {
-      setText(byId(doc, 'focus-text'), watch.errorOf('series') ? `${explain(watch.errorOf('series'))}. The page keeps trying.` : 'Loading…');
+      setText(byId(doc, 'focus-text'), watch.errorOf('series') ? t('message.keepsTrying', { error: explain(watch.errorOf('series')) }) : t('page.loading'));
       byId(doc, 'focus-card').hidden = true;
       return;
     }
     const answer = readSeries(series, feed.nowMs());
-    const cut = focus.type !== 'language' && seriesRange({ from: feed.windows?.from ?? '', to: feed.windows?.to ?? '' }).isCut ? 'Its series covers the last 62 days of the range.' : '';
+    const cut = focus.type !== 'language' && seriesRange({ from: feed.windows?.from ?? '', to: feed.windows?.to ?? '' }).isCut ? t('focus.cut') : '';
     const elsewhere = list(feed.overview?.regions).filter(({ region, event }) => region !== choice.region && event?.subject?.key === focus.key).map(({ name }) => name);
-    setText(byId(doc, 'focus-text'), `In this range: ${boundsText(answer)}.${elsewhere.length ? ` It also rises in ${elsewhere.join(', ')}.` : ''}`
-      + ` ${[cut, focus.type === 'hashtag' ? companions(watch.get('profiles'), focus.key) : '', focusLimits(focus)].filter(Boolean).join(' ')}`);
+    setText(byId(doc, 'focus-text'), [
+      t('region.focusText', { bounds: boundsText(answer) }), elsewhere.length > 0 && t('region.focusElsewhere', { regions: elsewhere.join(', ') }), cut, focus.type === 'hashtag' ? companions(watch.get('profiles'), focus.key) : '', focusLimits(focus),
+    ].filter(Boolean).join(' '));
     byId(doc, 'focus-card').hidden = false;
     focusCard.render({ answer, networks: [], choices: {} });
   }
@@ -179,7 +181,7 @@ export default function createRegion(ctx) {
 
   function showTiles(answer = readAnswer(feed.windows, feed.nowMs())) {
     const nowMs = feed.nowMs();
-    const rangeText = `${coveredText(answer, nowMs)}${feed.endsInPast ? ', the newest data' : ''}`;
+    const rangeText = feed.endsInPast ? t('region.newestData', { span: coveredText(answer, nowMs) }) : coveredText(answer, nowMs);
     for (const tile of tiles({ answer, overview: feed.overview, nowMs, rangeText })) renderTile(doc, tile);
   }
 
@@ -238,15 +240,15 @@ export default function createRegion(ctx) {
     const search = writeUrl(win.location.search, { ...choice, choices: fixed });
     try {
       await win.navigator.clipboard.writeText(new URL(search, win.location.href).href);
-      announce('The link is copied.');
-      setText(byId(doc, 'copy-link'), 'Copied');
+      announce(t('region.copiedLong'));
+      setText(byId(doc, 'copy-link'), t('region.copied'));
     } catch {
       // Without a clipboard, such as on plain HTTP, the address bar gets the link.
       choose({ choices: fixed });
-      announce('The link is in the address bar.');
-      setText(byId(doc, 'copy-link'), 'Link is in the address bar');
+      announce(t('region.inAddressLong'));
+      setText(byId(doc, 'copy-link'), t('region.inAddress'));
     }
-    win.setTimeout(() => setText(byId(doc, 'copy-link'), 'Copy link to this moment'), 2_000);
+    win.setTimeout(() => setText(byId(doc, 'copy-link'), t('region.copy')), 2_000);
   }
 
   function download() {
@@ -291,7 +293,7 @@ export default function createRegion(ctx) {
     const w = readAnswer(feed.windows, feed.nowMs()).windows.find(({ start, end }) => at >= start && at < end);
     // Only where the keys stop is read.
     win.clearTimeout(reading);
-    if (w) reading = win.setTimeout(() => announce(`${formatSpan(w.start, w.end)}: ${formatCount(w.posts)} posts`), READ_MS);
+    if (w) reading = win.setTimeout(() => announce(t('region.read', { span: formatSpan(w.start, w.end), n: w.posts })), READ_MS);
   });
   onClick('earlier-range', () => move(-1));
   onClick('later-range', () => move(1));
