@@ -19,6 +19,11 @@ const SAME = ['Birdsong', 'America/Toronto', '?', 'Esc', 'Shift', 'Enter', 'j', 
 const WRITERS = new Set(['setText', 'showText', 'announce']);
 const PROPERTIES = new Set(['label', 'title', 'note', 'lead', 'none', 'textContent', 'placeholder']);
 
+/** A literal that is read wherever it stands. */
+const SENTENCE = /^\p{Lu}\p{Ll}+ \p{L}/u;
+/** Whether a literal is a message of an error, which is not shown. @param {ts.Node} node */
+const isAside = (node) => ts.isNewExpression(node.parent) || (ts.isConditionalExpression(node.parent) && ts.isNewExpression(node.parent.parent));
+
 /** @typedef {string | { one: string, other: string }} Text */
 
 /** @param {Text} text */
@@ -69,6 +74,8 @@ export function htmlProblems(html, english) {
   /** @param {ParentNode} root */
   const check = (root) => {
     for (const node of root.querySelectorAll('*')) {
+      // Without scripts there is one language.
+      if (node.closest('noscript')) continue;
       const where = `index.html <${node.localName}${node.id ? ` id=${node.id}` : ''}>`;
       for (const [from, to] of Object.entries(KEYED)) {
         const key = node.getAttribute(from);
@@ -142,11 +149,12 @@ export function moduleProblems(name, source) {
       if (callee === 'setAttribute' && node.arguments[0] && ts.isStringLiteralLike(node.arguments[0]) && VISIBLE.includes(node.arguments[0].text) && node.arguments[1]) visible(node.arguments[1]);
     }
     if (ts.isPropertyAssignment(node) && (PROPERTIES.has(node.name.getText().replace(/^['"]|['"]$/g, '')) || VISIBLE.includes(node.name.getText().replace(/^['"]|['"]$/g, '')))) visible(node.initializer);
+    if (ts.isStringLiteralLike(node) && SENTENCE.test(node.text) && !isAside(node)) report(node, node.text);
     if (ts.isBinaryExpression(node) && node.operatorToken.kind === ts.SyntaxKind.EqualsToken && /\.(textContent|placeholder|title)$/.test(node.left.getText())) visible(node.right);
     ts.forEachChild(node, walk);
   };
   walk(file);
-  return { problems, used };
+  return { problems: [...new Set(problems)], used };
 }
 
 /**

@@ -3,9 +3,9 @@
 // A classic script in a file of its own: the page must work without inline scripts.
 (function () {
   /** @type {string | null} */
-  let stored = null;
+  let stored = new URLSearchParams(location.search).get('theme');
   try {
-    stored = localStorage.getItem('birdsong-theme');
+    if (stored !== 'light' && stored !== 'dark') stored = localStorage.getItem('birdsong-theme');
   } catch {
     // Storage may be blocked; the system's theme is used then.
   }

@@ -132,7 +132,27 @@ export function createApi({ base = '', fetchImpl = globalThis.fetch, timeoutMs =
     }
   }
 
+  /**
+   * Adds a note. Errors have the status of the answer: 401 for a wrong token, 403 where nobody can add notes.
+   * @param {{ text: string, region?: string, start?: string, end?: string }} note
+   * @param {string} token
+   */
+  async function addNote(note, token) {
+    let response;
+    try {
+      response = await fetchImpl(`${base}/api/notes`, {
+        method: 'POST', headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` }, body: JSON.stringify(note), signal: AbortSignal.timeout(timeoutMs),
+      });
+    } catch {
+      throw new ApiError('network', 'the API cannot be reached');
+    }
+    const body = await response.json().catch(() => null);
+    if (response.ok) return body;
+    throw new ApiError('http', body?.error?.message || `the API answered ${response.status}`, { status: response.status, code: body?.error?.code ?? null, parameter: body?.error?.parameter ?? null });
+  }
+
   return {
+    addNote,
     /** @type {(options?: Options) => Promise<Regions>} */
     regions: (options) => get('/api/regions', {}, options),
     /** @type {(options?: Options) => Promise<Overview>} */
@@ -141,7 +161,7 @@ export function createApi({ base = '', fetchImpl = globalThis.fetch, timeoutMs =
     windows: (query, options) => get('/api/windows', query, options),
     /** Windows of several regions. @type {(query: import('./model/contract').WindowQuery, options?: Options) => Promise<{ regions?: readonly Windows[] }>} */
     windowsOf: (query, options) => get('/api/windows', query, options),
-    /** @type {(query: { region?: string, from?: string, to?: string }, options?: Options) => Promise<Events>} */
+    /** @type {(query: { region?: string, kind?: string, from?: string, to?: string }, options?: Options) => Promise<Events>} */
     events: (query, options) => get('/api/events', query, options),
     /** @type {(query: { region?: string, network?: string, standing?: string }, options?: Options) => Promise<Trends>} */
     trends: (query, options) => get('/api/trends', query, options),

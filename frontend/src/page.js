@@ -1,30 +1,40 @@
 // @ts-check
 // The page: what is chosen, when to ask, and which view is shown. The views are in views/.
 
+import { createAlerts } from './alerts.js';
 import { createApi, loadConfig } from './api.js';
 import { createDrawer } from './chart-kit/draw.js';
 import { CHARTS } from './charts/index.js';
 import { createFeed } from './feed.js';
-import { formatAgo, formatClockSeconds, setZone } from './format.js';
+import { currentZone, formatAgo, formatClockSeconds, setZone } from './format.js';
 import { LANGUAGES, language, storeLanguage, t, translate, useLanguage } from './i18n.js';
 import { initKeys } from './keys.js';
 import { explain, refusedFilter } from './messages.js';
+import { embedOf } from './model/embed.js';
 import { fieldsQuery } from './model/fields.js';
 import { freshnessTile } from './model/freshness.js';
 import { knownNetworks, networksText } from './model/networks.js';
 import { problemText } from './model/sources.js';
 import { tileReads } from './model/tiles.js';
 import { createPoller } from './poller.js';
+import { initPrint } from './print.js';
 import { initTheme, readPalette } from './theme.js';
 import { rangeOf, readUrl, writeUrl } from './url-state.js';
 import { renderRegions } from './view/controls.js';
-import { byId, el, setText } from './view/dom.js';
+import { byId, el, setText, showText } from './view/dom.js';
 import { renderBanner, renderPanel } from './view/messages.js';
 import { renderTile } from './view/tile.js';
 import { PAGE_PARAMS, VIEWS, entryOf } from './views/index.js';
 import { createWatch } from './watch.js';
 
 const TICK_MS = 1_000;
+/** What the page asks for beside counts, in words; null for what it has no words for. @param {string} name */
+function partName(name) {
+  switch (name) {
+    case 'events': case 'trends': case 'sparks': case 'earlier': case 'series': return t(`part.${name}`);
+    default: return null;
+  }
+}
 
 /**
  * @typedef {import('./url-state.js').Choice} Choice
@@ -38,6 +48,8 @@ const TICK_MS = 1_000;
 export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeDrawer = createDrawer } = {}) {
   const doc = win.document;
   const choice = readUrl(win.location.search, PAGE_PARAMS);
+  const embed = embedOf(win.location.search, CHARTS.map(({ id }) => id));
+  if (embed !== null) doc.documentElement.dataset.embed = embed;
   const feed = createFeed({
     choice,
     fieldsOf: (range) => fieldsQuery([...CHARTS.flatMap(({ reads, more, choice: one }) => [reads, ...(more ? [more(choice.choices[one?.param ?? ''] ?? '', range)] : [])]), tileReads(range)]),
@@ -69,9 +81,19 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
   /** @param {string} text */
   const announce = (text) => setText(byId(doc, 'live'), text);
 
+  const alerts = createAlerts({
+    win, nowMs: feed.nowMs, onOpen: (region) => void openRegion(region), ask: async () => api?.overview() ?? null,
+    onOverview: (overview) => {
+      feed.overview = overview;
+      showTitle();
+    },
+  });
+  const stopPrint = initPrint({ win, drawer });
+
   /** @type {import('./views/types').Context} */
   const context = {
-    doc, win, drawer, choice, feed, watch, nameOf, regionName, networks, choose, openOverview, openRegion, openView, focusOn, announce,
+    doc, win, drawer, choice, feed, watch, nameOf, regionName, networks, choose, openOverview, openRegion, openView, openTake, focusOn, announce, embed, alerts,
+    addNote: async (note, token) => api?.addNote(note, token),
     sawNetworks: (names) => { for (const name of names) seenNetworks.add(name); },
     keep: (param, value) => {
       choice.choices[param] = value;
@@ -150,6 +172,13 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
   /** @type {import('./views/types').Context['openView']} */
   function openView(id, { region = null, params = {} } = {}) {
     return choose({ region, choices: { ...noChoices(), view: id, ...params } });
+  }
+
+  async function openTake() {
+    const takeaway = view()?.take?.();
+    if (!takeaway) return;
+    const { openTake: open } = await import('./view/take.js');
+    open(doc, takeaway, { zone: currentZone().id, nowMs: feed.nowMs(), announce });
   }
 
   /** @param {string} region */
@@ -248,6 +277,8 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
       choice.region = null;
       win.history.replaceState(null, '', urlOf());
     }
+    // A chart alone belongs to a region.
+    if (embed !== null) choice.region ??= regions[0]?.id ?? null;
     renderRegions(doc, regions, choice.region);
     showChoice();
   }
@@ -256,6 +287,7 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
     if (entryOf(choice).id !== 'region') byId(doc, 'main').classList.remove('loading');
     view()?.show('overview');
     showTitle();
+    alerts.check(feed.overview);
   }
 
   function showWindows() {
@@ -297,7 +329,15 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
 
   /** Shows what changes with time alone. */
   function tick() {
-    const updated = feed.updatedAt === null ? (feed.error ? t('page.notUpdated') : t('page.loading')) : t('page.updated', { ago: formatAgo((Date.now() - feed.updatedAt) / 1000) });
+    const failed = watch.failed().flatMap((name) => partName(name) ?? []);
+    const updatedAt = feed.updatedAt === null ? '' : formatClockSeconds(feed.updatedAt);
+    const ago = formatAgo((Date.now() - (feed.updatedAt ?? 0)) / 1000);
+    const updated = feed.updatedAt === null ? (feed.error ? t('page.notUpdated') : t('page.loading'))
+      : feed.error !== null ? t('page.notUpdatedSince', { time: updatedAt })
+        : failed.length > 0 ? t('page.updatedWithout', { ago, parts: failed.join(', ') }) : t('page.updated', { ago });
+    // Chips and lists show their last state: it has a time, too.
+    doc.documentElement.toggleAttribute('data-stale', feed.error !== null && feed.updatedAt !== null);
+    showText(byId(doc, 'sources-stale'), feed.error !== null && feed.updatedAt !== null ? t('page.staleState', { time: updatedAt }) : '');
     setText(byId(doc, 'updated'), updated);
     if (feed.overview) renderTile(doc, freshnessTile(feed.overview, feed.nowMs()));
   }
@@ -372,6 +412,8 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
       doc.removeEventListener('visibilitychange', onVisible);
       win.removeEventListener('popstate', onPopState);
       theme.stop();
+      stopPrint();
+      alerts.stop();
       stopKeys();
       drawer.destroy();
     },

@@ -43,7 +43,10 @@ export function readPalette(element = document.documentElement) {
 export function initTheme({ button, onChange = () => {}, win = window } = {}) {
   const root = win.document.documentElement;
   const media = win.matchMedia?.('(prefers-color-scheme: dark)');
+  /** What the address says comes first, so that a link and an embedded chart look the same everywhere. */
   const stored = () => {
+    const named = new URLSearchParams(win.location?.search ?? '').get('theme');
+    if (named === 'light' || named === 'dark') return named;
     try {
       return win.localStorage.getItem(KEY);
     } catch {
@@ -74,6 +77,11 @@ export function initTheme({ button, onChange = () => {}, win = window } = {}) {
   const toggle = () => {
     const theme = root.getAttribute('data-theme') === 'dark' ? 'light' : 'dark';
     store(theme);
+    const url = new URL(win.location.href);
+    // The system's own theme has no place in the address.
+    if (theme === resolveTheme(null, Boolean(media?.matches))) url.searchParams.delete('theme');
+    else url.searchParams.set('theme', theme);
+    win.history.replaceState(null, '', url.href.replaceAll('%2C', ',').replaceAll('%3A', ':'));
     apply(theme);
   };
 

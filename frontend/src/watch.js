@@ -44,6 +44,8 @@ export function createWatch({ onChange }) {
     refresh,
     /** @param {string} name */
     get: (name) => held.get(name)?.value ?? null,
+    /** Names of the answers that could not be had, although they were asked for. */
+    failed: () => [...held].filter(([, { error }]) => error !== null).map(([name]) => name),
     /** @param {string} name */
     errorOf: (name) => held.get(name)?.error ?? null,
   };

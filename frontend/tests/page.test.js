@@ -25,7 +25,7 @@ const find = (selector) => {
 const text = (/** @type {string} */ id) => find(`#${id}`).textContent.replace(/\s+/g, ' ').trim();
 const isShown = (/** @type {string} */ selector) => !find(selector).hidden;
 
-const drawer = { draw: vi.fn(), restyle: vi.fn(), destroy: vi.fn() };
+const drawer = { draw: vi.fn(), restyle: vi.fn(), fit: vi.fn(), destroy: vi.fn() };
 /** @type {ReturnType<typeof createServer>} */
 let server;
 /** @type {ReturnType<typeof startPage> | undefined} */

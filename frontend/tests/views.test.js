@@ -15,7 +15,7 @@ const find = (selector) => {
   if (!node) throw new Error(`there is no ${selector}`);
   return node;
 };
-const drawer = { draw: vi.fn(), restyle: vi.fn(), destroy: vi.fn() };
+const drawer = { draw: vi.fn(), restyle: vi.fn(), fit: vi.fn(), destroy: vi.fn() };
 /** @type {URL[]} */
 let calls = [];
 let isAway = false;
@@ -136,7 +136,7 @@ describe('the wall', () => {
     expect(location.search).not.toContain('wall');
   });
 
-  it('says in words that the server is unavailable', async () => {
+  it('says in words that the server cannot be reached', async () => {
     await load('?wall');
     await vi.waitFor(() => expect(find('#wall-trust').textContent).not.toBe(''));
     isAway = true;

@@ -58,6 +58,13 @@ export function createDrawer(readPalette) {
     restyle() {
       for (const [canvas, [chart, view]] of views) draw(canvas, chart, view);
     },
+    /** Fits all charts to a width at most, in pixels; to their holders without one. @param {number} [most] */
+    fit(most) {
+      for (const chart of charts.values()) {
+        if (most === undefined) chart.resize();
+        else if (chart.width > most) chart.resize(most, chart.height);
+      }
+    },
     destroy() {
       for (const chart of charts.values()) chart.destroy();
       charts.clear();

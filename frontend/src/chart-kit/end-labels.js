@@ -1,5 +1,5 @@
 // @ts-check
-// A plugin that writes the name of each line at its end, so that lines are distinguished apart without their colours.
+// A plugin that writes the name of each line at its end, so that lines differ without their colours.
 
 const GAP_PX = 16;
 const LEAD_PX = 10;

@@ -53,7 +53,7 @@ const focus = {
   reads: {},
   size: 'wide',
   height: 'middle',
-  lead: () => t('chart.focus-series.lead'),
+  note: (answer) => (highTotal(answer) === answer.total.posts ? '' : t('series.onlyFrequent')),
 
   view: (answer) => /** @type {SeriesAnswer} */ (answer),
 

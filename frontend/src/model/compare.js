@@ -1,7 +1,7 @@
 // @ts-check
 // Two to eight series side by side: regions, hashtags of one region, or one region and the same time before. Pure functions.
 
-import { csv } from './csv.js';
+import { csv } from './sheets.js';
 import { readAnswer } from './answer.js';
 import { count, list, parseTime } from './values.js';
 

@@ -1,11 +1,14 @@
 // @ts-check
 // What is special about a window, in words: why its counts are too low, and whether it is finished.
 
-import { formatDuration, formatShare } from '../format.js';
+import { formatDuration, formatShare, formatSpan } from '../format.js';
 import { t } from '../i18n.js';
 import { isKnown } from './answer.js';
 
 /** @typedef {import('./answer.js').Window} Window */
+
+/** Spans that a sentence names. */
+const MOST_SPANS = 3;
 
 /**
  * Why the counts of a window are too low. Sampling is known before the window has ended, too.
@@ -76,4 +79,28 @@ export function sampleMark(windows) {
   if (shares.length === 0) return null;
   const share = formatShare(Math.min(...shares), 1);
   return shares.length < seen.length ? t('flaw.partlySampleOf', { share }) : t('flaw.sampleOf', { share });
+}
+
+/**
+ * What is incomplete in a range, as sentences for below a picture; none when nothing is.
+ * @param {Window[]} windows
+ */
+export function rangeMarks(windows) {
+  const ended = windows.filter((w) => !w.future);
+  const gaps = gapSpans(ended);
+  /** @param {import('./answer.js').Gap} kind */
+  const of = (kind) => gaps.filter((span) => span.kind === kind);
+  /** The first spans, and how many more there are. @param {{ start: number, end: number }[]} some */
+  const named = (some) => {
+    const spans = some.slice(0, MOST_SPANS).map(({ start, end }) => formatSpan(start, end)).join('; ');
+    return some.length > MOST_SPANS ? t('flaw.moreSpans', { spans, n: some.length - MOST_SPANS }) : spans;
+  };
+  const [silent, partial] = [of('silent'), of('partial')];
+  const shares = ended.filter(isKnown).map((w) => w.share).filter((share) => share < 1);
+  return [
+    silent.length > 0 && t('flaw.silentSpans', { spans: named(silent) }),
+    partial.length > 0 && t('flaw.partialSpans', { spans: named(partial) }),
+    shares.length > 0 && t('sentence.sample', { share: formatShare(Math.min(...shares), 1) }),
+    ended.some((w) => w.unfinished) && t('flaw.lastUnfinished'),
+  ].filter((one) => one !== false);
 }

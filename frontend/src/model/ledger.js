@@ -10,19 +10,22 @@ import { parseTime } from './values.js';
  * @typedef {keyof import('./contract').OverviewAnswer['ledger']} Field
  */
 
+/** One line in a hundred that cannot be read, or is late, is no reason to act. */
+const NOISE = 0.01;
+
 /**
- * The rows, in the order in which posts pass through. A row with `flaw` is marked when it is not zero.
- * @type {{ key: Exclude<Field, 'from' | 'to' | 'balanced' | 'corrupt_records' | 'corrupt_windows'>, flaw?: true }[]}
+ * The rows, in the order in which posts pass through. A row with `flaw` is marked when it is not zero, one with `isNoise` when it is more than noise.
+ * @type {{ key: Exclude<Field, 'from' | 'to' | 'balanced' | 'corrupt_records' | 'corrupt_windows'>, flaw?: true, isNoise?: true }[]}
  */
 const ROWS = [
   { key: 'received' },
   { key: 'filtered' },
-  { key: 'quarantined', flaw: true },
+  { key: 'quarantined', flaw: true, isNoise: true },
   { key: 'duplicates' },
   { key: 'dropped', flaw: true },
   { key: 'sent' },
   { key: 'aggregated' },
-  { key: 'late', flaw: true },
+  { key: 'late', flaw: true, isNoise: true },
   { key: 'corrupt', flaw: true },
   { key: 'missing', flaw: true },
 ];
@@ -39,8 +42,9 @@ export function ledgerTitle(overview) {
 /** @param {LooseOverview | null | undefined} overview */
 export function ledgerRows(overview) {
   const ledger = overview?.ledger;
-  return ROWS.flatMap(({ key, flaw }) => {
+  const received = typeof ledger?.received === 'number' ? ledger.received : 0;
+  return ROWS.flatMap(({ key, flaw, isNoise }) => {
     const value = ledger?.[key];
-    return typeof value === 'number' ? [{ key, label: t(`ledger.${key}.label`), note: t(`ledger.${key}.note`), value: formatCount(value), flaw: flaw === true && value > 0 }] : [];
+    return typeof value === 'number' ? [{ key, label: t(`ledger.${key}.label`), note: t(`ledger.${key}.note`), value: formatCount(value), flaw: flaw === true && value > (isNoise ? received * NOISE : 0) }] : [];
   });
 }

@@ -82,7 +82,7 @@ function completenessTile({ windows, total, stepMs, windowMs }, nowMs) {
     id: 'completeness',
     value: formatShare(whole, ended.length),
     note: flaws.length ? t('tile.flaws', { steps, flaws: flaws.join(', ') }) : t('tile.allComplete', { steps }),
-    tone: whole === ended.length && !total.dropped ? 'good' : (whole + sampled) / ended.length < 0.9 ? 'bad' : 'warn',
+    tone: whole === ended.length && !total.dropped ? 'good' : total.dropped ? 'bad' : 'warn',
   };
 }
 

@@ -1,7 +1,7 @@
 // @ts-check
 // What is unusual now: the regions in their order, and sentences about them. Pure functions.
 
-import { formatClock, formatCount, formatDayClock, formatFactor, formatRate, formatShare } from '../format.js';
+import { formatClock, formatDayClock, formatFactor, formatRate, formatShare } from '../format.js';
 import { parts, t } from '../i18n.js';
 import { count, list, parseTime } from './values.js';
 
@@ -259,4 +259,20 @@ export function tabTitle(first, name) {
   if (first?.group !== 'unusual') return `${name} · Birdsong`;
   const mark = first.direction === 'down' ? '▼' : '▲';
   return first.factor !== null && first.direction ? `${mark} ${factorText(first.factor)} ${first.name} · Birdsong` : `${mark} ${first.name} · Birdsong`;
+}
+
+/**
+ * What a group of events is: `#Goal and 5 others rising`.
+ * @param {Pick<import('./event-groups.js').EventGroup, 'lead' | 'others'>} group
+ */
+export const groupText = ({ lead, others }) => (others > 0 && lead.kind === 'rising' ? t('event.othersRising', { subject: subjectText(lead.subject), n: others }) : eventText(lead));
+
+/**
+ * The smallest share that a source is asked for, as a part of the headline: `≈ 1% sample`. Null when all posts are asked for.
+ * @param {LooseOverview | null | undefined} overview
+ * @returns {Part | null}
+ */
+export function samplePart(overview) {
+  const shares = list(overview?.sources).flatMap(({ sampled }) => (typeof sampled === 'number' && sampled > 0 && sampled < 1 ? [sampled] : []));
+  return shares.length === 0 ? null : { text: ` ${t('sentence.sample', { share: formatShare(Math.min(...shares), 1) })}`, tone: 'muted' };
 }

@@ -38,7 +38,7 @@ export function slideAt(regions, pins, turn) {
 export const slidesOf = (regions, pins) => (pins.length > 0 ? regions.filter(({ id }) => pins.includes(id)).length : regions.length);
 
 /**
- * Whether numbers can be trusted, the worst first: the server is unavailable, no new posts, nothing to compare with, gaps.
+ * Whether numbers can be trusted, the worst first: the server cannot be reached, no new posts, nothing to compare with, gaps.
  * @param {{
  *   isAway: boolean, updated: string, newest: string, newestMs: number | null, windowSecs: number, nowMs: number,
  *   group: RegionNow['group'], coverage: { kind: string, text: string },

@@ -9,29 +9,43 @@ import { shareText } from '../chart-kit/bars.js';
 import { byId, el, find, rebuild, setText, showText } from './dom.js';
 import { renderTable } from './table.js';
 
+/** The title of a chart. @param {{ id: string }} chart */
+export const titleOf = ({ id }) => t(/** @type {import('../i18n.js').Key} */ (`chart.${id}.title`));
+
 /** Bars that are shown at first, and after one click. */
 const FEW = 12;
 const MANY = 50;
+/** The parameter of the address that names hidden series: `CHART.CHOICE.SERIES`, with commas. */
+export const HIDE_PARAM = 'hide';
 
 /**
  * @typedef {import('../chart-kit/types').Chart<any>} Chart
  * @typedef {import('../model/answer.js').Answer} Answer
  * @typedef {{ answer: Answer, networks: readonly string[], choices: Readonly<Record<string, string>>, events?: import('../chart-kit/types').ChartOptionsOfReader['events'], nowMs?: number }} Shown
+ * @typedef {{ charts: { chart: Chart, view: any, legend: { label: string, colour: string }[] }[], rankings: { chart: Chart, ranking: { bars: import('../chart-kit/types').Bar[], all: number } }[] }} Drawn
  */
 
 /**
  * Adds a card per chart to the page.
  * @param {{
  *   doc: Document, charts: Chart[], drawer: Pick<import('../chart-kit/draw.js').Drawer, 'draw'>,
- *   onChoice: (param: string, option: string) => void, onFocus?: (type: string, key: string) => void, holder?: string,
+ *   onChoice: (param: string, option: string) => void, onFocus?: (type: string, key: string) => void, holder?: string, only?: string | null,
  * }} parts `onChoice` is called when the reader
  *   chooses what a chart draws, with an empty option for the first one
- * @returns {{ render: (shown: Shown) => void }} `render` draws an answer on all cards
+ *   `only` is the id of the one card that stays, in the page of somebody else
+ * @returns {{ render: (shown: Shown) => void, drawn: () => Drawn }} `render` draws an answer on all cards; `drawn` is what they show now
  */
-export function createCards({ doc, charts, drawer, onChoice, onFocus, holder = 'charts' }) {
+export function createCards({ doc, charts, drawer, onChoice, onFocus, holder = 'charts', only = null }) {
   const cards = charts.map((chart) => createCard({ doc, chart, drawer, onChoice, onFocus }));
   byId(doc, holder).replaceChildren(...cards.map(({ node }) => node));
-  return { render: (shown) => cards.forEach(({ render }) => render(shown)) };
+  for (const [i, chart] of charts.entries()) cards[i]?.node.toggleAttribute('data-embedded', chart.id === only);
+  return {
+    render: (shown) => cards.forEach(({ render }) => render(shown)),
+    drawn() {
+      const all = cards.map(({ drawn }) => drawn()).filter(({ isEmpty }) => !isEmpty);
+      return { charts: all, rankings: all.flatMap(({ chart, view }) => (chart.ranking ? [{ chart, ranking: chart.ranking(view) }] : [])) };
+    },
+  };
 }
 
 /** @param {{ doc: Document, chart: Chart } & Pick<Parameters<typeof createCards>[0], 'drawer' | 'onChoice' | 'onFocus'>} parts */
@@ -42,9 +56,6 @@ function createCard({ doc, chart, drawer, onChoice, onFocus }) {
   const part = (selector) => find(node, selector);
   const canvas = /** @type {HTMLCanvasElement} */ (part('canvas'));
   const details = /** @type {HTMLDetailsElement} */ (part('details'));
-  // Hidden series, by the choice that they belong to.
-  /** @type {Map<string | null, Set<string>>} */
-  const hidden = new Map();
   /** @type {Shown} */
   let last = { answer: readAnswer(null, 0), networks: [], choices: {} };
 
@@ -88,10 +99,14 @@ function createCard({ doc, chart, drawer, onChoice, onFocus }) {
     return (options().find(({ id }) => id === chosen) ?? options()[0])?.id ?? null;
   }
 
+  const hiddenAll = () => (last.choices[HIDE_PARAM] ?? '').split(',').filter(Boolean);
+  const hidePrefix = () => `${chart.id}.${choiceOf() ?? ''}.`;
+  /** Keys of the series that are hidden in what is drawn now. @returns {Set<string>} */
+  const hiddenKeys = () => new Set(hiddenAll().flatMap((name) => (name.startsWith(hidePrefix()) ? [name.slice(hidePrefix().length)] : [])));
+
   function viewOf() {
     const choice = choiceOf();
-    if (!hidden.has(choice)) hidden.set(choice, new Set());
-    return chart.view(last.answer, { choice, hidden: hidden.get(choice) ?? new Set(), networks: last.networks, events: last.events, nowMs: last.nowMs });
+    return chart.view(last.answer, { choice, hidden: hiddenKeys(), networks: last.networks, events: last.events, nowMs: last.nowMs });
   }
 
   function renderChoice() {
@@ -106,20 +121,18 @@ function createCard({ doc, chart, drawer, onChoice, onFocus }) {
   function renderLegend(series) {
     const legend = part('.legend');
     legend.hidden = series.length === 0;
-    const isHidden = (/** @type {string} */ key) => hidden.get(choiceOf())?.has(key) ?? false;
     rebuild(legend, series.map(({ key, colour }) => `${key} ${colour}`), () => series.map(({ key, label, colour }) => {
       const swatch = el(doc, 'span', { class: 'swatch', 'aria-hidden': 'true' });
       // Through the style object, which a strict content policy allows, unlike a style attribute.
       swatch.style.setProperty('--swatch', `var(--${colour})`);
       const button = el(doc, 'button', { type: 'button', class: 'legend-item', 'data-series': key }, swatch, label);
       button.addEventListener('click', () => {
-        const keys = hidden.get(choiceOf());
-        if (keys && !keys.delete(key)) keys.add(key);
-        render(last);
+        const name = `${hidePrefix()}${key}`;
+        onChoice(HIDE_PARAM, (hiddenAll().includes(name) ? hiddenAll().filter((other) => other !== name) : [...hiddenAll(), name]).join(','));
       });
       return button;
     }));
-    for (const button of legend.querySelectorAll('button')) button.setAttribute('aria-pressed', String(!isHidden(button.dataset.series ?? '')));
+    for (const button of legend.querySelectorAll('button')) button.setAttribute('aria-pressed', String(!hiddenKeys().has(button.dataset.series ?? '')));
   }
 
   /** How many bars are shown. */
@@ -203,5 +216,10 @@ function createCard({ doc, chart, drawer, onChoice, onFocus }) {
   label();
   renderChoice();
   renderLegend(chart.series?.(viewOf()) ?? []);
-  return { node, render };
+  /** What is drawn now, without the series that are hidden. */
+  const drawn = () => {
+    const view = viewOf();
+    return { chart, view, isEmpty: (chart.empty?.(view) ?? '') !== '' || last.answer.total.posts === 0, legend: (chart.series?.(view) ?? []).filter(({ key }) => !hiddenKeys().has(key)) };
+  };
+  return { node, render, drawn };
 }

@@ -6,9 +6,17 @@
  * @param {Document} doc
  * @param {string} name
  * @param {string} text
+ * @param {string} [type]
  */
-export function saveText(doc, name, text) {
-  const url = URL.createObjectURL(new Blob([text], { type: 'text/csv;charset=utf-8' }));
+export const saveText = (doc, name, text, type = 'text/csv') => saveBlob(doc, name, new Blob([text], { type: `${type};charset=utf-8` }));
+
+/**
+ * @param {Document} doc
+ * @param {string} name
+ * @param {Blob} blob
+ */
+export function saveBlob(doc, name, blob) {
+  const url = URL.createObjectURL(blob);
   const link = doc.createElement('a');
   link.href = url;
   link.download = name;

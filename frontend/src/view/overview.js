@@ -4,7 +4,8 @@
 import { formatCount, formatSpan } from '../format.js';
 import { t } from '../i18n.js';
 import { gapSpans, sampleMark } from '../model/flaws.js';
-import { eventSince, eventText, evidence, factorText, overviewSentence, sinceText, unknownText } from '../model/unusual.js';
+import { groupEvents } from '../model/event-groups.js';
+import { eventSince, eventText, evidence, factorText, groupText, overviewSentence, samplePart, sinceText, unknownText } from '../model/unusual.js';
 import { list } from '../model/values.js';
 import { byId, el, rebuild, showText } from './dom.js';
 import { dial, sparkSteps, sparkline } from './svg.js';
@@ -146,27 +147,29 @@ export function renderRising(node, rises, { focus, withRegion, empty }) {
  * @param {Document} doc
  * @param {{
  *   regions: RegionNow[], overview: import('../model/unusual.js').LooseOverview, answers: Map<string, Answer>, search: string, nowMs: number,
- *   rises: import('../model/reasons.js').Rise[] | null, events: import('../api.js').Events | null, nameOf: (region: string) => string,
+ *   rises: import('../model/reasons.js').Rise[] | null, events: import('../api.js').Events | null, nameOf: (region: string) => string, failed: readonly string[],
  * }} shown
  * @param {Actions} actions
  */
 export function renderOverview(doc, shown, actions) {
-  const { regions, overview, nowMs, rises, events, nameOf } = shown;
-  renderSentence(byId(doc, 'sentence'), overviewSentence(regions, nowMs));
+  const { regions, overview, nowMs, rises, events, nameOf, failed } = shown;
+  const waiting = (/** @type {string} */ name) => (failed.includes(name) ? t('overview.cannotLoad') : t('page.loading'));
+  const sample = samplePart(overview);
+  renderSentence(byId(doc, 'sentence'), [...overviewSentence(regions, nowMs), ...(sample ? [sample] : [])]);
   const [first] = regions;
   const unknown = unknownText(overview, regions);
   renderEvidence(byId(doc, 'evidence'), [...(first?.group === 'unusual' ? evidence(first) : []), ...(unknown ? [/** @type {[string, string]} */ ([t('overview.notKnown'), unknown])] : [])]);
   renderRegionList(doc, shown, actions);
   renderRising(byId(doc, 'rising-all'), (rises ?? []).slice(0, MOST_RISING), {
-    focus: actions.focus, withRegion: true, empty: rises === null ? t('page.loading') : t('overview.nothingRises'),
+    focus: actions.focus, withRegion: true, empty: rises === null ? waiting('trends') : t('overview.nothingRises'),
   });
 
-  const past = list(events?.events).slice(0, MOST_EVENTS);
-  rebuild(byId(doc, 'earlier'), [String(events === null), ...past.map((one) => JSON.stringify(one))], () => (past.length === 0
-    ? [el(doc, 'li', { class: 'muted' }, events === null ? t('page.loading') : t('overview.nothingHappened'))]
+  const past = groupEvents(events?.events).slice(0, MOST_EVENTS);
+  rebuild(byId(doc, 'earlier'), [String(events === null), waiting('events'), ...past.map((one) => JSON.stringify(one))], () => (past.length === 0
+    ? [el(doc, 'li', { class: 'muted' }, events === null ? waiting('events') : t('overview.nothingHappened'))]
     : past.map((one) => el(
       doc, 'li', {}, el(doc, 'time', { datetime: one.start ?? '' }, sinceText(one.start, nowMs)),
-      el(doc, 'span', {}, el(doc, 'strong', {}, one.region ? nameOf(one.region) : t('overview.allRegions')), t(one.is_open && one.comparison ? 'overview.eventOpen' : 'overview.event', { event: eventText(one) })),
+      el(doc, 'span', {}, el(doc, 'strong', {}, one.region ? nameOf(one.region) : t('overview.allRegions')), t(one.isOpen && one.lead.comparison ? 'overview.eventOpen' : 'overview.event', { event: groupText(one) })),
     ))));
 
   const stopped = list(overview.sources).filter(({ status }) => status === 'stopped' || status === 'stale');

@@ -44,7 +44,7 @@ export default function createCompare(ctx) {
   section.replaceChildren(
     el(doc, 'section', { class: 'front', 'aria-labelledby': 'compare-title' }, el(doc, 'h2', { class: 'sentence', id: 'compare-title', 'data-t': 'compare.title' })),
     el(
-      doc, 'section', { class: 'compare-controls', 'data-t-label': 'compare.title' },
+      doc, 'section', { class: 'compare-controls', 'data-t-label': 'compare.controls' },
       el(doc, 'div', { class: 'pickers' }, group('compare-mode-field', 'compare.title', segments('compare-mode')), group('compare-range-field', 'region.range', segments('compare-range'))),
       el(
         doc, 'div', { class: 'compare-choice' },
@@ -56,7 +56,7 @@ export default function createCompare(ctx) {
     ),
     el(doc, 'p', { class: 'muted', id: 'compare-text', role: 'status' }),
     el(doc, 'div', { id: 'compare-card' }),
-    el(doc, 'section', { id: 'compare-totals-box', 'aria-labelledby': 'compare-totals-title' }, el(doc, 'h2', { id: 'compare-totals-title', 'data-t': 'compare.totals' }), el(doc, 'div', { class: 'table compare-totals', id: 'compare-totals', role: 'region', 'aria-labelledby': 'compare-totals-title', tabindex: 0 })),
+    el(doc, 'section', { id: 'compare-totals-box', 'aria-labelledby': 'compare-totals-title' }, el(doc, 'h2', { id: 'compare-totals-title', 'data-t': 'compare.totals' }), el(doc, 'div', { class: 'table compare-totals', id: 'compare-totals', role: 'region', 'data-t-label': 'compare.totalsTable', tabindex: 0 })),
     el(doc, 'p', {}, el(doc, 'button', { type: 'button', class: 'button', id: 'compare-csv', 'data-t': 'compare.csv' })),
   );
   translate(section);

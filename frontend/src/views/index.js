@@ -14,6 +14,7 @@ const COMPARE_PARAMS = ['regions', 'tags', 'periods', 'measure', 'until'];
 export const VIEWS = [
   { id: 'overview', params: [], create: overview },
   { id: 'region', params: REGION_PARAMS, create: region },
+  { id: 'events', params: ['kind', 'time', 'at'], load: () => import('./events.js') },
   { id: 'sources', params: [], create: sources },
   { id: 'compare', params: COMPARE_PARAMS, load: () => import('./compare.js') },
   { id: 'map', params: ['shade'], load: () => import('./map.js') },

@@ -3,14 +3,13 @@
 
 import { t } from '../i18n.js';
 import { readAnswer } from '../model/answer.js';
+import { eventsSheet, linesSheet, regionsSheet, risingSheet } from '../model/sheets.js';
 import { LEAST_LINES, MOST_LINES, toggled } from '../model/compare.js';
-import { regionsCsv } from '../model/csv.js';
 import { risingList } from '../model/reasons.js';
 import { rankRegions, tabTitle } from '../model/unusual.js';
 import { list } from '../model/values.js';
 import { writeUrl } from '../url-state.js';
 import { byId, setText } from '../view/dom.js';
-import { saveText } from '../view/download.js';
 import { renderOverview } from '../view/overview.js';
 
 /** Steps of the lines: a length that every window divides. */
@@ -21,12 +20,10 @@ const MOST_SPARKS = 24;
 /** @typedef {import('../api.js').Api} Api */
 
 /** @param {import('./types').Context} ctx @returns {import('./types').View} */
-export default function createOverview({ doc, feed, watch, choice, nameOf, openRegion, openView, focusOn, announce }) {
+export default function createOverview({ doc, win, feed, watch, choice, nameOf, openRegion, openView, focusOn, announce, openTake }) {
   const search = /** @type {HTMLInputElement} */ (byId(doc, 'search'));
   search.addEventListener('input', show);
-  byId(doc, 'csv-regions').addEventListener('click', () => {
-    if (feed.overview) saveText(doc, 'birdsong-regions.csv', regionsCsv(rankRegions(feed.overview)));
-  });
+  byId(doc, 'take-regions').addEventListener('click', openTake);
 
   /** Regions that are chosen to be compared. @type {string[]} */
   let picked = [];
@@ -90,7 +87,7 @@ export default function createOverview({ doc, feed, watch, choice, nameOf, openR
     const trends = watch.get('trends');
     const answers = list(/** @type {import('../api.js').Windows[] | null} */ (watch.get('sparks'))).map((one) => readAnswer(one, nowMs));
     renderOverview(doc, {
-      regions: rankRegions(overview), overview, nowMs, nameOf, rises: trends && risingList(trends, { nameOf, nowMs }), events: watch.get('events'),
+      regions: rankRegions(overview), overview, nowMs, nameOf, failed: watch.failed(), rises: trends && risingList(trends, { nameOf, nowMs }), events: watch.get('events'),
       search: search.value.trim(), answers: new Map(answers.map((one) => [one.region ?? '', one])),
     }, { open: openRegion, focus: focusOn, hrefOf: (region) => writeUrl('', { ...choice, region, choices: {} }) });
     showPicked();
@@ -103,7 +100,22 @@ export default function createOverview({ doc, feed, watch, choice, nameOf, openR
     links[Math.max(0, Math.min(links.length - 1, at + direction))]?.focus();
   }
 
+  /** @returns {import('../view/take.js').Takeaway | null} */
+  function take() {
+    const { overview } = feed;
+    if (!overview) return null;
+    const lines = () => list(/** @type {import('../api.js').Windows[] | null} */ (watch.get('sparks'))).map((one) => readAnswer(one, feed.nowMs()));
+    return {
+      sheets: [
+        { label: t('take.regions'), make: () => regionsSheet(rankRegions(overview)) }, { label: t('take.lines'), make: () => linesSheet(lines()) },
+        { label: t('take.rising'), make: () => risingSheet(watch.get('trends')) }, { label: t('take.dayEvents'), make: () => eventsSheet(watch.get('events')?.events) },
+      ],
+      charts: [], href: win.location.href, suffix: '',
+    };
+  }
+
   return {
+    take,
     title: () => tabTitle(rankRegions(feed.overview)[0], t('tab.allRegions')),
     wanted,
     show,

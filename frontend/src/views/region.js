@@ -5,29 +5,32 @@ import focusChart, { boundsText, readSeries } from '../charts/focus.js';
 import { CHARTS } from '../charts/index.js';
 import { t } from '../i18n.js';
 import { emptyMessage, explain } from '../messages.js';
-import { readAnswer } from '../model/answer.js';
+import { begun, readAnswer } from '../model/answer.js';
+import { spanText } from '../chart-kit/over-time.js';
+import { wholePage } from '../model/embed.js';
+import { networksText } from '../model/networks.js';
 import { AGAINST, againstById, changeText, earlierRange, shareChangeText } from '../model/change.js';
-import { stepsCsv } from '../model/csv.js';
+import { rankingSheet, risingSheet, eventsSheet, seriesSheet, stepsSheet } from '../model/sheets.js';
+import { rangeMarks } from '../model/flaws.js';
 import { absoluteRange, brushedRange, rangeParams, shiftRange } from '../model/range.js';
 import { coveredText } from '../model/query.js';
 import { risingList } from '../model/reasons.js';
 import { tiles } from '../model/tiles.js';
 import { companions, focusLimits, focusName, focusOf, languageSeries, seriesRange } from '../model/focus.js';
-import { evidence, rankRegions, regionSentence, tabTitle } from '../model/unusual.js';
+import { evidence, rankRegions, regionSentence, samplePart, tabTitle } from '../model/unusual.js';
 import { list, parseTime } from '../model/values.js';
 import { RANGES, rangeOf, writeUrl } from '../url-state.js';
 import { currentZone, formatSpan } from '../format.js';
-import { createCards } from '../view/cards.js';
+import { HIDE_PARAM, createCards, titleOf } from '../view/cards.js';
 import { createTimePicker } from '../view/time-picker.js';
 import { regionSelect, renderNetworks, renderRanges, renderSegments, toggleNetwork } from '../view/controls.js';
-import { byId, find, setText } from '../view/dom.js';
-import { saveText } from '../view/download.js';
+import { byId, el, find, setText } from '../view/dom.js';
 import { renderPanel } from '../view/messages.js';
 import { renderEvidence, renderRising, renderSentence } from '../view/overview.js';
 import { renderTile } from '../view/tile.js';
 
 /** The hashtag or host that is focused on, the end of the range, what is compared, and the choices of the charts. */
-export const REGION_PARAMS = ['tag', 'host', 'language', 'until', 'from', 'to', 'against', ...CHARTS.flatMap(({ choice }) => choice?.param ?? [])];
+export const REGION_PARAMS = ['tag', 'host', 'language', 'until', 'from', 'to', 'against', HIDE_PARAM, ...CHARTS.flatMap(({ choice }) => choice?.param ?? [])];
 
 const MINUTE_MS = 60_000;
 const READ_MS = 250;
@@ -50,7 +53,7 @@ export default function createRegion(ctx) {
     },
     onFocus: (/** @type {string} */ type, /** @type {string} */ key) => focusOn(choice.region ?? '', type, key),
   };
-  const cards = createCards({ ...shared, charts: CHARTS });
+  const cards = createCards({ ...shared, charts: CHARTS, only: ctx.embed });
   const focusCard = createCards({ ...shared, charts: [focusChart], holder: 'focus-card' });
 
   const focused = () => focusOf(choice);
@@ -129,10 +132,11 @@ export default function createRegion(ctx) {
     if (!feed.overview) return;
     const nowMs = feed.nowMs();
     const region = regionNow();
-    renderSentence(byId(doc, 'region-sentence'), region ? regionSentence(region, nowMs) : [{ text: regionName(), tone: 'plain' }]);
+    const sample = samplePart(feed.overview);
+    renderSentence(byId(doc, 'region-sentence'), region ? [...regionSentence(region, nowMs), ...(sample ? [{ ...sample, text: ` ·${sample.text}` }] : [])] : [{ text: regionName(), tone: 'plain' }]);
     renderEvidence(byId(doc, 'region-evidence'), region ? evidence(region) : []);
     const trends = watch.get('trends');
-    const empty = trends === null ? t('page.loading') : region?.group === 'unjudged' ? t('region.risingUnjudged') : t('overview.nothingRises');
+    const empty = trends === null ? (watch.errorOf('trends') ? t('overview.cannotLoad') : t('page.loading')) : region?.group === 'unjudged' ? t('region.risingUnjudged') : t('overview.nothingRises');
     renderRising(byId(doc, 'rising'), trends ? risingList(trends, { nameOf, nowMs }) : [], { focus: focusOn, withRegion: false, empty });
     showFocus();
   }
@@ -201,6 +205,7 @@ export default function createRegion(ctx) {
       renderPanel(doc, { ...message, actions: message.actions.map(({ label, change }) => ({ label, run: () => choose({ ...change, ...(change.range && { choices: { ...choice.choices, from: '', to: '' } }) }) })) });
     }
     renderNetworks(doc, networks(), choice.networks);
+    showEmbedSource(answer);
   }
 
   // --- choosing -----------------------------------------------------------------------------
@@ -251,8 +256,38 @@ export default function createRegion(ctx) {
     win.setTimeout(() => setText(byId(doc, 'copy-link'), t('region.copy')), 2_000);
   }
 
-  function download() {
-    if (feed.windows && feed.fits()) saveText(doc, `birdsong-${choice.region}-${rangeOf(choice).id}.csv`, stepsCsv(readAnswer(feed.windows, feed.nowMs())));
+  /** @returns {import('../view/take.js').Takeaway | null} */
+  function take() {
+    if (!feed.windows || !feed.fits()) return null;
+    const answer = readAnswer(feed.windows, feed.nowMs());
+    const focus = focused();
+    const series = focus && watch.get('series');
+    const subtitle = [regionName(), spanText(answer.windows), networksText(choice.networks)].filter(Boolean).join(' · ');
+    const marks = rangeMarks(answer.windows);
+    const { charts, rankings } = cards.drawn();
+    return {
+      sheets: [
+        { label: t('take.steps'), make: () => stepsSheet(answer) },
+        ...rankings.map(({ chart, ranking }) => ({ label: titleOf(chart), make: () => rankingSheet(chart.id, answer, ranking) })),
+        ...(focus && series ? [{ label: t('take.series'), make: () => seriesSheet(focus, readSeries(series, feed.nowMs())) }] : []),
+        { label: t('take.rising'), make: () => risingSheet(watch.get('trends')) },
+        { label: t('take.rangeEvents'), make: () => eventsSheet(watch.get('events')?.events) },
+      ],
+      charts: charts.map((one) => ({ ...one, name: titleOf(one.chart), title: `${titleOf(one.chart)} · ${regionName()}`, subtitle, marks: one.chart.hasMarks ? marks : [] })),
+      href: win.location.href,
+      suffix: choice.choices.until ? `${rangeOf(choice).id}-${choice.choices.until.replace(/[:Z]/g, '')}` : rangeOf(choice).id,
+    };
+  }
+
+  /** Under a chart alone: what it is of, and the whole page. */
+  function showEmbedSource(/** @type {import('../model/answer.js').Answer} */ answer) {
+    const holder = byId(doc, 'embed-source');
+    holder.hidden = ctx.embed === null;
+    if (ctx.embed === null) return;
+    holder.replaceChildren(
+      el(doc, 'span', {}, `${regionName()} · ${spanText(begun(answer.windows))} · ${currentZone().id}${rangeMarks(answer.windows).map((mark) => ` · ${mark}`).join('')}`),
+      el(doc, 'a', { href: wholePage(win.location.href), target: '_blank', rel: 'noopener' }, t('take.whole')),
+    );
   }
 
   /** @param {Event} event */
@@ -305,9 +340,10 @@ export default function createRegion(ctx) {
     ctx.openView('compare', other ? { params: { regions: `${region},${other}` } } : { region, params: { periods: 'day' } });
   };
   onClick('compare-region-page', compare);
-  onClick('csv', download);
+  onClick('take', ctx.openTake);
 
   return {
+    take,
     title: () => tabTitle(regionNow(), regionName()),
     wanted,
     show,

@@ -26,6 +26,8 @@ export interface View {
   wanted(): Record<string, Want | null>;
   /** Writes what is known into its section. `name` is that of the answer. Called only while the page is shown. */
   show(changed: Changed, name?: string): void;
+  /** What can be taken away of it now; null while nothing is known. */
+  take?(): import('../view/take.js').Takeaway | null;
   /** By the key's name (`KeyboardEvent.key`). They come before those of the whole dashboard. A key that returns false leaves the event to it. */
   keys?: Record<string, () => void | false>;
 }
@@ -51,6 +53,14 @@ export interface Context {
   choose(change: Partial<Choice>, options?: { push?: boolean }): Promise<void>;
   /** Changes one parameter of the address without a question to the API. */
   keep(param: string, value: string): void;
+  /** Notifications of the browser. */
+  alerts: import('../alerts.js').Alerts;
+  /** Adds a note with the token of the installation. */
+  addNote(note: { text: string; region?: string; start?: string; end?: string }, token: string): Promise<unknown>;
+  /** Opens the dialog of data, pictures and the code for embedding. */
+  openTake(): Promise<void>;
+  /** The only chart that is shown, in a page of somebody else; null for the whole page. */
+  embed: string | null;
   openOverview(): Promise<void>;
   openRegion(region: string): Promise<void>;
   /** Opens a page by its id, with its parameters. Without `region` none is chosen. */

@@ -68,13 +68,14 @@ export default function createWall({ doc, feed, watch, choice, openOverview }) {
   function close() {
     if (doc.fullscreenElement) doc.exitFullscreen?.()?.catch(() => {});
     openOverview();
+    tick();
   }
 
   function render() {
     const { overview } = feed;
     setText(byId(doc, 'wall-pause'), isPaused ? t('wall.resume') : t('wall.pause'));
     setText(byId(doc, 'wall-paused'), isPaused ? t('wall.paused') : '');
-    if (!overview) return undefined;
+    if (!overview) return feed.error ? setText(byId(doc, 'wall-sentence'), t('wall.failed')) : undefined;
     const nowMs = feed.nowMs();
     const regions = rankRegions(overview);
     renderSentence(byId(doc, 'wall-sentence'), overviewSentence(regions, nowMs));

@@ -1,12 +1,11 @@
 // @ts-check
-// Tests of changes against an earlier time, of CSV, of marks, of reasons and of the series of a hashtag.
+// Tests of changes against an earlier time, of marks, of reasons and of the series of a hashtag.
 import { describe, expect, it } from 'vitest';
 import { boundsText, readSeries } from '../../src/charts/focus.js';
 import { againstById, changeText, earlierRange, shareChangeText } from '../../src/model/change.js';
-import { csv, stepsCsv } from '../../src/model/csv.js';
 import { eventMarksOf } from '../../src/model/marks.js';
 import { risingList } from '../../src/model/reasons.js';
-import { COMPLETE, MINUTE, NOW, START, answerOf, iso, silentAt, windowAt } from '../reports.js';
+import { COMPLETE, MINUTE, NOW, START, iso } from '../reports.js';
 
 const HOUR = 60 * MINUTE;
 
@@ -34,19 +33,6 @@ describe('changes', () => {
   it('of shares are in points', () => {
     expect(shareChangeText([40, 100], earlier({ posts: 100, reposts: 30 }), day)).toBe('+10 points on the day before (30%)');
     expect(shareChangeText([40, 100], null, day)).toBe('');
-  });
-});
-
-describe('CSV', () => {
-  it('quotes what has to be quoted, and defuses formulas', () => {
-    expect(csv([['a,b', 'say "x"', null, 3, '=1+1']])).toBe('"a,b","say ""x""",,3,\'=1+1\r\n');
-  });
-
-  it('has each step that is shown, with empty cells where nothing is known', () => {
-    const lines = stepsCsv(answerOf([windowAt(0, { usual: 9, usual_low: 7, usual_high: 11 }), silentAt(1), windowAt(5)])).split('\r\n');
-    expect(lines[1]).toBe('r,2026-11-24T08:00:00.000Z,2026-11-24T08:05:00.000Z,final,,10,9,7,11,4,3,1,2,8,7,9');
-    expect(lines[2]).toBe('r,2026-11-24T08:05:00.000Z,2026-11-24T08:10:00.000Z,silent,unwatched,,,,,,,,,,,');
-    expect(lines).toHaveLength(4);
   });
 });
 
