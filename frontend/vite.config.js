@@ -1,11 +1,23 @@
 /// <reference types="vitest/config" />
 // How the dashboard is bundled (relative base: it may be served below any path) and tested.
 import { defineConfig } from 'vite';
+import { textProblems } from './check-texts.js';
 
 // Local times in tests are the same everywhere.
 if (process.env.VITEST) process.env.TZ = 'UTC';
 
+/** Fails the build when a text is missing in a language. @type {import('vite').Plugin} */
+const texts = {
+  name: 'texts',
+  apply: 'build',
+  async buildStart() {
+    const problems = await textProblems();
+    if (problems.length > 0) this.error(`texts:\n${problems.join('\n')}`);
+  },
+};
+
 export default defineConfig({
+  plugins: [texts],
   base: './',
   server: { proxy: { '/api': 'http://localhost:8080' } },
   build: {

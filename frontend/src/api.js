@@ -5,20 +5,21 @@ const DEFAULT_TIMEOUT_MS = 10_000;
 
 /** @typedef {'network' | 'timeout' | 'http' | 'parse' | 'aborted'} ErrorKind */
 
-/** Why a call failed. `status`, `code` and `parameter` are those of the API's answer, if there was one. */
+/** Why a call failed. `status`, `code` and `parameter` are those of the API's answer, if there was one; `seconds` were waited for one. */
 export class ApiError extends Error {
   /**
    * @param {ErrorKind} kind
    * @param {string} message
-   * @param {{ status?: number, code?: string | null, parameter?: string | null }} [details]
+   * @param {{ status?: number, code?: string | null, parameter?: string | null, seconds?: number }} [details]
    */
-  constructor(kind, message, { status = 0, code = null, parameter = null } = {}) {
+  constructor(kind, message, { status = 0, code = null, parameter = null, seconds = 0 } = {}) {
     super(message);
     this.name = 'ApiError';
     this.kind = kind;
     this.status = status;
     this.code = code;
     this.parameter = parameter;
+    this.seconds = seconds;
   }
 }
 
@@ -90,7 +91,7 @@ export function createApi({ base = '', fetchImpl = globalThis.fetch, timeoutMs =
      */
     const asApiError = (error, kind, message, status = 0) => {
       if (error instanceof ApiError) return error;
-      if (timedOut) return new ApiError('timeout', `no answer within ${Math.round(timeoutMs / 1000)} s`);
+      if (timedOut) return new ApiError('timeout', `no answer within ${Math.round(timeoutMs / 1000)} s`, { seconds: Math.round(timeoutMs / 1000) });
       if (signal?.aborted) return new ApiError('aborted', 'cancelled');
       return new ApiError(kind, message, { status });
     };

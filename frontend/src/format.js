@@ -1,7 +1,7 @@
 // @ts-check
 // Text for people in the language of the page: numbers, shares, durations, times and names of languages. Times are those of the chosen zone.
 
-import { formatCount, perLanguage, t } from './i18n.js';
+import { formatCount, locale, perLanguage, t } from './i18n.js';
 import { localZoneId, zoneById } from './model/zone.js';
 
 export { formatCount };
@@ -151,13 +151,17 @@ export function formatAgo(secs) {
   return secs < 2 ? t('time.justNow') : t('time.ago', { time: formatDuration(secs) });
 }
 
+const UNKNOWN = /^(und|unknown|none|xx|zxx|qme|qst|qht|qam|qct|)$/i;
+/** Whether a code names a language. @param {string | null | undefined} code */
+export const isLanguage = (code) => !UNKNOWN.test(String(code ?? '').trim());
+
 /**
  * The name of a language; the code itself when there is none.
  * @param {string | null | undefined} code
  */
 export function languageName(code) {
   const clean = String(code ?? '').trim();
-  if (clean === '' || /^(und|unknown|none|xx|zxx|qme|qst|qht|qam|qct)$/i.test(clean)) return t('language.unknown');
+  if (!isLanguage(clean)) return t('language.unknown');
   try {
     return languageNames()?.of(clean.replace(/_/g, '-')) ?? clean;
   } catch {
@@ -165,11 +169,17 @@ export function languageName(code) {
   }
 }
 
+/** A text that starts with a capital letter. @param {string} text */
+export const capital = (text) => text.charAt(0).toLocaleUpperCase(locale()) + text.slice(1);
+
 /**
  * A factor without its sign: `4.4`, `12`.
  * @param {number} factor
  */
 export const formatFactor = (factor) => (factor < 10 ? fixedDecimal().format(factor) : formatRate(factor));
+
+/** A number of percent with a decimal: `33.3%`. @param {number} percent */
+export const formatPercent = (percent) => percentDecimal().format(percent / 100);
 
 /**
  * A change in percent with its sign: `+12%`.
@@ -179,13 +189,3 @@ export const formatChange = (percent) => `${percent < 0 ? '−' : '+'}${percentW
 
 /** An amount of US dollars. @param {number} amount */
 export const formatDollars = (amount) => dollars().format(amount);
-
-/**
- * `1 post`, `2 posts`.
- * @param {number} n
- * @param {string} one
- * @param {string} [many]
- */
-export function plural(n, one, many = `${one}s`) {
-  return `${formatCount(n)} ${n === 1 ? one : many}`;
-}

@@ -1,7 +1,8 @@
 /// <reference types="vite/client" />
 // @ts-check
-// Starts the page.
+// Starts the page in the language of the reader.
 
+import { DEFAULT_LANGUAGE, useLanguage, wantedLanguage } from './i18n.js';
 import { startPage } from './page.js';
 
-startPage();
+useLanguage(wantedLanguage(window)).catch(() => useLanguage(DEFAULT_LANGUAGE)).then(() => startPage());

@@ -2,6 +2,7 @@
 // Texts for when something is missing: no posts, no regions, no answer. Pure functions.
 
 import { ApiError } from './api.js';
+import { t } from './i18n.js';
 import { RANGES, rangeById } from './url-state.js';
 
 /**
@@ -13,13 +14,26 @@ import { RANGES, rangeById } from './url-state.js';
 const LONG_SECS = 86_400;
 
 /**
+ * What an error is, in the language of the page; that of the API where only the API knows it.
+ * @param {ApiError} error
+ */
+function ownText({ kind, code, status, message, seconds }) {
+  if (kind === 'network') return t('message.network');
+  if (kind === 'timeout') return t('message.timeout', { seconds: String(seconds) });
+  if (kind === 'parse') return t('message.parse');
+  if (code === 'store_unavailable') return t('message.store_unavailable');
+  if (code === 'overloaded') return t('message.overloaded');
+  return message ? message.charAt(0).toUpperCase() + message.slice(1).replace(/\.$/, '') : t('message.http', { status: String(status) });
+}
+
+/**
  * An error as the start of a sentence.
  * @param {unknown} error
  */
 export function explain(error) {
-  if (!(error instanceof ApiError)) return 'An unexpected error occurred on this page';
-  const message = error.message.charAt(0).toUpperCase() + error.message.slice(1).replace(/\.$/, '');
-  return error.parameter ? `${message} (${error.parameter})` : message;
+  if (!(error instanceof ApiError)) return t('message.unexpected');
+  const message = ownText(error);
+  return error.parameter ? t('message.withParameter', { error: message, parameter: error.parameter }) : message;
 }
 
 /**
@@ -30,18 +44,18 @@ export function explain(error) {
  */
 export function emptyMessage({ range, networks }, { hasOtherRegions, hasPosts }) {
   const longer = RANGES.filter((other) => other.secs > rangeById(range).secs && other.secs >= LONG_SECS);
-  const others = [longer.length && 'a longer range', networks.length && 'all networks', hasOtherRegions && 'another region'].filter(Boolean);
-  const advice = others.length > 0 ? `Try ${others.join(' or ')}` : 'Check the keywords and boxes of this region';
+  const others = [longer.length > 0 && t('message.longerRange'), networks.length > 0 && t('message.allNetworks'), hasOtherRegions && t('message.otherRegion')]
+    .filter((one) => one !== false);
+  const advice = others.length > 0 ? t('message.try', { others: others.reduce((first, second) => t('message.or', { first, second })) }) : t('message.checkRegion');
   return {
-    title: 'No posts in this range yet',
-    text: `${advice}. New posts appear here within seconds of their arrival.`
-      + (hasPosts ? '' : ' No source has delivered a post so far: check that one is running and connected.'),
+    title: t('message.empty'),
+    text: [advice, t('message.soon'), ...(hasPosts ? [] : [t('message.noSource')])].join(' '),
     actions: [
-      ...longer.map(({ id, long }) => ({ label: `Show the ${long}`, change: { range: id } })),
-      ...(networks.length ? [{ label: 'Show all networks', change: { networks: [] } }] : []),
+      ...longer.map(({ id }) => ({ label: t(/** @type {import('./i18n.js').Key} */ (`range.show.${id}`)), change: { range: id } })),
+      ...(networks.length ? [{ label: t('message.showAllNetworks'), change: { networks: [] } }] : []),
     ],
   };
 }
 
 /** Shown when the server refused the networks of the address. */
-export const REFUSED_FILTER = 'The server does not accept this filter by network. The numbers are for all networks.';
+export const refusedFilter = () => t('message.refusedFilter');

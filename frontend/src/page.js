@@ -7,8 +7,9 @@ import { createDrawer } from './chart-kit/draw.js';
 import { CHARTS } from './charts/index.js';
 import { createFeed } from './feed.js';
 import { currentZone, formatAgo, formatClockSeconds, setZone } from './format.js';
+import { LANGUAGES, language, storeLanguage, t, translate, useLanguage } from './i18n.js';
 import { initKeys } from './keys.js';
-import { REFUSED_FILTER, explain } from './messages.js';
+import { explain, refusedFilter } from './messages.js';
 import { embedOf } from './model/embed.js';
 import { fieldsQuery } from './model/fields.js';
 import { freshnessTile } from './model/freshness.js';
@@ -20,15 +21,20 @@ import { initPrint } from './print.js';
 import { initTheme, readPalette } from './theme.js';
 import { rangeOf, readUrl, writeUrl } from './url-state.js';
 import { renderRegions } from './view/controls.js';
-import { byId, setText, showText } from './view/dom.js';
+import { byId, el, setText, showText } from './view/dom.js';
 import { renderBanner, renderPanel } from './view/messages.js';
 import { renderTile } from './view/tile.js';
 import { PAGE_PARAMS, VIEWS, entryOf } from './views/index.js';
 import { createWatch } from './watch.js';
 
 const TICK_MS = 1_000;
-/** What the page asks for beside counts, in words. @type {Record<string, string>} */
-const PARTS = { events: 'events', trends: 'what rises', sparks: 'the lines of regions', earlier: 'the time before', series: 'the series' };
+/** What the page asks for beside counts, in words; null for what it has no words for. @param {string} name */
+function partName(name) {
+  switch (name) {
+    case 'events': case 'trends': case 'sparks': case 'earlier': case 'series': return t(`part.${name}`);
+    default: return null;
+  }
+}
 
 /**
  * @typedef {import('./url-state.js').Choice} Choice
@@ -55,13 +61,17 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
   const poller = createPoller({ round, isHidden: () => doc.hidden });
   const drawer = makeDrawer(() => readPalette(doc.documentElement));
   const watch = createWatch({ onChange: (name) => view()?.show('answer', name) });
-  const stopTheme = initTheme({ button: byId(doc, 'theme'), win, onChange: () => drawer.restyle() });
+  const theme = initTheme({ button: byId(doc, 'theme'), win, onChange: () => drawer.restyle() });
   /** Networks of all answers so far. @type {Set<string>} */
   const seenNetworks = new Set();
   /** @type {import('./api.js').Api | null} */
   let api = null;
   /** Whether the server refused the networks that were chosen last. */
   let isFilterRefused = false;
+
+  const languages = /** @type {HTMLSelectElement} */ (byId(doc, 'language'));
+  // Each language has its own name, in itself.
+  languages.replaceChildren(...Object.entries(LANGUAGES).map(([code, { name }]) => el(doc, 'option', { value: code, lang: code }, name)));
 
   const urlOf = () => writeUrl(win.location.search, choice);
   const networks = () => knownNetworks({ overview: feed.overview, seen: seenNetworks, chosen: choice.networks });
@@ -118,7 +128,7 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
     const failedBefore = feed.error !== null;
     await feed.refresh(api, isCurrent, options);
     if (!isCurrent()) return true;
-    if (failedBefore && feed.error === null) announce('The connection is restored.');
+    if (failedBefore && feed.error === null) announce(t('page.restored'));
     view()?.show('round');
     showState();
     if (feed.error === null) await watch.refresh(api, feed.overview, view()?.wanted() ?? {});
@@ -130,7 +140,7 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
     button.setAttribute('aria-busy', 'true');
     await poller.poll({ whole: true });
     button.removeAttribute('aria-busy');
-    if (feed.error === null) announce(`Updated at ${formatClockSeconds(Date.now())}.`);
+    if (feed.error === null) announce(t('page.updatedAt', { time: formatClockSeconds(Date.now()) }));
   }
 
   // --- choosing -----------------------------------------------------------------------------
@@ -148,7 +158,7 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
     byId(doc, 'main').setAttribute('aria-busy', 'true');
     await poller.poll();
     if (feed.error === null && feed.fits()) {
-      announce(`Showing ${[regionName(), rangeOf(choice).long, networksText(choice.networks)].filter(Boolean).join(', ')}.`);
+      announce(t('page.showing', { what: [regionName(), rangeOf(choice).long, networksText(choice.networks)].filter(Boolean).join(', ') }));
     }
   }
 
@@ -214,6 +224,47 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
     }
     view()?.show('choice');
     showTitle();
+    showKnown();
+  }
+
+  /** The view and language that were shown last. */
+  let shown = '';
+
+  /** Shows what is known already in a view that was opened, or in another language. */
+  function showKnown() {
+    const now = `${entryOf(choice).id} ${language()}`;
+    if (shown === now || !view()) return;
+    shown = now;
+    if (feed.overview) view()?.show('overview');
+    if (feed.windows && feed.fits()) view()?.show('windows');
+    showTitle();
+  }
+
+  /** Shows the whole page in another language. @param {string} code */
+  async function changeLanguage(code) {
+    try {
+      await useLanguage(code);
+    } catch {
+      languages.value = language();
+      return;
+    }
+    storeLanguage(win, code);
+    const query = new URLSearchParams(win.location.search);
+    if (query.has('lang')) {
+      query.set('lang', code);
+      win.history.replaceState(null, '', writeUrl(`?${query}`, choice));
+    }
+    showLanguage();
+    showChoice();
+    showState();
+  }
+
+  /** Writes the texts that stay. */
+  function showLanguage() {
+    doc.documentElement.lang = language();
+    languages.value = language();
+    translate(doc);
+    theme.label();
   }
 
   function showTitle() {
@@ -254,22 +305,22 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
       main.classList.remove('loading');
       renderBanner(doc, null);
       renderPanel(doc, {
-        title: 'The metrics cannot be loaded',
-        text: `${explain(feed.error)}. The page keeps trying.`,
-        actions: [{ label: 'Retry now', run: refresh }],
+        title: t('message.cannotLoad'),
+        text: t('message.keepsTrying', { error: explain(feed.error) }),
+        actions: [{ label: t('nav.retry'), run: refresh }],
       });
     } else if (feed.error !== null) {
-      const shown = feed.fits() || choice.region === null ? 'These numbers are' : 'These numbers are of the previous choice,';
-      renderBanner(doc, `${explain(feed.error)}. ${shown} from ${formatClockSeconds(feed.updatedAt ?? Date.now())}; the page keeps trying.`);
+      const known = { error: explain(feed.error), time: formatClockSeconds(feed.updatedAt ?? Date.now()) };
+      renderBanner(doc, feed.fits() || choice.region === null ? t('message.stale', known) : t('message.stalePrevious', known));
     } else {
       if (entryOf(choice).id !== 'region') renderPanel(doc, null);
-      renderBanner(doc, problemText(feed.overview) ?? (isFilterRefused ? REFUSED_FILTER : null));
+      renderBanner(doc, problemText(feed.overview) ?? (isFilterRefused ? refusedFilter() : null));
       if (feed.regions?.length === 0) {
         main.classList.remove('loading');
         renderPanel(doc, {
-          title: 'No regions yet',
-          text: 'Add at least one region to the configuration. It appears here after a reload.',
-          actions: [{ label: 'Reload', run: () => win.location.reload() }],
+          title: t('message.noRegions'),
+          text: t('message.addRegion'),
+          actions: [{ label: t('nav.reload'), run: () => win.location.reload() }],
         });
       }
     }
@@ -278,13 +329,15 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
 
   /** Shows what changes with time alone. */
   function tick() {
-    const failed = watch.failed().map((name) => PARTS[name] ?? name);
-    const updated = feed.updatedAt === null ? (feed.error ? 'Not updated yet' : 'Loading…')
-      : feed.error !== null ? `Not updated since ${formatClockSeconds(feed.updatedAt)}`
-        : `Updated ${formatAgo((Date.now() - feed.updatedAt) / 1000)}${failed.length ? `, without ${failed.join(', ')}` : ''}`;
+    const failed = watch.failed().flatMap((name) => partName(name) ?? []);
+    const updatedAt = feed.updatedAt === null ? '' : formatClockSeconds(feed.updatedAt);
+    const ago = formatAgo((Date.now() - (feed.updatedAt ?? 0)) / 1000);
+    const updated = feed.updatedAt === null ? (feed.error ? t('page.notUpdated') : t('page.loading'))
+      : feed.error !== null ? t('page.notUpdatedSince', { time: updatedAt })
+        : failed.length > 0 ? t('page.updatedWithout', { ago, parts: failed.join(', ') }) : t('page.updated', { ago });
     // Chips and lists show their last state: it has a time, too.
     doc.documentElement.toggleAttribute('data-stale', feed.error !== null && feed.updatedAt !== null);
-    showText(byId(doc, 'sources-stale'), feed.error !== null && feed.updatedAt !== null ? `The state at ${formatClockSeconds(feed.updatedAt)}; nothing newer is known.` : '');
+    showText(byId(doc, 'sources-stale'), feed.error !== null && feed.updatedAt !== null ? t('page.staleState', { time: updatedAt }) : '');
     setText(byId(doc, 'updated'), updated);
     if (feed.overview) renderTile(doc, freshnessTile(feed.overview, feed.nowMs()));
   }
@@ -310,6 +363,7 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
     if (!box.open) box.showModal?.();
   }
 
+  languages.addEventListener('change', () => changeLanguage(languages.value));
   onClick(byId(doc, 'home'), openOverview);
   onClick(byId(doc, 'help'), showHelp);
   onClick(byId(doc, 'refresh'), refresh);
@@ -340,6 +394,7 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
   doc.addEventListener('visibilitychange', onVisible);
   win.addEventListener('popstate', onPopState);
   const ticker = setInterval(tick, TICK_MS);
+  showLanguage();
   showChoice();
 
   const ready = loadConfig(fetchImpl).then((config) => {
@@ -356,7 +411,7 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
       feed.cancel();
       doc.removeEventListener('visibilitychange', onVisible);
       win.removeEventListener('popstate', onPopState);
-      stopTheme();
+      theme.stop();
       stopPrint();
       alerts.stop();
       stopKeys();

@@ -2,6 +2,7 @@
 // Printing: always in the light theme, with charts that fit the paper, and a line that says what was printed and when.
 
 import { currentZone, formatClock, formatDay } from './format.js';
+import { t } from './i18n.js';
 import { byId, setText } from './view/dom.js';
 
 /** The width of A4 and Letter between their margins, at 96 pixels an inch. */
@@ -18,7 +19,7 @@ export function initPrint({ win, drawer }) {
   const before = () => {
     theme = root.getAttribute('data-theme');
     root.setAttribute('data-theme', 'light');
-    setText(byId(win.document, 'print-line'), `Printed ${formatDay(Date.now())}, ${formatClock(Date.now())} (${currentZone().id}) from ${win.location.href}`);
+    setText(byId(win.document, 'print-line'), t('page.printed', { time: `${formatDay(Date.now())}, ${formatClock(Date.now())}`, zone: currentZone().id, address: win.location.href }));
     drawer.restyle();
     drawer.fit(PAPER_PX);
   };

@@ -2,6 +2,8 @@
 // Light and dark: follows the system until the reader picks one, which is then remembered.
 // theme-boot.js (public/) applies the same choice before the first paint.
 
+import { t } from './i18n.js';
+
 const KEY = 'birdsong-theme';
 
 /** Colours of series whose number is not known beforehand, in the order in which they are given out. */
@@ -60,11 +62,15 @@ export function initTheme({ button, onChange = () => {}, win = window } = {}) {
       // The choice then lasts as long as the page.
     }
   };
+  /** Names what the button does, in the language of the page. */
+  const label = () => {
+    const text = root.getAttribute('data-theme') === 'dark' ? t('nav.toLight') : t('nav.toDark');
+    button?.setAttribute('aria-label', text);
+    button?.setAttribute('title', text);
+  };
   const apply = (/** @type {string} */ theme) => {
     root.setAttribute('data-theme', theme);
-    const next = theme === 'dark' ? 'light' : 'dark';
-    button?.setAttribute('aria-label', `Switch to ${next} theme`);
-    button?.setAttribute('title', `Switch to ${next} theme`);
+    label();
     onChange(theme);
   };
   const fromSystem = () => apply(resolveTheme(stored(), Boolean(media?.matches)));
@@ -82,8 +88,11 @@ export function initTheme({ button, onChange = () => {}, win = window } = {}) {
   button?.addEventListener('click', toggle);
   media?.addEventListener?.('change', fromSystem);
   fromSystem();
-  return () => {
-    button?.removeEventListener('click', toggle);
-    media?.removeEventListener?.('change', fromSystem);
+  return {
+    label,
+    stop() {
+      button?.removeEventListener('click', toggle);
+      media?.removeEventListener?.('change', fromSystem);
+    },
   };
 }

@@ -2,26 +2,40 @@
 // What the address bar holds: the region, the range, the networks, and the choices made in charts. Pure functions.
 
 import { formatSpan } from './format.js';
+import { t } from './i18n.js';
 import { absoluteRange } from './model/range.js';
 
-/** @typedef {{ id: string, label: string, long: string, secs: number, from?: number, to?: number }} Range `from` and `to` are the ends of an absolute one */
+/** @typedef {{ id: string, label: string, long: string, secs: number, from?: number, to?: number }} Range `label` and `long` are in the language of the page; `from` and `to` are the ends of an absolute one */
 
 const DAY_SECS = 86_400;
 
+/**
+ * @param {string} id
+ * @param {number} secs
+ * @returns {Range}
+ */
+function named(id, secs) {
+  return {
+    id, secs,
+    get label() { return t(/** @type {import('./i18n.js').Key} */ (`range.${id}`)); },
+    get long() { return t(/** @type {import('./i18n.js').Key} */ (`range.long.${id}`)); },
+  };
+}
+
 /** The default range is used when the address names none, or none that exists. */
-export const DEFAULT_RANGE = { id: '24h', label: '24 h', long: 'last 24 hours', secs: DAY_SECS };
+export const DEFAULT_RANGE = named('24h', DAY_SECS);
 
 /**
  * Ranges that can be chosen. The API chooses the step that keeps a chart readable.
  * @type {Range[]}
  */
 export const RANGES = [
-  { id: '1h', label: '1 h', long: 'last hour', secs: 3600 },
-  { id: '6h', label: '6 h', long: 'last 6 hours', secs: 6 * 3600 },
+  named('1h', 3600),
+  named('6h', 6 * 3600),
   DEFAULT_RANGE,
-  { id: '7d', label: '7 d', long: 'last 7 days', secs: 7 * DAY_SECS },
-  { id: '30d', label: '30 d', long: 'last 30 days', secs: 30 * DAY_SECS },
-  { id: '1y', label: '1 y', long: 'last year', secs: 365 * DAY_SECS },
+  named('7d', 7 * DAY_SECS),
+  named('30d', 30 * DAY_SECS),
+  named('1y', 365 * DAY_SECS),
 ];
 
 /** @param {string | null} id */
@@ -34,7 +48,7 @@ export const rangeById = (id) => RANGES.find((range) => range.id === id) ?? DEFA
  */
 export function rangeOf({ range, choices }) {
   const ends = absoluteRange(choices);
-  return ends ? { id: 'custom', label: 'Custom', long: formatSpan(ends.from, ends.to), secs: (ends.to - ends.from) / 1000, ...ends } : rangeById(range);
+  return ends ? { id: 'custom', label: t('range.custom'), long: formatSpan(ends.from, ends.to), secs: (ends.to - ends.from) / 1000, ...ends } : rangeById(range);
 }
 
 /**

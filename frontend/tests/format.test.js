@@ -2,7 +2,7 @@
 // Tests of the texts for people.
 import { describe, expect, it } from 'vitest';
 import {
-  formatAgo, formatCompact, formatCount, formatDuration, formatMillis, formatRate, formatShare, formatSpan, languageName, plural,
+  formatAgo, formatCompact, formatCount, formatDuration, formatMillis, formatRate, formatShare, formatSpan, languageName,
 } from '../src/format.js';
 
 describe('numbers', () => {
@@ -35,12 +35,6 @@ describe('numbers', () => {
   it('writes rates', () => {
     expect(formatRate(3.14)).toBe('3.1');
     expect(formatRate(1234.5)).toBe('1,235');
-  });
-
-  it('counts in words', () => {
-    expect(plural(1, 'post')).toBe('1 post');
-    expect(plural(2, 'post')).toBe('2 posts');
-    expect(plural(0, 'retry', 'retries')).toBe('0 retries');
   });
 });
 

@@ -5,11 +5,14 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { CHARTS } from '../src/charts/index.js';
+import { t, useLanguage } from '../src/i18n.js';
 import { startPage } from '../src/page.js';
 import { assertAllowed } from './contract.js';
 import { overviewAnswer } from './fake-data.js';
 import { COMPLETE, report } from './reports.js';
 
+/** The title of a chart. @param {string} id */
+const titleOf = (id) => t(/** @type {import('../src/i18n.js').Key} */ (`chart.${id}.title`));
 const html = readFileSync(join(import.meta.dirname, '../index.html'), 'utf8');
 const NOW = Date.UTC(2026, 10, 24, 8, 12, 30);
 
@@ -195,15 +198,15 @@ describe('first load', () => {
 describe('cards', () => {
   it('are made from the descriptors alone', async () => {
     await load();
-    expect([...document.querySelectorAll('#charts .card h2')].map((title) => title.textContent)).toEqual(CHARTS.map(({ title }) => title));
+    expect([...document.querySelectorAll('#charts .card h2')].map((title) => title.textContent)).toEqual(CHARTS.map(({ id }) => titleOf(id)));
     for (const chart of CHARTS) {
       const card = find(`#${chart.id}-title`).closest('.card');
       expect(card.classList.contains(chart.size), chart.id).toBe(true);
-      expect(find(`#${card.getAttribute('aria-labelledby')}`).textContent).toBe(chart.title);
+      expect(find(`#${card.getAttribute('aria-labelledby')}`).textContent).toBe(titleOf(chart.id));
       const canvas = card.querySelector('canvas');
       expect(canvas === null, chart.id).toBe(Boolean(chart.ranking));
-      if (canvas) expect([canvas.id, canvas.getAttribute('role'), canvas.getAttribute('aria-label').length > chart.title.length]).toEqual([`chart-${chart.id}`, 'img', true]);
-      expect(card.querySelector('.table').getAttribute('aria-label')).toBe(`${chart.title}, table`);
+      if (canvas) expect([canvas.id, canvas.getAttribute('role'), canvas.getAttribute('aria-label').length > titleOf(chart.id).length]).toEqual([`chart-${chart.id}`, 'img', true]);
+      expect(card.querySelector('.table').getAttribute('aria-label')).toBe(`${titleOf(chart.id)}, table`);
     }
     expect(new Set(CHARTS.map(({ id }) => id)).size).toBe(CHARTS.length);
   });
@@ -690,5 +693,31 @@ describe('when something is missing', () => {
     await load();
     expect(text('tile-posts')).toContain('12');
     expect(isShown('#banner')).toBe(true);
+  });
+});
+
+describe('the language of the page', () => {
+  afterEach(() => useLanguage('en'));
+
+  it('changes without a reload: static texts, charts, controls and the title', async () => {
+    await load();
+    expect([...find('#language').options].map(({ textContent, lang }) => [textContent, lang])).toEqual([['English', 'en'], ['Français', 'fr'], ['Español', 'es']]);
+    pick('#language', 'fr');
+    await vi.waitFor(() => expect(document.documentElement.lang).toBe('fr'));
+    expect(text('posts-title')).toBe('Publications dans le temps');
+    expect(text('tile-posts')).toMatch(/^Publications 12autant que sur la période précédente/);
+    expect(find('#ranges').textContent).toContain('7 j');
+    expect(find('#refresh').getAttribute('aria-label')).toBe('Actualiser');
+    expect(find('#chart-posts').getAttribute('aria-label')).toContain('12 publications');
+    expect(document.title).toBe('▲ 3,1\u00a0× Alpha · Birdsong');
+    expect(document.documentElement.outerHTML).not.toMatch(/>(Loading…|Posts|Region|Range|No data|Incomplete)</);
+    find('[data-view=overview]').click();
+    await settle();
+    expect(text('list-title')).toBe('Toutes les régions, les plus inhabituelles d’abord');
+    expect(text('sentence')).toContain('3,1 × l’habituel');
+    pick('#language', 'en');
+    await vi.waitFor(() => expect(document.documentElement.lang).toBe('en'));
+    expect(text('list-title')).toBe('All regions, most unusual first');
+    expect(localStorage.getItem('birdsong-language')).toBe('en');
   });
 });

@@ -2,6 +2,7 @@
 // Rankings as horizontal bars: one bar per hashtag, language and so on.
 
 import { formatCount, formatShare } from '../format.js';
+import { t } from '../i18n.js';
 import { count, list } from '../model/values.js';
 
 /**
@@ -38,7 +39,7 @@ export function topBars(entries, label, focus) {
  * `at most 3 more`, or nothing for an exact count.
  * @param {Pick<Bar, 'error'>} bar
  */
-export const moreText = ({ error }) => (error > 0 ? `at most ${formatCount(error)} more` : '');
+export const moreText = ({ error }) => (error > 0 ? t('series.more', { value: error }) : '');
 
 /**
  * The share of a bar in all posts, from its lower to its upper bound.
@@ -47,7 +48,7 @@ export const moreText = ({ error }) => (error > 0 ? `at most ${formatCount(error
  */
 export function shareText({ value, error }, all) {
   const [low, high] = [formatShare(value, all), formatShare(Math.min(all, value + error), all)];
-  return low === high ? low : `${low} to ${high}`;
+  return low === high ? low : t('tile.between', { low, high });
 }
 
 /**
@@ -59,7 +60,7 @@ export function shareText({ value, error }, all) {
  */
 function barsTable({ bars, all }, what, isBound) {
   return {
-    head: [what, ...(isBound ? ['Posts, at least', 'At most … more'] : ['Posts']), ...(all ? ['Share'] : [])],
+    head: [what, ...(isBound ? [t('series.postsAtLeast'), t('series.atMostMore')] : [t('series.posts')]), ...(all ? [t('series.share')] : [])],
     rows: bars.map((bar) => [
       bar.label, formatCount(bar.value), ...(isBound ? [formatCount(bar.error)] : []), ...(all ? [shareText(bar, all)] : []),
     ]),
@@ -71,27 +72,29 @@ function barsTable({ bars, all }, what, isBound) {
  * @param {Bar[]} bars
  */
 function barsSummary(title, bars) {
-  if (bars.length === 0) return `${title}: none in this range.`;
+  if (bars.length === 0) return t('summary.barsNone', { title });
   const top = bars.slice(0, 3).map((bar) => `${bar.label} ${formatCount(bar.value)}${bar.error > 0 ? ` (${moreText(bar)})` : ''}`);
-  return `${title}: ${top.join(', ')}${bars.length > 3 ? ' and more' : ''}. The numbers are in the table below.`;
+  return `${bars.length > 3 ? t('summary.barsMore', { title, bars: top.join(', ') }) : t('summary.bars', { title, bars: top.join(', ') })} ${t('series.below')}`;
 }
 
 /**
  * The descriptor of a chart of bars over the total of the range.
- * @param {Pick<import('./types').Chart<BarsView>, 'id' | 'title' | 'size' | 'noun' | 'reads'> & {
- *   what: string, none: string, bars: (total: Total) => Bar[], isBound?: boolean, remark?: (total: Total) => string,
- * }} parts `what` heads the column of labels, `none` is shown without bars, `isBound` says that counts are lower bounds
+ * @param {Pick<import('./types').Chart<BarsView>, 'id' | 'size' | 'reads'> & {
+ *   bars: (total: Total) => Bar[], isBound?: boolean, remark?: (total: Total) => string,
+ * }} parts `isBound` says that counts are lower bounds. Its texts are `chart.ID.what`, which heads the column of labels, and `chart.ID.none`
  * @returns {import('./types').Chart<BarsView>}
  */
-export function barChart({ what, none, bars, isBound = false, remark, ...chart }) {
+export function barChart({ bars, isBound = false, remark, ...chart }) {
+  /** @param {string} name */
+  const text = (name) => t(/** @type {import('../i18n.js').Key} */ (`chart.${chart.id}.${name}`));
   return {
     ...chart,
     height: 'rows',
     view: ({ total }) => ({ bars: bars(total), all: total.posts, note: remark?.(total) ?? '' }),
-    empty: (view) => (view.bars.length === 0 ? none : ''),
+    empty: (view) => (view.bars.length === 0 ? text('none') : ''),
     note: (view) => view.note,
     ranking: ({ bars: shown, all }) => ({ bars: shown, all }),
-    table: (view) => barsTable(view, what, isBound),
-    summary: (view) => barsSummary(chart.title, view.bars),
+    table: (view) => barsTable(view, text('what'), isBound),
+    summary: (view) => barsSummary(text('title'), view.bars),
   };
 }

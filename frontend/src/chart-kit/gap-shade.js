@@ -1,10 +1,9 @@
 // @ts-check
 // A plugin that marks the spans in which data is missing, behind the series: by a pattern, and by a word where there is room.
 
+import { t } from '../i18n.js';
 import { stateOf } from './state.js';
 
-/** @type {Record<import('../model/answer.js').Gap, string>} */
-const WORDS = { silent: 'no data', partial: 'incomplete', sampled: 'sample' };
 const SPACING_PX = 7;
 const DOT_PX = 1.1;
 const MARGIN_PX = 8;
@@ -63,13 +62,14 @@ export const gapShade = {
       ctx.font = `500 12px ${palette.font}`;
       ctx.textAlign = 'center';
       ctx.textBaseline = 'top';
-      const width = ctx.measureText(WORDS[kind]).width + MARGIN_PX;
+      const word = t(`marks.${kind}`);
+      const width = ctx.measureText(word).width + MARGIN_PX;
       if (right - left > width) {
         const middle = (left + right) / 2;
         ctx.fillStyle = palette.surface;
         ctx.fillRect(middle - width / 2, chartArea.top + 20, width, 18);
         ctx.fillStyle = palette.muted;
-        ctx.fillText(WORDS[kind], middle, chartArea.top + 23);
+        ctx.fillText(word, middle, chartArea.top + 23);
       }
       ctx.restore();
     }

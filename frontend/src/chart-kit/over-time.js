@@ -3,6 +3,7 @@
 
 import { LineController, LineElement, PointElement, BarController, BarElement, Chart, Filler, LinearScale, Tooltip } from 'chart.js';
 import { formatSpan } from '../format.js';
+import { t } from '../i18n.js';
 import { begun, isKnown } from '../model/answer.js';
 import { gapSpans, stateText, windowRemarks } from '../model/flaws.js';
 import { timeAxis } from './axes.js';
@@ -106,7 +107,7 @@ export function line(windows, data, colour) {
  */
 export function windowTable({ windows }, head, cells) {
   return {
-    head: ['Window', ...head, 'State'],
+    head: [t('series.window'), ...head, t('series.state')],
     rows: begun(windows).reverse().map((w) => [formatSpan(w.start, w.end), ...cells(w), stateText(w)]),
   };
 }

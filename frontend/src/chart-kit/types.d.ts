@@ -57,19 +57,16 @@ export interface DrawingState {
 }
 
 export interface Chart<View> {
-  /** Unique; the canvas is `chart-ID`. */
+  /** Unique; the canvas is `chart-ID`. Its title is the text `chart.ID.title`, and `chart.ID.asTable` opens its table. */
   id: string;
-  title: string;
   /** The fields of reports that it reads. The page asks for these alone. */
   reads: Reads;
   /** The width of its card. */
   size: 'wide' | 'half' | 'third';
   /** The height of its plot; `rows` is that of a ranking. */
   height: 'tall' | 'middle' | 'rows';
-  /** What the table lists: "Show `noun` as a table". */
-  noun: string;
   /** A sentence below the title that is always shown. */
-  lead?: string;
+  lead?(): string;
   /** Whether its card explains the marks of unfinished, missing and sampled windows. */
   hasMarks?: boolean;
   /** Whether a time can be chosen in it, by pointer or keys. */
@@ -77,7 +74,7 @@ export interface Chart<View> {
   /** A choice of what is drawn. It is kept in the address bar as `param`. Hidden when there are fewer than two options. */
   choice?: {
     param: string;
-    label: string;
+    label(): string;
     options(answer: Answer): { id: string; label: string }[];
   };
   /** The fields that it reads beside `reads` for an option of `choice`, so that others do not pay for them. */

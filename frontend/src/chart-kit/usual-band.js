@@ -1,7 +1,7 @@
 // @ts-check
 // The usual range behind counts over time.
 
-import { formatCount } from '../format.js';
+import { t } from '../i18n.js';
 import { points } from './over-time.js';
 
 /** @typedef {import('../model/answer.js').Window} Window */
@@ -30,8 +30,8 @@ export function usualBand(windows, palette) {
     pointHoverRadius: 0, stepped: false, tension: 0.2, spanGaps: false,
   };
   return [
-    { ...edge, label: 'Usual, at least', stack: 'usual-low', data: points(windows, (w) => usualOf(w)?.low ?? null), fill: false },
-    { ...edge, label: 'Usual, at most', stack: 'usual-high', data: points(windows, (w) => usualOf(w)?.high ?? null), fill: '-1' },
+    { ...edge, label: t('series.usualAtLeast'), stack: 'usual-low', data: points(windows, (w) => usualOf(w)?.low ?? null), fill: false },
+    { ...edge, label: t('series.usualAtMost'), stack: 'usual-high', data: points(windows, (w) => usualOf(w)?.high ?? null), fill: '-1' },
   ];
 }
 
@@ -41,5 +41,5 @@ export function usualBand(windows, palette) {
  */
 export function usualText(w) {
   const usual = usualOf(w);
-  return usual ? `Usual  ${formatCount(Math.round(usual.low))} to ${formatCount(Math.round(usual.high))}` : 'Usual  not known';
+  return usual ? t('series.usual', { low: Math.round(usual.low), high: Math.round(usual.high) }) : t('series.usualUnknown');
 }

@@ -3,7 +3,8 @@
 
 import { countAxis } from '../chart-kit/axes.js';
 import { line, overTime, points, windowTable } from '../chart-kit/over-time.js';
-import { formatCount, plural } from '../format.js';
+import { formatCount } from '../format.js';
+import { t } from '../i18n.js';
 import { STATE_FIELDS } from '../model/fields.js';
 import { count } from '../model/values.js';
 
@@ -12,12 +13,10 @@ import { count } from '../model/values.js';
 /** @type {import('../chart-kit/types').Chart<AuthorsView>} */
 const authors = {
   id: 'authors',
-  title: 'Distinct authors',
   reads: { steps: [...STATE_FIELDS, 'authors', 'authors_low', 'authors_high'], total: ['authors'] },
   size: 'half',
   height: 'middle',
-  noun: 'authors',
-  lead: 'Estimated; with 95% probability the true number lies in the band.',
+  lead: () => t('chart.authors.lead'),
 
   view: (answer) => ({ answer }),
 
@@ -30,25 +29,24 @@ const authors = {
       palette,
       y: countAxis(palette),
       datasets: [
-        { label: 'Authors', ...line(windows, points(windows, (w) => w.authors), palette.accent) },
-        { ...edge, label: 'At least', data: points(windows, (w) => w.authorsLow), fill: false },
-        { ...edge, label: 'At most', data: points(windows, (w) => w.authorsHigh), fill: '-1' },
+        { label: t('series.authors'), ...line(windows, points(windows, (w) => w.authors), palette.accent) },
+        { ...edge, label: t('series.atLeast'), data: points(windows, (w) => w.authorsLow), fill: false },
+        { ...edge, label: t('series.atMost'), data: points(windows, (w) => w.authorsHigh), fill: '-1' },
       ],
       tooltip: { displayColors: false, filter: (/** @type {{ datasetIndex: number }} */ item) => item.datasetIndex === 0 },
       label: (w) => (w.authorsLow === w.authorsHigh
-        ? plural(w.authors, 'author')
-        : [`About ${plural(w.authors, 'author')}`, `95% sure: ${formatCount(w.authorsLow)} to ${formatCount(w.authorsHigh)}`]),
+        ? t('unit.authors', { n: w.authors })
+        : [t('series.aboutAuthors', { n: w.authors }), t('tile.sure', { low: w.authorsLow, high: w.authorsHigh })]),
     });
   },
 
   table: ({ answer }) => windowTable(
     answer,
-    ['Authors, about', 'At least (95%)', 'At most (95%)'],
+    [t('series.authorsAbout'), t('series.authorsAtLeast'), t('series.authorsAtMost')],
     (w) => [w.authors, w.authorsLow, w.authorsHigh].map(formatCount),
   ),
 
-  summary: ({ answer }) => `Distinct authors per window with their error band; about ${plural(count(answer.total.report.authors), 'author')} in all. `
-    + 'The numbers are in the table below.',
+  summary: ({ answer }) => `${t('summary.authors', { n: count(answer.total.report.authors) })} ${t('series.below')}`,
 };
 
 export default authors;

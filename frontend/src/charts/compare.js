@@ -5,7 +5,8 @@ import { countAxis, timeAxis } from '../chart-kit/axes.js';
 import { endLabels } from '../chart-kit/end-labels.js';
 import '../chart-kit/over-time.js';
 import { tooltipStyle } from '../chart-kit/tooltip.js';
-import { formatCompact, formatCount, formatRate, formatSpan } from '../format.js';
+import { formatCompact, formatCount, formatPercent, formatRate, formatSpan } from '../format.js';
+import { t } from '../i18n.js';
 import { startsOf, totalsOf, valueOf } from '../model/compare.js';
 import { stateText } from '../model/flaws.js';
 import { SERIES_COLOURS } from '../theme.js';
@@ -17,22 +18,6 @@ import { SERIES_COLOURS } from '../theme.js';
  * @typedef {{ lines: Line[], measures: readonly Measure[], from: number | null, to: number | null, note: string }} Compared
  * @typedef {Compared & { measure: Measure, hidden: ReadonlySet<string> }} CompareView
  */
-
-const TEXT = {
-  title: 'Compared',
-  noun: 'comparison',
-  measure: 'Measure',
-  measures: { posts: 'Posts', rate: 'Posts per minute', share: 'Share', index: 'Index to usual' },
-  leads: {
-    posts: 'Posts in each step.',
-    rate: 'Posts per minute: what has passed of the open step counts.',
-    share: 'Percent of all posts of a step: of the regions that are compared, or of the region of the hashtags.',
-    index: '100 is what is usual at this time of day. The open step has no index.',
-  },
-  none: 'Nothing to compare in this range.',
-  unknown: '–',
-  state: 'State',
-};
 
 const DASHES = [[], [7, 4], [2, 3], [11, 3, 2, 3], [], [7, 4], [2, 3], [11, 3, 2, 3]];
 const LABEL_PX = 150;
@@ -47,9 +32,9 @@ export const lineLook = (i) => ({
 
 /** @param {number | null} value @param {Measure} measure */
 export function measureText(value, measure) {
-  if (value === null) return TEXT.unknown;
+  if (value === null) return '–';
   switch (measure) {
-    case 'share': return `${formatRate(value)}%`;
+    case 'share': return formatPercent(value);
     case 'rate': return formatRate(value);
     default: return formatCount(Math.round(value));
   }
@@ -57,9 +42,9 @@ export function measureText(value, measure) {
 
 /** A step as text; posts as a span where they are bounds. @param {Step | undefined} step @param {Measure} measure */
 function stepText(step, measure) {
-  if (!step) return TEXT.unknown;
+  if (!step) return '–';
   const value = valueOf(step, measure);
-  return measure === 'posts' && value !== null && step.high > step.posts ? `${formatCount(step.posts)} to ${formatCount(step.high)}` : measureText(value, measure);
+  return measure === 'posts' && value !== null && step.high > step.posts ? t('tile.between', { low: step.posts, high: step.high }) : measureText(value, measure);
 }
 
 /** @param {Line} line */
@@ -87,15 +72,13 @@ const usualLine = {
 /** @type {import('../chart-kit/types').Chart<CompareView>} */
 const compare = {
   id: 'compare',
-  title: TEXT.title,
   reads: {},
   size: 'wide',
   height: 'tall',
-  noun: TEXT.noun,
   choice: {
     param: 'measure',
-    label: TEXT.measure,
-    options: (answer) => (/** @type {Partial<Compared>} */ (/** @type {unknown} */ (answer)).measures ?? []).map((id) => ({ id, label: TEXT.measures[id] })),
+    label: () => t('compare.measure'),
+    options: (answer) => (/** @type {Partial<Compared>} */ (/** @type {unknown} */ (answer)).measures ?? []).map((id) => ({ id, label: t(`compare.measures.${id}`) })),
   },
 
   view(answer, { choice, hidden }) {
@@ -107,8 +90,8 @@ const compare = {
     };
   },
 
-  empty: ({ lines }) => (lines.some(({ steps }) => steps.some((step) => valueOf(step, 'posts') !== null)) ? '' : TEXT.none),
-  note: ({ measure, note }) => [TEXT.leads[measure], note].filter(Boolean).join(' '),
+  empty: ({ lines }) => (lines.some(({ steps }) => steps.some((step) => valueOf(step, 'posts') !== null)) ? '' : t('compare.none')),
+  note: ({ measure, note }) => [t(`compare.leads.${measure}`), note].filter(Boolean).join(' '),
   series: ({ lines }) => lines.map(({ key, label }, i) => ({ key, label, colour: lineLook(i).colour })),
 
   config({ lines, measure, from, to, hidden }, palette) {
@@ -152,7 +135,7 @@ const compare = {
           x: timeAxis(palette, /** @type {any} */ ({ windows: [], from: from ?? starts[0], to: to ?? starts.at(-1) })),
           y: measure === 'posts' ? y : {
             ...y, suggestedMax: measure === 'index' ? 150 : undefined,
-            ticks: { ...y.ticks, precision: undefined, callback: (/** @type {number} */ value) => (measure === 'share' ? `${formatCompact(value)}%` : formatCompact(value)) },
+            ticks: { ...y.ticks, precision: undefined, callback: (/** @type {number} */ value) => (measure === 'share' ? formatPercent(value) : formatCompact(value)) },
           },
         },
         plugins: {
@@ -181,7 +164,7 @@ const compare = {
   table({ lines, measure }) {
     const maps = lines.map(byStart);
     return {
-      head: ['Window', ...lines.map(({ label }) => label), TEXT.state],
+      head: ['Window', ...lines.map(({ label }) => label), t('series.state')],
       rows: startsOf(lines).reverse().flatMap((start) => {
         const steps = maps.map((steps) => steps.get(start));
         const first = steps.find(Boolean);
@@ -198,7 +181,7 @@ const compare = {
 
   summary({ lines, measure }) {
     const parts = lines.map((line) => `${line.label} ${measureText(totalsOf(line)[measure], measure)}`);
-    return `${TEXT.measures[measure]} over time, ${lines.length} lines. Over the whole range: ${parts.join(', ')}. The numbers are in the tables below.`;
+    return t('summary.compare', { measure: t(`compare.measures.${measure}`), n: lines.length, lines: parts.join(', ') });
   },
 };
 

@@ -5,6 +5,7 @@ import { countAxis } from '../chart-kit/axes.js';
 import { overTime, points, spanText, windowTable } from '../chart-kit/over-time.js';
 import { usualBand, usualText } from '../chart-kit/usual-band.js';
 import { formatCount } from '../format.js';
+import { t } from '../i18n.js';
 import { begun, readAnswer } from '../model/answer.js';
 import { count, list, parseTime } from '../model/values.js';
 
@@ -43,18 +44,16 @@ const highTotal = ({ highs }) => [...highs.values()].reduce((sum, n) => sum + n,
  */
 export function boundsText(answer) {
   const [low, high] = [answer.total.posts, highTotal(answer)];
-  return low === high ? `${formatCount(low)} posts, exactly` : `at least ${formatCount(low)} and at most ${formatCount(high)} posts`;
+  return low === high ? t('series.exactly', { n: low }) : t('series.bounds', { low, high });
 }
 
 /** @type {import('../chart-kit/types').Chart<SeriesAnswer>} */
 const focus = {
   id: 'focus-series',
-  title: 'Over time',
   reads: {},
   size: 'wide',
   height: 'middle',
-  noun: 'series',
-  note: (answer) => (highTotal(answer) === answer.total.posts ? '' : 'Only the most frequent hashtags, hosts and languages of a window are kept. Where this one was not among them, the number lies between zero and the pale bar.'),
+  note: (answer) => (highTotal(answer) === answer.total.posts ? '' : t('series.onlyFrequent')),
 
   view: (answer) => /** @type {SeriesAnswer} */ (answer),
 
@@ -64,21 +63,21 @@ const focus = {
     return overTime({
       type: 'bar', answer, palette, stacked: true, y: countAxis(palette, { stacked: true }),
       datasets: [
-        { ...bar, label: 'At least', data: points(windows, (w) => w.posts), backgroundColor: () => palette.colour('bar') },
-        { ...bar, label: 'At most', data: points(windows, (w) => (highs.get(w.start) ?? w.posts) - w.posts), backgroundColor: () => palette.colour('bar-pale') },
+        { ...bar, label: t('series.atLeast'), data: points(windows, (w) => w.posts), backgroundColor: () => palette.colour('bar') },
+        { ...bar, label: t('series.atMost'), data: points(windows, (w) => (highs.get(w.start) ?? w.posts) - w.posts), backgroundColor: () => palette.colour('bar-pale') },
         ...usualBand(windows, palette),
       ],
       tooltip: { displayColors: false, filter: (/** @type {{ datasetIndex: number }} */ item) => item.datasetIndex === 0 },
       label: (w) => {
         const high = highs.get(w.start) ?? w.posts;
-        return high === w.posts ? `${formatCount(w.posts)} posts` : `${formatCount(w.posts)} to ${formatCount(high)} posts`;
+        return high === w.posts ? t('unit.posts', { n: w.posts }) : t('series.postsBetween', { low: w.posts, high });
       },
       total: usualText,
     });
   },
 
-  table: (answer) => windowTable(answer, ['Posts, at least', 'Posts, at most'], (w) => [formatCount(w.posts), formatCount(answer.highs.get(w.start) ?? w.posts)]),
-  summary: (answer) => `Posts per step, ${spanText(begun(answer.windows))}: ${boundsText(answer)}. The numbers are in the table below.`,
+  table: (answer) => windowTable(answer, [t('series.postsAtLeast'), t('series.postsAtMost')], (w) => [formatCount(w.posts), formatCount(answer.highs.get(w.start) ?? w.posts)]),
+  summary: (answer) => `${t('summary.focus', { span: spanText(begun(answer.windows)), bounds: boundsText(answer) })} ${t('series.below')}`,
 };
 
 export default focus;

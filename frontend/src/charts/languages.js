@@ -2,7 +2,8 @@
 // Posts by language: the most frequent ones by name, the rest as one bar.
 
 import { barChart, byCount } from '../chart-kit/bars.js';
-import { languageName } from '../format.js';
+import { capital, languageName } from '../format.js';
+import { t } from '../i18n.js';
 import { count } from '../model/values.js';
 
 const MOST = 7;
@@ -14,7 +15,7 @@ function languageBars({ report }) {
   /** The codes by name: one with several cannot be turned to. @type {Map<string, string[]>} */
   const codes = new Map();
   for (const [code, n] of Object.entries(report.languages ?? {})) {
-    const name = languageName(code);
+    const name = capital(languageName(code));
     codes.set(name, [...(codes.get(name) ?? []), code]);
     if (count(n) > 0) byName.set(name, (byName.get(name) ?? 0) + count(n));
   }
@@ -27,16 +28,12 @@ function languageBars({ report }) {
   if (all.length <= MOST + 1 && nameless === 0) return all;
   const rest = all.slice(MOST);
   const value = rest.reduce((sum, bar) => sum + bar.value, nameless);
-  return [...all.slice(0, MOST), { label: nameless ? 'All others' : `${rest.length} others`, value, error: 0 }];
+  return [...all.slice(0, MOST), { label: nameless ? t('series.allOthers') : t('series.others', { n: rest.length }), value, error: 0 }];
 }
 
 export default barChart({
   id: 'languages',
-  title: 'Languages',
   reads: { total: ['posts', 'languages', 'other_languages'] },
   size: 'third',
-  noun: 'languages',
-  what: 'Language',
-  none: 'No languages in this range.',
   bars: languageBars,
 });

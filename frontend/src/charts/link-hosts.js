@@ -5,12 +5,8 @@ import { barChart, topBars } from '../chart-kit/bars.js';
 
 export default barChart({
   id: 'link-hosts',
-  title: 'Top link hosts',
   reads: { total: ['posts', 'link_hosts'] },
   size: 'third',
-  noun: 'link hosts',
-  what: 'Host',
-  none: 'No links in this range.',
   isBound: true,
   bars: ({ report }) => topBars(report.link_hosts, ({ host }) => host, ({ host }) => ({ type: 'host', key: host ?? '' })),
 });

@@ -2,7 +2,8 @@
 // The share of posts with at least one photo, video or audio attached, over time.
 
 import { line, overTime, points, spanText, windowTable } from '../chart-kit/over-time.js';
-import { formatCount, formatShare, formatSpan, plural } from '../format.js';
+import { formatCount, formatShare, formatSpan } from '../format.js';
+import { t } from '../i18n.js';
 import { begun } from '../model/answer.js';
 import { STATE_FIELDS } from '../model/fields.js';
 import { count } from '../model/values.js';
@@ -36,46 +37,43 @@ const percentAxis = (palette) => ({
   max: 100,
   border: { display: false },
   grid: { color: palette.grid },
-  ticks: { color: palette.muted, stepSize: 25, padding: 6, callback: (/** @type {number} */ value) => `${value}%` },
+  ticks: { color: palette.muted, stepSize: 25, padding: 6, callback: (/** @type {number} */ value) => formatShare(value, 100) },
 });
 
 /** @type {import('../chart-kit/types').Chart<Answer>} */
 const media = {
   id: 'media',
-  title: 'Posts with media',
   reads: { steps: [...STATE_FIELDS, 'posts', 'media'], total: ['posts', 'media'] },
   size: 'wide',
   height: 'middle',
-  noun: 'media',
-  lead: 'Share of posts with at least one photo, video or audio attached.',
+  lead: () => t('chart.media.lead'),
 
   view: (answer) => answer,
-  empty: ({ total }) => (mediaOf(total) === null ? 'This server does not count posts with media.' : ''),
+  empty: ({ total }) => (mediaOf(total) === null ? t('series.noMedia') : ''),
 
   config: (answer, palette) => overTime({
     type: 'line',
     answer,
     palette,
     y: percentAxis(palette),
-    datasets: [{ label: 'With media', ...line(answer.windows, points(answer.windows, percentOf), palette.accent) }],
+    datasets: [{ label: t('series.withMedia'), ...line(answer.windows, points(answer.windows, percentOf), palette.accent) }],
     tooltip: { displayColors: false },
-    label: (w) => `${shareText(w)} with media (${formatCount(mediaOf(w))} of ${plural(w.posts, 'post')})`,
+    label: (w) => t('series.mediaLine', { share: shareText(w), media: formatCount(mediaOf(w)), n: w.posts }),
   }),
 
   table: (answer) => windowTable(
     answer,
-    ['Posts', 'With media', 'Share'],
+    [t('series.posts'), t('series.withMedia'), t('series.share')],
     (w) => [formatCount(w.posts), formatCount(mediaOf(w)), shareText(w)],
   ),
 
   summary(answer) {
-    if (mediaOf(answer.total) === null) return 'Posts with media: not counted by this server.';
+    if (mediaOf(answer.total) === null) return t('summary.mediaUnknown');
     const seen = begun(answer.windows).filter((w) => percentOf(w) !== null);
     const [first, ...others] = seen;
-    if (!first) return 'Share of posts with media: no posts in this range.';
+    if (!first) return t('summary.mediaNone');
     const peak = others.reduce((a, b) => ((percentOf(b) ?? 0) > (percentOf(a) ?? 0) ? b : a), first);
-    return `Share of posts with media per window, ${spanText(seen)}: ${shareText(answer.total)} of all posts, `
-      + `most (${shareText(peak)}) in ${formatSpan(peak.start, peak.end)}. The numbers are in the table below.`;
+    return `${t('summary.media', { span: spanText(seen), share: shareText(answer.total), peak: shareText(peak), time: formatSpan(peak.start, peak.end) })} ${t('series.below')}`;
   },
 };
 

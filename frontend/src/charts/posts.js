@@ -7,7 +7,8 @@ import { eventMarks } from '../chart-kit/event-marks.js';
 import { hatch } from '../chart-kit/hatch.js';
 import { overTime, points, spanText, windowTable } from '../chart-kit/over-time.js';
 import { hasUsual, usualBand, usualOf, usualText } from '../chart-kit/usual-band.js';
-import { formatCount, formatShare, formatSpan, languageName, plural } from '../format.js';
+import { capital, formatCount, formatShare, formatSpan, languageName } from '../format.js';
+import { t } from '../i18n.js';
 import { begun, readWindow } from '../model/answer.js';
 import { STATE_FIELDS } from '../model/fields.js';
 import { gapSpans } from '../model/flaws.js';
@@ -24,16 +25,16 @@ import { WAYS } from './matched-by.js';
  * @typedef {{ answer: import('../model/answer.js').Answer, by: string, stacks: Stack[], hidden: ReadonlySet<string>, marks: import('../model/marks.js').Mark[] }} PostsView
  */
 
-/** @type {Stack[]} */
-const BY_KIND = KINDS.map(({ key, label }) => ({ key, label, colour: `kind-${key}`, pick: (w) => w.kinds[key] }));
+/** @returns {Stack[]} */
+const byKind = () => KINDS.map(({ key, label }) => ({ key, label, colour: `kind-${key}`, pick: (w) => w.kinds[key] }));
 
 /** Without a baseline, nothing is above the usual range. @param {Window} w */
 const withinUsual = (w) => Math.min(w.posts, Math.max(0, Math.round(usualOf(w)?.high ?? w.posts)));
 
-/** What is above the usual range has a colour. @type {Stack[]} */
-const AGAINST_USUAL = [
-  { key: 'within', label: 'Posts', colour: 'bar', pick: withinUsual },
-  { key: 'above', label: 'Above the usual range', colour: 'up-mark', pick: (w) => w.posts - withinUsual(w) },
+/** What is above the usual range has a colour. @returns {Stack[]} */
+const againstUsual = () => [
+  { key: 'within', label: t('series.posts'), colour: 'bar', pick: withinUsual },
+  { key: 'above', label: t('series.above'), colour: 'up-mark', pick: (w) => w.posts - withinUsual(w) },
 ];
 
 /**
@@ -76,8 +77,8 @@ function minutesOf(answer, nowMs) {
   return { ...answer, from, to: Number.isFinite(to) ? to : answer.to, windows };
 }
 
-/** @type {Stack[]} */
-const BY_MINUTE = [{ key: 'posts', label: 'Posts', colour: 'bar', pick: (w) => w.posts }];
+/** @returns {Stack[]} */
+const byMinute = () => [{ key: 'posts', label: t('series.posts'), colour: 'bar', pick: (w) => w.posts }];
 
 /** The most frequent languages of the range, and all others. @param {import('../model/answer.js').Answer} answer @returns {Stack[]} */
 function byLanguage({ total }) {
@@ -85,34 +86,32 @@ function byLanguage({ total }) {
     .sort((a, b) => b.posts - a.posts || a.code.localeCompare(b.code)).slice(0, MOST_LANGUAGES).map(({ code }) => code);
   const of = (/** @type {Window} */ w, /** @type {string} */ code) => count(w.report.languages?.[code]);
   return [
-    ...codes.map((code, i) => ({ key: code, label: languageName(code), colour: SERIES_COLOURS[i] ?? 'accent', pick: (/** @type {Window} */ w) => of(w, code) })),
-    { key: 'others', label: 'All others', colour: 'bar-pale', pick: (w) => Math.max(0, w.posts - codes.reduce((sum, code) => sum + of(w, code), 0)) },
+    ...codes.map((code, i) => ({ key: code, label: capital(languageName(code)), colour: SERIES_COLOURS[i] ?? 'accent', pick: (/** @type {Window} */ w) => of(w, code) })),
+    { key: 'others', label: t('series.allOthers'), colour: 'bar-pale', pick: (w) => Math.max(0, w.posts - codes.reduce((sum, code) => sum + of(w, code), 0)) },
   ];
 }
 
-/** @type {Stack[]} */
-const BY_MATCH = WAYS.map(({ key, label }, i) => ({ key, label, colour: SERIES_COLOURS[i] ?? 'accent', pick: (w) => count(w.report.located?.[key]) }));
+/** @returns {Stack[]} */
+const byMatch = () => WAYS.map(({ key, label }, i) => ({ key, label, colour: SERIES_COLOURS[i] ?? 'accent', pick: (w) => count(w.report.located?.[key]) }));
 
 /** @type {import('../chart-kit/types').Chart<PostsView>} */
 const posts = {
   id: 'posts',
-  title: 'Posts over time',
   // Both choices, so that the reader can switch without another question to the API.
   reads: { steps: [...STATE_FIELDS, 'posts', ...KINDS.map(({ field }) => field), 'networks', 'usual', 'usual_low', 'usual_high'], total: ['posts', 'networks'] },
   size: 'wide',
   height: 'tall',
-  noun: 'posts',
   hasMarks: true,
   hasBrush: true,
   choice: {
     param: 'stack',
-    label: 'Shown by',
+    label: () => t('series.shownBy'),
     options: (answer) => {
       const { networks, windows } = answer;
-      const minute = hasMinutes(answer) ? [{ id: 'minute', label: 'Minute' }] : [];
+      const minute = hasMinutes(answer) ? [{ id: 'minute', label: t('series.byMinute') }] : [];
       return [
-        ...(isShort(answer) ? minute : []), ...(hasUsual(windows) ? [{ id: 'usual', label: 'Usual' }] : []), { id: 'kind', label: 'Kind' },
-        ...(networks?.length ? [{ id: 'network', label: 'Network' }] : []), { id: 'language', label: 'Language' }, { id: 'match', label: 'Matched by' },
+        ...(isShort(answer) ? minute : []), ...(hasUsual(windows) ? [{ id: 'usual', label: t('series.byUsual') }] : []), { id: 'kind', label: t('series.byKind') },
+        ...(networks?.length ? [{ id: 'network', label: t('series.byNetwork') }] : []), { id: 'language', label: t('series.byLanguage') }, { id: 'match', label: t('series.byMatch') },
         ...(isShort(answer) ? [] : minute),
       ];
     },
@@ -129,16 +128,16 @@ const posts = {
   view(answer, { choice, hidden, networks, events, nowMs }) {
     const shown = { answer, hidden, marks: eventMarksOf(events, answer.from, answer.to, nowMs ?? answer.to ?? 0) };
     if (choice === 'network' && answer.networks?.length) return { ...shown, by: 'network', stacks: byNetwork(answer.networks, networks) };
-    if (choice === 'minute' && hasMinutes(answer)) return { ...shown, by: 'minute', stacks: BY_MINUTE, answer: minutesOf(answer, nowMs ?? answer.to ?? 0) };
+    if (choice === 'minute' && hasMinutes(answer)) return { ...shown, by: 'minute', stacks: byMinute(), answer: minutesOf(answer, nowMs ?? answer.to ?? 0) };
     if (choice === 'language') return { ...shown, by: 'language', stacks: byLanguage(answer) };
-    if (choice === 'match') return { ...shown, by: 'match', stacks: BY_MATCH.filter(({ pick }) => answer.windows.some((w) => pick(w) > 0)) };
-    if (choice === 'usual' && hasUsual(answer.windows)) return { ...shown, by: 'usual', stacks: AGAINST_USUAL };
-    return { ...shown, by: 'kind', stacks: BY_KIND };
+    if (choice === 'match') return { ...shown, by: 'match', stacks: byMatch().filter(({ pick }) => answer.windows.some((w) => pick(w) > 0)) };
+    if (choice === 'usual' && hasUsual(answer.windows)) return { ...shown, by: 'usual', stacks: againstUsual() };
+    return { ...shown, by: 'kind', stacks: byKind() };
   },
   annotations: ({ marks }) => marks,
   note: ({ by, answer }) => {
-    if (by === 'language' && answer.windows.some((w) => count(w.report.other_languages) > 0)) return 'Some windows count rare languages together: those posts are in “All others”.';
-    if (by === 'minute') return `Posts of each minute, ${spanText(answer.windows)}. The other numbers are of the whole windows of this time.`;
+    if (by === 'language' && answer.windows.some((w) => count(w.report.other_languages) > 0)) return t('series.rareLanguages');
+    if (by === 'minute') return t('series.minutes', { span: spanText(answer.windows) });
     return '';
   },
 
@@ -187,30 +186,34 @@ const posts = {
       },
       label: (w, { datasetIndex }) => {
         const stack = stacks[datasetIndex];
-        return stack ? `${stack.label}  ${formatCount(stack.pick(w))}` : '';
+        return stack ? t('series.line', { label: stack.label, value: stack.pick(w) }) : '';
       },
-      total: (w) => (usualOf(w) ? `Posts  ${formatCount(w.posts)}  ·  ${usualText(w)}` : `Posts  ${formatCount(w.posts)}`),
+      total: (w) => [t('series.line', { label: t('series.posts'), value: w.posts }), ...(usualOf(w) ? [usualText(w)] : [])].join('  ·  '),
     });
     return { ...drawing, plugins: [...drawing.plugins, eventMarks, brush], state: { ...drawing.state, marks } };
   },
 
   table: ({ answer, stacks }) => windowTable(
     answer,
-    ['Posts', ...stacks.map(({ label }) => label)],
+    [t('series.posts'), ...stacks.map(({ label }) => label)],
     (w) => [formatCount(w.posts), ...stacks.map(({ pick }) => formatCount(pick(w)))],
   ),
 
   summary({ answer, by, marks }) {
     const seen = begun(answer.windows);
-    if (seen.length === 0) return 'Posts per window: no windows in this range.';
+    if (seen.length === 0) return t('summary.noWindows');
     const peak = seen.reduce((a, b) => (b.posts > a.posts ? b : a));
     const gaps = gapSpans(answer.windows).filter((span) => span.kind !== 'sampled').length;
     const sampled = seen.filter((w) => w.share < 1);
     const least = Math.min(...sampled.map((w) => w.share));
-    return `Posts per window${by === 'usual' ? ' against the usual range' : ` by ${by === 'match' ? 'the way in which they matched' : by}`}, ${spanText(seen)}: `
-      + `${plural(answer.total.posts, 'post')}, most (${formatCount(peak.posts)}) in ${formatSpan(peak.start, peak.end)}`
-      + `${gaps ? `, ${plural(gaps, 'gap')}` : ''}`
-      + `${sampled.length ? `, ${plural(sampled.length, 'window')} sampled, at ${formatShare(least, 1)} at the lowest` : ''}${marks.length ? `, ${plural(marks.length, 'mark')} of events` : ''}. The numbers are in the table below.`;
+    const facts = [
+      t('summary.peak', { total: t('unit.posts', { n: answer.total.posts }), peak: peak.posts, time: formatSpan(peak.start, peak.end) }),
+      gaps > 0 && t('source.gaps', { n: gaps }),
+      sampled.length > 0 && t('summary.sampled', { n: sampled.length, share: formatShare(least, 1) }),
+      marks.length > 0 && t('summary.marks', { n: marks.length }),
+    ];
+    const what = t(/** @type {import('../i18n.js').Key} */ (`summary.posts.${by}`), { span: spanText(seen), facts: facts.filter(Boolean).join(', ') });
+    return `${what} ${t('series.below')}`;
   },
 };
 

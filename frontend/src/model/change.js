@@ -1,18 +1,22 @@
 // @ts-check
 // How numbers compare with an earlier time of the same length.
 
-import { formatCount, formatShare } from '../format.js';
+import { formatChange, formatCount, formatShare } from '../format.js';
+import { t } from '../i18n.js';
 import { count, parseTime } from './values.js';
 
 /** @typedef {import('./contract').Loose<import('./contract').WindowsAnswer>} LooseAnswer */
 
 const DAY_MS = 86_400_000;
 
-/** What numbers can be compared with. @type {{ id: string, label: string, text: string, shiftMs: (spanMs: number) => number }[]} */
+/**
+ * What numbers can be compared with; `key` is that of its texts.
+ * @type {{ id: string, key: 'before' | 'day' | 'week', label: string, shiftMs: (spanMs: number) => number }[]}
+ */
 export const AGAINST = [
-  { id: '', label: 'Time before', text: 'the time before', shiftMs: (spanMs) => spanMs },
-  { id: 'day', label: 'Day before', text: 'the day before', shiftMs: () => DAY_MS },
-  { id: 'week', label: 'Week before', text: 'the week before', shiftMs: () => 7 * DAY_MS },
+  { id: '', key: 'before', get label() { return t('change.option.before'); }, shiftMs: (spanMs) => spanMs },
+  { id: 'day', key: 'day', get label() { return t('change.option.day'); }, shiftMs: () => DAY_MS },
+  { id: 'week', key: 'week', get label() { return t('change.option.week'); }, shiftMs: () => 7 * DAY_MS },
 ];
 
 /** @param {string | undefined} id */
@@ -36,22 +40,33 @@ export function earlierRange({ from, to, windowMs }, against, nowMs, spanMs) {
 }
 
 /**
+ * @param {number} now
+ * @param {number} earlier
+ * @param {typeof AGAINST[number]['key']} key
+ */
+function knownChange(now, earlier, key) {
+  if (earlier === 0) return t(`change.none.${key}`);
+  const before = formatCount(earlier);
+  const percent = Math.round((100 * (now - earlier)) / earlier);
+  if (percent === 0) return t(`change.same.${key}`, { before });
+  if (percent > 300) return t(`change.times.${key}`, { factor: formatCount(Math.round(now / earlier)), before });
+  return t(`change.percent.${key}`, { change: formatChange(percent), before });
+}
+
+/**
  * A change as text: `+12% on the day before (1,230)`. Says so when the earlier number is unknown or too low.
  * @param {number} now
  * @param {LooseAnswer | null} earlier
  * @param {'posts' | 'authors'} field
  * @param {typeof AGAINST[number]} against
  */
-export function changeText(now, earlier, field, { text }) {
+export function changeText(now, earlier, field, { key }) {
   const total = earlier?.total;
   if (!total || parseTime(earlier.from) === null) return '';
-  if (total.completeness?.frames === 0) return `no data for ${text}`;
+  if (total.completeness?.frames === 0) return t(`change.noData.${key}`);
   const before = count(total[field]);
-  const mark = total.completeness?.complete === false ? '; that was incomplete' : '';
-  if (before === 0) return `none ${text === 'the time before' ? 'in' : 'on'} ${text}${mark}`;
-  const percent = Math.round((100 * (now - before)) / before);
-  const change = percent === 0 ? 'as many as' : percent > 300 ? `${formatCount(Math.round(now / before))}× of` : `${percent > 0 ? '+' : '−'}${formatCount(Math.abs(percent))}% on`;
-  return `${change} ${text} (${formatCount(before)})${mark}`;
+  const change = knownChange(now, before, key);
+  return total.completeness?.complete === false ? t('change.incomplete', { change }) : change;
 }
 
 /**
@@ -60,10 +75,11 @@ export function changeText(now, earlier, field, { text }) {
  * @param {LooseAnswer | null} earlier
  * @param {typeof AGAINST[number]} against
  */
-export function shareChangeText([part, all], earlier, { text }) {
+export function shareChangeText([part, all], earlier, { key }) {
   const [beforePart, beforeAll] = [count(earlier?.total?.reposts), count(earlier?.total?.posts)];
   if (all === 0 || beforeAll === 0) return '';
   const points = Math.round((100 * part) / all - (100 * beforePart) / beforeAll);
-  const change = points === 0 ? 'as on' : `${points > 0 ? '+' : '−'}${Math.abs(points)} ${Math.abs(points) === 1 ? 'point' : 'points'} on`;
-  return `${change} ${text} (${formatShare(beforePart, beforeAll)})`;
+  const before = formatShare(beforePart, beforeAll);
+  if (points === 0) return t(`change.samePoints.${key}`, { before });
+  return t(`change.points.${key}`, { change: points > 0 ? t('change.pointsUp', { n: points }) : t('change.pointsDown', { n: -points }), before });
 }

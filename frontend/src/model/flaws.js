@@ -1,7 +1,8 @@
 // @ts-check
 // What is special about a window, in words: why its counts are too low, and whether it is finished.
 
-import { formatDuration, formatShare, formatSpan, plural } from '../format.js';
+import { formatDuration, formatShare, formatSpan } from '../format.js';
+import { t } from '../i18n.js';
 import { isKnown } from './answer.js';
 
 /** @typedef {import('./answer.js').Window} Window */
@@ -16,28 +17,25 @@ const MOST_SPANS = 3;
  */
 function reasons(w) {
   const partial = w.gap === 'partial';
-  const damage = `log or store damaged${w.corrupt > 0 ? `, ${plural(w.corrupt, 'post')} missing` : ''}; a reprocess may restore them`;
   /** @type {[boolean, string][]} */
   const all = [
-    [partial && w.flaws.includes('unwatched'), 'no source was running for part of the time'],
-    [partial && w.missedSecs > 0, `a source was disconnected for ${formatDuration(w.missedSecs)}`],
-    [partial && w.dropped > 0, `${plural(w.dropped, 'post')} dropped: log unavailable, spool full`],
-    [partial && w.withheld > 0, `${plural(w.withheld, 'post')} withheld by the source`],
-    [partial && w.quarantined > 0, `${plural(w.quarantined, 'line')} could not be read`],
-    [partial && w.flaws.includes('corrupt'), damage],
-    [!w.future && w.share < 1, `only ${formatShare(w.share, 1)} of a source's posts were requested`],
+    [partial && w.flaws.includes('unwatched'), t('flaw.unwatched')],
+    [partial && w.missedSecs > 0, t('flaw.missed', { time: formatDuration(w.missedSecs) })],
+    [partial && w.dropped > 0, t('flaw.dropped', { n: w.dropped })],
+    [partial && w.withheld > 0, t('flaw.withheld', { n: w.withheld })],
+    [partial && w.quarantined > 0, t('flaw.quarantined', { n: w.quarantined })],
+    [partial && w.flaws.includes('corrupt'), w.corrupt > 0 ? t('flaw.damagedPosts', { n: w.corrupt }) : t('flaw.damaged')],
+    [!w.future && w.share < 1, t('flaw.requested', { share: formatShare(w.share, 1) })],
   ];
   return all.filter(([applies]) => applies).map(([, text]) => text);
 }
-
-const STATES = { silent: 'no data', partial: 'incomplete', sampled: 'sampled' };
 
 /**
  * The state of a window, as a cell of a table.
  * @param {Window} w
  */
 export function stateText(w) {
-  const state = w.gap ? STATES[w.gap] : w.unfinished ? 'unfinished' : w.lifecycle;
+  const state = w.gap ? t(`flaw.${w.gap}`) : w.unfinished ? t('flaw.unfinished') : t(`flaw.${w.lifecycle}`);
   return [state, ...reasons(w)].join('; ');
 }
 
@@ -47,11 +45,11 @@ export function stateText(w) {
  */
 export function windowRemarks(w) {
   const remarks = [];
-  if (w.gap === 'silent') remarks.push('No data arrived in this time');
-  if (w.gap === 'partial') remarks.push('Incomplete');
+  if (w.gap === 'silent') remarks.push(t('flaw.nothingArrived'));
+  if (w.gap === 'partial') remarks.push(t('flaw.incomplete'));
   remarks.push(...reasons(w).map((why) => why.charAt(0).toUpperCase() + why.slice(1)));
-  if (w.unfinished) remarks.push('Unfinished: still counting');
-  if (w.lifecycle === 'revised') remarks.push('Revised by late posts');
+  if (w.unfinished) remarks.push(t('flaw.stillCounting'));
+  if (w.lifecycle === 'revised') remarks.push(t('flaw.revisedLate'));
   return remarks;
 }
 
@@ -79,8 +77,8 @@ export function sampleMark(windows) {
   const seen = windows.filter(isKnown);
   const shares = seen.map((w) => w.share).filter((share) => share < 1);
   if (shares.length === 0) return null;
-  const part = shares.length < seen.length ? 'partly a ' : '';
-  return `${part}sample of ${formatShare(Math.min(...shares), 1)}`;
+  const share = formatShare(Math.min(...shares), 1);
+  return shares.length < seen.length ? t('flaw.partlySampleOf', { share }) : t('flaw.sampleOf', { share });
 }
 
 /**
@@ -89,14 +87,20 @@ export function sampleMark(windows) {
  */
 export function rangeMarks(windows) {
   const ended = windows.filter((w) => !w.future);
-  const spans = gapSpans(ended);
+  const gaps = gapSpans(ended);
   /** @param {import('./answer.js').Gap} kind */
-  const of = (kind) => spans.filter((span) => span.kind === kind);
-  /** @param {string} word @param {{ start: number, end: number }[]} some */
-  const named = (word, some) => (some.length === 0 ? '' : `${word}: ${some.slice(0, MOST_SPANS).map(({ start, end }) => formatSpan(start, end)).join('; ')}${some.length > MOST_SPANS ? `, and ${some.length - MOST_SPANS} more` : ''}.`);
-  const sample = sampleMark(ended);
+  const of = (kind) => gaps.filter((span) => span.kind === kind);
+  /** The first spans, and how many more there are. @param {{ start: number, end: number }[]} some */
+  const named = (some) => {
+    const spans = some.slice(0, MOST_SPANS).map(({ start, end }) => formatSpan(start, end)).join('; ');
+    return some.length > MOST_SPANS ? t('flaw.moreSpans', { spans, n: some.length - MOST_SPANS }) : spans;
+  };
+  const [silent, partial] = [of('silent'), of('partial')];
+  const shares = ended.filter(isKnown).map((w) => w.share).filter((share) => share < 1);
   return [
-    named('No data', of('silent')), named('Incomplete', of('partial')), sample ? `≈ ${sample.replace('sample of ', '')} sample.` : '',
-    ended.some((w) => w.unfinished) ? 'The last step is unfinished.' : '',
-  ].filter(Boolean);
+    silent.length > 0 && t('flaw.silentSpans', { spans: named(silent) }),
+    partial.length > 0 && t('flaw.partialSpans', { spans: named(partial) }),
+    shares.length > 0 && t('sentence.sample', { share: formatShare(Math.min(...shares), 1) }),
+    ended.some((w) => w.unfinished) && t('flaw.lastUnfinished'),
+  ].filter((one) => one !== false);
 }

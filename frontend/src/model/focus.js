@@ -1,7 +1,8 @@
 // @ts-check
 // What the page can show about the hashtag, host, language or network that it is turned to. Pure functions.
 
-import { formatCount, formatShare, languageName, plural } from '../format.js';
+import { formatShare, languageName } from '../format.js';
+import { t } from '../i18n.js';
 import { count, list, parseTime } from './values.js';
 import { networkLabel } from './networks.js';
 import { subjectText } from './unusual.js';
@@ -61,9 +62,9 @@ export const languageSeries = ({ region, from, to, step_secs, windows }, code) =
  */
 export function focusLimits({ type }) {
   switch (type) {
-    case 'language': return 'The posts of each step are exact, except where a window counts rare languages together. The numbers and charts below are of all languages: counts are not stored by language and hashtag, kind or author.';
-    case 'network': return 'All numbers and charts of this page are of this network alone, and as exact as those of all networks. Events and what rises are of all networks.';
-    default: return 'The numbers and charts below are of all posts: only the number of posts is stored for a hashtag or host, and for hashtags that rise what they come with.';
+    case 'language': return t('focus.limits.language');
+    case 'network': return t('focus.limits.network');
+    default: return t('focus.limits.other');
   }
 }
 
@@ -78,8 +79,8 @@ export function companions(trends, key) {
   const item = list(trends.regions).flatMap(({ items }) => list(items)).find(({ subject }) => subject?.type === 'hashtag' && subject.key?.toLowerCase() === wanted);
   const profile = item?.profile;
   const tags = list(profile?.tags).filter(({ name, posts }) => name && count(posts) > 0);
-  if (!profile || tags.length === 0) return 'Which hashtags come with it is not stored: that is kept for hashtags that stand out now.';
+  if (!profile || tags.length === 0) return t('focus.noCompanions');
   const error = count(profile.tags_error);
-  return `In the last ${plural(count(profile.posts), 'post')} that its profile has, it comes with ${tags.map(({ name, posts }) => `#${name} (${formatShare(posts, profile.posts)})`).join(', ')}`
-    + `${error > 0 ? `; each may be in up to ${formatCount(error)} more` : ''}. This is of now, not of the range.`;
+  const about = { n: count(profile.posts), tags: tags.map(({ name, posts }) => t('focus.companion', { tag: `#${name}`, share: formatShare(posts, profile.posts) })).join(', ') };
+  return error > 0 ? t('focus.companionsAbout', { ...about, error }) : t('focus.companions', about);
 }

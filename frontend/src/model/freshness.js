@@ -2,6 +2,7 @@
 // The age of the newest post, as a tile that changes each second.
 
 import { formatDuration, formatMillis } from '../format.js';
+import { t } from '../i18n.js';
 import { parseTime } from './values.js';
 
 /** @typedef {import('./contract').Loose<import('./contract').OverviewAnswer>} LooseOverview */
@@ -36,8 +37,8 @@ export function freshnessTile(overview, nowMs) {
   return {
     id: 'freshness',
     value: formatDuration(secs),
-    note: secs === null ? 'no post seen yet'
-      : lag ? `lag ${formatMillis(lag.mean)} mean, ${formatMillis(lag.max)} max` : 'since the newest post',
+    note: secs === null ? t('tile.noPostYet')
+      : lag ? t('tile.lag', { mean: formatMillis(lag.mean), max: formatMillis(lag.max) }) : t('tile.sinceNewest'),
     tone,
   };
 }

@@ -2,6 +2,7 @@
 // The ledger: what became of every post that was received.
 
 import { formatCount, formatSpan } from '../format.js';
+import { t } from '../i18n.js';
 import { parseTime } from './values.js';
 
 /**
@@ -14,19 +15,19 @@ const NOISE = 0.01;
 
 /**
  * The rows, in the order in which posts pass through. A row with `flaw` is marked when it is not zero, one with `isNoise` when it is more than noise.
- * @type {{ key: Field, label: string, note: string, flaw?: true, isNoise?: true }[]}
+ * @type {{ key: Exclude<Field, 'from' | 'to' | 'balanced' | 'corrupt_records' | 'corrupt_windows'>, flaw?: true, isNoise?: true }[]}
  */
 const ROWS = [
-  { key: 'received', label: 'Received', note: 'read from the sources' },
-  { key: 'filtered', label: 'Filtered', note: 'in no region' },
-  { key: 'quarantined', label: 'Quarantined', note: 'could not be read', flaw: true, isNoise: true },
-  { key: 'duplicates', label: 'Duplicates', note: 'received before' },
-  { key: 'dropped', label: 'Dropped', note: 'lost: log unavailable and spool full', flaw: true },
-  { key: 'sent', label: 'Sent', note: 'written to the log' },
-  { key: 'aggregated', label: 'Aggregated', note: 'counted in windows' },
-  { key: 'late', label: 'Late', note: 'arrived after their window had closed', flaw: true, isNoise: true },
-  { key: 'corrupt', label: 'Corrupt', note: 'in damaged records of the log', flaw: true },
-  { key: 'missing', label: 'Missing', note: 'sent, but in no window', flaw: true },
+  { key: 'received' },
+  { key: 'filtered' },
+  { key: 'quarantined', flaw: true, isNoise: true },
+  { key: 'duplicates' },
+  { key: 'dropped', flaw: true },
+  { key: 'sent' },
+  { key: 'aggregated' },
+  { key: 'late', flaw: true, isNoise: true },
+  { key: 'corrupt', flaw: true },
+  { key: 'missing', flaw: true },
 ];
 
 /**
@@ -35,16 +36,15 @@ const ROWS = [
  */
 export function ledgerTitle(overview) {
   const [from, to] = [parseTime(overview?.ledger?.from), parseTime(overview?.ledger?.to)];
-  const time = from !== null && to !== null ? `, ${formatSpan(from, to)}` : '';
-  return `Ledger of all regions${time}: what became of every post`;
+  return from !== null && to !== null ? t('ledger.titleTime', { span: formatSpan(from, to) }) : t('ledger.title');
 }
 
 /** @param {LooseOverview | null | undefined} overview */
 export function ledgerRows(overview) {
   const ledger = overview?.ledger;
   const received = typeof ledger?.received === 'number' ? ledger.received : 0;
-  return ROWS.flatMap(({ key, label, note, flaw, isNoise }) => {
+  return ROWS.flatMap(({ key, flaw, isNoise }) => {
     const value = ledger?.[key];
-    return typeof value === 'number' ? [{ key, label, note, value: formatCount(value), flaw: flaw === true && value > (isNoise ? received * NOISE : 0) }] : [];
+    return typeof value === 'number' ? [{ key, label: t(`ledger.${key}.label`), note: t(`ledger.${key}.note`), value: formatCount(value), flaw: flaw === true && value > (isNoise ? received * NOISE : 0) }] : [];
   });
 }

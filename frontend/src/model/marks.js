@@ -1,6 +1,7 @@
 // @ts-check
 // Events as lettered marks of a chart: those that start together are one mark.
 
+import { t } from '../i18n.js';
 import { eventText, sinceText, subjectText } from './unusual.js';
 import { list, parseTime } from './values.js';
 
@@ -29,8 +30,10 @@ export function eventMarksOf(events, from, to, nowMs) {
   const best = (/** @type {import('./unusual.js').LooseEvent[]} */ all) => Math.max(...all.map(score));
   return [...byStart].sort((a, b) => best(b[1]) - best(a[1])).slice(0, MOST).sort((a, b) => a[0] - b[0]).map(([at, all], i) => {
     const rising = all.filter(({ kind }) => kind === 'rising').sort((a, b) => score(b) - score(a)).map(({ subject }) => subjectText(subject));
-    const more = rising.length > MOST_NAMES ? ` and ${rising.length - MOST_NAMES} more` : '';
-    const texts = [...all.filter(({ kind }) => kind !== 'rising').map(eventText), rising.length && `${rising.slice(0, MOST_NAMES).join(', ')}${more} rising`];
+    const subjects = rising.slice(0, MOST_NAMES).join(', ');
+    const more = rising.length - MOST_NAMES;
+    const risingText = rising.length === 0 ? '' : more > 0 ? t('event.manyMoreRising', { subjects, n: more }) : t('event.manyRising', { subjects });
+    const texts = [...all.filter(({ kind }) => kind !== 'rising').map(eventText), risingText];
     return { letter: LETTERS.charAt(i), at, time: sinceText(new Date(at).toISOString(), nowMs), text: texts.filter(Boolean).join('; ') };
   });
 }

@@ -1,13 +1,14 @@
 // @ts-check
 // Why a hashtag or host is in the list of what rises, in words. Pure functions.
 
-import { formatCount, formatRate, formatShare, languageName, plural } from '../format.js';
-import { factorText, sinceText, subjectText } from './unusual.js';
+import { formatRate, formatShare, isLanguage, languageName } from '../format.js';
+import { t } from '../i18n.js';
+import { factorText, sincePhrase, subjectText } from './unusual.js';
 import { count, list } from './values.js';
 
 /**
  * @typedef {import('./contract').Loose<import('./contract').Trend>} LooseTrend
- * @typedef {{ region: string, name: string, label: string, type: string, key: string, posts: string, factor: string, since: string, reason: string, spark: number[], score: number }} Rise
+ * @typedef {{ region: string, name: string, label: string, type: string, key: string, factor: string, since: string, why: string, spark: number[], score: number }} Rise
  */
 
 const MOST_PROFILE = 2;
@@ -21,9 +22,9 @@ function profileText({ profile }) {
   const [language] = list(profile.languages);
   const tags = list(profile.tags).slice(0, MOST_PROFILE).map(({ name }) => `#${name}`);
   return [
-    language?.name && `${formatShare(language.posts, profile.posts)} in ${languageName(language.name)}`,
-    count(profile.reposts) > 0 && `${formatShare(profile.reposts, profile.posts)} reposts`,
-    tags.length > 0 && `seen with ${tags.join(', ')}`,
+    language?.name && isLanguage(language.name) && t('rise.language', { share: formatShare(language.posts, profile.posts), language: languageName(language.name) }),
+    count(profile.reposts) > 0 && t('rise.reposts', { share: formatShare(profile.reposts, profile.posts) }),
+    tags.length > 0 && t('rise.seenWith', { tags: tags.join(', ') }),
   ].filter(Boolean).join(', ');
 }
 
@@ -31,8 +32,8 @@ function profileText({ profile }) {
 function reasonText(trend) {
   const { authors, standing } = trend;
   const usual = count(trend.usual);
-  const people = authors ? `${authors.low === authors.high ? formatCount(authors.value) : `${formatCount(authors.low)} to ${formatCount(authors.high)}`} people` : '';
-  const against = standing === 'new' ? 'not seen in the days before' : usual < 0.5 ? 'hardly ever seen at this time' : `usually ${formatRate(usual)}`;
+  const people = !authors ? '' : authors.low === authors.high ? t('rise.people', { n: count(authors.value) }) : t('rise.peopleBetween', { low: count(authors.low), high: count(authors.high) });
+  const against = standing === 'new' ? t('rise.new') : usual < 0.5 ? t('rise.hardly') : t('rise.usually', { usual: formatRate(usual) });
   return [against, people, profileText(trend)].filter(Boolean).join('; ');
 }
 
@@ -48,8 +49,8 @@ export const risingList = (trends, { nameOf, nowMs }) => list(trends?.regions).f
   const usual = count(trend.usual);
   return [{
     region, name: nameOf(region), label: subjectText(subject), type: subject.type ?? '', key: subject.key,
-    posts: `${plural(count(trend.observed), 'post')} in ${Math.round(count(trend.span_secs) / 60)} min`,
-    factor: trend.standing === 'new' || usual < 0.5 ? 'new' : factorText(count(trend.observed) / usual),
-    since: sinceText(trend.since, nowMs), reason: reasonText(trend), spark: list(trend.spark).map(count), score: count(trend.score),
+    why: t('rise.posts', { n: count(trend.observed), minutes: Math.round(count(trend.span_secs) / 60), reason: reasonText(trend) }),
+    factor: trend.standing === 'new' || usual < 0.5 ? t('factor.new') : factorText(count(trend.observed) / usual),
+    since: sincePhrase(trend.since, nowMs), spark: list(trend.spark).map(count), score: count(trend.score),
   }];
 })).sort((a, b) => b.score - a.score);

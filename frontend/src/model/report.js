@@ -1,6 +1,7 @@
 // @ts-check
 // The counts of one report (a window, a step or the total of a range) in the form that the page works with.
 
+import { t } from '../i18n.js';
 import { count, list } from './values.js';
 
 /**
@@ -13,10 +14,10 @@ import { count, list } from './values.js';
  * @type {{ key: Kind, field: 'originals' | 'replies' | 'quotes' | 'reposts', label: string }[]}
  */
 export const KINDS = [
-  { key: 'original', field: 'originals', label: 'Original' },
-  { key: 'reply', field: 'replies', label: 'Reply' },
-  { key: 'quote', field: 'quotes', label: 'Quote' },
-  { key: 'repost', field: 'reposts', label: 'Repost' },
+  { key: 'original', field: 'originals', get label() { return t('kind.original'); } },
+  { key: 'reply', field: 'replies', get label() { return t('kind.reply'); } },
+  { key: 'quote', field: 'quotes', get label() { return t('kind.quote'); } },
+  { key: 'repost', field: 'reposts', get label() { return t('kind.repost'); } },
 ];
 
 /**

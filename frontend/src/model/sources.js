@@ -1,7 +1,8 @@
 // @ts-check
 // The status of each source, as a chip and as a row of a table, and what keeps posts from being stored.
 
-import { formatCount, formatDuration, plural } from '../format.js';
+import { formatAgo, formatCount, formatDollars, formatDuration, formatShare } from '../format.js';
+import { t } from '../i18n.js';
 import { list, parseTime } from './values.js';
 
 /**
@@ -23,13 +24,13 @@ const TONES = {
 };
 
 /** @param {LooseSource} source */
-const nameOf = (source) => source.source ?? 'source';
+const nameOf = (source) => source.source ?? t('source.unnamed');
 /** @param {LooseSource} source */
-const statusLabel = (source) => (source.status ?? 'unknown').replaceAll('_', ' ');
+const statusLabel = ({ status }) => (status && !Object.hasOwn(TONES, status) ? String(status).replaceAll('_', ' ') : t(`source.status.${status ?? 'unknown'}`));
 /** @param {LooseSource} source */
-const shareText = (source) => typeof source.sampled === 'number' && `${Math.round(source.sampled * 100)} %`;
+const shareText = (source) => typeof source.sampled === 'number' && formatShare(source.sampled, 1);
 /** @param {LooseSource} source */
-const spentText = (source) => typeof source.spent_dollars === 'number' && `$${source.spent_dollars.toFixed(2)}`;
+const spentText = (source) => typeof source.spent_dollars === 'number' && formatDollars(source.spent_dollars);
 /** @param {LooseSource} source */
 const whyText = (source) => [source.reason, source.problem].filter(Boolean).join('; ');
 
@@ -49,12 +50,12 @@ export function sourceChips(overview, nowMs) {
     const since = parseTime(source.connected_since);
     const [share, spent] = [shareText(source), spentText(source)];
     const details = [
-      last === null ? 'no post yet' : `last post ${formatDuration((nowMs - last) / 1000)} ago`,
-      since !== null && `connected for ${formatDuration((nowMs - since) / 1000)}`,
-      typeof source.reconnects === 'number' && plural(source.reconnects, 'reconnect'),
-      source.gaps && plural(source.gaps, 'gap'),
-      share && `sampled at ${share}`,
-      spent && `${spent} spent this month`,
+      last === null ? t('source.noPost') : t('source.lastPost', { ago: formatAgo((nowMs - last) / 1000) }),
+      since !== null && t('source.connectedFor', { time: formatDuration((nowMs - since) / 1000) }),
+      typeof source.reconnects === 'number' && t('source.reconnects', { n: source.reconnects }),
+      source.gaps && t('source.gaps', { n: source.gaps }),
+      share && t('source.sampledAt', { share }),
+      spent && t('source.spent', { amount: spent }),
       whyText(source),
     ];
     return {
@@ -80,7 +81,10 @@ export function sourcesTable(overview, nowMs) {
     return ms === null ? '–' : formatDuration((nowMs - ms) / 1000);
   };
   return {
-    head: ['Source', 'Status', 'Connected for', 'Age of last post', 'Reconnects', 'Gaps', 'Requested share', 'Spent this month', 'Reason'],
+    head: [
+      t('source.headSource'), t('source.headStatus'), t('source.headConnected'), t('source.headAge'), t('source.headReconnects'), t('source.headGaps'),
+      t('source.headShare'), t('source.headSpent'), t('source.headReason'),
+    ],
     rows: sourcesOf(overview).map((source) => [
       nameOf(source),
       statusLabel(source),
@@ -88,7 +92,7 @@ export function sourcesTable(overview, nowMs) {
       age(source.last_post),
       formatCount(source.reconnects),
       formatCount(source.gaps),
-      shareText(source) || 'all posts',
+      shareText(source) || t('source.allPosts'),
       spentText(source) || '–',
       whyText(source) || '–',
     ]),
@@ -107,5 +111,5 @@ export const sourceNetworks = (overview) => sourcesOf(overview).flatMap(({ netwo
  */
 export function problemText(overview) {
   const problems = list(overview?.problems);
-  return problems.length ? `Posts are not being stored: ${problems.join('; ')}. The numbers may be incomplete.` : null;
+  return problems.length ? t('source.problems', { problems: problems.join('; ') }) : null;
 }

@@ -1,7 +1,8 @@
 // @ts-check
 // The summary of the range, tile by tile.
 
-import { formatCount, formatDayClock, formatDuration, formatRate, formatShare, formatSpan, plural } from '../format.js';
+import { formatCount, formatDayClock, formatDuration, formatRate, formatShare, formatSpan } from '../format.js';
+import { t } from '../i18n.js';
 import { STATE_FIELDS } from './fields.js';
 import { sampleMark } from './flaws.js';
 import { freshnessTile } from './freshness.js';
@@ -47,15 +48,15 @@ function authorsTile({ authors: counts, authorless }, sample) {
    * @returns {Tile}
    */
   const tile = (value, ...notes) => ({ id: 'authors', value, note: joined(...notes), tone: 'plain' });
-  if (counts === null) return tile('–', 'none in this range');
+  if (counts === null) return tile('–', t('tile.noneInRange'));
   const { authors, authorsLow, authorsHigh } = counts;
-  if (authors === 0) return tile('0', 'none in this range');
+  if (authors === 0) return tile('0', t('tile.noneInRange'));
   const [low, high] = [formatCount(authorsLow), formatCount(authorsHigh)];
-  const nameless = authorless > 0 && `${plural(authorless, 'post')} without author`;
-  if (sample) return tile(`≥ ${low}`, sample, nameless);
-  if (authorsLow === authorsHigh) return tile(low, 'exact');
-  if (nameless) return tile(`${low} to ${high}`, nameless);
-  return tile(`≈ ${formatCount(authors)}`, `95% sure: ${low} to ${high}`);
+  const nameless = authorless > 0 && t('tile.authorless', { n: authorless });
+  if (sample) return tile(t('tile.atLeast', { value: low }), sample, nameless);
+  if (authorsLow === authorsHigh) return tile(low, t('tile.exact'));
+  if (nameless) return tile(t('tile.between', { low, high }), nameless);
+  return tile(t('tile.about', { value: authors }), t('tile.sure', { low, high }));
 }
 
 /**
@@ -66,21 +67,21 @@ function authorsTile({ authors: counts, authorless }, sample) {
  */
 function completenessTile({ windows, total, stepMs, windowMs }, nowMs) {
   const ended = windows.filter((w) => !w.future && w.end <= nowMs);
-  if (ended.length === 0) return { id: 'completeness', value: '–', note: 'no window has ended yet', tone: 'plain' };
+  if (ended.length === 0) return { id: 'completeness', value: '–', note: t('tile.noWindowEnded'), tone: 'plain' };
   /** @param {import('./answer.js').Gap | null} gap */
   const having = (gap) => ended.filter((w) => w.gap === gap).length;
   const [whole, silent, partial, sampled] = [having(null), having('silent'), having('partial'), having('sampled')];
-  const steps = stepMs === windowMs ? plural(ended.length, 'window') : `${plural(ended.length, 'step')} of ${formatDuration(stepMs / 1000)}`;
+  const steps = stepMs === windowMs ? t('tile.windows', { n: ended.length }) : t('tile.steps', { n: ended.length, length: formatDuration(stepMs / 1000) });
   const flaws = [
-    silent && `${formatCount(silent)} without data`,
-    partial && `${formatCount(partial)} incomplete`,
-    sampled && `${formatCount(sampled)} sampled`,
-    total.dropped && `${plural(total.dropped, 'post')} dropped`,
+    silent && t('tile.silent', { n: silent }),
+    partial && t('tile.partial', { n: partial }),
+    sampled && t('tile.sampled', { n: sampled }),
+    total.dropped && t('tile.dropped', { n: total.dropped }),
   ].filter(Boolean);
   return {
     id: 'completeness',
     value: formatShare(whole, ended.length),
-    note: flaws.length ? `of ${steps}: ${flaws.join(', ')}` : `all ${steps} complete`,
+    note: flaws.length ? t('tile.flaws', { steps, flaws: flaws.join(', ') }) : t('tile.allComplete', { steps }),
     tone: whole === ended.length && !total.dropped ? 'good' : total.dropped ? 'bad' : 'warn',
   };
 }
@@ -96,22 +97,22 @@ export function tiles({ answer, overview, nowMs, rangeText = '' }) {
   const refMs = newest !== null && nowMs - newest > QUIET_MS ? newest + 60_000 : nowMs;
   const rate = rateNow(windows, refMs);
   const rateSample = sampleMark(windows.filter((w) => w.start < refMs && w.end > refMs - RATE_MS));
-  const rateTime = rate?.step ? `mean of ${formatSpan(rate.step.start, rate.step.end)}`
-    : refMs === nowMs ? 'mean of the last 5 full minutes' : `mean of 5 minutes up to ${formatDayClock(refMs)}`;
+  const rateTime = rate?.step ? t('tile.meanOf', { span: formatSpan(rate.step.start, rate.step.end) })
+    : refMs === nowMs ? t('tile.meanNow') : t('tile.meanUntil', { time: formatDayClock(refMs) });
   const reposts = formatShare(total.reposts, total.posts);
   return [
-    { id: 'posts', value: `${sample ? '≥ ' : ''}${formatCount(total.posts)}`, note: joined(rangeText, sample), tone: 'plain' },
+    { id: 'posts', value: sample ? t('tile.atLeast', { value: total.posts }) : formatCount(total.posts), note: joined(rangeText, sample), tone: 'plain' },
     {
       id: 'rate',
-      value: rate === null ? '–' : `${rateSample ? '≥ ' : ''}${formatRate(rate.rate)}`,
+      value: rate === null ? '–' : rateSample ? t('tile.atLeast', { value: formatRate(rate.rate) }) : formatRate(rate.rate),
       note: joined(rateTime, rateSample),
       tone: 'plain',
     },
     authorsTile(total, sample),
     {
       id: 'reposts',
-      value: sample && total.posts > 0 ? `≈ ${reposts}` : reposts,
-      note: joined(`${formatCount(total.reposts)} of ${plural(total.posts, 'post')}`, sample),
+      value: sample && total.posts > 0 ? t('tile.about', { value: reposts }) : reposts,
+      note: joined(t('tile.repostsOf', { reposts: total.reposts, n: total.posts }), sample),
       tone: 'plain',
     },
     freshnessTile(overview, nowMs),

@@ -1,7 +1,8 @@
 // @ts-check
 // What is unusual now: the regions in their order, and sentences about them. Pure functions.
 
-import { formatClock, formatCount, formatDayClock, formatRate, formatShare, plural } from '../format.js';
+import { formatClock, formatDayClock, formatFactor, formatRate, formatShare } from '../format.js';
+import { parts, t } from '../i18n.js';
 import { count, list, parseTime } from './values.js';
 
 /**
@@ -13,13 +14,15 @@ import { count, list, parseTime } from './values.js';
  *   id: string, name: string, group: Group, direction: Direction, posts: number | null, usual: number | null, low: number | null, high: number | null,
  *   factor: number | null, event: LooseEvent | null, hours: number[],
  * }} RegionNow `posts` are those of the last hour; `direction` says on which side of the usual range they are
- * @typedef {{ text: string, tone: 'plain' | 'up' | 'down' | 'muted' }} Part a piece of a sentence
+ * @typedef {import('../i18n.js').Part} Part
  */
 
 /** Without an event, a count is unusual only beyond this factor: one hour in five is outside the usual range by chance. */
 const CLEAR_FACTOR = 2;
 /** A factor closer to 1 is not worth a place in a sentence. */
 const SAID_FACTOR = 1.25;
+/** Beyond this, a factor has no digits worth reading. */
+const LARGE_FACTOR = 100;
 /** After this long, a rise has faded, although its event may still be open. */
 const FADED_MS = 1_200_000;
 const DAY_MS = 86_400_000;
@@ -42,7 +45,7 @@ export function subjectText(subject) {
  * A factor as text: `4.4×`. Factors of a hundred and more come from next to nothing, and have no digits worth reading.
  * @param {number} factor
  */
-export const factorText = (factor) => (factor >= 100 ? 'over 100×' : `${factor < 10 ? factor.toFixed(1) : formatRate(factor)}×`);
+export const factorText = (factor) => (factor >= LARGE_FACTOR ? t('factor.over', { factor: LARGE_FACTOR }) : t('factor.times', { factor: formatFactor(factor) }));
 
 /**
  * A time of the last day as a clock, an earlier one with its day.
@@ -52,6 +55,17 @@ export const factorText = (factor) => (factor >= 100 ? 'over 100×' : `${factor 
 export function sinceText(time, nowMs) {
   const ms = parseTime(time);
   return ms === null ? '' : nowMs - ms < DAY_MS ? formatClock(ms) : formatDayClock(ms);
+}
+
+/**
+ * The same as a phrase: `since 19:32`; empty without a time.
+ * @param {unknown} time
+ * @param {number} nowMs
+ */
+export function sincePhrase(time, nowMs) {
+  const ms = parseTime(time);
+  if (ms === null) return '';
+  return nowMs - ms < DAY_MS ? t('time.sinceClock', { time: formatClock(ms) }) : t('time.sinceDay', { time: formatDayClock(ms) });
 }
 
 /**
@@ -85,26 +99,36 @@ export function rankRegions(overview) {
   return regions.sort((a, b) => order[a.group] - order[b.group] || surprise(b) - surprise(a) || a.name.localeCompare(b.name));
 }
 
-/** @type {Record<string, string>} */
-const VERBS = { rising: 'rising', spike: 'far more posts than usual', drop: 'far fewer posts than usual', silence: 'no posts' };
-
 /**
  * What an event is, in a few words: `#Goal rising`.
  * @param {LooseEvent} event
  */
 export function eventText(event) {
   const name = subjectText(event.subject) || subjectText(list(event.carriers)[0]?.subject);
-  if (event.kind === 'rising') return `${name} rising`;
-  if (event.kind === 'note') return event.text ?? 'note';
-  if (event.kind === 'gap') return `gap: ${GAP_REASONS[event.reason ?? ''] ?? 'posts are missing'}`;
-  if (event.kind === 'sampled') return `sample of ${formatShare(event.sampled, 1)}`;
-  if (event.kind === 'restart') return 'collection restarted';
-  if (event.kind === 'revision') return `${plural(count(event.windows), 'window')} revised`;
-  return [VERBS[event.kind ?? ''] ?? event.kind ?? '', name && `mostly ${name}`].filter(Boolean).join(', ');
+  switch (event.kind) {
+    case 'rising': return t('event.rising', { subject: name });
+    case 'note': return event.text ?? t('event.note');
+    case 'gap': return t('event.gap', { reason: gapReason(event.reason) });
+    case 'sampled': return t('event.sampled', { share: formatShare(event.sampled, 1) });
+    case 'restart': return t('event.restart');
+    case 'revision': return t('event.revision', { n: count(event.windows) });
+    case 'spike': return withSubject(t('event.spike'), name);
+    case 'drop': return withSubject(t('event.drop'), name);
+    case 'silence': return withSubject(t('event.silence'), name);
+    default: return withSubject(String(event.kind ?? ''), name);
+  }
 }
 
-/** @type {Record<string, string>} */
-const GAP_REASONS = { unwatched: 'not monitored', missed: 'a source was disconnected', lost: 'posts were lost', damaged: 'data is damaged' };
+/** @param {string} event @param {string} subject */
+const withSubject = (event, subject) => (subject ? t('event.mostly', { event, subject }) : event);
+
+/** Why posts are missing. @param {string | null | undefined} reason */
+function gapReason(reason) {
+  switch (reason) {
+    case 'unwatched': case 'missed': case 'lost': case 'damaged': return t(`gap.${reason}`);
+    default: return t('gap.other');
+  }
+}
 
 /**
  * The same with its time: `#Goal rising since 19:32`, or `#Goal rose from 19:32 to 20:05` when it has not been seen to rise for a while.
@@ -112,10 +136,10 @@ const GAP_REASONS = { unwatched: 'not monitored', missed: 'a source was disconne
  * @param {number} nowMs
  */
 export function eventSince(event, nowMs) {
-  const [since, end] = [sinceText(event.start, nowMs), parseTime(event.end)];
+  const [since, end] = [sincePhrase(event.start, nowMs), parseTime(event.end)];
   const name = subjectText(event.subject);
-  if (event.kind === 'rising' && end !== null && nowMs - end > FADED_MS) return `${name} rose from ${since} to ${sinceText(event.end, nowMs)}`;
-  return `${eventText(event)}${since && ` since ${since}`}`;
+  if (event.kind === 'rising' && end !== null && nowMs - end > FADED_MS) return t('event.rose', { subject: name, from: sinceText(event.start, nowMs), to: sinceText(event.end, nowMs) });
+  return since ? t('event.when', { event: eventText(event), since }) : eventText(event);
 }
 
 /**
@@ -125,7 +149,7 @@ export function eventSince(event, nowMs) {
  */
 function factorPart({ factor, direction }) {
   if (factor === null || direction === null || (factor < SAID_FACTOR && factor > 1 / SAID_FACTOR)) return null;
-  return { text: `${factorText(factor)} usual`, tone: direction };
+  return { text: t('factor.usual', { factor: factorText(factor) }), tone: direction };
 }
 
 /**
@@ -135,14 +159,10 @@ function factorPart({ factor, direction }) {
  * @returns {Part[]}
  */
 function clause(region, nowMs) {
-  /** @type {Part[]} */
-  const parts = [{ text: `${region.name}: `, tone: 'plain' }];
   const factor = factorPart(region);
-  if (factor) parts.push(factor);
-  if (region.event) {
-    parts.push({ text: `${factor ? ', ' : ''}${eventSince(region.event, nowMs)}`, tone: 'plain' });
-  }
-  return parts;
+  const event = region.event ? eventSince(region.event, nowMs) : '';
+  if (factor && event) return parts('sentence.factorEvent', { region: region.name, factor, event });
+  return factor ? parts('sentence.factor', { region: region.name, factor }) : parts('sentence.event', { region: region.name, event });
 }
 
 /**
@@ -156,17 +176,17 @@ export function overviewSentence(regions, nowMs) {
   const [unusual, usual, unjudged] = [having('unusual'), having('usual'), having('unjudged')];
   if (regions.length === 0) return [];
   if (unusual.length === 0) {
-    if (usual.length === 0) return [{ text: `Too early to say what is unusual: ${plural(unjudged.length, 'region')} without a usual range yet.`, tone: 'plain' }];
-    const rest = unjudged.length ? ` ${plural(unjudged.length, 'region')} cannot be judged yet.` : '';
-    return [{ text: `Nothing unusual in ${plural(usual.length, 'region')}.`, tone: 'plain' }, ...(rest ? [/** @type {Part} */ ({ text: rest, tone: 'muted' })] : [])];
+    if (usual.length === 0) return parts('sentence.tooEarly', { n: unjudged.length });
+    const rest = unjudged.length ? ` ${t('sentence.unjudged', { n: unjudged.length })}` : '';
+    return [...parts('sentence.nothing', { n: usual.length }), ...(rest ? [/** @type {Part} */ ({ text: rest, tone: 'muted' })] : [])];
   }
-  /** @type {Part[]} */
-  const parts = unusual.slice(0, MOST_NAMED).flatMap((region) => [...clause(region, nowMs), /** @type {Part} */ ({ text: '. ', tone: 'plain' })]);
+  const sentence = unusual.slice(0, MOST_NAMED).flatMap((region) => [...clause(region, nowMs), /** @type {Part} */ ({ text: '. ', tone: 'plain' })]);
   const more = unusual.slice(MOST_NAMED).map(({ name }) => name);
-  const moreText = more.length > 3 ? `Also unusual: ${plural(more.length, 'other region')}. ` : more.length ? `Also unusual: ${more.join(', ')}. ` : '';
-  const restText = unjudged.length ? `${plural(unjudged.length, 'region')} cannot be judged yet.` : usual.length ? 'Elsewhere nothing unusual.' : '';
-  if (moreText || restText) parts.push({ text: `${moreText}${restText}`, tone: 'muted' });
-  return parts;
+  const rest = [
+    more.length > 3 ? t('sentence.alsoMany', { n: more.length }) : more.length > 0 ? t('sentence.alsoNamed', { regions: more.join(', ') }) : '',
+    unjudged.length > 0 ? t('sentence.unjudged', { n: unjudged.length }) : usual.length > 0 ? t('sentence.elsewhere') : '',
+  ].filter(Boolean).join(' ');
+  return rest ? [...sentence, { text: rest, tone: 'muted' }] : sentence;
 }
 
 /**
@@ -176,8 +196,8 @@ export function overviewSentence(regions, nowMs) {
  * @returns {Part[]}
  */
 export function regionSentence(region, nowMs) {
-  if (region.group === 'unjudged') return [{ text: `${region.name}: `, tone: 'plain' }, { text: 'no usual range yet', tone: 'muted' }];
-  if (region.group === 'usual') return [{ text: `${region.name}: `, tone: 'plain' }, { text: 'nothing unusual', tone: 'muted' }];
+  if (region.group === 'unjudged') return parts('sentence.event', { region: region.name, event: { text: t('sentence.noUsual'), tone: 'muted' } });
+  if (region.group === 'usual') return parts('sentence.event', { region: region.name, event: { text: t('sentence.nothingHere'), tone: 'muted' } });
   return clause(region, nowMs);
 }
 
@@ -191,20 +211,24 @@ export function evidence({ name, posts, usual, low, high, event, group }) {
   const rows = [];
   if (posts !== null) {
     const compared = usual === null
-      ? 'how many are usual is not known before two complete days'
-      : low === null || high === null ? `${formatCount(Math.round(usual))} are usual` : `${formatCount(Math.round(low))} to ${formatCount(Math.round(high))} are usual`;
-    rows.push(['How many', `${plural(posts, 'post')} in ${name} in the last hour; ${compared}.`]);
+      ? t('evidence.usualUnknown')
+      : low === null || high === null ? t('evidence.usual', { usual: Math.round(usual) }) : t('evidence.usualBetween', { low: Math.round(low), high: Math.round(high) });
+    rows.push([t('evidence.howMany'), t('evidence.posts', { n: posts, region: name, compared })]);
   }
   const compared = event?.comparison;
   if (group === 'unusual' && event && compared) {
     const subject = subjectText(event.subject);
     const minutes = Math.round(count(compared.span_secs) / 60);
-    const usualText = count(compared.usual) < 0.5 ? 'hardly any are usual' : `${formatRate(count(compared.usual))} are usual`;
-    rows.push(['What it is', `${plural(count(compared.observed), 'post')}${subject && ` with ${subject}`} in ${minutes} minutes at the peak, where ${usualText}.`]);
-    const authors = typeof compared.authors_least === 'number' && `at least ${plural(compared.authors_least, 'author')}`;
-    const top = typeof compared.top_author_share === 'number' && `the most active one wrote about ${formatShare(compared.top_author_share, 1)}`;
-    const missing = count(compared.baseline_missing) > 0 ? `, ${formatShare(compared.baseline_missing, 1)} of which is missing` : '';
-    rows.push(['How sure', `${[`Compared with ${plural(count(compared.baseline_days), 'day')}${missing}`, authors, top].filter(Boolean).join('; ')}.`]);
+    const usualText = count(compared.usual) < 0.5 ? t('evidence.usualHardly') : t('evidence.usual', { usual: formatRate(count(compared.usual)) });
+    const n = count(compared.observed);
+    rows.push([t('evidence.whatItIs'), subject ? t('evidence.peakWith', { n, subject, minutes, usual: usualText }) : t('evidence.peak', { n, minutes, usual: usualText })]);
+    const days = count(compared.baseline_days);
+    const facts = [
+      count(compared.baseline_missing) > 0 ? t('evidence.comparedMissing', { n: days, missing: formatShare(compared.baseline_missing, 1) }) : t('evidence.compared', { n: days }),
+      typeof compared.authors_least === 'number' && t('evidence.authors', { n: compared.authors_least }),
+      typeof compared.top_author_share === 'number' && t('evidence.topAuthor', { share: formatShare(compared.top_author_share, 1) }),
+    ];
+    rows.push([t('evidence.howSure'), t('evidence.sure', { facts: facts.filter(Boolean).join('; ') })]);
   }
   return rows;
 }
@@ -217,12 +241,12 @@ export function evidence({ name, posts, usual, low, high, event, group }) {
 export function unknownText(overview, regions) {
   const names = regions.filter(({ group }) => group === 'unjudged').map(({ name }) => name);
   const sources = list(overview?.sources);
-  const waiting = sources.filter(({ status }) => status === 'waiting' || status === 'stale' || status === 'stopped').map(({ source }) => source ?? 'a source');
-  const sampled = sources.flatMap(({ source, sampled: share }) => (typeof share === 'number' && share < 1 ? [`${source} (≈ ${formatShare(share, 1)})`] : []));
+  const waiting = sources.filter(({ status }) => status === 'waiting' || status === 'stale' || status === 'stopped').map(({ source }) => source ?? t('unknown.source'));
+  const sampled = sources.flatMap(({ source, sampled: share }) => (typeof share === 'number' && share < 1 ? [t('unknown.share', { source: source ?? t('unknown.source'), share: formatShare(share, 1) })] : []));
   return [
-    names.length && `${names.length > 3 ? plural(names.length, 'region') : names.join(', ')} cannot be judged before two complete days.`,
-    waiting.length && `Not heard: ${waiting.join(', ')}.`,
-    sampled.length && `Only a sample: ${sampled.join(', ')}; small events would not show.`,
+    names.length > 3 ? t('unknown.many', { n: names.length }) : names.length > 0 && t('unknown.named', { regions: names.join(', ') }),
+    waiting.length > 0 && t('unknown.silent', { sources: waiting.join(', ') }),
+    sampled.length > 0 && t('unknown.sampled', { sources: sampled.join(', ') }),
   ].filter(Boolean).join(' ');
 }
 
@@ -241,7 +265,7 @@ export function tabTitle(first, name) {
  * What a group of events is: `#Goal and 5 others rising`.
  * @param {Pick<import('./event-groups.js').EventGroup, 'lead' | 'others'>} group
  */
-export const groupText = ({ lead, others }) => (others > 0 && lead.kind === 'rising' ? `${subjectText(lead.subject)} and ${plural(others, 'other')} rising` : eventText(lead));
+export const groupText = ({ lead, others }) => (others > 0 && lead.kind === 'rising' ? t('event.othersRising', { subject: subjectText(lead.subject), n: others }) : eventText(lead));
 
 /**
  * The smallest share that a source is asked for, as a part of the headline: `≈ 1% sample`. Null when all posts are asked for.
@@ -250,5 +274,5 @@ export const groupText = ({ lead, others }) => (others > 0 && lead.kind === 'ris
  */
 export function samplePart(overview) {
   const shares = list(overview?.sources).flatMap(({ sampled }) => (typeof sampled === 'number' && sampled > 0 && sampled < 1 ? [sampled] : []));
-  return shares.length === 0 ? null : { text: ` ≈ ${formatShare(Math.min(...shares), 1)} sample.`, tone: 'muted' };
+  return shares.length === 0 ? null : { text: ` ${t('sentence.sample', { share: formatShare(Math.min(...shares), 1) })}`, tone: 'muted' };
 }

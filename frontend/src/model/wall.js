@@ -1,6 +1,8 @@
 // @ts-check
 // What the wall shows: which region, for how long, and whether its numbers can be trusted. Pure functions.
 
+import { t } from '../i18n.js';
+
 /**
  * @typedef {import('./unusual.js').RegionNow} RegionNow
  * @typedef {{ tone: 'good' | 'warn' | 'bad', text: string }} Trust
@@ -41,14 +43,13 @@ export const slidesOf = (regions, pins) => (pins.length > 0 ? regions.filter(({ 
  *   isAway: boolean, updated: string, newest: string, newestMs: number | null, windowSecs: number, nowMs: number,
  *   group: RegionNow['group'], coverage: { kind: string, text: string },
  * }} known `updated` and `newest` are times of day
- * @param {{ away: (time: string) => string, stale: (time: string) => string, noPosts: string, unjudged: string, complete: string, gaps: (text: string) => string }} text
  * @returns {Trust}
  */
-export function trustOf({ isAway, updated, newest, newestMs, windowSecs, nowMs, group, coverage }, text) {
-  if (isAway) return { tone: 'bad', text: text.away(updated) };
-  if (newestMs === null) return { tone: 'bad', text: text.noPosts };
-  if (nowMs - newestMs > Math.max(STALE_MS, 2000 * windowSecs)) return { tone: 'bad', text: text.stale(newest) };
-  if (group === 'unjudged') return { tone: 'warn', text: text.unjudged };
-  if (coverage.kind === 'complete') return { tone: 'good', text: text.complete };
-  return coverage.text ? { tone: 'warn', text: text.gaps(coverage.text) } : { tone: 'good', text: '' };
+export function trustOf({ isAway, updated, newest, newestMs, windowSecs, nowMs, group, coverage }) {
+  if (isAway) return { tone: 'bad', text: t('wall.trust.away', { time: updated }) };
+  if (newestMs === null) return { tone: 'bad', text: t('wall.trust.noPosts') };
+  if (nowMs - newestMs > Math.max(STALE_MS, 2000 * windowSecs)) return { tone: 'bad', text: t('wall.trust.stale', { time: newest }) };
+  if (group === 'unjudged') return { tone: 'warn', text: t('wall.trust.unjudged') };
+  if (coverage.kind === 'complete') return { tone: 'good', text: t('wall.trust.complete') };
+  return coverage.text ? { tone: 'warn', text: t('wall.trust.gaps', { text: coverage.text }) } : { tone: 'good', text: '' };
 }

@@ -4,9 +4,13 @@
 import { readAnswer } from '../model/answer.js';
 import { renderSegments } from './controls.js';
 import { currentZone, formatCount } from '../format.js';
+import { language, t, translate } from '../i18n.js';
 import { shareText } from '../chart-kit/bars.js';
 import { byId, el, find, rebuild, setText, showText } from './dom.js';
 import { renderTable } from './table.js';
+
+/** The title of a chart. @param {{ id: string }} chart */
+export const titleOf = ({ id }) => t(/** @type {import('../i18n.js').Key} */ (`chart.${id}.title`));
 
 /** Bars that are shown at first, and after one click. */
 const FEW = 12;
@@ -59,23 +63,34 @@ function createCard({ doc, chart, drawer, onChoice, onFocus }) {
   node.setAttribute('aria-labelledby', `${chart.id}-title`);
   const title = part('h2');
   title.id = `${chart.id}-title`;
-  title.textContent = chart.title;
-  showText(part('.lead'), chart.lead ?? '');
   part('.plot').classList.add(chart.height);
   const bars = chart.ranking ? el(doc, 'ol', { class: 'bars', 'aria-labelledby': title.id }) : null;
   if (bars) canvas.replaceWith(bars);
   canvas.id = `chart-${chart.id}`;
-  canvas.setAttribute('aria-label', chart.title);
   if (chart.hasBrush) {
     const plot = part('.plot');
     plot.tabIndex = 0;
     plot.setAttribute('role', 'group');
-    plot.setAttribute('aria-label', `${chart.title}: arrow keys read it, Shift with arrow keys chooses a time, Enter shows it`);
   }
   part('.keys').hidden = !chart.hasMarks;
   details.dataset.table = chart.id;
-  part('summary').textContent = `Show ${chart.noun} as a table`;
-  part('.table').setAttribute('aria-label', `${chart.title}, table`);
+
+  /** @param {string} name */
+  const text = (name) => t(/** @type {import('../i18n.js').Key} */ (`chart.${chart.id}.${name}`));
+  /** The language of the texts that stay. */
+  let labelled = '';
+  /** Writes them. */
+  function label() {
+    if (labelled === language()) return;
+    labelled = language();
+    translate(node);
+    setText(title, text('title'));
+    canvas.setAttribute('aria-label', text('title'));
+    showText(part('.lead'), chart.lead?.() ?? '');
+    if (chart.hasBrush) part('.plot').setAttribute('aria-label', t('card.brush', { title: text('title') }));
+    setText(part('summary'), text('asTable'));
+    part('.table').setAttribute('aria-label', t('card.table', { title: text('title') }));
+  }
 
   const options = () => chart.choice?.options(last.answer) ?? [];
   /** The option that is drawn: the chosen one if the answer offers it, otherwise the first. */
@@ -98,7 +113,7 @@ function createCard({ doc, chart, drawer, onChoice, onFocus }) {
     if (!chart.choice) return;
     const chosen = choiceOf();
     part('.choice').hidden = options().length < 2;
-    setText(part('.choice-label'), chart.choice.label);
+    setText(part('.choice-label'), chart.choice.label());
     renderSegments(doc, part('.choice-options'), { type: 'radio', name: chart.choice.param, options: options(), chosen: (id) => id === chosen });
   }
 
@@ -137,7 +152,7 @@ function createCard({ doc, chart, drawer, onChoice, onFocus }) {
         // Through the style object, which a strict content policy allows, unlike a style attribute.
         track.style.setProperty('--part', `${(100 * bar.value) / longest}%`);
         track.style.setProperty('--bound', `${(100 * (bar.value + bar.error)) / longest}%`);
-        const value = bar.error > 0 ? `${formatCount(bar.value)} to ${formatCount(bar.value + bar.error)}` : formatCount(bar.value);
+        const value = bar.error > 0 ? t('tile.between', { low: bar.value, high: bar.value + bar.error }) : formatCount(bar.value);
         return el(
           doc, 'li', {}, name, el(doc, 'span', { class: 'bar-value' }, value),
           el(doc, 'span', { class: 'bar-share muted' }, ranking.all ? shareText(bar, ranking.all) : ''), track,
@@ -151,7 +166,7 @@ function createCard({ doc, chart, drawer, onChoice, onFocus }) {
   function moreButton(ranking) {
     const isAll = most >= ranking.bars.length;
     const next = isAll ? FEW : most < MANY && ranking.bars.length > MANY ? MANY : Infinity;
-    const button = el(doc, 'button', { type: 'button', class: 'link' }, isAll ? `Show ${FEW}` : next === Infinity ? `Show all ${formatCount(ranking.bars.length)}` : `Show ${MANY}`);
+    const button = el(doc, 'button', { type: 'button', class: 'link' }, isAll ? t('card.showSome', { n: FEW }) : next === Infinity ? t('card.showAll', { n: ranking.bars.length }) : t('card.showSome', { n: MANY }));
     button.addEventListener('click', () => {
       most = next;
       renderBars(ranking);
@@ -171,15 +186,16 @@ function createCard({ doc, chart, drawer, onChoice, onFocus }) {
 
   /** The table is filled only while it is open. */
   function renderNumbers() {
-    if (details.open) renderTable(doc, part('.table'), chart.title, chart.table(viewOf()));
+    if (details.open) renderTable(doc, part('.table'), text('title'), chart.table(viewOf()));
   }
 
   /** @param {Shown} shown */
   function render(shown) {
     last = shown;
+    label();
     const view = viewOf();
     const empty = chart.empty?.(view) ?? '';
-    setText(part('.zone'), `Times in ${currentZone().id}`);
+    setText(part('.zone'), t('marks.zone', { zone: currentZone().id }));
     renderChoice();
     renderLegend(chart.series?.(view) ?? []);
     showText(part('.none'), empty);
@@ -197,6 +213,7 @@ function createCard({ doc, chart, drawer, onChoice, onFocus }) {
     const option = /** @type {HTMLInputElement} */ (event.target).value;
     if (chart.choice) onChoice(chart.choice.param, option === options()[0]?.id ? '' : option);
   });
+  label();
   renderChoice();
   renderLegend(chart.series?.(viewOf()) ?? []);
   /** What is drawn now, without the series that are hidden. */

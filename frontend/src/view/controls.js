@@ -1,6 +1,7 @@
 // @ts-check
 // The controls: which region, range and networks are shown.
 
+import { t } from '../i18n.js';
 import { networkLabel } from '../model/networks.js';
 import { byId, el, rebuild } from './dom.js';
 
@@ -11,7 +12,7 @@ import { byId, el, rebuild } from './dom.js';
  * @param {{ type: 'radio' | 'checkbox', name: string, options: { id: string, label: string }[], chosen: (id: string) => boolean }} control
  */
 export function renderSegments(doc, holder, { type, name, options, chosen }) {
-  rebuild(holder, options.map(({ id }) => id), () => options.map(({ id, label }) => el(
+  rebuild(holder, options.map(({ id, label }) => `${id} ${label}`), () => options.map(({ id, label }) => el(
     doc, 'label', { class: 'segment' },
     el(doc, 'input', { type, name, value: id, class: 'visually-hidden' }),
     el(doc, 'span', {}, label),
@@ -54,7 +55,7 @@ export function renderNetworks(doc, known, chosen) {
   renderSegments(doc, byId(doc, 'networks'), {
     type: 'checkbox',
     name: 'network',
-    options: [{ id: '', label: 'All' }, ...known.map((network) => ({ id: network, label: networkLabel(network) }))],
+    options: [{ id: '', label: t('region.allNetworks') }, ...known.map((network) => ({ id: network, label: networkLabel(network) }))],
     chosen: (id) => (id === '' ? chosen.length === 0 : chosen.includes(id)),
   });
 }

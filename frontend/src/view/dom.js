@@ -1,6 +1,8 @@
 // @ts-check
 // Small helpers for the document. They write text only, never HTML.
 
+import { language } from '../i18n.js';
+
 /**
  * The element with this id, which the page must have.
  * @param {Document} doc
@@ -60,13 +62,13 @@ export function showText(node, text) {
 }
 
 /**
- * Replaces the children of a node only when what they were made from has changed, so that focus stays where it is.
+ * Replaces the children of a node only when the language or what they were made from has changed, so that focus stays where it is.
  * @param {HTMLElement} node
  * @param {string[]} keys
  * @param {() => Node[]} make
  */
 export function rebuild(node, keys, make) {
-  const key = keys.join('\n');
+  const key = [language(), ...keys].join('\n');
   if (node.dataset.key === key) return;
   node.dataset.key = key;
   node.replaceChildren(...make());

@@ -104,9 +104,9 @@ export function createMap(canvas, { land, spots: first, look: firstLook, onChoos
   };
 
   const datasets = () => [
-    { label: 'land', outline: frameOf(bounds), data: land.map((feature) => ({ feature, value: 0 })), backgroundColor: look.land, borderColor: look.line, borderWidth: 0.75, hoverBackgroundColor: look.land },
+    { outline: frameOf(bounds), data: land.map((feature) => ({ feature, value: 0 })), backgroundColor: look.land, borderColor: look.line, borderWidth: 0.75, hoverBackgroundColor: look.land },
     {
-      label: 'regions', outline: frameOf(bounds), data: boxes().map(({ feature }) => ({ feature, value: 0 })),
+      outline: frameOf(bounds), data: boxes().map(({ feature }) => ({ feature, value: 0 })),
       backgroundColor: (/** @type {{ dataIndex: number }} */ { dataIndex }) => look.fill(boxes()[dataIndex]?.spot.shade ?? 'unknown'),
       borderColor: look.text, borderWidth: 1,
     },

@@ -2,6 +2,7 @@
 // The start page: what is unusual in a sentence, all regions in their order, what rises, what happened, and what a person must do.
 
 import { formatCount, formatSpan } from '../format.js';
+import { t } from '../i18n.js';
 import { gapSpans, sampleMark } from '../model/flaws.js';
 import { groupEvents } from '../model/event-groups.js';
 import { eventSince, eventText, evidence, factorText, groupText, overviewSentence, samplePart, sinceText, unknownText } from '../model/unusual.js';
@@ -15,8 +16,8 @@ import { dial, sparkSteps, sparkline } from './svg.js';
  * @typedef {{ open: (region: string) => void, focus: (region: string, type: string, key: string) => void, hrefOf: (region: string) => string }} Actions
  */
 
-/** @type {[import('../model/unusual.js').Group, string][]} */
-const GROUPS = [['unusual', 'Unusual'], ['usual', 'Within the usual range'], ['unjudged', 'Cannot be judged yet']];
+/** @type {[import('../model/unusual.js').Group, import('../i18n.js').Key][]} */
+const GROUPS = [['unusual', 'overview.groupUnusual'], ['usual', 'overview.groupUsual'], ['unjudged', 'overview.groupUnjudged']];
 const MOST_EVENTS = 8;
 const MOST_RISING = 8;
 
@@ -55,13 +56,13 @@ export function coverage(answer) {
   const spans = gapSpans(windows);
   const [first, last] = [spans[0], spans.at(-1)];
   const isNew = first?.kind === 'silent' && first.start === windows[0]?.start;
-  if (isNew && spans.length === 1) return { kind: 'first', text: first.end >= (windows.at(-1)?.end ?? 0) ? 'no data in 24 h' : `collecting since ${sinceText(new Date(first.end).toISOString(), first.end)}` };
-  if (!last) return { kind: 'complete', text: 'complete' };
+  if (isNew && spans.length === 1) return { kind: 'first', text: first.end >= (windows.at(-1)?.end ?? 0) ? t('coverage.none') : t('coverage.since', { time: sinceText(new Date(first.end).toISOString(), first.end) }) };
+  if (!last) return { kind: 'complete', text: t('coverage.complete') };
   const sample = last.kind === 'sampled' && sampleMark(windows);
   if (sample) return { kind: 'sampled', text: sample };
-  const more = spans.length > 1 ? `, ${spans.length - 1} more` : '';
   const time = formatSpan(last.start, last.end).replace(/^.*?, /, '');
-  return { kind: last.kind, text: `${last.kind === 'silent' ? 'no data' : 'incomplete'} ${time}${more}` };
+  const gap = last.kind === 'silent' ? t('coverage.silent', { time }) : t('coverage.partial', { time });
+  return { kind: last.kind, text: spans.length > 1 ? t('coverage.more', { gap, n: spans.length - 1 }) : gap };
 }
 
 /**
@@ -78,11 +79,11 @@ function renderRegionList(doc, { regions, answers, search, nowMs }, { open, href
     const members = wanted.filter((one) => one.group === group);
     if (members.length === 0) return [];
     return [
-      el(doc, 'h3', { class: 'group-title', id: `group-${group}` }, title, el(doc, 'span', { class: 'muted' }, ` ${formatCount(members.length)}`)),
+      el(doc, 'h3', { class: 'group-title', id: `group-${group}` }, t(title), el(doc, 'span', { class: 'muted' }, ` ${formatCount(members.length)}`)),
       el(doc, 'ul', { class: 'rows', 'aria-labelledby': `group-${group}` }, ...members.map((one) => row(doc, one, answers.get(one.id), nowMs, hrefOf(one.id)))),
     ];
   }));
-  if (wanted.length === 0) holder.replaceChildren(el(doc, 'p', { class: 'muted none' }, search ? `No region matches “${search}”.` : 'No regions yet.'));
+  if (wanted.length === 0) holder.replaceChildren(el(doc, 'p', { class: 'muted none' }, search ? t('overview.noMatch', { search }) : t('overview.noRegions')));
   if (focused && doc.activeElement === doc.body) /** @type {HTMLElement | null} */ (holder.querySelector(`[data-region="${CSS.escape(focused)}"]`))?.focus();
   holder.onclick = (event) => {
     const link = /** @type {Element} */ (event.target).closest('[data-region]');
@@ -102,21 +103,21 @@ function renderRegionList(doc, { regions, answers, search, nowMs }, { open, href
 function row(doc, region, answer, nowMs, href) {
   const { id, name, event, factor, direction, posts, group } = region;
   const why = event ? eventSince(event, nowMs)
-    : direction && group === 'usual' ? `a little ${direction === 'up' ? 'above' : 'below'} its usual range` : '';
+    : direction && group === 'usual' ? t(direction === 'up' ? 'overview.littleAbove' : 'overview.littleBelow') : '';
   const state = coverage(answer);
   const steps = answer ? sparkSteps(answer) : region.hours.map((n) => ({ posts: n }));
   const mark = direction === 'up' ? '▲ ' : direction === 'down' ? '▼ ' : '';
   const loud = group === 'unusual' ? direction ?? '' : '';
   return el(
     doc, 'li', { class: 'row', 'data-group': group },
-    el(doc, 'label', { class: 'row-pick' }, el(doc, 'input', { type: 'checkbox', value: id, 'data-pick': true, 'aria-label': `Compare ${name}` })),
+    el(doc, 'label', { class: 'row-pick' }, el(doc, 'input', { type: 'checkbox', value: id, 'data-pick': true, 'aria-label': t('overview.compare', { region: name }) })),
     el(doc, 'a', { class: 'row-name', href, 'data-region': id }, el(doc, 'span', { class: 'name' }, name), ...(why ? [el(doc, 'span', { class: 'why' }, why)] : [])),
     el(doc, 'span', { class: 'row-spark' }, sparkline(doc, steps)),
     el(doc, 'span', { class: 'row-dial' }, ...(factor === null ? [] : [dial(doc, { ...region, direction: group === 'unusual' ? direction : null })])),
     factor === null
-      ? el(doc, 'span', { class: 'row-factor muted' }, group === 'unjudged' ? 'needs two days' : '–')
-      : el(doc, 'span', { class: `row-factor ${loud}` }, loud ? mark : '', factorText(factor), el(doc, 'span', { class: 'visually-hidden' }, ' usual')),
-    el(doc, 'span', { class: 'row-posts' }, posts === null ? '–' : formatCount(posts), el(doc, 'span', { class: 'visually-hidden' }, ' posts in the last hour')),
+      ? el(doc, 'span', { class: 'row-factor muted' }, group === 'unjudged' ? t('overview.needsTwoDays') : '–')
+      : el(doc, 'span', { class: `row-factor ${loud}` }, loud ? mark : '', factorText(factor), el(doc, 'span', { class: 'visually-hidden' }, ` ${t('overview.usual')}`)),
+    el(doc, 'span', { class: 'row-posts' }, posts === null ? '–' : formatCount(posts), el(doc, 'span', { class: 'visually-hidden' }, ` ${t('overview.postsLastHour')}`)),
     el(doc, 'span', { class: 'row-state', 'data-state': state.kind }, el(doc, 'span', { class: 'pattern', 'aria-hidden': 'true' }), state.text),
   );
 }
@@ -131,13 +132,13 @@ export function renderRising(node, rises, { focus, withRegion, empty }) {
   rebuild(node, [empty, ...rises.map((one) => JSON.stringify(one))], () => (rises.length === 0 ? [el(doc, 'li', { class: 'muted' }, empty)] : rises.map((one) => {
     const button = el(doc, 'button', { type: 'button', class: 'link' }, one.label);
     button.addEventListener('click', () => focus(one.region, one.type, one.key));
-    const where = [withRegion && one.name, one.since && `since ${one.since}`].filter(Boolean).join(', ');
+    const where = [withRegion && one.name, one.since].filter(Boolean).join(', ');
     return el(
       doc, 'li', { class: 'rise' },
       el(doc, 'div', { class: 'rise-head' }, button, el(doc, 'span', { class: 'muted' }, where)),
       sparkline(doc, one.spark.map((posts) => ({ posts }))),
       el(doc, 'span', { class: 'rise-factor' }, one.factor),
-      el(doc, 'p', { class: 'rise-why muted' }, `${one.posts}; ${one.reason}`),
+      el(doc, 'p', { class: 'rise-why muted' }, one.why),
     );
   })));
 }
@@ -152,28 +153,28 @@ export function renderRising(node, rises, { focus, withRegion, empty }) {
  */
 export function renderOverview(doc, shown, actions) {
   const { regions, overview, nowMs, rises, events, nameOf, failed } = shown;
-  const waiting = (/** @type {string} */ name) => (failed.includes(name) ? 'Cannot be loaded now; the page keeps trying.' : 'Loading…');
+  const waiting = (/** @type {string} */ name) => (failed.includes(name) ? t('overview.cannotLoad') : t('page.loading'));
   const sample = samplePart(overview);
   renderSentence(byId(doc, 'sentence'), [...overviewSentence(regions, nowMs), ...(sample ? [sample] : [])]);
   const [first] = regions;
   const unknown = unknownText(overview, regions);
-  renderEvidence(byId(doc, 'evidence'), [...(first?.group === 'unusual' ? evidence(first) : []), ...(unknown ? [/** @type {[string, string]} */ (['Not known', unknown])] : [])]);
+  renderEvidence(byId(doc, 'evidence'), [...(first?.group === 'unusual' ? evidence(first) : []), ...(unknown ? [/** @type {[string, string]} */ ([t('overview.notKnown'), unknown])] : [])]);
   renderRegionList(doc, shown, actions);
   renderRising(byId(doc, 'rising-all'), (rises ?? []).slice(0, MOST_RISING), {
-    focus: actions.focus, withRegion: true, empty: rises === null ? waiting('trends') : 'Nothing rises.',
+    focus: actions.focus, withRegion: true, empty: rises === null ? waiting('trends') : t('overview.nothingRises'),
   });
 
   const past = groupEvents(events?.events).slice(0, MOST_EVENTS);
   rebuild(byId(doc, 'earlier'), [String(events === null), waiting('events'), ...past.map((one) => JSON.stringify(one))], () => (past.length === 0
-    ? [el(doc, 'li', { class: 'muted' }, events === null ? waiting('events') : 'Nothing in the last 24 hours.')]
+    ? [el(doc, 'li', { class: 'muted' }, events === null ? waiting('events') : t('overview.nothingHappened'))]
     : past.map((one) => el(
       doc, 'li', {}, el(doc, 'time', { datetime: one.start ?? '' }, sinceText(one.start, nowMs)),
-      el(doc, 'span', {}, el(doc, 'strong', {}, one.region ? nameOf(one.region) : 'All regions'), `: ${groupText(one)}${one.isOpen && one.lead.comparison ? ', still going on' : ''}`),
+      el(doc, 'span', {}, el(doc, 'strong', {}, one.region ? nameOf(one.region) : t('overview.allRegions')), t(one.isOpen && one.lead.comparison ? 'overview.eventOpen' : 'overview.event', { event: groupText(one) })),
     ))));
 
   const stopped = list(overview.sources).filter(({ status }) => status === 'stopped' || status === 'stale');
-  const todo = [...list(overview.problems).map((text) => `Posts are not being stored: ${text}.`), ...stopped.map(({ source, reason, problem }) => `${source}: ${[reason, problem].filter(Boolean).join('; ') || 'no longer connected'}.`)];
+  const todo = [...list(overview.problems).map((text) => t('overview.notStored', { problem: text })), ...stopped.map(({ source, reason, problem }) => t('overview.sourceProblem', { source: source ?? t('unknown.source'), reason: [reason, problem].filter(Boolean).join('; ') || t('overview.notConnected') }))];
   byId(doc, 'todo').hidden = todo.length === 0;
   rebuild(byId(doc, 'todo-list'), todo, () => todo.map((text) => el(doc, 'li', {}, text)));
-  showText(byId(doc, 'list-note'), regions.some(({ usual }) => usual !== null) ? 'The usual range is where four of five earlier days are, at this time of day.' : '');
+  showText(byId(doc, 'list-note'), regions.some(({ usual }) => usual !== null) ? t('overview.usualNote') : '');
 }

@@ -1,6 +1,7 @@
 // @ts-check
 // The status of the sources and the ledger: chips in the header, tables in the footer.
 
+import { t } from '../i18n.js';
 import { ledgerRows, ledgerTitle } from '../model/ledger.js';
 import { sourceChips, sourcesTable } from '../model/sources.js';
 import { byId, el, setText } from './dom.js';
@@ -17,7 +18,7 @@ export function renderStatus(doc, overview, nowMs) {
   renderChips(doc, overview, nowMs);
   const table = sourcesTable(overview, nowMs);
   byId(doc, 'sources-box').hidden = table.rows.length === 0;
-  renderTable(doc, byId(doc, 'sources-table'), 'Sources', table);
+  renderTable(doc, byId(doc, 'sources-table'), t('source.list'), table);
   renderLedger(doc, overview);
 }
 
@@ -35,7 +36,7 @@ function renderChips(doc, overview, nowMs) {
     ...(chip.short ? [el(doc, 'span', { class: 'chip-short', 'aria-hidden': 'true' }, chip.short)] : []),
     el(doc, 'span', { class: 'visually-hidden' }, `, ${chip.details}`),
   ));
-  byId(doc, 'sources').replaceChildren(...(nodes.length ? nodes : [el(doc, 'li', { class: 'chip', 'data-tone': 'plain' }, 'no source')]));
+  byId(doc, 'sources').replaceChildren(...(nodes.length ? nodes : [el(doc, 'li', { class: 'chip', 'data-tone': 'plain' }, t('source.none'))]));
 }
 
 /**

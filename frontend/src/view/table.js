@@ -1,9 +1,9 @@
 // @ts-check
 // Tables of texts. Rows that stay are kept as they are, so that what the reader has selected in them stays selected.
 
+import { t } from '../i18n.js';
 import { el, setText } from './dom.js';
 
-const TEXT = { none: 'Nothing in this range.', copy: 'Copy the table', copied: 'Copied', failed: 'The browser does not allow copying' };
 const NOTE_MS = 2_000;
 
 /**
@@ -25,7 +25,7 @@ export function renderTable(doc, holder, caption, table) {
   const { head, rows } = table;
   shown.set(holder, table);
   if (rows.length === 0) {
-    holder.replaceChildren(el(doc, 'p', { class: 'muted' }, TEXT.none));
+    holder.replaceChildren(el(doc, 'p', { class: 'muted' }, t('card.tableEmpty')));
     return;
   }
   const known = holder.querySelector('table');
@@ -81,19 +81,19 @@ function updateRows(doc, body, rows) {
 
 /** @param {Document} doc @param {HTMLElement} holder */
 function copyButton(doc, holder) {
-  const button = el(doc, 'button', { type: 'button', class: 'button copy-table' }, TEXT.copy);
+  const button = el(doc, 'button', { type: 'button', class: 'button copy-table' }, t('card.copy'));
   button.addEventListener('click', async () => {
     const table = shown.get(holder);
     try {
       await doc.defaultView?.navigator.clipboard.writeText(table ? tableText(table) : '');
-      setText(button, TEXT.copied);
+      setText(button, t('region.copied'));
     } catch {
       // Without a clipboard, such as on plain HTTP, the table is selected, to be copied by key.
       const node = holder.querySelector('table');
       if (node) doc.getSelection?.()?.selectAllChildren(node);
-      setText(button, TEXT.failed);
+      setText(button, t('card.copyFailed'));
     }
-    doc.defaultView?.setTimeout(() => setText(button, TEXT.copy), NOTE_MS);
+    doc.defaultView?.setTimeout(() => setText(button, t('card.copy')), NOTE_MS);
   });
   return button;
 }

@@ -3,6 +3,7 @@
 
 import { shareText } from '../chart-kit/bars.js';
 import { formatClock, formatCount, formatDay } from '../format.js';
+import { t } from '../i18n.js';
 import { embedCode } from '../model/embed.js';
 import { sheetCsv, sheetNdjson } from '../model/sheets.js';
 import { readPalette } from '../theme.js';
@@ -10,21 +11,11 @@ import { version } from '../../package.json';
 import { el } from './dom.js';
 import { saveBlob, saveText } from './download.js';
 
-const TEXT = {
-  title: 'Take it away',
-  about: 'Exactly what the page shows now, with plain numbers. Times carry their difference to UTC.',
-  data: 'Data', pictures: 'Pictures', embed: 'Embed one chart',
-  picturesAbout: 'With title, range, source and marks. PNG has two pixels for each point; SVG can be scaled and edited.',
-  embedAbout: 'The page that embeds it must be allowed by the server’s frame-ancestors setting.',
-  chart: 'Chart', copy: 'Copy code', copied: 'Copied', copyFailed: 'Select the code and copy it', close: 'Close', failed: 'The picture could not be made.',
-  api: (/** @type {string} */ query) => `The same from the API: ${query}`,
-  source: (/** @type {string} */ where, /** @type {string} */ zone, /** @type {string} */ at) => `Source: Birdsong ${version}, ${where}. Times in ${zone}. Made ${at}.`,
-};
 const EMBED_HEIGHT = 460;
 
 /**
  * @typedef {import('../model/sheets.js').Sheet} Sheet
- * @typedef {{ chart: import('../chart-kit/types').Chart<any>, view: any, title: string, subtitle: string, legend: { label: string, colour: string }[], marks: string[] }} Drawable
+ * @typedef {{ chart: import('../chart-kit/types').Chart<any>, view: any, name: string, title: string, subtitle: string, legend: { label: string, colour: string }[], marks: string[] }} Drawable
  * @typedef {{ sheets: { label: string, make: () => Sheet }[], charts: Drawable[], href: string, suffix: string }} Takeaway
  *   `href` is the view, without embedding; `suffix` ends the names of files
  */
@@ -47,8 +38,8 @@ export function openTake(doc, { sheets, charts, href, suffix }, { zone, nowMs, a
   /** @param {Drawable} one */
   const pictureOf = ({ chart, view, title, subtitle, legend, marks }) => ({
     chart, view, title, subtitle, legend, marks, palette: readPalette(doc.documentElement), notes: chart.annotations?.(view) ?? [],
-    source: TEXT.source(new URL(href).host, zone, `${formatDay(nowMs)}, ${formatClock(nowMs)}`),
-    countOf: (/** @type {import('../chart-kit/types').Bar} */ { value, error }) => (error > 0 ? `${formatCount(value)} to ${formatCount(value + error)}` : formatCount(value)),
+    source: t('take.source', { version, address: new URL(href).host, zone, time: `${formatDay(nowMs)}, ${formatClock(nowMs)}` }),
+    countOf: (/** @type {import('../chart-kit/types').Bar} */ { value, error }) => (error > 0 ? t('tile.between', { low: value, high: value + error }) : formatCount(value)),
     shareOf: shareText,
   });
   const problem = el(doc, 'p', { class: 'form-error', role: 'alert', hidden: true });
@@ -58,7 +49,7 @@ export function openTake(doc, { sheets, charts, href, suffix }, { zone, nowMs, a
     try {
       await make();
     } catch {
-      problem.textContent = TEXT.failed;
+      problem.textContent = t('take.failed');
       problem.hidden = false;
     }
   };
@@ -67,46 +58,46 @@ export function openTake(doc, { sheets, charts, href, suffix }, { zone, nowMs, a
     button('CSV', `${label}, CSV`, () => { const sheet = make(); saveText(doc, file(sheet.name, 'csv'), sheetCsv(sheet)); }),
     button('NDJSON', `${label}, NDJSON`, () => { const sheet = make(); saveText(doc, file(sheet.name, 'ndjson'), sheetNdjson(sheet), 'application/x-ndjson'); }),
   ]]));
-  const pictures = rows(charts.map((one) => [one.chart.title, [
-    button('PNG', `${one.chart.title}, PNG`, () => tried(async () => {
+  const pictures = rows(charts.map((one) => [one.name, [
+    button('PNG', `${one.name}, PNG`, () => tried(async () => {
       const { picturePng } = await import('../picture/picture.js');
       saveBlob(doc, file(one.chart.id, 'png'), await picturePng(doc, pictureOf(one)));
     })),
-    button('SVG', `${one.chart.title}, SVG`, () => tried(async () => {
+    button('SVG', `${one.name}, SVG`, () => tried(async () => {
       const { pictureSvg } = await import('../picture/picture.js');
       saveText(doc, file(one.chart.id, 'svg'), pictureSvg(doc, pictureOf(one)), 'image/svg+xml');
     })),
   ]]));
 
-  const select = el(doc, 'select', {}, ...charts.map(({ chart }) => el(doc, 'option', { value: chart.id }, chart.title)));
-  const code = el(doc, 'textarea', { readonly: true, rows: 4, spellcheck: 'false', 'aria-label': TEXT.embed });
+  const select = el(doc, 'select', {}, ...charts.map(({ chart, name }) => el(doc, 'option', { value: chart.id }, name)));
+  const code = el(doc, 'textarea', { readonly: true, rows: 4, spellcheck: 'false', 'aria-label': t('take.embed') });
   const write = () => {
     const one = charts.find(({ chart }) => chart.id === select.value);
     if (one) code.value = embedCode(href, one.chart.id, `${one.title}, ${one.subtitle}`, EMBED_HEIGHT);
   };
   select.addEventListener('change', write);
   write();
-  const copy = button(TEXT.copy, TEXT.copy, async () => {
+  const copy = button(t('take.copy'), t('take.copy'), async () => {
     try {
       await doc.defaultView?.navigator.clipboard.writeText(code.value);
-      copy.textContent = TEXT.copied;
+      copy.textContent = t('region.copied');
     } catch {
       code.select();
-      copy.textContent = TEXT.copyFailed;
+      copy.textContent = t('take.copyFailed');
     }
     announce(copy.textContent);
   });
 
   const box = el(
     doc, 'dialog', { class: 'help take', id: 'take-box', 'aria-labelledby': 'take-title' },
-    el(doc, 'h2', { id: 'take-title' }, TEXT.title), el(doc, 'p', { class: 'muted' }, TEXT.about),
-    el(doc, 'h3', {}, TEXT.data), data,
+    el(doc, 'h2', { id: 'take-title' }, t('take.title')), el(doc, 'p', { class: 'muted' }, t('take.about')),
+    el(doc, 'h3', {}, t('take.data')), data,
     ...(charts.length === 0 ? [] : [
-      el(doc, 'h3', {}, TEXT.pictures), el(doc, 'p', { class: 'muted sub' }, TEXT.picturesAbout), pictures, problem,
-      el(doc, 'h3', {}, TEXT.embed), el(doc, 'p', { class: 'muted sub' }, TEXT.embedAbout),
-      el(doc, 'label', { class: 'field' }, el(doc, 'span', { class: 'field-label' }, TEXT.chart), select), code, copy,
+      el(doc, 'h3', {}, t('take.pictures')), el(doc, 'p', { class: 'muted sub' }, t('take.picturesAbout')), pictures, problem,
+      el(doc, 'h3', {}, t('take.embed')), el(doc, 'p', { class: 'muted sub' }, t('take.embedAbout')),
+      el(doc, 'label', { class: 'field' }, el(doc, 'span', { class: 'field-label' }, t('take.chart')), select), code, copy,
     ]),
-    el(doc, 'form', { method: 'dialog', class: 'take-end' }, el(doc, 'button', { type: 'submit', class: 'button' }, TEXT.close)),
+    el(doc, 'form', { method: 'dialog', class: 'take-end' }, el(doc, 'button', { type: 'submit', class: 'button' }, t('nav.close'))),
   );
   doc.body.append(box);
   box.addEventListener('close', () => box.remove());

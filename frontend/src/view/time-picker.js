@@ -2,20 +2,10 @@
 // The fields for an absolute range and for the time zone.
 
 import { currentZone } from '../format.js';
+import { t } from '../i18n.js';
 import { isRange } from '../model/range.js';
 import { fieldMoment, fieldValue, localZoneId, zoneById, zoneIds } from '../model/zone.js';
 import { byId, el, rebuild, showText } from './dom.js';
-
-const TEXT = {
-  local: (/** @type {string} */ id) => `Local (${id})`,
-  utc: 'UTC',
-  region: (/** @type {string} */ id) => `The region’s own (${id})`,
-  other: 'Another…',
-  order: 'The end must be at least a minute after the start, and at most ten years.',
-  missing: 'Enter a date and a time in both fields.',
-  twice: 'The clock shows this time twice: the start is the first, the end the second.',
-  unknown: 'There is no zone with this name.',
-};
 
 /**
  * @param {{
@@ -35,7 +25,7 @@ export function createTimePicker({ doc, ends, zone, regionZone, onEnds, onZone }
 
   function render() {
     const [own, chosen] = [regionZone(), zone()];
-    const options = [['', TEXT.local(localZoneId())], ['UTC', TEXT.utc], ...(own ? [['region', TEXT.region(own)]] : []), ['other', TEXT.other]];
+    const options = [['', t('zone.local', { zone: localZoneId() })], ['UTC', t('zone.utc')], ...(own ? [['region', t('zone.region', { zone: own })]] : []), ['other', t('zone.other')]];
     rebuild(select, options.map(([, text]) => text ?? ''), () => options.map(([value, text]) => el(doc, 'option', { value }, text ?? '')));
     const isOther = !options.some(([value]) => value === chosen) && zoneById(chosen) !== null;
     select.value = isOther ? 'other' : options.some(([value]) => value === chosen) ? chosen : '';
@@ -61,7 +51,7 @@ export function createTimePicker({ doc, ends, zone, regionZone, onEnds, onZone }
     const isWrong = now === null || !isRange(now);
     for (const field of [first, last]) field.setAttribute('aria-invalid', String(isFinal && isWrong));
     const isTwice = now !== null && [now.from, now.to].some((ms) => currentZone().isRepeated(ms));
-    showText(note, isFinal && isWrong ? (now === null ? TEXT.missing : TEXT.order) : isTwice ? TEXT.twice : '');
+    showText(note, isFinal && isWrong ? (now === null ? t('zone.missing') : t('zone.order')) : isTwice ? t('zone.twice') : '');
     return isWrong ? null : now;
   }
 
@@ -86,7 +76,7 @@ export function createTimePicker({ doc, ends, zone, regionZone, onEnds, onZone }
   other.addEventListener('change', () => {
     const found = zoneById(other.value.trim());
     other.setAttribute('aria-invalid', String(found === null));
-    other.setCustomValidity(found ? '' : TEXT.unknown);
+    other.setCustomValidity(found ? '' : t('zone.unknown'));
     if (found) onZone(found.id);
   });
   return { render };

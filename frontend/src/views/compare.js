@@ -3,6 +3,7 @@
 
 import '../styles/compare.css';
 import chart, { lineLook, measureText } from '../charts/compare.js';
+import { t, translate } from '../i18n.js';
 import { explain } from '../messages.js';
 import { LEAST_LINES, MEASURES, MODES, MOST_LINES, PERIOD_DAYS, cleanTag, compareCsv, earlierBy, isEnough, measuresOf, periodLines, readComparison, regionLines, tagLines, toggled, totalsOf } from '../model/compare.js';
 import { gapSpans } from '../model/flaws.js';
@@ -15,37 +16,6 @@ import { renderSegments } from '../view/controls.js';
 import { byId, el, find, rebuild, setText, showText } from '../view/dom.js';
 import { saveText } from '../view/download.js';
 import { formatSpan } from '../format.js';
-
-const TEXT = {
-  tab: 'Compare · Birdsong',
-  title: 'Compare',
-  what: 'Compare',
-  controls: 'What to compare',
-  modes: { regions: 'Regions', tags: 'Hashtags', periods: 'Periods' },
-  range: 'Range',
-  regions: (/** @type {number} */ n) => `Regions, ${n} of at most ${MOST_LINES}`,
-  region: 'In the region',
-  periods: 'With the same time',
-  period: /** @type {Record<string, string>} */ ({ '': 'This time', day: 'The day before', week: 'A week before', fortnight: 'Two weeks before', month: 'Four weeks before' }),
-  tag: 'Hashtag',
-  add: 'Add',
-  remove: (/** @type {string} */ name) => `Remove ${name}`,
-  find: 'Find a region',
-  csv: 'CSV of this comparison',
-  few: (/** @type {string} */ mode) => (mode === 'regions' ? `Choose ${LEAST_LINES} to ${MOST_LINES} regions.` : mode === 'tags' ? `Choose a region, and add ${LEAST_LINES} to ${MOST_LINES} hashtags.` : 'Choose a region, and at least one earlier time.'),
-  loading: 'Loading…',
-  keepsTrying: 'The page keeps trying.',
-  totals: 'Over the whole range',
-  totalsTable: 'Over the whole range, table',
-  head: ['Line', 'Name', 'Posts', 'Posts per minute', 'Share', 'Index to usual', 'Completeness'],
-  complete: 'complete',
-  atMost: (/** @type {string} */ n) => `at most ${n}`,
-  gap: { silent: 'no data', partial: 'incomplete', sampled: 'sample' },
-  more: (/** @type {number} */ n) => `${n} more`,
-  bounds: 'Only the most frequent hashtags of a window are kept, so a line of a hashtag is a lower bound; the table has both.',
-  longest: 'Series of hashtags reach back 30 days here.',
-  allNetworks: 'Hashtags are counted in all networks.',
-};
 
 /** Filtering a list is worth a field beyond this many. */
 const LONG_LIST = 12;
@@ -62,33 +32,34 @@ const SVG = 'http://www.w3.org/2000/svg';
 export default function createCompare(ctx) {
   const { doc, feed, watch, choice, drawer, choose, nameOf } = ctx;
   const section = byId(doc, 'view-compare');
-  const group = (/** @type {string} */ id, /** @type {string} */ label, /** @type {(Node | string)[]} */ ...children) => el(
-    doc, 'fieldset', { class: 'field ranges', id }, el(doc, 'legend', { class: 'field-label' }, label), ...children,
+  const group = (/** @type {string} */ id, /** @type {string | null} */ key, /** @type {(Node | string)[]} */ ...children) => el(
+    doc, 'fieldset', { class: 'field ranges', id }, el(doc, 'legend', { class: 'field-label', 'data-t': key }), ...children,
   );
   const segments = (/** @type {string} */ id) => el(doc, 'div', { class: 'segments', id });
   const tagForm = el(
     doc, 'form', { class: 'compare-tag' },
-    el(doc, 'label', { class: 'field' }, el(doc, 'span', { class: 'field-label' }, TEXT.tag), el(doc, 'input', { type: 'text', id: 'compare-tag', autocomplete: 'off', list: 'compare-tags', maxlength: 140 })),
-    el(doc, 'datalist', { id: 'compare-tags' }), el(doc, 'button', { type: 'submit', class: 'button' }, TEXT.add),
+    el(doc, 'label', { class: 'field' }, el(doc, 'span', { class: 'field-label', 'data-t': 'compare.tag' }), el(doc, 'input', { type: 'text', id: 'compare-tag', autocomplete: 'off', list: 'compare-tags', maxlength: 140 })),
+    el(doc, 'datalist', { id: 'compare-tags' }), el(doc, 'button', { type: 'submit', class: 'button', 'data-t': 'compare.add' }),
   );
   section.replaceChildren(
-    el(doc, 'section', { class: 'front', 'aria-labelledby': 'compare-title' }, el(doc, 'h2', { class: 'sentence', id: 'compare-title' }, TEXT.title)),
+    el(doc, 'section', { class: 'front', 'aria-labelledby': 'compare-title' }, el(doc, 'h2', { class: 'sentence', id: 'compare-title', 'data-t': 'compare.title' })),
     el(
-      doc, 'section', { class: 'compare-controls', 'aria-label': TEXT.controls },
-      el(doc, 'div', { class: 'pickers' }, group('compare-mode-field', TEXT.what, segments('compare-mode')), group('compare-range-field', TEXT.range, segments('compare-range'))),
+      doc, 'section', { class: 'compare-controls', 'data-t-label': 'compare.controls' },
+      el(doc, 'div', { class: 'pickers' }, group('compare-mode-field', 'compare.title', segments('compare-mode')), group('compare-range-field', 'region.range', segments('compare-range'))),
       el(
         doc, 'div', { class: 'compare-choice' },
-        el(doc, 'label', { class: 'field', id: 'compare-region-field' }, el(doc, 'span', { class: 'field-label' }, TEXT.region), el(doc, 'select', { id: 'compare-region' })),
-        group('compare-periods-field', TEXT.periods, segments('compare-periods')),
+        el(doc, 'label', { class: 'field', id: 'compare-region-field' }, el(doc, 'span', { class: 'field-label', 'data-t': 'compare.region' }), el(doc, 'select', { id: 'compare-region' })),
+        group('compare-periods-field', 'compare.periods', segments('compare-periods')),
         tagForm, el(doc, 'ul', { class: 'compare-chips', id: 'compare-chips' }),
-        group('compare-regions-field', '', el(doc, 'input', { type: 'search', id: 'compare-find', 'aria-label': TEXT.find, placeholder: TEXT.find, autocomplete: 'off' }), el(doc, 'div', { class: 'compare-list', id: 'compare-regions' })),
+        group('compare-regions-field', null, el(doc, 'input', { type: 'search', id: 'compare-find', 'data-t-label': 'compare.find', 'data-t-placeholder': 'compare.find', autocomplete: 'off' }), el(doc, 'div', { class: 'compare-list', id: 'compare-regions' })),
       ),
     ),
     el(doc, 'p', { class: 'muted', id: 'compare-text', role: 'status' }),
     el(doc, 'div', { id: 'compare-card' }),
-    el(doc, 'section', { id: 'compare-totals-box', 'aria-labelledby': 'compare-totals-title' }, el(doc, 'h2', { id: 'compare-totals-title' }, TEXT.totals), el(doc, 'div', { class: 'table compare-totals', id: 'compare-totals', role: 'region', 'aria-label': TEXT.totalsTable, tabindex: 0 })),
-    el(doc, 'p', {}, el(doc, 'button', { type: 'button', class: 'button', id: 'compare-csv' }, TEXT.csv)),
+    el(doc, 'section', { id: 'compare-totals-box', 'aria-labelledby': 'compare-totals-title' }, el(doc, 'h2', { id: 'compare-totals-title', 'data-t': 'compare.totals' }), el(doc, 'div', { class: 'table compare-totals', id: 'compare-totals', role: 'region', 'data-t-label': 'compare.totalsTable', tabindex: 0 })),
+    el(doc, 'p', {}, el(doc, 'button', { type: 'button', class: 'button', id: 'compare-csv', 'data-t': 'compare.csv' })),
   );
+  translate(section);
   const cards = createCards({
     doc, drawer, charts: [chart], holder: 'compare-card',
     onChoice: (param, option) => { ctx.keep(param, option); render(); },
@@ -144,9 +115,9 @@ export default function createCompare(ctx) {
     const nowMs = feed.nowMs();
     const lines = one.mode === 'regions' ? regionLines(value.answers ?? [], { order: one.regions, nameOf, nowMs })
       : one.mode === 'tags' ? tagLines(value.series ?? [], { tags: one.tags, base: value.base, nowMs })
-        : periodLines(value.base, value.earlier ?? [], { periods: one.periods, labelOf: (period) => TEXT.period[period] ?? period, nowMs });
+        : periodLines(value.base, value.earlier ?? [], { periods: one.periods, labelOf: (period) => t(/** @type {import('../i18n.js').Key} */ (`compare.period.${period || 'now'}`)), nowMs });
     const base = value.base ?? value.answers?.[0];
-    const note = one.mode === 'tags' ? [TEXT.bounds, choice.networks.length ? TEXT.allNetworks : '', range().id !== choice.range ? TEXT.longest : ''].filter(Boolean).join(' ') : '';
+    const note = one.mode === 'tags' ? [t('compare.bounds'), choice.networks.length ? t('compare.allNetworks') : '', range().id !== choice.range ? t('compare.longest') : ''].filter(Boolean).join(' ') : '';
     return { lines, measures: measuresOf(one.mode), from: parseTime(base?.from), to: parseTime(base?.to), note };
   }
 
@@ -154,9 +125,9 @@ export default function createCompare(ctx) {
 
   function showControls() {
     const one = comparison();
-    renderSegments(doc, byId(doc, 'compare-mode'), { type: 'radio', name: 'compare-mode', options: MODES.map((id) => ({ id, label: TEXT.modes[id] })), chosen: (id) => id === one.mode });
+    renderSegments(doc, byId(doc, 'compare-mode'), { type: 'radio', name: 'compare-mode', options: MODES.map((id) => ({ id, label: t(`compare.modes.${id}`) })), chosen: (id) => id === one.mode });
     renderSegments(doc, byId(doc, 'compare-range'), { type: 'radio', name: 'compare-range', options: RANGES, chosen: (id) => id === range().id });
-    renderSegments(doc, byId(doc, 'compare-periods'), { type: 'checkbox', name: 'compare-period', options: Object.keys(PERIOD_DAYS).map((id) => ({ id, label: TEXT.period[id] ?? id })), chosen: (id) => one.periods.includes(id) });
+    renderSegments(doc, byId(doc, 'compare-periods'), { type: 'checkbox', name: 'compare-period', options: Object.keys(PERIOD_DAYS).map((id) => ({ id, label: t(/** @type {import('../i18n.js').Key} */ (`compare.period.${id}`)) })), chosen: (id) => one.periods.includes(id) });
     byId(doc, 'compare-region-field').hidden = one.mode === 'regions';
     byId(doc, 'compare-periods-field').hidden = one.mode !== 'periods';
     tagForm.hidden = one.mode !== 'tags';
@@ -171,7 +142,7 @@ export default function createCompare(ctx) {
     const chips = byId(doc, 'compare-chips');
     chips.hidden = one.mode !== 'tags' || one.tags.length === 0;
     rebuild(chips, one.tags, () => one.tags.map((tag) => {
-      const button = el(doc, 'button', { type: 'button', class: 'chip-remove', 'aria-label': TEXT.remove(`#${tag}`) }, '×');
+      const button = el(doc, 'button', { type: 'button', class: 'chip-remove', 'aria-label': t('compare.remove', { name: `#${tag}` }) }, '×');
       button.addEventListener('click', () => change({ tags: toggled(one.tags, tag).join(',') }));
       return el(doc, 'li', {}, `#${tag}`, button);
     }));
@@ -183,7 +154,7 @@ export default function createCompare(ctx) {
     const regions = feed.regions ?? [];
     const search = /** @type {HTMLInputElement} */ (byId(doc, 'compare-find'));
     search.hidden = regions.length <= LONG_LIST;
-    setText(find(byId(doc, 'compare-regions-field'), 'legend'), TEXT.regions(chosen.length));
+    setText(find(byId(doc, 'compare-regions-field'), 'legend'), t('compare.regions', { n: chosen.length, most: MOST_LINES }));
     const plain = (/** @type {string} */ text) => text.normalize('NFD').replace(/\p{M}/gu, '').toLowerCase();
     const holder = byId(doc, 'compare-regions');
     rebuild(holder, regions.map(({ id }) => id), () => regions.map(({ id, name }) => el(
@@ -201,9 +172,9 @@ export default function createCompare(ctx) {
   function completeness({ steps }) {
     const spans = gapSpans(steps.map(({ window }) => window));
     const last = spans.at(-1);
-    if (!last) return TEXT.complete;
-    const more = spans.length > 1 ? `, ${TEXT.more(spans.length - 1)}` : '';
-    return `${TEXT.gap[last.kind]} ${formatSpan(last.start, last.end)}${more}`;
+    if (!last) return t('coverage.complete');
+    const gap = t(`coverage.${last.kind}`, { time: formatSpan(last.start, last.end) });
+    return spans.length > 1 ? t('coverage.more', { gap, n: spans.length - 1 }) : gap;
   }
 
   /** A piece of the line as it is drawn. @param {number} i */
@@ -223,11 +194,13 @@ export default function createCompare(ctx) {
     const rows = lines.map((line) => {
       const totals = totalsOf(line);
       const cells = MEASURES.filter((one) => measures.includes(one)).map((one) => (
-        `${measureText(totals[one], one)}${one === 'posts' && !totals.isExact ? `, ${TEXT.atMost(measureText(totals.high, one))}` : ''}`
+        one === 'posts' && !totals.isExact ? t('compare.atMost', { low: totals.posts, high: totals.high }) : measureText(totals[one], one)
       ));
       return [line.label, ...cells, completeness(line)];
     });
-    const head = TEXT.head.filter((_, i) => i !== 4 || measures.includes('share'));
+    const head = [
+      t('compare.line'), t('compare.name'), ...MEASURES.filter((one) => measures.includes(one)).map((one) => t(`compare.measures.${one}`)), t('compare.completeness'),
+    ];
     rebuild(byId(doc, 'compare-totals'), rows.flat(), () => [el(
       doc, 'table', {}, el(doc, 'thead', {}, el(doc, 'tr', {}, ...head.map((text) => el(doc, 'th', { scope: 'col' }, text)))),
       el(doc, 'tbody', {}, ...rows.map(([name = '', ...cells], i) => el(doc, 'tr', {}, el(doc, 'td', {}, sample(i)), el(doc, 'th', { scope: 'row' }, name), ...cells.map((text) => el(doc, 'td', {}, text))))),
@@ -238,7 +211,7 @@ export default function createCompare(ctx) {
     const one = comparison();
     const shown = compared();
     const error = watch.errorOf('compare');
-    showText(byId(doc, 'compare-text'), !isEnough(one) ? TEXT.few(one.mode) : error ? `${explain(error)}. ${TEXT.keepsTrying}` : shown ? '' : TEXT.loading);
+    showText(byId(doc, 'compare-text'), !isEnough(one) ? t(`compare.few.${one.mode}`, { least: LEAST_LINES, most: MOST_LINES }) : error ? t('message.keepsTrying', { error: explain(error) }) : shown ? '' : t('page.loading'));
     for (const id of ['compare-card', 'compare-totals-box', 'compare-csv']) byId(doc, id).hidden = !shown;
     if (!shown) return;
     cards.render({ answer: /** @type {any} */ (shown), networks: [], choices: choice.choices });
@@ -274,7 +247,7 @@ export default function createCompare(ctx) {
   });
 
   return {
-    title: () => TEXT.tab,
+    title: () => t('compare.tab'),
     wanted,
     show(changed) {
       if (changed !== 'answer') showControls();

@@ -1,7 +1,8 @@
 // @ts-check
 // The page of events and notes: filter, add a note, choose regions for notifications. Loaded when it is first shown.
 
-import { formatCount, formatDayClock, formatSpan } from '../format.js';
+import { formatDayClock, formatSpan } from '../format.js';
+import { t } from '../i18n.js';
 import { groupEvents } from '../model/event-groups.js';
 import { eventsSheet } from '../model/sheets.js';
 import { groupText } from '../model/unusual.js';
@@ -11,29 +12,24 @@ import { ApiError } from '../api.js';
 import { renderSegments } from '../view/controls.js';
 import { byId, el, rebuild, setText, showText } from '../view/dom.js';
 
-const TEXT = {
-  title: 'Events and notes', all: 'All kinds', allRegions: 'All regions', loading: 'Loading…', none: 'Nothing of this kind in this time.', open: 'still going on',
-  count: (/** @type {number} */ n) => `${formatCount(n)} ${n === 1 ? 'entry' : 'entries'}`,
-  cut: 'There are more than the server returns. Choose a shorter time or fewer kinds.',
-  sending: 'Adding…', added: 'The note is added. It is on the page of its region within a minute.', noText: 'Write what happened.', noToken: 'Notes need the token of this installation.', badTime: 'The end is before the start.',
-  notConfigured: 'This installation does not accept notes. Its operator can allow them by setting BIRDSONG_NOTES_TOKEN, or add one with “birdsong note add”.',
-  wrongToken: 'The token is not the one of this installation.',
-  unsupported: 'This browser cannot show notifications.',
-  denied: 'Notifications of this page are blocked. Allow them in the settings of the browser.',
-  refused: 'The browser did not allow notifications, so none will come.',
+const KINDS = /** @type {const} */ (['rising', 'spike', 'drop', 'silence', 'gap', 'sampled', 'restart', 'revision', 'note']);
+/** The name of a kind of events. @param {string} kind */
+const kindName = (kind) => {
+  const known = KINDS.find((id) => id === kind);
+  return known ? t(`events.kind.${known}`) : kind;
 };
-
-/** @type {[string, string][]} */
-const KINDS = [['rising', 'Rising'], ['spike', 'More than usual'], ['drop', 'Fewer than usual'], ['silence', 'Silence'], ['gap', 'Gap'], ['sampled', 'Sample'], ['restart', 'Restart'], ['revision', 'Revision'], ['note', 'Note']];
 const DAY_MS = 86_400_000;
-const SPANS = [{ id: '', label: '24 h', ms: DAY_MS }, { id: '7d', label: '7 d', ms: 7 * DAY_MS }, { id: '30d', label: '30 d', ms: 30 * DAY_MS }];
+const SPANS = [
+  { id: '', get label() { return t('range.24h'); }, ms: DAY_MS }, { id: '7d', get label() { return t('range.7d'); }, ms: 7 * DAY_MS },
+  { id: '30d', get label() { return t('range.30d'); }, ms: 30 * DAY_MS },
+];
 const TOKEN_KEY = 'birdsong-notes-token';
 
 /** @param {import('./types').Context} ctx @returns {import('./types').View} */
 export default function createEvents(ctx) {
   const { doc, win, feed, watch, choice, nameOf, openRegion, keep, announce, alerts } = ctx;
   const field = (/** @type {string} */ id) => /** @type {HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement} */ (byId(doc, id));
-  const kinds = () => (choice.choices.kind ?? '').split(',').filter((kind) => KINDS.some(([id]) => id === kind));
+  const kinds = () => (choice.choices.kind ?? '').split(',').filter((kind) => KINDS.some((id) => id === kind));
   const span = () => SPANS.find(({ id }) => id === (choice.choices.time ?? '')) ?? /** @type {typeof SPANS[number]} */ (SPANS[0]);
   /** The region of the filter. It is not that of the page, which would open the page of a region. */
   const place = () => choice.choices.at ?? '';
@@ -55,26 +51,26 @@ export default function createEvents(ctx) {
 
   function show() {
     const regions = list(feed.regions);
-    renderSegments(doc, byId(doc, 'event-kinds'), { type: 'checkbox', name: 'kind', options: [{ id: '', label: TEXT.all }, ...KINDS.map(([id, label]) => ({ id, label }))], chosen: (id) => (id === '' ? kinds().length === 0 : kinds().includes(id)) });
+    renderSegments(doc, byId(doc, 'event-kinds'), { type: 'checkbox', name: 'kind', options: [{ id: '', label: t('events.all') }, ...KINDS.map((id) => ({ id, label: kindName(id) }))], chosen: (id) => (id === '' ? kinds().length === 0 : kinds().includes(id)) });
     renderSegments(doc, byId(doc, 'event-times'), { type: 'radio', name: 'time', options: SPANS, chosen: (id) => id === span().id });
     for (const id of ['event-region', 'note-region']) {
-      rebuild(byId(doc, id), regions.map((one) => `${one.id} ${one.name}`), () => [{ id: '', name: TEXT.allRegions }, ...regions].map((one) => el(doc, 'option', { value: one.id }, one.name)));
+      rebuild(byId(doc, id), regions.map((one) => `${one.id} ${one.name}`), () => [{ id: '', name: t('overview.allRegions') }, ...regions].map((one) => el(doc, 'option', { value: one.id }, one.name)));
     }
     field('event-region').value = place();
     const answer = /** @type {import('../api.js').Events | null} */ (watch.get('events'));
     const error = watch.errorOf('events');
     const groups = groupEvents(answer?.events);
-    showText(byId(doc, 'event-note'), error ? `${explain(error)}. The page keeps trying.` : answer?.is_cut ? TEXT.cut : answer ? TEXT.count(groups.length) : '');
+    showText(byId(doc, 'event-note'), error ? t('message.keepsTrying', { error: explain(error) }) : answer?.is_cut ? t('events.cut') : answer ? t('events.count', { n: groups.length }) : '');
     rebuild(byId(doc, 'event-list'), [String(answer === null), ...groups.map((one) => JSON.stringify(one))], () => (groups.length === 0
-      ? [el(doc, 'li', { class: 'muted' }, answer === null ? TEXT.loading : TEXT.none)]
+      ? [el(doc, 'li', { class: 'muted' }, answer === null ? t('page.loading') : t('events.none'))]
       : groups.map((one) => {
         const [start, end] = [parseTime(one.start), parseTime(one.end)];
         const time = start === null ? '' : end !== null && end > start ? formatSpan(start, end) : formatDayClock(start);
-        const link = one.region ? el(doc, 'button', { type: 'button', class: 'link' }, nameOf(one.region)) : el(doc, 'span', {}, TEXT.allRegions);
+        const link = one.region ? el(doc, 'button', { type: 'button', class: 'link' }, nameOf(one.region)) : el(doc, 'span', {}, t('overview.allRegions'));
         if (one.region) link.addEventListener('click', () => openRegion(one.region));
         return el(
-          doc, 'li', { 'data-kind': one.kind }, el(doc, 'time', { datetime: one.start }, time), el(doc, 'span', { class: 'event-kind' }, KINDS.find(([id]) => id === one.kind)?.[1] ?? one.kind),
-          el(doc, 'span', { class: 'event-text' }, link, `: ${groupText(one)}${one.isOpen && (one.lead.comparison || one.kind === 'gap') ? `, ${TEXT.open}` : ''}`),
+          doc, 'li', { 'data-kind': one.kind }, el(doc, 'time', { datetime: one.start }, time), el(doc, 'span', { class: 'event-kind' }, kindName(one.kind)),
+          el(doc, 'span', { class: 'event-text' }, link, t(one.isOpen && (one.lead.comparison || one.kind === 'gap') ? 'overview.eventOpen' : 'overview.event', { event: groupText(one) })),
         );
       })));
     const permission = alerts.permission();
@@ -85,7 +81,7 @@ export default function createEvents(ctx) {
       input.checked = alerts.regions().includes(input.value);
       input.disabled = permission !== 'ready';
     }
-    if (permission !== 'ready') showText(byId(doc, 'alert-state'), TEXT[permission]);
+    if (permission !== 'ready') showText(byId(doc, 'alert-state'), t(`events.${permission}`));
   }
 
   byId(doc, 'event-kinds').addEventListener('change', (event) => {
@@ -99,7 +95,7 @@ export default function createEvents(ctx) {
   byId(doc, 'alert-regions').addEventListener('change', async () => {
     const chosen = [...byId(doc, 'alert-regions').querySelectorAll('input')].filter(({ checked }) => checked).map(({ value }) => value);
     const isAllowed = await alerts.choose(chosen, feed.overview);
-    showText(byId(doc, 'alert-state'), isAllowed ? '' : TEXT.refused);
+    showText(byId(doc, 'alert-state'), isAllowed ? '' : t('events.refused'));
     show();
   });
 
@@ -116,7 +112,7 @@ export default function createEvents(ctx) {
     /** A time of a field is that of the reader's clock. @param {string} id */
     const time = (id) => (field(id).value ? new Date(field(id).value).toISOString() : undefined);
     const [start, end] = [time('note-start'), time('note-end')];
-    const wrong = !text ? TEXT.noText : !token ? TEXT.noToken : end && end < (start ?? new Date().toISOString()) ? TEXT.badTime : '';
+    const wrong = !text ? t('events.noText') : !token ? t('events.noToken') : end && end < (start ?? new Date().toISOString()) ? t('events.badTime') : '';
     /** @param {string} error @param {string} said */
     const say = (error, said = '') => {
       showText(byId(doc, 'note-error'), error);
@@ -126,7 +122,7 @@ export default function createEvents(ctx) {
     const button = byId(doc, 'note-send');
     if (button.getAttribute('aria-busy') === 'true') return undefined;
     button.setAttribute('aria-busy', 'true');
-    say('', TEXT.sending);
+    say('', t('events.sending'));
     try {
       await ctx.addNote({ text: text ?? '', ...(region && { region }), ...(start && { start }), ...(end && { end }) }, token ?? '');
       try {
@@ -136,12 +132,12 @@ export default function createEvents(ctx) {
       }
       field('note-text').value = '';
       added += 1;
-      say('', TEXT.added);
-      announce(TEXT.added);
+      say('', t('events.added'));
+      announce(t('events.added'));
       ctx.choose({});
     } catch (error) {
       const status = error instanceof ApiError ? error.status : 0;
-      say(status === 401 ? TEXT.wrongToken : [403, 404, 405].includes(status) ? TEXT.notConfigured : `${explain(error)}.`);
+      say(status === 401 ? t('events.wrongToken') : [403, 404, 405].includes(status) ? t('events.notConfigured') : t('events.failed', { error: explain(error) }));
     } finally {
       button.removeAttribute('aria-busy');
     }
@@ -149,9 +145,9 @@ export default function createEvents(ctx) {
   });
 
   return {
-    title: () => `${TEXT.title} · Birdsong`,
+    title: () => t('events.tab'),
     wanted,
     show,
-    take: () => ({ sheets: [{ label: TEXT.title, make: () => eventsSheet(watch.get('events')?.events) }], charts: [], href: win.location.href, suffix: span().id }),
+    take: () => ({ sheets: [{ label: t('events.title'), make: () => eventsSheet(watch.get('events')?.events) }], charts: [], href: win.location.href, suffix: span().id }),
   };
 }

@@ -2,7 +2,8 @@
 // The map of the regions: now, and each hour of the last day. The list beside it says the same.
 
 import '../styles/map.css';
-import { formatClock, formatCount, formatSpan } from '../format.js';
+import { formatClock, formatSpan } from '../format.js';
+import { t, translate } from '../i18n.js';
 import { factorOf, hoursOf, shadeOf } from '../model/map.js';
 import { factorText, rankRegions } from '../model/unusual.js';
 import { count, list } from '../model/values.js';
@@ -11,29 +12,6 @@ import { writeUrl } from '../url-state.js';
 import { renderSegments } from '../view/controls.js';
 import { byId, el, find, rebuild, setText, showText } from '../view/dom.js';
 import { createMap, loadCountries } from '../view/geo.js';
-
-const TEXT = {
-  tab: 'Map · Birdsong',
-  title: 'Map',
-  shading: 'Shaded by',
-  shadings: /** @type {Record<import('../model/map.js').Shading, string>} */ ({ surprise: 'How unusual', posts: 'Posts' }),
-  time: 'Time',
-  now: (/** @type {string} */ time) => `Last hour, until ${time}`,
-  play: 'Play 24 hours',
-  stop: 'Stop',
-  list: 'Regions at this time',
-  nowhere: (/** @type {string} */ names) => `Without a place on the map: ${names}.`,
-  label: 'Map of the regions. The list has the same numbers.',
-  failed: 'The map cannot be drawn. The list has the same numbers.',
-  posts: (/** @type {string} */ n) => `${n} posts`,
-  usual: (/** @type {string} */ factor) => `${factor} usual`,
-  noData: 'no data',
-  unjudged: 'no usual range yet',
-  shades: /** @type {Record<import('../model/map.js').Shade, string>} */ ({
-    'up-2': 'at least twice as many as usual', 'up-1': 'above the usual range', within: 'within the usual range', 'down-1': 'below the usual range',
-    'down-2': 'at most half of usual', unknown: 'not known', 'posts-0': 'fewest posts', 'posts-1': '', 'posts-2': '', 'posts-3': '', 'posts-4': 'most posts',
-  }),
-};
 
 const PLAY_MS = 700;
 const HOUR_SECS = 3600;
@@ -51,22 +29,23 @@ const KEYS = { surprise: ['up-2', 'up-1', 'within', 'down-1', 'down-2', 'unknown
 export default function createMapView(ctx) {
   const { doc, win, feed, watch, choice, openRegion } = ctx;
   const section = byId(doc, 'view-map');
-  const canvas = el(doc, 'canvas', { id: 'map-canvas', role: 'img', 'aria-label': TEXT.label });
+  const canvas = el(doc, 'canvas', { id: 'map-canvas', role: 'img', 'data-t-label': 'map.label' });
   section.replaceChildren(
-    el(doc, 'section', { class: 'front', 'aria-labelledby': 'map-title' }, el(doc, 'h2', { class: 'sentence', id: 'map-title' }, TEXT.title)),
+    el(doc, 'section', { class: 'front', 'aria-labelledby': 'map-title' }, el(doc, 'h2', { class: 'sentence', id: 'map-title', 'data-t': 'map.title' })),
     el(
       doc, 'div', { class: 'pickers map-controls' },
-      el(doc, 'fieldset', { class: 'field ranges' }, el(doc, 'legend', { class: 'field-label' }, TEXT.shading), el(doc, 'div', { class: 'segments', id: 'map-shade' })),
-      el(doc, 'label', { class: 'field map-time' }, el(doc, 'span', { class: 'field-label' }, TEXT.time), el(doc, 'input', { type: 'range', id: 'map-time', min: 0, max: 0, step: 1, value: 0 })),
-      el(doc, 'button', { type: 'button', class: 'button', id: 'map-play' }, TEXT.play),
+      el(doc, 'fieldset', { class: 'field ranges' }, el(doc, 'legend', { class: 'field-label', 'data-t': 'map.shading' }), el(doc, 'div', { class: 'segments', id: 'map-shade' })),
+      el(doc, 'label', { class: 'field map-time' }, el(doc, 'span', { class: 'field-label', 'data-t': 'map.time' }), el(doc, 'input', { type: 'range', id: 'map-time', min: 0, max: 0, step: 1, value: 0 })),
+      el(doc, 'button', { type: 'button', class: 'button', id: 'map-play', 'data-t': 'map.play' }),
       el(doc, 'p', { class: 'map-when', id: 'map-when' }),
     ),
     el(
       doc, 'div', { class: 'map-columns' },
       el(doc, 'div', {}, el(doc, 'div', { class: 'map-plot' }, canvas), el(doc, 'ul', { class: 'keys', id: 'map-keys' }), el(doc, 'p', { class: 'muted sub', id: 'map-note', hidden: true })),
-      el(doc, 'section', { 'aria-labelledby': 'map-list-title' }, el(doc, 'h2', { id: 'map-list-title' }, TEXT.list), el(doc, 'ol', { class: 'map-list', id: 'map-list' })),
+      el(doc, 'section', { 'aria-labelledby': 'map-list-title' }, el(doc, 'h2', { id: 'map-list-title', 'data-t': 'map.list' }), el(doc, 'ol', { class: 'map-list', id: 'map-list' })),
     ),
   );
+  translate(section);
   const slider = /** @type {HTMLInputElement} */ (byId(doc, 'map-time'));
   /** Whether the slider is at its end, and follows the time. */
   let isNow = true;
@@ -95,7 +74,7 @@ export default function createMapView(ctx) {
     const names = new Map((feed.regions ?? []).map(({ id, name }) => [id, name]));
     const hours = hoursOf(list(/** @type {import('../api.js').Windows[] | null} */ (watch.get('hours'))), { names, nowMs });
     const places = rankRegions(feed.overview).map(({ id, name, posts, usual, low, high }) => ({ id, name, posts, usual, low, high }));
-    return [...hours.map(({ start, end, places: at }) => ({ text: formatSpan(start, end), places: at })), { text: TEXT.now(formatClock(nowMs)), places }];
+    return [...hours.map(({ start, end, places: at }) => ({ text: formatSpan(start, end), places: at })), { text: t('map.now', { time: formatClock(nowMs) }), places }];
   }
 
   /** @returns {import('../view/geo.js').Look} */
@@ -108,15 +87,15 @@ export default function createMapView(ctx) {
 
   /** @param {import('../model/map.js').Place} place */
   function valueText(place) {
-    if (place.posts === null) return TEXT.noData;
+    if (place.posts === null) return t('marks.silent');
     const factor = factorOf(place);
-    if (shading() === 'posts') return TEXT.posts(formatCount(place.posts));
-    return factor === null ? TEXT.unjudged : TEXT.usual(factorText(factor));
+    if (shading() === 'posts') return t('unit.posts', { n: place.posts });
+    return factor === null ? t('sentence.noUsual') : t('factor.usual', { factor: factorText(factor) });
   }
 
   function render() {
     if (!feed.overview || !feed.regions) return;
-    renderSegments(doc, byId(doc, 'map-shade'), { type: 'radio', name: 'map-shade', options: /** @type {const} */ (['surprise', 'posts']).map((id) => ({ id, label: TEXT.shadings[id] })), chosen: (id) => id === shading() });
+    renderSegments(doc, byId(doc, 'map-shade'), { type: 'radio', name: 'map-shade', options: /** @type {const} */ (['surprise', 'posts']).map((id) => ({ id, label: t(`map.shadings.${id}`) })), chosen: (id) => id === shading() });
     const all = frames();
     slider.max = String(all.length - 1);
     if (isNow) slider.value = slider.max;
@@ -124,7 +103,7 @@ export default function createMapView(ctx) {
     if (!frame) return;
     setText(byId(doc, 'map-when'), frame.text);
     slider.setAttribute('aria-valuetext', frame.text);
-    setText(byId(doc, 'map-play'), player === undefined ? TEXT.play : TEXT.stop);
+    setText(byId(doc, 'map-play'), player === undefined ? t('map.play') : t('map.stop'));
     const most = Math.max(1, ...all.flatMap(({ places }) => places.map(({ posts }) => posts ?? 0)));
     const boxes = new Map(feed.regions.map((one) => [one.id, one.boxes]));
     const spots = frame.places.map((place) => {
@@ -135,10 +114,10 @@ export default function createMapView(ctx) {
     rebuild(byId(doc, 'map-keys'), [shading()], () => KEYS[shading()].map((shade) => {
       const swatch = el(doc, 'span', { class: 'swatch', 'aria-hidden': 'true' });
       swatch.style.setProperty('--swatch', `var(--map-${shade})`);
-      return el(doc, 'li', {}, swatch, `${MARKS[shade]}${TEXT.shades[shade]}`);
+      return el(doc, 'li', {}, swatch, `${MARKS[shade]}${t(`map.shades.${shade}`)}`);
     }));
     const nowhere = spots.filter((spot) => spot.boxes.length === 0).map(({ name }) => name);
-    showText(byId(doc, 'map-note'), isFailed ? TEXT.failed : nowhere.length > 0 ? TEXT.nowhere(nowhere.join(', ')) : '');
+    showText(byId(doc, 'map-note'), isFailed ? t('map.failed') : nowhere.length > 0 ? t('map.nowhere', { regions: nowhere.join(', ') }) : '');
     const placed = spots.filter((spot) => spot.boxes.length > 0);
     find(section, '.map-plot').hidden = isFailed || placed.length === 0;
     if (!land || placed.length === 0) return;
@@ -153,7 +132,7 @@ export default function createMapView(ctx) {
     rebuild(holder, spots.map(({ id, value, shade }) => `${id} ${value} ${shade}`), () => spots.map(({ id, name, value, mark, shade }) => {
       const swatch = el(doc, 'span', { class: 'swatch', 'aria-hidden': 'true' });
       swatch.style.setProperty('--swatch', `var(--map-${shade})`);
-      const shown = shading() === 'posts' ? value : [value, value === TEXT.noData || value === TEXT.unjudged ? '' : TEXT.shades[shade]].filter(Boolean).join(', ');
+      const shown = shading() === 'posts' ? value : [value, value === t('marks.silent') || value === t('sentence.noUsual') ? '' : t(`map.shades.${shade}`)].filter(Boolean).join(', ');
       return el(doc, 'li', {}, el(doc, 'a', { href: writeUrl('', { ...choice, region: id, choices: {} }), 'data-map-region': id }, swatch, el(doc, 'strong', {}, name), el(doc, 'span', { class: 'muted' }, `${mark}${shown}`)));
     }));
     if (focused && doc.activeElement === doc.body) /** @type {HTMLElement | null} */ (holder.querySelector(`[data-map-region="${CSS.escape(focused)}"]`))?.focus();
@@ -201,7 +180,7 @@ export default function createMapView(ctx) {
   new MutationObserver(() => { if (!section.hidden) render(); }).observe(doc.documentElement, { attributeFilter: ['data-theme'] });
 
   return {
-    title: () => TEXT.tab,
+    title: () => t('map.tab'),
     wanted() {
       const ids = (feed.regions ?? []).map(({ id }) => id).sort();
       const nowMs = feed.nowMs();

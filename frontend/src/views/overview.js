@@ -1,6 +1,7 @@
 // @ts-check
 // The page of all regions.
 
+import { t } from '../i18n.js';
 import { readAnswer } from '../model/answer.js';
 import { eventsSheet, linesSheet, regionsSheet, risingSheet } from '../model/sheets.js';
 import { LEAST_LINES, MOST_LINES, toggled } from '../model/compare.js';
@@ -11,7 +12,6 @@ import { writeUrl } from '../url-state.js';
 import { byId, setText } from '../view/dom.js';
 import { renderOverview } from '../view/overview.js';
 
-const SHEETS = { regions: 'All regions, in their order', lines: 'Their lines of 24 hours', rising: 'What rises', events: 'Events of 24 hours' };
 /** Steps of the lines: a length that every window divides. */
 const SPARK_SECS = [1800, 3600];
 /** The lines of this many regions have the usual range; the others are by the hour. */
@@ -30,7 +30,7 @@ export default function createOverview({ doc, win, feed, watch, choice, nameOf, 
   /** @param {string} region */
   function pick(region) {
     picked = toggled(picked, region);
-    announce(`${picked.length} of at most ${MOST_LINES} regions chosen to compare.`);
+    announce(t('overview.picked', { n: picked.length, most: MOST_LINES }));
     showPicked();
   }
   function showPicked() {
@@ -39,7 +39,7 @@ export default function createOverview({ doc, win, feed, watch, choice, nameOf, 
       input.disabled = !input.checked && picked.length >= MOST_LINES;
     }
     byId(doc, 'pick-bar').hidden = picked.length === 0;
-    setText(byId(doc, 'pick-text'), `${picked.map(nameOf).join(', ')}${picked.length < LEAST_LINES ? ': choose one more' : ''}`);
+    setText(byId(doc, 'pick-text'), picked.length < LEAST_LINES ? t('overview.pickMore', { regions: picked.map(nameOf).join(', ') }) : picked.map(nameOf).join(', '));
     /** @type {HTMLButtonElement} */ (byId(doc, 'pick-compare')).disabled = picked.length < LEAST_LINES;
   }
   byId(doc, 'region-list').addEventListener('change', (event) => {
@@ -107,8 +107,8 @@ export default function createOverview({ doc, win, feed, watch, choice, nameOf, 
     const lines = () => list(/** @type {import('../api.js').Windows[] | null} */ (watch.get('sparks'))).map((one) => readAnswer(one, feed.nowMs()));
     return {
       sheets: [
-        { label: SHEETS.regions, make: () => regionsSheet(rankRegions(overview)) }, { label: SHEETS.lines, make: () => linesSheet(lines()) },
-        { label: SHEETS.rising, make: () => risingSheet(watch.get('trends')) }, { label: SHEETS.events, make: () => eventsSheet(watch.get('events')?.events) },
+        { label: t('take.regions'), make: () => regionsSheet(rankRegions(overview)) }, { label: t('take.lines'), make: () => linesSheet(lines()) },
+        { label: t('take.rising'), make: () => risingSheet(watch.get('trends')) }, { label: t('take.dayEvents'), make: () => eventsSheet(watch.get('events')?.events) },
       ],
       charts: [], href: win.location.href, suffix: '',
     };
@@ -116,7 +116,7 @@ export default function createOverview({ doc, win, feed, watch, choice, nameOf, 
 
   return {
     take,
-    title: () => tabTitle(rankRegions(feed.overview)[0], 'All regions'),
+    title: () => tabTitle(rankRegions(feed.overview)[0], t('tab.allRegions')),
     wanted,
     show,
     keys: { j: () => step(1), k: () => step(-1), c: pickFocused, f: openWall },

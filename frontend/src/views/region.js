@@ -3,6 +3,7 @@
 
 import focusChart, { boundsText, readSeries } from '../charts/focus.js';
 import { CHARTS } from '../charts/index.js';
+import { t } from '../i18n.js';
 import { emptyMessage, explain } from '../messages.js';
 import { begun, readAnswer } from '../model/answer.js';
 import { spanText } from '../chart-kit/over-time.js';
@@ -19,8 +20,8 @@ import { companions, focusLimits, focusName, focusOf, languageSeries, seriesRang
 import { evidence, rankRegions, regionSentence, samplePart, tabTitle } from '../model/unusual.js';
 import { list, parseTime } from '../model/values.js';
 import { RANGES, rangeOf, writeUrl } from '../url-state.js';
-import { currentZone, formatCount, formatSpan } from '../format.js';
-import { HIDE_PARAM, createCards } from '../view/cards.js';
+import { currentZone, formatSpan } from '../format.js';
+import { HIDE_PARAM, createCards, titleOf } from '../view/cards.js';
 import { createTimePicker } from '../view/time-picker.js';
 import { regionSelect, renderNetworks, renderRanges, renderSegments, toggleNetwork } from '../view/controls.js';
 import { byId, el, find, setText } from '../view/dom.js';
@@ -31,7 +32,6 @@ import { renderTile } from '../view/tile.js';
 /** The hashtag or host that is focused on, the end of the range, what is compared, and the choices of the charts. */
 export const REGION_PARAMS = ['tag', 'host', 'language', 'until', 'from', 'to', 'against', HIDE_PARAM, ...CHARTS.flatMap(({ choice }) => choice?.param ?? [])];
 
-const SHEETS = { steps: 'Counts of each step', series: 'The hashtag or host over time', rising: 'What rises', events: 'Events and notes of the range', source: 'Birdsong: the whole page' };
 const MINUTE_MS = 60_000;
 const READ_MS = 250;
 
@@ -136,7 +136,7 @@ export default function createRegion(ctx) {
     renderSentence(byId(doc, 'region-sentence'), region ? [...regionSentence(region, nowMs), ...(sample ? [{ ...sample, text: ` ·${sample.text}` }] : [])] : [{ text: regionName(), tone: 'plain' }]);
     renderEvidence(byId(doc, 'region-evidence'), region ? evidence(region) : []);
     const trends = watch.get('trends');
-    const empty = trends === null ? (watch.errorOf('trends') ? 'Cannot be loaded now; the page keeps trying.' : 'Loading…') : region?.group === 'unjudged' ? 'Nothing can be called rising before two complete days.' : 'Nothing rises.';
+    const empty = trends === null ? (watch.errorOf('trends') ? t('overview.cannotLoad') : t('page.loading')) : region?.group === 'unjudged' ? t('region.risingUnjudged') : t('overview.nothingRises');
     renderRising(byId(doc, 'rising'), trends ? risingList(trends, { nameOf, nowMs }) : [], { focus: focusOn, withRegion: false, empty });
     showFocus();
   }
@@ -157,7 +157,7 @@ export default function createRegion(ctx) {
     const focus = focused();
     byId(doc, 'focus').hidden = focus === null;
     if (!focus) return;
-    setText(byId(doc, 'focus-title'), `${focusName(focus)} in ${regionName()}`);
+    setText(byId(doc, 'focus-title'), t('region.focusTitle', { subject: focusName(focus), region: regionName() }));
     if (focus.type === 'network') {
       setText(byId(doc, 'focus-text'), focusLimits(focus));
       byId(doc, 'focus-card').hidden = true;
@@ -165,15 +165,16 @@ export default function createRegion(ctx) {
     }
     const series = watch.get('series');
     if (!series) {
-      setText(byId(doc, 'focus-text'), watch.errorOf('series') ? `${explain(watch.errorOf('series'))}. The page keeps trying.` : 'Loading…');
+      setText(byId(doc, 'focus-text'), watch.errorOf('series') ? t('message.keepsTrying', { error: explain(watch.errorOf('series')) }) : t('page.loading'));
       byId(doc, 'focus-card').hidden = true;
       return;
     }
     const answer = readSeries(series, feed.nowMs());
-    const cut = focus.type !== 'language' && seriesRange({ from: feed.windows?.from ?? '', to: feed.windows?.to ?? '' }).isCut ? 'Its series covers the last 62 days of the range.' : '';
+    const cut = focus.type !== 'language' && seriesRange({ from: feed.windows?.from ?? '', to: feed.windows?.to ?? '' }).isCut ? t('focus.cut') : '';
     const elsewhere = list(feed.overview?.regions).filter(({ region, event }) => region !== choice.region && event?.subject?.key === focus.key).map(({ name }) => name);
-    setText(byId(doc, 'focus-text'), `In this range: ${boundsText(answer)}.${elsewhere.length ? ` It also rises in ${elsewhere.join(', ')}.` : ''}`
-      + ` ${[cut, focus.type === 'hashtag' ? companions(watch.get('profiles'), focus.key) : '', focusLimits(focus)].filter(Boolean).join(' ')}`);
+    setText(byId(doc, 'focus-text'), [
+      t('region.focusText', { bounds: boundsText(answer) }), elsewhere.length > 0 && t('region.focusElsewhere', { regions: elsewhere.join(', ') }), cut, focus.type === 'hashtag' ? companions(watch.get('profiles'), focus.key) : '', focusLimits(focus),
+    ].filter(Boolean).join(' '));
     byId(doc, 'focus-card').hidden = false;
     focusCard.render({ answer, networks: [], choices: {} });
   }
@@ -184,7 +185,7 @@ export default function createRegion(ctx) {
 
   function showTiles(answer = readAnswer(feed.windows, feed.nowMs())) {
     const nowMs = feed.nowMs();
-    const rangeText = `${coveredText(answer, nowMs)}${feed.endsInPast ? ', the newest data' : ''}`;
+    const rangeText = feed.endsInPast ? t('region.newestData', { span: coveredText(answer, nowMs) }) : coveredText(answer, nowMs);
     for (const tile of tiles({ answer, overview: feed.overview, nowMs, rangeText })) renderTile(doc, tile);
   }
 
@@ -244,15 +245,15 @@ export default function createRegion(ctx) {
     const search = writeUrl(win.location.search, { ...choice, choices: fixed });
     try {
       await win.navigator.clipboard.writeText(new URL(search, win.location.href).href);
-      announce('The link is copied.');
-      setText(byId(doc, 'copy-link'), 'Copied');
+      announce(t('region.copiedLong'));
+      setText(byId(doc, 'copy-link'), t('region.copied'));
     } catch {
       // Without a clipboard, such as on plain HTTP, the address bar gets the link.
       choose({ choices: fixed });
-      announce('The link is in the address bar.');
-      setText(byId(doc, 'copy-link'), 'Link is in the address bar');
+      announce(t('region.inAddressLong'));
+      setText(byId(doc, 'copy-link'), t('region.inAddress'));
     }
-    win.setTimeout(() => setText(byId(doc, 'copy-link'), 'Copy link to this moment'), 2_000);
+    win.setTimeout(() => setText(byId(doc, 'copy-link'), t('region.copy')), 2_000);
   }
 
   /** @returns {import('../view/take.js').Takeaway | null} */
@@ -266,13 +267,13 @@ export default function createRegion(ctx) {
     const { charts, rankings } = cards.drawn();
     return {
       sheets: [
-        { label: SHEETS.steps, make: () => stepsSheet(answer) },
-        ...rankings.map(({ chart, ranking }) => ({ label: chart.title, make: () => rankingSheet(chart.id, answer, ranking) })),
-        ...(focus && series ? [{ label: SHEETS.series, make: () => seriesSheet(focus, readSeries(series, feed.nowMs())) }] : []),
-        { label: SHEETS.rising, make: () => risingSheet(watch.get('trends')) },
-        { label: SHEETS.events, make: () => eventsSheet(watch.get('events')?.events) },
+        { label: t('take.steps'), make: () => stepsSheet(answer) },
+        ...rankings.map(({ chart, ranking }) => ({ label: titleOf(chart), make: () => rankingSheet(chart.id, answer, ranking) })),
+        ...(focus && series ? [{ label: t('take.series'), make: () => seriesSheet(focus, readSeries(series, feed.nowMs())) }] : []),
+        { label: t('take.rising'), make: () => risingSheet(watch.get('trends')) },
+        { label: t('take.rangeEvents'), make: () => eventsSheet(watch.get('events')?.events) },
       ],
-      charts: charts.map((one) => ({ ...one, title: `${one.chart.title} · ${regionName()}`, subtitle, marks: one.chart.hasMarks ? marks : [] })),
+      charts: charts.map((one) => ({ ...one, name: titleOf(one.chart), title: `${titleOf(one.chart)} · ${regionName()}`, subtitle, marks: one.chart.hasMarks ? marks : [] })),
       href: win.location.href,
       suffix: choice.choices.until ? `${rangeOf(choice).id}-${choice.choices.until.replace(/[:Z]/g, '')}` : rangeOf(choice).id,
     };
@@ -285,7 +286,7 @@ export default function createRegion(ctx) {
     if (ctx.embed === null) return;
     holder.replaceChildren(
       el(doc, 'span', {}, `${regionName()} · ${spanText(begun(answer.windows))} · ${currentZone().id}${rangeMarks(answer.windows).map((mark) => ` · ${mark}`).join('')}`),
-      el(doc, 'a', { href: wholePage(win.location.href), target: '_blank', rel: 'noopener' }, SHEETS.source),
+      el(doc, 'a', { href: wholePage(win.location.href), target: '_blank', rel: 'noopener' }, t('take.whole')),
     );
   }
 
@@ -327,7 +328,7 @@ export default function createRegion(ctx) {
     const w = readAnswer(feed.windows, feed.nowMs()).windows.find(({ start, end }) => at >= start && at < end);
     // Only where the keys stop is read.
     win.clearTimeout(reading);
-    if (w) reading = win.setTimeout(() => announce(`${formatSpan(w.start, w.end)}: ${formatCount(w.posts)} posts`), READ_MS);
+    if (w) reading = win.setTimeout(() => announce(t('region.read', { span: formatSpan(w.start, w.end), n: w.posts })), READ_MS);
   });
   onClick('earlier-range', () => move(-1));
   onClick('later-range', () => move(1));

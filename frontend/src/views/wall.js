@@ -3,6 +3,7 @@
 
 import '../styles/wall.css';
 import { formatClock, formatCount } from '../format.js';
+import { t, translate } from '../i18n.js';
 import { readAnswer } from '../model/answer.js';
 import { SLIDE_MS, pinsOf, slideAt, slidesOf, trustOf } from '../model/wall.js';
 import { eventSince, factorText, overviewSentence, rankRegions, tabTitle } from '../model/unusual.js';
@@ -10,36 +11,6 @@ import { count, list, parseTime } from '../model/values.js';
 import { byId, el, rebuild, setText, showText } from '../view/dom.js';
 import { coverage, renderSentence } from '../view/overview.js';
 import { sparkSteps, sparkline } from '../view/svg.js';
-
-const TEXT = {
-  tab: 'All regions',
-  usual: 'usual',
-  posts: 'posts in the last hour',
-  compared: (/** @type {string} */ low, /** @type {string} */ high) => `${low} to ${high} are usual`,
-  inHour: (/** @type {string} */ n) => `${n} posts in the last hour`,
-  normal: 'Nothing unusual',
-  above: 'A little above its usual range',
-  below: 'A little below its usual range',
-  elsewhere: 'All regions',
-  loading: 'Loading…',
-  failed: 'The server cannot be reached. The wall keeps trying.',
-  noRegion: 'No such region is watched.',
-  paused: 'Paused',
-  controls: 'Wall',
-  previous: 'Previous region',
-  pause: 'Pause',
-  resume: 'Continue',
-  next: 'Next region',
-  close: 'Close the wall',
-  trust: {
-    away: (/** @type {string} */ time) => `The server cannot be reached. These numbers are from ${time}.`,
-    stale: (/** @type {string} */ time) => `No new posts since ${time}.`,
-    noPosts: 'No posts yet.',
-    unjudged: 'No usual range yet: it needs two complete days.',
-    complete: 'The last 24 hours are complete.',
-    gaps: (/** @type {string} */ text) => `The last 24 hours: ${text}.`,
-  },
-};
 
 const TICK_MS = 1_000;
 const QUIET_MS = 3_000;
@@ -52,11 +23,11 @@ const MOST_OTHERS = 8;
 /** @param {import('./types').Context} ctx @returns {import('./types').View} */
 export default function createWall({ doc, feed, watch, choice, openOverview }) {
   const section = byId(doc, 'view-wall');
-  const button = (/** @type {string} */ id, /** @type {string} */ text) => el(doc, 'button', { type: 'button', id: `wall-${id}` }, text);
-  const controls = el(doc, 'div', { class: 'wall-controls', role: 'group', 'aria-label': TEXT.controls }, button('previous', TEXT.previous), button('pause', TEXT.pause), button('next', TEXT.next), button('close', TEXT.close));
+  const button = (/** @type {string} */ id, /** @type {string} */ key) => el(doc, 'button', { type: 'button', id: `wall-${id}`, 'data-t': key });
+  const controls = el(doc, 'div', { class: 'wall-controls', role: 'group', 'data-t-label': 'wall.controls' }, button('previous', 'wall.previous'), button('pause', 'wall.pause'), button('next', 'wall.next'), button('close', 'wall.close'));
   section.classList.add('wall');
   section.replaceChildren(
-    el(doc, 'p', { class: 'wall-sentence', id: 'wall-sentence' }, TEXT.loading),
+    el(doc, 'p', { class: 'wall-sentence', id: 'wall-sentence' }, t('page.loading')),
     el(
       doc, 'div', { class: 'wall-main', id: 'wall-main' },
       el(doc, 'h2', { class: 'wall-name', id: 'wall-name' }),
@@ -66,10 +37,11 @@ export default function createWall({ doc, feed, watch, choice, openOverview }) {
       el(doc, 'div', { class: 'wall-spark', id: 'wall-spark' }),
       el(doc, 'p', { class: 'wall-trust', id: 'wall-trust' }),
     ),
-    el(doc, 'ul', { class: 'wall-others', id: 'wall-others', 'aria-label': TEXT.elsewhere }),
+    el(doc, 'ul', { class: 'wall-others', id: 'wall-others', 'data-t-label': 'overview.allRegions' }),
     el(doc, 'p', { class: 'wall-clock' }, el(doc, 'span', { id: 'wall-paused' }), el(doc, 'time', { id: 'wall-clock' })),
     controls,
   );
+  translate(section);
 
   let turn = 0;
   let turnedAt = Date.now();
@@ -91,8 +63,7 @@ export default function createWall({ doc, feed, watch, choice, openOverview }) {
   function pause() {
     isPaused = !isPaused;
     turnedAt = Date.now();
-    setText(byId(doc, 'wall-pause'), isPaused ? TEXT.resume : TEXT.pause);
-    setText(byId(doc, 'wall-paused'), isPaused ? TEXT.paused : '');
+    render();
   }
   function close() {
     if (doc.fullscreenElement) doc.exitFullscreen?.()?.catch(() => {});
@@ -102,13 +73,15 @@ export default function createWall({ doc, feed, watch, choice, openOverview }) {
 
   function render() {
     const { overview } = feed;
-    if (!overview) return feed.error ? setText(byId(doc, 'wall-sentence'), TEXT.failed) : undefined;
+    setText(byId(doc, 'wall-pause'), isPaused ? t('wall.resume') : t('wall.pause'));
+    setText(byId(doc, 'wall-paused'), isPaused ? t('wall.paused') : '');
+    if (!overview) return feed.error ? setText(byId(doc, 'wall-sentence'), t('wall.failed')) : undefined;
     const nowMs = feed.nowMs();
     const regions = rankRegions(overview);
     renderSentence(byId(doc, 'wall-sentence'), overviewSentence(regions, nowMs));
     const region = slideAt(regions, pins(), turn);
     byId(doc, 'wall-main').hidden = region === null;
-    if (!region) return setText(byId(doc, 'wall-sentence'), TEXT.noRegion);
+    if (!region) return setText(byId(doc, 'wall-sentence'), t('wall.noRegion'));
     const answer = answers().get(region.id);
     const { factor, direction, group, posts, low, high, event } = region;
     const loud = group === 'unusual' ? direction : null;
@@ -116,17 +89,17 @@ export default function createWall({ doc, feed, watch, choice, openOverview }) {
     setText(byId(doc, 'wall-name'), region.name);
     setText(byId(doc, 'wall-mark'), loud === 'up' ? '▲' : loud === 'down' ? '▼' : '');
     setText(byId(doc, 'wall-number'), factor === null ? formatCount(posts) : factorText(factor));
-    setText(byId(doc, 'wall-unit'), factor === null ? TEXT.posts : TEXT.usual);
-    setText(byId(doc, 'wall-what'), event ? eventSince(event, nowMs) : direction === 'up' ? TEXT.above : direction === 'down' ? TEXT.below : group === 'usual' ? TEXT.normal : '');
-    const compared = low !== null && high !== null ? TEXT.compared(formatCount(Math.round(low)), formatCount(Math.round(high))) : '';
-    showText(byId(doc, 'wall-posts'), posts === null ? '' : [factor === null ? '' : TEXT.inHour(formatCount(posts)), compared].filter(Boolean).join('; '));
+    setText(byId(doc, 'wall-unit'), factor === null ? t('overview.postsLastHour') : t('overview.usual'));
+    setText(byId(doc, 'wall-what'), event ? eventSince(event, nowMs) : direction === 'up' ? t('wall.above') : direction === 'down' ? t('wall.below') : group === 'usual' ? t('wall.normal') : '');
+    const compared = low !== null && high !== null ? t('evidence.usualBetween', { low: Math.round(low), high: Math.round(high) }) : '';
+    showText(byId(doc, 'wall-posts'), posts === null ? '' : [factor === null ? '' : t('wall.inHour', { n: posts }), compared].filter(Boolean).join('; '));
     const steps = answer ? sparkSteps(answer) : region.hours.map((n) => ({ posts: n }));
     rebuild(byId(doc, 'wall-spark'), [region.id, ...steps.map((step) => JSON.stringify(step))], () => [sparkline(doc, steps)]);
     const newestMs = parseTime(overview.newest_post);
     const trust = trustOf({
       isAway: feed.error !== null, updated: formatClock(feed.updatedAt ?? Date.now()), newest: newestMs === null ? '' : formatClock(newestMs), newestMs,
       windowSecs: count(overview.window_secs) || 300, nowMs, group, coverage: coverage(answer),
-    }, TEXT.trust);
+    });
     const node = byId(doc, 'wall-trust');
     node.dataset.tone = trust.tone;
     setText(node, trust.text);
@@ -170,7 +143,7 @@ export default function createWall({ doc, feed, watch, choice, openOverview }) {
   for (const [id, run] of clicks) byId(doc, `wall-${id}`).addEventListener('click', run);
 
   return {
-    title: () => tabTitle(rankRegions(feed.overview)[0], TEXT.tab),
+    title: () => tabTitle(rankRegions(feed.overview)[0], t('tab.allRegions')),
     wanted() {
       const known = rankRegions(feed.overview).map(({ id }) => id);
       const ids = (pins().length > 0 ? known.filter((id) => pins().includes(id)) : known.slice(0, MOST_SPARKS)).sort();

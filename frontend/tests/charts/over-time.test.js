@@ -114,7 +114,7 @@ describe('posts', () => {
   it('show totals and flaws in the tooltip', () => {
     const drawing = drawingOf(posts, viewOf(posts, answerOf([windowAt(0, { completeness: SAMPLED })])), palette);
     expect(tooltipOf(drawing, { dataIndex: 0, datasetIndex: 1 })).toEqual([
-      'Tue 24 Nov, 08:00–08:05', 'Reply  3', 'Posts  10', "Only 25% of a source's posts were requested",
+      'Tue 24 Nov, 08:00–08:05', 'Reply  3', 'Posts  10', "Only 25% of a source’s posts were requested",
     ]);
   });
 });
@@ -142,7 +142,7 @@ it('states the flaws of each window in both tables', () => {
     windowAt(0, { completeness: SAMPLED }), windowAt(1, { completeness: flawed({ flaws: ['missed', 'sampled'], sampled: 0.25, missed_secs: 60 }) }),
     windowAt(2), windowAt(3, { lifecycle: 'provisional', completeness: SAMPLED }),
   ];
-  const requested = "only 25% of a source's posts were requested";
+  const requested = "only 25% of a source’s posts were requested";
   const wanted = [`unfinished; ${requested}`, 'final', `incomplete; a source was disconnected for 1 min; ${requested}`, `sampled; ${requested}`];
   expect(posts.table(viewOf(posts, answerOf(windows))).rows.map((row) => row.at(-1))).toEqual(wanted);
   expect(authors.table(viewOf(authors, answerOf(windows))).rows.map((row) => row.at(-1))).toEqual(wanted);

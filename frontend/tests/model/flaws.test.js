@@ -28,13 +28,13 @@ describe('windowRemarks', () => {
     expect(remarks(0, { completeness: all })).toEqual([
       'Incomplete', 'No source was running for part of the time', 'A source was disconnected for 1 min', '2 posts dropped: log unavailable, spool full',
       '4 posts withheld by the source', '1 line could not be read', 'Log or store damaged, 2 posts missing; a reprocess may restore them',
-      "Only 50% of a source's posts were requested",
+      "Only 50% of a source’s posts were requested",
     ]);
     expect(windowRemarks(readWindow(silentAt(0), NOW))).toEqual(['No data arrived in this time']);
   });
 
   it('shows sampling before the window has ended, but not before it has begun', () => {
-    const reason = "Only 25% of a source's posts were requested";
+    const reason = "Only 25% of a source’s posts were requested";
     expect(remarks(0, { completeness: SAMPLED })).toEqual([reason]);
     expect(remarks(3, { lifecycle: 'provisional', completeness: SAMPLED })).toEqual([reason, 'Unfinished: still counting']);
     expect(remarks(5, { completeness: SAMPLED })).toEqual([]);

@@ -23,7 +23,7 @@ describe('changes', () => {
   it('are in percent, in multiples when they are large, and say when the earlier number is too low', () => {
     expect(changeText(112, earlier({ posts: 100 }), 'posts', day)).toBe('+12% on the day before (100)');
     expect(changeText(88, earlier({ posts: 100 }), 'posts', before)).toBe('−12% on the time before (100)');
-    expect(changeText(500, earlier({ posts: 100 }), 'posts', day)).toBe('5× of the day before (100)');
+    expect(changeText(500, earlier({ posts: 100 }), 'posts', day)).toBe('5× the day before (100)');
     expect(changeText(5, earlier({ posts: 0 }), 'posts', day)).toBe('none on the day before');
     expect(changeText(112, earlier({ posts: 100, completeness: { complete: false, frames: 3 } }), 'posts', day)).toMatch(/; that was incomplete$/);
     expect(changeText(112, earlier({ posts: 0, completeness: { complete: false, frames: 0 } }), 'posts', day)).toBe('no data for the day before');
@@ -61,8 +61,8 @@ it('gives the reason why a hashtag rises', () => {
   const list = risingList(/** @type {any} */ ({ regions: [{ region: 'a', items: [{ ...trend, score: 1 }, trend, { subject: null }] }] }), { nameOf: () => 'Alpha', nowMs: NOW });
   expect(list).toHaveLength(2);
   expect(list[0]).toMatchObject({
-    name: 'Alpha', label: '#Goal', posts: '31 posts in 15 min', factor: '7.8×', since: '08:00', score: 9,
-    reason: 'usually 4; 20 to 25 people; 75% in French, 25% reposts, seen with #mtl',
+    name: 'Alpha', label: '#Goal',  factor: '7.8×', since: 'since 08:00', score: 9,
+    why: '31 posts in 15 min; usually 4; 20 to 25 people; 75% in French, 25% reposts, seen with #mtl',
   });
 });
 

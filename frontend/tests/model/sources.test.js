@@ -25,9 +25,9 @@ describe('sources', () => {
         connected_since: iso(NOW - 3_600_000), reconnects: 2, gaps: 1, sampled: 0.25, spent_dollars: 12.5,
       }],
     }, NOW);
-    expect(all?.short).toBe('25 % · $12.50');
+    expect(all?.short).toBe('25% · $12.50');
     expect(all?.details).toBe(
-      'last post 1 min ago · connected for 1 h · 2 reconnects · 1 gap · sampled at 25 % · $12.50 spent this month · no report since then; the disk is full',
+      'last post 1 min ago · connected for 1 h · 2 reconnects · 1 gap · sampled at 25% · $12.50 spent this month · no report since then; the disk is full',
     );
   });
 
@@ -40,7 +40,7 @@ describe('sources', () => {
       ],
     }, NOW);
     expect(rows).toEqual([
-      ['x', 'waiting', '–', '1 min', '1,200', '1', '25 %', '$12.50', 'another connection'],
+      ['x', 'waiting', '–', '1 min', '1,200', '1', '25%', '$12.50', 'another connection'],
       ['bluesky', 'connected', '1 h', '–', '0', '0', 'all posts', '–', '–'],
       ['source', 'unknown', '–', '–', '–', '–', 'all posts', '–', '–'],
     ]);

@@ -47,8 +47,8 @@ describe('the sentence', () => {
 
   it('names two regions, and counts the others', () => {
     const all = ['a', 'b', 'c', 'd', 'e', 'f'].map((name) => ({ ...MONTREAL, region: name, name }));
-    expect(sentence(...all.slice(0, 3))).toMatch(/^a: .*\. b: .*\. Also unusual: c\. $/);
-    expect(sentence(...all)).toMatch(/Also unusual: 4 other regions\. $/);
+    expect(sentence(...all.slice(0, 3))).toMatch(/^a: .*\. b: .*\. Also unusual: c\.$/);
+    expect(sentence(...all)).toMatch(/Also unusual: 4 other regions\.$/);
   });
 
   it('does not say that something rises when it has faded', () => {

@@ -29,23 +29,22 @@ describe('the region of a turn', () => {
 });
 
 describe('whether numbers can be trusted', () => {
-  const text = { away: (/** @type {string} */ t) => `away ${t}`, stale: (/** @type {string} */ t) => `stale ${t}`, noPosts: 'none', unjudged: 'unjudged', complete: 'complete', gaps: (/** @type {string} */ t) => `gaps ${t}` };
   const known = { isAway: false, updated: '10:00', newest: '09:59', newestMs: 10_000_000, windowSecs: 300, nowMs: 10_060_000, group: /** @type {const} */ ('usual'), coverage: { kind: 'complete', text: 'complete' } };
 
   it('says that all is there', () => {
-    expect(trustOf(known, text)).toEqual({ tone: 'good', text: 'complete' });
+    expect(trustOf(known)).toEqual({ tone: 'good', text: 'The last 24 hours are complete.' });
   });
 
   it('says the worst first', () => {
     const bad = { ...known, nowMs: known.newestMs + 1_000_000, coverage: { kind: 'silent', text: 'no data' } };
-    expect(trustOf({ ...bad, isAway: true }, text)).toEqual({ tone: 'bad', text: 'away 10:00' });
-    expect(trustOf(bad, text)).toEqual({ tone: 'bad', text: 'stale 09:59' });
-    expect(trustOf({ ...bad, newestMs: null }, text).text).toBe('none');
-    expect(trustOf({ ...bad, nowMs: known.nowMs }, text)).toEqual({ tone: 'warn', text: 'gaps no data' });
-    expect(trustOf({ ...known, group: 'unjudged' }, text).text).toBe('unjudged');
+    expect(trustOf({ ...bad, isAway: true })).toEqual({ tone: 'bad', text: 'The server cannot be reached. These numbers are from 10:00.' });
+    expect(trustOf(bad)).toEqual({ tone: 'bad', text: 'No new posts since 09:59.' });
+    expect(trustOf({ ...bad, newestMs: null }).text).toBe('No posts yet.');
+    expect(trustOf({ ...bad, nowMs: known.nowMs })).toEqual({ tone: 'warn', text: 'The last 24 hours: no data.' });
+    expect(trustOf({ ...known, group: 'unjudged' }).text).toBe('No usual range yet: it needs two complete days.');
   });
 
   it('waits longer for long windows', () => {
-    expect(trustOf({ ...known, windowSecs: 3600, nowMs: known.newestMs + 1_000_000 }, text).tone).toBe('good');
+    expect(trustOf({ ...known, windowSecs: 3600, nowMs: known.newestMs + 1_000_000 }).tone).toBe('good');
   });
 });
