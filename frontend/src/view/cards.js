@@ -69,7 +69,7 @@ function createCard({ doc, chart, drawer, onChoice, onFocus }) {
   if (chart.hasBrush) {
     const plot = part('.plot');
     plot.tabIndex = 0;
-    plot.setAttribute('role', 'group');
+    plot.setAttribute('role', 'application');
     plot.setAttribute('aria-label', `${chart.title}: arrow keys read it, Shift with arrow keys chooses a time, Enter shows it`);
   }
   part('.keys').hidden = !chart.hasMarks;

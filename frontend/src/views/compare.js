@@ -72,7 +72,7 @@ export default function createCompare(ctx) {
     el(doc, 'datalist', { id: 'compare-tags' }), el(doc, 'button', { type: 'submit', class: 'button' }, TEXT.add),
   );
   section.replaceChildren(
-    el(doc, 'section', { class: 'front', 'aria-labelledby': 'compare-title' }, el(doc, 'h2', { class: 'sentence', id: 'compare-title' }, TEXT.title)),
+    el(doc, 'section', { class: 'front', 'aria-labelledby': 'compare-heading' }, el(doc, 'h2', { class: 'sentence', id: 'compare-heading' }, TEXT.title)),
     el(
       doc, 'section', { class: 'compare-controls', 'aria-label': TEXT.controls },
       el(doc, 'div', { class: 'pickers' }, group('compare-mode-field', TEXT.what, segments('compare-mode')), group('compare-range-field', TEXT.range, segments('compare-range'))),
