@@ -6,6 +6,8 @@ import { api, loaded, param, spec, textOf, waitForParam } from './spec.js';
 const REGIONS = '#region-list [data-region]';
 
 spec('the overview says in a sentence what is unusual, and lists every region once', {}, async ({ page }) => {
+  // No keys of texts in place of texts.
+  await textOf(page, '#updated', /^Updated (just now|\d+ s(econds)? ago)/);
   const sentence = await textOf(page, '#sentence', /^(?!Loading)\S/);
   const { regions } = await api('overview');
   const events = regions.filter(({ event }) => event?.is_open && event.comparison);

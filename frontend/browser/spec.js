@@ -22,8 +22,8 @@ export const PHONE = { viewport: { width: 390, height: 844 }, deviceScaleFactor:
 
 /**
  * @typedef {{ page: import('playwright-core').Page, context: import('playwright-core').BrowserContext, problems: string[] }} Parts
- * @typedef {import('playwright-core').BrowserContextOptions & { search?: string, isOpened?: boolean, allowed?: RegExp }} Options
- *   `search` is the query of the address; `allowed` are messages of the console that the spec causes itself; with `isOpened: false` the spec opens the page
+ * @typedef {import('playwright-core').BrowserContextOptions & { search?: string, isOpened?: boolean, allowed?: RegExp, todo?: string }} Options
+ *   `search` is the query of the address; `todo` is what the page lacks for it, `allowed` are messages of the console that the spec causes itself; with `isOpened: false` the spec opens the page
  */
 
 /**
@@ -33,8 +33,8 @@ export const PHONE = { viewport: { width: 390, height: 844 }, deviceScaleFactor:
  * @param {Options} options
  * @param {(parts: Parts) => Promise<void>} body
  */
-export function spec(name, { search = '', isOpened = true, allowed = /^$/, ...own }, body) {
-  test(name, async () => {
+export function spec(name, { search = '', isOpened = true, allowed = /^$/, todo, ...own }, body) {
+  test(name, { todo }, async () => {
     const context = await browser.newContext({ ...CONTEXT, .../** @type {object} */ (own) });
     context.setDefaultTimeout(PATIENCE_MS);
     /** @type {string[]} */
@@ -43,7 +43,7 @@ export function spec(name, { search = '', isOpened = true, allowed = /^$/, ...ow
       const page = await context.newPage();
       page.on('pageerror', (error) => problems.push(`uncaught: ${error.stack ?? error}`));
       page.on('console', (message) => {
-        if (['error', 'warning'].includes(message.type()) && !allowed.test(message.text())) problems.push(`console: ${message.text()}`);
+        if (message.type() === 'error' && !allowed.test(message.text())) problems.push(`console: ${message.text()}`);
       });
       page.on('request', (request) => {
         if (/^(https?|wss?):/.test(request.url()) && new URL(request.url()).origin !== new URL(site).origin) problems.push(`request to ${request.url()}`);

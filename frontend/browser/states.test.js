@@ -5,7 +5,8 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { loaded, site, spec, textOf } from './spec.js';
 
-const POLLS = 200;
+/** Half an hour of them; LONG_POLLS=8640 is a day. */
+const POLLS = Number(process.env.LONG_POLLS ?? 60);
 const POLL_MS = 10_000;
 
 spec('when the API is away, what is old says since when; when it is back, that is gone', { search: '?region=montreal', allowed: /Failed to load resource/ }, async ({ page }) => {
