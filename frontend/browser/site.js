@@ -13,6 +13,7 @@ const frontend = path.resolve(import.meta.dirname, '..');
 /** The token with which the server accepts notes. */
 export const NOTES_TOKEN = 'token-of-the-browser-tests';
 const PATIENCE_MS = 120_000;
+const SETTLED_MS = 3_000;
 /** @type {Record<string, string>} */
 const TYPES = {
   '.html': 'text/html; charset=utf-8', '.js': 'text/javascript', '.css': 'text/css', '.svg': 'image/svg+xml', '.json': 'application/json', '.jpg': 'image/jpeg', '.png': 'image/png',
@@ -55,14 +56,18 @@ async function startBinary() {
   };
   let output = '';
   child.stderr.on('data', (bytes) => { output += bytes; });
+  let last = '';
   const started = Date.now();
   for (;;) {
     const address = /http:\/\/localhost:\d+/.exec(output)?.[0];
     if (address && /filled \d+ posts/.test(output)) {
       const url = address.replace('localhost', '127.0.0.1');
       const { regions } = /** @type {{ regions: { usual: number | null }[] }} */ (await (await fetch(`${url}/api/overview`)).json());
-      // The usual range is known when the past is counted.
-      if (regions.some(({ usual }) => usual !== null)) return { url, stop };
+      const usual = regions.map((region) => region.usual);
+      // The past is counted when every region has a usual range that no longer changes.
+      if (usual.every((one) => one !== null) && usual.join() === last) return { url, stop };
+      last = usual.join();
+      await sleep(SETTLED_MS);
     }
     if (child.exitCode !== null || Date.now() - started > PATIENCE_MS) {
       await stop();
