@@ -108,6 +108,7 @@ module "site" {
   send_api_key        = local.require_api_key
   api_key             = module.api.key
   viewer_auth         = var.viewer_auth
+  frame_ancestors     = var.frame_ancestors
   viewer_credentials  = var.viewer_credentials
   viewer_cidrs        = var.viewer_cidrs
   deletion_protection = var.deletion_protection
@@ -137,6 +138,7 @@ module "streamer" {
   quarantine_bucket_arn = module.aggregator.quarantine_bucket_arn
   reader                = module.aggregator.event_source_mapping
   sources               = var.sources
+  reference             = var.reference
   secrets               = local.secrets
   regions_toml          = file(var.regions_file)
   window_secs           = var.window_secs

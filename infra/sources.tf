@@ -20,9 +20,10 @@ locals {
 
   # The secrets that the task needs, by environment variable: the ARN of an existing one, or null for one to create.
   secrets = {
-    for name in concat(
+    for name in toset(concat(
       ["BIRDSONG_AUTHOR_KEY"],
       [for scheme, kind in local.source_kinds : kind.secret if kind.secret != null && contains(local.schemes, scheme)],
-    ) : name => try(var.secrets[name], null) if try(var.secrets[name], "") != "none"
+      var.reference == "" ? [] : [for scheme in local.metered_schemes : local.source_kinds[scheme].secret],
+    )) : name => try(var.secrets[name], null) if try(var.secrets[name], "") != "none"
   }
 }

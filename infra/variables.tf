@@ -101,6 +101,20 @@ variable "sources" {
   }
 }
 
+variable "reference" {
+  description = <<-EOT
+    Counts of X to show beside Birdsong's own: x-counts with a budget in US dollars by day or month, such as x-counts:?every=1h&budget=1/day.
+    It needs the secret X_BEARER_TOKEN. Empty for none. The task forgets what it has spent when it is replaced.
+  EOT
+  type        = string
+  default     = ""
+  nullable    = false
+  validation {
+    condition     = var.reference == "" || can(regex("^x-counts:[?]([^\\s,]+&)?budget=[0-9]+([.][0-9]+)?(/|%2F)(day|month)(&[^\\s,]+)?$", var.reference)) && length(var.reference) <= 400
+    error_message = "reference must be empty or x-counts with a budget by day or month, such as x-counts:?every=1h&budget=1/day."
+  }
+}
+
 variable "secrets" {
   description = <<-EOT
     Secrets that exist already: name of the environment variable => ARN in Secrets Manager, of this region and encrypted with the default key.
@@ -548,5 +562,18 @@ variable "alert_secrets" {
       && (arn == "new" || can(regex("^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+$", arn)))
     ])
     error_message = "alert_secrets: a value must be the whole ARN of a secret, arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME-SUFFIX, or \"new\"."
+  }
+}
+
+variable "frame_ancestors" {
+  description = "Who may show charts in a frame: [\"'none'\"], or \"'self'\" and origins such as \"https://example.org\"."
+  type        = list(string)
+  default     = ["'none'"]
+  nullable    = false
+  validation {
+    condition = length(var.frame_ancestors) > 0 && alltrue([
+      for source in var.frame_ancestors : can(regex("^('none'|'self'|https?://[A-Za-z0-9.:*-]+)$", source))
+    ]) && (length(var.frame_ancestors) == 1 || !contains(var.frame_ancestors, "'none'"))
+    error_message = "frame_ancestors must be [\"'none'\"], or have \"'self'\" and origins such as \"https://example.org\"."
   }
 }

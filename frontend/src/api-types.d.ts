@@ -371,6 +371,7 @@ export interface components {
          *     - `wrong_token`: The token for notes is missing or wrong.
          *     - `method_not_allowed`: The method is not one that the path allows: GET and HEAD, or POST for notes.
          *     - `uri_too_long`: Path and query are longer than 8 KiB.
+         *     - `not_acceptable`: The header `Accept` allows none of the forms in which the path answers.
          *     - `unprocessable`: Each parameter has the documented form, but together they have no answer, such as a range that ends before it starts, that is too long, or whose step is not a multiple of the window.
          *     - `headers_too_large`: The headers are longer than 16 KiB.
          *     - `internal`: A defect of the server.
@@ -379,7 +380,7 @@ export interface components {
          *     - `overloaded`: Too much is asked at the same time. Retry after the seconds in `Retry-After`.
          * @enum {string}
          */
-        ErrorCode: "bad_parameter" | "bad_request" | "forbidden_host" | "unknown_path" | "unknown_region" | "bad_note" | "forbidden_note" | "wrong_token" | "method_not_allowed" | "uri_too_long" | "unprocessable" | "headers_too_large" | "internal" | "store_error" | "store_unavailable" | "overloaded";
+        ErrorCode: "bad_parameter" | "bad_request" | "forbidden_host" | "unknown_path" | "unknown_region" | "bad_note" | "forbidden_note" | "wrong_token" | "method_not_allowed" | "uri_too_long" | "not_acceptable" | "unprocessable" | "headers_too_large" | "internal" | "store_error" | "store_unavailable" | "overloaded";
         /** @description What is wrong with a request, or with the server. */
         ErrorDetail: {
             /** @description The kind of the error. */
@@ -1726,6 +1727,8 @@ export interface operations {
                 version?: string;
                 /** @description Networks to count, such as `x` or `bluesky,mastodon`; the parameter may also occur several times. Completeness is then that of the sources of these networks. A network without posts counts 0. Default: all networks. */
                 network?: string;
+                /** @description Form of the answer: `json`, or its rows as `csv` (with a header line) or `ndjson` (an object a line). It goes before the header `Accept`. Default: what `Accept` prefers, else `json`. */
+                format?: string;
             };
             header?: {
                 /** @description Entity tag of an answer that the caller has. */
@@ -1745,6 +1748,8 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["WindowsBody"];
+                    "text/csv": string;
+                    "application/x-ndjson": string;
                 };
             };
             /** @description The answer with the entity tag in `If-None-Match` is still current. */
@@ -1778,6 +1783,15 @@ export interface operations {
             };
             /** @description `unknown_region`: No region has this id. */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `not_acceptable`: The header `Accept` allows none of the forms in which the path answers. */
+            406: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1855,6 +1869,8 @@ export interface operations {
                 kind?: string;
                 /** @description How unusual `rising` and `spike` events must be. Default: balanced. */
                 sensitivity?: string;
+                /** @description Form of the answer: `json`, or its rows as `csv` (with a header line) or `ndjson` (an object a line). It goes before the header `Accept`. Default: what `Accept` prefers, else `json`. */
+                format?: string;
             };
             header?: {
                 /** @description Entity tag of an answer that the caller has. */
@@ -1874,6 +1890,8 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["EventsAnswer"];
+                    "text/csv": string;
+                    "application/x-ndjson": string;
                 };
             };
             /** @description The answer with the entity tag in `If-None-Match` is still current. */
@@ -1907,6 +1925,15 @@ export interface operations {
             };
             /** @description `unknown_region`: No region has this id. */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `not_acceptable`: The header `Accept` allows none of the forms in which the path answers. */
+            406: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1980,6 +2007,8 @@ export interface operations {
                 network?: string;
                 /** @description Standings, with commas, or `all`. Default: rising,new. */
                 standing?: string;
+                /** @description Form of the answer: `json`, or its rows as `csv` (with a header line) or `ndjson` (an object a line). It goes before the header `Accept`. Default: what `Accept` prefers, else `json`. */
+                format?: string;
             };
             header?: {
                 /** @description Entity tag of an answer that the caller has. */
@@ -1999,6 +2028,8 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Trends"];
+                    "text/csv": string;
+                    "application/x-ndjson": string;
                 };
             };
             /** @description The answer with the entity tag in `If-None-Match` is still current. */
@@ -2032,6 +2063,15 @@ export interface operations {
             };
             /** @description `unknown_region`: No region has this id. */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `not_acceptable`: The header `Accept` allows none of the forms in which the path answers. */
+            406: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2111,6 +2151,8 @@ export interface operations {
                 to?: string;
                 /** @description Length of a step, up to a day, such as `15m`; seconds without a unit. Default: one window. */
                 step?: string;
+                /** @description Form of the answer: `json`, or its rows as `csv` (with a header line) or `ndjson` (an object a line). It goes before the header `Accept`. Default: what `Accept` prefers, else `json`. */
+                format?: string;
             };
             header?: {
                 /** @description Entity tag of an answer that the caller has. */
@@ -2130,6 +2172,8 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Series"];
+                    "text/csv": string;
+                    "application/x-ndjson": string;
                 };
             };
             /** @description The answer with the entity tag in `If-None-Match` is still current. */
@@ -2163,6 +2207,15 @@ export interface operations {
             };
             /** @description `unknown_region`: No region has this id. */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ErrorAnswer"];
+                };
+            };
+            /** @description `not_acceptable`: The header `Accept` allows none of the forms in which the path answers. */
+            406: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -532,6 +532,32 @@ run "site" {
   }
 }
 
+run "charts_in_frames_of_others" {
+  module {
+    source = "./modules/site"
+  }
+  variables {
+    frame_ancestors     = ["'self'", "https://news.example"]
+    name                = "test"
+    account_id          = "123456789012"
+    dir                 = "tests/fixtures/site"
+    enable_cdn          = true
+    api_url             = "https://abc123.execute-api.us-east-1.amazonaws.com/live"
+    api_domain          = "abc123.execute-api.us-east-1.amazonaws.com"
+    api_stage           = "live"
+    send_api_key        = true
+    api_key             = "the-key"
+    viewer_auth         = "none"
+    viewer_credentials  = []
+    viewer_cidrs        = []
+    deletion_protection = true
+  }
+  assert {
+    condition     = endswith(aws_cloudfront_response_headers_policy.this[0].security_headers_config[0].content_security_policy[0].content_security_policy, "frame-ancestors 'self' https://news.example") && length(aws_cloudfront_response_headers_policy.this[0].security_headers_config[0].frame_options) == 0
+    error_message = "the origins may show charts in frames"
+  }
+}
+
 run "site_without_a_key" {
   module {
     source = "./modules/site"

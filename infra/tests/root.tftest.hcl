@@ -80,6 +80,21 @@ run "x_has_a_secret_for_its_token" {
   }
 }
 
+run "counts_of_x_need_its_token" {
+  variables {
+    sources   = "bluesky"
+    reference = "x-counts:?every=1h&budget=1/day"
+  }
+  assert {
+    condition     = output.secrets["X_BEARER_TOKEN"] == "birdsong/x-bearer-token"
+    error_message = "the token of X has a secret"
+  }
+  assert {
+    condition     = !contains(module.observability.alarms, "birdsong-x-not-connected")
+    error_message = "counts are no source"
+  }
+}
+
 run "mastodon_has_a_secret_for_its_token" {
   variables {
     sources = "bluesky,mastodon://mastodon.example?feed=local"

@@ -188,6 +188,22 @@ run "an_ip_address_is_not_a_host" {
   expect_failures = [var.sources]
 }
 
+run "counts_need_a_budget" {
+  command = plan
+  variables {
+    reference = "x-counts:?every=1h"
+  }
+  expect_failures = [var.reference]
+}
+
+run "counts_are_of_x" {
+  command = plan
+  variables {
+    reference = "bluesky:?budget=1/day"
+  }
+  expect_failures = [var.reference]
+}
+
 run "x_needs_a_budget" {
   command = plan
   variables {

@@ -15,6 +15,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use crate::error::ApiError;
+use crate::form::Form;
 
 /// How long an answer may be used without asking again; the shortest time first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -138,13 +139,15 @@ pub(crate) struct Answer {
     body: Bytes,
     hash: u64,
     fresh: Fresh,
+    /// The form, of a path that has several.
+    form: Option<Form>,
     gzip: OnceLock<Bytes>,
     brotli: OnceLock<Bytes>,
 }
 
 impl Answer {
-    pub(crate) fn new(body: Vec<u8>, fresh: Fresh) -> Self {
-        Self { hash: hash(&body), body: body.into(), fresh, gzip: OnceLock::new(), brotli: OnceLock::new() }
+    pub(crate) fn new(body: Vec<u8>, fresh: Fresh, form: Option<Form>) -> Self {
+        Self { hash: hash(&body), body: body.into(), fresh, form, gzip: OnceLock::new(), brotli: OnceLock::new() }
     }
 
     /// Length of the body, not compressed.
@@ -183,9 +186,12 @@ impl Answer {
     ) -> Response {
         let is_large = self.body.len() >= COMPRESS_BYTES;
         let coding = if compress && is_large { Coding::accepted(headers) } else { Coding::Plain };
-        // Each coding has its own bytes, and so its own strong tag.
-        let tag = format!("\"{:016x}{}\"", self.hash, coding.name().map(|name| format!("-{name}")).unwrap_or_default());
-        let fresh = self.fresh;
+        // Each form and each coding has its own bytes, and so its own strong tag.
+        let other_form = self.form.filter(|form| *form != Form::Json).map(Form::name);
+        let names =
+            [other_form, coding.name()].into_iter().flatten().map(|name| format!("-{name}")).collect::<String>();
+        let tag = format!("\"{:016x}{names}\"", self.hash);
+        let (fresh, form) = (self.fresh, self.form);
         let body = if is_known(headers, &tag) {
             Bytes::new()
         } else if let Some(body) = self.coded(coding) {
@@ -201,8 +207,17 @@ impl Answer {
         };
         let mut response = body_answer(headers, fresh, &tag, body);
         let headers = response.headers_mut();
-        if compress && is_large {
-            headers.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+        if let Some(form) = form {
+            headers.insert(header::CONTENT_TYPE, form.content_type());
+        }
+        let vary = match (form.is_some(), compress && is_large) {
+            (true, true) => Some("accept, accept-encoding"),
+            (true, false) => Some("accept"),
+            (false, true) => Some("accept-encoding"),
+            (false, false) => None,
+        };
+        if let Some(vary) = vary {
+            headers.insert(header::VARY, HeaderValue::from_static(vary));
         }
         if let Some(name) = coding.name() {
             headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(name));

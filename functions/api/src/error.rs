@@ -50,6 +50,8 @@ described! {
         MethodNotAllowed,
         /// Path and query are longer than 8 KiB.
         UriTooLong,
+        /// The header `Accept` allows none of the forms in which the path answers.
+        NotAcceptable,
         /// Each parameter has the documented form, but together they have no answer, such as a range that ends before
         /// it starts, that is too long, or whose step is not a multiple of the window.
         Unprocessable,
@@ -76,6 +78,7 @@ impl ErrorCode {
             Self::WrongToken => StatusCode::UNAUTHORIZED,
             Self::UnknownPath | Self::UnknownRegion => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
+            Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
             Self::UriTooLong => StatusCode::URI_TOO_LONG,
             Self::Unprocessable => StatusCode::UNPROCESSABLE_ENTITY,
             Self::HeadersTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
@@ -167,7 +170,7 @@ pub(crate) struct StoreErrors;
 /// Errors of the health check.
 pub(crate) struct HealthErrors;
 
-/// Errors of `/api/windows`.
+/// Errors of paths whose answers have rows.
 pub(crate) struct WindowsErrors;
 
 /// Errors that any request to the server of one machine may get, before its path is looked at.
@@ -200,8 +203,10 @@ impl IntoResponses for HealthErrors {
 
 impl IntoResponses for WindowsErrors {
     fn responses() -> BTreeMap<String, RefOr<ResponseDoc>> {
-        use ErrorCode::{BadParameter, Internal, StoreError, StoreUnavailable, UnknownRegion, Unprocessable};
-        responses(&[BadParameter, UnknownRegion, Unprocessable, Internal, StoreError, StoreUnavailable])
+        use ErrorCode::{
+            BadParameter, Internal, NotAcceptable, StoreError, StoreUnavailable, UnknownRegion, Unprocessable,
+        };
+        responses(&[BadParameter, UnknownRegion, NotAcceptable, Unprocessable, Internal, StoreError, StoreUnavailable])
     }
 }
 

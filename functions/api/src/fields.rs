@@ -11,6 +11,9 @@ use crate::report::WindowReport;
 /// Fields that each report has, whatever is asked for.
 const ALWAYS: [&str; 2] = ["window_start", "window_end"];
 
+/// Fields that are there only when they are asked for by name.
+const BY_NAME: [&str; 4] = ["usual", "usual_low", "usual_high", "reference"];
+
 /// The names of all fields of a report, in their order.
 static NAMES: LazyLock<Vec<String>> = LazyLock::new(|| {
     match serde_json::to_value(WindowReport {
@@ -47,6 +50,14 @@ impl Fields {
     /// Whether a field is asked for.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.0.as_ref().is_none_or(|asked| asked.contains(name))
+    }
+
+    /// Whether a field is a column of a table: one that is there in each report, or that is asked for by name.
+    pub(crate) fn is_column(&self, name: &str) -> bool {
+        match &self.0 {
+            Some(_) => ALWAYS.contains(&name) || self.has(name),
+            None => !BY_NAME.contains(&name),
+        }
     }
 
     /// Whether one of these fields is asked for by name.

@@ -43,6 +43,7 @@ mod events;
 mod extras;
 pub mod feeds;
 mod fields;
+mod form;
 mod openapi;
 mod overview;
 mod params;
@@ -61,7 +62,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{RawQuery, State};
-use axum::http::{HeaderMap, Uri};
+use axum::http::{HeaderMap, HeaderValue, Uri, header};
 use axum::response::Response;
 use axum::routing::get;
 use birdsong_digest::read::Parts;
@@ -82,6 +83,7 @@ pub use source::{SourceReport, SourceStatus};
 use admission::Admission;
 use answer::{Answer, Answers, Found, Fresh, json_answer};
 use error::{ApiError, ErrorCode, HealthErrors, PlainErrors, StoreErrors, foreign};
+use form::Form;
 use overview::OverviewAnswer;
 use regions::RegionsAnswer;
 use snapshot::{Snapshot, snapshot};
@@ -133,6 +135,7 @@ impl<S: WindowStore + RollupStore + DocumentStore + Settings + 'static> Shared<S
     async fn answer<F>(
         self: Arc<Self>,
         asked: String,
+        form: Option<Form>,
         headers: HeaderMap,
         make: impl FnOnce(Arc<Self>, String) -> F,
     ) -> Result<Response, ApiError>
@@ -146,14 +149,14 @@ impl<S: WindowStore + RollupStore + DocumentStore + Settings + 'static> Shared<S
                 let (shared, made) = (self.clone(), make(self.clone(), asked.clone()));
                 tokio::spawn(async move {
                     if let Ok(made) = made.await {
-                        shared.keep(asked, made);
+                        shared.keep(asked, form, made);
                     }
                 });
                 answer
             }
             Found::Nothing => {
                 let made = make(self.clone(), asked.clone()).await?;
-                self.keep(asked, made)
+                self.keep(asked, form, made)
             }
         };
         let guard = match answer.bytes() {
@@ -164,10 +167,10 @@ impl<S: WindowStore + RollupStore + DocumentStore + Settings + 'static> Shared<S
         Ok(answer.respond(&headers, limits.compress, guard).await)
     }
 
-    /// An answer to the query of a path below `/api/`.
+    /// An answer to the query of a path below `/api/` whose answers have rows, in the form that is asked for.
     async fn of_query<F>(
         self: Arc<Self>,
-        path: &str,
+        path: &'static str,
         query: Option<String>,
         headers: HeaderMap,
         make: impl FnOnce(Arc<Self>, String) -> F,
@@ -176,8 +179,28 @@ impl<S: WindowStore + RollupStore + DocumentStore + Settings + 'static> Shared<S
         F: Future<Output = Result<Made, ApiError>> + Send + 'static,
     {
         let query = query.unwrap_or_default();
-        let asked = format!("{path}?{query}");
-        self.answer(asked, headers, |shared, _| make(shared, query)).await
+        let (form, query) = Form::asked(&query, &headers)?;
+        // Each form is an answer of its own.
+        let asked = format!("{path}.{}?{query}", form.name());
+        let make = |shared, _| {
+            let made = make(shared, query.clone());
+            async move {
+                let (json, fresh) = made.await?;
+                let body = match form {
+                    Form::Json => json,
+                    form => windows::off_runtime(move || form::write(path, &query, json, form)).await??,
+                };
+                Ok((body, fresh))
+            }
+        };
+        let mut response = self.answer(asked, Some(form), headers, make).await?;
+        if form != Form::Json {
+            let name = format!("attachment; filename=\"birdsong-{path}.{}\"", form.name());
+            if let Ok(name) = HeaderValue::from_str(&name) {
+                response.headers_mut().insert(header::CONTENT_DISPOSITION, name);
+            }
+        }
+        Ok(response)
     }
 
     /// An answer that depends on the snapshot alone.
@@ -191,11 +214,11 @@ impl<S: WindowStore + RollupStore + DocumentStore + Settings + 'static> Shared<S
             let snapshot = shared.snapshot().await?;
             Ok((serde_json::to_vec(&report(&shared.api, &snapshot))?, Fresh::Open))
         };
-        self.answer(asked.to_owned(), headers, make).await
+        self.answer(asked.to_owned(), None, headers, make).await
     }
 
-    fn keep(&self, asked: String, (body, fresh): Made) -> Arc<Answer> {
-        let answer = Arc::new(Answer::new(body, fresh));
+    fn keep(&self, asked: String, form: Option<Form>, (body, fresh): Made) -> Arc<Answer> {
+        let answer = Arc::new(Answer::new(body, fresh, form));
         let limits = self.admission.limits;
         self.answers.keep(asked, &answer, limits.reuse, limits.stale);
         answer

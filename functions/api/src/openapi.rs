@@ -2,10 +2,11 @@
 
 use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{ParameterBuilder, ParameterIn};
-use utoipa::openapi::{ObjectBuilder, RefOr, Response, Type};
+use utoipa::openapi::{ContentBuilder, ObjectBuilder, RefOr, Response, Type};
 use utoipa::{Modify, OpenApi};
 
 use crate::error::ErrorAnswer;
+use crate::form::Form;
 
 /// The document as the API serves it: what [`openapi`] generates, kept in the repository for others that generate code
 /// from it. A test compares the two and shows how to update it.
@@ -34,9 +35,37 @@ pub(crate) const DOCUMENT: &str = include_str!("../openapi.json");
         (name = "service", description = "The service itself."),
     ),
     components(schemas(ErrorAnswer)),
-    modifiers(&EntityTags),
+    modifiers(&Forms, &EntityTags),
 )]
 struct Document;
+
+/// Describes the forms of answers that have rows.
+struct Forms;
+
+impl Modify for Forms {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let paths = ["/api/windows", "/api/events", "/api/trends", "/api/series"];
+        let with_rows = document.paths.paths.iter_mut().filter(|(path, _)| paths.contains(&path.as_str()));
+        for operation in with_rows.filter_map(|(_, item)| item.get.as_mut()) {
+            let text = || ObjectBuilder::new().schema_type(Type::String);
+            let format = ParameterBuilder::new()
+                .name("format")
+                .parameter_in(ParameterIn::Query)
+                .description(Some(
+                    "Form of the answer: `json`, or its rows as `csv` (with a header line) or `ndjson` (an object a line). It \
+                     goes before the header `Accept`. Default: what `Accept` prefers, else `json`.",
+                ))
+                .schema(Some(text().pattern(Some("^(json|csv|ndjson)$"))));
+            operation.parameters.get_or_insert_default().push(RefOr::T(format.build()));
+            if let Some(RefOr::T(ok)) = operation.responses.responses.get_mut("200") {
+                for form in [Form::Csv, Form::Ndjson] {
+                    let content = ContentBuilder::new().schema(Some(text())).build();
+                    ok.content.insert(form.media_type().to_owned(), content.into());
+                }
+            }
+        }
+    }
+}
 
 /// Describes entity tags, which all answers below `/api` have.
 struct EntityTags;

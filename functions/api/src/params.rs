@@ -81,7 +81,11 @@ pub(crate) fn regions(list: Option<&str>, all: &[Region]) -> Result<Vec<String>,
     Ok(ids)
 }
 
-fn pairs(query: Option<&str>) -> Result<Vec<(String, String)>, ApiError> {
+/// Names and values, decoded.
+///
+/// # Errors
+/// `bad_parameter` when the encoding is broken.
+pub(crate) fn pairs(query: Option<&str>) -> Result<Vec<(String, String)>, ApiError> {
     let part = |text: &str| {
         let mut bytes = Vec::with_capacity(text.len());
         let mut rest = text.as_bytes();

@@ -424,7 +424,7 @@ impl Slices {
 }
 
 /// Runs work that keeps the processor busy for a while on a thread that answers no other request.
-async fn off_runtime<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ApiError> {
+pub(crate) async fn off_runtime<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ApiError> {
     let internal = |error| ApiError::new(ErrorCode::Internal, format!("the answer could not be made: {error}"));
     tokio::task::spawn_blocking(work).await.map_err(internal)
 }

@@ -382,3 +382,63 @@ async fn a_damaged_window_has_a_flaw_and_hides_no_other() {
         assert_eq!(get(&app, "/healthz").await.0, StatusCode::OK);
     }
 }
+
+/// CSV and NDJSON have the rows of the JSON answer, and each form is kept and tagged apart.
+#[tokio::test]
+async fn rows_are_the_same_in_each_form() {
+    let app = app(T + 60 * MIN).await;
+    let ask = async |path: &str, accept: &str, known: &str| {
+        let request = Request::get(path).header("accept", accept).header("if-none-match", known);
+        let answer = app.clone().oneshot(request.body(Body::empty()).unwrap()).await.unwrap();
+        let (parts, body) = answer.into_parts();
+        (parts.status, parts.headers, String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap())
+    };
+    let (path, csv_path) = ("/api/windows?region=a&step=5m", "/api/windows?format=csv&region=a&step=5m");
+    let (_, json_headers, json) = ask(path, "*/*", "").await;
+    let windows = serde_json::from_str::<Value>(&json).unwrap()["windows"].as_array().unwrap().clone();
+    assert!(windows.iter().any(|window| window["posts"] == 20), "{json}");
+
+    let (status, headers, ndjson) = ask(path, "application/x-ndjson", "").await;
+    assert_eq!((status, headers["content-type"].to_str().unwrap()), (StatusCode::OK, "application/x-ndjson"));
+    let rows: Vec<Value> = ndjson.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(rows, windows);
+
+    let (_, headers, csv) = ask(path, "text/csv", "").await;
+    assert_eq!(headers["content-type"], "text/csv; charset=utf-8; header=present");
+    assert_eq!(headers["content-disposition"], "attachment; filename=\"birdsong-windows.csv\"");
+    assert_eq!(headers["vary"], "accept");
+    assert_eq!(json_headers["vary"], "accept");
+    assert_ne!(headers["etag"], json_headers["etag"]);
+    let lines: Vec<_> = csv.split_terminator("\r\n").collect();
+    assert!(lines[0].starts_with("region,window_start,window_end,lifecycle,posts,"), "{csv}");
+    assert_eq!(lines.len(), windows.len() + 1);
+    for (line, window) in lines[1..].iter().zip(&windows) {
+        let cells: Vec<_> = line.split(',').collect();
+        assert_eq!((cells[1], cells[4]), (window["window_start"].as_str().unwrap(), &*window["posts"].to_string()));
+    }
+    assert_eq!(ask(csv_path, "*/*", "").await.2, csv, "the parameter goes before the header");
+
+    let tag = headers["etag"].to_str().unwrap();
+    let (status, headers, body) = ask(csv_path, "*/*", tag).await;
+    assert_eq!((status, body.len(), headers["etag"].to_str().unwrap()), (StatusCode::NOT_MODIFIED, 0, tag));
+    assert_eq!(ask(path, "*/*", tag).await.0, StatusCode::OK, "the tag of another form");
+
+    for (path, header) in [
+        ("windows", "region,window_start,window_end,lifecycle,posts,"),
+        ("events", "id,region,kind,subject.type,subject.name,subject.key,start,end,is_open,comparison.at,"),
+        ("trends", "region,at,subject.type,subject.name,subject.key,standing,score,"),
+        ("series?tag=fog", "region,tag,host,start,posts,posts_high,is_known,"),
+    ] {
+        let path = format!("/api/{path}");
+        let (status, _, body) = ask(&path, "text/csv", "").await;
+        assert!(status.is_success() && body.starts_with(header), "{path}: {body}");
+        let (status, _, body) = ask(&path, "application/x-ndjson", "").await;
+        let is_object = |line: &str| serde_json::from_str::<Value>(line).is_ok_and(|row| row.is_object());
+        assert!(status.is_success() && body.lines().all(is_object), "{path}: {body}");
+        let (status, _, body) = ask(&path, "application/xml", "").await;
+        assert_eq!(status, StatusCode::NOT_ACCEPTABLE, "{path}");
+        assert!(body.contains("not_acceptable"), "{body}");
+    }
+    assert_eq!(ask("/api/events?format=xml", "*/*", "").await.0, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(ask("/api/status?format=csv", "*/*", "").await.0, StatusCode::BAD_REQUEST, "it has no rows");
+}

@@ -6,6 +6,7 @@ mod cost;
 mod data;
 mod digest;
 mod digest_text;
+mod export;
 mod health;
 mod hosts;
 mod key;
@@ -91,6 +92,8 @@ enum Command {
     Note(note::NoteArgs),
     /// Print what happened on a day, from the data folder
     Digest(digest_text::DigestArgs),
+    /// Write counts, events or a hashtag's series as CSV or NDJSON
+    Export(export::ExportArgs),
     /// Show what a month on AWS costs
     Cost(cost::CostArgs),
 }
@@ -166,6 +169,7 @@ fn main() -> ExitCode {
         Command::Alerts(args) => alerts::alerts(args),
         Command::Note(args) => note::note(args),
         Command::Digest(args) => digest_text::digest(&args),
+        Command::Export(args) => export::export(&args),
         Command::Cost(args) => cost::cost(&args),
     };
     done.unwrap_or_else(|error| {

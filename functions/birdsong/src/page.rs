@@ -13,9 +13,59 @@ use include_dir::{Dir, include_dir};
 
 static PAGE: Dir<'_> = include_dir!("$OUT_DIR/page");
 
-/// Nothing but our own files; no inline script or style.
-const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; \
-                                       frame-ancestors 'none'; form-action 'none'";
+/// Nothing but our own files; no inline script or style. CloudFront sends the same (`infra/modules/site/cdn.tf`).
+const CONTENT_SECURITY_POLICY: [&str; 8] = [
+    "default-src 'none'",
+    "script-src 'self'",
+    "style-src 'self'",
+    "img-src 'self' data:",
+    "connect-src 'self'",
+    "font-src 'self'",
+    "base-uri 'none'",
+    "form-action 'none'",
+];
+
+/// Who may show the page in a frame: sources of the directive `frame-ancestors`.
+#[derive(Clone, Debug)]
+pub(crate) struct FrameAncestors(String);
+
+impl FrameAncestors {
+    /// Reads `'none'`, `'self'` and origins such as `https://example.org`, separated by spaces.
+    ///
+    /// # Errors
+    /// What is wrong, in words.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let is_origin = |source: &str| {
+            let host = source.strip_prefix("https://").or_else(|| source.strip_prefix("http://"));
+            host.is_some_and(|host| {
+                !host.is_empty() && host.chars().all(|c| c.is_ascii_alphanumeric() || "-.:*[]".contains(c))
+            })
+        };
+        let sources: Vec<_> = text.split_ascii_whitespace().collect();
+        if let Some(other) =
+            sources.iter().find(|source| !matches!(**source, "'none'" | "'self'") && !is_origin(source))
+        {
+            return Err(format!(
+                "{other:?} is neither 'none' nor 'self' (with the quotes) nor an origin such as https://example.org"
+            ));
+        }
+        if sources.is_empty() || (sources.contains(&"'none'") && sources.len() > 1) {
+            return Err("write 'none' alone, or 'self' and origins, separated by spaces".into());
+        }
+        Ok(Self(sources.join(" ")))
+    }
+
+    fn policy(&self) -> Option<HeaderValue> {
+        let policy = format!("{}; frame-ancestors {}", CONTENT_SECURITY_POLICY.join("; "), self.0);
+        HeaderValue::from_str(&policy).ok()
+    }
+}
+
+impl Default for FrameAncestors {
+    fn default() -> Self {
+        Self("'none'".into())
+    }
+}
 
 /// Below this, compression saves no packet.
 const COMPRESSED_FROM: usize = 1024;
@@ -112,13 +162,15 @@ fn accepted(headers: &HeaderMap) -> Coding {
 }
 
 /// Answers for every path that is not of the API.
-pub(crate) async fn page(method: Method, uri: Uri, headers: HeaderMap) -> Response {
+pub(crate) async fn page(ancestors: &FrameAncestors, method: Method, uri: Uri, headers: HeaderMap) -> Response {
     let mut response = match file(&method, &uri, &headers).await {
         Ok(response) => response,
         Err(error) => error.into_response(),
     };
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONTENT_SECURITY_POLICY));
+    if let Some(policy) = ancestors.policy() {
+        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
+    }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     response
@@ -177,6 +229,7 @@ fn content_type(path: &str) -> &'static str {
         Some("json") => "application/json",
         Some("svg") => "image/svg+xml",
         Some("png") => "image/png",
+        Some("jpg") => "image/jpeg",
         _ => "application/octet-stream",
     }
 }
@@ -189,7 +242,7 @@ mod tests {
 
     async fn get(path: &str, headers: &[(header::HeaderName, &str)]) -> (StatusCode, HeaderMap, Bytes) {
         let headers = headers.iter().map(|(name, value)| (name.clone(), value.parse().unwrap())).collect();
-        let response = page(Method::GET, path.parse().unwrap(), headers).await;
+        let response = page(&FrameAncestors::default(), Method::GET, path.parse().unwrap(), headers).await;
         let (parts, body) = response.into_parts();
         (parts.status, parts.headers, axum::body::to_bytes(body, 1 << 24).await.unwrap())
     }
@@ -232,8 +285,37 @@ mod tests {
         assert_eq!(headers[header::X_CONTENT_TYPE_OPTIONS], "nosniff");
         let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
         assert_eq!(body["error"]["code"], "unknown_path");
-        let refused = page(Method::POST, "/".parse().unwrap(), HeaderMap::new()).await;
+        let refused = page(&FrameAncestors::default(), Method::POST, "/".parse().unwrap(), HeaderMap::new()).await;
         assert_eq!(refused.status(), StatusCode::METHOD_NOT_ALLOWED);
         assert_eq!(refused.headers()[header::ALLOW], "GET, HEAD");
+    }
+
+    #[tokio::test]
+    async fn frames_are_allowed_as_configured() {
+        let (_, headers, _) = get("/", &[]).await;
+        assert!(headers[header::CONTENT_SECURITY_POLICY].to_str().unwrap().ends_with("; frame-ancestors 'none'"));
+        let allowed = FrameAncestors::parse("'self'  https://news.example https://*.example.org:8443").unwrap();
+        let response = page(&allowed, Method::GET, "/".parse().unwrap(), HeaderMap::new()).await;
+        let policy = response.headers()[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
+        assert!(
+            policy.ends_with("; frame-ancestors 'self' https://news.example https://*.example.org:8443"),
+            "{policy}"
+        );
+        for wrong in ["", "none", "'none' 'self'", "example.org", "https://a; script-src *", "https://", "*"] {
+            assert!(FrameAncestors::parse(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn cloudfront_sends_the_same_policy() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../infra/modules/site/cdn.tf");
+        let terraform = std::fs::read_to_string(path).unwrap();
+        let (_, list) = terraform.split_once("content_security_policy = join(\"; \", [").unwrap();
+        let (list, _) = list.split_once("])").unwrap();
+        let directives: Vec<_> = list.lines().map(|line| line.trim().trim_matches([',', '"'])).collect();
+        let directives: Vec<_> = directives.into_iter().filter(|line| !line.is_empty()).collect();
+        let (last, others) = directives.split_last().unwrap();
+        assert_eq!(others, CONTENT_SECURITY_POLICY);
+        assert_eq!(*last, "frame-ancestors ${join(\" \", var.frame_ancestors)}");
     }
 }

@@ -19,6 +19,7 @@ use crate::alerts::LinkArgs;
 use crate::data::Role;
 use crate::hosts::Hosts;
 use crate::machine::{Disk, Folded, Followed, follow};
+use crate::page::FrameAncestors;
 use crate::prometheus::{Answered, Parts, PrometheusArgs};
 use crate::reference::ReferenceArgs;
 use crate::signal::stop_signal;
@@ -56,6 +57,10 @@ pub(crate) struct RunArgs {
     /// make the browser ask
     #[arg(long, value_name = "NAME")]
     allow_host: Vec<String>,
+    /// Who may show charts in a frame: 'none', or 'self' and origins such as https://example.org, separated
+    /// by spaces (docs/how-to/embed-a-chart.md)
+    #[arg(long, value_name = "SOURCES", default_value = "'none'", value_parser = FrameAncestors::parse, env = "BIRDSONG_FRAME_ANCESTORS")]
+    frame_ancestors: FrameAncestors,
     #[command(flatten)]
     links: LinkArgs,
     #[command(flatten)]
@@ -168,7 +173,8 @@ async fn work(args: RunArgs) -> Result<ExitCode> {
     let answers =
         birdsong_api::router_with(api, Limits { reuse: REUSE, stale: STALE, compress: true, ..Limits::default() });
     let answered = Arc::new(Answered::default());
-    let router = answered.count(serve::with_page(answers.merge(extras), Hosts::new(bound, &args.allow_host), limits));
+    let hosts = Hosts::new(bound, &args.allow_host);
+    let router = answered.count(serve::with_page(answers.merge(extras), args.frame_ancestors, hosts, limits));
     let shown = if bound.ip().is_loopback() { format!("localhost:{}", bound.port()) } else { bound.to_string() };
     print::err(format_args!("birdsong: the dashboard is at http://{shown}  (data in {}, Ctrl-C stops)", dir.display()));
     if let Some(listener) = metrics_listener {

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
+use axum::http::{HeaderMap, Method, Uri};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use birdsong_api::error::{ApiError, ErrorCode};
@@ -25,7 +26,7 @@ use tower_http::CompressionLevel;
 use tower_http::compression::CompressionLayer;
 
 use crate::hosts::Hosts;
-use crate::page::page;
+use crate::page::{FrameAncestors, page};
 
 /// Limits of a client.
 #[derive(Clone, Copy, Debug)]
@@ -69,9 +70,11 @@ const BUFFER_BYTES: usize = 64 << 10;
 const LEVEL: CompressionLevel = CompressionLevel::Precise(4);
 
 /// The API and the page, asked under these names only.
-pub(crate) fn with_page(api: Router, hosts: Hosts, limits: Limits) -> Router {
+pub(crate) fn with_page(api: Router, ancestors: FrameAncestors, hosts: Hosts, limits: Limits) -> Router {
     let api = api.layer(CompressionLayer::new().quality(LEVEL));
-    checked(api.fallback(page), hosts, limits)
+    let fallback =
+        async move |method: Method, uri: Uri, headers: HeaderMap| page(&ancestors, method, uri, headers).await;
+    checked(api.fallback(fallback), hosts, limits)
 }
 
 /// Checks names, sizes and time before a router sees a request.
@@ -285,7 +288,7 @@ mod tests {
                 .route("/small", get(|| async { "small" }))
                 .route("/large", get(|| async { vec![b'x'; 64 << 20] }))
                 .route("/long", get(std::future::pending::<()>));
-            let router = with_page(router, Hosts::new(address, &[]), limits);
+            let router = with_page(router, FrameAncestors::default(), Hosts::new(address, &[]), limits);
             let (stop, stopped) = oneshot::channel();
             let serving = tokio::spawn(serve(listener, router, limits, async { _ = stopped.await }));
             Self { address, stop: Some(stop), serving }

@@ -54,7 +54,7 @@ resource "aws_cloudfront_response_headers_policy" "this" {
         "font-src 'self'",
         "base-uri 'none'",
         "form-action 'none'",
-        "frame-ancestors 'none'",
+        "frame-ancestors ${join(" ", var.frame_ancestors)}",
       ])
     }
     strict_transport_security {
@@ -65,9 +65,13 @@ resource "aws_cloudfront_response_headers_policy" "this" {
     content_type_options {
       override = true
     }
-    frame_options {
-      override     = true
-      frame_option = "DENY"
+    # Browsers that know frame-ancestors ignore this one; it has no form for several origins.
+    dynamic "frame_options" {
+      for_each = var.frame_ancestors == tolist(["'none'"]) ? [1] : []
+      content {
+        override     = true
+        frame_option = "DENY"
+      }
     }
     referrer_policy {
       override        = true

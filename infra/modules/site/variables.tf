@@ -64,3 +64,9 @@ variable "deletion_protection" {
   description = "Refuse to delete the bucket unless it is empty."
   type        = bool
 }
+
+variable "frame_ancestors" {
+  description = "Who may show charts in a frame: [\"'none'\"], or \"'self'\" and origins such as \"https://example.org\"."
+  type        = list(string)
+  default     = ["'none'"]
+}

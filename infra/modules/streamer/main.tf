@@ -37,7 +37,7 @@ resource "aws_ecs_cluster" "this" {
 }
 
 locals {
-  environment = {
+  environment = merge({
     AWS_REGION                 = var.aws_region
     BIRDSONG_DATA              = "/data"
     BIRDSONG_HEALTH_PORT       = "8081"
@@ -48,7 +48,7 @@ locals {
     BIRDSONG_STREAM            = var.stream
     BIRDSONG_TABLE             = var.table
     BIRDSONG_WINDOW            = "${var.window_secs}s"
-  }
+  }, var.reference == "" ? {} : { BIRDSONG_REFERENCE = var.reference })
 }
 
 resource "aws_ecs_task_definition" "this" {

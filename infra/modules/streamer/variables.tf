@@ -43,6 +43,12 @@ variable "quarantine_bucket_arn" {
   type        = string
 }
 
+variable "reference" {
+  description = "Address of counts to show beside the own ones; empty for none."
+  type        = string
+  default     = ""
+}
+
 variable "sources" {
   description = "Addresses of the sources, separated by commas."
   type        = string

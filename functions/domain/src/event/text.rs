@@ -1103,12 +1103,12 @@ mod tests {
             (
                 EN,
                 rising(),
-                "Montréal: #Goal, 31 posts in 15 minutes, usually 4, 7.8×, since 19:32 UTC\nClear: 14 times the usual variation above the level of recent days, and 11 times above the same time of other days (7 days compared). On four of five days there are 2 to 7 posts. About 24 authors, none of whom wrote more than 6.5% of the posts. Carried above all by #MTL (at least 18 posts, usually 1.5) and links to rds.example (at least 1 post, usually none). The count is a lower bound. 12% of the windows compared with are missing.",
+                "Montréal: #Goal, 31 posts in 15 minutes, usually 4, 7.8×, since 19:32 UTC\nVery clear: 14 times the usual variation above the level of recent days, and 11 times above the same time of other days (7 days compared). On four of five days there are 2 to 7 posts. About 24 authors, none of whom wrote more than 6.5% of the posts. Carried above all by #MTL (at least 18 posts, usually 1.5) and links to rds.example (at least 1 post, usually none). The count is a lower bound. 12% of the windows compared with are missing.",
             ),
             (
                 FR,
                 rising(),
-                "Montréal~: #Goal, 31 publications en 15 minutes contre 4 d’habitude (7,8×), depuis 19~h~32 UTC\nNet~: 14 fois la variation habituelle au-dessus du niveau des derniers jours, et 11 fois au-dessus de la même heure des autres jours (7 jours comparés). Quatre jours sur cinq, on en attend de 2 à 7. Environ 24 auteurs~; aucun n’a écrit plus de 6,5~% des publications. Porté surtout par #MTL (au moins 18 publications, 1,5 d’habitude) et liens vers rds.example (au moins 1 publication, aucune d’habitude). Le compte est un minimum. 12~% des fenêtres de comparaison manquent.",
+                "Montréal~: #Goal, 31 publications en 15 minutes contre 4 d’habitude (7,8×), depuis 19~h~32 UTC\nTrès net~: 14 fois la variation habituelle au-dessus du niveau des derniers jours, et 11 fois au-dessus de la même heure des autres jours (7 jours comparés). Quatre jours sur cinq, on en attend de 2 à 7. Environ 24 auteurs~; aucun n’a écrit plus de 6,5~% des publications. Porté surtout par #MTL (au moins 18 publications, 1,5 d’habitude) et liens vers rds.example (au moins 1 publication, aucune d’habitude). Le compte est un minimum. 12~% des fenêtres de comparaison manquent.",
             ),
             (
                 EN,
@@ -1133,12 +1133,12 @@ mod tests {
             (
                 EN,
                 drop.clone(),
-                "Montréal: only 12 posts in 15 minutes, usually 60, 80% fewer, since 19:32 UTC\nClear: 14 times the usual variation below the level of recent days, and 11 times below the same time of other days (7 days compared). About 24 authors, none of whom wrote more than 6.5% of the posts.",
+                "Montréal: only 12 posts in 15 minutes, usually 60, 80% fewer, since 19:32 UTC\nVery clear: 14 times the usual variation below the level of recent days, and 11 times below the same time of other days (7 days compared). About 24 authors, none of whom wrote more than 6.5% of the posts.",
             ),
             (
                 FR,
                 drop,
-                "Montréal~: seulement 12 publications en 15 minutes contre 60 d’habitude (−80~%), depuis 19~h~32 UTC\nNet~: 14 fois la variation habituelle au-dessous du niveau des derniers jours, et 11 fois au-dessous de la même heure des autres jours (7 jours comparés). Environ 24 auteurs~; aucun n’a écrit plus de 6,5~% des publications.",
+                "Montréal~: seulement 12 publications en 15 minutes contre 60 d’habitude (−80~%), depuis 19~h~32 UTC\nTrès net~: 14 fois la variation habituelle au-dessous du niveau des derniers jours, et 11 fois au-dessous de la même heure des autres jours (7 jours comparés). Environ 24 auteurs~; aucun n’a écrit plus de 6,5~% des publications.",
             ),
             (
                 EN,

@@ -1,0 +1,185 @@
+//! `birdsong export`: windows, events and series of the data folder as CSV or NDJSON, in the form of the API.
+
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use axum::body::Body;
+use axum::http::{Request, StatusCode};
+use birdsong_api::{Api, Limits};
+use birdsong_domain::ports::{Settings, WINDOW_SECS};
+use birdsong_domain::rollup::DAY_MS;
+use birdsong_domain::time::{WindowSize, rfc3339};
+use birdsong_domain::window::FoldRules;
+use clap::{Args, ValueEnum};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use tower::ServiceExt;
+
+use crate::alerts::parse_time;
+use crate::{DataArgs, data, now_ms, print};
+
+/// Time that one call of the API covers, in milliseconds: a day of windows of a minute is 1,440 steps.
+const CHUNK_MS: i64 = DAY_MS;
+/// Largest answer of a chunk, in bytes.
+const MAX_ANSWER: usize = 256 << 20;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    /// Counts over time
+    Windows,
+    /// What happened: rises, spikes, drops, silences, gaps and notes
+    Events,
+    /// A hashtag (--tag) or host (--host) over time
+    Series,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum ExportFormat {
+    /// Comma-separated values with a header line (RFC 4180)
+    Csv,
+    /// One JSON object a line
+    Ndjson,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  birdsong export --region montreal --from 2026-11-01T00:00:00Z -o montreal.csv
+  birdsong export events --format ndjson | jq .kind
+  birdsong export series --region montreal --tag goal --step 1h
+
+The columns are those of /api/windows, /api/events and /api/series with format=csv (docs/reference/api.md).")]
+pub(crate) struct ExportArgs {
+    /// What to export
+    #[arg(value_enum, default_value_t = Kind::Windows)]
+    kind: Kind,
+    /// Ids of regions, separated by commas [default: all]
+    #[arg(long, value_name = "IDS")]
+    region: Option<String>,
+    /// Start of the range, such as 2026-11-26T00:00:00Z [default: a day before its end]
+    #[arg(long, value_name = "TIME")]
+    from: Option<String>,
+    /// End of the range, exclusive [default: now]
+    #[arg(long, value_name = "TIME")]
+    to: Option<String>,
+    /// Length of a row, such as 5m, 1h or 1d [default: the length of a window]
+    #[arg(long, value_name = "TIME")]
+    step: Option<String>,
+    /// Hashtag of the series, without #
+    #[arg(long, value_name = "TAG", conflicts_with = "host")]
+    tag: Option<String>,
+    /// Host of the series, such as example.org
+    #[arg(long, value_name = "HOST")]
+    host: Option<String>,
+    /// Form of the file
+    #[arg(long, value_enum, default_value_t = ExportFormat::Csv)]
+    format: ExportFormat,
+    /// File to write [default: standard output]
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    #[command(flatten)]
+    data: DataArgs,
+}
+
+pub(crate) fn export(args: &ExportArgs) -> Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(work(args))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn work(args: &ExportArgs) -> Result<()> {
+    let to_ms = args.to.as_deref().map_or_else(|| Ok(now_ms()), parse_time)?;
+    let from_ms = args.from.as_deref().map_or_else(|| Ok(to_ms - DAY_MS), parse_time)?;
+    if from_ms >= to_ms {
+        bail!("--from must be before --to");
+    }
+    if args.kind == Kind::Series && args.tag.is_none() && args.host.is_none() {
+        bail!("name the hashtag or host of the series with --tag or --host");
+    }
+    let store = Arc::new(data::open_store(&args.data.data)?);
+    let size = match store.setting(WINDOW_SECS).await? {
+        Some(secs) => WindowSize::from_secs(secs.parse().context("the stored length of a window is damaged")?)?,
+        None => WindowSize::FIVE_MINUTES,
+    };
+    let published = data::published_regions(&*store).await?;
+    let ids: Vec<String> = match &args.region {
+        Some(ids) => ids.split(',').map(|id| id.trim().to_owned()).collect(),
+        None => published.iter().map(|region| region.id.clone()).collect(),
+    };
+    let api = Api {
+        problems: Arc::new(Vec::new),
+        grace_ms: 0,
+        store,
+        regions: Arc::new(published),
+        rules: FoldRules { size, ..FoldRules::default() },
+        now_ms: Arc::new(now_ms),
+        sources: Arc::new(Vec::new),
+    };
+    let router = birdsong_api::router_with(api, Limits::default());
+    let mut out: Box<dyn Write> = match &args.output {
+        Some(path) => {
+            let file = File::create(path).with_context(|| format!("{} cannot be written", path.display()))?;
+            Box::new(BufWriter::new(file))
+        }
+        None => Box::new(std::io::stdout().lock()),
+    };
+    let window_step = format!("{}s", size.secs());
+    let (path, has_step) = match args.kind {
+        Kind::Windows => ("windows", true),
+        Kind::Events => ("events", false),
+        Kind::Series => ("series", true),
+    };
+    let format = if args.format == ExportFormat::Csv { "csv" } else { "ndjson" };
+    let step = args.step.as_deref().unwrap_or(&window_step);
+    // Events belong to the time in which they are on; in one call, so that none comes twice.
+    let chunk_ms = if has_step { CHUNK_MS } else { to_ms - from_ms };
+    let (mut rows, mut is_first) = (0_usize, true);
+    for id in &ids {
+        let mut at_ms = from_ms;
+        while at_ms < to_ms {
+            let until_ms = ((at_ms.div_euclid(chunk_ms) + 1) * chunk_ms).min(to_ms);
+            let until_ms = if has_step { until_ms } else { to_ms };
+            let (from, to) = (rfc3339(at_ms), rfc3339(until_ms));
+            let mut parts = vec![("region", id.as_str()), ("from", &from), ("to", &to), ("format", format)];
+            if has_step {
+                parts.push(("step", step));
+            }
+            if args.kind == Kind::Series {
+                parts.extend(args.tag.as_deref().map(|tag| ("tag", tag)));
+                parts.extend(args.host.as_deref().map(|host| ("host", host)));
+            }
+            let parts =
+                parts.iter().map(|(name, value)| format!("{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)));
+            let query = parts.collect::<Vec<_>>().join("&");
+            let request = Request::get(format!("/api/{path}?{query}")).body(Body::empty())?;
+            let Ok(response) = router.clone().oneshot(request).await;
+            let status = response.status();
+            let body = axum::body::to_bytes(response.into_body(), MAX_ANSWER).await?;
+            if status != StatusCode::OK {
+                let error: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+                bail!("{}", error["error"]["message"].as_str().unwrap_or("the data cannot be read"));
+            }
+            let mut body = &body[..];
+            if args.format == ExportFormat::Csv {
+                // No column name has a line break.
+                let end = body.iter().position(|byte| *byte == b'\n').map_or(body.len(), |at| at + 1);
+                let (header, rest) = body.split_at(end);
+                if is_first {
+                    out.write_all(header)?;
+                }
+                body = rest;
+            }
+            is_first = false;
+            rows += body.iter().filter(|byte| **byte == b'\n').count();
+            out.write_all(body)?;
+            at_ms = until_ms;
+        }
+    }
+    out.flush()?;
+    if let Some(path) = &args.output {
+        print::err(format_args!("{rows} rows in {}", path.display()));
+    }
+    Ok(())
+}
