@@ -8,7 +8,7 @@ EMULATOR ?= localstack
 # Folders with a package-lock.json.
 PACKAGES = frontend e2e scripts/checks
 
-.PHONY: help run build fmt lint clippy check docs test packages test-build rust frontend docs-test foreign contract scripts-test infra \
+.PHONY: help run build fmt lint clippy check docs test packages test-build rust frontend docs-test test-browser foreign contract scripts-test infra \
 	localstack e2e e2e-localstack e2e-ministack chaos release-test fuzz trends bench deny local-up local-down build-functions deploy destroy clean
 
 help: ## list the commands
@@ -64,6 +64,9 @@ rust: ## tests of the Rust code, and the examples in its documentation
 
 frontend: frontend/node_modules/.package-lock.json ## unit tests of the dashboard
 	cd frontend && npm test
+
+test-browser: test-build frontend/node_modules/.package-lock.json ## the dashboard in Chromium, over the real binary: make test-browser SPECS="overview axe"
+	cd frontend && BIRDSONG=$(abspath $(BINARIES))/birdsong npm run --silent test:browser -- $(SPECS)
 
 contract: test-build ## the API against its OpenAPI document: make contract SEED=2 makes other requests
 	BIRDSONG_BINARIES=$(BINARIES) SEED=$(SEED) scripts/contract.sh

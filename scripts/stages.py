@@ -54,6 +54,7 @@ STAGES = [
     Stage("clippy", needs=("packages",), cargo=True),
     Stage("docs", needs=("packages",), cargo=True),
     Stage("rust", needs=(BUILD,), cargo=True),
+    Stage("test-browser", needs=(BUILD,)),
     Stage("contract", needs=(BUILD,)),
     Stage("foreign", needs=(BUILD,)),
     Stage("docs-test", needs=(BUILD,)),

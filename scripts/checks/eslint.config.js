@@ -18,10 +18,10 @@ export default [
   { files: ['frontend/src/**', 'frontend/public/**'], languageOptions: { globals: globals.browser } },
   { files: ['frontend/public/**'], languageOptions: { sourceType: 'script' } },
   {
-    files: ['frontend/tests/**', 'frontend/*.js', 'e2e/**', 'scripts/checks/*.js'],
+    files: ['frontend/tests/**', 'frontend/browser/**', 'frontend/*.js', 'e2e/**', 'scripts/checks/*.js'],
     languageOptions: { globals: globals.node },
   },
-  { files: ['frontend/tests/**', 'e2e/stack.test.js'], languageOptions: { globals: globals.browser } },
+  { files: ['frontend/tests/**', 'frontend/browser/**', 'e2e/stack.test.js'], languageOptions: { globals: globals.browser } },
   {
     // A function of CloudFront: what its JavaScript runtime 2.0 lacks does not show in Node.js.
     files: ['infra/modules/site/*.js'],

@@ -193,11 +193,15 @@ const posts = {
     return { ...drawing, plugins: [...drawing.plugins, eventMarks, brush], state: { ...drawing.state, marks } };
   },
 
-  table: ({ answer, stacks }) => windowTable(
+  table: ({ answer, stacks, by }) => (by === 'usual' ? windowTable(answer, ['Posts', 'Above the usual range', 'Usual, at least', 'Usual, at most'], (w) => {
+    const usual = usualOf(w);
+    const bound = (/** @type {number | undefined} */ value) => (value === undefined ? '–' : formatCount(Math.round(value)));
+    return [formatCount(w.posts), usual ? formatCount(w.posts - withinUsual(w)) : '–', bound(usual?.low), bound(usual?.high)];
+  }) : windowTable(
     answer,
     [t('series.posts'), ...stacks.map(({ label }) => label)],
     (w) => [formatCount(w.posts), ...stacks.map(({ pick }) => formatCount(pick(w)))],
-  ),
+  )),
 
   summary({ answer, by, marks }) {
     const seen = begun(answer.windows);

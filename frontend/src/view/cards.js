@@ -70,7 +70,7 @@ function createCard({ doc, chart, drawer, onChoice, onFocus }) {
   if (chart.hasBrush) {
     const plot = part('.plot');
     plot.tabIndex = 0;
-    plot.setAttribute('role', 'group');
+      plot.setAttribute('role', 'application');
   }
   part('.keys').hidden = !chart.hasMarks;
   details.dataset.table = chart.id;

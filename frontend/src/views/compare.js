@@ -42,7 +42,7 @@ export default function createCompare(ctx) {
     el(doc, 'datalist', { id: 'compare-tags' }), el(doc, 'button', { type: 'submit', class: 'button', 'data-t': 'compare.add' }),
   );
   section.replaceChildren(
-    el(doc, 'section', { class: 'front', 'aria-labelledby': 'compare-title' }, el(doc, 'h2', { class: 'sentence', id: 'compare-title', 'data-t': 'compare.title' })),
+    el(doc, 'section', { class: 'front', 'aria-labelledby': 'compare-heading' }, el(doc, 'h2', { class: 'sentence', id: 'compare-heading', 'data-t': 'compare.title' })),
     el(
       doc, 'section', { class: 'compare-controls', 'data-t-label': 'compare.controls' },
       el(doc, 'div', { class: 'pickers' }, group('compare-mode-field', 'compare.title', segments('compare-mode')), group('compare-range-field', 'region.range', segments('compare-range'))),

@@ -37,7 +37,9 @@ export default function createEvents(ctx) {
 
   function wanted() {
     const now = minute(feed.nowMs());
-    const query = { region: place(), kind: kinds().join(','), from: minute(feed.nowMs() - span().ms), to: minute(Date.parse(now) + 60_000) };
+    // Another end for each note that was added here, which no cache has.
+    const to = new Date(Date.parse(now) + 60_000 + added * 1000).toISOString();
+    const query = { region: place(), kind: kinds().join(','), from: minute(feed.nowMs() - span().ms), to };
     return { events: { subject: `events ${place()} ${kinds().join(',')} ${span().id} ${added}`, ask: (/** @type {import('../api.js').Api} */ api) => api.events(query) } };
   }
   /** How many notes were added here: each is a reason to ask again. */

@@ -31,7 +31,7 @@ export default function createWall({ doc, feed, watch, choice, openOverview }) {
     el(
       doc, 'div', { class: 'wall-main', id: 'wall-main' },
       el(doc, 'h2', { class: 'wall-name', id: 'wall-name' }),
-      el(doc, 'p', { class: 'wall-number' }, el(doc, 'span', { id: 'wall-mark', 'aria-hidden': 'true' }), el(doc, 'span', { id: 'wall-number' }), el(doc, 'span', { class: 'wall-unit', id: 'wall-unit' })),
+      el(doc, 'div', { class: 'wall-number' }, el(doc, 'span', { id: 'wall-mark', 'aria-hidden': 'true' }), el(doc, 'span', { id: 'wall-number' }), el(doc, 'span', { class: 'wall-unit', id: 'wall-unit' })),
       el(doc, 'p', { class: 'wall-what', id: 'wall-what' }),
       el(doc, 'p', { class: 'wall-posts', id: 'wall-posts' }),
       el(doc, 'div', { class: 'wall-spark', id: 'wall-spark' }),

@@ -1,0 +1,75 @@
+// What can be taken away: data, pictures, one chart alone, links, paper.
+
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { api, drawn, loaded, open, param, spec, textOf } from './spec.js';
+
+const hourMs = 3_600_000;
+const to = new Date(Math.floor(Date.now() / hourMs - 1) * hourMs).toISOString();
+const from = new Date(Date.parse(to) - 6 * hourMs).toISOString();
+const search = `?${new URLSearchParams({ region: 'montreal', from, to, zone: 'UTC' })}`;
+
+/** What a button of the dialog saves. @param {import('playwright-core').Page} page @param {string} label */
+async function saved(page, label) {
+  const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('button', { name: label, exact: true }).click()]);
+  return { name: download.suggestedFilename(), bytes: await readFile(await download.path()) };
+}
+
+spec('CSV and NDJSON have the numbers of the API', { search }, async ({ page }) => {
+  await page.locator('#take').click();
+  const { name, bytes } = await saved(page, 'Counts of each step, CSV');
+  assert.match(name, /^birdsong-montreal-steps.*\.csv$/);
+  const [head = '', ...lines] = bytes.toString('utf8').trim().split('\r\n');
+  const column = (/** @type {string} */ title) => head.split(',').indexOf(title);
+  const answer = await api(`windows?${new URLSearchParams({ region: 'montreal', from, to, step: 'auto' })}`);
+  const steps = answer.windows;
+  assert.deepEqual(
+    lines.map((line) => [Date.parse(line.split(',')[column('start')] ?? ''), Number(line.split(',')[column('posts')])]),
+    steps.map((/** @type {{ window_start: string, posts: number }} */ step) => [Date.parse(step.window_start), step.posts]),
+  );
+  const ndjson = (await saved(page, 'Counts of each step, NDJSON')).bytes.toString('utf8').trim().split('\n').map((line) => JSON.parse(line));
+  assert.deepEqual(ndjson.map(({ posts }) => posts), steps.map((/** @type {{ posts: number }} */ step) => step.posts));
+});
+
+spec('charts are saved as PNG and SVG', { search }, async ({ page }) => {
+  await drawn(page, '#chart-posts');
+  await page.locator('#take').click();
+  const png = await saved(page, 'Posts over time, PNG');
+  assert.equal(png.bytes.subarray(1, 4).toString(), 'PNG');
+  assert.ok(png.bytes.length > 10_000, `${png.bytes.length} bytes`);
+  const svg = (await saved(page, 'Posts over time, SVG')).bytes.toString('utf8');
+  assert.match(svg, /<svg [^>]*>/);
+  assert.match(svg, /Montréal/);
+  assert.ok((svg.match(/<(path|rect)/g) ?? []).length > 20, 'a picture without marks');
+});
+
+spec('one chart alone, for other pages', { search: `${search}&embed=posts` }, async ({ page }) => {
+  await drawn(page, '#chart-posts');
+  assert.ok(await page.locator('header.top').isHidden());
+  assert.equal(await page.locator('#charts .card:visible').count(), 1);
+  assert.ok(!(await page.locator('#embed-source a').getAttribute('href') ?? '').includes('embed'));
+});
+
+spec('the link to this moment shows the same numbers later', { search: '?region=montreal&range=6h' }, async ({ page }) => {
+  await page.locator('#copy-link').click();
+  await textOf(page, '#copy-link', /Copied/);
+  const link = await page.evaluate(() => navigator.clipboard.readText());
+  assert.ok(new URL(link).searchParams.get('until'), link);
+  assert.equal(new URL(link).searchParams.get('zone'), 'America/Toronto');
+  await open(page, new URL(link).search);
+  assert.equal(param(page, 'until'), new URL(link).searchParams.get('until'));
+  await textOf(page, '#tile-posts .tile-value', /\d/);
+});
+
+spec('paper gets the light theme, without controls, from a dark page', { search: '?region=montreal', colorScheme: 'dark' }, async ({ page }) => {
+  assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), 'dark');
+  await page.evaluate(() => window.dispatchEvent(new Event('beforeprint')));
+  await page.emulateMedia({ media: 'print' });
+  assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), 'light');
+  for (const part of ['.top nav', '#view-region .actions', '.freshen']) assert.ok(await page.locator(part).first().isHidden(), part);
+  await textOf(page, '#print-line', /Printed .*America\/Toronto/);
+  await page.emulateMedia({ media: 'screen' });
+  await page.evaluate(() => window.dispatchEvent(new Event('afterprint')));
+  assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), 'dark');
+  await loaded(page);
+});
