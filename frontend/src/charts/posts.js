@@ -193,7 +193,7 @@ const posts = {
     return { ...drawing, plugins: [...drawing.plugins, eventMarks, brush], state: { ...drawing.state, marks } };
   },
 
-  table: ({ answer, stacks, by }) => (by === 'usual' ? windowTable(answer, ['Posts', 'Above the usual range', 'Usual, at least', 'Usual, at most'], (w) => {
+  table: ({ answer, stacks, by }) => (by === 'usual' ? windowTable(answer, [t('series.posts'), t('series.above'), t('series.usualLeast'), t('series.usualMost')], (w) => {
     const usual = usualOf(w);
     const bound = (/** @type {number | undefined} */ value) => (value === undefined ? '–' : formatCount(Math.round(value)));
     return [formatCount(w.posts), usual ? formatCount(w.posts - withinUsual(w)) : '–', bound(usual?.low), bound(usual?.high)];

@@ -452,6 +452,8 @@ export default {
   'series.withMedia': 'With media',
   'series.mediaLine': { one: '{share} with media ({media} of {n} post)', other: '{share} with media ({media} of {n} posts)' },
   'series.above': 'Above the usual range',
+  'series.usualLeast': 'Usual, at least',
+  'series.usualMost': 'Usual, at most',
   'series.usualAtLeast': 'Usual, at least',
   'series.usualAtMost': 'Usual, at most',
   'series.usual': 'Usual  {low} to {high}',

@@ -451,6 +451,8 @@ export default {
   'series.withMedia': 'Con multimedia',
   'series.mediaLine': { one: '{share} con multimedia ({media} de {n} publicación)', other: '{share} con multimedia ({media} de {n} publicaciones)' },
   'series.above': 'Por encima del rango habitual',
+  'series.usualLeast': 'Habitual, al menos',
+  'series.usualMost': 'Habitual, como máximo',
   'series.usualAtLeast': 'Habitual, al menos',
   'series.usualAtMost': 'Habitual, como máximo',
   'series.usual': 'Habitual  {low} a {high}',

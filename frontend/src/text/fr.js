@@ -451,6 +451,8 @@ export default {
   'series.withMedia': 'Avec médias',
   'series.mediaLine': { one: '{share} avec médias ({media} sur {n} publication)', other: '{share} avec médias ({media} sur {n} publications)' },
   'series.above': 'Au-dessus de la plage habituelle',
+  'series.usualLeast': 'Habituel, au moins',
+  'series.usualMost': 'Habituel, au plus',
   'series.usualAtLeast': 'Habituel, au moins',
   'series.usualAtMost': 'Habituel, au plus',
   'series.usual': 'Habituel  {low} à {high}',
