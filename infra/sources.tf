@@ -23,7 +23,7 @@ locals {
     for name in toset(concat(
       ["BIRDSONG_AUTHOR_KEY"],
       [for scheme, kind in local.source_kinds : kind.secret if kind.secret != null && contains(local.schemes, scheme)],
-      var.reference == "" ? [] : [local.source_kinds["x"].secret],
+      var.reference == "" ? [] : [for scheme in local.metered_schemes : local.source_kinds[scheme].secret],
     )) : name => try(var.secrets[name], null) if try(var.secrets[name], "") != "none"
   }
 }

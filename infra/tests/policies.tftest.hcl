@@ -537,7 +537,7 @@ run "charts_in_frames_of_others" {
     source = "./modules/site"
   }
   variables {
-    frame_ancestors = ["'self'", "https://news.example"]
+    frame_ancestors     = ["'self'", "https://news.example"]
     name                = "test"
     account_id          = "123456789012"
     dir                 = "tests/fixtures/site"
