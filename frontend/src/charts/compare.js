@@ -173,7 +173,7 @@ const compare = {
         const isSame = states.every(([, state]) => state === states[0]?.[1]);
         return [[
           formatSpan(first.start, first.end), ...steps.map((step) => stepText(step, measure)),
-          isSame ? states[0]?.[1] ?? '' : states.map(([label, state]) => `${label}: ${state}`).join('; '),
+          isSame ? states[0]?.[1] ?? '' : states.map(([label, state]) => `${label}${t('list.colon')}${state}`).join(t('list.semicolon')),
         ]];
       }),
     };

@@ -36,7 +36,7 @@ function reasons(w) {
  */
 export function stateText(w) {
   const state = w.gap ? t(`flaw.${w.gap}`) : w.unfinished ? t('flaw.unfinished') : t(`flaw.${w.lifecycle}`);
-  return [state, ...reasons(w)].join('; ');
+  return [state, ...reasons(w)].join(t('list.semicolon'));
 }
 
 /**
@@ -92,7 +92,7 @@ export function rangeMarks(windows) {
   const of = (kind) => gaps.filter((span) => span.kind === kind);
   /** The first spans, and how many more there are. @param {{ start: number, end: number }[]} some */
   const named = (some) => {
-    const spans = some.slice(0, MOST_SPANS).map(({ start, end }) => formatSpan(start, end)).join('; ');
+    const spans = some.slice(0, MOST_SPANS).map(({ start, end }) => formatSpan(start, end)).join(t('list.semicolon'));
     return some.length > MOST_SPANS ? t('flaw.moreSpans', { spans, n: some.length - MOST_SPANS }) : spans;
   };
   const [silent, partial] = [of('silent'), of('partial')];

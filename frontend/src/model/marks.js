@@ -34,6 +34,6 @@ export function eventMarksOf(events, from, to, nowMs) {
     const more = rising.length - MOST_NAMES;
     const risingText = rising.length === 0 ? '' : more > 0 ? t('event.manyMoreRising', { subjects, n: more }) : t('event.manyRising', { subjects });
     const texts = [...all.filter(({ kind }) => kind !== 'rising').map(eventText), risingText];
-    return { letter: LETTERS.charAt(i), at, time: sinceText(new Date(at).toISOString(), nowMs), text: texts.filter(Boolean).join('; ') };
+    return { letter: LETTERS.charAt(i), at, time: sinceText(new Date(at).toISOString(), nowMs), text: texts.filter(Boolean).join(t('list.semicolon')) };
   });
 }

@@ -34,7 +34,7 @@ function reasonText(trend) {
   const usual = count(trend.usual);
   const people = !authors ? '' : authors.low === authors.high ? t('rise.people', { n: count(authors.value) }) : t('rise.peopleBetween', { low: count(authors.low), high: count(authors.high) });
   const against = standing === 'new' ? t('rise.new') : usual < 0.5 ? t('rise.hardly') : t('rise.usually', { usual: formatRate(usual) });
-  return [against, people, profileText(trend)].filter(Boolean).join('; ');
+  return [against, people, profileText(trend)].filter(Boolean).join(t('list.semicolon'));
 }
 
 /**

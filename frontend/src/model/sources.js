@@ -32,7 +32,7 @@ const shareText = (source) => typeof source.sampled === 'number' && formatShare(
 /** @param {LooseSource} source */
 const spentText = (source) => typeof source.spent_dollars === 'number' && formatDollars(source.spent_dollars);
 /** @param {LooseSource} source */
-const whyText = (source) => [source.reason, source.problem].filter(Boolean).join('; ');
+const whyText = (source) => [source.reason, source.problem].filter(Boolean).join(t('list.semicolon'));
 
 /**
  * @param {LooseOverview | null | undefined} overview
@@ -111,5 +111,5 @@ export const sourceNetworks = (overview) => sourcesOf(overview).flatMap(({ netwo
  */
 export function problemText(overview) {
   const problems = list(overview?.problems);
-  return problems.length ? t('source.problems', { problems: problems.join('; ') }) : null;
+  return problems.length ? t('source.problems', { problems: problems.join(t('list.semicolon')) }) : null;
 }

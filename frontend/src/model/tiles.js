@@ -33,7 +33,7 @@ export const tileReads = ({ secs }) => ({
 });
 
 /** @param {(string | null | false)[]} notes */
-const joined = (...notes) => notes.filter(Boolean).join('; ');
+const joined = (...notes) => notes.filter(Boolean).join(t('list.semicolon'));
 
 /**
  * The number of authors: exact, an estimate, or a lower bound.

@@ -228,7 +228,7 @@ export function evidence({ name, posts, usual, low, high, event, group }) {
       typeof compared.authors_least === 'number' && t('evidence.authors', { n: compared.authors_least }),
       typeof compared.top_author_share === 'number' && t('evidence.topAuthor', { share: formatShare(compared.top_author_share, 1) }),
     ];
-    rows.push([t('evidence.howSure'), t('evidence.sure', { facts: facts.filter(Boolean).join('; ') })]);
+    rows.push([t('evidence.howSure'), t('evidence.sure', { facts: facts.filter(Boolean).join(t('list.semicolon')) })]);
   }
   return rows;
 }

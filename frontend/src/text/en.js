@@ -712,4 +712,7 @@ export default {
   'events.denied': 'Notifications of this page are blocked. Allow them in the settings of the browser.',
   'events.refused': 'The browser did not allow notifications, so none will come.',
   'events.failed': '{error}.',
+
+  'list.semicolon': '; ',
+  'list.colon': ': ',
 };

@@ -130,8 +130,8 @@ export default {
   'tile.completeness': 'Completo',
   'tile.noneInRange': 'ninguno en este periodo',
   'tile.authorless': { one: '{n} publicación sin autor', other: '{n} publicaciones sin autor' },
-  'tile.atLeast': '≥ {value}',
-  'tile.about': '≈ {value}',
+  'tile.atLeast': '≥ {value}',
+  'tile.about': '≈ {value}',
   'tile.between': '{low} a {high}',
   'tile.exact': 'exacto',
   'tile.sure': 'con un 95 %: de {low} a {high}',
@@ -275,7 +275,7 @@ export default {
   'unknown.many': '{n} regiones no se pueden evaluar antes de dos días completos.',
   'unknown.silent': 'Sin contacto: {sources}.',
   'unknown.sampled': 'Solo una muestra: {sources}; los eventos pequeños no se verían.',
-  'unknown.share': '{source} (≈ {share})',
+  'unknown.share': '{source} (≈ {share})',
   'unknown.source': 'una fuente',
 
   'rise.posts': { one: '{n} publicación en {minutes} min; {reason}', other: '{n} publicaciones en {minutes} min; {reason}' },
@@ -711,4 +711,7 @@ export default {
   'events.denied': 'Las notificaciones de esta página están bloqueadas. Permítalas en los ajustes del navegador.',
   'events.refused': 'El navegador no permitió las notificaciones, así que no llegará ninguna.',
   'events.failed': '{error}.',
+
+  'list.semicolon': '; ',
+  'list.colon': ': ',
 };

@@ -130,8 +130,8 @@ export default {
   'tile.completeness': 'Complet',
   'tile.noneInRange': 'aucun sur cette période',
   'tile.authorless': { one: '{n} publication sans auteur', other: '{n} publications sans auteur' },
-  'tile.atLeast': '≥ {value}',
-  'tile.about': '≈ {value}',
+  'tile.atLeast': '≥ {value}',
+  'tile.about': '≈ {value}',
   'tile.between': '{low} à {high}',
   'tile.exact': 'exact',
   'tile.sure': 'à 95 % : {low} à {high}',
@@ -275,7 +275,7 @@ export default {
   'unknown.many': '{n} régions ne sont pas évaluables avant deux jours complets.',
   'unknown.silent': 'Sans contact : {sources}.',
   'unknown.sampled': 'Échantillon seulement : {sources} ; de petits événements n’apparaîtraient pas.',
-  'unknown.share': '{source} (≈ {share})',
+  'unknown.share': '{source} (≈ {share})',
   'unknown.source': 'une source',
 
   'rise.posts': { one: '{n} publication en {minutes} min ; {reason}', other: '{n} publications en {minutes} min ; {reason}' },
@@ -542,7 +542,7 @@ export default {
   'zone.show': 'Afficher',
   'zone.label': 'Fuseau horaire',
   'zone.name': 'Nom du fuseau',
-  'zone.local': 'Locale ({zone})',
+  'zone.local': 'Local ({zone})',
   'zone.utc': 'UTC',
   'zone.region': 'Celui de la région ({zone})',
   'zone.other': 'Autre…',
@@ -711,4 +711,7 @@ export default {
   'events.denied': 'Les notifications de cette page sont bloquées. Autorisez-les dans les réglages du navigateur.',
   'events.refused': 'Le navigateur n’a pas autorisé les notifications : il n’y en aura pas.',
   'events.failed': '{error}.',
+
+  'list.semicolon': ' ; ',
+  'list.colon': ' : ',
 };

@@ -173,7 +173,7 @@ export function renderOverview(doc, shown, actions) {
     ))));
 
   const stopped = list(overview.sources).filter(({ status }) => status === 'stopped' || status === 'stale');
-  const todo = [...list(overview.problems).map((text) => t('overview.notStored', { problem: text })), ...stopped.map(({ source, reason, problem }) => t('overview.sourceProblem', { source: source ?? t('unknown.source'), reason: [reason, problem].filter(Boolean).join('; ') || t('overview.notConnected') }))];
+  const todo = [...list(overview.problems).map((text) => t('overview.notStored', { problem: text })), ...stopped.map(({ source, reason, problem }) => t('overview.sourceProblem', { source: source ?? t('unknown.source'), reason: [reason, problem].filter(Boolean).join(t('list.semicolon')) || t('overview.notConnected') }))];
   byId(doc, 'todo').hidden = todo.length === 0;
   rebuild(byId(doc, 'todo-list'), todo, () => todo.map((text) => el(doc, 'li', {}, text)));
   showText(byId(doc, 'list-note'), regions.some(({ usual }) => usual !== null) ? t('overview.usualNote') : '');

@@ -92,7 +92,7 @@ export default function createWall({ doc, feed, watch, choice, openOverview }) {
     setText(byId(doc, 'wall-unit'), factor === null ? t('overview.postsLastHour') : t('overview.usual'));
     setText(byId(doc, 'wall-what'), event ? eventSince(event, nowMs) : direction === 'up' ? t('wall.above') : direction === 'down' ? t('wall.below') : group === 'usual' ? t('wall.normal') : '');
     const compared = low !== null && high !== null ? t('evidence.usualBetween', { low: Math.round(low), high: Math.round(high) }) : '';
-    showText(byId(doc, 'wall-posts'), posts === null ? '' : [factor === null ? '' : t('wall.inHour', { n: posts }), compared].filter(Boolean).join('; '));
+    showText(byId(doc, 'wall-posts'), posts === null ? '' : [factor === null ? '' : t('wall.inHour', { n: posts }), compared].filter(Boolean).join(t('list.semicolon')));
     const steps = answer ? sparkSteps(answer) : region.hours.map((n) => ({ posts: n }));
     rebuild(byId(doc, 'wall-spark'), [region.id, ...steps.map((step) => JSON.stringify(step))], () => [sparkline(doc, steps)]);
     const newestMs = parseTime(overview.newest_post);
