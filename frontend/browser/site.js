@@ -33,7 +33,9 @@ export function chromiumPath() {
 export function cdnPolicy() {
   const text = readFileSync(path.join(frontend, '../infra/modules/site/cdn.tf'), 'utf8');
   const directives = /content_security_policy\s*=\s*join\("; ", \[([^\]]+)\]/.exec(text)?.[1];
-  const found = [...(directives ?? '').matchAll(/"([^"]+)"/g)].map(([, directive]) => directive);
+  // By default nobody may show the page in a frame.
+  const shown = (directives ?? '').replace(/\$\{join\([^}]*\}/g, "'none'");
+  const found = [...shown.matchAll(/"([^"]+)"/g)].map(([, directive]) => directive);
   if (found.length === 0) throw new Error('infra/modules/site/cdn.tf has no content_security_policy that can be read here');
   return found.join('; ');
 }

@@ -354,7 +354,7 @@ async fn events_are_read_again_when_the_digest_found_some_and_after_ten_minutes(
     let (key, mut events) =
         (DocumentKey { kind: DocumentKind::Events, region: "montreal".into(), start_ms: DAY }, vec![]);
     for (place, kind) in [EventKind::Spike, EventKind::Drop].into_iter().enumerate() {
-        let start = NOW + 20 * MINUTE * place as i64;
+        let start = NOW + 5 * MINUTE * place as i64;
         let event = spike(start - 20 * MINUTE, 14_000);
         events.push(Event { kind, id: format!("{}-{place}", event.id), expected_milli: 2_000_000, ..event });
         let revision = (place > 0).then_some(place as u64);

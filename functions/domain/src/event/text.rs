@@ -1097,7 +1097,7 @@ mod tests {
         let fewer =
             Event { subject: Subject::Region, expected_milli: 60_000, high_milli: 0, missing_permille: 0, ..rising() };
         let drop = Event { kind: EventKind::Drop, observed: 12, ..fewer.clone() };
-        let silence = Event { kind: EventKind::Silence, observed: 0, score_milli: -7_000, ..fewer };
+        let silence = Event { kind: EventKind::Silence, observed: 0, score_milli: -3_500, ..fewer };
         let fact = |kind| of_kind(kind);
         let cases = [
             (
