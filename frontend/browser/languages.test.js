@@ -7,7 +7,7 @@ import { spec } from './spec.js';
 const NOW = { fr: /Carte/, es: /Mapa/ };
 
 for (const [language, words] of Object.entries(NOW)) {
-  spec(`the page in ${language}`, async ({ page }) => {
+  spec(`the page in ${language}`, {}, async ({ page }) => {
     assert.equal(await page.locator('header.top select').count(), 1);
     await page.locator('header.top select').selectOption(language);
     await page.waitForFunction((wanted) => document.documentElement.lang === wanted, language);
