@@ -316,7 +316,7 @@ test('a burst becomes an event and one alert, and a note is served beside it', a
     const replayed = await run(birdsong, ['replay', '--to', 'kinesis', ...cloud(), '--regions', regions, '--despite-damage', file], environment);
     assert.match(replayed, new RegExp(`sent ${posts} `));
     // What streams publishes the alerts; a replay publishes regions only.
-    const args = ['stream', '--to', 'kinesis', ...cloud(), '--regions', regions, '--source', 'demo:?backfill=0', '--health-port', '0'];
+    const args = ['stream', '--to', 'kinesis', ...cloud(), '--regions', regions, '--source', 'demo:?backfill=1m', '--health-port', '0'];
     const { child } = await start(birdsong, args, /health at (http:\S+)/, environment);
     const ended = new Promise((resolve) => child.on('exit', resolve));
     child.kill('SIGTERM');
