@@ -57,8 +57,8 @@ pub(crate) struct RunArgs {
     /// make the browser ask
     #[arg(long, value_name = "NAME")]
     allow_host: Vec<String>,
-    /// Who may show charts in a frame: 'none', or 'self' and origins such as https://example.org, separated
-    /// by spaces (docs/how-to/embed-a-chart.md)
+    /// Who may show charts in a frame: 'none', or 'self' and origins (scheme and host), separated by spaces
+    /// (docs/how-to/embed-a-chart.md)
     #[arg(long, value_name = "SOURCES", default_value = "'none'", value_parser = FrameAncestors::parse, env = "BIRDSONG_FRAME_ANCESTORS")]
     frame_ancestors: FrameAncestors,
     #[command(flatten)]
