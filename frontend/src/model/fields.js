@@ -23,3 +23,6 @@ export function fieldsQuery(all) {
   const named = (part) => [...new Set(all.flatMap((reads) => reads[part] ?? []))].sort().join(',');
   return { fields: named('steps'), total_fields: named('total') || 'none' };
 }
+
+/** What a line of posts with its usual range is made of: parameters of `/api/windows`. */
+export const LINE_FIELDS = { fields: 'completeness,lifecycle,posts,usual,usual_high,usual_low', total_fields: 'none' };

@@ -23,3 +23,6 @@ export function parseTime(text) {
   const ms = typeof text === 'string' ? Date.parse(text) : NaN;
   return Number.isNaN(ms) ? null : ms;
 }
+
+/** Letters without accents, in lower case, to search in. @param {string} text */
+export const plain = (text) => text.normalize('NFD').replace(/\p{M}/gu, '').toLowerCase();

@@ -6,7 +6,7 @@ import { t } from '../i18n.js';
 import { gapSpans, sampleMark } from '../model/flaws.js';
 import { groupEvents } from '../model/event-groups.js';
 import { eventSince, eventText, evidence, factorText, groupText, overviewSentence, samplePart, sinceText, unknownText } from '../model/unusual.js';
-import { list } from '../model/values.js';
+import { list, plain } from '../model/values.js';
 import { byId, el, rebuild, showText } from './dom.js';
 import { dial, sparkSteps, sparkline } from './svg.js';
 
@@ -20,9 +20,6 @@ import { dial, sparkSteps, sparkline } from './svg.js';
 const GROUPS = [['unusual', 'overview.groupUnusual'], ['usual', 'overview.groupUsual'], ['unjudged', 'overview.groupUnjudged']];
 const MOST_EVENTS = 8;
 const MOST_RISING = 8;
-
-/** Letters without accents, in lower case. @param {string} text */
-const plain = (text) => text.normalize('NFD').replace(/\p{M}/gu, '').toLowerCase();
 
 /**
  * Writes a sentence, only when it changes.

@@ -6,10 +6,11 @@ import chart, { lineLook, measureText } from '../charts/compare.js';
 import { t, translate } from '../i18n.js';
 import { explain } from '../messages.js';
 import { LEAST_LINES, MEASURES, MODES, MOST_LINES, PERIOD_DAYS, cleanTag, compareCsv, earlierBy, isEnough, measuresOf, periodLines, readComparison, regionLines, tagLines, toggled, totalsOf } from '../model/compare.js';
+import { LINE_FIELDS } from '../model/fields.js';
 import { gapSpans } from '../model/flaws.js';
 import { windowQuery } from '../model/query.js';
 import { rankRegions } from '../model/unusual.js';
-import { count, list, parseTime } from '../model/values.js';
+import { count, list, parseTime, plain } from '../model/values.js';
 import { RANGES, rangeById } from '../url-state.js';
 import { createCards } from '../view/cards.js';
 import { renderSegments } from '../view/controls.js';
@@ -23,7 +24,6 @@ const LONG_LIST = 12;
 const LONGEST_SERIES_SECS = 62 * 86_400;
 const LONGEST_SERIES_RANGE = '30d';
 const DAY_SECS = 86_400;
-const FIELDS = { fields: 'completeness,lifecycle,posts,usual,usual_high,usual_low', total_fields: 'none' };
 const SVG = 'http://www.w3.org/2000/svg';
 
 /** @typedef {import('../api.js').Api} Api */
@@ -91,7 +91,7 @@ export default function createCompare(ctx) {
       region: mode === 'regions' ? regions.join(',') : region, range: range(), networks, windowSecs: count(feed.overview?.window_secs) || 300,
       nowMs: Math.min(feed.nowMs(), parseTime(choice.choices.until) ?? Infinity), newestMs: parseTime(feed.overview?.newest_post),
     });
-    const asked = { ...query, ...FIELDS };
+    const asked = { ...query, ...LINE_FIELDS };
     return {
       compare: {
         subject: subject(),
@@ -155,7 +155,6 @@ export default function createCompare(ctx) {
     const search = /** @type {HTMLInputElement} */ (byId(doc, 'compare-find'));
     search.hidden = regions.length <= LONG_LIST;
     setText(find(byId(doc, 'compare-regions-field'), 'legend'), t('compare.regions', { n: chosen.length, most: MOST_LINES }));
-    const plain = (/** @type {string} */ text) => text.normalize('NFD').replace(/\p{M}/gu, '').toLowerCase();
     const holder = byId(doc, 'compare-regions');
     rebuild(holder, regions.map(({ id }) => id), () => regions.map(({ id, name }) => el(
       doc, 'label', { class: 'compare-box' }, el(doc, 'input', { type: 'checkbox', value: id }), el(doc, 'span', {}, name),

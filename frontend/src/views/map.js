@@ -4,6 +4,7 @@
 import '../styles/map.css';
 import { formatClock, formatSpan } from '../format.js';
 import { t, translate } from '../i18n.js';
+import { LINE_FIELDS } from '../model/fields.js';
 import { factorOf, hoursOf, shadeOf } from '../model/map.js';
 import { factorText, rankRegions } from '../model/unusual.js';
 import { count, list } from '../model/values.js';
@@ -189,7 +190,7 @@ export default function createMapView(ctx) {
       const iso = (/** @type {number} */ ms) => new Date(ms).toISOString().replace('.000Z', 'Z');
       const query = {
         from: iso(to - DAY_MS), to: iso(to), step: String(Math.max(HOUR_SECS, windowSecs)),
-        fields: 'completeness,lifecycle,posts,usual,usual_high,usual_low', total_fields: 'none',
+        ...LINE_FIELDS,
       };
       const parts = Array.from({ length: Math.ceil(ids.length / MOST_AT_ONCE) }, (_, i) => ids.slice(i * MOST_AT_ONCE, (i + 1) * MOST_AT_ONCE));
       return {

@@ -2,6 +2,7 @@
 // The page of all regions.
 
 import { t } from '../i18n.js';
+import { LINE_FIELDS } from '../model/fields.js';
 import { readAnswer } from '../model/answer.js';
 import { eventsSheet, linesSheet, regionsSheet, risingSheet } from '../model/sheets.js';
 import { LEAST_LINES, MOST_LINES, toggled } from '../model/compare.js';
@@ -69,7 +70,7 @@ export default function createOverview({ doc, win, feed, watch, choice, nameOf, 
     const ids = rankRegions(feed.overview).slice(0, MOST_SPARKS).map(({ id }) => id).sort();
     const windowSecs = feed.overview?.window_secs ?? 300;
     const secs = SPARK_SECS.find((one) => one % windowSecs === 0) ?? windowSecs;
-    const query = { region: ids.join(','), step: String(secs), fields: 'completeness,lifecycle,posts,usual,usual_high,usual_low', total_fields: 'none' };
+    const query = { region: ids.join(','), step: String(secs), ...LINE_FIELDS };
     return {
       events: { subject: 'all', ask: (/** @type {Api} */ api) => api.events({}) },
       trends: { subject: 'all', ask: (/** @type {Api} */ api) => api.trends({}) },

@@ -4,6 +4,7 @@
 import '../styles/wall.css';
 import { formatClock, formatCount } from '../format.js';
 import { t, translate } from '../i18n.js';
+import { LINE_FIELDS } from '../model/fields.js';
 import { readAnswer } from '../model/answer.js';
 import { SLIDE_MS, pinsOf, slideAt, slidesOf, trustOf } from '../model/wall.js';
 import { eventSince, factorText, overviewSentence, rankRegions, tabTitle } from '../model/unusual.js';
@@ -150,7 +151,7 @@ export default function createWall({ doc, feed, watch, choice, openOverview }) {
       const windowSecs = count(feed.overview?.window_secs) || 300;
       const query = {
         region: ids.join(','), step: String(SPARK_SECS.find((secs) => secs % windowSecs === 0) ?? windowSecs),
-        fields: 'completeness,lifecycle,posts,usual,usual_high,usual_low', total_fields: 'none',
+        ...LINE_FIELDS,
       };
       return {
         sparks: ids.length === 0 ? null : {
