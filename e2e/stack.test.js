@@ -336,7 +336,7 @@ test('a burst becomes an event and one alert, and a note is served beside it', a
     assert.deepEqual(received.map(({ message, event }) => [message, event.id]), [['new', found.spike.id]], 'each event once');
     assert.match(received[0].title, /^Burstville: \d+ posts in 15 minutes, usually 1\d/);
 
-    const note = ['note', '--table', value('table'), 'add', 'burstville', 'Final of the cup', '--at', found.spike.start];
+    const note = ['note', 'add', 'burstville', 'Final of the cup', '--at', found.spike.start, '--table', value('table')];
     const id = (await run(birdsong, note, environment)).trim();
     const { events } = await get(value('api_url'), `/api/events?${query}&kind=note`);
     assert.deepEqual(events.map((one) => [one.id, one.text, one.start]), [[id, 'Final of the cup', found.spike.start]]);

@@ -223,21 +223,28 @@ pub(crate) fn load_regions(args: &CountArgs) -> Result<Regions> {
     }
 }
 
+/// The rules by which the windows of a store were folded.
+pub(crate) async fn stored_rules<S: Settings>(settings: &S) -> Result<FoldRules> {
+    let size = stored_window(settings).await?.unwrap_or(WindowSize::FIVE_MINUTES);
+    Ok(FoldRules { size, ..FoldRules::default() })
+}
+
+/// The window length that a store began with; `None` when it has none yet.
+async fn stored_window<S: Settings>(settings: &S) -> Result<Option<WindowSize>> {
+    let Some(text) = settings.setting(ports::WINDOW_SECS).await? else { return Ok(None) };
+    let secs = text.parse().with_context(|| {
+        format!(
+            "the stored length of a window is damaged: {text:?} is no number of seconds. Set it right (table meta of \
+             store.sqlite, key {}), or begin with another folder",
+            ports::WINDOW_SECS
+        )
+    })?;
+    Ok(Some(WindowSize::from_secs(secs)?))
+}
+
 /// The rules of the fold; a store keeps the window length that it began with.
 pub(crate) async fn fold_rules<S: Settings>(settings: &S, asked: Option<WindowSize>) -> Result<FoldRules> {
-    let stored = match settings.setting(ports::WINDOW_SECS).await? {
-        Some(text) => {
-            let secs = text.parse().with_context(|| {
-                format!(
-                    "the stored length of a window is damaged: {text:?} is no number of seconds. Set it right (table meta \
-                     of store.sqlite, key {}), or begin with another folder",
-                    ports::WINDOW_SECS
-                )
-            })?;
-            Some(WindowSize::from_secs(secs)?)
-        }
-        None => None,
-    };
+    let stored = stored_window(settings).await?;
     let size = match (stored, asked) {
         (Some(stored), Some(asked)) if stored != asked => bail!(
             "the windows stored here have {} s, not {} s; omit --window, or choose another folder or table",

@@ -5,9 +5,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use birdsong_alerts::read::Day;
 use birdsong_domain::event::text::{Language, Style, UtcOffset};
-use birdsong_domain::ports::{Settings, WINDOW_SECS};
-use birdsong_domain::time::{WindowSize, parse_rfc3339};
-use birdsong_domain::window::FoldRules;
+use birdsong_domain::time::parse_rfc3339;
 use clap::Args;
 
 use crate::{DataArgs, data, now_ms, print};
@@ -46,11 +44,8 @@ async fn text(args: &DigestArgs) -> Result<String> {
     };
     let range = args.time_zone.day_of(noon_ms);
     let store = data::open_store(&args.data.data)?;
-    let size = match store.setting(WINDOW_SECS).await? {
-        Some(secs) => WindowSize::from_secs(secs.parse().context("the stored length of a window is damaged")?)?,
-        None => WindowSize::FIVE_MINUTES,
-    };
+    let rules = data::stored_rules(&store).await?;
     let regions = data::published_regions(&store).await?;
-    let day = Day::read(&store, FoldRules { size, ..FoldRules::default() }, &regions, range).await?;
+    let day = Day::read(&store, rules, &regions, range).await?;
     Ok(day.text(&Style { offset: args.time_zone, ..Style::new(args.language, "") }))
 }

@@ -10,10 +10,9 @@ use anyhow::{Context, Result, bail};
 use axum::body::Body;
 use axum::http::{Request, StatusCode};
 use birdsong_api::{Api, Limits};
-use birdsong_domain::ports::{Settings, WINDOW_SECS};
 use birdsong_domain::rollup::DAY_MS;
-use birdsong_domain::time::{WindowSize, rfc3339};
-use birdsong_domain::window::FoldRules;
+use birdsong_domain::time::rfc3339;
+use birdsong_sources::length::Length;
 use clap::{Args, ValueEnum};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use tower::ServiceExt;
@@ -21,8 +20,6 @@ use tower::ServiceExt;
 use crate::alerts::parse_time;
 use crate::{DataArgs, data, now_ms, print};
 
-/// Time that one call of the API covers, in milliseconds: a day of windows of a minute is 1,440 steps.
-const CHUNK_MS: i64 = DAY_MS;
 /// Largest answer of a chunk, in bytes.
 const MAX_ANSWER: usize = 256 << 20;
 
@@ -99,10 +96,7 @@ async fn work(args: &ExportArgs) -> Result<()> {
         bail!("name the hashtag or host of the series with --tag or --host");
     }
     let store = Arc::new(data::open_store(&args.data.data)?);
-    let size = match store.setting(WINDOW_SECS).await? {
-        Some(secs) => WindowSize::from_secs(secs.parse().context("the stored length of a window is damaged")?)?,
-        None => WindowSize::FIVE_MINUTES,
-    };
+    let rules = data::stored_rules(&*store).await?;
     let published = data::published_regions(&*store).await?;
     let ids: Vec<String> = match &args.region {
         Some(ids) => ids.split(',').map(|id| id.trim().to_owned()).collect(),
@@ -113,7 +107,7 @@ async fn work(args: &ExportArgs) -> Result<()> {
         grace_ms: 0,
         store,
         regions: Arc::new(published),
-        rules: FoldRules { size, ..FoldRules::default() },
+        rules,
         now_ms: Arc::new(now_ms),
         sources: Arc::new(Vec::new),
     };
@@ -125,27 +119,25 @@ async fn work(args: &ExportArgs) -> Result<()> {
         }
         None => Box::new(std::io::stdout().lock()),
     };
-    let window_step = format!("{}s", size.secs());
-    let (path, has_step) = match args.kind {
-        Kind::Windows => ("windows", true),
-        Kind::Events => ("events", false),
-        Kind::Series => ("series", true),
+    let window_step = format!("{}s", rules.size.secs());
+    let (path, step) = match args.kind {
+        Kind::Windows => ("windows", Some(args.step.as_deref().unwrap_or(&window_step))),
+        Kind::Events => ("events", None),
+        Kind::Series => ("series", Some(args.step.as_deref().unwrap_or(&window_step))),
     };
     let format = if args.format == ExportFormat::Csv { "csv" } else { "ndjson" };
-    let step = args.step.as_deref().unwrap_or(&window_step);
-    // Events belong to the time in which they are on; in one call, so that none comes twice.
-    let chunk_ms = if has_step { CHUNK_MS } else { to_ms - from_ms };
+    // Each region day by day, where days are whole steps. Events come in one call, so that one that lasts, or is of the
+    // collection, comes once.
+    let length = step.and_then(|step| step.parse::<Length>().ok());
+    let is_by_day = length.is_some_and(|Length(secs)| DAY_MS.unsigned_abs().is_multiple_of(secs.saturating_mul(1000)));
+    let calls = if is_by_day { days(from_ms, to_ms) } else { vec![(from_ms, to_ms)] };
+    let groups = if step.is_some() { ids } else { vec![ids.join(",")] };
     let (mut rows, mut is_first) = (0_usize, true);
-    for id in &ids {
-        let mut at_ms = from_ms;
-        while at_ms < to_ms {
-            let until_ms = ((at_ms.div_euclid(chunk_ms) + 1) * chunk_ms).min(to_ms);
-            let until_ms = if has_step { until_ms } else { to_ms };
-            let (from, to) = (rfc3339(at_ms), rfc3339(until_ms));
-            let mut parts = vec![("region", id.as_str()), ("from", &from), ("to", &to), ("format", format)];
-            if has_step {
-                parts.push(("step", step));
-            }
+    for regions in &groups {
+        for (from_ms, to_ms) in &calls {
+            let (from, to) = (rfc3339(*from_ms), rfc3339(*to_ms));
+            let mut parts = vec![("region", regions.as_str()), ("from", &from), ("to", &to), ("format", format)];
+            parts.extend(step.map(|step| ("step", step)));
             if args.kind == Kind::Series {
                 parts.extend(args.tag.as_deref().map(|tag| ("tag", tag)));
                 parts.extend(args.host.as_deref().map(|host| ("host", host)));
@@ -174,7 +166,6 @@ async fn work(args: &ExportArgs) -> Result<()> {
             is_first = false;
             rows += body.iter().filter(|byte| **byte == b'\n').count();
             out.write_all(body)?;
-            at_ms = until_ms;
         }
     }
     out.flush()?;
@@ -182,4 +173,11 @@ async fn work(args: &ExportArgs) -> Result<()> {
         print::err(format_args!("{rows} rows in {}", path.display()));
     }
     Ok(())
+}
+
+/// A range, cut at the starts of days.
+fn days(from_ms: i64, to_ms: i64) -> Vec<(i64, i64)> {
+    let first = from_ms.div_euclid(DAY_MS);
+    let starts = (first..=(to_ms - 1).div_euclid(DAY_MS)).map(|day| day * DAY_MS);
+    starts.map(|start| (start.max(from_ms), (start + DAY_MS).min(to_ms))).collect()
 }

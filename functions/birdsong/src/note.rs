@@ -22,13 +22,18 @@ const LISTED_MS: i64 = 30 * DAY_MS;
 #[derive(Debug, Args)]
 #[command(after_help = "On AWS, --table names the table of the deployment; the page shows the note within a minute.")]
 pub(crate) struct NoteArgs {
+    #[command(subcommand)]
+    command: NoteCommand,
+}
+
+/// Where the notes are.
+#[derive(Debug, Args)]
+struct StoreArgs {
     #[command(flatten)]
     data: DataArgs,
     /// DynamoDB table of a deployment on AWS, in place of the data folder
-    #[arg(long, value_name = "NAME", env = "BIRDSONG_TABLE", global = true)]
+    #[arg(long, value_name = "NAME", env = "BIRDSONG_TABLE")]
     table: Option<String>,
-    #[command(subcommand)]
-    command: NoteCommand,
 }
 
 #[derive(Debug, Subcommand)]
@@ -47,6 +52,8 @@ enum NoteCommand {
         /// When it ends, at most 31 days later [default: when it starts]
         #[arg(long, value_name = "TIME")]
         until: Option<String>,
+        #[command(flatten)]
+        store: StoreArgs,
     },
     /// List notes, of the last 30 days and of the future
     List {
@@ -56,20 +63,27 @@ enum NoteCommand {
         /// List them from this time on
         #[arg(long, value_name = "TIME")]
         from: Option<String>,
+        #[command(flatten)]
+        store: StoreArgs,
     },
     /// Remove a note
     Remove {
         /// Id of the note, as the list shows it
         #[arg(value_name = "ID")]
         id: String,
+        #[command(flatten)]
+        store: StoreArgs,
     },
 }
 
 pub(crate) fn note(args: NoteArgs) -> Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let (NoteCommand::Add { store, .. } | NoteCommand::List { store, .. } | NoteCommand::Remove { store, .. }) =
+        &args.command;
+    let (dir, table) = (store.data.data.clone(), store.table.clone());
     runtime.block_on(async {
-        match args.table {
-            None => on(&data::open_store(&args.data.data)?, args.command).await,
+        match table {
+            None => on(&data::open_store(&dir)?, args.command).await,
             #[cfg(feature = "aws")]
             Some(table) => on(&crate::cloud::store(table).await?, args.command).await,
             #[cfg(not(feature = "aws"))]
@@ -81,7 +95,7 @@ pub(crate) fn note(args: NoteArgs) -> Result<ExitCode> {
 
 async fn on<S: DocumentStore + Settings>(store: &S, command: NoteCommand) -> Result<()> {
     match command {
-        NoteCommand::Add { region, text, at, until } => {
+        NoteCommand::Add { region, text, at, until, store: _ } => {
             let start_ms = at.as_deref().map_or_else(|| Ok(now_ms()), parse_time)?;
             let end_ms = until.as_deref().map_or(Ok(start_ms), parse_time)?;
             if end_ms < start_ms {
@@ -93,11 +107,11 @@ async fn on<S: DocumentStore + Settings>(store: &S, command: NoteCommand) -> Res
             notes::add(store, note).await?;
             print::out(id);
         }
-        NoteCommand::List { region, from } => {
+        NoteCommand::List { region, from, store: _ } => {
             let from_ms = from.as_deref().map_or_else(|| Ok(now_ms() - LISTED_MS), parse_time)?;
             list(store, region.as_deref(), from_ms).await?;
         }
-        NoteCommand::Remove { id } => {
+        NoteCommand::Remove { id, store: _ } => {
             if !notes::remove(store, &id).await? {
                 bail!("there is no note {id:?}");
             }

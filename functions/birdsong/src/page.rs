@@ -27,7 +27,10 @@ const CONTENT_SECURITY_POLICY: [&str; 8] = [
 
 /// Who may show the page in a frame: sources of the directive `frame-ancestors`.
 #[derive(Clone, Debug)]
-pub(crate) struct FrameAncestors(String);
+pub(crate) struct FrameAncestors {
+    /// The whole content policy.
+    policy: HeaderValue,
+}
 
 impl FrameAncestors {
     /// Reads `'none'`, `'self'` and origins such as `https://example.org`, separated by spaces.
@@ -52,18 +55,9 @@ impl FrameAncestors {
         if sources.is_empty() || (sources.contains(&"'none'") && sources.len() > 1) {
             return Err("write 'none' alone, or 'self' and origins, separated by spaces".into());
         }
-        Ok(Self(sources.join(" ")))
-    }
-
-    fn policy(&self) -> Option<HeaderValue> {
-        let policy = format!("{}; frame-ancestors {}", CONTENT_SECURITY_POLICY.join("; "), self.0);
-        HeaderValue::from_str(&policy).ok()
-    }
-}
-
-impl Default for FrameAncestors {
-    fn default() -> Self {
-        Self("'none'".into())
+        let policy = format!("{}; frame-ancestors {}", CONTENT_SECURITY_POLICY.join("; "), sources.join(" "));
+        let policy = HeaderValue::from_str(&policy).map_err(|error| error.to_string())?;
+        Ok(Self { policy })
     }
 }
 
@@ -168,9 +162,7 @@ pub(crate) async fn page(ancestors: &FrameAncestors, method: Method, uri: Uri, h
         Err(error) => error.into_response(),
     };
     let headers = response.headers_mut();
-    if let Some(policy) = ancestors.policy() {
-        headers.insert(header::CONTENT_SECURITY_POLICY, policy);
-    }
+    headers.insert(header::CONTENT_SECURITY_POLICY, ancestors.policy.clone());
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
     response
@@ -242,7 +234,8 @@ mod tests {
 
     async fn get(path: &str, headers: &[(header::HeaderName, &str)]) -> (StatusCode, HeaderMap, Bytes) {
         let headers = headers.iter().map(|(name, value)| (name.clone(), value.parse().unwrap())).collect();
-        let response = page(&FrameAncestors::default(), Method::GET, path.parse().unwrap(), headers).await;
+        let response =
+            page(&FrameAncestors::parse("'none'").unwrap(), Method::GET, path.parse().unwrap(), headers).await;
         let (parts, body) = response.into_parts();
         (parts.status, parts.headers, axum::body::to_bytes(body, 1 << 24).await.unwrap())
     }
@@ -285,7 +278,8 @@ mod tests {
         assert_eq!(headers[header::X_CONTENT_TYPE_OPTIONS], "nosniff");
         let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
         assert_eq!(body["error"]["code"], "unknown_path");
-        let refused = page(&FrameAncestors::default(), Method::POST, "/".parse().unwrap(), HeaderMap::new()).await;
+        let refused =
+            page(&FrameAncestors::parse("'none'").unwrap(), Method::POST, "/".parse().unwrap(), HeaderMap::new()).await;
         assert_eq!(refused.status(), StatusCode::METHOD_NOT_ALLOWED);
         assert_eq!(refused.headers()[header::ALLOW], "GET, HEAD");
     }

@@ -288,7 +288,7 @@ mod tests {
                 .route("/small", get(|| async { "small" }))
                 .route("/large", get(|| async { vec![b'x'; 64 << 20] }))
                 .route("/long", get(std::future::pending::<()>));
-            let router = with_page(router, FrameAncestors::default(), Hosts::new(address, &[]), limits);
+            let router = with_page(router, FrameAncestors::parse("'none'").unwrap(), Hosts::new(address, &[]), limits);
             let (stop, stopped) = oneshot::channel();
             let serving = tokio::spawn(serve(listener, router, limits, async { _ = stopped.await }));
             Self { address, stop: Some(stop), serving }

@@ -44,6 +44,17 @@ fn windows_of_several_days_are_exported_once_each() {
         String::from_utf8(lines.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(days.iter().map(|day| day["posts"].as_u64().unwrap()).sum::<u64>(), 600);
 
+    // Steps of whole days are not cut by days.
+    let lines = birdsong(dir.path(), &[&["export", "--step", "2d", "--format", "ndjson"][..], &range].concat());
+    let spans: Vec<serde_json::Value> =
+        String::from_utf8(lines.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(spans.iter().map(|span| span["posts"].as_u64().unwrap()).sum::<u64>(), 600);
+    // A note on all regions is one row, whatever regions there are.
+    let note = birdsong(dir.path(), &["note", "add", "all", "Derby", "--at", "2023-11-15T10:00:00Z", "--data", "data"]);
+    assert!(note.status.success(), "{}", String::from_utf8_lossy(&note.stderr));
+    let lines = birdsong(dir.path(), &[&["export", "events", "--format", "ndjson"][..], &range].concat());
+    assert_eq!(String::from_utf8(lines.stdout).unwrap().matches("Derby").count(), 1);
+
     let wrong = birdsong(dir.path(), &[&["export", "--region", "nowhere"][..], &range].concat());
     assert!(!wrong.status.success() && String::from_utf8_lossy(&wrong.stderr).contains("nowhere"));
     let nameless = birdsong(dir.path(), &[&["export", "series"][..], &range].concat());

@@ -138,10 +138,9 @@ impl<S: WindowStore + RollupStore + DocumentStore + Settings> Digest<S> {
             if !is_watched {
                 let (store, rules, until_ms) = (&*self.store, self.rules, overview.until_ms);
                 let run = watch::Run { store, rules, now_ms, until_ms, done: &self.unwatched };
-                (outcome.watched, has_more) = {
-                    let (watched, has_more) = self.watcher.run(&run, regions, &self.known.recent(), is_over).await?;
-                    (outcome.watched + watched, has_more)
-                };
+                let (watched, is_left) = self.watcher.run(&run, regions, &self.known.recent(), is_over).await?;
+                outcome.watched += watched;
+                has_more = is_left;
                 is_watched = true;
                 self.unwatched.clear();
             }
