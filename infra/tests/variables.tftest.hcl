@@ -277,9 +277,10 @@ run "a_secret_is_one_secret" {
 run "x_needs_its_secret" {
   command = plan
   variables {
+    sources = "x:?budget=5/day"
     secrets = { X_BEARER_TOKEN = "none" }
   }
-  expect_failures = [var.secrets]
+  expect_failures = [var.sources]
 }
 
 run "the_key_of_author_hashes_is_needed" {

@@ -67,3 +67,9 @@ variable "deletion_protection" {
   description = "Refuse to delete the quarantine bucket unless it is empty."
   type        = bool
 }
+
+variable "rollback" {
+  description = "A rollback: while the newest version of the function is `from`, the version `to` runs."
+  type        = object({ from = string, to = string })
+  default     = { from = "", to = "" }
+}

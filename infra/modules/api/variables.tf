@@ -62,3 +62,9 @@ variable "log_retention_days" {
   description = "Days to keep logs."
   type        = number
 }
+
+variable "rollback" {
+  description = "A rollback: while the newest version of the function is `from`, the version `to` runs."
+  type        = object({ from = string, to = string })
+  default     = { from = "", to = "" }
+}

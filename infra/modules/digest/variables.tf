@@ -72,3 +72,9 @@ variable "deletion_protection" {
   description = "Keep deleted secrets for a week."
   type        = bool
 }
+
+variable "rollback" {
+  description = "A rollback: while the newest version of the function is `from`, the version `to` runs."
+  type        = object({ from = string, to = string })
+  default     = { from = "", to = "" }
+}
