@@ -8,8 +8,8 @@ data "aws_ssm_parameters_by_path" "release" {
 
 locals {
   # A damaged parameter is an error: without what it says, an apply would delete the service.
-  releases   = data.aws_ssm_parameters_by_path.release.values
-  remembered = jsondecode(length(local.releases) == 0 ? "{}" : nonsensitive(local.releases[0]))
+  releases   = nonsensitive(data.aws_ssm_parameters_by_path.release.values)
+  remembered = jsondecode(length(local.releases) == 0 ? "{}" : local.releases[0])
 
   # Empty: what runs, or nothing before there is an image.
   streamer_image = !var.enable_streamer ? "" : var.streamer_image != "" ? var.streamer_image : try(local.remembered.image, "")
