@@ -649,9 +649,16 @@ export interface components {
             /**
              * Format: int64
              * @description Posts in the step as X itself counts them (`--reference x-counts:`), without reposts. Only when it is asked for by
-             *     name; left out where not every minute is known.
+             *     name; left out where not every minute is known, and when X is not among the networks that were asked for.
              */
             reference?: number | null;
+            /**
+             * Format: double
+             * @description Of the posts in `reference`, the share that is counted here: posts of X without reposts, divided by `reference`. It
+             *     shows what a sample, a gap or a late start really cost; above 1 when X has deleted posts since. As `reference`; left out
+             *     when that is 0.
+             */
+            reference_share?: number | null;
             /**
              * Format: int64
              * @description Number of mentions of accounts.
@@ -1438,9 +1445,16 @@ export interface components {
             /**
              * Format: int64
              * @description Posts in the step as X itself counts them (`--reference x-counts:`), without reposts. Only when it is asked for by
-             *     name; left out where not every minute is known.
+             *     name; left out where not every minute is known, and when X is not among the networks that were asked for.
              */
             reference?: number | null;
+            /**
+             * Format: double
+             * @description Of the posts in `reference`, the share that is counted here: posts of X without reposts, divided by `reference`. It
+             *     shows what a sample, a gap or a late start really cost; above 1 when X has deleted posts since. As `reference`; left out
+             *     when that is 0.
+             */
+            reference_share?: number | null;
             /**
              * Format: int64
              * @description Number of mentions of accounts.
@@ -1717,7 +1731,7 @@ export interface operations {
                 to?: string;
                 /** @description Length of a step, such as `15m`, `1h` or `1d`; seconds without a unit. A multiple of the window that divides a day, or up to 400 whole days. `auto` is the shortest one that gives at most 300 steps. Default: one window. */
                 step?: string;
-                /** @description Fields of each step, with commas, such as `posts,networks`; `window_start` and `window_end` are always there. `usual`, `usual_low`, `usual_high` and `reference` are there only when they are named. Default: all other fields of `Window`. */
+                /** @description Fields of each step, with commas, such as `posts,networks`; `window_start` and `window_end` are always there. `usual`, `usual_low`, `usual_high`, `reference` and `reference_share` are there only when they are named. Default: all other fields of `Window`. */
                 fields?: string;
                 /** @description Fields of the total, likewise; `none` leaves the total out. Default: all fields. */
                 total_fields?: string;

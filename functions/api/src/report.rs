@@ -234,9 +234,15 @@ pub struct WindowReport {
     #[schema(minimum = 0)]
     pub usual_high: Option<f64>,
     /// Posts in the step as X itself counts them (`--reference x-counts:`), without reposts. Only when it is asked for by
-    /// name; left out where not every minute is known.
+    /// name; left out where not every minute is known, and when X is not among the networks that were asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reference: Option<u64>,
+    /// Of the posts in `reference`, the share that is counted here: posts of X without reposts, divided by `reference`. It
+    /// shows what a sample, a gap or a late start really cost; above 1 when X has deleted posts since. As `reference`; left out
+    /// when that is 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0)]
+    pub reference_share: Option<f64>,
     /// Number of mentions of accounts.
     pub mentions: u64,
     /// Posts with at least one photo, video, GIF or audio attached.
@@ -262,5 +268,5 @@ fn as_map<S: Serializer>(pairs: &[(String, u64)], serializer: S) -> Result<S::Ok
 }
 
 /// Fields that are there only when they are asked for by name.
-pub(crate) const REFERENCE: &str = "reference";
+pub(crate) const REFERENCE: [&str; 2] = ["reference", "reference_share"];
 pub(crate) const USUAL: [&str; 3] = ["usual", "usual_low", "usual_high"];

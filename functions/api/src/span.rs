@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use birdsong_digest::read::{Grain, Part, Reader};
+use birdsong_digest::watch::REFERENCE_NETWORK;
 use birdsong_domain::frame::{Lane, Ledger, STREAM};
 use birdsong_domain::network::Network;
 use birdsong_domain::ports::{PortError, RollupStore, WindowStore};
@@ -65,11 +66,15 @@ impl Networks {
         asked.first().copied()
     }
 
+    /// Whether the counts of a network are asked for.
+    pub(crate) fn asks_for(&self, network: Network) -> bool {
+        self.0.as_ref().is_none_or(|asked| asked.contains(&network))
+    }
+
     /// Whether the counts of this lane are asked for. A damaged record whose lane is unknown may be of any network.
     fn has(&self, lane: &Lane) -> bool {
         let network = lane.network();
-        self.0.as_ref().is_none_or(|asked| asked.contains(&network))
-            || (lane.is_ledger() && network == Network::UNKNOWN)
+        self.asks_for(network) || (lane.is_ledger() && network == Network::UNKNOWN)
     }
 }
 
@@ -190,6 +195,13 @@ impl Span {
         .collect()
     }
 
+    /// The posts of the network of reference counts without reposts, which these leave out, as a share of `posts`.
+    pub(crate) fn share_of(&self, posts: u64) -> Option<f64> {
+        let of = |kinds: &Kinds| kinds.posts() - kinds.of(Kind::Repost);
+        let ours = self.networks.get(&REFERENCE_NETWORK).map_or(0, of);
+        (posts > 0).then(|| (ours as f64 / posts as f64 * 1000.0).round() / 1000.0)
+    }
+
     /// The report, with these fields; others that take some work are empty.
     pub(crate) fn report(&self, region: &str, fields: &Fields) -> WindowReport {
         let aggregate = &self.aggregate;
@@ -233,6 +245,7 @@ impl Span {
             }),
             long_hashtags: aggregate.hashtags.too_long,
             reference: None,
+            reference_share: None,
             usual: None,
             usual_low: None,
             usual_high: None,

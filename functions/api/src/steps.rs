@@ -156,6 +156,7 @@ impl Steps {
         }
         if !self.reference.is_empty() {
             report.reference = reference::posts(&self.reference, start_ms, start_ms + self.step_ms);
+            report.reference_share = report.reference.and_then(|posts| step.share_of(posts));
         }
         self.wanted.fields.write(&report, &mut self.json)
     }

@@ -243,3 +243,27 @@ async fn an_invalid_name_is_the_callers_mistake() {
     assert_eq!(get(&app, &format!("&network={}", many[1..].join(","))).await.0, 200);
     assert_eq!(get(&app, "&network=x&network=x").await.0, 200);
 }
+
+#[tokio::test]
+async fn a_reference_count_shows_which_share_of_its_posts_is_here() {
+    let store = MemoryStore::default();
+    let posts =
+        |kinds: &[Kind]| kinds.iter().map(|kind| SlimPost { time_ms: T, kind: *kind, ..SlimPost::default() }).collect();
+    let of_x = posts(&[Kind::Original, Kind::Reply, Kind::Quote, Kind::Repost, Kind::Repost]);
+    put(&store, Lane::posts("a", Network::X, 0), T, &[frame(T + 1000, of_x)]).await;
+    put(&store, Lane::posts("a", Network::BLUESKY, 0), T, &[frame(T + 1000, posts(&[Kind::Original]))]).await;
+    // Two posts in each minute of both windows but for the last minute.
+    let minutes: Vec<_> = (0..9).map(|minute| (T + minute * MIN, if minute < 3 { 2 } else { 0 })).collect();
+    birdsong_digest::reference::put(&store, "a", &minutes).await.unwrap();
+    let app = app(store);
+    let fields = async |more: &str| {
+        let (status, body) = get(&app, &format!("&fields=posts,reference,reference_share{more}")).await;
+        assert_eq!(status, 200, "{body}");
+        let of = |n: usize| ["posts", "reference", "reference_share"].map(|name| body["windows"][n][name].clone());
+        [of(0), of(1)]
+    };
+    // Reposts are not among those that X counts.
+    assert_eq!(fields("").await, [[json!(6), json!(6), json!(0.5)], [json!(0), Value::Null, Value::Null]]);
+    assert_eq!(fields("&network=x").await[0], [json!(5), json!(6), json!(0.5)]);
+    assert_eq!(fields("&network=bluesky").await[0], [json!(1), Value::Null, Value::Null]);
+}
