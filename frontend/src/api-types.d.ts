@@ -461,6 +461,7 @@ export interface components {
          *     - `future`: The span, or at least one whole step of it, has not begun. Windows that have not begun are not listed.
          *     - `unwatched`: For at least a part of the span there is no record of a streamer, not even the heartbeat that it sends when there are no posts.
          *     - `missed`: A source had no connection for some time, and its posts of that time cannot be fetched any more.
+         *     - `behind`: Posts of this hour, of this or another region, were sent to the log and are not in windows yet: a part of the log is read late.
          *     - `dropped`: Posts were dropped because the log did not answer and the streamer's spool was full.
          *     - `withheld`: A source reported that it did not deliver all posts.
          *     - `unreadable`: Lines of a source could not be read. They are in quarantine.
@@ -468,7 +469,7 @@ export interface components {
          *     - `sampled`: A source was asked for a share of its posts only, to stay within a budget.
          * @enum {string}
          */
-        Flaw: "future" | "unwatched" | "missed" | "dropped" | "withheld" | "unreadable" | "corrupt" | "sampled";
+        Flaw: "future" | "unwatched" | "missed" | "behind" | "dropped" | "withheld" | "unreadable" | "corrupt" | "sampled";
         /** @description A hashtag and the number of posts that carry it. */
         HashtagCount: {
             /**

@@ -116,6 +116,9 @@ described! {
         Unwatched,
         /// A source had no connection for some time, and its posts of that time cannot be fetched any more.
         Missed,
+        /// Posts of this hour, of this or another region, were sent to the log and are not in windows yet: a part of the log
+        /// is read late.
+        Behind,
         /// Posts were dropped because the log did not answer and the streamer's spool was full.
         Dropped,
         /// A source reported that it did not deliver all posts.
@@ -137,7 +140,7 @@ pub struct Completeness {
     /// unreadable. Of an open window: so far.
     pub complete: bool,
     /// What is wrong; each flaw at most once.
-    #[schema(max_items = 8)]
+    #[schema(max_items = 9)]
     pub flaws: Vec<Flaw>,
     /// Records of the log with posts or heartbeats of the span. 0 means that nothing was watched.
     pub frames: u64,

@@ -39,6 +39,7 @@ pub(crate) struct Span {
     is_watched: bool,
     /// Whether it, or a whole step of it, has not begun.
     is_future: bool,
+    is_behind: bool,
     /// Posts of each network that has any.
     networks: BTreeMap<Network, Kinds>,
     /// When a window of it was stored last, in milliseconds.
@@ -91,6 +92,7 @@ impl Span {
             lifecycle: Lifecycle::Final,
             is_watched: true,
             is_future: false,
+            is_behind: false,
             networks: BTreeMap::new(),
             stored_ms: 0,
         }
@@ -157,8 +159,14 @@ impl Span {
         self.is_damaged |= part.is_damaged;
         self.lifecycle = self.lifecycle.min(part.lifecycle);
         self.is_watched &= part.is_watched;
+        self.is_behind |= part.is_behind;
         self.stored_ms = self.stored_ms.max(part.stored_ms);
         part.networks.iter().for_each(|(network, kinds)| self.add_network(*network, kinds));
+    }
+
+    /// Takes into account which hours, by their start, have posts that are not in windows yet.
+    pub(crate) fn lacks_those_of(&mut self, behind: &BTreeSet<i64>, hour_ms: i64) {
+        self.is_behind |= behind.range(self.start_ms - hour_ms + 1..self.end_ms).next().is_some();
     }
 
     /// Sets the posts of each minute of the span, also of those of which no window is stored.
@@ -184,6 +192,7 @@ impl Span {
             (self.is_future, Flaw::Future),
             (!self.is_watched, Flaw::Unwatched),
             (self.ledger.missed_ms > 0, Flaw::Missed),
+            (self.is_behind, Flaw::Behind),
             (self.ledger.dropped > 0, Flaw::Dropped),
             (self.ledger.withheld > 0, Flaw::Withheld),
             (self.ledger.quarantined > 0, Flaw::Unreadable),

@@ -301,6 +301,7 @@ async fn of_region<S: WindowStore + RollupStore + DocumentStore + Settings + 'st
     let permit = shared.admission.admit((parts + stale).saturating_mul(lanes)).await?;
 
     let mut steps = Steps::new(&region.id, &range, step_ms, rules, now_ms, query.wanted.clone());
+    steps = steps.with_behind(snapshot.behind.clone());
     if query.wanted.fields.asks_for(&USUAL) && range.end - range.start <= days::MAX_DAYS * DAY_MS && step_ms <= DAY_MS {
         let subject = match query.networks.only() {
             Some(network) => Some(Subject::Network { network }),

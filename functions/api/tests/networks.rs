@@ -267,3 +267,29 @@ async fn a_reference_count_shows_which_share_of_its_posts_is_here() {
     assert_eq!(fields("&network=x").await[0], [json!(5), json!(6), json!(0.5)]);
     assert_eq!(fields("&network=bluesky").await[0], [json!(1), Value::Null, Value::Null]);
 }
+
+// Rule 1.6. On AWS, a shard may be read late while that of the ledger is not.
+#[tokio::test]
+async fn no_window_is_complete_while_posts_of_its_hour_are_not_in_windows_yet() {
+    for (stored, expected) in [(2, json!(["behind"])), (3, json!([]))] {
+        let store = MemoryStore::default();
+        for window in [T, T + 5 * MIN] {
+            let at = |of: Frame| Frame { header: FrameHeader { cut_ms: window + 1000, ..of.header }, ..of };
+            let of_ledger = Ledger { received: 4, sent: 3, filtered: 1, ..Ledger::default() };
+            put(&store, Lane::ledger(Network::X, "x"), window, &[at(ledger(of_ledger))]).await;
+            // The first window has all of its posts either way.
+            let posts = if window == T { 3 } else { stored };
+            let posts = (0..posts).map(|n| SlimPost { id: n, time_ms: window, ..SlimPost::default() }).collect();
+            put(&store, Lane::posts("a", Network::X, 0), window, &[at(frame(window, posts))]).await;
+        }
+        let app = app(store);
+        let (_, body) = get(&app, "").await;
+        assert_eq!(flaws(&body["windows"][1]), expected);
+        // Only the hour is known.
+        assert_eq!(flaws(&body["windows"][0]), expected);
+        assert_eq!(
+            (&body["total"]["completeness"]["complete"], flaws(&body["total"])),
+            (&json!(stored == 3), expected)
+        );
+    }
+}

@@ -1,4 +1,4 @@
-//! How busy one shard keeps the function `aggregator`: `make load`.
+//! How busy one shard keeps the function `aggregator`, and how long a run of the function `digest` takes: `make load`.
 //!
 //!     lambda_load [--put-ms N]
 //!
@@ -6,17 +6,24 @@
 //! cuts them, in batches as Lambda makes them: after the batching window, at the batch size, or at 6 MB. The store is in
 //! memory, but each call waits as long as DynamoDB does. Busy is the time in the function divided by the time that
 //! the batch covers; from 100 % on the shard is never caught up with.
+//!
+//! The digest runs once a minute. Here it works through an hour and a half of minutes in which every region has posts, after a
+//! day of them.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use birdsong_aggregator::Aggregator;
 use birdsong_aggregator::dead_letter::{DeadLetter, DeadLetters};
 use birdsong_aws::lambda::aggregator::Handler;
+use birdsong_digest::Digest;
 use birdsong_domain::frame::{self, FrameHeader, Lane};
 use birdsong_domain::network::Network;
-use birdsong_domain::ports::PortError;
+use birdsong_domain::ports::{LogRecord, PortError};
 use birdsong_domain::post::{Located, PostId, SourcePost};
+use birdsong_domain::rollup::DAY_MS;
 use birdsong_domain::window::FoldRules;
 use birdsong_testkit::{Call, Hook, Hooked};
 use comfy_table::presets::ASCII_MARKDOWN;
@@ -32,13 +39,28 @@ const WINDOW_SECS: usize = 5;
 const SECONDS: i64 = 30;
 const START_MS: i64 = 1_700_000_100_000 - 15_000;
 
-struct Wait(Duration);
+/// Waits before each call, and counts them.
+#[derive(Default)]
+struct Wait {
+    ms: AtomicU64,
+    calls: AtomicU64,
+}
 
 impl Hook for Wait {
     async fn before(&self, _: Call<'_>) -> Result<(), PortError> {
-        tokio::time::sleep(self.0).await;
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        let ms = self.ms.load(Ordering::Relaxed);
+        if ms > 0 {
+            tokio::time::sleep(Duration::from_millis(ms)).await;
+        }
         Ok(())
     }
+}
+
+fn store(put_ms: u64) -> Arc<Hooked<Wait>> {
+    let store = Hooked::<Wait>::default();
+    store.hook.ms.store(put_ms, Ordering::Relaxed);
+    Arc::new(store)
 }
 
 struct NoLetter;
@@ -49,22 +71,23 @@ impl DeadLetters for NoLetter {
     }
 }
 
-/// The record of a lane's frame of a second, as JSON, and its size.
-fn record(lane: usize, second: i64, posts: u64) -> Result<String> {
-    let cut_ms = START_MS + second * 1000 + 999;
+/// A lane's frame that is cut at a time.
+fn frame(lane: Lane, cut_ms: i64, posts: u64) -> Result<LogRecord> {
     let header = FrameHeader {
-        lane: Lane::posts(&format!("region-{lane}"), Network::X, 0),
+        lane: lane.clone(),
         source: "load".into(),
         run: "run".into(),
-        counter: second as u64 + 1,
+        counter: cut_ms.unsigned_abs(),
         cut_ms,
-        cut: second as u64 + 1,
+        cut: cut_ms.unsigned_abs(),
         live: true,
         ..FrameHeader::default()
     };
+    let seed =
+        lane.to_string().bytes().fold(cut_ms.unsigned_abs(), |seed, byte| seed * 31 % 1_000_003 + u64::from(byte));
     let mut lines = vec![];
     for n in 0..posts {
-        let noise = (lane as u64 * 7919 + second as u64 * 104_729 + n).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let noise = (seed * 104_729 + n).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let post = SourcePost {
             id: PostId(u128::from(noise)),
             time_ms: cut_ms - 500,
@@ -76,11 +99,23 @@ fn record(lane: usize, second: i64, posts: u64) -> Result<String> {
         };
         frame::put_line(&mut lines, &post, Located::Text, false);
     }
+    let bytes = frame::encode(&header, &lines)?;
+    Ok(LogRecord { sequence: cut_ms.unsigned_abs().into(), arrived_ms: cut_ms, lane: Some(lane), bytes })
+}
+
+fn lane(region: usize) -> Lane {
+    Lane::posts(&format!("region-{region}"), Network::X, 0)
+}
+
+/// The record of a lane's frame of a second, as JSON.
+fn record(region: usize, second: i64, posts: u64) -> Result<String> {
+    let cut_ms = START_MS + second * 1000 + 999;
+    let frame = frame(lane(region), cut_ms, posts)?;
     let record = json!({
         "kinesis": {
-            "partitionKey": header.lane.to_string(),
-            "sequenceNumber": (second as u64 * 10_000 + lane as u64 + 1).to_string(),
-            "data": base64_simd::STANDARD.encode_to_string(frame::encode(&header, &lines)?),
+            "partitionKey": lane(region).to_string(),
+            "sequenceNumber": frame.sequence.as_str(),
+            "data": base64_simd::STANDARD.encode_to_string(frame.bytes),
             "approximateArrivalTimestamp": cut_ms as f64 / 1000.0,
         },
         "eventID": "shardId-000000000000:1",
@@ -138,8 +173,7 @@ async fn main() -> Result<()> {
         (1000, 1, 10_000),
         (1000, 10, 10_000),
     ] {
-        let store = Hooked { rows: Arc::default(), hook: Wait(Duration::from_millis(put_ms)) };
-        let handler = Handler::new(Arc::new(store), FoldRules::default(), NoLetter);
+        let handler = Handler::new(store(put_ms), FoldRules::default(), NoLetter);
         let (mut covered, mut puts, mut n) = (0.0, 0, 0);
         let mut spent = Duration::ZERO;
         for (payload, secs) in batches(lanes, posts, batch_size)? {
@@ -162,6 +196,65 @@ async fn main() -> Result<()> {
         eprintln!("{lanes} lanes, batches of {batch_size}: done");
     }
     println!("{table}");
-    println!("One shard, batching window {WINDOW_SECS} s, {put_ms} ms for each call of the store.");
+    println!("One shard, batching window {WINDOW_SECS} s, {put_ms} ms for each call of the store.\n");
+
+    let mut table = Table::new();
+    table.load_preset(ASCII_MARKDOWN);
+    table.set_header(["regions", "calls a run", "seconds a run, mean", "longest"]);
+    for column in table.column_iter_mut() {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    for regions in [6, 100] {
+        table.add_row(digest(regions, put_ms).await?);
+        eprintln!("digest of {regions} regions: done");
+    }
+    println!("{table}");
+    println!("The function digest, once a minute; {put_ms} ms for each call of the store.");
     Ok(())
+}
+
+/// A row of the digest's table: a day of posts, and then minutes with more of them.
+async fn digest(regions: usize, put_ms: u64) -> Result<[String; 4]> {
+    const MINUTES: i64 = 90;
+    let store = store(0);
+    let mut aggregator = Aggregator::new(store.clone(), FoldRules::default(), 4 * regions);
+    let names: Vec<String> = (0..regions).map(|region| lane(region).region().to_owned()).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let mut run = async |from_ms: i64, minutes: i64| -> Result<()> {
+        for minute in 0..minutes {
+            let cut_ms = from_ms + minute * 60_000 + 30_000;
+            let mut records = vec![frame(Lane::ledger(Network::X, "load"), cut_ms, 0)?];
+            for region in 0..regions {
+                records.push(frame(lane(region), cut_ms, 6)?);
+            }
+            aggregator.fold_batch("0", &records).await?;
+        }
+        Ok(())
+    };
+    let day_ms = START_MS.div_euclid(DAY_MS) * DAY_MS;
+    run(day_ms, 1440).await?;
+    let mut digest = Digest::new(store.clone(), FoldRules::default());
+    let mut now_ms = day_ms + DAY_MS;
+    while digest.run(&names, now_ms, || false).await?.has_more {}
+
+    let (mut all, mut longest) = (Duration::ZERO, Duration::ZERO);
+    store.hook.calls.store(0, Ordering::Relaxed);
+    let mut calls = 0;
+    for _ in 0..MINUTES {
+        run(now_ms, 1).await?;
+        now_ms += 60_000;
+        store.hook.ms.store(put_ms, Ordering::Relaxed);
+        let (started, before) = (Instant::now(), store.hook.calls.load(Ordering::Relaxed));
+        digest.run(&names, now_ms, || false).await?;
+        let took = started.elapsed();
+        (all, longest) = (all + took, longest.max(took));
+        calls += store.hook.calls.load(Ordering::Relaxed) - before;
+        store.hook.ms.store(0, Ordering::Relaxed);
+    }
+    Ok([
+        regions.to_string(),
+        (calls / MINUTES as u64).to_string(),
+        format!("{:.1}", all.as_secs_f64() / MINUTES as f64),
+        format!("{:.1}", longest.as_secs_f64()),
+    ])
 }
