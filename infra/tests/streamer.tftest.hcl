@@ -127,7 +127,7 @@ run "in_an_existing_network" {
   assert {
     condition = (
       one(aws_ecs_service.this[0].network_configuration).subnets == toset(var.subnet_ids)
-      && !one(aws_ecs_service.this[0].network_configuration).assign_public_ip
+      && one(aws_ecs_service.this[0].network_configuration).assign_public_ip == false
       && tolist([for target in aws_efs_mount_target.spool : target.subnet_id]) == var.subnet_ids
     )
     error_message = "task and spool are in the caller's subnets"
@@ -189,7 +189,7 @@ run "many_regions_are_in_a_bucket" {
     source = "./modules/streamer"
   }
   variables {
-    regions_toml = join("\n", [for n in range(1000) : "[[region]]\nid = \"region-${n}\"\nkeywords = [\"word ${n}\"]\n"])
+    regions_toml = join("\n", [for n in range(1000) : "# region ${n}"])
   }
   assert {
     condition     = length(aws_ssm_parameter.regions) == 0 && aws_s3_object.regions[0].content == var.regions_toml

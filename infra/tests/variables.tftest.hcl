@@ -46,8 +46,6 @@ run "names_and_numbers" {
     streamer_disk_gb                = 10
     streamer_spool                  = "nfs"
     availability_zones              = ["us-east-1a"]
-    aliases                         = ["Birds.example.org"]
-    route53_zone_id                 = "example.org"
   }
   expect_failures = [
     var.name,
@@ -82,9 +80,6 @@ run "names_and_numbers" {
     var.streamer_disk_gb,
     var.streamer_spool,
     var.availability_zones,
-    var.aliases,
-    var.certificate_arn,
-    var.route53_zone_id,
   ]
 }
 
@@ -471,4 +466,31 @@ run "a_domain_needs_cloudfront" {
     certificate_arn = "arn:aws:acm:us-east-1:123456789012:certificate/01234567-89ab-cdef-0123-456789abcdef"
   }
   expect_failures = [var.aliases]
+}
+
+run "a_domain_is_in_lower_case" {
+  command = plan
+  variables {
+    aliases         = ["Birds.example.org"]
+    certificate_arn = "arn:aws:acm:us-east-1:123456789012:certificate/01234567-89ab-cdef-0123-456789abcdef"
+  }
+  expect_failures = [var.aliases]
+}
+
+run "a_domain_needs_a_certificate" {
+  command = plan
+  variables {
+    aliases = ["birds.example.org"]
+  }
+  expect_failures = [var.certificate_arn]
+}
+
+run "a_zone_is_an_id" {
+  command = plan
+  variables {
+    aliases         = ["birds.example.org"]
+    certificate_arn = "arn:aws:acm:us-east-1:123456789012:certificate/01234567-89ab-cdef-0123-456789abcdef"
+    route53_zone_id = "example.org"
+  }
+  expect_failures = [var.route53_zone_id]
 }
