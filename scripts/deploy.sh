@@ -316,24 +316,9 @@ push_image() { # REPOSITORY: prints the image
 
 # ---- after the apply -------------------------------------------------------------------------------
 
-service() { # prints: stable|failed|waiting, and why
+service() { # TASK-DEFINITION: prints stable|failed|waiting, and why
     aws ecs describe-services --cluster "$name" --services streamer --output json >"$work/service.json"
-    node -e '
-        const [file, wanted] = process.argv.slice(1);
-        const service = JSON.parse(fs.readFileSync(file, "utf8")).services?.[0];
-        const newest = service?.deployments?.find(({ status }) => status === "PRIMARY");
-        if (!newest) {
-            console.log("failed there is no service");
-        } else if (newest.taskDefinition !== wanted) {
-            console.log(`failed ECS went back to ${newest.taskDefinition}`);
-        } else if (newest.rolloutState === "FAILED") {
-            console.log(`failed ${newest.rolloutStateReason ?? ""}`);
-        } else {
-            const { rolloutState = "COMPLETED", runningCount = 0, desiredCount = 0, pendingCount = 0, failedTasks = 0 } = newest;
-            const stable = rolloutState === "COMPLETED" && runningCount === desiredCount && service.deployments.length === 1;
-            console.log(`${stable ? "stable" : "waiting"} ${runningCount} of ${desiredCount} tasks run, ${pendingCount} start, ${failedTasks} failed`);
-        }
-    ' "$work/service.json" "$1"
+    node scripts/deploy/service.mjs "$work/service.json" "$1"
 }
 
 await_service() { # TASK-DEFINITION
@@ -352,58 +337,17 @@ await_service() { # TASK-DEFINITION
 
 # The API from outside; with viewer_auth, which this machine may not pass, the function behind it. An emulator runs no task, so
 # there the API only has to answer.
-status() { # SINCE: prints ok|waiting, and why
-    local address
-    rm -f "$work/status.json"
+status() { # SINCE answer|windows: prints ok|waiting, and why
+    local from=$work/status.json
     if [[ $(setting viewer_auth none) == none ]]; then
-        address=$(output "$([[ -n $endpoint ]] && echo api_url || echo site_url)")/api/status
-        node -e '
-            const [address, file] = process.argv.slice(1);
-            fetch(address, { signal: AbortSignal.timeout(20_000) }).then(async (answer) => {
-                fs.writeFileSync(file, JSON.stringify({ statusCode: answer.status, body: await answer.text() }));
-            }).catch((error) => console.error(error.cause?.message ?? error.message));
-        ' "$address" "$work/status.json" 2>"$work/unanswered" || true
+        from=$(output "$([[ -n $endpoint ]] && echo api_url || echo site_url)")/api/status
     else
-        aws lambda invoke --function-name "$name-api:live" --cli-binary-format raw-in-base64-out --payload "$(request)" "$work/status.json" \
-            >"$work/unanswered" 2>&1 || aws lambda invoke --function-name "$name-api:live" --payload "$(request)" "$work/status.json" >"$work/unanswered" 2>&1 || true
+        # Version 1 of the AWS CLI has no such option, and needs none.
+        local invoke=(lambda invoke --function-name "$name-api:live" --payload "$(node scripts/deploy/status.mjs request)")
+        aws "${invoke[@]}" --cli-binary-format raw-in-base64-out "$from" >"$work/invoked" 2>&1 || aws "${invoke[@]}" "$from" >"$work/invoked" 2>&1 ||
+            { echo "waiting the function does not answer: $(tr '\n' ' ' <"$work/invoked")" && return; }
     fi
-    [[ -s $work/status.json ]] || { echo "waiting the API does not answer: $(tr '\n' ' ' <"$work/unanswered")" && return; }
-    node -e '
-        const [file, since, needs] = process.argv.slice(1);
-        const { statusCode, body } = JSON.parse(fs.readFileSync(file, "utf8"));
-        const say = (ok, why) => console.log(`${ok ? "ok" : "waiting"} ${why}`);
-        let answer;
-        try {
-            answer = JSON.parse(body);
-        } catch {
-            answer = null;
-        }
-        if (statusCode !== 200 || !answer) {
-            say(false, `the API answers ${statusCode}: ${String(body).slice(0, 200)}`);
-        } else if (needs === "answer") {
-            say(true, "the API answers");
-        } else {
-            const { sources = [], ledger = {}, newest_post = null, window_secs = 300 } = answer;
-            const connected = sources.filter(({ status }) => status === "connected").map(({ source }) => source);
-            const others = sources.filter(({ status }) => status !== "connected").map(({ source, status, reason }) => `${source} is ${status}${reason ? ` (${reason})` : ""}`);
-            const start = Number(since) * 1000;
-            const opened = Date.parse(ledger.to) - window_secs * 1000;
-            const fresh = Date.parse(newest_post) >= start || opened >= start;
-            say(connected.length > 0 && fresh, [
-                connected.length > 0 ? `connected: ${connected.join(", ")}` : "no source is connected",
-                ...others,
-                fresh ? "a new window is served" : `no post or window is newer than the start; the newest window ends ${ledger.to ?? "never"}`,
-            ].join("; "));
-        }
-    ' "$work/status.json" "$1" "$2"
-}
-
-request() { # a request for /api/status, as API Gateway makes it
-    node -p 'JSON.stringify({
-        resource: "/{proxy+}", path: "/api/status", httpMethod: "GET", headers: {}, multiValueHeaders: {}, queryStringParameters: null,
-        multiValueQueryStringParameters: null, pathParameters: { proxy: "api/status" }, stageVariables: null, body: null, isBase64Encoded: false,
-        requestContext: { resourcePath: "/{proxy+}", httpMethod: "GET", path: "/live/api/status", stage: "live", identity: {}, requestId: "deploy", accountId: "0", apiId: "deploy", resourceId: "deploy" },
-    })'
+    node scripts/deploy/status.mjs "$from" "$@"
 }
 
 await_status() { # SINCE answer|windows
@@ -485,41 +429,6 @@ deploy() {
 
 # ---- rollback --------------------------------------------------------------------------------------
 
-# The history of the parameter that each apply writes is the list of releases. Equal ones in a row are one release.
-choose_release() { # prints the list; $work/target.json has the release to run, and $work/current.json the one that runs
-    node -e '
-        const [dir, asked] = process.argv.slice(1);
-        const { Parameters } = JSON.parse(fs.readFileSync(`${dir}/history.json`, "utf8"));
-        const parts = ["aggregator", "api", "digest", "image", "task_definition"];
-        const releases = [];
-        for (const { Version, LastModifiedDate, Value } of Parameters.sort((a, b) => a.Version - b.Version)) {
-            const content = JSON.parse(Value);
-            const key = JSON.stringify(parts.map((part) => content[part] ?? ""));
-            const last = releases.at(-1);
-            if (last?.key === key) {
-                Object.assign(last, { content, restores: content.restores ?? last.restores });
-                last.numbers.push(Version);
-            } else {
-                releases.push({ key, content, numbers: [Version], date: LastModifiedDate, restores: content.restores });
-            }
-        }
-        const at = (number) => releases.findIndex(({ numbers }) => numbers.includes(Number(number)));
-        const current = releases.at(-1);
-        // A release that was restored has before it what was before the original.
-        const before = current.restores === undefined ? releases.length - 2 : at(current.restores) - 1;
-        const target = asked === "" ? releases[before] : releases[at(asked)];
-        for (const release of releases.slice(-10)) {
-            const { numbers, date, content, restores } = release;
-            const mark = release === current ? "runs" : release === target ? "next" : "";
-            const image = (content.image || "no streamer").split("/").at(-1);
-            const when = new Date(typeof date === "number" ? date * 1000 : date).toISOString();
-            console.log(`${mark.padStart(4)} ${String(numbers[0]).padStart(4)}  ${when.slice(0, 19)}Z  aggregator ${content.aggregator}, api ${content.api}, digest ${content.digest}, ${image}${restores === undefined ? "" : ` (restored ${restores})`}`);
-        }
-        fs.writeFileSync(`${dir}/current.json`, JSON.stringify(current.content));
-        if (target && target !== current) fs.writeFileSync(`${dir}/target.json`, JSON.stringify({ ...target.content, number: target.numbers[0] }));
-    ' "$work" "${RELEASE:-}"
-}
-
 field() { # current|target NAME
     node -p 'JSON.parse(fs.readFileSync(process.argv[1], "utf8"))[process.argv[2]] ?? ""' "$work/$1.json" "$2"
 }
@@ -542,7 +451,7 @@ rollback() {
     aws ssm get-parameter-history --name "$parameter" --output json >"$work/history.json" 2>"$work/refused" ||
         fail "there is no list of releases of $name in $AWS_REGION: $(tr '\n' ' ' <"$work/refused")"
     say "the releases of $name:"
-    choose_release >&2
+    node scripts/deploy/releases.mjs choose "$work" "${RELEASE:-}" >&2
     [[ -f $work/target.json ]] || fail "there is no other release to run${RELEASE:+ with the number $RELEASE}"
     confirm "Run release $(field target number)?" yes
 
@@ -557,15 +466,7 @@ rollback() {
     fi
     use_version aggregator
 
-    # What was newest is not to run again until something newer is deployed. The secrets are those that exist now.
-    node -e '
-        const dir = process.argv[1];
-        const read = (name) => JSON.parse(fs.readFileSync(`${dir}/${name}.json`, "utf8"));
-        const { number, held: _, ...target } = read("target");
-        const newest = ["aggregator", "api", "digest"].map((part) => [part, fs.readFileSync(`${dir}/newest-${part}`, "utf8").trim()]);
-        const held = Object.fromEntries(newest.filter(([part, version]) => version !== target[part]));
-        fs.writeFileSync(`${dir}/release`, JSON.stringify({ ...target, held, restores: number, secrets: read("current").secrets }));
-    ' "$work"
+    node scripts/deploy/releases.mjs write "$work"
     aws ssm put-parameter --name "$parameter" --type String --overwrite --value "file://$work/release" >/dev/null
     say "release $(field target number) runs. terraform apply keeps it; make deploy ENV=$env runs what is in the checkout. The page stays as it is"
     [[ $stable == true ]] || { show_trouble && fail "but the streamer is not stable"; }

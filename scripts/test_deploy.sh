@@ -13,10 +13,11 @@ name=
 
 checkout() { # a fresh account and a fresh checkout
     rm -rf "${root:?}"/*
-    mkdir -p "$root"/{fakes,common,account} "$root"/tree/{scripts,infra/env,frontend/node_modules,functions}
+    mkdir -p "$root"/{fakes,common,account} "$root"/tree/{scripts/deploy,infra/env,frontend/node_modules,functions}
     account=$root/account log=$root/log tree=$root/tree
     : >"$log"
     cp scripts/deploy.sh scripts/build-functions.sh scripts/terraform-init.sh "$tree/scripts/"
+    cp scripts/deploy/*.mjs "$tree/scripts/deploy/"
     cp infra/env/*.tfvars "$tree/infra/env/"
     cp infra/variables.tf "$tree/infra/"
     touch "$tree/frontend/package-lock.json" "$tree/Dockerfile"
@@ -144,8 +145,9 @@ FAKE
     reports '{ status: "connected" }' 0
 }
 
-# The dashboard of the account: its status is that of a source, and of a window that ended so many seconds ago.
+# The dashboard of the account: its status is that of a source, and of a window that ended AGE seconds ago.
 site=$(mktemp)
+# shellcheck disable=SC2016 # the templates are JavaScript's
 node -e '
     const file = process.argv[1];
     const server = require("node:http").createServer((request, response) => {
@@ -550,6 +552,7 @@ grep -qF "the API answers" "$root/err" || broken "the API was not asked"
 
 # ---- rollback --------------------------------------------------------------------------------------
 
+# shellcheck disable=SC2016 # the templates are JavaScript's
 release() { # NUMBER AGGREGATOR API DIGEST IMAGE [MORE]
     echo "{\"Version\": $1, \"LastModifiedDate\": \"2026-11-2$1T10:00:00Z\", \"Value\": \"$(node -p 'JSON.stringify(JSON.stringify({
         ...JSON.parse(process.argv[1] || "{}"), aggregator: process.argv[2], api: process.argv[3], digest: process.argv[4], image: process.argv[5],

@@ -122,7 +122,7 @@ test('every action that a type needs is allowed', () => {
 
 test('every command of deploy.sh is allowed', () => {
   const script = readFileSync(path.resolve(infra, '../scripts/deploy.sh'), 'utf8');
-  const commands = [...script.matchAll(/(?:\baws|asked "\$work\/\w+" "[^"]*") ([a-z0-9]+) ([a-z]+(?:-[a-z]+)*)/g)].map(([, service, command]) => `${service} ${command}`);
+  const commands = [...script.matchAll(/(?:\baws|invoke=\(|asked "\$work\/\w+" "[^"]*") ?([a-z0-9]+) ([a-z]+(?:-[a-z]+)*)/g)].map(([, service, command]) => `${service} ${command}`);
   const services = { logs: 'logs', 'service-quotas': 'servicequotas' };
   // They are printed for people, who are others than the deployer.
   const printed = ['secretsmanager restore-secret', 'configure sso', 'logs tail'];
