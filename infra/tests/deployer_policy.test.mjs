@@ -52,7 +52,7 @@ const NEEDS = {
   aws_ecs_task_definition: [...list('ecs', 'DeregisterTaskDefinition DescribeTaskDefinition ListTagsForResource RegisterTaskDefinition TagResource UntagResource'), 'iam:PassRole'],
   aws_efs_access_point: list('elasticfilesystem', 'CreateAccessPoint DeleteAccessPoint DescribeAccessPoints ListTagsForResource TagResource UntagResource'),
   aws_efs_file_system: [...list('elasticfilesystem', 'CreateFileSystem DeleteFileSystem DescribeFileSystems DescribeLifecycleConfiguration ListTagsForResource TagResource UntagResource UpdateFileSystem'), 'iam:CreateServiceLinkedRole'],
-  aws_efs_mount_target: [...list('elasticfilesystem', 'CreateMountTarget DeleteMountTarget DescribeMountTargetSecurityGroups DescribeMountTargets ModifyMountTargetSecurityGroups'), ...list('ec2', 'DescribeNetworkInterfaces DescribeSubnets')],
+  aws_efs_mount_target: [...list('elasticfilesystem', 'CreateMountTarget DeleteMountTarget DescribeMountTargetSecurityGroups DescribeMountTargets ModifyMountTargetSecurityGroups'), ...list('ec2', 'CreateNetworkInterface DeleteNetworkInterface DescribeNetworkInterfaces DescribeSubnets ModifyNetworkInterfaceAttribute')],
   aws_iam_role: list('iam', 'CreateRole DeleteRole GetRole ListAttachedRolePolicies ListInstanceProfilesForRole ListRolePolicies TagRole UntagRole UpdateAssumeRolePolicy UpdateRole'),
   aws_iam_role_policy: list('iam', 'DeleteRolePolicy GetRolePolicy PutRolePolicy'),
   aws_internet_gateway: list('ec2', 'AttachInternetGateway CreateInternetGateway CreateTags DeleteInternetGateway DeleteTags DescribeInternetGateways DetachInternetGateway'),
