@@ -46,6 +46,8 @@ module "aggregator" {
   memory_mb            = var.aggregator_memory_mb
   batch_size           = var.aggregator_batch_size
   batching_window_secs = var.aggregator_batching_window_secs
+  parallelization      = var.aggregator_parallelization_factor
+  max_retries          = var.aggregator_max_retries
   reserved_concurrency = var.aggregator_reserved_concurrency
   environment          = merge(local.function_environment, { BIRDSONG_WINDOW_SECS = tostring(var.window_secs) })
   log_retention_days   = var.log_retention_days
@@ -159,6 +161,8 @@ module "observability" {
   aggregator           = module.aggregator.function
   event_source_mapping = module.aggregator.event_source_mapping
   digest               = module.digest.function
+  schedule_group       = module.digest.schedule_group
+  streamer             = one([for streamer in module.streamer[*] : { cluster = streamer.cluster, service = "streamer" }])
   api_function         = module.api.function
   rest_api             = module.api.name
   api_stage            = module.api.stage

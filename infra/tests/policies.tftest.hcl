@@ -17,8 +17,10 @@ run "aggregator" {
     zip                  = "tests/fixtures/function.zip"
     architecture         = "arm64"
     memory_mb            = 256
-    batch_size           = 100
+    batch_size           = 1000
     batching_window_secs = 5
+    parallelization      = 2
+    max_retries          = -1
     reserved_concurrency = null
     environment          = {}
     log_retention_days   = 30
@@ -37,12 +39,20 @@ run "aggregator" {
     error_message = "the aggregator reads and writes windows, and does not scan"
   }
   assert {
-    condition     = aws_lambda_event_source_mapping.this.maximum_retry_attempts > 0 && aws_lambda_event_source_mapping.this.maximum_record_age_in_seconds > 0
-    error_message = "a batch that never succeeds must not block its shard forever"
+    condition     = aws_lambda_event_source_mapping.this.maximum_retry_attempts == -1 && aws_lambda_event_source_mapping.this.maximum_record_age_in_seconds == -1
+    error_message = "nothing in the log is given up, however long the table is away"
   }
   assert {
     condition     = aws_lambda_event_source_mapping.this.destination_config[0].on_failure[0].destination_arn == module.quarantine.arn
-    error_message = "batches that fail too often go to the bucket"
+    error_message = "with a limit on retries, batches that reach it go to the bucket"
+  }
+  assert {
+    condition     = aws_lambda_event_source_mapping.this.batch_size == 1000 && aws_lambda_event_source_mapping.this.parallelization_factor == 2
+    error_message = "batches and their number at the same time are the caller's"
+  }
+  assert {
+    condition     = aws_lambda_event_source_mapping.this.starting_position == "TRIM_HORIZON"
+    error_message = "a new mapping reads the whole log; fences skip what is stored"
   }
   assert {
     condition     = contains(aws_lambda_event_source_mapping.this.function_response_types, "ReportBatchItemFailures") && aws_lambda_event_source_mapping.this.bisect_batch_on_function_error

@@ -13,8 +13,8 @@ variables {
 
 run "production" {
   assert {
-    condition     = length(module.observability.alarms) == 15 && length(distinct(module.observability.alarms)) == 15
-    error_message = "there are 13 alarms, and 2 for a source"
+    condition     = length(module.observability.alarms) == 29 && length(distinct(module.observability.alarms)) == 29
+    error_message = "there are 26 alarms, and 3 for a source"
   }
   assert {
     condition     = output.site_url == "https://d1.cloudfront.net"
@@ -104,7 +104,7 @@ run "mastodon_has_a_secret_for_its_token" {
     error_message = "the token of Mastodon has a secret"
   }
   assert {
-    condition     = length(module.observability.alarms) == 17 && contains(module.observability.alarms, "birdsong-mastodon-mastodon.example-not-connected")
+    condition     = length(module.observability.alarms) == 32 && contains(module.observability.alarms, "birdsong-mastodon-mastodon.example-not-connected")
     error_message = "each source has alarms"
   }
 }

@@ -131,13 +131,18 @@ resource "aws_lambda_event_source_mapping" "this" {
   starting_position                  = "TRIM_HORIZON"
   batch_size                         = var.batch_size
   maximum_batching_window_in_seconds = var.batching_window_secs
+  parallelization_factor             = var.parallelization
   function_response_types            = ["ReportBatchItemFailures"]
 
-  # A batch that never succeeds blocks its shard. The retries outlast an outage of the store of an hour. Then the batch
-  # goes to the bucket and an alarm is raised; `birdsong reprocess` folds it from the log.
-  maximum_retry_attempts = 200
-  # The maximum: an older record would not be tried at all.
-  maximum_record_age_in_seconds  = 604800
+  # The function itself removes poison: it puts damaged records and windows into the bucket and answers without a failure.
+  # What remains fails for all records alike (store or bucket away, no permission), and it returns the first record of the
+  # batch, so Lambda repeats the whole batch. Such a batch must never be given up: -1 retries it for as long as the log has
+  # it, and the alarms tell the age. A record that ends the function itself (memory, time limit, panic) fails without an
+  # answer. Then Lambda bisects its batch, so that the records before it are stored, and its shard waits there.
+  # docs/runbook.md, "Skip a record", sets max_retries for as long as it takes to move that record to the bucket.
+  maximum_retry_attempts = var.max_retries
+  # -1 is infinite. Any other value would discard old records after an outage without trying them.
+  maximum_record_age_in_seconds  = -1
   bisect_batch_on_function_error = true
 
   destination_config {
