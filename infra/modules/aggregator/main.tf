@@ -137,7 +137,7 @@ resource "aws_lambda_event_source_mapping" "this" {
   # The function itself removes poison: it puts damaged records and windows into the bucket and answers without a failure.
   # What remains fails for all records alike (store or bucket away, no permission), and it returns the first record of the
   # batch, so Lambda repeats the whole batch. Such a batch must never be given up: -1 retries it for as long as the log has
-  # it, and the alarms tell the age. A record that ends the function itself (memory, time limit, panic) fails without an
+  # it, and alarms show its age. A record that ends the function itself (memory, time limit, panic) fails without an
   # answer. Then Lambda bisects its batch, so that the records before it are stored, and its shard waits there.
   # docs/runbook.md, "Skip a record", sets max_retries for as long as it takes to move that record to the bucket.
   maximum_retry_attempts = var.max_retries

@@ -278,7 +278,7 @@ resource "aws_cloudwatch_metric_alarm" "digest_stale" {
 
 # ---- Sources ---------------------------------------------------------------------------------------
 
-# A source that waits because its budget is used up does what it was told. Without data from the streamer the alarm keeps its
+# A source that waits because its budget is used up is no outage. Without data from the streamer the alarm keeps its
 # state: streamer-silent covers that case, and a new task does not prove that the source is connected again.
 resource "aws_cloudwatch_metric_alarm" "not_connected" {
   for_each = var.sources
