@@ -52,6 +52,7 @@ module "aggregator" {
   environment          = merge(local.function_environment, { BIRDSONG_WINDOW_SECS = tostring(var.window_secs) })
   log_retention_days   = var.log_retention_days
   deletion_protection  = var.deletion_protection
+  permissions_boundary = var.permissions_boundary
 }
 
 module "digest" {
@@ -72,6 +73,7 @@ module "digest" {
   alert_email          = var.alert_email
   alert_secrets        = var.alert_secrets
   deletion_protection  = var.deletion_protection
+  permissions_boundary = var.permissions_boundary
 }
 
 module "api" {
@@ -90,6 +92,9 @@ module "api" {
   burst                = var.api_burst
   environment          = local.function_environment
   log_retention_days   = var.log_retention_days
+  permissions_boundary = var.permissions_boundary
+  access_logs          = var.api_access_logs
+  account_role         = var.api_gateway_account_role
 }
 
 locals {
@@ -148,6 +153,7 @@ module "streamer" {
   architecture          = var.architecture
   log_retention_days    = var.log_retention_days
   deletion_protection   = var.deletion_protection
+  permissions_boundary  = var.permissions_boundary
 }
 
 module "observability" {

@@ -36,6 +36,16 @@ variable "deletion_protection" {
   default     = true
 }
 
+variable "permissions_boundary" {
+  description = "ARN of a permissions boundary for all roles, if the organization demands one; null for none. It must allow what the roles do (infra/README.md)."
+  type        = string
+  default     = null
+  validation {
+    condition     = var.permissions_boundary == null || can(regex("^arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/.+$", var.permissions_boundary))
+    error_message = "permissions_boundary must be the ARN of a policy, or null."
+  }
+}
+
 variable "log_retention_days" {
   description = "Days to keep logs in CloudWatch."
   type        = number
@@ -441,6 +451,21 @@ variable "api_burst" {
     condition     = var.api_burst >= 1 && var.api_burst <= 5000
     error_message = "api_burst must be 1 to 5000."
   }
+}
+
+variable "api_access_logs" {
+  description = "Log each request to the API: time, method, path, status, bytes and latency. No address, user agent or query is logged."
+  type        = bool
+  default     = true
+}
+
+variable "api_gateway_account_role" {
+  description = <<-EOT
+    Create the role with which API Gateway writes logs. It is one setting of the account and region, for all APIs: set this to false if the
+    account has such a role already (`aws apigateway get-account`), as in a second deployment. Destroying this deployment deletes the role.
+  EOT
+  type        = bool
+  default     = true
 }
 
 # The site.

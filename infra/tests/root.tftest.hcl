@@ -189,7 +189,7 @@ run "no_other_policies" {
       if strcontains(file("${path.root}/${f}"), "resource \"aws_iam_role")
       }) == tomap({
       "modules/aggregator/main.tf" = 1
-      "modules/api/main.tf"        = 1
+      "modules/api/main.tf"        = 2
       "modules/digest/main.tf"     = 2
       "modules/streamer/roles.tf"  = 2
     })
@@ -200,6 +200,17 @@ run "no_other_policies" {
       for f in fileset(path.root, "**/*.tf") : !can(regex("aws_iam_(role_policy_attachment|policy_attachment|policy\"|user|group)|managed_policy_arns", file("${path.root}/${f}")))
     ])
     error_message = "each role has only inline policies, in its module"
+  }
+}
+
+run "each_role_may_have_a_boundary" {
+  command = plan
+  assert {
+    condition = alltrue([
+      for f in fileset(path.root, "modules/**/*.tf") :
+      length(regexall("resource \"aws_iam_role\" ", file("${path.root}/${f}"))) == length(regexall("permissions_boundary += var.permissions_boundary", file("${path.root}/${f}")))
+    ])
+    error_message = "a role has no permissions boundary"
   }
 }
 

@@ -56,6 +56,7 @@ run "names_and_numbers" {
     aggregator_batch_size             = 0
     aggregator_parallelization_factor = 11
     aggregator_max_retries            = -2
+    permissions_boundary              = "limits"
     digest_reserved_concurrency       = 0.5
     api_reserved_concurrency          = -1
     digest_memory_mb                  = 64
@@ -86,6 +87,7 @@ run "names_and_numbers" {
     var.aggregator_batch_size,
     var.aggregator_parallelization_factor,
     var.aggregator_max_retries,
+    var.permissions_boundary,
     var.digest_reserved_concurrency,
     var.api_reserved_concurrency,
     var.digest_memory_mb,

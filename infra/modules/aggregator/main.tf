@@ -22,7 +22,8 @@ resource "aws_cloudwatch_log_group" "this" {
 }
 
 resource "aws_iam_role" "this" {
-  name = local.function
+  name                 = local.function
+  permissions_boundary = var.permissions_boundary
 
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
@@ -51,28 +52,46 @@ resource "aws_iam_role_policy" "this" {
           "kinesis:GetRecords",
           "kinesis:GetShardIterator",
           "kinesis:ListShards",
-          "kinesis:SubscribeToShard",
         ]
         Resource = var.stream_arn
       },
       {
-        Sid    = "FoldWindows"
-        Effect = "Allow"
-        Action = [
-          "dynamodb:DeleteItem",
-          "dynamodb:GetItem",
-          "dynamodb:PutItem",
-          "dynamodb:Query",
-          "dynamodb:UpdateItem",
-        ]
+        Sid      = "LoadWindows"
+        Effect   = "Allow"
+        Action   = ["dynamodb:GetItem"]
         Resource = var.table_arn
+      },
+      {
+        # Windows of a day, the list of a region's days, marks of changed hours, the format of the table. No roll-ups and documents.
+        Sid      = "StoreWindows"
+        Effect   = "Allow"
+        Action   = ["dynamodb:PutItem"]
+        Resource = var.table_arn
+        Condition = {
+          "ForAllValues:StringLike" = { "dynamodb:LeadingKeys" = ["*#????-??-??", "*#days", "_live", "_meta"] }
+        }
+      },
+      {
+        Sid       = "ShowNewestWindows"
+        Effect    = "Allow"
+        Action    = ["dynamodb:UpdateItem"]
+        Resource  = var.table_arn
+        Condition = { "ForAllValues:StringLike" = { "dynamodb:LeadingKeys" = ["_live"] } }
       },
       {
         # The account is named because another account could take the name of a deleted bucket.
         Sid       = "WriteDeadLetters"
         Effect    = "Allow"
-        Action    = ["s3:ListBucket", "s3:PutObject"]
-        Resource  = [module.quarantine.arn, "${module.quarantine.arn}/*"]
+        Action    = ["s3:PutObject"]
+        Resource  = ["${module.quarantine.arn}/quarantine/*", "${module.quarantine.arn}/aws/lambda/*"]
+        Condition = { StringEquals = { "s3:ResourceAccount" = var.account_id } }
+      },
+      {
+        # What the event source mapping requires of its failure destination, besides PutObject.
+        Sid       = "ListDeadLetters"
+        Effect    = "Allow"
+        Action    = ["s3:ListBucket"]
+        Resource  = module.quarantine.arn
         Condition = { StringEquals = { "s3:ResourceAccount" = var.account_id } }
       },
       {

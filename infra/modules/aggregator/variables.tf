@@ -77,3 +77,9 @@ variable "deletion_protection" {
   description = "Refuse to delete the quarantine bucket unless it is empty."
   type        = bool
 }
+
+variable "permissions_boundary" {
+  description = "ARN of the permissions boundary of the roles; null for none."
+  type        = string
+  default     = null
+}

@@ -1,7 +1,7 @@
 # The SNS topic of all alarms, and a budget that notifies it. The alarms are in alarms.tf.
 
 resource "aws_sns_topic" "alarms" {
-  #checkov:skip=CKV_AWS_26:CloudWatch cannot use the AWS managed key, and a customer key costs more than the alarms; messages hold names and numbers.
+  #checkov:skip=CKV_AWS_26:CloudWatch cannot use the AWS managed key, and a customer key costs 1 US dollar a month; messages hold names and numbers.
   name = "${var.name}-alarms"
 }
 
