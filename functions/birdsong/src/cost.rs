@@ -88,6 +88,8 @@ mod assumed {
     pub(super) const PAGE_REQUESTS: f64 = 9.0;
     /// Bytes that an invocation, or a minute of a source, leaves in the logs.
     pub(super) const LOG_BYTES: f64 = 1000.0;
+    /// Bytes of a request in the access log of the API.
+    pub(super) const ACCESS_LOG_BYTES: f64 = 400.0;
     /// Size of the task: `infra/modules/streamer`.
     pub(super) const TASK_VCPU: f64 = 0.25;
     pub(super) const TASK_GB: f64 = 0.5;
@@ -430,7 +432,7 @@ fn month(args: &CostArgs) -> Vec<Line> {
     line("CloudWatch", "alarms", ALARM_METRICS + ALARM_METRICS_OF_SOURCE * sources, &prices::ALARM);
     line("CloudWatch", "composite alarms", COMPOSITE_ALARMS, &prices::COMPOSITE_ALARM);
     line("CloudWatch", "dashboard", 1.0, &prices::DASHBOARD);
-    let logged = (batches + MINUTES * (1.0 + sources) + api_requests) * LOG_BYTES;
+    let logged = (batches + MINUTES * (1.0 + sources) + api_requests) * LOG_BYTES + api_requests * ACCESS_LOG_BYTES;
     line("CloudWatch", "logs", logged / GB, &prices::LOGS_GB);
     lines
 }
@@ -479,7 +481,7 @@ fn attack(args: &CostArgs) -> Vec<Line> {
         line("Lambda", "api_rate", requests, &prices::INVOCATIONS),
         line("Lambda", "api_reserved_concurrency", gb_secs, &prices::GB_SECONDS),
         line("DynamoDB", "table_max_read_request_units", reads, &prices::READ_UNITS),
-        line("logs", "api_rate", requests * LOG_BYTES / GB, &prices::LOGS_GB),
+        line("logs", "api_rate", requests * (LOG_BYTES + ACCESS_LOG_BYTES) / GB, &prices::LOGS_GB),
         line("X-Ray", "api_rate", traced(rate) * MONTH_SECS, &prices::TRACES),
     ]
 }
@@ -532,15 +534,15 @@ mod tests {
             ("DynamoDB reads", 0.669),
             ("API Gateway", 26.280),
             ("CloudFront", 12.177),
-            ("CloudWatch", 18.246),
+            ("CloudWatch", 18.982),
         ]);
         let parts = parts(&lines);
         assert_eq!(parts.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
         for (part, expected) in &expected {
             assert_near(parts[part], *expected, part);
         }
-        assert_near(sum(&lines), 102.831, "sum");
-        assert_near(after_free(&lines), 82.821, "after what is free");
+        assert_near(sum(&lines), 103.567, "sum");
+        assert_near(after_free(&lines), 83.203, "after what is free");
     }
 
     /// Looking is cheap: what a viewer costs does not depend on the number of viewers.
@@ -599,13 +601,13 @@ mod tests {
     #[test]
     fn the_worst_month_of_an_attacked_api() {
         let lines = attack(&args("--attack"));
-        let expected = [183.96, 10.512, 175.20, 164.25, 26.28, 25.623];
+        let expected = [183.96, 10.512, 175.20, 164.25, 36.792, 25.623];
         for (line, expected) in lines.iter().zip(expected) {
             assert_near(line.dollars(), expected, line.what);
         }
-        assert_near(sum(&lines), 585.826, "sum");
+        assert_near(sum(&lines), 596.338, "sum");
         let less = attack(&args("--attack --api-rate 1 --api-concurrency 1 --table-reads 50"));
-        assert_near(sum(&less), 9.198 + 0.5256 + 17.52 + 16.425 + 1.314 + 13.14, "less");
+        assert_near(sum(&less), 9.198 + 0.5256 + 17.52 + 16.425 + 1.8396 + 13.14, "less");
     }
 
     #[test]
