@@ -9,7 +9,7 @@ EMULATOR ?= localstack
 PACKAGES = frontend e2e scripts/checks
 
 .PHONY: help run build fmt lint clippy check docs test packages test-build rust frontend docs-test test-browser foreign contract scripts-test infra \
-	localstack e2e e2e-localstack e2e-ministack chaos release-test fuzz trends bench deny local-up local-down build-functions deploy destroy clean
+	localstack e2e e2e-localstack e2e-ministack chaos load release-test fuzz trends bench deny local-up local-down build-functions deploy destroy clean
 
 help: ## list the commands
 	@awk -F':.*## ' '/^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z0-9-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' \
@@ -102,6 +102,9 @@ chaos: ## trouble for the live sources, and kills of the real binary: make chaos
 
 fuzz: ## each fuzz target for FUZZ_SECONDS (60); needs a nightly toolchain
 	scripts/fuzz.sh $(or $(FUZZ_SECONDS),60)
+
+load: ## how busy one shard keeps the aggregator, by lanes and batch size, with a store as slow as DynamoDB (docs/scale.md)
+	cargo run --release --locked --package birdsong-aws --example lambda_load
 
 release-test: ## tests that must hold in the release build too: a panic in one source never stops another
 	cargo nextest run --release --package birdsong-streamer --lib --locked a_panic_in_one_source
