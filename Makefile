@@ -84,6 +84,7 @@ docs-test: programs ## run the commands in the documentation
 scripts-test: ## tests of the scripts, without an account
 	python3 -m unittest discover --top-level-directory . --start-directory scripts/tests
 	scripts/test_deploy.sh
+	scripts/test_runbook.sh
 
 infra: ## checks of infra/: format, types, tests, checkov
 	scripts/infra-check.sh
