@@ -302,9 +302,10 @@ variable "aggregator_batch_size" {
     Maximum number of records in an invocation. A batch ends at this number, at aggregator_batching_window_secs, or at 6 MB in base64,
     whichever comes first. Each busy lane has a record a second, and a batch writes each of its lanes once. So a small batch size undoes
     the batching window: 100 lanes fill a batch of 100 in one second instead of five, and write five times as often.
+    `make load` measures how busy a shard keeps the function (docs/scale.md).
   EOT
   type        = number
-  default     = 1000
+  default     = 10000
   validation {
     condition     = var.aggregator_batch_size >= 1 && var.aggregator_batch_size <= 10000
     error_message = "aggregator_batch_size must be 1 to 10000."
