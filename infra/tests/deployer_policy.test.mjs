@@ -21,7 +21,7 @@ const NEEDS = {
   'data.aws_availability_zones': list('ec2', 'DescribeAvailabilityZones'),
   'data.aws_caller_identity': [], // sts:GetCallerIdentity needs no permission
   'data.aws_ssm_parameters_by_path': list('ssm', 'GetParametersByPath'),
-  aws_api_gateway_account: apiGateway,
+  aws_api_gateway_account: [...apiGateway, 'iam:PassRole'],
   aws_api_gateway_api_key: apiGateway,
   aws_api_gateway_deployment: apiGateway,
   aws_api_gateway_gateway_response: apiGateway,
@@ -53,7 +53,7 @@ const NEEDS = {
   aws_efs_access_point: list('elasticfilesystem', 'CreateAccessPoint DeleteAccessPoint DescribeAccessPoints ListTagsForResource TagResource UntagResource'),
   aws_efs_file_system: [...list('elasticfilesystem', 'CreateFileSystem DeleteFileSystem DescribeFileSystems DescribeLifecycleConfiguration ListTagsForResource TagResource UntagResource UpdateFileSystem'), 'iam:CreateServiceLinkedRole'],
   aws_efs_mount_target: [...list('elasticfilesystem', 'CreateMountTarget DeleteMountTarget DescribeMountTargetSecurityGroups DescribeMountTargets ModifyMountTargetSecurityGroups'), ...list('ec2', 'CreateNetworkInterface DeleteNetworkInterface DescribeNetworkInterfaces DescribeSubnets ModifyNetworkInterfaceAttribute')],
-  aws_iam_role: list('iam', 'CreateRole DeleteRole GetRole ListAttachedRolePolicies ListInstanceProfilesForRole ListRolePolicies TagRole UntagRole UpdateAssumeRolePolicy UpdateRole'),
+  aws_iam_role: list('iam', 'CreateRole DeleteRole DeleteRolePermissionsBoundary GetRole ListAttachedRolePolicies ListInstanceProfilesForRole ListRolePolicies PutRolePermissionsBoundary TagRole UntagRole UpdateAssumeRolePolicy UpdateRole'),
   aws_iam_role_policy: list('iam', 'DeleteRolePolicy GetRolePolicy PutRolePolicy'),
   aws_internet_gateway: list('ec2', 'AttachInternetGateway CreateInternetGateway CreateTags DeleteInternetGateway DeleteTags DescribeInternetGateways DetachInternetGateway'),
   aws_kinesis_stream: list('kinesis', 'AddTagsToStream CreateStream DecreaseStreamRetentionPeriod DeleteStream DescribeLimits DescribeStreamSummary IncreaseStreamRetentionPeriod ListTagsForStream RemoveTagsFromStream StartStreamEncryption StopStreamEncryption UpdateShardCount UpdateStreamMode'),
@@ -160,9 +160,9 @@ test('a statement without a resource has no action that could name one', () => {
   }
 });
 
-test('roles are passed to three services only', () => {
+test('roles are passed to these services only', () => {
   const passing = statements.filter(({ Action }) => Action.includes('iam:PassRole'));
-  assert.deepEqual(passing.map(({ Condition }) => Condition.StringEquals['iam:PassedToService']), [['ecs-tasks.amazonaws.com', 'lambda.amazonaws.com', 'scheduler.amazonaws.com']]);
+  assert.deepEqual(passing.map(({ Condition }) => Condition.StringEquals['iam:PassedToService']), [['apigateway.amazonaws.com', 'ecs-tasks.amazonaws.com', 'lambda.amazonaws.com', 'scheduler.amazonaws.com']]);
 });
 
 test('each document fits into a managed policy', () => {

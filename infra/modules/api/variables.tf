@@ -68,3 +68,21 @@ variable "rollback" {
   type        = object({ from = string, to = string })
   default     = { from = "", to = "" }
 }
+
+variable "permissions_boundary" {
+  description = "ARN of the permissions boundary of the roles; null for none."
+  type        = string
+  default     = null
+}
+
+variable "access_logs" {
+  description = "Log each request, without addresses."
+  type        = bool
+  default     = true
+}
+
+variable "account_role" {
+  description = "Create the role with which API Gateway writes the logs of all APIs of the account and region."
+  type        = bool
+  default     = true
+}

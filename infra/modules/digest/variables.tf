@@ -78,3 +78,9 @@ variable "rollback" {
   type        = object({ from = string, to = string })
   default     = { from = "", to = "" }
 }
+
+variable "permissions_boundary" {
+  description = "ARN of the permissions boundary of the roles; null for none."
+  type        = string
+  default     = null
+}

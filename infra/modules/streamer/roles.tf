@@ -12,8 +12,9 @@ locals {
 
 # What ECS needs to start the task.
 resource "aws_iam_role" "execution" {
-  name               = "${var.name}-streamer-execution"
-  assume_role_policy = local.trust
+  name                 = "${var.name}-streamer-execution"
+  permissions_boundary = var.permissions_boundary
+  assume_role_policy   = local.trust
 }
 
 resource "aws_iam_role_policy" "execution" {
@@ -62,8 +63,9 @@ resource "aws_iam_role_policy" "execution" {
 
 # What the streamer itself may do.
 resource "aws_iam_role" "task" {
-  name               = "${var.name}-streamer"
-  assume_role_policy = local.trust
+  name                 = "${var.name}-streamer"
+  permissions_boundary = var.permissions_boundary
+  assume_role_policy   = local.trust
 }
 
 resource "aws_iam_role_policy" "task" {
@@ -87,10 +89,12 @@ resource "aws_iam_role_policy" "task" {
         Resource = var.stream_arn
       },
       {
-        Sid      = "KeepSettings"
-        Effect   = "Allow"
-        Action   = ["dynamodb:GetItem", "dynamodb:PutItem"]
-        Resource = var.table_arn
+        # Resume points, states of sources, the regions.
+        Sid       = "KeepSettings"
+        Effect    = "Allow"
+        Action    = ["dynamodb:GetItem", "dynamodb:PutItem"]
+        Resource  = var.table_arn
+        Condition = { "ForAllValues:StringLike" = { "dynamodb:LeadingKeys" = ["_meta"] } }
       },
       {
         Sid       = "WriteDeadLetters"
@@ -100,6 +104,13 @@ resource "aws_iam_role_policy" "task" {
         Condition = { StringEquals = { "s3:ResourceAccount" = var.account_id } }
       },
       ],
+      var.reference == "" ? [] : [{
+        Sid       = "KeepReferenceCounts"
+        Effect    = "Allow"
+        Action    = ["dynamodb:PutItem", "dynamodb:Query"]
+        Resource  = var.table_arn
+        Condition = { "ForAllValues:StringLike" = { "dynamodb:LeadingKeys" = ["*#reference#????"] } }
+      }],
       [
         for bucket in module.regions : {
           Sid       = "ReadRegions"
