@@ -50,6 +50,7 @@ module "aggregator" {
   max_retries          = var.aggregator_max_retries
   reserved_concurrency = var.aggregator_reserved_concurrency
   rollback             = local.rollbacks["aggregator"]
+  publish_versions     = var.publish_versions
   environment          = merge(local.function_environment, { BIRDSONG_WINDOW_SECS = tostring(var.window_secs) })
   log_retention_days   = var.log_retention_days
   deletion_protection  = var.deletion_protection
@@ -69,6 +70,7 @@ module "digest" {
   timeout_secs         = var.digest_timeout_secs
   reserved_concurrency = var.digest_reserved_concurrency
   rollback             = local.rollbacks["digest"]
+  publish_versions     = var.publish_versions
   environment          = merge(local.function_environment, { BIRDSONG_WINDOW_SECS = tostring(var.window_secs) })
   log_retention_days   = var.log_retention_days
   public_url           = var.public_url == "" ? local.site_url : var.public_url
@@ -90,6 +92,7 @@ module "api" {
   timeout_secs         = var.api_timeout_secs
   reserved_concurrency = var.api_reserved_concurrency
   rollback             = local.rollbacks["api"]
+  publish_versions     = var.publish_versions
   require_key          = local.require_api_key
   rate                 = var.api_rate
   burst                = var.api_burst

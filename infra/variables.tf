@@ -376,6 +376,17 @@ variable "aggregator_reserved_concurrency" {
   }
 }
 
+variable "publish_versions" {
+  description = "Publish each change of a function as a version, which `make rollback` needs. False is for an emulator whose functions seem to change at each apply."
+  type        = bool
+  default     = true
+  nullable    = false
+  validation {
+    condition     = var.publish_versions || var.aws_endpoint != ""
+    error_message = "publish_versions = false is for emulators only: without versions there is no rollback."
+  }
+}
+
 variable "keep_rollback" {
   description = "After `make rollback`, keep the versions that it went back to, until there are newer ones. False runs the newest versions again, as `make deploy` does."
   type        = bool

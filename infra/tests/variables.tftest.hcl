@@ -487,6 +487,14 @@ run "cloudfront_accepts_certificates_of_one_region" {
   expect_failures = [var.certificate_arn]
 }
 
+run "a_deployment_has_versions" {
+  command = plan
+  variables {
+    publish_versions = false
+  }
+  expect_failures = [var.publish_versions]
+}
+
 run "a_domain_needs_cloudfront" {
   command = plan
   variables {

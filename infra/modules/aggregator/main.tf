@@ -118,7 +118,7 @@ resource "aws_lambda_function" "this" {
   handler                        = "bootstrap"
   architectures                  = [var.architecture]
   filename                       = var.zip
-  publish                        = true
+  publish                        = var.publish_versions
   source_code_hash               = filebase64sha256(var.zip)
   memory_size                    = var.memory_mb
   timeout                        = 60
