@@ -66,11 +66,12 @@ function createCard({ doc, chart, drawer, onChoice, onFocus }) {
   part('.plot').classList.add(chart.height);
   const bars = chart.ranking ? el(doc, 'ol', { class: 'bars', 'aria-labelledby': title.id }) : null;
   if (bars) canvas.replaceWith(bars);
-  canvas.id = `chart-${chart.id}`;
+  // What is shown has the id: the bars stand in place of the canvas.
+  (bars ?? canvas).id = `chart-${chart.id}`;
   if (chart.hasBrush) {
     const plot = part('.plot');
     plot.tabIndex = 0;
-      plot.setAttribute('role', 'application');
+    plot.setAttribute('role', 'application');
   }
   part('.keys').hidden = !chart.hasMarks;
   details.dataset.table = chart.id;
