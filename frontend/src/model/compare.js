@@ -3,7 +3,7 @@
 
 import { csv } from './sheets.js';
 import { readAnswer } from './answer.js';
-import { count, list, parseTime } from './values.js';
+import { count, isoSecond, list, parseTime } from './values.js';
 
 /**
  * @typedef {import('./contract').Loose<import('./contract').WindowsAnswer>} LooseAnswer
@@ -76,9 +76,6 @@ export function toggled(chosen, name, most = MOST_LINES) {
   return chosen.length < most ? [...chosen, name] : [...chosen];
 }
 
-/** @param {number} ms */
-const iso = (ms) => new Date(ms).toISOString().replace('.000Z', 'Z');
-
 /**
  * A range so many days earlier.
  * @param {{ from: string, to: string }} range
@@ -86,7 +83,7 @@ const iso = (ms) => new Date(ms).toISOString().replace('.000Z', 'Z');
  */
 export function earlierBy({ from, to }, period) {
   const shiftMs = (PERIOD_DAYS[period] ?? 0) * DAY_MS;
-  return { from: iso((parseTime(from) ?? 0) - shiftMs), to: iso((parseTime(to) ?? 0) - shiftMs) };
+  return { from: isoSecond((parseTime(from) ?? 0) - shiftMs), to: isoSecond((parseTime(to) ?? 0) - shiftMs) };
 }
 
 /**

@@ -100,6 +100,20 @@ export function rankRegions(overview) {
 }
 
 /**
+ * Where the count of a region is, in a word that fits its factor; null when it is not outside of its usual range.
+ * @param {Pick<RegionNow, 'group' | 'direction' | 'factor'>} region
+ * @returns {'above' | 'below' | 'littleAbove' | 'littleBelow' | 'farAbove' | 'farBelow' | null}
+ */
+export function outside({ group, direction, factor }) {
+  if (direction === null) return null;
+  const isUp = direction === 'up';
+  if (factor !== null && (factor >= CLEAR_FACTOR || factor <= 1 / CLEAR_FACTOR)) return isUp ? 'farAbove' : 'farBelow';
+  const isLittle = group !== 'unusual' && (factor === null || (factor < SAID_FACTOR && factor > 1 / SAID_FACTOR));
+  if (isLittle) return isUp ? 'littleAbove' : 'littleBelow';
+  return isUp ? 'above' : 'below';
+}
+
+/**
  * What an event is, in a few words: `#Goal rising`.
  * @param {LooseEvent} event
  */

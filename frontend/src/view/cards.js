@@ -122,8 +122,8 @@ function createCard({ doc, chart, drawer, onChoice, onFocus }) {
   function renderLegend(series) {
     const legend = part('.legend');
     legend.hidden = series.length === 0;
-    rebuild(legend, series.map(({ key, colour }) => `${key} ${colour}`), () => series.map(({ key, label, colour }) => {
-      const swatch = el(doc, 'span', { class: 'swatch', 'aria-hidden': 'true' });
+    rebuild(legend, series.map(({ key, colour }) => `${key} ${colour}`), () => series.map(({ key, label, colour, isDashed }) => {
+      const swatch = el(doc, 'span', { class: isDashed ? 'swatch swatch-dashed' : 'swatch', 'aria-hidden': 'true' });
       // Through the style object, which a strict content policy allows, unlike a style attribute.
       swatch.style.setProperty('--swatch', `var(--${colour})`);
       const button = el(doc, 'button', { type: 'button', class: 'legend-item', 'data-series': key }, swatch, label);

@@ -96,7 +96,7 @@ export default function createCompare(ctx) {
       compare: {
         subject: subject(),
         ask: async (/** @type {Api} */ api) => {
-          if (mode === 'regions') return { answers: list((await api.windowsOf(asked)).regions) };
+          if (mode === 'regions') return { answers: await api.windowsOf(regions, asked) };
           const base = await api.windows(asked);
           if (mode === 'periods') return { base, earlier: await Promise.all(periods.map((period) => api.windows({ ...asked, ...earlierBy(query, period) }))) };
           const step = String(Math.min(DAY_SECS, count(base.step_secs)));

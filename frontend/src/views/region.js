@@ -18,7 +18,7 @@ import { risingList } from '../model/reasons.js';
 import { tiles } from '../model/tiles.js';
 import { companions, focusLimits, focusName, focusOf, languageSeries, seriesRange } from '../model/focus.js';
 import { evidence, rankRegions, regionSentence, samplePart, tabTitle } from '../model/unusual.js';
-import { list, parseTime } from '../model/values.js';
+import { isoMinute, list, parseTime } from '../model/values.js';
 import { RANGES, rangeOf, writeUrl } from '../url-state.js';
 import { currentZone, formatSpan } from '../format.js';
 import { HIDE_PARAM, createCards, titleOf } from '../view/cards.js';
@@ -36,9 +36,6 @@ const MINUTE_MS = 60_000;
 const READ_MS = 250;
 
 /** @typedef {import('../api.js').Api} Api */
-
-/** A time of the address, at the start of its minute. @param {number} ms */
-const minute = (ms) => new Date(Math.floor(ms / MINUTE_MS) * MINUTE_MS).toISOString().replace('.000Z', 'Z');
 
 /** @param {import('./types').Context} ctx @returns {import('./types').View} */
 export default function createRegion(ctx) {
@@ -228,7 +225,7 @@ export default function createRegion(ctx) {
     }
     const until = (parseTime(choice.choices.until) ?? now) + direction * rangeOf(choice).secs * 1000;
     if (direction === 1 && !choice.choices.until) return;
-    choose({ choices: { ...choice.choices, until: until >= now - MINUTE_MS ? '' : minute(until) } });
+    choose({ choices: { ...choice.choices, until: until >= now - MINUTE_MS ? '' : isoMinute(until) } });
   }
 
   /** The next or previous region. @param {-1 | 1} direction */
@@ -239,7 +236,7 @@ export default function createRegion(ctx) {
   }
 
   async function copyLink() {
-    const end = choice.choices.until || minute(feed.nowMs());
+    const end = choice.choices.until || isoMinute(feed.nowMs());
     // The zone of this reader, so that the link shows the same times to others.
     const fixed = { ...choice.choices, until: end, zone: currentZone().id };
     const search = writeUrl(win.location.search, { ...choice, choices: fixed });
