@@ -132,6 +132,8 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
     view()?.show('round');
     showState();
     if (feed.error === null) await watch.refresh(api, feed.overview, view()?.wanted() ?? {});
+    // What comes below other parts is shown when those are there, so that nothing moves.
+    if (view() && isCurrent()) byId(doc, 'main').removeAttribute('data-waiting');
     return feed.error === null;
   }
 

@@ -207,10 +207,14 @@ export function overviewSentence(regions, nowMs) {
  * The state of one region as a sentence.
  * @param {RegionNow} region
  * @param {number} nowMs
+ * @param {number | null} [sinceMs] when its first data arrived, where that is known
  * @returns {Part[]}
  */
-export function regionSentence(region, nowMs) {
-  if (region.group === 'unjudged') return parts('sentence.event', { region: region.name, event: { text: t('sentence.noUsual'), tone: 'muted' } });
+export function regionSentence(region, nowMs, sinceMs = null) {
+  if (region.group === 'unjudged') {
+    const text = sinceMs === null ? t('sentence.noUsual') : t('sentence.collecting', { time: nowMs - sinceMs < DAY_MS ? formatClock(sinceMs) : formatDayClock(sinceMs) });
+    return parts('sentence.event', { region: region.name, event: { text, tone: 'muted' } });
+  }
   if (region.group === 'usual') return parts('sentence.event', { region: region.name, event: { text: t('sentence.nothingHere'), tone: 'muted' } });
   return clause(region, nowMs);
 }

@@ -153,6 +153,7 @@ export function renderOverview(doc, shown, actions) {
   const waiting = (/** @type {string} */ name) => (failed.includes(name) ? t('overview.cannotLoad') : t('page.loading'));
   const sample = samplePart(overview);
   renderSentence(byId(doc, 'sentence'), [...overviewSentence(regions, nowMs), ...(sample ? [sample] : [])]);
+  byId(doc, 'view-overview').toggleAttribute('data-empty', regions.length === 0);
   const [first] = regions;
   const unknown = unknownText(overview, regions);
   renderEvidence(byId(doc, 'evidence'), [...(first?.group === 'unusual' ? evidence(first) : []), ...(unknown ? [/** @type {[string, string]} */ ([t('overview.notKnown'), unknown])] : [])]);

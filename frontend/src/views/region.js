@@ -5,7 +5,7 @@ import focusChart, { boundsText, readSeries } from '../charts/focus.js';
 import { CHARTS } from '../charts/index.js';
 import { t } from '../i18n.js';
 import { emptyMessage, explain } from '../messages.js';
-import { begun, readAnswer } from '../model/answer.js';
+import { begun, collectingSince, readAnswer } from '../model/answer.js';
 import { spanText } from '../chart-kit/over-time.js';
 import { wholePage } from '../model/embed.js';
 import { networksText } from '../model/networks.js';
@@ -121,6 +121,7 @@ export default function createRegion(ctx) {
     byId(doc, 'later-range').hidden = !(choice.choices.until || isAbsolute());
     byId(doc, 'whole-range').hidden = !isAbsolute();
     if (choice.region) regionSelect(doc).value = choice.region;
+    setText(byId(doc, 'controls-summary'), t('region.change', { what: [regionName(), rangeOf(choice).long, networksText(choice.networks), currentZone().id].filter(Boolean).join(', ') }));
     showFocus();
   }
 
@@ -130,7 +131,7 @@ export default function createRegion(ctx) {
     const nowMs = feed.nowMs();
     const region = regionNow();
     const sample = samplePart(feed.overview);
-    renderSentence(byId(doc, 'region-sentence'), region ? [...regionSentence(region, nowMs), ...(sample ? [{ ...sample, text: ` ·${sample.text}` }] : [])] : [{ text: regionName(), tone: 'plain' }]);
+    renderSentence(byId(doc, 'region-sentence'), region ? [...regionSentence(region, nowMs, feed.fits() ? collectingSince(readAnswer(feed.windows, nowMs).windows) : null), ...(sample ? [{ ...sample, text: ` ·${sample.text}` }] : [])] : [{ text: regionName(), tone: 'plain' }]);
     renderEvidence(byId(doc, 'region-evidence'), region ? evidence(region) : []);
     const trends = watch.get('trends');
     const empty = trends === null ? (watch.errorOf('trends') ? t('overview.cannotLoad') : t('page.loading')) : region?.group === 'unjudged' ? t('region.risingUnjudged') : t('overview.nothingRises');
@@ -338,6 +339,16 @@ export default function createRegion(ctx) {
   };
   onClick('compare-region-page', compare);
   onClick('take', ctx.openTake);
+  onClick('about', async () => {
+    const region = feed.regions?.find(({ id }) => id === choice.region);
+    if (!region || !feed.overview) return;
+    const { openAbout } = await import('../view/about.js');
+    openAbout(doc, { region, overview: feed.overview, windows: feed.fits() ? readAnswer(feed.windows, feed.nowMs()).windows : [], updatedMs: parseTime(feed.overview.updated_at) });
+  });
+  onClick('show-controls', () => {
+    const isOpen = byId(doc, 'region-controls').toggleAttribute('data-open');
+    byId(doc, 'show-controls').setAttribute('aria-expanded', String(isOpen));
+  });
 
   return {
     take,
