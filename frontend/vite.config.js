@@ -43,5 +43,5 @@ export default defineConfig({
     target: 'es2022',
   },
   // A machine that also builds other things may be slow.
-  test: { include: ['tests/**/*.test.js'], setupFiles: ['tests/setup.js'], testTimeout: 30_000 },
+  test: { include: ['tests/**/*.test.js'], setupFiles: ['tests/setup.js'], testTimeout: 120_000 },
 });

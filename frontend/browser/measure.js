@@ -2,7 +2,7 @@
 //
 // Lighthouse and pa11y are not among the dependencies: `npm install --no-save lighthouse@12.8.2 pa11y@8.0.0` adds them. TOOLS is a folder whose
 // node_modules has them instead. Without them, only the times and shifts are measured. SITE is the address of a page that is served already,
-// RUNS the number of loads. BIRDSONG and CHROMIUM are as in run.js.
+// RUNS the number of loads, ONLY names parts: times, lighthouse, pa11y. BIRDSONG and CHROMIUM are as in run.js.
 
 import { createRequire } from 'node:module';
 import path from 'node:path';
@@ -13,6 +13,7 @@ import { chromiumPath, startSite } from './site.js';
 
 const RUNS = Number(process.env.RUNS ?? 5);
 const PORT = 9333;
+const isWanted = (/** @type {string} */ part) => (process.env.ONLY ?? part).split(',').includes(part);
 const FLAGS = ['--no-sandbox', '--disable-gpu', '--no-first-run'];
 /** Lighthouse's "slow 4G", applied to each request, and a processor four times slower. */
 const SLOW = { latency: 150, downloadThroughput: (1638.4 * 1000) / 8, uploadThroughput: (750 * 1000) / 8, offline: false };
@@ -88,8 +89,8 @@ async function load(browser, url, ready, isSlow, isWatched) {
 const site = process.env.SITE ? { url: process.env.SITE, stop: async () => {} } : await startSite();
 const browser = await chromium.launch({ executablePath: chromiumPath(), args: [...FLAGS, `--remote-debugging-port=${PORT}`] });
 try {
-  console.log(`\nData on the screen, middle of ${RUNS} loads without cache; shift of the layout in the load and ${WATCH_MS / 1000} s of refreshes`);
-  for (const [name, [search, ready]] of Object.entries(PAGES)) {
+  if (isWanted('times')) console.log(`\nData on the screen, middle of ${RUNS} loads without cache; shift of the layout in the load and ${WATCH_MS / 1000} s of refreshes`);
+  for (const [name, [search, ready]] of isWanted('times') ? Object.entries(PAGES) : []) {
     for (const isSlow of [false, true]) {
       const times = [];
       for (let i = 0; i < RUNS; i++) times.push((await load(browser, site.url + search, ready, isSlow, false)).dataAt);
@@ -98,7 +99,7 @@ try {
     }
   }
 
-  const lighthouse = await tool('lighthouse');
+  const lighthouse = isWanted('lighthouse') && await tool('lighthouse');
   if (lighthouse) {
     console.log('\nLighthouse: performance, accessibility, best practices, SEO');
     const desktop = { formFactor: 'desktop', screenEmulation: { mobile: false, width: 1350, height: 940, deviceScaleFactor: 1, disabled: false }, throttling: { rttMs: 40, throughputKbps: 10_240, cpuSlowdownMultiplier: 1 } };
@@ -112,7 +113,7 @@ try {
     }
   }
 
-  const pa11y = await tool('pa11y');
+  const pa11y = isWanted('pa11y') && await tool('pa11y');
   if (pa11y) {
     console.log('\npa11y (WCAG2AA, HTML CodeSniffer and axe): issues');
     for (const [name, [search]] of Object.entries(PAGES)) {

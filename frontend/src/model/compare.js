@@ -1,7 +1,6 @@
 // @ts-check
 // Two to eight series side by side: regions, hashtags of one region, or one region and the same time before. Pure functions.
 
-import { csv } from './sheets.js';
 import { readAnswer } from './answer.js';
 import { count, isoSecond, list, parseTime } from './values.js';
 
@@ -207,16 +206,18 @@ export const startsOf = (lines) => [...new Set(lines.flatMap(({ steps }) => step
 const digits = (n) => (n === null ? '' : Number(n.toFixed(3)));
 
 /**
- * The comparison as CSV, one row per line and step; the times are those of the counts, not those of the chart.
+ * The comparison as a sheet, one row per line and step; the times are those of the counts, not those of the chart.
  * @param {readonly Line[]} lines
+ * @returns {import('./sheets.js').Sheet}
  */
-export const compareCsv = (lines) => csv([
-  ['series', 'start', 'end', 'state', 'flaws', 'posts', 'posts_high', 'posts_per_minute', 'share_percent', 'usual', 'index'],
-  ...lines.flatMap(({ label, shiftMs, steps }) => steps.filter(({ window }) => !window.future).map((step) => {
+export const compareSheet = (lines) => ({
+  name: 'compare',
+  columns: ['series', 'start', 'end', 'state', 'flaws', 'posts', 'posts_high', 'posts_per_minute', 'share_percent', 'usual', 'index'],
+  rows: lines.flatMap(({ label, shiftMs, steps }) => steps.filter(({ window }) => !window.future).map((step) => {
     const isKnown = isKnownStep(step);
     return [
       label, new Date(step.start - shiftMs).toISOString(), new Date(step.end - shiftMs).toISOString(), step.window.gap ?? step.window.lifecycle, step.window.flaws.join(' '),
       isKnown ? step.posts : '', isKnown ? step.high : '', digits(valueOf(step, 'rate')), digits(valueOf(step, 'share')), digits(step.usual), digits(valueOf(step, 'index')),
     ];
   })),
-]);
+});

@@ -43,7 +43,7 @@ export default {
   'overview.columnDay': '24 hours',
   'overview.columnFactor': '× usual',
   'overview.columnHour': 'Last hour',
-  'overview.columnComplete': 'Completeness, 24 h',
+  'overview.columnComplete': 'Complete, 24 h',
   'overview.todo': 'To do',
   'overview.rising': 'Rising now, and why',
   'overview.earlier': 'Last 24 hours',

@@ -42,7 +42,7 @@ export default {
   'overview.columnDay': '24 heures',
   'overview.columnFactor': '× l’habituel',
   'overview.columnHour': 'Dernière heure',
-  'overview.columnComplete': 'Données complètes, 24 h',
+  'overview.columnComplete': 'Complètes, 24 h',
   'overview.todo': 'À faire',
   'overview.rising': 'En hausse en ce moment, et pourquoi',
   'overview.earlier': 'Dernières 24 heures',

@@ -220,7 +220,7 @@ function createCard({ doc, chart, drawer, onChoice, onFocus }) {
   /** What is drawn now, without the series that are hidden. */
   const drawn = () => {
     const view = viewOf();
-    return { chart, view, isEmpty: (chart.empty?.(view) ?? '') !== '' || last.answer.total.posts === 0, legend: (chart.series?.(view) ?? []).filter(({ key }) => !hiddenKeys().has(key)) };
+    return { chart, view, isEmpty: (chart.empty?.(view) ?? '') !== '' || last.answer.total?.posts === 0, legend: (chart.series?.(view) ?? []).filter(({ key }) => !hiddenKeys().has(key)) };
   };
   return { node, render, drawn };
 }

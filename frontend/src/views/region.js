@@ -335,7 +335,8 @@ export default function createRegion(ctx) {
   const compare = () => {
     const region = choice.region ?? '';
     const other = rankRegions(feed.overview).find(({ id }) => id !== region)?.id;
-    ctx.openView('compare', other ? { params: { regions: `${region},${other}` } } : { region, params: { periods: 'day' } });
+    const { until = '', from = '', to = '' } = choice.choices;
+    ctx.openView('compare', other ? { params: { regions: `${region},${other}`, until, from, to } } : { region, params: { periods: 'day', until, from, to } });
   };
   onClick('compare-region-page', compare);
   onClick('take', ctx.openTake);

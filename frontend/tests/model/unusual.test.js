@@ -91,3 +91,13 @@ describe('the word for a count outside of the usual range', () => {
   ];
   for (const [group, direction, factor, wanted] of cases) it(`${group}, ${direction}, ${factor}: ${wanted}`, () => expect(outside({ group, direction, factor })).toBe(wanted));
 });
+
+describe('a region without a usual range', () => {
+  const [unjudged] = rankRegions({ regions: [region('a', { usual: null, usual_low: null, usual_high: null, factor: null })] });
+  const text = (/** @type {number | null} */ since) => (unjudged ? regionSentence(unjudged, NOW, since).map((part) => part.text).join('') : '');
+
+  it('says since when it is collected, where that is known', () => {
+    expect(text(NOW - 3_600_000)).toBe('a: collecting since 19:42; the usual range needs two complete days');
+    expect(text(null)).toBe('a: no usual range yet');
+  });
+});
