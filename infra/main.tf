@@ -46,10 +46,13 @@ module "aggregator" {
   memory_mb            = var.aggregator_memory_mb
   batch_size           = var.aggregator_batch_size
   batching_window_secs = var.aggregator_batching_window_secs
+  parallelization      = var.aggregator_parallelization_factor
+  max_retries          = var.aggregator_max_retries
   reserved_concurrency = var.aggregator_reserved_concurrency
   environment          = merge(local.function_environment, { BIRDSONG_WINDOW_SECS = tostring(var.window_secs) })
   log_retention_days   = var.log_retention_days
   deletion_protection  = var.deletion_protection
+  permissions_boundary = var.permissions_boundary
 }
 
 module "digest" {
@@ -70,6 +73,7 @@ module "digest" {
   alert_email          = var.alert_email
   alert_secrets        = var.alert_secrets
   deletion_protection  = var.deletion_protection
+  permissions_boundary = var.permissions_boundary
 }
 
 module "api" {
@@ -88,6 +92,9 @@ module "api" {
   burst                = var.api_burst
   environment          = local.function_environment
   log_retention_days   = var.log_retention_days
+  permissions_boundary = var.permissions_boundary
+  access_logs          = var.api_access_logs
+  account_role         = var.api_gateway_account_role
 }
 
 locals {
@@ -146,6 +153,7 @@ module "streamer" {
   architecture          = var.architecture
   log_retention_days    = var.log_retention_days
   deletion_protection   = var.deletion_protection
+  permissions_boundary  = var.permissions_boundary
 }
 
 module "observability" {
@@ -159,6 +167,8 @@ module "observability" {
   aggregator           = module.aggregator.function
   event_source_mapping = module.aggregator.event_source_mapping
   digest               = module.digest.function
+  schedule_group       = module.digest.schedule_group
+  streamer             = one([for streamer in module.streamer[*] : { cluster = streamer.cluster, service = "streamer" }])
   api_function         = module.api.function
   rest_api             = module.api.name
   api_stage            = module.api.stage

@@ -36,6 +36,16 @@ variable "deletion_protection" {
   default     = true
 }
 
+variable "permissions_boundary" {
+  description = "ARN of a permissions boundary for all roles, if the organization demands one; null for none. It must allow what the roles do (infra/README.md)."
+  type        = string
+  default     = null
+  validation {
+    condition     = var.permissions_boundary == null || can(regex("^arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/.+$", var.permissions_boundary))
+    error_message = "permissions_boundary must be the ARN of a policy, or null."
+  }
+}
+
 variable "log_retention_days" {
   description = "Days to keep logs in CloudWatch."
   type        = number
@@ -288,9 +298,13 @@ variable "aggregator_memory_mb" {
 }
 
 variable "aggregator_batch_size" {
-  description = "Maximum number of records in an invocation. A record has up to 25 KB, and Lambda accepts 6 MB in base64."
+  description = <<-EOT
+    Maximum number of records in an invocation. A batch ends at this number, at aggregator_batching_window_secs, or at 6 MB in base64,
+    whichever comes first. Each busy lane has a record a second, and a batch writes each of its lanes once. So a small batch size undoes
+    the batching window: 100 lanes fill a batch of 100 in one second instead of five, and write five times as often.
+  EOT
   type        = number
-  default     = 100
+  default     = 1000
   validation {
     condition     = var.aggregator_batch_size >= 1 && var.aggregator_batch_size <= 10000
     error_message = "aggregator_batch_size must be 1 to 10000."
@@ -305,15 +319,51 @@ variable "aggregator_batching_window_secs" {
     condition     = var.aggregator_batching_window_secs >= 0 && var.aggregator_batching_window_secs <= 300
     error_message = "aggregator_batching_window_secs must be 0 to 300."
   }
+  validation {
+    condition     = var.aggregator_batching_window_secs >= 1 || var.aggregator_batch_size <= 10
+    error_message = "aggregator_batching_window_secs must be at least 1, because aggregator_batch_size is above 10: AWS requires it."
+  }
+}
+
+variable "aggregator_parallelization_factor" {
+  description = <<-EOT
+    Batches of one shard that are folded at the same time, 1 to 10. Lambda keeps the order of each partition key, which is a lane, so the
+    windows are the same. Raise it when the aggregator is busy most of the time (alarm windows-late) and the shard is not full.
+    Each one needs a concurrent invocation, and more of them write the item of the newest windows more often.
+  EOT
+  type        = number
+  default     = 1
+  validation {
+    condition     = var.aggregator_parallelization_factor >= 1 && var.aggregator_parallelization_factor <= 10 && floor(var.aggregator_parallelization_factor) == var.aggregator_parallelization_factor
+    error_message = "aggregator_parallelization_factor must be a whole number from 1 to 10."
+  }
+}
+
+variable "aggregator_max_retries" {
+  description = <<-EOT
+    Retries of a failed batch before it goes to the quarantine bucket. -1 retries for as long as the log has the records: nothing in it is
+    given up. Another number is for the time in which one record that ends the function is skipped (docs/runbook.md); after that,
+    return to -1, because an outage of the table would use up the retries too.
+  EOT
+  type        = number
+  default     = -1
+  validation {
+    condition     = var.aggregator_max_retries >= -1 && var.aggregator_max_retries <= 10000 && floor(var.aggregator_max_retries) == var.aggregator_max_retries
+    error_message = "aggregator_max_retries must be -1, or a whole number from 0 to 10000."
+  }
 }
 
 variable "aggregator_reserved_concurrency" {
-  description = "Concurrent invocations reserved for the aggregator, so that requests to the API cannot starve it, and their limit: at least one per shard. Null reserves none. AWS leaves at least 100 of an account unreserved, and a new account may have 10 in all, so there a reservation fails: see docs/deploy.md."
+  description = "Concurrent invocations reserved for the aggregator, so that requests to the API cannot starve it, and their limit: at least one per shard and aggregator_parallelization_factor. Null reserves none. AWS leaves at least 100 of an account unreserved, and a new account may have 10 in all, so there a reservation fails: see docs/deploy.md."
   type        = number
   default     = null
   validation {
     condition     = try(var.aggregator_reserved_concurrency >= 1 && floor(var.aggregator_reserved_concurrency) == var.aggregator_reserved_concurrency, var.aggregator_reserved_concurrency == null)
     error_message = "aggregator_reserved_concurrency must be null or a whole number of at least 1: 0 would stop the function."
+  }
+  validation {
+    condition     = try(var.aggregator_reserved_concurrency >= (var.stream_mode == "PROVISIONED" ? var.shard_count : 4) * var.aggregator_parallelization_factor, var.aggregator_reserved_concurrency == null)
+    error_message = "aggregator_reserved_concurrency must be at least shard_count times aggregator_parallelization_factor; a new on-demand stream has 4 shards. Otherwise a shard waits for the others."
   }
 }
 
@@ -401,6 +451,21 @@ variable "api_burst" {
     condition     = var.api_burst >= 1 && var.api_burst <= 5000
     error_message = "api_burst must be 1 to 5000."
   }
+}
+
+variable "api_access_logs" {
+  description = "Log each request to the API: time, method, path, status, bytes and latency. No address, user agent or query is logged."
+  type        = bool
+  default     = true
+}
+
+variable "api_gateway_account_role" {
+  description = <<-EOT
+    Create the role with which API Gateway writes logs. It is one setting of the account and region, for all APIs: set this to false if the
+    account has such a role already (`aws apigateway get-account`), as in a second deployment. Destroying this deployment deletes the role.
+  EOT
+  type        = bool
+  default     = true
 }
 
 # The site.
@@ -519,9 +584,9 @@ variable "enable_budget" {
 }
 
 variable "budget_usd" {
-  description = "Monthly budget in US dollars. The alarm topic is notified at 80 % of it, and when the forecast exceeds it."
+  description = "Monthly budget in US dollars, for the whole account. The alarm topic is notified when the forecast exceeds it, and when the amount does. The default is about 1.5 times what `birdsong cost --viewers 1` expects."
   type        = number
-  default     = 60
+  default     = 90
   validation {
     condition     = var.budget_usd > 0
     error_message = "budget_usd must be more than 0."

@@ -10,3 +10,6 @@ log_retention_days  = 1
 
 table_max_read_request_units  = null
 table_max_write_request_units = null
+
+# No emulator writes access logs.
+api_access_logs = false

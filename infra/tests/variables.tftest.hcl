@@ -11,37 +11,66 @@ variables {
   site_dir       = "tests/fixtures/site"
 }
 
+run "large_batches_need_a_batching_window" {
+  command = plan
+  variables {
+    aggregator_batching_window_secs = 0
+  }
+  expect_failures = [var.aggregator_batching_window_secs]
+}
+
+run "each_shard_and_batch_needs_an_invocation" {
+  command = plan
+  variables {
+    shard_count                       = 2
+    aggregator_parallelization_factor = 3
+    aggregator_reserved_concurrency   = 5
+  }
+  expect_failures = [var.aggregator_reserved_concurrency]
+}
+
+# Validations that look at other variables are skipped when those are wrong.
+run "numbers_that_depend_on_others" {
+  command = plan
+  variables {
+    aggregator_batching_window_secs = 301
+    aggregator_reserved_concurrency = 0
+  }
+  expect_failures = [var.aggregator_batching_window_secs, var.aggregator_reserved_concurrency]
+}
+
 run "names_and_numbers" {
   command = plan
   variables {
-    name                            = "Birdsong_"
-    aws_region                      = "Montréal"
-    aws_endpoint                    = "127.0.0.1:4566"
-    sources                         = "bluesky, demo"
-    window_secs                     = 7000
-    stream_mode                     = "on-demand"
-    shard_count                     = 0.5
-    stream_retention_hours          = 12
-    log_retention_days              = 31
-    architecture                    = "aarch64"
-    aggregator_memory_mb            = 64
-    aggregator_batch_size           = 0
-    aggregator_batching_window_secs = 301
-    aggregator_reserved_concurrency = 0
-    digest_reserved_concurrency     = 0.5
-    api_reserved_concurrency        = -1
-    digest_memory_mb                = 64
-    digest_timeout_secs             = 20
-    api_memory_mb                   = 64
-    api_timeout_secs                = 30
-    api_rate                        = 0
-    api_burst                       = 0
-    table_max_read_request_units    = 0
-    table_max_write_request_units   = 0
-    viewer_credentials              = ["ann:correct horse"]
-    viewer_cidrs                    = ["203.0.113.7"]
-    alarm_email                     = "nobody"
-    budget_usd                      = 0
+    name                              = "Birdsong_"
+    aws_region                        = "Montréal"
+    aws_endpoint                      = "127.0.0.1:4566"
+    sources                           = "bluesky, demo"
+    window_secs                       = 7000
+    stream_mode                       = "on-demand"
+    shard_count                       = 0.5
+    stream_retention_hours            = 12
+    log_retention_days                = 31
+    architecture                      = "aarch64"
+    aggregator_memory_mb              = 64
+    aggregator_batch_size             = 0
+    aggregator_parallelization_factor = 11
+    aggregator_max_retries            = -2
+    permissions_boundary              = "limits"
+    digest_reserved_concurrency       = 0.5
+    api_reserved_concurrency          = -1
+    digest_memory_mb                  = 64
+    digest_timeout_secs               = 20
+    api_memory_mb                     = 64
+    api_timeout_secs                  = 30
+    api_rate                          = 0
+    api_burst                         = 0
+    table_max_read_request_units      = 0
+    table_max_write_request_units     = 0
+    viewer_credentials                = ["ann:correct horse"]
+    viewer_cidrs                      = ["203.0.113.7"]
+    alarm_email                       = "nobody"
+    budget_usd                        = 0
   }
   expect_failures = [
     var.name,
@@ -56,8 +85,9 @@ run "names_and_numbers" {
     var.architecture,
     var.aggregator_memory_mb,
     var.aggregator_batch_size,
-    var.aggregator_batching_window_secs,
-    var.aggregator_reserved_concurrency,
+    var.aggregator_parallelization_factor,
+    var.aggregator_max_retries,
+    var.permissions_boundary,
     var.digest_reserved_concurrency,
     var.api_reserved_concurrency,
     var.digest_memory_mb,

@@ -303,6 +303,7 @@ export default {
   'flaw.final': 'final',
   'flaw.revised': 'revised',
   'flaw.unwatched': 'no source was running for part of the time',
+  'flaw.behind': 'posts of this hour are in the log and not counted yet',
   'flaw.missed': 'a source was disconnected for {time}',
   'flaw.dropped': { one: '{n} post dropped: log unavailable, spool full', other: '{n} posts dropped: log unavailable, spool full' },
   'flaw.withheld': { one: '{n} post withheld by the source', other: '{n} posts withheld by the source' },

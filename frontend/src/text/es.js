@@ -302,6 +302,7 @@ export default {
   'flaw.final': 'definitivo',
   'flaw.revised': 'revisado',
   'flaw.unwatched': 'ninguna fuente estuvo activa parte del tiempo',
+  'flaw.behind': 'publicaciones de esta hora están en el registro y aún no se han contado',
   'flaw.missed': 'una fuente estuvo desconectada {time}',
   'flaw.dropped': { one: '{n} publicación perdida: registro no disponible, búfer lleno', other: '{n} publicaciones perdidas: registro no disponible, búfer lleno' },
   'flaw.withheld': { one: '{n} publicación retenida por la fuente', other: '{n} publicaciones retenidas por la fuente' },

@@ -302,6 +302,7 @@ export default {
   'flaw.final': 'définitif',
   'flaw.revised': 'révisé',
   'flaw.unwatched': 'aucune source active une partie du temps',
+  'flaw.behind': 'des publications de cette heure sont dans le journal et pas encore comptées',
   'flaw.missed': 'une source déconnectée pendant {time}',
   'flaw.dropped': { one: '{n} publication perdue : journal indisponible, tampon plein', other: '{n} publications perdues : journal indisponible, tampon plein' },
   'flaw.withheld': { one: '{n} publication retenue par la source', other: '{n} publications retenues par la source' },

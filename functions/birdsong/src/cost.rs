@@ -29,7 +29,7 @@ mod assumed {
     pub(super) const RECORDS: f64 = 1.0;
     pub(super) const RECORD_BYTES: f64 = 1200.0;
     /// `aggregator_batch_size` and `aggregator_batching_window_secs` of `infra/`.
-    pub(super) const BATCH_RECORDS: f64 = 100.0;
+    pub(super) const BATCH_RECORDS: f64 = 1000.0;
     pub(super) const BATCH_SECS: f64 = 5.0;
     /// Memory of the functions, in GB: `aggregator_memory_mb`, `digest_memory_mb`, `api_memory_mb`.
     pub(super) const AGGREGATOR_GB: f64 = 0.25;
@@ -88,6 +88,8 @@ mod assumed {
     pub(super) const PAGE_REQUESTS: f64 = 9.0;
     /// Bytes that an invocation, or a minute of a source, leaves in the logs.
     pub(super) const LOG_BYTES: f64 = 1000.0;
+    /// Bytes of a request in the access log of the API.
+    pub(super) const ACCESS_LOG_BYTES: f64 = 400.0;
     /// Size of the task: `infra/modules/streamer`.
     pub(super) const TASK_VCPU: f64 = 0.25;
     pub(super) const TASK_GB: f64 = 0.5;
@@ -95,9 +97,12 @@ mod assumed {
     pub(super) const KMS_CALLS: f64 = 104_000.0;
     /// Metrics that CloudWatch counts for the trigger of the aggregator.
     pub(super) const TRIGGER_METRICS: f64 = 6.0;
-    /// Alarms of `infra/modules/observability`: 13, one of which looks at three metrics, and two of each source.
-    pub(super) const ALARM_METRICS: f64 = 15.0;
-    pub(super) const ALARM_METRICS_OF_SOURCE: f64 = 2.0;
+    /// Metrics that alarms of `infra/modules/observability` watch: one each, and of each source its own three, and the one of all
+    /// that are connected.
+    pub(super) const ALARM_METRICS: f64 = 22.0;
+    pub(super) const ALARM_METRICS_OF_SOURCE: f64 = 4.0;
+    /// Composite alarms.
+    pub(super) const COMPOSITE_ALARMS: f64 = 3.0;
     /// X-Ray traces one request in a second, and this share of the others.
     pub(super) const TRACED: f64 = 0.05;
 }
@@ -420,13 +425,14 @@ fn month(args: &CostArgs) -> Vec<Line> {
         group.metrics.iter().filter(|metric| metric.cloudwatch.is_some()).count() as f64
     };
     use birdsong_domain::metrics::{aggregator, digest, source};
-    // All but the money, which one kind of source has.
-    let metrics = named(&aggregator::GROUP) + named(&digest::GROUP) + (named(&source::GROUP) - 1.0) * sources;
+    // All but the money and the pauses of its budget, which one kind of source has.
+    let metrics = named(&aggregator::GROUP) + named(&digest::GROUP) + (named(&source::GROUP) - 2.0) * sources;
     line("CloudWatch", "metrics", metrics, &prices::METRIC);
     line("CloudWatch", "metrics of the aggregator's trigger", TRIGGER_METRICS, &prices::METRIC);
     line("CloudWatch", "alarms", ALARM_METRICS + ALARM_METRICS_OF_SOURCE * sources, &prices::ALARM);
+    line("CloudWatch", "composite alarms", COMPOSITE_ALARMS, &prices::COMPOSITE_ALARM);
     line("CloudWatch", "dashboard", 1.0, &prices::DASHBOARD);
-    let logged = (batches + MINUTES * (1.0 + sources) + api_requests) * LOG_BYTES;
+    let logged = (batches + MINUTES * (1.0 + sources) + api_requests) * LOG_BYTES + api_requests * ACCESS_LOG_BYTES;
     line("CloudWatch", "logs", logged / GB, &prices::LOGS_GB);
     lines
 }
@@ -475,7 +481,7 @@ fn attack(args: &CostArgs) -> Vec<Line> {
         line("Lambda", "api_rate", requests, &prices::INVOCATIONS),
         line("Lambda", "api_reserved_concurrency", gb_secs, &prices::GB_SECONDS),
         line("DynamoDB", "table_max_read_request_units", reads, &prices::READ_UNITS),
-        line("logs", "api_rate", requests * LOG_BYTES / GB, &prices::LOGS_GB),
+        line("logs", "api_rate", requests * (LOG_BYTES + ACCESS_LOG_BYTES) / GB, &prices::LOGS_GB),
         line("X-Ray", "api_rate", traced(rate) * MONTH_SECS, &prices::TRACES),
     ]
 }
@@ -528,15 +534,15 @@ mod tests {
             ("DynamoDB reads", 0.669),
             ("API Gateway", 26.280),
             ("CloudFront", 12.177),
-            ("CloudWatch", 15.846),
+            ("CloudWatch", 18.982),
         ]);
         let parts = parts(&lines);
         assert_eq!(parts.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
         for (part, expected) in &expected {
             assert_near(parts[part], *expected, part);
         }
-        assert_near(sum(&lines), 100.431, "sum");
-        assert_near(after_free(&lines), 80.421, "after what is free");
+        assert_near(sum(&lines), 103.567, "sum");
+        assert_near(after_free(&lines), 83.203, "after what is free");
     }
 
     /// Looking is cheap: what a viewer costs does not depend on the number of viewers.
@@ -575,14 +581,14 @@ mod tests {
         assert_near(kinesis("--retention 107d") - kinesis("--retention 7d"), 72.576 * 0.023, "more than a week");
     }
 
-    /// What happened: 200 lanes on a shard need two invocations a second, because a batch has at most 100 records.
+    /// What happened: 400 lanes on a shard need an invocation every 2.5 seconds, because a batch has at most 1,000 records.
     #[test]
     fn many_lanes_fill_batches_sooner() {
         let line = |text: &str, what: &str| {
             month(&args(text)).into_iter().find(|line| line.what == what).unwrap().quantity / MONTH_SECS
         };
         for (lanes, batches, puts) in
-            [(7, 0.2, 1.4), (20, 0.2, 4.0), (50, 0.5, 25.0), (100, 1.0, 100.0), (200, 2.0, 200.0)]
+            [(7, 0.2, 1.4), (50, 0.2, 10.0), (200, 0.2, 40.0), (400, 0.4, 160.0), (2000, 2.0, 2000.0)]
         {
             let text = format!("--regions {}", lanes - 1);
             assert_near(line(&text, "aggregator, invocations"), batches, &text);
@@ -595,13 +601,13 @@ mod tests {
     #[test]
     fn the_worst_month_of_an_attacked_api() {
         let lines = attack(&args("--attack"));
-        let expected = [183.96, 10.512, 175.20, 164.25, 26.28, 25.623];
+        let expected = [183.96, 10.512, 175.20, 164.25, 36.792, 25.623];
         for (line, expected) in lines.iter().zip(expected) {
             assert_near(line.dollars(), expected, line.what);
         }
-        assert_near(sum(&lines), 585.826, "sum");
+        assert_near(sum(&lines), 596.338, "sum");
         let less = attack(&args("--attack --api-rate 1 --api-concurrency 1 --table-reads 50"));
-        assert_near(sum(&less), 9.198 + 0.5256 + 17.52 + 16.425 + 1.314 + 13.14, "less");
+        assert_near(sum(&less), 9.198 + 0.5256 + 17.52 + 16.425 + 1.8396 + 13.14, "less");
     }
 
     #[test]

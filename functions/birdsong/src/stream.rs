@@ -145,6 +145,7 @@ where
     tracing::info!(to, regions = regions.list().len(), window_secs = rules.size.secs(), "streaming");
     let sent = SharedSent::new(SentRules::live(args.data.data.clone()));
     let drain = if args.to == Target::Kinesis { KINESIS_DRAIN } else { crate::run::DRAIN };
+    let spool_dir = spool.clone();
     let runner = Runner {
         regions,
         size: rules.size,
@@ -161,10 +162,23 @@ where
     };
     let ended = runner.run(sources).await;
     reporting.abort();
+    // Of all sources: which of them they belong to is in the frames.
+    let left_bytes = ended.as_ref().map_or(0, |ended| ended.left_bytes);
+    let left = (left_bytes > 0).then(|| {
+        format!(
+            "{left_bytes} bytes of posts are in {} and not in the log: the next start sends them, unless that folder is deleted \
+             with this task",
+            spool_dir.display()
+        )
+    });
+    if let Some(left) = &left {
+        tracing::error!("{left}");
+    }
     for entry in status.entries() {
         status.update(&entry.state.source, |state| {
             state.status = SourceStatus::Stopped;
             state.connected_since_ms = None;
+            state.problem = left.clone();
         });
     }
     if let Err(error) = metrics::write_states(&*settings, &status).await {

@@ -3,7 +3,7 @@
 //! It counts the windows that are final. [`Overview::with_live`] adds the newest ones, which the store knows without
 //! reading them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use birdsong_domain::event::Event;
@@ -177,6 +177,8 @@ pub struct Overview {
     pub ledgers: BTreeMap<i64, Ledger>,
     /// What is damaged of the ledgers, by hour.
     damage: BTreeMap<i64, Counts>,
+    /// Counts of regions that were removed, by hour: the ledgers have sent their posts.
+    removed: BTreeMap<i64, Counts>,
     /// Hours of the ledgers that were out of date.
     open: Vec<i64>,
     /// Event time of the newest post.
@@ -300,6 +302,11 @@ impl Overview {
             at.newest_window_ms = newest_window_ms;
             at.carry(&mut carried, &known_hours);
         }
+        overview.removed = previous.removed.clone();
+        for (_, of_region) in previous.regions.iter().filter(|(region, _)| !regions.contains(&region.as_str())) {
+            of_region.hours.iter().for_each(|(hour, counts)| overview.removed.entry(*hour).or_default().add(counts));
+        }
+        overview.removed.retain(|hour, _| *hour >= overview.hours_from_ms);
         // It may be in an hour that was not read again.
         overview.newest_post_ms = overview.newest_post_ms.or(previous.newest_post_ms);
         if overview.newest_post_ms.is_none() {
@@ -489,8 +496,35 @@ impl Glance {
         self.overview.ledgers.values().for_each(|of_hour| ledger.add(of_hour));
         self.overview.damage.values().for_each(|of_hour| counts.add(of_hour));
         let hours = self.overview.regions.values().flat_map(|of_region| of_region.hours.values());
-        hours.for_each(|of_hour| counts.add(of_hour));
+        hours.chain(self.overview.removed.values()).for_each(|of_hour| counts.add(of_hour));
         (ledger, counts)
+    }
+
+    /// Hours, by their start, of which posts have been sent that are not in windows that ended before `by_ms`: a part of the
+    /// log is read late. Hours with damage are left out, since it explains what is missing.
+    #[must_use]
+    pub fn behind(&self, by_ms: i64, size: WindowSize) -> BTreeSet<i64> {
+        let overview = &self.overview;
+        let mut hours = BTreeMap::<i64, (i64, Counts)>::new();
+        let number = |posts: u64| i64::try_from(posts).unwrap_or(i64::MAX);
+        for (hour, ledger) in &overview.ledgers {
+            hours.entry(*hour).or_default().0 += number(ledger.sent);
+        }
+        let of_regions = overview.regions.values().flat_map(|of_region| &of_region.hours);
+        for (hour, counts) in of_regions.chain(&overview.removed).chain(&overview.damage) {
+            hours.entry(*hour).or_default().1.add(counts);
+        }
+        for (start_ms, is_ledger, part) in self.recent.iter().filter(|(start_ms, ..)| start_ms + size.ms() > by_ms) {
+            let of_hour = hours.entry(Period::Hour.start_of(*start_ms, size)).or_default();
+            of_hour.0 -= match is_ledger {
+                true => number(part.ledger.sent),
+                false => -number(part.counts.primary + part.counts.corrupt),
+            };
+        }
+        let is_behind = |(sent, counts): &(i64, Counts)| {
+            counts.corrupt_records + counts.corrupt_windows == 0 && *sent > number(counts.primary + counts.corrupt)
+        };
+        hours.into_iter().filter(|(_, of_hour)| is_behind(of_hour)).map(|(hour, _)| hour).collect()
     }
 
     /// Posts that were sent, and those of them that have arrived in windows, in the windows that ended before `by_ms`.

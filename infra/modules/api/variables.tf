@@ -62,3 +62,21 @@ variable "log_retention_days" {
   description = "Days to keep logs."
   type        = number
 }
+
+variable "permissions_boundary" {
+  description = "ARN of the permissions boundary of the roles; null for none."
+  type        = string
+  default     = null
+}
+
+variable "access_logs" {
+  description = "Log each request, without addresses."
+  type        = bool
+  default     = true
+}
+
+variable "account_role" {
+  description = "Create the role with which API Gateway writes the logs of all APIs of the account and region."
+  type        = bool
+  default     = true
+}

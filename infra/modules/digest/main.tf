@@ -41,7 +41,8 @@ resource "aws_cloudwatch_log_group" "this" {
 }
 
 resource "aws_iam_role" "this" {
-  name = local.function
+  name                 = local.function
+  permissions_boundary = var.permissions_boundary
 
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
@@ -61,16 +62,25 @@ resource "aws_iam_role_policy" "this" {
     Version = "2012-10-17"
     Statement = concat([
       {
-        Sid    = "RollUpWindows"
-        Effect = "Allow"
-        Action = [
-          "dynamodb:DeleteItem",
-          "dynamodb:GetItem",
-          "dynamodb:PutItem",
-          "dynamodb:Query",
-          "dynamodb:UpdateItem",
-        ]
+        Sid      = "ReadWindows"
+        Effect   = "Allow"
+        Action   = ["dynamodb:GetItem", "dynamodb:Query"]
         Resource = var.table_arn
+      },
+      {
+        # Roll-ups, documents, the overview, and marks of changes. No windows.
+        Sid      = "StoreRollUps"
+        Effect   = "Allow"
+        Action   = ["dynamodb:DeleteItem", "dynamodb:PutItem"]
+        Resource = var.table_arn
+        Condition = {
+          "ForAllValues:StringLike" = {
+            "dynamodb:LeadingKeys" = concat(
+              ["*#hours#????-??", "*#days#????", "_live", "_meta"],
+              [for kind in ["alert", "events", "series", "watch"] : "*#${kind}#????"],
+            )
+          }
+        }
       },
       {
         Sid      = "Log"
@@ -146,7 +156,8 @@ resource "aws_lambda_function_event_invoke_config" "this" {
 }
 
 resource "aws_iam_role" "schedule" {
-  name = "${local.function}-schedule"
+  name                 = "${local.function}-schedule"
+  permissions_boundary = var.permissions_boundary
 
   assume_role_policy = jsonencode({
     Version = "2012-10-17"

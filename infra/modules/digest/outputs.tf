@@ -12,3 +12,8 @@ output "alert_secrets" {
   description = "Name of the variable => name of the secret that was created for it, or ARN of the existing one."
   value       = tomap({ for name, arn in var.alert_secrets : name => arn == "new" ? aws_secretsmanager_secret.alert[name].name : arn })
 }
+
+output "schedule_group" {
+  description = "Group of the schedule that invokes the function."
+  value       = aws_scheduler_schedule_group.this.name
+}

@@ -72,3 +72,9 @@ variable "deletion_protection" {
   description = "Keep deleted secrets for a week."
   type        = bool
 }
+
+variable "permissions_boundary" {
+  description = "ARN of the permissions boundary of the roles; null for none."
+  type        = string
+  default     = null
+}

@@ -32,7 +32,7 @@ resource "aws_cloudwatch_log_group" "this" {
 }
 
 resource "aws_ecs_cluster" "this" {
-  #checkov:skip=CKV_AWS_65:Container Insights costs more than the task's logs; alarms watch the stream.
+  #checkov:skip=CKV_AWS_65:Container Insights costs more than the task's logs; its memory and processor, which alarms watch, are free metrics.
   name = var.name
 }
 

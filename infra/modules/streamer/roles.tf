@@ -12,8 +12,9 @@ locals {
 
 # What ECS needs to start the task.
 resource "aws_iam_role" "execution" {
-  name               = "${var.name}-streamer-execution"
-  assume_role_policy = local.trust
+  name                 = "${var.name}-streamer-execution"
+  permissions_boundary = var.permissions_boundary
+  assume_role_policy   = local.trust
 }
 
 resource "aws_iam_role_policy" "execution" {
@@ -60,8 +61,9 @@ resource "aws_iam_role_policy" "execution" {
 
 # What the streamer itself may do.
 resource "aws_iam_role" "task" {
-  name               = "${var.name}-streamer"
-  assume_role_policy = local.trust
+  name                 = "${var.name}-streamer"
+  permissions_boundary = var.permissions_boundary
+  assume_role_policy   = local.trust
 }
 
 resource "aws_iam_role_policy" "task" {
@@ -70,7 +72,7 @@ resource "aws_iam_role_policy" "task" {
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [
+    Statement = concat([
       {
         Sid    = "AppendToLog"
         Effect = "Allow"
@@ -85,10 +87,12 @@ resource "aws_iam_role_policy" "task" {
         Resource = var.stream_arn
       },
       {
-        Sid      = "KeepSettings"
-        Effect   = "Allow"
-        Action   = ["dynamodb:GetItem", "dynamodb:PutItem"]
-        Resource = var.table_arn
+        # Resume points, states of sources, the regions.
+        Sid       = "KeepSettings"
+        Effect    = "Allow"
+        Action    = ["dynamodb:GetItem", "dynamodb:PutItem"]
+        Resource  = var.table_arn
+        Condition = { "ForAllValues:StringLike" = { "dynamodb:LeadingKeys" = ["_meta"] } }
       },
       {
         Sid       = "WriteDeadLetters"
@@ -97,6 +101,13 @@ resource "aws_iam_role_policy" "task" {
         Resource  = "${var.quarantine_bucket_arn}/unreadable/*"
         Condition = { StringEquals = { "s3:ResourceAccount" = var.account_id } }
       },
-    ]
+      ],
+      var.reference == "" ? [] : [{
+        Sid       = "KeepReferenceCounts"
+        Effect    = "Allow"
+        Action    = ["dynamodb:PutItem", "dynamodb:Query"]
+        Resource  = var.table_arn
+        Condition = { "ForAllValues:StringLike" = { "dynamodb:LeadingKeys" = ["*#reference#????"] } }
+    }])
   })
 }

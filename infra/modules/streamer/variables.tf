@@ -93,3 +93,9 @@ variable "deletion_protection" {
   description = "Refuse to delete a used image repository; keep deleted secrets for a week."
   type        = bool
 }
+
+variable "permissions_boundary" {
+  description = "ARN of the permissions boundary of the roles; null for none."
+  type        = string
+  default     = null
+}

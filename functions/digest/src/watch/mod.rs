@@ -13,9 +13,11 @@ use std::sync::Arc;
 
 use birdsong_domain::event::{Event, decode_all, encode_all};
 use birdsong_domain::lane::{Lane, STREAM};
+use birdsong_domain::network::Network;
 use birdsong_domain::ports::{
     Change, Document, DocumentKey, DocumentKind, DocumentStore, PortError, PutOutcome, WindowStore,
 };
+use birdsong_domain::reference::ReferenceDay;
 use birdsong_domain::rollup::{DAY_MS, HOUR_MS, Period, Rollup, windows_of};
 use birdsong_domain::sealed;
 use birdsong_domain::series::{DaySeries, WindowSeries};
@@ -30,6 +32,10 @@ pub use rising::{Detail, MAX_RISING, ProfileOf, Rising, Standing};
 
 use fold::Fold;
 
+use crate::reference;
+
+/// The network whose posts reference counts are.
+pub const REFERENCE_NETWORK: Network = Network::X;
 /// Days before a window that its score depends on, and the day itself.
 pub const BASELINE_DAYS: i64 = 15;
 /// How far back changes of the past are gone through again, in days.
@@ -100,6 +106,8 @@ struct Kept {
     /// Start of the first day that is here.
     from_ms: i64,
     days: BTreeMap<i64, Vec<u8>>,
+    /// Counts of another place, which stand in for days before the region was watched.
+    reference: BTreeMap<i64, ReferenceDay>,
 }
 
 /// Days of a region of which it is known that what was gone through is what is stored.
@@ -292,6 +300,9 @@ impl Watcher {
                 kept.days.insert(document.start_ms, document.body);
             }
         }
+        if is_old && region != STREAM {
+            kept.reference = reference::days(run.store, region, from_ms, run.until_ms).await?;
+        }
         Ok(())
     }
 
@@ -366,22 +377,33 @@ impl Watcher {
             checked.days.remove(&day_of(change.start_ms));
         }
         for day_ms in (0..).map(|n| from_ms + n * DAY_MS).take_while(|day_ms| *day_ms <= last_day) {
-            let of = day(self, day_ms);
-            let is_consumed = watched.consumed.contains_key(&day_ms) || day_ms >= first_day;
+            days.insert(day_ms, day(self, day_ms));
+        }
+        let no_reference = BTreeMap::new();
+        let reference = self.kept.get(region).map_or(&no_reference, |kept| &kept.reference);
+        let own_from_ms = stand_in(&mut days, reference, size);
+        for (day_ms, of) in &days {
+            let (day_ms, stands_in) = (*day_ms, of.0.windows.values().any(|window| window.is_reference));
+            let is_consumed = watched.consumed.contains_key(&day_ms) || day_ms >= first_day || stands_in;
             if day_ms < watched.scored_to_ms && is_consumed && !checked.days.contains(&day_ms) {
                 let until = ((watched.scored_to_ms - day_ms).clamp(0, DAY_MS) / size.ms()) as u16;
-                if watched.consumed.get(&day_ms).copied() != Some(fingerprint(&of, until)) {
-                    self.rewind(run, region, day_ms, &mut watched).await?;
+                let now = fingerprint(of, until);
+                if watched.consumed.get(&day_ms).copied() != Some(now) {
+                    // What stands in is not gone through, but what follows is compared with it.
+                    self.rewind(run, region, if stands_in { own_from_ms } else { day_ms }, &mut watched).await?;
                 }
             }
-            days.insert(day_ms, of);
         }
         // The hours of the last days may still come in another form: from windows, and then from the series.
         checked.days.extend(days.keys().filter(|day_ms| **day_ms < scored_day - DAY_MS));
         self.checked.insert(region.to_owned(), checked);
         if watched.scored_to_ms == 0 {
-            let first = days.iter().find(|(_, (own, _))| !own.is_empty()).map(|(day, _)| *day);
-            watched.scored_to_ms = first.unwrap_or(last_day).max(first_day);
+            watched.scored_to_ms = own_from_ms.min(last_day).max(first_day);
+        }
+        for (day_ms, of) in days.iter().filter(|(day_ms, _)| **day_ms < own_from_ms) {
+            if of.0.windows.values().any(|window| window.is_reference) {
+                watched.consumed.insert(*day_ms, fingerprint(of, (DAY_MS / size.ms()) as u16));
+            }
         }
         let rewound_to = watched.scored_to_ms;
         // Nothing that was found starts later.
@@ -461,6 +483,22 @@ impl Watcher {
         watched.consumed.retain(|day, _| *day < day_ms);
         Ok(())
     }
+}
+
+/// Lets reference counts stand in for the days before the first one on which posts of a region were counted, if that day has
+/// posts of [`REFERENCE_NETWORK`]. Returns the start of that day; `i64::MAX` when there is none.
+pub fn stand_in(days: &mut BTreeMap<i64, Day>, reference: &BTreeMap<i64, ReferenceDay>, size: WindowSize) -> i64 {
+    let first = days.iter().find(|(_, (own, _))| !own.is_empty());
+    let Some((own_from_ms, (own, _))) = first else { return i64::MAX };
+    let (own_from_ms, mut networks) = (*own_from_ms, own.windows.values().flat_map(|window| window.networks.keys()));
+    if networks.any(|network| *network == REFERENCE_NETWORK) {
+        for (day_ms, counts) in reference.range(..own_from_ms) {
+            if let Some((own, _)) = days.get_mut(day_ms) {
+                Arc::make_mut(own).stand_in(REFERENCE_NETWORK, counts, size);
+            }
+        }
+    }
+    own_from_ms
 }
 
 fn fingerprint((own, ledgers): &Day, until: u16) -> u64 {
