@@ -411,7 +411,7 @@ impl Watcher {
                 let until = ((watched.scored_to_ms - day_ms).clamp(0, DAY_MS) / size.ms()) as u16;
                 let now = fingerprint(of, until);
                 if watched.consumed.get(&day_ms).copied() != Some(now) {
-                    // What stands in is not gone through, but what follows is compared with it.
+                    // Reference counts are not gone through, but what follows is compared with them.
                     self.rewind(run, region, if stands_in { own_from_ms } else { day_ms }, &mut watched).await?;
                 }
             }
