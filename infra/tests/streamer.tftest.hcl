@@ -163,7 +163,7 @@ run "a_spool_that_stays" {
     error_message = "the folder belongs to the streamer's user alone"
   }
   assert {
-    condition = [for s in jsondecode(aws_iam_role_policy.task.policy).Statement : [s.Action, s.Resource, s.Condition.StringEquals] if s.Sid == "MountSpool"] == [[
+    condition = [for s in jsondecode(aws_iam_role_policy.task.policy).Statement : [s.Action, s.Resource, s.Condition.ArnEquals] if s.Sid == "MountSpool"] == [[
       ["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"],
       aws_efs_file_system.spool[0].arn,
       { "elasticfilesystem:AccessPointArn" = aws_efs_access_point.spool[0].arn },

@@ -126,7 +126,7 @@ resource "aws_iam_role_policy" "task" {
           Effect    = "Allow"
           Action    = ["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"]
           Resource  = aws_efs_file_system.spool[0].arn
-          Condition = { StringEquals = { "elasticfilesystem:AccessPointArn" = point.arn } }
+          Condition = { ArnEquals = { "elasticfilesystem:AccessPointArn" = point.arn } }
         }
     ])
   })
