@@ -211,7 +211,9 @@ pub(crate) fn load_regions(args: &CountArgs) -> Result<Regions> {
         && let Some(text) = std::env::var(REGIONS_TOML).ok().filter(|text| !text.is_empty())
     {
         if text.starts_with("s3://") {
-            bail!("{REGIONS_TOML} is the address {text}, which only `birdsong stream --to kinesis` reads; use --regions FILE");
+            bail!(
+                "{REGIONS_TOML} is the address {text}, which only `birdsong stream --to kinesis` reads; use --regions FILE"
+            );
         }
         return Ok(Regions::parse(REGIONS_TOML, &text)?);
     }
@@ -242,7 +244,8 @@ pub(crate) async fn load_task_regions(args: &CountArgs) -> Result<Regions> {
         .filter(|(bucket, key)| !bucket.is_empty() && !key.is_empty())
         .with_context(|| format!("{REGIONS_TOML} must be a regions file or s3://BUCKET/KEY, not {address}"))?;
     let bucket = birdsong_aws::Bucket::new(&birdsong_aws::sdk_config().await, bucket.to_owned());
-    let bytes = bucket.get(key, LIMIT_BYTES).await.with_context(|| format!("the regions in {address} cannot be read"))?;
+    let bytes =
+        bucket.get(key, LIMIT_BYTES).await.with_context(|| format!("the regions in {address} cannot be read"))?;
     let text = String::from_utf8(bytes).with_context(|| format!("{address} is no text"))?;
     Ok(Regions::parse(&address, &text)?)
 }
