@@ -9,7 +9,7 @@ EMULATOR ?= localstack
 PACKAGES = frontend e2e scripts/checks
 
 .PHONY: help run build fmt lint clippy check docs test packages programs test-build rust frontend docs-test test-browser foreign contract scripts-test infra \
-	localstack e2e e2e-localstack e2e-ministack chaos load release-test fuzz trends bench deny local-up local-down build-functions deploy destroy clean
+	localstack e2e e2e-localstack e2e-ministack chaos load release-test fuzz trends bench deny local-up local-down build-functions deploy rollback destroy clean
 
 help: ## list the commands
 	@awk -F':.*## ' '/^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z0-9-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' \
@@ -144,6 +144,9 @@ build-functions: ## the Lambda functions as zips (ARCHITECTURE=arm64 or x86_64)
 
 deploy: ## to AWS: make deploy ENV=prod (docs/deploy.md)
 	scripts/deploy.sh deploy $(ENV)
+
+rollback: ## run the release before, on AWS: make rollback ENV=prod; RELEASE=7 runs that one
+	scripts/deploy.sh rollback $(ENV)
 
 destroy: ## delete everything that make deploy made: make destroy ENV=prod
 	scripts/deploy.sh destroy $(ENV)

@@ -8,6 +8,9 @@ enable_budget       = false
 deletion_protection = false
 log_retention_days  = 1
 
+# The provider finds a change of each function at each apply, and would publish it.
+publish_versions = false
+
 table_max_read_request_units  = null
 table_max_write_request_units = null
 

@@ -316,7 +316,7 @@ run "digest" {
     error_message = "an action or a resource of the digest has a *"
   }
   assert {
-    condition     = [for s in jsondecode(aws_iam_role_policy.schedule.policy).Statement : [s.Action, s.Resource]] == [[["lambda:InvokeFunction"], aws_lambda_function.this.arn]]
+    condition     = [for s in jsondecode(aws_iam_role_policy.schedule.policy).Statement : [s.Action, s.Resource]] == [[["lambda:InvokeFunction"], aws_lambda_alias.live.arn]]
     error_message = "the schedule may invoke the digest, and nothing else"
   }
   assert {
@@ -330,7 +330,7 @@ run "digest" {
     condition = (
       aws_scheduler_schedule.this.schedule_expression == "rate(1 minute)" && aws_scheduler_schedule.this.flexible_time_window[0].mode == "OFF"
       && aws_scheduler_schedule.this.group_name == aws_scheduler_schedule_group.this.name
-      && aws_scheduler_schedule.this.target[0].arn == aws_lambda_function.this.arn
+      && aws_scheduler_schedule.this.target[0].arn == aws_lambda_alias.live.arn
       && aws_scheduler_schedule.this.target[0].role_arn == aws_iam_role.schedule.arn
     )
     error_message = "the digest runs each minute"
@@ -373,6 +373,7 @@ run "streamer" {
       MASTODON_TOKEN      = "arn:aws:secretsmanager:us-east-1:123456789012:secret:mine-AbCdEf"
       X_BEARER_TOKEN      = null
     }
+    created_secrets     = ["BIRDSONG_AUTHOR_KEY", "X_BEARER_TOKEN"]
     reader              = "trigger"
     regions_toml        = "# none"
     window_secs         = 300
@@ -403,7 +404,7 @@ run "streamer" {
     error_message = "the streamer keeps settings, and no window"
   }
   assert {
-    condition     = length(aws_security_group.this.ingress) == 0 && length(aws_default_security_group.this.ingress) == 0
+    condition     = length(aws_security_group.this.ingress) == 0 && length(aws_default_security_group.this[0].ingress) == 0
     error_message = "the streamer must have no inbound rule"
   }
   assert {
@@ -411,17 +412,17 @@ run "streamer" {
     error_message = "the streamer may only call with HTTPS"
   }
   assert {
-    condition     = aws_ecs_service.this.desired_count == 1 && aws_ecs_service.this.deployment_maximum_percent == 100
+    condition     = aws_ecs_service.this[0].desired_count == 1 && aws_ecs_service.this[0].deployment_maximum_percent == 100
     error_message = "one task reads the sources, also during a deployment"
   }
   assert {
     condition = [
-      for s in jsondecode(aws_ecs_task_definition.this.container_definitions)[0].environment : s.value if s.name == "BIRDSONG_METRICS"
+      for s in jsondecode(aws_ecs_task_definition.this[0].container_definitions)[0].environment : s.value if s.name == "BIRDSONG_METRICS"
     ] == [var.name]
     error_message = "metrics are written where the alarms look"
   }
   assert {
-    condition     = sort([for s in jsondecode(aws_ecs_task_definition.this.container_definitions)[0].secrets : s.name]) == tolist(["BIRDSONG_AUTHOR_KEY", "BIRDSONG_REGIONS_TOML", "MASTODON_TOKEN", "X_BEARER_TOKEN"])
+    condition     = sort([for s in jsondecode(aws_ecs_task_definition.this[0].container_definitions)[0].secrets : s.name]) == tolist(["BIRDSONG_AUTHOR_KEY", "BIRDSONG_REGIONS_TOML", "MASTODON_TOKEN", "X_BEARER_TOKEN"])
     error_message = "keys and tokens are secrets"
   }
   assert {
@@ -439,16 +440,16 @@ run "streamer" {
   }
   assert {
     condition = [
-      for s in jsondecode(aws_ecs_task_definition.this.container_definitions)[0].environment : s.value if s.name == "BIRDSONG_SOURCE"
+      for s in jsondecode(aws_ecs_task_definition.this[0].container_definitions)[0].environment : s.value if s.name == "BIRDSONG_SOURCE"
     ] == [var.sources]
     error_message = "the streamer gets the addresses as they are"
   }
   assert {
-    condition     = jsondecode(aws_ecs_task_definition.this.container_definitions)[0].command == ["stream", "--to", "kinesis"]
+    condition     = jsondecode(aws_ecs_task_definition.this[0].container_definitions)[0].command == ["stream", "--to", "kinesis"]
     error_message = "options of sources are in their addresses"
   }
   assert {
-    condition     = jsondecode(aws_ecs_task_definition.this.container_definitions)[0].readonlyRootFilesystem && jsondecode(aws_ecs_task_definition.this.container_definitions)[0].user != "0"
+    condition     = jsondecode(aws_ecs_task_definition.this[0].container_definitions)[0].readonlyRootFilesystem && jsondecode(aws_ecs_task_definition.this[0].container_definitions)[0].user != "0"
     error_message = "the container is not root and writes to /data only"
   }
 }
@@ -470,6 +471,7 @@ run "reference_counts_are_documents" {
     sources               = "demo"
     reference             = "x-counts:?budget=1/day"
     secrets               = { BIRDSONG_AUTHOR_KEY = null }
+    created_secrets       = ["BIRDSONG_AUTHOR_KEY"]
     reader                = "trigger"
     regions_toml          = "# none"
     window_secs           = 300
@@ -502,6 +504,7 @@ run "no_image_no_task" {
     quarantine_bucket_arn = "arn:aws:s3:::quarantine"
     sources               = "demo"
     secrets               = { BIRDSONG_AUTHOR_KEY = null }
+    created_secrets       = ["BIRDSONG_AUTHOR_KEY"]
     reader                = "trigger"
     regions_toml          = "# none"
     window_secs           = 300
@@ -511,8 +514,8 @@ run "no_image_no_task" {
     deletion_protection   = true
   }
   assert {
-    condition     = aws_ecs_service.this.desired_count == 0
-    error_message = "there is no image to run"
+    condition     = length(aws_ecs_service.this) == 0 && length(aws_ecs_task_definition.this) == 0 && output.task_definition == null
+    error_message = "a deployment without an image could be one that the circuit breaker rolls back to"
   }
 }
 

@@ -9,6 +9,8 @@ variables {
   api_zip        = "tests/fixtures/function.zip"
   digest_zip     = "tests/fixtures/function.zip"
   site_dir       = "tests/fixtures/site"
+  # Otherwise Terraform could not destroy what a test has made.
+  deletion_protection = false
 }
 
 run "production" {

@@ -71,6 +71,10 @@ run "names_and_numbers" {
     viewer_cidrs                      = ["203.0.113.7"]
     alarm_email                       = "nobody"
     budget_usd                        = 0
+    streamer_cpu                      = 300
+    streamer_disk_gb                  = 10
+    streamer_spool                    = "nfs"
+    availability_zones                = ["us-east-1a"]
   }
   expect_failures = [
     var.name,
@@ -102,6 +106,10 @@ run "names_and_numbers" {
     var.viewer_cidrs,
     var.alarm_email,
     var.budget_usd,
+    var.streamer_cpu,
+    var.streamer_disk_gb,
+    var.streamer_spool,
+    var.availability_zones,
   ]
 }
 
@@ -307,9 +315,10 @@ run "a_secret_is_one_secret" {
 run "x_needs_its_secret" {
   command = plan
   variables {
+    sources = "x:?budget=5/day"
     secrets = { X_BEARER_TOKEN = "none" }
   }
-  expect_failures = [var.secrets]
+  expect_failures = [var.sources]
 }
 
 run "the_key_of_author_hashes_is_needed" {
@@ -413,4 +422,113 @@ run "an_image_may_have_a_digest" {
   variables {
     streamer_image = "registry.example:5000/birdsong-streamer@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
   }
+}
+
+run "fargate_has_some_sizes_only" {
+  command = plan
+  variables {
+    streamer_cpu       = 512
+    streamer_memory_mb = 512
+  }
+  expect_failures = [var.streamer_memory_mb]
+}
+
+run "a_larger_task" {
+  command = plan
+  variables {
+    streamer_cpu       = 8192
+    streamer_memory_mb = 20480
+    streamer_disk_gb   = 200
+    streamer_spool     = "efs"
+  }
+}
+
+run "an_existing_network_has_subnets" {
+  command = plan
+  variables {
+    vpc_id = "vpc-0123456789abcdef0"
+  }
+  expect_failures = [var.vpc_id]
+}
+
+run "subnets_are_ids" {
+  command = plan
+  variables {
+    vpc_id     = "vpc-0123456789abcdef0"
+    subnet_ids = ["10.0.0.0/24"]
+  }
+  expect_failures = [var.subnet_ids]
+}
+
+run "a_task_without_a_public_address_needs_a_network" {
+  command = plan
+  variables {
+    streamer_public_ip = false
+  }
+  expect_failures = [var.streamer_public_ip]
+}
+
+run "zones_are_for_new_subnets" {
+  command = plan
+  variables {
+    vpc_id             = "vpc-0123456789abcdef0"
+    subnet_ids         = ["subnet-0123456789abcdef0"]
+    availability_zones = ["us-east-1a", "us-east-1b"]
+  }
+  expect_failures = [var.availability_zones]
+}
+
+run "cloudfront_accepts_certificates_of_one_region" {
+  command = plan
+  variables {
+    aliases         = ["birds.example.org"]
+    certificate_arn = "arn:aws:acm:eu-west-1:123456789012:certificate/01234567-89ab-cdef-0123-456789abcdef"
+  }
+  expect_failures = [var.certificate_arn]
+}
+
+run "a_deployment_has_versions" {
+  command = plan
+  variables {
+    publish_versions = false
+  }
+  expect_failures = [var.publish_versions]
+}
+
+run "a_domain_needs_cloudfront" {
+  command = plan
+  variables {
+    aws_endpoint    = "http://127.0.0.1:4599"
+    enable_cdn      = false
+    aliases         = ["birds.example.org"]
+    certificate_arn = "arn:aws:acm:us-east-1:123456789012:certificate/01234567-89ab-cdef-0123-456789abcdef"
+  }
+  expect_failures = [var.aliases]
+}
+
+run "a_domain_is_in_lower_case" {
+  command = plan
+  variables {
+    aliases         = ["Birds.example.org"]
+    certificate_arn = "arn:aws:acm:us-east-1:123456789012:certificate/01234567-89ab-cdef-0123-456789abcdef"
+  }
+  expect_failures = [var.aliases]
+}
+
+run "a_domain_needs_a_certificate" {
+  command = plan
+  variables {
+    aliases = ["birds.example.org"]
+  }
+  expect_failures = [var.certificate_arn]
+}
+
+run "a_zone_is_an_id" {
+  command = plan
+  variables {
+    aliases         = ["birds.example.org"]
+    certificate_arn = "arn:aws:acm:us-east-1:123456789012:certificate/01234567-89ab-cdef-0123-456789abcdef"
+    route53_zone_id = "example.org"
+  }
+  expect_failures = [var.route53_zone_id]
 }

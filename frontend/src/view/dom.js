@@ -61,7 +61,7 @@ export function showText(node, text) {
   node.hidden = text === '';
 }
 
-/** What tells one control from its neighbours. @param {Element} control */
+/** What distinguishes one control from its neighbours. @param {Element} control */
 const controlName = (control) => [control.getAttribute('data-region'), control.getAttribute('value'), control.getAttribute('aria-label') ?? control.textContent].join('\n');
 
 /**

@@ -62,7 +62,8 @@ const STREAM_HELP: &str = "It only fills the log. On one machine, `birdsong run 
 folds and serves it at the same time; on AWS the functions do.
 
 A task's environment may hold all of it: BIRDSONG_TO, BIRDSONG_STREAM, BIRDSONG_TABLE,
-BIRDSONG_SOURCE, BIRDSONG_REFERENCE, BIRDSONG_REGIONS_TOML (the file's content), BIRDSONG_AUTHOR_KEY (32 hex digits),
+BIRDSONG_SOURCE, BIRDSONG_REFERENCE, BIRDSONG_REGIONS_TOML (the file's content, or s3://BUCKET/KEY with --to kinesis),
+BIRDSONG_AUTHOR_KEY (32 hex digits),
 BIRDSONG_QUARANTINE_BUCKET, BIRDSONG_HEALTH_PORT, BIRDSONG_METRICS, BIRDSONG_METRICS_PORT,
 BIRDSONG_LOG_FORMAT=json.";
 
@@ -78,7 +79,14 @@ async fn work(args: StreamArgs, format: LogFormat) -> Result<ExitCode> {
     if args.source.is_none() {
         bail!("--source none streams nothing; choose a source with --source");
     }
-    let regions = Arc::new(data::load_regions(&args.count)?);
+    #[cfg(feature = "aws")]
+    let regions = match args.to {
+        Target::Embedded => data::load_regions(&args.count)?,
+        Target::Kinesis => data::load_task_regions(&args.count).await?,
+    };
+    #[cfg(not(feature = "aws"))]
+    let regions = data::load_regions(&args.count)?;
+    let regions = Arc::new(regions);
     let dir = args.data.data.clone();
     let lock = data::lock(&dir, &[Role::Log])?;
     let spool = dir.join("spool");

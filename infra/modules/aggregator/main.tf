@@ -104,7 +104,7 @@ resource "aws_iam_role_policy" "this" {
   })
 }
 
-# Terraform deploys the code when the zip changes.
+# Terraform deploys the code when the zip changes, and publishes each change as a version.
 resource "aws_lambda_function" "this" {
   #checkov:skip=CKV_AWS_115:The shards limit the concurrency; a reservation can fail in a new account.
   #checkov:skip=CKV_AWS_116:The failure destination is on the event source mapping; nothing invokes it asynchronously.
@@ -118,6 +118,7 @@ resource "aws_lambda_function" "this" {
   handler                        = "bootstrap"
   architectures                  = [var.architecture]
   filename                       = var.zip
+  publish                        = var.publish_versions
   source_code_hash               = filebase64sha256(var.zip)
   memory_size                    = var.memory_mb
   timeout                        = 60
@@ -142,9 +143,17 @@ resource "aws_lambda_function" "this" {
   }
 }
 
+# The version that the trigger invokes: the newest one, unless `make rollback` went back from it.
+resource "aws_lambda_alias" "live" {
+  name             = "live"
+  description      = "The version that runs"
+  function_name    = aws_lambda_function.this.function_name
+  function_version = var.rollback.from == aws_lambda_function.this.version ? var.rollback.to : aws_lambda_function.this.version
+}
+
 resource "aws_lambda_event_source_mapping" "this" {
   event_source_arn = var.stream_arn
-  function_name    = aws_lambda_function.this.arn
+  function_name    = aws_lambda_alias.live.arn
   # A new mapping reads the whole log. Fences skip what was folded before; LATEST would lose records that arrive
   # while the mapping is created.
   starting_position                  = "TRIM_HORIZON"

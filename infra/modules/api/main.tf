@@ -59,7 +59,7 @@ resource "aws_iam_role_policy" "this" {
   })
 }
 
-# Terraform deploys the code when the zip changes.
+# Terraform deploys the code when the zip changes, and publishes each change as a version.
 resource "aws_lambda_function" "this" {
   #checkov:skip=CKV_AWS_115:The stage's throttle limits it; a reservation can fail in a new account.
   #checkov:skip=CKV_AWS_116:It is invoked synchronously only, so there are no dead letters.
@@ -73,6 +73,7 @@ resource "aws_lambda_function" "this" {
   handler                        = "bootstrap"
   architectures                  = [var.architecture]
   filename                       = var.zip
+  publish                        = var.publish_versions
   source_code_hash               = filebase64sha256(var.zip)
   memory_size                    = var.memory_mb
   timeout                        = var.timeout_secs
@@ -95,6 +96,14 @@ resource "aws_lambda_function" "this" {
   }
 
   depends_on = [aws_iam_role_policy.this]
+}
+
+# The version that the REST API invokes: the newest one, unless `make rollback` went back from it.
+resource "aws_lambda_alias" "live" {
+  name             = "live"
+  description      = "The version that runs"
+  function_name    = aws_lambda_function.this.function_name
+  function_version = var.rollback.from == aws_lambda_function.this.version ? var.rollback.to : aws_lambda_function.this.version
 }
 
 resource "aws_api_gateway_rest_api" "this" {
@@ -140,13 +149,14 @@ resource "aws_api_gateway_integration" "proxy" {
   http_method             = each.value.http_method
   type                    = "AWS_PROXY"
   integration_http_method = "POST"
-  uri                     = aws_lambda_function.this.invoke_arn
+  uri                     = aws_lambda_alias.live.invoke_arn
 }
 
 resource "aws_lambda_permission" "api" {
   statement_id  = "rest-api"
   action        = "lambda:InvokeFunction"
   function_name = aws_lambda_function.this.function_name
+  qualifier     = aws_lambda_alias.live.name
   principal     = "apigateway.amazonaws.com"
   source_arn    = "${aws_api_gateway_rest_api.this.execution_arn}/*/*"
 }

@@ -63,6 +63,18 @@ variable "log_retention_days" {
   type        = number
 }
 
+variable "publish_versions" {
+  description = "Publish each change as a version; otherwise the newest code always runs."
+  type        = bool
+  default     = true
+}
+
+variable "rollback" {
+  description = "A rollback: while the newest version of the function is `from`, the version `to` runs."
+  type        = object({ from = string, to = string })
+  default     = { from = "", to = "" }
+}
+
 variable "permissions_boundary" {
   description = "ARN of the permissions boundary of the roles; null for none."
   type        = string

@@ -3,6 +3,16 @@ output "function" {
   value       = aws_lambda_function.this.function_name
 }
 
+output "newest_version" {
+  description = "Newest version of the function."
+  value       = aws_lambda_function.this.version
+}
+
+output "version" {
+  description = "Version of the function that runs."
+  value       = aws_lambda_alias.live.function_version
+}
+
 output "alert_topic" {
   description = "ARN of the topic of the alerts."
   value       = aws_sns_topic.alerts.arn

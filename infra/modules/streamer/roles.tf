@@ -24,7 +24,7 @@ resource "aws_iam_role_policy" "execution" {
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [
+    Statement = concat([
       {
         Sid      = "SignInToRegistry"
         Effect   = "Allow"
@@ -44,18 +44,20 @@ resource "aws_iam_role_policy" "execution" {
         Resource = "${aws_cloudwatch_log_group.this.arn}:*"
       },
       {
-        Sid      = "ReadRegions"
-        Effect   = "Allow"
-        Action   = ["ssm:GetParameters"]
-        Resource = aws_ssm_parameter.regions.arn
-      },
-      {
         Sid      = "ReadSecrets"
         Effect   = "Allow"
         Action   = ["secretsmanager:GetSecretValue"]
         Resource = values(local.secret_arns)
       },
-    ]
+      ],
+      [
+        for parameter in aws_ssm_parameter.regions : {
+          Sid      = "ReadRegions"
+          Effect   = "Allow"
+          Action   = ["ssm:GetParameters"]
+          Resource = parameter.arn
+        }
+    ])
   })
 }
 
@@ -108,6 +110,24 @@ resource "aws_iam_role_policy" "task" {
         Action    = ["dynamodb:PutItem", "dynamodb:Query"]
         Resource  = var.table_arn
         Condition = { "ForAllValues:StringLike" = { "dynamodb:LeadingKeys" = ["*#reference#????"] } }
-    }])
+      }],
+      [
+        for bucket in module.regions : {
+          Sid       = "ReadRegions"
+          Effect    = "Allow"
+          Action    = ["s3:GetObject"]
+          Resource  = "${bucket.arn}/regions.toml"
+          Condition = { StringEquals = { "s3:ResourceAccount" = var.account_id } }
+        }
+      ],
+      [
+        for point in aws_efs_access_point.spool : {
+          Sid       = "MountSpool"
+          Effect    = "Allow"
+          Action    = ["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"]
+          Resource  = aws_efs_file_system.spool[0].arn
+          Condition = { StringEquals = { "elasticfilesystem:AccessPointArn" = point.arn } }
+        }
+    ])
   })
 }

@@ -12,7 +12,10 @@ variables {
   streamer_image = "registry.example/streamer:1"
   sources        = "bluesky,x:?budget=5/day,mastodon:mastodon.example"
   reference      = "x-counts:?every=1h&budget=1/day"
+  streamer_spool = "efs"
   alert_secrets  = { ALERT_URL = "new" }
+  # Otherwise Terraform could not destroy what the test has made.
+  deletion_protection = false
 }
 
 run "everything" {

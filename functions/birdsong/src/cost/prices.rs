@@ -52,4 +52,5 @@ prices! {
     COMPOSITE_ALARM: 0.50, 1.0, "composite alarm", 0.0, "Amazon CloudWatch pricing, unconfirmed";
     DASHBOARD: 3.00, 1.0, "dashboard", 0.0, "Amazon CloudWatch pricing; the free ones have at most 50 metrics";
     LOGS_GB: 0.50, 1.0, "GB of logs", 5.0, "Amazon CloudWatch pricing";
+    STORED_LOGS_GB: 0.03, 1.0, "GB-month of stored logs", 5.0, "Amazon CloudWatch pricing";
 }

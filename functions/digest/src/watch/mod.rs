@@ -24,6 +24,7 @@ use birdsong_domain::series::{DaySeries, WindowSeries};
 use birdsong_domain::time::{WindowSize, WindowStart, rfc3339};
 use birdsong_domain::trend::{Past, Scale, Sensitivity};
 use birdsong_domain::window::FoldRules;
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 
 pub use fold::State;
@@ -46,6 +47,8 @@ const KEPT_MS: i64 = HOUR_MS;
 const MAX_EVENTS: usize = 300;
 /// Windows behind the last final one for which the usual number of posts is known.
 const AHEAD: usize = 4;
+/// Regions whose series are read at the same time.
+const AT_ONCE: usize = 8;
 
 /// How far a region was gone through, and what was found. The body of its document of the kind
 /// [`DocumentKind::Watch`].
@@ -264,6 +267,7 @@ impl Watcher {
         if run.until_ms <= 0 {
             return Ok((0, false));
         }
+        self.load_ahead(run, regions).await?;
         let none = Recent::default();
         let (mut watched, mut has_more) = (0, false);
         for region in std::iter::once(&STREAM).chain(regions) {
@@ -279,29 +283,47 @@ impl Watcher {
         Ok((watched, has_more))
     }
 
+    /// Reads the series of regions that will be needed, and the days that changed of those that are known. Several at a time,
+    /// because one after the other takes long in a network.
+    async fn load_ahead<S: DocumentStore>(&mut self, run: &Run<'_, S>, regions: &[&str]) -> Result<(), PortError> {
+        // A day more than what is gone through needs, so that midnight is no reason to read again.
+        let from_ms = day_of(run.until_ms - 1) - (BASELINE_DAYS + 1) * DAY_MS;
+        let (mut old, mut changed) = (vec![], vec![]);
+        for region in std::iter::once(&STREAM).chain(regions) {
+            if self.is_old(run, region, from_ms) {
+                old.push(read_series(run, region, from_ms));
+            }
+        }
+        let days: BTreeSet<_> = run.done.iter().map(|change| (&*change.region, day_of(change.start_ms))).collect();
+        for (region, day_ms) in days {
+            let kept = self.kept.get(region).filter(|kept| day_ms >= kept.from_ms);
+            if kept.is_some() && !self.is_old(run, region, from_ms) {
+                changed.push(read_day(run, region, day_ms));
+            }
+        }
+        let mut reading = stream::iter(old).buffered(AT_ONCE);
+        while let Some((region, kept)) = reading.try_next().await? {
+            self.kept.insert(region.to_owned(), kept);
+        }
+        let mut reading = stream::iter(changed).buffered(AT_ONCE);
+        while let Some((region, documents)) = reading.try_next().await? {
+            if let Some(kept) = self.kept.get_mut(region) {
+                kept.days.extend(documents.into_iter().map(|document| (document.start_ms, document.body)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the series of a region from `from_ms` on have to be read, because they are not known or may have changed.
+    fn is_old<S>(&self, run: &Run<'_, S>, region: &str, from_ms: i64) -> bool {
+        self.kept.get(region).is_none_or(|kept| run.now_ms - kept.loaded_ms > KEPT_MS || kept.from_ms > from_ms)
+    }
+
     /// Reads the series of a region from `from_ms` on, where they are not known.
     async fn load<S: DocumentStore>(&mut self, run: &Run<'_, S>, region: &str, from_ms: i64) -> Result<(), PortError> {
-        let kept = self.kept.entry(region.to_owned()).or_default();
-        let is_old = kept.loaded_ms == 0 || run.now_ms - kept.loaded_ms > KEPT_MS || kept.from_ms > from_ms;
-        let days = match is_old {
-            true => vec![(from_ms, run.until_ms)],
-            false => {
-                let of_region = run.done.iter().filter(|change| change.region == region);
-                let days: BTreeSet<_> = of_region.map(|change| day_of(change.start_ms)).collect();
-                days.into_iter().filter(|day| *day >= kept.from_ms).map(|day| (day, day + 1)).collect()
-            }
-        };
-        if is_old {
-            *kept = Kept { loaded_ms: run.now_ms, from_ms, ..Kept::default() };
-        }
-
-        for (from_ms, to_ms) in days {
-            for document in run.store.documents(DocumentKind::Series, region, from_ms, to_ms).await? {
-                kept.days.insert(document.start_ms, document.body);
-            }
-        }
-        if is_old && region != STREAM {
-            kept.reference = reference::days(run.store, region, from_ms, run.until_ms).await?;
+        if self.is_old(run, region, from_ms) {
+            let (_, kept) = read_series(run, region, from_ms).await?;
+            self.kept.insert(region.to_owned(), kept);
         }
         Ok(())
     }
@@ -389,7 +411,7 @@ impl Watcher {
                 let until = ((watched.scored_to_ms - day_ms).clamp(0, DAY_MS) / size.ms()) as u16;
                 let now = fingerprint(of, until);
                 if watched.consumed.get(&day_ms).copied() != Some(now) {
-                    // What stands in is not gone through, but what follows is compared with it.
+                    // Reference counts are not gone through, but what follows is compared with them.
                     self.rewind(run, region, if stands_in { own_from_ms } else { day_ms }, &mut watched).await?;
                 }
             }
@@ -483,6 +505,31 @@ impl Watcher {
         watched.consumed.retain(|day, _| *day < day_ms);
         Ok(())
     }
+}
+
+/// The series of a region, and the counts that stand in for them, from a day on.
+async fn read_series<'r, S: DocumentStore>(
+    run: &Run<'_, S>,
+    region: &'r str,
+    from_ms: i64,
+) -> Result<(&'r str, Kept), PortError> {
+    let mut kept = Kept { loaded_ms: run.now_ms, from_ms, ..Kept::default() };
+    for document in run.store.documents(DocumentKind::Series, region, from_ms, run.until_ms).await? {
+        kept.days.insert(document.start_ms, document.body);
+    }
+    if region != STREAM {
+        kept.reference = reference::days(run.store, region, from_ms, run.until_ms).await?;
+    }
+    Ok((region, kept))
+}
+
+/// The stored series of one day of a region.
+async fn read_day<'r, S: DocumentStore>(
+    run: &Run<'_, S>,
+    region: &'r str,
+    day_ms: i64,
+) -> Result<(&'r str, Vec<Document>), PortError> {
+    Ok((region, run.store.documents(DocumentKind::Series, region, day_ms, day_ms + 1).await?))
 }
 
 /// Lets reference counts stand in for the days before the first one on which posts of a region were counted, if that day has
