@@ -75,6 +75,18 @@ export class Emulator {
     return [...text.matchAll(/<Key>([^<]*)<\/Key>/g)].map((match) => match[1]);
   }
 
+  /** Writes an object. */
+  async put(bucket, key, body) {
+    const answer = await fetch(`${this.endpoint}/${bucket}/${key}`, { method: 'PUT', headers: this.headers('s3'), body });
+    if (!answer.ok) throw new Error(`put ${key}: ${answer.status} ${await answer.text()}`);
+  }
+
+  /** States of all event source mappings. */
+  async mappings() {
+    const answer = await fetch(`${this.endpoint}/2015-03-31/event-source-mappings/`, { headers: this.headers('lambda') });
+    return (await answer.json()).EventSourceMappings.map((each) => each.State);
+  }
+
   async buckets() {
     const answer = await fetch(this.endpoint, { headers: this.headers('s3') });
     return [...(await answer.text()).matchAll(/<Name>([^<]*)<\/Name>/g)].map((match) => match[1]);

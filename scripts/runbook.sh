@@ -52,6 +52,8 @@ for tool in aws node; do
     command -v "$tool" >/dev/null || fail "$tool is missing: install the AWS CLI, https://aws.amazon.com/cli/, and Node.js 20"
 done
 export AWS_PAGER="" AWS_DEFAULT_OUTPUT=text
+# Version 1 of the AWS CLI reads the second one only.
+[[ -z ${AWS_REGION:-} ]] || export AWS_DEFAULT_REGION=$AWS_REGION
 stream=$name-posts table=$name-windows restored=$name-windows-restored digest=$name-digest
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

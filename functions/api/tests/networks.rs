@@ -268,7 +268,7 @@ async fn a_reference_count_shows_which_share_of_its_posts_is_here() {
     assert_eq!(fields("&network=bluesky").await[0], [json!(1), Value::Null, Value::Null]);
 }
 
-// Rule 1.6. On AWS, a shard may be read late while that of the ledger is not.
+// Rule 3.16. On AWS, a shard may be read late while that of the ledger is not.
 #[tokio::test]
 async fn no_window_is_complete_while_posts_of_its_hour_are_not_in_windows_yet() {
     for (stored, expected) in [(2, json!(["behind"])), (3, json!([]))] {

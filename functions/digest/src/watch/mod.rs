@@ -33,7 +33,7 @@ pub use rising::{Detail, MAX_RISING, ProfileOf, Rising, Standing};
 
 use fold::Fold;
 
-use crate::reference;
+use crate::{AT_ONCE, reference};
 
 /// The network whose posts reference counts are.
 pub const REFERENCE_NETWORK: Network = Network::X;
@@ -47,8 +47,6 @@ const KEPT_MS: i64 = HOUR_MS;
 const MAX_EVENTS: usize = 300;
 /// Windows behind the last final one for which the usual number of posts is known.
 const AHEAD: usize = 4;
-/// Regions whose series are read at the same time.
-const AT_ONCE: usize = 8;
 
 /// How far a region was gone through, and what was found. The body of its document of the kind
 /// [`DocumentKind::Watch`].
