@@ -400,7 +400,7 @@ pub fn is_walked_alike(line: &str) -> bool {
             Some(Included::Read(read)) => Ok(format!("{:?}", Some(read))),
             None => Ok("None".to_owned()),
         };
-        // Zero has two signs, which nothing tells apart.
+        // Zero has two signs, which nothing distinguishes.
         format!("{outer:?} {includes:?}").replace("-0.0", "0.0")
     };
     let Some(mut walked) = json::walked::<Option<Outer<'_>>>(line.as_bytes()) else { return true };
