@@ -9,8 +9,8 @@ EMULATOR ?= localstack
 # Folders with a package-lock.json.
 PACKAGES = frontend e2e scripts/checks
 
-.PHONY: help run build fmt lint clippy check docs test packages test-build rust frontend docs-test test-browser foreign contract scripts-test infra \
-	localstack e2e e2e-localstack e2e-ministack chaos release-test fuzz trends bench bench-replay deny local-up local-down build-functions deploy destroy clean
+.PHONY: help run build fmt lint clippy check docs test packages programs test-build rust frontend docs-test test-browser foreign contract scripts-test infra \
+	localstack e2e e2e-localstack e2e-ministack chaos load release-test fuzz trends bench bench-replay deny local-up local-down build-functions deploy rollback destroy clean
 
 help: ## list the commands
 	@awk -F':.*## ' '/^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z0-9-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' \
@@ -56,8 +56,12 @@ packages: $(PACKAGES:=/node_modules/.package-lock.json) ## npm packages of the d
 %/node_modules/.package-lock.json: %/package-lock.json
 	npm ci --no-audit --no-fund --prefix $*
 
-test-build: ## compile the tests, and the programs that they run
-	$(if $(BUILT),,cargo test --no-run --workspace --features birdsong/aws --locked)
+# With the examples, dependencies have the features that they have in tests, and are compiled once.
+programs: ## compile the programs that the tests run
+	$(if $(BUILT),,cargo build --workspace --bins --examples --features birdsong/aws --locked)
+
+test-build: ## compile the tests
+	cargo test --no-run --workspace --features birdsong/aws --locked
 
 rust: ## tests of the Rust code, and the examples in its documentation
 	cargo nextest run --workspace --features birdsong/aws --locked
@@ -66,21 +70,22 @@ rust: ## tests of the Rust code, and the examples in its documentation
 frontend: frontend/node_modules/.package-lock.json ## unit tests of the dashboard
 	cd frontend && npm test
 
-test-browser: test-build frontend/node_modules/.package-lock.json ## the dashboard in Chromium, over the real binary: make test-browser SPECS="overview axe"
+test-browser: programs frontend/node_modules/.package-lock.json ## the dashboard in Chromium, over the real binary: make test-browser SPECS="overview axe"
 	cd frontend && BIRDSONG=$(abspath $(BINARIES))/birdsong npm run --silent test:browser -- $(SPECS)
 
-contract: test-build ## the API against its OpenAPI document: make contract SEED=2 makes other requests
+contract: programs ## the API against its OpenAPI document: make contract SEED=2 makes other requests
 	BIRDSONG_BINARIES=$(BINARIES) SEED=$(SEED) scripts/contract.sh
 
-foreign: test-build ## clients of other people at our fake servers, and archive counts held to twarc-csv (e2e/foreign)
+foreign: programs ## clients of other people at our fake servers, and archive counts held to twarc-csv (e2e/foreign)
 	BIRDSONG_BINARIES=$(BINARIES) e2e/foreign/run.sh
 
-docs-test: test-build ## run the commands in the documentation
+docs-test: programs ## run the commands in the documentation
 	scripts/test_docs.py --bin $(BINARIES)
 
 scripts-test: ## tests of the scripts, without an account
 	python3 -m unittest discover --top-level-directory . --start-directory scripts/tests
 	scripts/test_deploy.sh
+	scripts/test_runbook.sh
 
 infra: ## checks of infra/: format, types, tests, checkov
 	scripts/infra-check.sh
@@ -90,7 +95,7 @@ localstack: ## tests of the scripts that run the emulators
 
 e2e: e2e-localstack e2e-ministack ## apply, stream, break, reprocess, look, destroy: on both emulators
 
-e2e-localstack e2e-ministack: test-build e2e/node_modules/.package-lock.json
+e2e-localstack e2e-ministack: programs e2e/node_modules/.package-lock.json
 	EMULATOR=$(@:e2e-%=%) BIRDSONG_BINARIES=$(BINARIES) node --test --test-reporter=spec e2e/
 
 ##@ Longer tests
@@ -102,6 +107,9 @@ chaos: ## trouble for the live sources, and kills of the real binary: make chaos
 
 fuzz: ## each fuzz target for FUZZ_SECONDS (60); needs a nightly toolchain
 	scripts/fuzz.sh $(or $(FUZZ_SECONDS),60)
+
+load: ## how busy one shard keeps the aggregator, by lanes and batch size, with a store as slow as DynamoDB (docs/scale.md)
+	cargo run --release --locked --package birdsong-aws --example lambda_load
 
 release-test: ## tests that must hold in the release build too: a panic in one source never stops another
 	cargo nextest run --release --package birdsong-streamer --lib --locked a_panic_in_one_source
@@ -142,6 +150,9 @@ build-functions: ## the Lambda functions as zips (ARCHITECTURE=arm64 or x86_64)
 
 deploy: ## to AWS: make deploy ENV=prod (docs/deploy.md)
 	scripts/deploy.sh deploy $(ENV)
+
+rollback: ## run the release before, on AWS: make rollback ENV=prod; RELEASE=7 runs that one
+	scripts/deploy.sh rollback $(ENV)
 
 destroy: ## delete everything that make deploy made: make destroy ENV=prod
 	scripts/deploy.sh destroy $(ENV)

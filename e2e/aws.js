@@ -53,12 +53,18 @@ export class Emulator {
     return (await answer.json()).Environment?.Variables ?? {};
   }
 
-  /** Sets the environment variables of a function. */
+  /** Sets the environment variables of a function, in a new version that its callers get by the alias `live`. */
   async configure(name, variables) {
-    const url = `${this.endpoint}/2015-03-31/functions/${name}/configuration`;
-    const body = JSON.stringify({ Environment: { Variables: variables } });
-    const answer = await fetch(url, { method: 'PUT', headers: this.headers('lambda'), body });
-    if (!answer.ok) throw new Error(`configure ${name}: ${answer.status} ${await answer.text()}`);
+    const call = async (method, path, body) => {
+      const url = `${this.endpoint}/2015-03-31/functions/${name}/${path}`;
+      const answer = await fetch(url, { method, headers: this.headers('lambda'), body: JSON.stringify(body) });
+      const text = await answer.text();
+      if (!answer.ok) throw new Error(`configure ${name}: ${answer.status} ${text}`);
+      return JSON.parse(text);
+    };
+    await call('PUT', 'configuration', { Environment: { Variables: variables } });
+    const { Version } = await call('POST', 'versions', {});
+    await call('PUT', 'aliases/live', { FunctionVersion: Version });
   }
 
   /** Keys in a bucket. */
@@ -67,6 +73,18 @@ export class Emulator {
     const text = await answer.text();
     if (!answer.ok) throw new Error(`list ${bucket}: ${answer.status} ${text}`);
     return [...text.matchAll(/<Key>([^<]*)<\/Key>/g)].map((match) => match[1]);
+  }
+
+  /** Writes an object. */
+  async put(bucket, key, body) {
+    const answer = await fetch(`${this.endpoint}/${bucket}/${key}`, { method: 'PUT', headers: this.headers('s3'), body });
+    if (!answer.ok) throw new Error(`put ${key}: ${answer.status} ${await answer.text()}`);
+  }
+
+  /** States of all event source mappings. */
+  async mappings() {
+    const answer = await fetch(`${this.endpoint}/2015-03-31/event-source-mappings/`, { headers: this.headers('lambda') });
+    return (await answer.json()).EventSourceMappings.map((each) => each.State);
   }
 
   async buckets() {

@@ -16,8 +16,24 @@ const texts = {
   },
 };
 
+/** Names the files of the texts in the page, for public/boot.js. @type {import('vite').Plugin} */
+const textFiles = {
+  name: 'text-files',
+  apply: 'build',
+  transformIndexHtml: {
+    order: 'post',
+    handler(_, { bundle }) {
+      const files = Object.values(bundle ?? {}).flatMap((file) => {
+        const code = file.type === 'chunk' && /\/src\/text\/(\w+)\.js$/.exec(file.facadeModuleId ?? '')?.[1];
+        return code ? [`${code} ./${file.fileName}`] : [];
+      });
+      return [{ tag: 'meta', attrs: { name: 'birdsong-texts', content: files.join(', ') }, injectTo: 'head-prepend' }];
+    },
+  },
+};
+
 export default defineConfig({
-  plugins: [texts],
+  plugins: [texts, textFiles],
   base: './',
   server: { proxy: { '/api': 'http://localhost:8080' } },
   build: {
@@ -27,5 +43,5 @@ export default defineConfig({
     target: 'es2022',
   },
   // A machine that also builds other things may be slow.
-  test: { include: ['tests/**/*.test.js'], setupFiles: ['tests/setup.js'], testTimeout: 30_000 },
+  test: { include: ['tests/**/*.test.js'], setupFiles: ['tests/setup.js'], testTimeout: 120_000 },
 });

@@ -46,10 +46,15 @@ module "aggregator" {
   memory_mb            = var.aggregator_memory_mb
   batch_size           = var.aggregator_batch_size
   batching_window_secs = var.aggregator_batching_window_secs
+  parallelization      = var.aggregator_parallelization_factor
+  max_retries          = var.aggregator_max_retries
   reserved_concurrency = var.aggregator_reserved_concurrency
+  rollback             = local.rollbacks["aggregator"]
+  publish_versions     = var.publish_versions
   environment          = merge(local.function_environment, { BIRDSONG_WINDOW_SECS = tostring(var.window_secs) })
   log_retention_days   = var.log_retention_days
   deletion_protection  = var.deletion_protection
+  permissions_boundary = var.permissions_boundary
 }
 
 module "digest" {
@@ -64,12 +69,15 @@ module "digest" {
   memory_mb            = var.digest_memory_mb
   timeout_secs         = var.digest_timeout_secs
   reserved_concurrency = var.digest_reserved_concurrency
+  rollback             = local.rollbacks["digest"]
+  publish_versions     = var.publish_versions
   environment          = merge(local.function_environment, { BIRDSONG_WINDOW_SECS = tostring(var.window_secs) })
   log_retention_days   = var.log_retention_days
   public_url           = var.public_url == "" ? local.site_url : var.public_url
   alert_email          = var.alert_email
   alert_secrets        = var.alert_secrets
   deletion_protection  = var.deletion_protection
+  permissions_boundary = var.permissions_boundary
 }
 
 module "api" {
@@ -83,11 +91,16 @@ module "api" {
   memory_mb            = var.api_memory_mb
   timeout_secs         = var.api_timeout_secs
   reserved_concurrency = var.api_reserved_concurrency
+  rollback             = local.rollbacks["api"]
+  publish_versions     = var.publish_versions
   require_key          = local.require_api_key
   rate                 = var.api_rate
   burst                = var.api_burst
   environment          = local.function_environment
   log_retention_days   = var.log_retention_days
+  permissions_boundary = var.permissions_boundary
+  access_logs          = var.api_access_logs
+  account_role         = var.api_gateway_account_role
 }
 
 locals {
@@ -109,6 +122,9 @@ module "site" {
   api_key             = module.api.key
   viewer_auth         = var.viewer_auth
   frame_ancestors     = var.frame_ancestors
+  aliases             = var.aliases
+  certificate_arn     = var.certificate_arn
+  route53_zone_id     = var.route53_zone_id
   viewer_credentials  = var.viewer_credentials
   viewer_cidrs        = var.viewer_cidrs
   deletion_protection = var.deletion_protection
@@ -117,6 +133,7 @@ module "site" {
 locals {
   # On an emulator the host may need a mapping to its address.
   site_url = (
+    length(var.aliases) > 0 ? "https://${var.aliases[0]}" :
     !local.is_emulated ? "https://${module.site.domain}" :
     var.enable_cdn ? replace(var.aws_endpoint, "/[^/:]+(:[0-9]+)?$/", "${split(".", module.site.domain)[0]}.cloudfront.localhost$1") :
     replace(var.aws_endpoint, "/[^/:]+(:[0-9]+)?$/", "${module.site.bucket}.s3-website.localhost.localstack.cloud$1")
@@ -140,12 +157,23 @@ module "streamer" {
   sources               = var.sources
   reference             = var.reference
   secrets               = local.secrets
+  created_secrets       = local.created_secrets
   regions_toml          = file(var.regions_file)
   window_secs           = var.window_secs
-  image                 = var.streamer_image
+  image                 = local.streamer_image
+  running               = var.streamer_running
   architecture          = var.architecture
+  cpu                   = var.streamer_cpu
+  memory_mb             = var.streamer_memory_mb
+  disk_gb               = var.streamer_disk_gb
+  spool                 = var.streamer_spool
+  vpc_id                = var.vpc_id
+  subnet_ids            = var.subnet_ids
+  availability_zones    = var.availability_zones
+  public_ip             = var.streamer_public_ip
   log_retention_days    = var.log_retention_days
   deletion_protection   = var.deletion_protection
+  permissions_boundary  = var.permissions_boundary
 }
 
 module "observability" {
@@ -159,6 +187,8 @@ module "observability" {
   aggregator           = module.aggregator.function
   event_source_mapping = module.aggregator.event_source_mapping
   digest               = module.digest.function
+  schedule_group       = module.digest.schedule_group
+  streamer             = one([for streamer in module.streamer[*] : { cluster = streamer.cluster, service = "streamer" }])
   api_function         = module.api.function
   rest_api             = module.api.name
   api_stage            = module.api.stage
@@ -166,4 +196,25 @@ module "observability" {
   email                = var.alarm_email
   enable_budget        = var.enable_budget
   budget_usd           = var.budget_usd
+}
+
+# Destroyed first, or not at all: it depends on everything.
+module "guard" {
+  source = "./modules/guard"
+
+  name                = var.name
+  deletion_protection = var.deletion_protection
+  protects            = [module.stream.arn, module.store.arn]
+
+  depends_on = [
+    aws_ssm_parameter.release,
+    module.aggregator,
+    module.api,
+    module.digest,
+    module.observability,
+    module.site,
+    module.store,
+    module.stream,
+    module.streamer,
+  ]
 }

@@ -1,6 +1,16 @@
+output "name" {
+  description = "Name of the deployment. `make deploy` refuses a state that has another one."
+  value       = var.name
+}
+
 output "site_url" {
   description = "Address of the dashboard. On an emulator the host may need a mapping to its address."
   value       = local.site_url
+}
+
+output "cdn_domain" {
+  description = "Domain of CloudFront, for records of `aliases` that are made elsewhere; null without CloudFront."
+  value       = module.site.domain
 }
 
 output "api_url" {
@@ -46,6 +56,16 @@ output "api_function" {
 output "ecr_repository" {
   description = "Address of the image repository of the streamer; null without a streamer."
   value       = one(module.streamer[*].repository_url)
+}
+
+output "streamer_image" {
+  description = "Image of the streamer; empty before there is one, or without a streamer."
+  value       = local.streamer_image
+}
+
+output "streamer_task_definition" {
+  description = "ARN of the task definition of the streamer; null before there is an image, or without a streamer."
+  value       = one(module.streamer[*].task_definition)
 }
 
 output "ecs_cluster" {

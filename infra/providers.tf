@@ -23,10 +23,12 @@ provider "aws" {
       ec2            = endpoints.value
       ecr            = endpoints.value
       ecs            = endpoints.value
+      efs            = endpoints.value
       iam            = endpoints.value
       kinesis        = endpoints.value
       lambda         = endpoints.value
       logs           = endpoints.value
+      route53        = endpoints.value
       s3             = endpoints.value
       scheduler      = endpoints.value
       secretsmanager = endpoints.value

@@ -26,4 +26,11 @@ locals {
       var.reference == "" ? [] : [for scheme in local.metered_schemes : local.source_kinds[scheme].secret],
     )) : name => try(var.secrets[name], null) if try(var.secrets[name], "") != "none"
   }
+
+  # The secrets to create. One that a source once needed stays when the source goes, with its value, because its name could not be
+  # used again for a week. "none" deletes one that no source needs.
+  created_secrets = !var.enable_streamer ? [] : distinct(concat(
+    [for name, arn in local.secrets : name if arn == null],
+    [for name in try(local.remembered.secrets, []) : name if try(var.secrets[name], "") != "none"],
+  ))
 }

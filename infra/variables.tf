@@ -31,9 +31,19 @@ variable "aws_endpoint" {
 }
 
 variable "deletion_protection" {
-  description = "Refuse to delete the table, full buckets and used image repositories; keep deleted secrets for a week."
+  description = "Refuse to delete anything with `terraform destroy`, and the table, full buckets and used image repositories in any way; keep deleted secrets for a week."
   type        = bool
   default     = true
+}
+
+variable "permissions_boundary" {
+  description = "ARN of a permissions boundary for all roles, if the organization demands one; null for none. It must allow what the roles do (infra/README.md)."
+  type        = string
+  default     = null
+  validation {
+    condition     = var.permissions_boundary == null || can(regex("^arn:aws[a-z-]*:iam::([0-9]{12}|aws):policy/.+$", var.permissions_boundary))
+    error_message = "permissions_boundary must be the ARN of a policy, or null."
+  }
 }
 
 variable "log_retention_days" {
@@ -93,6 +103,13 @@ variable "sources" {
   }
   validation {
     condition = alltrue([
+      for scheme, kind in local.source_kinds :
+      !kind.secret_required || try(var.secrets[kind.secret], "") != "none" || !contains([for address in split(",", var.sources) : split(":", address)[0]], scheme)
+    ])
+    error_message = "sources has a source whose secret is \"none\" in secrets, but it needs one. These can do without: ${join(", ", [for kind in local.source_kinds : kind.secret if kind.secret != null && !kind.secret_required])}."
+  }
+  validation {
+    condition = alltrue([
       for address in split(",", var.sources) :
       can(regex("[?&]budget=[0-9]+([.][0-9]+)?(/|%2F)(day|month)(&|$)", address))
       || !(contains(local.metered_schemes, split(":", address)[0]) || can(regex("[?&]budget=", address)))
@@ -121,6 +138,7 @@ variable "secrets" {
     A secret that a source needs and that is not listed here is created, without a value: NAME/x-bearer-token for X_BEARER_TOKEN,
     NAME/mastodon-token for MASTODON_TOKEN. The task starts when each has a value. Use { MASTODON_TOKEN = "none" } for servers that
     need no token. BIRDSONG_AUTHOR_KEY may be listed too; it is NAME/author-key otherwise. Removing an entry does not copy its value.
+    A secret stays when its source goes, with its value; "none" deletes it.
   EOT
   type        = map(string)
   default     = {}
@@ -138,8 +156,8 @@ variable "secrets" {
     error_message = "secrets: a value must be the whole ARN of a secret, arn:aws:secretsmanager:REGION:ACCOUNT:secret:NAME-SUFFIX, or \"none\". The secret itself must never be here."
   }
   validation {
-    condition     = alltrue([for kind in local.source_kinds : !kind.secret_required || try(var.secrets[kind.secret], "") != "none"]) && try(var.secrets["BIRDSONG_AUTHOR_KEY"], "") != "none"
-    error_message = "secrets: only a secret that its source can do without may be \"none\": ${join(", ", [for kind in local.source_kinds : kind.secret if kind.secret != null && !kind.secret_required])}."
+    condition     = try(var.secrets["BIRDSONG_AUTHOR_KEY"], "") != "none"
+    error_message = "secrets: BIRDSONG_AUTHOR_KEY cannot be \"none\": ids of authors are hashed with it."
   }
 }
 
@@ -288,9 +306,14 @@ variable "aggregator_memory_mb" {
 }
 
 variable "aggregator_batch_size" {
-  description = "Maximum number of records in an invocation. A record has up to 25 KB, and Lambda accepts 6 MB in base64."
+  description = <<-EOT
+    Maximum number of records in an invocation. A batch ends at this number, at aggregator_batching_window_secs, or at 6 MB in base64,
+    whichever comes first. Each busy lane has a record a second, and a batch writes each of its lanes once. So a small batch size undoes
+    the batching window: 100 lanes fill a batch of 100 in one second instead of five, and write five times as often.
+    `make load` measures how busy a shard keeps the function (docs/scale.md).
+  EOT
   type        = number
-  default     = 100
+  default     = 10000
   validation {
     condition     = var.aggregator_batch_size >= 1 && var.aggregator_batch_size <= 10000
     error_message = "aggregator_batch_size must be 1 to 10000."
@@ -305,16 +328,70 @@ variable "aggregator_batching_window_secs" {
     condition     = var.aggregator_batching_window_secs >= 0 && var.aggregator_batching_window_secs <= 300
     error_message = "aggregator_batching_window_secs must be 0 to 300."
   }
+  validation {
+    condition     = var.aggregator_batching_window_secs >= 1 || var.aggregator_batch_size <= 10
+    error_message = "aggregator_batching_window_secs must be at least 1, because aggregator_batch_size is above 10: AWS requires it."
+  }
+}
+
+variable "aggregator_parallelization_factor" {
+  description = <<-EOT
+    Batches of one shard that are folded at the same time, 1 to 10. Lambda keeps the order of each partition key, which is a lane, so the
+    windows are the same. Raise it when the aggregator is busy most of the time (alarm windows-late) and the shard is not full.
+    Each one needs a concurrent invocation, and more of them write the item of the newest windows more often.
+  EOT
+  type        = number
+  default     = 1
+  validation {
+    condition     = var.aggregator_parallelization_factor >= 1 && var.aggregator_parallelization_factor <= 10 && floor(var.aggregator_parallelization_factor) == var.aggregator_parallelization_factor
+    error_message = "aggregator_parallelization_factor must be a whole number from 1 to 10."
+  }
+}
+
+variable "aggregator_max_retries" {
+  description = <<-EOT
+    Retries of a failed batch before it goes to the quarantine bucket. -1 retries for as long as the log has the records: nothing in it is
+    given up. Another number is for the time in which one record that ends the function is skipped (docs/runbook.md); after that,
+    return to -1, because an outage of the table would use up the retries too.
+  EOT
+  type        = number
+  default     = -1
+  validation {
+    condition     = var.aggregator_max_retries >= -1 && var.aggregator_max_retries <= 10000 && floor(var.aggregator_max_retries) == var.aggregator_max_retries
+    error_message = "aggregator_max_retries must be -1, or a whole number from 0 to 10000."
+  }
 }
 
 variable "aggregator_reserved_concurrency" {
-  description = "Concurrent invocations reserved for the aggregator, so that requests to the API cannot starve it, and their limit: at least one per shard. Null reserves none. AWS leaves at least 100 of an account unreserved, and a new account may have 10 in all, so there a reservation fails: see docs/deploy.md."
+  description = "Concurrent invocations reserved for the aggregator, so that requests to the API cannot starve it, and their limit: at least one per shard and aggregator_parallelization_factor. Null reserves none. AWS leaves at least 100 of an account unreserved, and a new account may have 10 in all, so there a reservation fails: see docs/deploy.md."
   type        = number
   default     = null
   validation {
     condition     = try(var.aggregator_reserved_concurrency >= 1 && floor(var.aggregator_reserved_concurrency) == var.aggregator_reserved_concurrency, var.aggregator_reserved_concurrency == null)
     error_message = "aggregator_reserved_concurrency must be null or a whole number of at least 1: 0 would stop the function."
   }
+  validation {
+    condition     = try(var.aggregator_reserved_concurrency >= (var.stream_mode == "PROVISIONED" ? var.shard_count : 4) * var.aggregator_parallelization_factor, var.aggregator_reserved_concurrency == null)
+    error_message = "aggregator_reserved_concurrency must be at least shard_count times aggregator_parallelization_factor; a new on-demand stream has 4 shards. Otherwise a shard waits for the others."
+  }
+}
+
+variable "publish_versions" {
+  description = "Publish each change of a function as a version, which `make rollback` needs. False is for an emulator whose functions seem to change at each apply."
+  type        = bool
+  default     = true
+  nullable    = false
+  validation {
+    condition     = var.publish_versions || var.aws_endpoint != ""
+    error_message = "publish_versions = false is for emulators only: without versions there is no rollback."
+  }
+}
+
+variable "keep_rollback" {
+  description = "After `make rollback`, keep the versions that it went back to, until there are newer ones. False runs the newest versions again, as `make deploy` does."
+  type        = bool
+  default     = true
+  nullable    = false
 }
 
 variable "digest_memory_mb" {
@@ -403,6 +480,21 @@ variable "api_burst" {
   }
 }
 
+variable "api_access_logs" {
+  description = "Log each request to the API: time, method, path, status, bytes and latency. No address, user agent or query is logged."
+  type        = bool
+  default     = true
+}
+
+variable "api_gateway_account_role" {
+  description = <<-EOT
+    Create the role with which API Gateway writes logs. It is one setting of the account and region, for all APIs: set this to false if the
+    account has such a role already (`aws apigateway get-account`), as in a second deployment. Destroying this deployment deletes the role.
+  EOT
+  type        = bool
+  default     = true
+}
+
 # The site.
 
 variable "site_dir" {
@@ -422,6 +514,51 @@ variable "enable_cdn" {
   validation {
     condition     = var.enable_cdn || var.aws_endpoint != ""
     error_message = "enable_cdn = false is for emulators only: on AWS the bucket is private, and nobody could open the site."
+  }
+}
+
+variable "aliases" {
+  description = "Domains of the dashboard, the main one first, such as [\"birds.example.org\"]. They need certificate_arn. Empty for the domain of CloudFront."
+  type        = list(string)
+  default     = []
+  nullable    = false
+  validation {
+    condition     = length(var.aliases) <= 20 && alltrue([for alias in var.aliases : can(regex("^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?[.])+[a-z]([a-z0-9-]{0,61}[a-z0-9])?$", alias))])
+    error_message = "aliases must be at most 20 domain names in lower case, such as birds.example.org."
+  }
+  validation {
+    condition     = length(var.aliases) == 0 || var.enable_cdn
+    error_message = "aliases needs CloudFront: set enable_cdn = true."
+  }
+}
+
+variable "certificate_arn" {
+  description = "Certificate of AWS Certificate Manager for all aliases, in us-east-1, whatever aws_region is."
+  type        = string
+  default     = ""
+  nullable    = false
+  validation {
+    condition     = can(regex("^(arn:aws[a-z-]*:acm:us-east-1:[0-9]{12}:certificate/[0-9a-f-]+)?$", var.certificate_arn))
+    error_message = "certificate_arn must be empty or the ARN of a certificate in us-east-1: CloudFront accepts no other region."
+  }
+  validation {
+    condition     = (var.certificate_arn == "") == (length(var.aliases) == 0)
+    error_message = "aliases and certificate_arn belong together: set both, or none."
+  }
+}
+
+variable "route53_zone_id" {
+  description = "Hosted zone of Route 53 that gets the records of all aliases. Empty if the records are made elsewhere: each alias is then a CNAME of the output cdn_domain."
+  type        = string
+  default     = ""
+  nullable    = false
+  validation {
+    condition     = can(regex("^(Z[0-9A-Z]+)?$", var.route53_zone_id))
+    error_message = "route53_zone_id must be empty or the id of a hosted zone, such as Z0123456789ABCDEFGHIJ."
+  }
+  validation {
+    condition     = var.route53_zone_id == "" || length(var.aliases) > 0
+    error_message = "route53_zone_id needs aliases."
   }
 }
 
@@ -487,9 +624,10 @@ variable "enable_streamer" {
 }
 
 variable "streamer_image" {
-  description = "Image of the streamer, with a tag or digest. Leave it empty before the first push to the repository: no task runs then."
+  description = "Image of the streamer, with a tag or digest. Empty keeps the one that runs; before the first one, there is no task."
   type        = string
   default     = ""
+  nullable    = false
   validation {
     condition     = var.streamer_image == "" || can(regex("^[^\\s:]+(:[0-9]+/[^\\s:]+)?(:[\\w.-]+|@sha256:[0-9a-f]{64})$", var.streamer_image))
     error_message = "streamer_image must end with a :tag or an @sha256: digest."
@@ -497,6 +635,115 @@ variable "streamer_image" {
   validation {
     condition     = !endswith(var.streamer_image, ":latest")
     error_message = "streamer_image must name one image, which :latest does not: use a unique tag."
+  }
+}
+
+variable "streamer_running" {
+  description = "False stops the task, and keeps its network, image and secrets."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
+variable "streamer_cpu" {
+  description = "CPU units of the task; 1024 are one virtual CPU. Fargate has 256, 512, 1024, 2048, 4096, 8192 and 16384."
+  type        = number
+  default     = 256
+  validation {
+    condition     = contains([256, 512, 1024, 2048, 4096, 8192, 16384], var.streamer_cpu)
+    error_message = "streamer_cpu must be 256, 512, 1024, 2048, 4096, 8192 or 16384."
+  }
+}
+
+variable "streamer_memory_mb" {
+  description = "Memory of the task in MB: with 256 CPU units 512, 1024 or 2048; with more units, two to eight times as many, in steps of 1024 (4096 for 8192 units, 8192 for 16384)."
+  type        = number
+  default     = 512
+  validation {
+    condition = contains(lookup({
+      "256"   = [512, 1024, 2048]
+      "512"   = range(1024, 4096 + 1, 1024)
+      "1024"  = range(2048, 8192 + 1, 1024)
+      "2048"  = range(4096, 16384 + 1, 1024)
+      "4096"  = range(8192, 30720 + 1, 1024)
+      "8192"  = range(16384, 61440 + 1, 4096)
+      "16384" = range(32768, 122880 + 1, 8192)
+    }, tostring(var.streamer_cpu), [var.streamer_memory_mb]), var.streamer_memory_mb)
+    error_message = "streamer_memory_mb is no size that Fargate has for this streamer_cpu: 256 units have 512, 1024 or 2048 MB; more units have two to eight times as many MB, in steps of 1024 (4096 for 8192 units, 8192 for 16384)."
+  }
+}
+
+variable "streamer_disk_gb" {
+  description = "Disk of the task in GiB. 20 cost nothing extra. The spool has up to 1 GiB for each source."
+  type        = number
+  default     = 20
+  validation {
+    condition     = var.streamer_disk_gb >= 20 && var.streamer_disk_gb <= 200 && floor(var.streamer_disk_gb) == var.streamer_disk_gb
+    error_message = "streamer_disk_gb must be a whole number from 20 to 200."
+  }
+}
+
+variable "streamer_spool" {
+  description = <<-EOT
+    Where posts wait while the log cannot be reached: "task", the task's own disk, which ends with the task; or "efs", a file system
+    that the next task finds again.
+  EOT
+  type        = string
+  default     = "task"
+  validation {
+    condition     = contains(["task", "efs"], var.streamer_spool)
+    error_message = "streamer_spool must be task or efs."
+  }
+}
+
+variable "streamer_public_ip" {
+  description = "Give the task a public address, without inbound rules. False only with subnet_ids of subnets that reach the internet through a NAT gateway."
+  type        = bool
+  default     = true
+  validation {
+    condition     = var.streamer_public_ip || length(var.subnet_ids) > 0
+    error_message = "streamer_public_ip = false needs subnet_ids: the subnets that are created here have no NAT gateway."
+  }
+}
+
+variable "vpc_id" {
+  description = "An existing VPC for the task, with subnet_ids. Empty creates one."
+  type        = string
+  default     = ""
+  nullable    = false
+  validation {
+    condition     = can(regex("^(vpc-[0-9a-f]+)?$", var.vpc_id))
+    error_message = "vpc_id must be empty or the id of a VPC, such as vpc-0123456789abcdef0."
+  }
+  validation {
+    condition     = (var.vpc_id == "") == (length(var.subnet_ids) == 0)
+    error_message = "vpc_id and subnet_ids belong together: set both, or none."
+  }
+}
+
+variable "subnet_ids" {
+  description = "Subnets of vpc_id that reach the internet, in different zones. Their routes and access lists are yours."
+  type        = list(string)
+  default     = []
+  nullable    = false
+  validation {
+    condition     = length(var.subnet_ids) <= 16 && alltrue([for id in var.subnet_ids : can(regex("^subnet-[0-9a-f]+$", id))])
+    error_message = "subnet_ids must be at most 16 ids such as subnet-0123456789abcdef0."
+  }
+}
+
+variable "availability_zones" {
+  description = "Two zones for the subnets, by name. Empty chooses two that have Fargate. It applies when the subnets are created."
+  type        = list(string)
+  default     = []
+  nullable    = false
+  validation {
+    condition     = contains([0, 2], length(distinct(var.availability_zones))) && length(var.availability_zones) == length(distinct(var.availability_zones))
+    error_message = "availability_zones must be empty or two different zones, such as [\"us-east-1a\", \"us-east-1b\"]."
+  }
+  validation {
+    condition     = length(var.availability_zones) == 0 || length(var.subnet_ids) == 0
+    error_message = "availability_zones is for subnets that are created here, not for subnet_ids."
   }
 }
 
@@ -519,9 +766,9 @@ variable "enable_budget" {
 }
 
 variable "budget_usd" {
-  description = "Monthly budget in US dollars. The alarm topic is notified at 80 % of it, and when the forecast exceeds it."
+  description = "Monthly budget in US dollars, for the whole account. The alarm topic is notified when the forecast exceeds it, and when the amount does. The default is about 1.5 times what `birdsong cost --viewers 1` expects."
   type        = number
-  default     = 60
+  default     = 90
   validation {
     condition     = var.budget_usd > 0
     error_message = "budget_usd must be more than 0."

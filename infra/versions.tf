@@ -4,8 +4,8 @@ terraform {
   required_providers {
     aws = {
       source = "hashicorp/aws"
-      # 5.100.0 is the last 5.x, so this is one version.
-      version = "~> 5.100"
+      # 5.100.0 is the last 5.x. .terraform.lock.hcl chooses the version.
+      version = ">= 5.100, < 7"
     }
   }
 }

@@ -26,7 +26,9 @@ ROOT = Path(__file__).resolve().parent.parent
 LOGS = ROOT / "target/stages"
 # After this time without a line, one says what runs.
 QUIET_SECS = 60
-# For the stages that need this one, the Makefile does not run cargo again, which would wait for another stage's cargo.
+# The programs, and the tests. For the stages that need the programs, the Makefile does not run cargo again, which would wait
+# for another stage's cargo.
+PROGRAMS = "programs"
 BUILD = "test-build"
 BUILT = "BUILT=1"
 
@@ -42,22 +44,23 @@ class Stage:
 
 STAGES = [
     Stage("packages"),
-    Stage(BUILD, needs=("packages",), cargo=True),
+    Stage(PROGRAMS, needs=("packages",), cargo=True),
     Stage("lint", needs=("packages",)),
     Stage("localstack"),
     # The longest, and mostly waiting. `localstack` installs the emulators, and stops them.
-    Stage("e2e-localstack", needs=(BUILD, "localstack")),
-    Stage("e2e-ministack", needs=(BUILD, "localstack")),
+    Stage("e2e-ministack", needs=(PROGRAMS, "localstack")),
+    Stage("e2e-localstack", needs=(PROGRAMS, "localstack")),
+    Stage(BUILD, needs=(PROGRAMS,), cargo=True),
     Stage("infra"),
     Stage("scripts-test"),
     Stage("frontend", needs=("packages",)),
     Stage("clippy", needs=("packages",), cargo=True),
     Stage("docs", needs=("packages",), cargo=True),
     Stage("rust", needs=(BUILD,), cargo=True),
-    Stage("test-browser", needs=(BUILD,)),
-    Stage("contract", needs=(BUILD,)),
-    Stage("foreign", needs=(BUILD,)),
-    Stage("docs-test", needs=(BUILD,)),
+    Stage("test-browser", needs=(PROGRAMS,)),
+    Stage("contract", needs=(PROGRAMS,)),
+    Stage("foreign", needs=(PROGRAMS,)),
+    Stage("docs-test", needs=(PROGRAMS,)),
 ]
 
 
@@ -110,7 +113,7 @@ class Stages:
         log = self.logs / f"{stage.name}.log"
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [*self.make, *([BUILT] if BUILD in stage.needs else []), stage.name],
+                [*self.make, *([BUILT] if PROGRAMS in stage.needs and not stage.cargo else []), stage.name],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -7,6 +7,7 @@ import http from 'node:http';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { gzipSync } from 'node:zlib';
 import { build } from 'vite';
 
 const frontend = path.resolve(import.meta.dirname, '..');
@@ -110,8 +111,13 @@ export async function startSite() {
       response.writeHead(404).end();
       return;
     }
-    response.writeHead(200, { 'content-type': TYPES[path.extname(file)] ?? 'application/octet-stream', 'content-security-policy': policy, 'x-content-type-options': 'nosniff' });
-    response.end(readFileSync(file));
+    const type = TYPES[path.extname(file)] ?? 'application/octet-stream';
+    const isGzip = /gzip/.test(String(request.headers['accept-encoding'])) && !/^image\/(jpeg|png)/.test(type);
+    response.writeHead(200, {
+      'content-type': type, 'content-security-policy': policy, 'x-content-type-options': 'nosniff', 'cache-control': pathname.startsWith('/assets/') ? 'public, max-age=31536000, immutable' : 'no-cache',
+      vary: 'accept-encoding', ...(isGzip && { 'content-encoding': 'gzip' }),
+    });
+    response.end(isGzip ? gzipSync(readFileSync(file)) : readFileSync(file));
   });
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');

@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
-import { api, drawn, loaded, open, param, spec, textOf } from './spec.js';
+import { PHONE, api, drawn, loaded, open, param, spec, textOf } from './spec.js';
 
 const hourMs = 3_600_000;
 const to = new Date(Math.floor(Date.now() / hourMs - 1) * hourMs).toISOString();
@@ -72,4 +72,33 @@ spec('paper gets the light theme, without controls, from a dark page', { search:
   await page.evaluate(() => window.dispatchEvent(new Event('afterprint')));
   assert.equal(await page.evaluate(() => document.documentElement.dataset.theme), 'dark');
   await loaded(page);
+});
+
+spec('about these numbers: rules, sources, delays and what is not known', { search: '?region=montreal' }, async ({ page }) => {
+  await page.locator('#about').click();
+  const text = await textOf(page, '#about-box', /latitude 45\.41 to 45\.7.*made-up posts.*Not known.*Page \d/);
+  assert.match(text, /provisional|final/);
+  await page.keyboard.press('Escape');
+  await page.waitForSelector('#about-box', { state: 'detached' });
+});
+
+spec('a comparison over an absolute range can be taken away', { search: '?view=compare&regions=montreal,paris' }, async ({ page }) => {
+  await textOf(page, '#compare-totals', /Paris/);
+  const day = (/** @type {number} */ ago) => new Date(Date.now() - ago * 86_400_000).toISOString().slice(0, 10);
+  await page.locator('#compare-from').fill(`${day(3)}T00:00`);
+  await page.locator('#compare-to').fill(`${day(2)}T00:00`);
+  await page.locator('#compare-apply').click();
+  await page.waitForURL(/from=.*to=/);
+  await textOf(page, '#compare-totals', /Paris/);
+  await page.locator('#take-compare').click();
+  const download = page.waitForEvent('download');
+  await page.locator('#take-box .take-buttons button').first().click();
+  assert.match((await download).suggestedFilename(), /^birdsong-compare-custom\.csv$/);
+});
+
+spec('on a phone, the controls are behind a button that says what is chosen', { search: '?region=montreal', ...PHONE }, async ({ page }) => {
+  assert.match(await textOf(page, '#show-controls'), /Montréal, last 24 hours/);
+  assert.ok(await page.locator('#region-controls').isHidden());
+  await page.locator('#show-controls').click();
+  assert.ok(await page.locator('#region-controls').isVisible());
 });

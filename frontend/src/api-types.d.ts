@@ -461,6 +461,7 @@ export interface components {
          *     - `future`: The span, or at least one whole step of it, has not begun. Windows that have not begun are not listed.
          *     - `unwatched`: For at least a part of the span there is no record of a streamer, not even the heartbeat that it sends when there are no posts.
          *     - `missed`: A source had no connection for some time, and its posts of that time cannot be fetched any more.
+         *     - `behind`: Posts of this hour, of this or another region, were sent to the log and are not in windows yet: a part of the log is read late.
          *     - `dropped`: Posts were dropped because the log did not answer and the streamer's spool was full.
          *     - `withheld`: A source reported that it did not deliver all posts.
          *     - `unreadable`: Lines of a source could not be read. They are in quarantine.
@@ -468,7 +469,7 @@ export interface components {
          *     - `sampled`: A source was asked for a share of its posts only, to stay within a budget.
          * @enum {string}
          */
-        Flaw: "future" | "unwatched" | "missed" | "dropped" | "withheld" | "unreadable" | "corrupt" | "sampled";
+        Flaw: "future" | "unwatched" | "missed" | "behind" | "dropped" | "withheld" | "unreadable" | "corrupt" | "sampled";
         /** @description A hashtag and the number of posts that carry it. */
         HashtagCount: {
             /**
@@ -649,9 +650,16 @@ export interface components {
             /**
              * Format: int64
              * @description Posts in the step as X itself counts them (`--reference x-counts:`), without reposts. Only when it is asked for by
-             *     name; left out where not every minute is known.
+             *     name; left out where not every minute is known, and when X is not among the networks that were asked for.
              */
             reference?: number | null;
+            /**
+             * Format: double
+             * @description Of the posts in `reference`, the share that is counted here: posts of X without reposts, divided by `reference`. It
+             *     shows what a sample, a gap or a late start really cost; above 1 when X has deleted posts since. As `reference`; left out
+             *     when that is 0.
+             */
+            reference_share?: number | null;
             /**
              * Format: int64
              * @description Number of mentions of accounts.
@@ -1438,9 +1446,16 @@ export interface components {
             /**
              * Format: int64
              * @description Posts in the step as X itself counts them (`--reference x-counts:`), without reposts. Only when it is asked for by
-             *     name; left out where not every minute is known.
+             *     name; left out where not every minute is known, and when X is not among the networks that were asked for.
              */
             reference?: number | null;
+            /**
+             * Format: double
+             * @description Of the posts in `reference`, the share that is counted here: posts of X without reposts, divided by `reference`. It
+             *     shows what a sample, a gap or a late start really cost; above 1 when X has deleted posts since. As `reference`; left out
+             *     when that is 0.
+             */
+            reference_share?: number | null;
             /**
              * Format: int64
              * @description Number of mentions of accounts.
@@ -1717,7 +1732,7 @@ export interface operations {
                 to?: string;
                 /** @description Length of a step, such as `15m`, `1h` or `1d`; seconds without a unit. A multiple of the window that divides a day, or up to 400 whole days. `auto` is the shortest one that gives at most 300 steps. Default: one window. */
                 step?: string;
-                /** @description Fields of each step, with commas, such as `posts,networks`; `window_start` and `window_end` are always there. `usual`, `usual_low`, `usual_high` and `reference` are there only when they are named. Default: all other fields of `Window`. */
+                /** @description Fields of each step, with commas, such as `posts,networks`; `window_start` and `window_end` are always there. `usual`, `usual_low`, `usual_high`, `reference` and `reference_share` are there only when they are named. Default: all other fields of `Window`. */
                 fields?: string;
                 /** @description Fields of the total, likewise; `none` leaves the total out. Default: all fields. */
                 total_fields?: string;

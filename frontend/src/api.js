@@ -1,6 +1,8 @@
 // @ts-check
 // The client of the Birdsong API: addresses, time limits, cancellation, and errors that can be shown.
 
+import { list } from './model/values.js';
+
 const DEFAULT_TIMEOUT_MS = 10_000;
 
 /** @typedef {'network' | 'timeout' | 'http' | 'parse' | 'aborted'} ErrorKind */
@@ -159,8 +161,15 @@ export function createApi({ base = '', fetchImpl = globalThis.fetch, timeoutMs =
     overview: (options) => get('/api/overview', {}, options),
     /** @type {(query: import('./model/contract').WindowQuery, options?: Options) => Promise<Windows>} */
     windows: (query, options) => get('/api/windows', query, options),
-    /** Windows of several regions. @type {(query: import('./model/contract').WindowQuery, options?: Options) => Promise<{ regions?: readonly Windows[] }>} */
-    windowsOf: (query, options) => get('/api/windows', query, options),
+    /**
+     * Windows of one or several regions, one answer each; none for no regions.
+     * @type {(regions: readonly string[], query: import('./model/contract').WindowQuery, options?: Options) => Promise<Windows[]>}
+     */
+    async windowsOf(regions, query, options) {
+      if (regions.length === 0) return [];
+      const answer = await get('/api/windows', { ...query, region: regions.join(',') }, options);
+      return regions.length === 1 ? [answer] : list(answer.regions);
+    },
     /** @type {(query: { region?: string, kind?: string, from?: string, to?: string }, options?: Options) => Promise<Events>} */
     events: (query, options) => get('/api/events', query, options),
     /** @type {(query: { region?: string, network?: string, standing?: string }, options?: Options) => Promise<Trends>} */

@@ -35,7 +35,7 @@ const isRefusedFilter = (error) => isRefusal(error) && error instanceof ApiError
  */
 export function createFeed({ choice, fieldsOf, onRegions, onOverview, onWindows, onRefusedFilter }) {
   const feed = {
-    /** Null until the regions are known; `tz` is the IANA name of the region's time zone, if it has one. @type {{ id: string, name: string, tz: string | null, boxes: number[][] }[] | null} */
+    /** Null until the regions are known; `tz` is the IANA name of the region's time zone, if it has one. @type {{ id: string, name: string, tz: string | null, boxes: number[][], keywords: string[], languages: string[], rules: string[] }[] | null} */
     regions: null,
     /** @type {import('./api.js').Overview | null} */
     overview: null,
@@ -79,8 +79,8 @@ export function createFeed({ choice, fieldsOf, onRegions, onOverview, onWindows,
   async function loadRegions(api) {
     const answer = await api.regions();
     windowSecs = count(answer.window_secs) || windowSecs;
-    feed.regions = list(answer.regions).flatMap(({ id, name, boxes, tz }) => (
-      id ? [{ id, name: name || id, tz: tz || null, boxes: list(boxes).map((box) => list(/** @type {any} */ (box))) }] : []
+    feed.regions = list(answer.regions).flatMap(({ id, name, boxes, keywords, languages, rules, tz }) => (
+      id ? [{ id, name: name || id, tz: tz || null, boxes: list(boxes).map((box) => list(/** @type {any} */ (box))), keywords: list(keywords), languages: list(languages), rules: list(rules) }] : []
     ));
     onRegions();
   }

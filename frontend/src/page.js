@@ -92,7 +92,7 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
 
   /** @type {import('./views/types').Context} */
   const context = {
-    doc, win, drawer, choice, feed, watch, nameOf, regionName, networks, choose, openOverview, openRegion, openView, openTake, focusOn, announce, embed, alerts,
+    doc, win, drawer, choice, feed, watch, nameOf, regionName, networks, choose, openOverview, openRegion, openView, openWall, openTake, focusOn, announce, embed, alerts,
     addNote: async (note, token) => api?.addNote(note, token),
     sawNetworks: (names) => { for (const name of names) seenNetworks.add(name); },
     keep: (param, value) => {
@@ -132,6 +132,8 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
     view()?.show('round');
     showState();
     if (feed.error === null) await watch.refresh(api, feed.overview, view()?.wanted() ?? {});
+    // What comes below other parts is shown when those are there, so that nothing moves.
+    if (view() && isCurrent()) byId(doc, 'main').removeAttribute('data-waiting');
     return feed.error === null;
   }
 
@@ -172,6 +174,12 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
   /** @type {import('./views/types').Context['openView']} */
   function openView(id, { region = null, params = {} } = {}) {
     return choose({ region, choices: { ...noChoices(), view: id, ...params } });
+  }
+
+  /** Opens the wall in full screen. Its address is `wall=`, not `view=`, so that it can pin regions. */
+  function openWall() {
+    doc.documentElement.requestFullscreen?.()?.catch(() => {});
+    return openView('', { params: { wall: 'all' } });
   }
 
   async function openTake() {
@@ -376,8 +384,7 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
   const keys = {
     '?': showHelp,
     t: () => byId(doc, 'theme').click(),
-    // The wall page when there is one.
-    f: () => (VIEWS.some(({ id }) => id === 'wall') ? void openView('wall') : void (doc.fullscreenElement ? doc.exitFullscreen?.() : doc.documentElement.requestFullscreen?.())?.catch(() => {})),
+    f: () => void openWall(),
     Escape: () => { if (entryOf(choice).id !== 'overview') openOverview(); },
     '/': () => {
       if (entryOf(choice).id !== 'overview') openOverview();

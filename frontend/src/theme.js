@@ -1,6 +1,6 @@
 // @ts-check
 // Light and dark: follows the system until the reader picks one, which is then remembered.
-// theme-boot.js (public/) applies the same choice before the first paint.
+// public/boot.js applies the same choice before the first paint.
 
 import { t } from './i18n.js';
 

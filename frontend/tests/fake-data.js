@@ -131,7 +131,7 @@ function makeReport({ region, networks, authors, start, end, lifecycle, perMinut
     region, window_start: iso(start), window_end: iso(end), lifecycle, posts,
     originals: sum('originals'), replies: sum('replies'), quotes: sum('quotes'), reposts: sum('reposts'),
     authors, authors_low: authors - slack, authors_high: Math.min(posts, authors + slack), per_minute: perMinute,
-    networks, media, ...details(posts), usual: null, usual_low: null, usual_high: null, reference: null, completeness,
+    networks, media, ...details(posts), usual: null, usual_low: null, usual_high: null, reference: null, reference_share: null, completeness,
   };
 }
 

@@ -4,6 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { until } from './until.js';
 import { CHARTS } from '../src/charts/index.js';
 import { t, useLanguage } from '../src/i18n.js';
 import { startPage } from '../src/page.js';
@@ -703,7 +704,7 @@ describe('the language of the page', () => {
     await load();
     expect([...find('#language').options].map(({ textContent, lang }) => [textContent, lang])).toEqual([['English', 'en'], ['Français', 'fr'], ['Español', 'es']]);
     pick('#language', 'fr');
-    await vi.waitFor(() => expect(document.documentElement.lang).toBe('fr'));
+    await until(() => expect(document.documentElement.lang).toBe('fr'));
     expect(text('posts-title')).toBe('Publications dans le temps');
     expect(text('tile-posts')).toMatch(/^Publications 12autant que sur la période précédente/);
     expect(find('#ranges').textContent).toContain('7 j');
@@ -716,7 +717,7 @@ describe('the language of the page', () => {
     expect(text('list-title')).toMatch(/^Toutes les régions/);
     expect(text('sentence')).toContain('3,1 × l’habituel');
     pick('#language', 'en');
-    await vi.waitFor(() => expect(document.documentElement.lang).toBe('en'));
+    await until(() => expect(document.documentElement.lang).toBe('en'));
     expect(text('list-title')).toBe('All regions, most unusual first');
     expect(localStorage.getItem('birdsong-language')).toBe('en');
   });

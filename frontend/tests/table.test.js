@@ -2,6 +2,7 @@
 // @ts-check
 // Tests of tables: rows that stay are the same nodes, whatever is added, removed or changed beside them.
 import { expect, it, vi } from 'vitest';
+import { el, rebuild } from '../src/view/dom.js';
 import { renderTable, tableText } from '../src/view/table.js';
 
 const head = ['Window', 'Posts'];
@@ -43,4 +44,17 @@ it('copies what is shown now', async () => {
   await vi.waitFor(() => expect(holder.querySelector('button')?.textContent).toBe('Copied'));
   expect(writeText).toHaveBeenCalledWith('Window\tPosts\na\t2');
   expect(tableText({ head: ['x'], rows: [['two\nlines']] })).toBe('x\ntwo lines');
+});
+
+it('keeps the focus on the control of the same name when a list is made again', () => {
+  const holder = document.createElement('ol');
+  document.body.append(holder);
+  const make = (/** @type {string[]} */ names) => () => names.map((name) => el(document, 'li', {}, el(document, 'button', {}, name)));
+  rebuild(holder, ['1'], make(['#goal', '#fog']));
+  holder.querySelectorAll('button')[1]?.focus();
+  rebuild(holder, ['2'], make(['#fog', '#rain', '#goal']));
+  expect(document.activeElement?.textContent).toBe('#fog');
+  rebuild(holder, ['3'], make(['#rain']));
+  expect(document.activeElement).toBe(document.body);
+  holder.remove();
 });

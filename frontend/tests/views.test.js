@@ -4,6 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it, vi } from 'vitest';
+import { until } from './until.js';
 import { startPage } from '../src/page.js';
 import { overviewAnswer } from './fake-data.js';
 import { COMPLETE, report } from './reports.js';
@@ -74,7 +75,7 @@ afterEach(() => {
 describe('the page that compares', () => {
   it('draws the regions of the address, and asks for them at once', async () => {
     await load('?view=compare&regions=b,a,gone');
-    await vi.waitFor(() => expect(compared()?.lines).toHaveLength(2));
+    await until(() => expect(compared()?.lines).toHaveLength(2));
     expect(compared().lines.map((/** @type {any} */ { label }) => label)).toEqual(['Region b', 'Region a']);
     const asked = calls.filter(({ pathname }) => pathname === '/api/windows').map(({ searchParams }) => searchParams.get('region'));
     expect(asked).toEqual(['b,a']);
@@ -83,31 +84,31 @@ describe('the page that compares', () => {
 
   it('asks for another region, and keeps the choice in the address', async () => {
     await load('?view=compare&regions=a');
-    await vi.waitFor(() => expect(find('#compare-text').textContent).toContain('Choose 2 to 8 regions'));
+    await until(() => expect(find('#compare-text').textContent).toContain('Choose 2 to 8 regions'));
     find('#compare-regions input[value=c]').click();
-    await vi.waitFor(() => expect(compared()?.lines).toHaveLength(2));
+    await until(() => expect(compared()?.lines).toHaveLength(2));
     expect(location.search).toContain('regions=a,c');
   });
 
   it('draws hashtags with both bounds', async () => {
     await load('?view=compare&region=a&tags=x,y');
-    await vi.waitFor(() => expect(compared()?.lines.map((/** @type {any} */ { label }) => label)).toEqual(['#x', '#y']));
+    await until(() => expect(compared()?.lines.map((/** @type {any} */ { label }) => label)).toEqual(['#x', '#y']));
     expect(find('#compare-totals').textContent).toContain('4, at most 6');
   });
 
   it('draws a region and the time before', async () => {
     await load('?view=compare&region=a&periods=week');
-    await vi.waitFor(() => expect(compared()?.lines.map((/** @type {any} */ { key }) => key)).toEqual(['now', 'week']));
+    await until(() => expect(compared()?.lines.map((/** @type {any} */ { key }) => key)).toEqual(['now', 'week']));
   });
 
   it('is opened with the regions that were chosen in the list', async () => {
     await load('');
-    await vi.waitFor(() => find('[data-pick]'));
+    await until(() => find('[data-pick]'));
     find('[data-pick][value=b]').click();
     find('[data-region=a]').focus();
     press('c', find('[data-region=a]'));
     find('#pick-compare').click();
-    await vi.waitFor(() => expect(compared()?.lines).toHaveLength(2));
+    await until(() => expect(compared()?.lines).toHaveLength(2));
     expect(location.search).toContain('regions=b,a');
   });
 });
@@ -115,7 +116,7 @@ describe('the page that compares', () => {
 describe('the wall', () => {
   it('shows the unusual region first, and turns by key', async () => {
     await load('?wall');
-    await vi.waitFor(() => expect(find('#wall-name').textContent).toBe('Region a'));
+    await until(() => expect(find('#wall-name').textContent).toBe('Region a'));
     expect(find('#wall-number').textContent).toBe('3.0×');
     press('ArrowRight');
     expect(find('#wall-name').textContent).toBe('Region b');
@@ -123,24 +124,24 @@ describe('the wall', () => {
 
   it('shows only the regions that are pinned', async () => {
     await load('?wall=c');
-    await vi.waitFor(() => expect(find('#wall-name').textContent).toBe('Region c'));
+    await until(() => expect(find('#wall-name').textContent).toBe('Region c'));
     press('ArrowRight');
     expect(find('#wall-name').textContent).toBe('Region c');
   });
 
   it('is closed by f', async () => {
     await load('?wall');
-    await vi.waitFor(() => find('#wall-name'));
+    await until(() => find('#wall-name'));
     press('f');
-    await vi.waitFor(() => expect(find('#view-wall').hidden).toBe(true));
+    await until(() => expect(find('#view-wall').hidden).toBe(true));
     expect(location.search).not.toContain('wall');
   });
 
   it('says in words that the server cannot be reached', async () => {
     await load('?wall');
-    await vi.waitFor(() => expect(find('#wall-trust').textContent).not.toBe(''));
+    await until(() => expect(find('#wall-trust').textContent).not.toBe(''));
     isAway = true;
     find('#refresh').click();
-    await vi.waitFor(() => expect(find('#wall-trust').textContent).toContain('cannot be reached'), { timeout: 5_000 });
+    await until(() => expect(find('#wall-trust').textContent).toContain('cannot be reached'));
   });
 });

@@ -8,5 +8,11 @@ enable_budget       = false
 deletion_protection = false
 log_retention_days  = 1
 
+# The provider finds a change of each function at each apply, and would publish it.
+publish_versions = false
+
 table_max_read_request_units  = null
 table_max_write_request_units = null
+
+# No emulator writes access logs.
+api_access_logs = false

@@ -7,3 +7,6 @@ sources             = "demo"
 api_requires_key    = false
 deletion_protection = false
 log_retention_days  = 1
+
+# No emulator writes access logs.
+api_access_logs = false

@@ -17,8 +17,10 @@ run "aggregator" {
     zip                  = "tests/fixtures/function.zip"
     architecture         = "arm64"
     memory_mb            = 256
-    batch_size           = 100
+    batch_size           = 1000
     batching_window_secs = 5
+    parallelization      = 2
+    max_retries          = -1
     reserved_concurrency = null
     environment          = {}
     log_retention_days   = 30
@@ -33,16 +35,37 @@ run "aggregator" {
     error_message = "a resource of the aggregator is *"
   }
   assert {
-    condition     = [for s in jsondecode(aws_iam_role_policy.this.policy).Statement : s.Action if s.Sid == "FoldWindows"][0] == ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"]
-    error_message = "the aggregator reads and writes windows, and does not scan"
+    condition = {
+      for s in jsondecode(aws_iam_role_policy.this.policy).Statement : s.Action[0] => try(s.Condition["ForAllValues:StringLike"]["dynamodb:LeadingKeys"], null)
+      if startswith(jsonencode(s.Action), "[\"dynamodb:")
+      } == {
+      "dynamodb:GetItem"    = null
+      "dynamodb:PutItem"    = ["*#????-??-??", "*#days", "_live", "_meta"]
+      "dynamodb:UpdateItem" = ["_live"]
+    }
+    error_message = "the aggregator writes windows and what leads to them, deletes nothing and does not scan"
   }
   assert {
-    condition     = aws_lambda_event_source_mapping.this.maximum_retry_attempts > 0 && aws_lambda_event_source_mapping.this.maximum_record_age_in_seconds > 0
-    error_message = "a batch that never succeeds must not block its shard forever"
+    condition = flatten([
+      for s in jsondecode(aws_iam_role_policy.this.policy).Statement : s.Resource if contains(s.Action, "s3:PutObject")
+    ]) == ["${module.quarantine.arn}/quarantine/*", "${module.quarantine.arn}/aws/lambda/*"]
+    error_message = "the aggregator and its trigger write dead letters, and nothing else in the bucket"
+  }
+  assert {
+    condition     = aws_lambda_event_source_mapping.this.maximum_retry_attempts == -1 && aws_lambda_event_source_mapping.this.maximum_record_age_in_seconds == -1
+    error_message = "nothing in the log is given up, however long the table is away"
   }
   assert {
     condition     = aws_lambda_event_source_mapping.this.destination_config[0].on_failure[0].destination_arn == module.quarantine.arn
-    error_message = "batches that fail too often go to the bucket"
+    error_message = "with a limit on retries, batches that reach it go to the bucket"
+  }
+  assert {
+    condition     = aws_lambda_event_source_mapping.this.batch_size == 1000 && aws_lambda_event_source_mapping.this.parallelization_factor == 2
+    error_message = "batches and their number at the same time are the caller's"
+  }
+  assert {
+    condition     = aws_lambda_event_source_mapping.this.starting_position == "TRIM_HORIZON"
+    error_message = "a new mapping reads the whole log; fences skip what is stored"
   }
   assert {
     condition     = contains(aws_lambda_event_source_mapping.this.function_response_types, "ReportBatchItemFailures") && aws_lambda_event_source_mapping.this.bisect_batch_on_function_error
@@ -132,6 +155,73 @@ run "api" {
   }
 }
 
+run "access_logs_have_no_addresses" {
+  module {
+    source = "./modules/api"
+  }
+  variables {
+    name                 = "test"
+    table                = "windows"
+    table_arn            = "arn:aws:dynamodb:us-east-1:123456789012:table/windows"
+    zip                  = "tests/fixtures/function.zip"
+    architecture         = "arm64"
+    memory_mb            = 512
+    timeout_secs         = 15
+    reserved_concurrency = null
+    require_key          = true
+    rate                 = 20
+    burst                = 50
+    environment          = {}
+    log_retention_days   = 30
+    permissions_boundary = "arn:aws:iam::123456789012:policy/limits"
+  }
+  assert {
+    condition     = aws_api_gateway_stage.this.access_log_settings[0].destination_arn == aws_cloudwatch_log_group.access[0].arn
+    error_message = "requests are logged"
+  }
+  assert {
+    condition = alltrue([
+      for value in values(jsondecode(aws_api_gateway_stage.this.access_log_settings[0].format)) :
+      can(regex("^[$]context[.][a-zA-Z.]+$", value)) && !can(regex("identity|authorizer|(?i)query|requestOverride|apiKey|domain", value))
+    ])
+    error_message = "an access log says who called"
+  }
+  assert {
+    condition     = aws_api_gateway_account.this[0].cloudwatch_role_arn == aws_iam_role.account[0].arn && jsondecode(aws_iam_role.account[0].assume_role_policy).Statement[0].Principal.Service == "apigateway.amazonaws.com"
+    error_message = "API Gateway writes with the role"
+  }
+  assert {
+    condition     = alltrue([for role in concat([aws_iam_role.this], aws_iam_role.account) : role.permissions_boundary == "arn:aws:iam::123456789012:policy/limits"])
+    error_message = "each role has the boundary"
+  }
+}
+
+run "the_account_has_a_role_already" {
+  module {
+    source = "./modules/api"
+  }
+  variables {
+    name                 = "test"
+    table                = "windows"
+    table_arn            = "arn:aws:dynamodb:us-east-1:123456789012:table/windows"
+    zip                  = "tests/fixtures/function.zip"
+    architecture         = "arm64"
+    memory_mb            = 512
+    timeout_secs         = 15
+    reserved_concurrency = null
+    require_key          = true
+    rate                 = 20
+    burst                = 50
+    environment          = {}
+    log_retention_days   = 30
+    account_role         = false
+  }
+  assert {
+    condition     = length(aws_api_gateway_stage.this.access_log_settings) == 1 && length(aws_api_gateway_account.this) + length(aws_iam_role.account) == 0
+    error_message = "the account's setting must not change"
+  }
+}
+
 run "api_without_a_key" {
   module {
     source = "./modules/api"
@@ -186,6 +276,16 @@ run "digest" {
     deletion_protection = true
   }
   assert {
+    condition = {
+      for s in jsondecode(aws_iam_role_policy.this.policy).Statement : join(" ", s.Action) => try(s.Condition["ForAllValues:StringLike"]["dynamodb:LeadingKeys"], null)
+      if startswith(jsonencode(s.Action), "[\"dynamodb:")
+      } == {
+      "dynamodb:GetItem dynamodb:Query"      = null
+      "dynamodb:DeleteItem dynamodb:PutItem" = ["*#hours#????-??", "*#days#????", "_live", "_meta", "*#alert#????", "*#events#????", "*#series#????", "*#watch#????"]
+    }
+    error_message = "the digest reads everything, writes no window, and does not scan"
+  }
+  assert {
     condition     = [for s in jsondecode(aws_iam_role_policy.this.policy).Statement : s.Resource if s.Sid == "SendAlerts"] == [aws_sns_topic.alerts.arn]
     error_message = "the digest publishes to the topic of alerts, and to no other"
   }
@@ -216,11 +316,7 @@ run "digest" {
     error_message = "an action or a resource of the digest has a *"
   }
   assert {
-    condition     = [for s in jsondecode(aws_iam_role_policy.this.policy).Statement : s.Action if s.Sid == "RollUpWindows"][0] == ["dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query", "dynamodb:UpdateItem"]
-    error_message = "the digest reads and writes windows, and does not scan"
-  }
-  assert {
-    condition     = [for s in jsondecode(aws_iam_role_policy.schedule.policy).Statement : [s.Action, s.Resource]] == [[["lambda:InvokeFunction"], aws_lambda_function.this.arn]]
+    condition     = [for s in jsondecode(aws_iam_role_policy.schedule.policy).Statement : [s.Action, s.Resource]] == [[["lambda:InvokeFunction"], aws_lambda_alias.live.arn]]
     error_message = "the schedule may invoke the digest, and nothing else"
   }
   assert {
@@ -234,7 +330,7 @@ run "digest" {
     condition = (
       aws_scheduler_schedule.this.schedule_expression == "rate(1 minute)" && aws_scheduler_schedule.this.flexible_time_window[0].mode == "OFF"
       && aws_scheduler_schedule.this.group_name == aws_scheduler_schedule_group.this.name
-      && aws_scheduler_schedule.this.target[0].arn == aws_lambda_function.this.arn
+      && aws_scheduler_schedule.this.target[0].arn == aws_lambda_alias.live.arn
       && aws_scheduler_schedule.this.target[0].role_arn == aws_iam_role.schedule.arn
     )
     error_message = "the digest runs each minute"
@@ -277,6 +373,7 @@ run "streamer" {
       MASTODON_TOKEN      = "arn:aws:secretsmanager:us-east-1:123456789012:secret:mine-AbCdEf"
       X_BEARER_TOKEN      = null
     }
+    created_secrets     = ["BIRDSONG_AUTHOR_KEY", "X_BEARER_TOKEN"]
     reader              = "trigger"
     regions_toml        = "# none"
     window_secs         = 300
@@ -300,7 +397,14 @@ run "streamer" {
     error_message = "only signing in to the registry, which supports no resource, may have *"
   }
   assert {
-    condition     = length(aws_security_group.this.ingress) == 0 && length(aws_default_security_group.this.ingress) == 0
+    condition = {
+      for s in jsondecode(aws_iam_role_policy.task.policy).Statement : join(" ", s.Action) => s.Condition["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]
+      if startswith(jsonencode(s.Action), "[\"dynamodb:")
+    } == { "dynamodb:GetItem dynamodb:PutItem" = ["_meta"] }
+    error_message = "the streamer keeps settings, and no window"
+  }
+  assert {
+    condition     = length(aws_security_group.this.ingress) == 0 && length(aws_default_security_group.this[0].ingress) == 0
     error_message = "the streamer must have no inbound rule"
   }
   assert {
@@ -308,17 +412,17 @@ run "streamer" {
     error_message = "the streamer may only call with HTTPS"
   }
   assert {
-    condition     = aws_ecs_service.this.desired_count == 1 && aws_ecs_service.this.deployment_maximum_percent == 100
+    condition     = aws_ecs_service.this[0].desired_count == 1 && aws_ecs_service.this[0].deployment_maximum_percent == 100
     error_message = "one task reads the sources, also during a deployment"
   }
   assert {
     condition = [
-      for s in jsondecode(aws_ecs_task_definition.this.container_definitions)[0].environment : s.value if s.name == "BIRDSONG_METRICS"
+      for s in jsondecode(aws_ecs_task_definition.this[0].container_definitions)[0].environment : s.value if s.name == "BIRDSONG_METRICS"
     ] == [var.name]
     error_message = "metrics are written where the alarms look"
   }
   assert {
-    condition     = sort([for s in jsondecode(aws_ecs_task_definition.this.container_definitions)[0].secrets : s.name]) == tolist(["BIRDSONG_AUTHOR_KEY", "BIRDSONG_REGIONS_TOML", "MASTODON_TOKEN", "X_BEARER_TOKEN"])
+    condition     = sort([for s in jsondecode(aws_ecs_task_definition.this[0].container_definitions)[0].secrets : s.name]) == tolist(["BIRDSONG_AUTHOR_KEY", "BIRDSONG_REGIONS_TOML", "MASTODON_TOKEN", "X_BEARER_TOKEN"])
     error_message = "keys and tokens are secrets"
   }
   assert {
@@ -336,17 +440,51 @@ run "streamer" {
   }
   assert {
     condition = [
-      for s in jsondecode(aws_ecs_task_definition.this.container_definitions)[0].environment : s.value if s.name == "BIRDSONG_SOURCE"
+      for s in jsondecode(aws_ecs_task_definition.this[0].container_definitions)[0].environment : s.value if s.name == "BIRDSONG_SOURCE"
     ] == [var.sources]
     error_message = "the streamer gets the addresses as they are"
   }
   assert {
-    condition     = jsondecode(aws_ecs_task_definition.this.container_definitions)[0].command == ["stream", "--to", "kinesis"]
+    condition     = jsondecode(aws_ecs_task_definition.this[0].container_definitions)[0].command == ["stream", "--to", "kinesis"]
     error_message = "options of sources are in their addresses"
   }
   assert {
-    condition     = jsondecode(aws_ecs_task_definition.this.container_definitions)[0].readonlyRootFilesystem && jsondecode(aws_ecs_task_definition.this.container_definitions)[0].user != "0"
+    condition     = jsondecode(aws_ecs_task_definition.this[0].container_definitions)[0].readonlyRootFilesystem && jsondecode(aws_ecs_task_definition.this[0].container_definitions)[0].user != "0"
     error_message = "the container is not root and writes to /data only"
+  }
+}
+
+run "reference_counts_are_documents" {
+  module {
+    source = "./modules/streamer"
+  }
+  variables {
+    name                  = "test"
+    account_id            = "123456789012"
+    aws_region            = "us-east-1"
+    stream                = "posts"
+    stream_arn            = "arn:aws:kinesis:us-east-1:123456789012:stream/posts"
+    table                 = "windows"
+    table_arn             = "arn:aws:dynamodb:us-east-1:123456789012:table/windows"
+    quarantine_bucket     = "quarantine"
+    quarantine_bucket_arn = "arn:aws:s3:::quarantine"
+    sources               = "demo"
+    reference             = "x-counts:?budget=1/day"
+    secrets               = { BIRDSONG_AUTHOR_KEY = null }
+    created_secrets       = ["BIRDSONG_AUTHOR_KEY"]
+    reader                = "trigger"
+    regions_toml          = "# none"
+    window_secs           = 300
+    image                 = "registry.example/streamer:1"
+    architecture          = "arm64"
+    log_retention_days    = 30
+    deletion_protection   = true
+  }
+  assert {
+    condition = [
+      for s in jsondecode(aws_iam_role_policy.task.policy).Statement : [s.Action, s.Condition["ForAllValues:StringLike"]["dynamodb:LeadingKeys"]] if s.Sid == "KeepReferenceCounts"
+    ] == [[["dynamodb:PutItem", "dynamodb:Query"], ["*#reference#????"]]]
+    error_message = "counts of X are read and written as documents"
   }
 }
 
@@ -366,6 +504,7 @@ run "no_image_no_task" {
     quarantine_bucket_arn = "arn:aws:s3:::quarantine"
     sources               = "demo"
     secrets               = { BIRDSONG_AUTHOR_KEY = null }
+    created_secrets       = ["BIRDSONG_AUTHOR_KEY"]
     reader                = "trigger"
     regions_toml          = "# none"
     window_secs           = 300
@@ -375,8 +514,8 @@ run "no_image_no_task" {
     deletion_protection   = true
   }
   assert {
-    condition     = aws_ecs_service.this.desired_count == 0
-    error_message = "there is no image to run"
+    condition     = length(aws_ecs_service.this) == 0 && length(aws_ecs_task_definition.this) == 0 && output.task_definition == null
+    error_message = "a deployment without an image could be one that the circuit breaker rolls back to"
   }
 }
 

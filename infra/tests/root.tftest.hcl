@@ -9,12 +9,14 @@ variables {
   api_zip        = "tests/fixtures/function.zip"
   digest_zip     = "tests/fixtures/function.zip"
   site_dir       = "tests/fixtures/site"
+  # Otherwise Terraform could not destroy what a test has made.
+  deletion_protection = false
 }
 
 run "production" {
   assert {
-    condition     = length(module.observability.alarms) == 15 && length(distinct(module.observability.alarms)) == 15
-    error_message = "there are 13 alarms, and 2 for a source"
+    condition     = length(module.observability.alarms) == 29 && length(distinct(module.observability.alarms)) == 29
+    error_message = "there are 26 alarms, and 3 for a source"
   }
   assert {
     condition     = output.site_url == "https://d1.cloudfront.net"
@@ -104,7 +106,7 @@ run "mastodon_has_a_secret_for_its_token" {
     error_message = "the token of Mastodon has a secret"
   }
   assert {
-    condition     = length(module.observability.alarms) == 17 && contains(module.observability.alarms, "birdsong-mastodon-mastodon.example-not-connected")
+    condition     = length(module.observability.alarms) == 32 && contains(module.observability.alarms, "birdsong-mastodon-mastodon.example-not-connected")
     error_message = "each source has alarms"
   }
 }
@@ -189,7 +191,7 @@ run "no_other_policies" {
       if strcontains(file("${path.root}/${f}"), "resource \"aws_iam_role")
       }) == tomap({
       "modules/aggregator/main.tf" = 1
-      "modules/api/main.tf"        = 1
+      "modules/api/main.tf"        = 2
       "modules/digest/main.tf"     = 2
       "modules/streamer/roles.tf"  = 2
     })
@@ -200,6 +202,17 @@ run "no_other_policies" {
       for f in fileset(path.root, "**/*.tf") : !can(regex("aws_iam_(role_policy_attachment|policy_attachment|policy\"|user|group)|managed_policy_arns", file("${path.root}/${f}")))
     ])
     error_message = "each role has only inline policies, in its module"
+  }
+}
+
+run "each_role_may_have_a_boundary" {
+  command = plan
+  assert {
+    condition = alltrue([
+      for f in fileset(path.root, "modules/**/*.tf") :
+      length(regexall("resource \"aws_iam_role\" ", file("${path.root}/${f}"))) == length(regexall("permissions_boundary += var.permissions_boundary", file("${path.root}/${f}")))
+    ])
+    error_message = "a role has no permissions boundary"
   }
 }
 

@@ -11,37 +11,70 @@ variables {
   site_dir       = "tests/fixtures/site"
 }
 
+run "large_batches_need_a_batching_window" {
+  command = plan
+  variables {
+    aggregator_batching_window_secs = 0
+  }
+  expect_failures = [var.aggregator_batching_window_secs]
+}
+
+run "each_shard_and_batch_needs_an_invocation" {
+  command = plan
+  variables {
+    shard_count                       = 2
+    aggregator_parallelization_factor = 3
+    aggregator_reserved_concurrency   = 5
+  }
+  expect_failures = [var.aggregator_reserved_concurrency]
+}
+
+# Validations that look at other variables are skipped when those are wrong.
+run "numbers_that_depend_on_others" {
+  command = plan
+  variables {
+    aggregator_batching_window_secs = 301
+    aggregator_reserved_concurrency = 0
+  }
+  expect_failures = [var.aggregator_batching_window_secs, var.aggregator_reserved_concurrency]
+}
+
 run "names_and_numbers" {
   command = plan
   variables {
-    name                            = "Birdsong_"
-    aws_region                      = "Montréal"
-    aws_endpoint                    = "127.0.0.1:4566"
-    sources                         = "bluesky, demo"
-    window_secs                     = 7000
-    stream_mode                     = "on-demand"
-    shard_count                     = 0.5
-    stream_retention_hours          = 12
-    log_retention_days              = 31
-    architecture                    = "aarch64"
-    aggregator_memory_mb            = 64
-    aggregator_batch_size           = 0
-    aggregator_batching_window_secs = 301
-    aggregator_reserved_concurrency = 0
-    digest_reserved_concurrency     = 0.5
-    api_reserved_concurrency        = -1
-    digest_memory_mb                = 64
-    digest_timeout_secs             = 20
-    api_memory_mb                   = 64
-    api_timeout_secs                = 30
-    api_rate                        = 0
-    api_burst                       = 0
-    table_max_read_request_units    = 0
-    table_max_write_request_units   = 0
-    viewer_credentials              = ["ann:correct horse"]
-    viewer_cidrs                    = ["203.0.113.7"]
-    alarm_email                     = "nobody"
-    budget_usd                      = 0
+    name                              = "Birdsong_"
+    aws_region                        = "Montréal"
+    aws_endpoint                      = "127.0.0.1:4566"
+    sources                           = "bluesky, demo"
+    window_secs                       = 7000
+    stream_mode                       = "on-demand"
+    shard_count                       = 0.5
+    stream_retention_hours            = 12
+    log_retention_days                = 31
+    architecture                      = "aarch64"
+    aggregator_memory_mb              = 64
+    aggregator_batch_size             = 0
+    aggregator_parallelization_factor = 11
+    aggregator_max_retries            = -2
+    permissions_boundary              = "limits"
+    digest_reserved_concurrency       = 0.5
+    api_reserved_concurrency          = -1
+    digest_memory_mb                  = 64
+    digest_timeout_secs               = 20
+    api_memory_mb                     = 64
+    api_timeout_secs                  = 30
+    api_rate                          = 0
+    api_burst                         = 0
+    table_max_read_request_units      = 0
+    table_max_write_request_units     = 0
+    viewer_credentials                = ["ann:correct horse"]
+    viewer_cidrs                      = ["203.0.113.7"]
+    alarm_email                       = "nobody"
+    budget_usd                        = 0
+    streamer_cpu                      = 300
+    streamer_disk_gb                  = 10
+    streamer_spool                    = "nfs"
+    availability_zones                = ["us-east-1a"]
   }
   expect_failures = [
     var.name,
@@ -56,8 +89,9 @@ run "names_and_numbers" {
     var.architecture,
     var.aggregator_memory_mb,
     var.aggregator_batch_size,
-    var.aggregator_batching_window_secs,
-    var.aggregator_reserved_concurrency,
+    var.aggregator_parallelization_factor,
+    var.aggregator_max_retries,
+    var.permissions_boundary,
     var.digest_reserved_concurrency,
     var.api_reserved_concurrency,
     var.digest_memory_mb,
@@ -72,6 +106,10 @@ run "names_and_numbers" {
     var.viewer_cidrs,
     var.alarm_email,
     var.budget_usd,
+    var.streamer_cpu,
+    var.streamer_disk_gb,
+    var.streamer_spool,
+    var.availability_zones,
   ]
 }
 
@@ -277,9 +315,10 @@ run "a_secret_is_one_secret" {
 run "x_needs_its_secret" {
   command = plan
   variables {
+    sources = "x:?budget=5/day"
     secrets = { X_BEARER_TOKEN = "none" }
   }
-  expect_failures = [var.secrets]
+  expect_failures = [var.sources]
 }
 
 run "the_key_of_author_hashes_is_needed" {
@@ -383,4 +422,113 @@ run "an_image_may_have_a_digest" {
   variables {
     streamer_image = "registry.example:5000/birdsong-streamer@sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
   }
+}
+
+run "fargate_has_some_sizes_only" {
+  command = plan
+  variables {
+    streamer_cpu       = 512
+    streamer_memory_mb = 512
+  }
+  expect_failures = [var.streamer_memory_mb]
+}
+
+run "a_larger_task" {
+  command = plan
+  variables {
+    streamer_cpu       = 8192
+    streamer_memory_mb = 20480
+    streamer_disk_gb   = 200
+    streamer_spool     = "efs"
+  }
+}
+
+run "an_existing_network_has_subnets" {
+  command = plan
+  variables {
+    vpc_id = "vpc-0123456789abcdef0"
+  }
+  expect_failures = [var.vpc_id]
+}
+
+run "subnets_are_ids" {
+  command = plan
+  variables {
+    vpc_id     = "vpc-0123456789abcdef0"
+    subnet_ids = ["10.0.0.0/24"]
+  }
+  expect_failures = [var.subnet_ids]
+}
+
+run "a_task_without_a_public_address_needs_a_network" {
+  command = plan
+  variables {
+    streamer_public_ip = false
+  }
+  expect_failures = [var.streamer_public_ip]
+}
+
+run "zones_are_for_new_subnets" {
+  command = plan
+  variables {
+    vpc_id             = "vpc-0123456789abcdef0"
+    subnet_ids         = ["subnet-0123456789abcdef0"]
+    availability_zones = ["us-east-1a", "us-east-1b"]
+  }
+  expect_failures = [var.availability_zones]
+}
+
+run "cloudfront_accepts_certificates_of_one_region" {
+  command = plan
+  variables {
+    aliases         = ["birds.example.org"]
+    certificate_arn = "arn:aws:acm:eu-west-1:123456789012:certificate/01234567-89ab-cdef-0123-456789abcdef"
+  }
+  expect_failures = [var.certificate_arn]
+}
+
+run "a_deployment_has_versions" {
+  command = plan
+  variables {
+    publish_versions = false
+  }
+  expect_failures = [var.publish_versions]
+}
+
+run "a_domain_needs_cloudfront" {
+  command = plan
+  variables {
+    aws_endpoint    = "http://127.0.0.1:4599"
+    enable_cdn      = false
+    aliases         = ["birds.example.org"]
+    certificate_arn = "arn:aws:acm:us-east-1:123456789012:certificate/01234567-89ab-cdef-0123-456789abcdef"
+  }
+  expect_failures = [var.aliases]
+}
+
+run "a_domain_is_in_lower_case" {
+  command = plan
+  variables {
+    aliases         = ["Birds.example.org"]
+    certificate_arn = "arn:aws:acm:us-east-1:123456789012:certificate/01234567-89ab-cdef-0123-456789abcdef"
+  }
+  expect_failures = [var.aliases]
+}
+
+run "a_domain_needs_a_certificate" {
+  command = plan
+  variables {
+    aliases = ["birds.example.org"]
+  }
+  expect_failures = [var.certificate_arn]
+}
+
+run "a_zone_is_an_id" {
+  command = plan
+  variables {
+    aliases         = ["birds.example.org"]
+    certificate_arn = "arn:aws:acm:us-east-1:123456789012:certificate/01234567-89ab-cdef-0123-456789abcdef"
+    route53_zone_id = "example.org"
+  }
+  expect_failures = [var.route53_zone_id]
 }

@@ -84,9 +84,9 @@ class Order(unittest.TestCase):
         self.assertRegex(run.summary(), r"skipped b\nskipped c\n\d+ s in all; failed: bad$")
 
     def test_only_stages_that_need_the_build_do_not_build(self) -> None:
-        _, output, _ = self.run_stages(Stage("test-build"), Stage("a", needs=("test-build",)), jobs=1)
+        _, output, _ = self.run_stages(Stage("programs"), Stage("a", needs=("programs",)), jobs=1)
         variables = re.findall(r"^variables *(.*)\noutput of (.*)", output, re.MULTILINE)
-        self.assertEqual(variables, [("", "test-build"), ("BUILT=1", "a")])
+        self.assertEqual(variables, [("", "programs"), ("BUILT=1", "a")])
 
     @unittest.mock.patch("scripts.stages.QUIET_SECS", 0.1)
     def test_a_long_stage_is_named_while_it_runs(self) -> None:

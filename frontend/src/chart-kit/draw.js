@@ -9,6 +9,9 @@ import { setState } from './state.js';
  * @typedef {ReturnType<typeof createDrawer>} Drawer
  */
 
+/** A chart that nobody waits for is drawn after this long at the latest. */
+const IDLE_MS = 1_000;
+
 /**
  * One Chart.js chart per canvas. `readPalette` is called at each drawing.
  * @param {() => import('../theme.js').Palette} readPalette
@@ -20,18 +23,40 @@ export function createDrawer(readPalette) {
   const views = new Map();
   const calm = globalThis.matchMedia?.('(prefers-reduced-motion: reduce)').matches ?? false;
 
+  /** Canvases that have no chart yet. @type {HTMLCanvasElement[]} */
+  const waiting = [];
+  /** What the page waits for between two new charts: a paint before the first, so that the numbers come first, then idle time. @param {() => void} run */
+  const later = (run) => (charts.size === 0 ? requestAnimationFrame(() => setTimeout(run)) : 'requestIdleCallback' in globalThis ? requestIdleCallback(run, { timeout: IDLE_MS }) : setTimeout(run));
+  function drawNext() {
+    const canvas = waiting.shift();
+    const known = canvas && views.get(canvas);
+    if (canvas && known && !isEnded) drawNow(canvas, ...known);
+    if (waiting.length > 0) later(drawNext);
+  }
+  let isEnded = false;
+
   /**
+   * Draws a view: a known chart at once, a new one soon.
    * @template View
    * @param {HTMLCanvasElement} canvas
    * @param {import('./types').Chart<View>} chart
    * @param {View} view
    */
   function draw(canvas, chart, view) {
+    views.set(canvas, [chart, view]);
+    if (charts.has(canvas)) drawNow(canvas, chart, view);
+    else if (!waiting.includes(canvas)) {
+      waiting.push(canvas);
+      if (waiting.length === 1) later(drawNext);
+    }
+  }
+
+  /** @param {HTMLCanvasElement} canvas @param {Descriptor} chart @param {any} view */
+  function drawNow(canvas, chart, view) {
     const palette = readPalette();
     if (!chart.config) return;
     const config = chart.config(view, palette);
     const state = { ...config.state, palette };
-    views.set(canvas, [chart, view]);
     Chart.defaults.font.family = palette.font;
     Chart.defaults.font.size = 12;
 
@@ -60,12 +85,14 @@ export function createDrawer(readPalette) {
     },
     /** Fits all charts to a width at most, in pixels; to their holders without one. @param {number} [most] */
     fit(most) {
+      while (waiting.length > 0) drawNext();
       for (const chart of charts.values()) {
         if (most === undefined) chart.resize();
         else if (chart.width > most) chart.resize(most, chart.height);
       }
     },
     destroy() {
+      isEnded = true;
       for (const chart of charts.values()) chart.destroy();
       charts.clear();
     },

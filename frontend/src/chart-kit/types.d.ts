@@ -26,6 +26,8 @@ export interface Series {
   key: string;
   label: string;
   colour: string;
+  /** Whether it is a dashed line and not an area. */
+  isDashed?: boolean;
 }
 
 /** What the reader chose in a chart's card, and what the page knows beside the answer. */

@@ -5,6 +5,7 @@ import { countAxis } from '../chart-kit/axes.js';
 import { brush } from '../chart-kit/brush.js';
 import { eventMarks } from '../chart-kit/event-marks.js';
 import { hatch } from '../chart-kit/hatch.js';
+import { hasReference, referenceCell, referenceLine, referenceSeries, referenceText } from '../chart-kit/reference.js';
 import { overTime, points, spanText, windowTable } from '../chart-kit/over-time.js';
 import { hasUsual, usualBand, usualOf, usualText } from '../chart-kit/usual-band.js';
 import { capital, formatCount, formatShare, formatSpan, languageName } from '../format.js';
@@ -98,7 +99,7 @@ const byMatch = () => WAYS.map(({ key, label }, i) => ({ key, label, colour: SER
 const posts = {
   id: 'posts',
   // Both choices, so that the reader can switch without another question to the API.
-  reads: { steps: [...STATE_FIELDS, 'posts', ...KINDS.map(({ field }) => field), 'networks', 'usual', 'usual_low', 'usual_high'], total: ['posts', 'networks'] },
+  reads: { steps: [...STATE_FIELDS, 'posts', ...KINDS.map(({ field }) => field), 'networks', 'usual', 'usual_low', 'usual_high', 'reference'], total: ['posts', 'networks'] },
   size: 'wide',
   height: 'tall',
   hasMarks: true,
@@ -136,12 +137,13 @@ const posts = {
   },
   annotations: ({ marks }) => marks,
   note: ({ by, answer }) => {
-    if (by === 'language' && answer.windows.some((w) => count(w.report.other_languages) > 0)) return t('series.rareLanguages');
+    const reference = hasReference(answer.windows) ? t('series.referenceNote') : '';
+    if (by === 'language' && answer.windows.some((w) => count(w.report.other_languages) > 0)) return [t('series.rareLanguages'), reference].filter(Boolean).join(' ');
     if (by === 'minute') return t('series.minutes', { span: spanText(answer.windows) });
-    return '';
+    return reference;
   },
 
-  series: ({ stacks }) => stacks,
+  series: ({ stacks, answer }) => [...stacks, ...referenceSeries(answer.windows)],
 
   config({ answer, stacks, hidden, by, marks }, palette) {
     const { windows } = answer;
@@ -173,7 +175,7 @@ const posts = {
         backgroundColor: (/** @type {{ chart: import('chart.js').Chart, dataIndex: number }} */ { chart, dataIndex }) => (
           windows[dataIndex]?.unfinished ? hatched(chart.ctx, colour) : palette.colour(colour)
         ),
-      })), ...usualBand(windows, palette)],
+      })), ...usualBand(windows, palette), ...referenceLine(windows, palette, hidden)],
       tooltip: {
         filter: (/** @type {{ datasetIndex: number }} */ { datasetIndex }) => datasetIndex < stacks.length && by !== 'usual' && by !== 'minute',
         itemSort: (/** @type {{ datasetIndex: number }} */ a, /** @type {{ datasetIndex: number }} */ b) => b.datasetIndex - a.datasetIndex,
@@ -188,20 +190,24 @@ const posts = {
         const stack = stacks[datasetIndex];
         return stack ? t('series.line', { label: stack.label, value: stack.pick(w) }) : '';
       },
-      total: (w) => [t('series.line', { label: t('series.posts'), value: w.posts }), ...(usualOf(w) ? [usualText(w)] : [])].join('  ·  '),
+      total: (w) => [t('series.line', { label: t('series.posts'), value: w.posts }), ...(usualOf(w) ? [usualText(w)] : []), ...(referenceText(w) ? [referenceText(w)] : [])].join('  ·  '),
     });
     return { ...drawing, plugins: [...drawing.plugins, eventMarks, brush], state: { ...drawing.state, marks } };
   },
 
-  table: ({ answer, stacks, by }) => (by === 'usual' ? windowTable(answer, [t('series.posts'), t('series.above'), t('series.usualLeast'), t('series.usualMost')], (w) => {
-    const usual = usualOf(w);
+  table({ answer, stacks, by }) {
+    const isCompared = hasReference(answer.windows);
+    const head = isCompared ? [t('series.reference')] : [];
+    const cells = (/** @type {Window} */ w) => (isCompared ? [referenceCell(w)] : []);
+    if (by !== 'usual') {
+      return windowTable(answer, [t('series.posts'), ...stacks.map(({ label }) => label), ...head], (w) => [formatCount(w.posts), ...stacks.map(({ pick }) => formatCount(pick(w))), ...cells(w)]);
+    }
     const bound = (/** @type {number | undefined} */ value) => (value === undefined ? '–' : formatCount(Math.round(value)));
-    return [formatCount(w.posts), usual ? formatCount(w.posts - withinUsual(w)) : '–', bound(usual?.low), bound(usual?.high)];
-  }) : windowTable(
-    answer,
-    [t('series.posts'), ...stacks.map(({ label }) => label)],
-    (w) => [formatCount(w.posts), ...stacks.map(({ pick }) => formatCount(pick(w)))],
-  )),
+    return windowTable(answer, [t('series.posts'), t('series.above'), t('series.usualLeast'), t('series.usualMost'), ...head], (w) => {
+      const usual = usualOf(w);
+      return [formatCount(w.posts), usual ? formatCount(w.posts - withinUsual(w)) : '–', bound(usual?.low), bound(usual?.high), ...cells(w)];
+    });
+  },
 
   summary({ answer, by, marks }) {
     const seen = begun(answer.windows);

@@ -118,6 +118,15 @@ export function readAnswer(answer, nowMs) {
 export const begun = (windows) => windows.filter((w) => !w.future);
 
 /**
+ * When the first data arrived; null when it was there from the start of the range, or is not there yet.
+ * @param {readonly Window[]} windows in order of time
+ */
+export function collectingSince(windows) {
+  if (windows[0]?.gap !== 'silent') return null;
+  return windows.find((w) => !w.future && w.gap !== 'silent')?.start ?? null;
+}
+
+/**
  * Whether anything is known of a window: it has begun and was not silent.
  * @param {Window} w
  */

@@ -3,7 +3,7 @@
 
 import { formatChange, formatCount, formatShare } from '../format.js';
 import { t } from '../i18n.js';
-import { count, parseTime } from './values.js';
+import { count, isoSecond, parseTime } from './values.js';
 
 /** @typedef {import('./contract').Loose<import('./contract').WindowsAnswer>} LooseAnswer */
 
@@ -22,9 +22,6 @@ export const AGAINST = [
 /** @param {string | undefined} id */
 export const againstById = (id) => AGAINST.find((one) => one.id === id) ?? /** @type {typeof AGAINST[number]} */ (AGAINST[0]);
 
-/** @param {number} ms */
-const iso = (ms) => new Date(ms).toISOString().replace('.000Z', 'Z');
-
 /**
  * The earlier range that `answer` is compared with, as whole windows: of the step that is open, what has passed counts.
  * @param {{ from: number | null, to: number | null, windowMs: number }} answer
@@ -36,7 +33,7 @@ export function earlierRange({ from, to, windowMs }, against, nowMs, spanMs) {
   if (from === null || to === null) return null;
   const until = Math.max(from + windowMs, Math.round(Math.min(to, nowMs) / windowMs) * windowMs);
   const shift = against.shiftMs(Math.ceil(spanMs / windowMs) * windowMs);
-  return { from: iso(from - shift), to: iso(until - shift) };
+  return { from: isoSecond(from - shift), to: isoSecond(until - shift) };
 }
 
 /**

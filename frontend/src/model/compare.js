@@ -1,9 +1,8 @@
 // @ts-check
 // Two to eight series side by side: regions, hashtags of one region, or one region and the same time before. Pure functions.
 
-import { csv } from './sheets.js';
 import { readAnswer } from './answer.js';
-import { count, list, parseTime } from './values.js';
+import { count, isoSecond, list, parseTime } from './values.js';
 
 /**
  * @typedef {import('./contract').Loose<import('./contract').WindowsAnswer>} LooseAnswer
@@ -76,9 +75,6 @@ export function toggled(chosen, name, most = MOST_LINES) {
   return chosen.length < most ? [...chosen, name] : [...chosen];
 }
 
-/** @param {number} ms */
-const iso = (ms) => new Date(ms).toISOString().replace('.000Z', 'Z');
-
 /**
  * A range so many days earlier.
  * @param {{ from: string, to: string }} range
@@ -86,7 +82,7 @@ const iso = (ms) => new Date(ms).toISOString().replace('.000Z', 'Z');
  */
 export function earlierBy({ from, to }, period) {
   const shiftMs = (PERIOD_DAYS[period] ?? 0) * DAY_MS;
-  return { from: iso((parseTime(from) ?? 0) - shiftMs), to: iso((parseTime(to) ?? 0) - shiftMs) };
+  return { from: isoSecond((parseTime(from) ?? 0) - shiftMs), to: isoSecond((parseTime(to) ?? 0) - shiftMs) };
 }
 
 /**
@@ -210,16 +206,18 @@ export const startsOf = (lines) => [...new Set(lines.flatMap(({ steps }) => step
 const digits = (n) => (n === null ? '' : Number(n.toFixed(3)));
 
 /**
- * The comparison as CSV, one row per line and step; the times are those of the counts, not those of the chart.
+ * The comparison as a sheet, one row per line and step; the times are those of the counts, not those of the chart.
  * @param {readonly Line[]} lines
+ * @returns {import('./sheets.js').Sheet}
  */
-export const compareCsv = (lines) => csv([
-  ['series', 'start', 'end', 'state', 'flaws', 'posts', 'posts_high', 'posts_per_minute', 'share_percent', 'usual', 'index'],
-  ...lines.flatMap(({ label, shiftMs, steps }) => steps.filter(({ window }) => !window.future).map((step) => {
+export const compareSheet = (lines) => ({
+  name: 'compare',
+  columns: ['series', 'start', 'end', 'state', 'flaws', 'posts', 'posts_high', 'posts_per_minute', 'share_percent', 'usual', 'index'],
+  rows: lines.flatMap(({ label, shiftMs, steps }) => steps.filter(({ window }) => !window.future).map((step) => {
     const isKnown = isKnownStep(step);
     return [
       label, new Date(step.start - shiftMs).toISOString(), new Date(step.end - shiftMs).toISOString(), step.window.gap ?? step.window.lifecycle, step.window.flaws.join(' '),
       isKnown ? step.posts : '', isKnown ? step.high : '', digits(valueOf(step, 'rate')), digits(valueOf(step, 'share')), digits(step.usual), digits(valueOf(step, 'index')),
     ];
   })),
-]);
+});

@@ -20,6 +20,7 @@ function reasons(w) {
   /** @type {[boolean, string][]} */
   const all = [
     [partial && w.flaws.includes('unwatched'), t('flaw.unwatched')],
+    [partial && w.flaws.includes('behind'), t('flaw.behind')],
     [partial && w.missedSecs > 0, t('flaw.missed', { time: formatDuration(w.missedSecs) })],
     [partial && w.dropped > 0, t('flaw.dropped', { n: w.dropped })],
     [partial && w.withheld > 0, t('flaw.withheld', { n: w.withheld })],

@@ -2,9 +2,7 @@
 // From the chosen region, range and networks to the query of /api/windows.
 
 import { formatSpan } from '../format.js';
-
-/** @param {number} ms */
-const isoSecond = (ms) => new Date(ms).toISOString().replace('.000Z', 'Z');
+import { isoSecond } from './values.js';
 
 /**
  * The query for the whole steps of the range and the step that is open now, so that the answer never covers less than

@@ -1,7 +1,7 @@
 // @ts-check
 // Absolute ranges: from the address and back, the time before and after, and what was brushed in a chart. Pure functions.
 
-import { parseTime } from './values.js';
+import { isoMinute, parseTime } from './values.js';
 
 /** @typedef {{ from: number, to: number }} Ends in milliseconds */
 
@@ -25,14 +25,11 @@ export function absoluteRange({ from: first, to: last }) {
  */
 export const isRange = ({ from, to }) => from >= 0 && to - from >= MINUTE_MS && to - from <= LONGEST_MS;
 
-/** @param {number} ms */
-const minute = (ms) => new Date(Math.floor(ms / MINUTE_MS) * MINUTE_MS).toISOString().replace(':00.000Z', ':00Z');
-
 /**
  * The parameters of the address for a range.
  * @param {Ends} ends
  */
-export const rangeParams = ({ from, to }) => ({ from: minute(from), to: minute(to) });
+export const rangeParams = ({ from, to }) => ({ from: isoMinute(from), to: isoMinute(to) });
 
 /**
  * The range before or after, of the same length: by whole days of the zone when both ends are midnights there, so that days on

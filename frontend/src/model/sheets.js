@@ -38,17 +38,19 @@ const iso = (ms) => (ms === null ? null : isoIn(currentZone(), ms));
  */
 export function stepsSheet(answer) {
   const networks = answer.networks ?? [];
+  // The column is there only where the server compares with the counts of X.
+  const hasReference = answer.windows.some((w) => typeof w.report.reference === 'number');
   return {
     name: `${answer.region ?? 'region'}-steps`,
     columns: [
       'region', 'start', 'end', 'state', 'flaws', 'sampled', 'posts', 'usual', 'usual_low', 'usual_high', ...KINDS.map(({ field }) => field), 'authors', 'authors_low', 'authors_high',
-      ...networks.map((network) => `posts_${network}`),
+      ...networks.map((network) => `posts_${network}`), ...(hasReference ? ['reference'] : []),
     ],
     rows: begun(answer.windows).map((w) => {
       const counts = [w.posts, w.report.usual, w.report.usual_low, w.report.usual_high, ...KINDS.map(({ key }) => w.kinds[key]), w.authors, w.authorsLow, w.authorsHigh, ...networks.map((network) => w.networks?.get(network) ?? 0)];
       return [
         answer.region, iso(w.start), iso(w.end), w.gap ?? w.lifecycle, w.flaws.join(' '), w.share < 1 ? w.share : null,
-        ...(w.gap === 'silent' ? counts.map((n, i) => (i >= 1 && i <= 3 ? n : null)) : counts),
+        ...(w.gap === 'silent' ? counts.map((n, i) => (i >= 1 && i <= 3 ? n : null)) : counts), ...(hasReference ? [w.report.reference] : []),
       ];
     }),
   };

@@ -100,6 +100,20 @@ export function rankRegions(overview) {
 }
 
 /**
+ * Where the count of a region is, in a word that fits its factor; null when it is not outside of its usual range.
+ * @param {Pick<RegionNow, 'group' | 'direction' | 'factor'>} region
+ * @returns {'above' | 'below' | 'littleAbove' | 'littleBelow' | 'farAbove' | 'farBelow' | null}
+ */
+export function outside({ group, direction, factor }) {
+  if (direction === null) return null;
+  const isUp = direction === 'up';
+  if (factor !== null && (factor >= CLEAR_FACTOR || factor <= 1 / CLEAR_FACTOR)) return isUp ? 'farAbove' : 'farBelow';
+  const isLittle = group !== 'unusual' && (factor === null || (factor < SAID_FACTOR && factor > 1 / SAID_FACTOR));
+  if (isLittle) return isUp ? 'littleAbove' : 'littleBelow';
+  return isUp ? 'above' : 'below';
+}
+
+/**
  * What an event is, in a few words: `#Goal rising`.
  * @param {LooseEvent} event
  */
@@ -193,10 +207,14 @@ export function overviewSentence(regions, nowMs) {
  * The state of one region as a sentence.
  * @param {RegionNow} region
  * @param {number} nowMs
+ * @param {number | null} [sinceMs] when its first data arrived, where that is known
  * @returns {Part[]}
  */
-export function regionSentence(region, nowMs) {
-  if (region.group === 'unjudged') return parts('sentence.event', { region: region.name, event: { text: t('sentence.noUsual'), tone: 'muted' } });
+export function regionSentence(region, nowMs, sinceMs = null) {
+  if (region.group === 'unjudged') {
+    const text = sinceMs === null ? t('sentence.noUsual') : t('sentence.collecting', { time: nowMs - sinceMs < DAY_MS ? formatClock(sinceMs) : formatDayClock(sinceMs) });
+    return parts('sentence.event', { region: region.name, event: { text, tone: 'muted' } });
+  }
   if (region.group === 'usual') return parts('sentence.event', { region: region.name, event: { text: t('sentence.nothingHere'), tone: 'muted' } });
   return clause(region, nowMs);
 }

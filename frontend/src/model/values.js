@@ -24,5 +24,11 @@ export function parseTime(text) {
   return Number.isNaN(ms) ? null : ms;
 }
 
+/** A time of a query: RFC 3339 in UTC, without a fraction for whole seconds. @param {number} ms */
+export const isoSecond = (ms) => new Date(ms).toISOString().replace('.000Z', 'Z');
+
+/** The start of the minute of a time, as `isoSecond`. @param {number} ms */
+export const isoMinute = (ms) => isoSecond(Math.floor(ms / 60_000) * 60_000);
+
 /** Letters without accents, in lower case, to search in. @param {string} text */
 export const plain = (text) => text.normalize('NFD').replace(/\p{M}/gu, '').toLowerCase();

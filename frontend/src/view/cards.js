@@ -66,11 +66,12 @@ function createCard({ doc, chart, drawer, onChoice, onFocus }) {
   part('.plot').classList.add(chart.height);
   const bars = chart.ranking ? el(doc, 'ol', { class: 'bars', 'aria-labelledby': title.id }) : null;
   if (bars) canvas.replaceWith(bars);
-  canvas.id = `chart-${chart.id}`;
+  // What is shown has the id: the bars stand in place of the canvas.
+  (bars ?? canvas).id = `chart-${chart.id}`;
   if (chart.hasBrush) {
     const plot = part('.plot');
     plot.tabIndex = 0;
-      plot.setAttribute('role', 'application');
+    plot.setAttribute('role', 'application');
   }
   part('.keys').hidden = !chart.hasMarks;
   details.dataset.table = chart.id;
@@ -121,8 +122,8 @@ function createCard({ doc, chart, drawer, onChoice, onFocus }) {
   function renderLegend(series) {
     const legend = part('.legend');
     legend.hidden = series.length === 0;
-    rebuild(legend, series.map(({ key, colour }) => `${key} ${colour}`), () => series.map(({ key, label, colour }) => {
-      const swatch = el(doc, 'span', { class: 'swatch', 'aria-hidden': 'true' });
+    rebuild(legend, series.map(({ key, colour }) => `${key} ${colour}`), () => series.map(({ key, label, colour, isDashed }) => {
+      const swatch = el(doc, 'span', { class: isDashed ? 'swatch swatch-dashed' : 'swatch', 'aria-hidden': 'true' });
       // Through the style object, which a strict content policy allows, unlike a style attribute.
       swatch.style.setProperty('--swatch', `var(--${colour})`);
       const button = el(doc, 'button', { type: 'button', class: 'legend-item', 'data-series': key }, swatch, label);
@@ -219,7 +220,7 @@ function createCard({ doc, chart, drawer, onChoice, onFocus }) {
   /** What is drawn now, without the series that are hidden. */
   const drawn = () => {
     const view = viewOf();
-    return { chart, view, isEmpty: (chart.empty?.(view) ?? '') !== '' || last.answer.total.posts === 0, legend: (chart.series?.(view) ?? []).filter(({ key }) => !hiddenKeys().has(key)) };
+    return { chart, view, isEmpty: (chart.empty?.(view) ?? '') !== '' || last.answer.total?.posts === 0, legend: (chart.series?.(view) ?? []).filter(({ key }) => !hiddenKeys().has(key)) };
   };
   return { node, render, drawn };
 }

@@ -61,8 +61,11 @@ export function showText(node, text) {
   node.hidden = text === '';
 }
 
+/** What distinguishes one control from its neighbours. @param {Element} control */
+const controlName = (control) => [control.getAttribute('data-region'), control.getAttribute('value'), control.getAttribute('aria-label') ?? control.textContent].join('\n');
+
 /**
- * Replaces the children of a node only when the language or what they were made from has changed, so that focus stays where it is.
+ * Replaces the children of a node only when the language or what they were made from has changed. The focus stays on the control of the same name.
  * @param {HTMLElement} node
  * @param {string[]} keys
  * @param {() => Node[]} make
@@ -71,5 +74,10 @@ export function rebuild(node, keys, make) {
   const key = [language(), ...keys].join('\n');
   if (node.dataset.key === key) return;
   node.dataset.key = key;
+  const active = node.ownerDocument.activeElement;
+  const held = active && active !== node && node.contains(active) ? active : null;
   node.replaceChildren(...make());
+  if (!held) return;
+  const same = [.../** @type {NodeListOf<HTMLElement>} */ (node.querySelectorAll(held.localName))].find((one) => controlName(one) === controlName(held));
+  same?.focus({ preventScroll: true });
 }

@@ -5,7 +5,7 @@ import { formatCount, formatSpan } from '../format.js';
 import { t } from '../i18n.js';
 import { gapSpans, sampleMark } from '../model/flaws.js';
 import { groupEvents } from '../model/event-groups.js';
-import { eventSince, eventText, evidence, factorText, groupText, overviewSentence, samplePart, sinceText, unknownText } from '../model/unusual.js';
+import { eventSince, eventText, evidence, factorText, groupText, outside, overviewSentence, samplePart, sinceText, unknownText } from '../model/unusual.js';
 import { list, plain } from '../model/values.js';
 import { byId, el, rebuild, showText } from './dom.js';
 import { dial, sparkSteps, sparkline } from './svg.js';
@@ -99,8 +99,8 @@ function renderRegionList(doc, { regions, answers, search, nowMs }, { open, href
  */
 function row(doc, region, answer, nowMs, href) {
   const { id, name, event, factor, direction, posts, group } = region;
-  const why = event ? eventSince(event, nowMs)
-    : direction && group === 'usual' ? t(direction === 'up' ? 'overview.littleAbove' : 'overview.littleBelow') : '';
+  const place = outside(region);
+  const why = event ? eventSince(event, nowMs) : place ? t(`overview.${place}`) : '';
   const state = coverage(answer);
   const steps = answer ? sparkSteps(answer) : region.hours.map((n) => ({ posts: n }));
   const mark = direction === 'up' ? '▲ ' : direction === 'down' ? '▼ ' : '';
@@ -153,6 +153,7 @@ export function renderOverview(doc, shown, actions) {
   const waiting = (/** @type {string} */ name) => (failed.includes(name) ? t('overview.cannotLoad') : t('page.loading'));
   const sample = samplePart(overview);
   renderSentence(byId(doc, 'sentence'), [...overviewSentence(regions, nowMs), ...(sample ? [sample] : [])]);
+  byId(doc, 'view-overview').toggleAttribute('data-empty', regions.length === 0);
   const [first] = regions;
   const unknown = unknownText(overview, regions);
   renderEvidence(byId(doc, 'evidence'), [...(first?.group === 'unusual' ? evidence(first) : []), ...(unknown ? [/** @type {[string, string]} */ ([t('overview.notKnown'), unknown])] : [])]);

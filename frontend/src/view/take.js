@@ -16,8 +16,8 @@ const EMBED_HEIGHT = 460;
 /**
  * @typedef {import('../model/sheets.js').Sheet} Sheet
  * @typedef {{ chart: import('../chart-kit/types').Chart<any>, view: any, name: string, title: string, subtitle: string, legend: { label: string, colour: string }[], marks: string[] }} Drawable
- * @typedef {{ sheets: { label: string, make: () => Sheet }[], charts: Drawable[], href: string, suffix: string }} Takeaway
- *   `href` is the view, without embedding; `suffix` ends the names of files
+ * @typedef {{ sheets: { label: string, make: () => Sheet }[], charts: Drawable[], href: string, suffix: string, canEmbed?: boolean }} Takeaway
+ *   `canEmbed` is false where a chart cannot be shown alone; `href` is the view, without embedding; `suffix` ends the names of files
  */
 
 /**
@@ -25,7 +25,7 @@ const EMBED_HEIGHT = 460;
  * @param {Takeaway} takeaway
  * @param {{ zone: string, nowMs: number, announce: (text: string) => void }} known
  */
-export function openTake(doc, { sheets, charts, href, suffix }, { zone, nowMs, announce }) {
+export function openTake(doc, { sheets, charts, href, suffix, canEmbed = true }, { zone, nowMs, announce }) {
   doc.getElementById('take-box')?.remove();
   const button = (/** @type {string} */ text, /** @type {string} */ label, /** @type {() => unknown} */ run) => {
     const node = el(doc, 'button', { type: 'button', class: 'button', 'aria-label': label }, text);
@@ -94,6 +94,8 @@ export function openTake(doc, { sheets, charts, href, suffix }, { zone, nowMs, a
     el(doc, 'h3', {}, t('take.data')), data,
     ...(charts.length === 0 ? [] : [
       el(doc, 'h3', {}, t('take.pictures')), el(doc, 'p', { class: 'muted sub' }, t('take.picturesAbout')), pictures, problem,
+    ]),
+    ...(charts.length === 0 || !canEmbed ? [] : [
       el(doc, 'h3', {}, t('take.embed')), el(doc, 'p', { class: 'muted sub' }, t('take.embedAbout')),
       el(doc, 'label', { class: 'field' }, el(doc, 'span', { class: 'field-label' }, t('take.chart')), select), code, copy,
     ]),

@@ -22,15 +22,20 @@ export function createTimePicker({ doc, ends, zone, regionZone, onEnds, onZone }
   const note = byId(doc, 'range-note');
   /** What the fields show, so that a field that the reader has not changed keeps its moment. @type {{ ends: import('../model/range.js').Ends, values: [string, string] } | null} */
   let shown = null;
+  /** Whether the reader is about to name a zone: a refresh leaves the field open. */
+  let isNaming = false;
+  let zoneShown = '';
 
   function render() {
     const [own, chosen] = [regionZone(), zone()];
+    if (chosen !== zoneShown) isNaming = false;
+    zoneShown = chosen;
     const options = [['', t('zone.local', { zone: localZoneId() })], ['UTC', t('zone.utc')], ...(own ? [['region', t('zone.region', { zone: own })]] : []), ['other', t('zone.other')]];
     rebuild(select, options.map(([, text]) => text ?? ''), () => options.map(([value, text]) => el(doc, 'option', { value }, text ?? '')));
-    const isOther = !options.some(([value]) => value === chosen) && zoneById(chosen) !== null;
+    const isOther = isNaming || (!options.some(([value]) => value === chosen) && zoneById(chosen) !== null);
     select.value = isOther ? 'other' : options.some(([value]) => value === chosen) ? chosen : '';
     byId(doc, 'zone-other-field').hidden = !isOther;
-    if (isOther && doc.activeElement !== other) other.value = chosen;
+    if (isOther && !isNaming && doc.activeElement !== other) other.value = chosen;
     const now = ends();
     if (now === null || doc.activeElement === first || doc.activeElement === last) return;
     shown = { ends: now, values: [fieldValue(currentZone(), now.from), fieldValue(currentZone(), now.to)] };
@@ -66,9 +71,9 @@ export function createTimePicker({ doc, ends, zone, regionZone, onEnds, onZone }
     field.addEventListener('keydown', (event) => { if (event.key === 'Enter') apply(); });
   }
   select.addEventListener('change', () => {
-    const isOther = select.value === 'other';
-    byId(doc, 'zone-other-field').hidden = !isOther;
-    if (!isOther) return onZone(select.value);
+    isNaming = select.value === 'other';
+    byId(doc, 'zone-other-field').hidden = !isNaming;
+    if (!isNaming) return onZone(select.value);
     const names = byId(doc, 'zone-names');
     rebuild(names, ['all'], () => zoneIds().map((id) => el(doc, 'option', { value: id })));
     return other.focus();
@@ -77,7 +82,9 @@ export function createTimePicker({ doc, ends, zone, regionZone, onEnds, onZone }
     const found = zoneById(other.value.trim());
     other.setAttribute('aria-invalid', String(found === null));
     other.setCustomValidity(found ? '' : t('zone.unknown'));
-    if (found) onZone(found.id);
+    if (!found) return;
+    isNaming = false;
+    onZone(found.id);
   });
   return { render };
 }

@@ -5,18 +5,19 @@ import '../styles/compare.css';
 import chart, { lineLook, measureText } from '../charts/compare.js';
 import { t, translate } from '../i18n.js';
 import { explain } from '../messages.js';
-import { LEAST_LINES, MEASURES, MODES, MOST_LINES, PERIOD_DAYS, cleanTag, compareCsv, earlierBy, isEnough, measuresOf, periodLines, readComparison, regionLines, tagLines, toggled, totalsOf } from '../model/compare.js';
+import { LEAST_LINES, MEASURES, MODES, MOST_LINES, PERIOD_DAYS, cleanTag, compareSheet, earlierBy, isEnough, measuresOf, periodLines, readComparison, regionLines, tagLines, toggled, totalsOf } from '../model/compare.js';
 import { LINE_FIELDS } from '../model/fields.js';
 import { gapSpans } from '../model/flaws.js';
 import { windowQuery } from '../model/query.js';
 import { rankRegions } from '../model/unusual.js';
 import { count, list, parseTime, plain } from '../model/values.js';
-import { RANGES, rangeById } from '../url-state.js';
-import { createCards } from '../view/cards.js';
+import { RANGES, rangeById, rangeOf } from '../url-state.js';
+import { createCards, titleOf } from '../view/cards.js';
 import { renderSegments } from '../view/controls.js';
 import { byId, el, find, rebuild, setText, showText } from '../view/dom.js';
-import { saveText } from '../view/download.js';
-import { formatSpan } from '../format.js';
+import { currentZone, formatSpan } from '../format.js';
+import { isRange, rangeParams } from '../model/range.js';
+import { fieldMoment, fieldValue } from '../model/zone.js';
 
 /** Filtering a list is worth a field beyond this many. */
 const LONG_LIST = 12;
@@ -30,11 +31,18 @@ const SVG = 'http://www.w3.org/2000/svg';
 
 /** @param {import('./types').Context} ctx @returns {import('./types').View} */
 export default function createCompare(ctx) {
-  const { doc, feed, watch, choice, drawer, choose, nameOf } = ctx;
+  const { doc, win, feed, watch, choice, drawer, choose, nameOf } = ctx;
   const section = byId(doc, 'view-compare');
   const group = (/** @type {string} */ id, /** @type {string | null} */ key, /** @type {(Node | string)[]} */ ...children) => el(
     doc, 'fieldset', { class: 'field ranges', id }, el(doc, 'legend', { class: 'field-label', 'data-t': key }), ...children,
   );
+  const field = (/** @type {string} */ id) => /** @type {HTMLInputElement} */ (byId(doc, id));
+  const time = (/** @type {string} */ id, /** @type {string} */ key) => el(doc, 'input', { type: 'datetime-local', id, 'data-t-label': key, step: 60 });
+  const times = group(
+    'compare-times', 'zone.fromTo', time('compare-from', 'zone.from'), ' ', time('compare-to', 'zone.to'), ' ', el(doc, 'button', { type: 'button', class: 'button', id: 'compare-apply', 'data-t': 'zone.show' }),
+    el(doc, 'p', { class: 'muted sub', id: 'compare-times-note', role: 'status', hidden: true }),
+  );
+  times.classList.add('times');
   const segments = (/** @type {string} */ id) => el(doc, 'div', { class: 'segments', id });
   const tagForm = el(
     doc, 'form', { class: 'compare-tag' },
@@ -45,7 +53,7 @@ export default function createCompare(ctx) {
     el(doc, 'section', { class: 'front', 'aria-labelledby': 'compare-heading' }, el(doc, 'h2', { class: 'sentence', id: 'compare-heading', 'data-t': 'compare.title' })),
     el(
       doc, 'section', { class: 'compare-controls', 'data-t-label': 'compare.controls' },
-      el(doc, 'div', { class: 'pickers' }, group('compare-mode-field', 'compare.title', segments('compare-mode')), group('compare-range-field', 'region.range', segments('compare-range'))),
+      el(doc, 'div', { class: 'pickers' }, group('compare-mode-field', 'compare.title', segments('compare-mode')), group('compare-range-field', 'region.range', segments('compare-range')), times),
       el(
         doc, 'div', { class: 'compare-choice' },
         el(doc, 'label', { class: 'field', id: 'compare-region-field' }, el(doc, 'span', { class: 'field-label', 'data-t': 'compare.region' }), el(doc, 'select', { id: 'compare-region' })),
@@ -57,7 +65,7 @@ export default function createCompare(ctx) {
     el(doc, 'p', { class: 'muted', id: 'compare-text', role: 'status' }),
     el(doc, 'div', { id: 'compare-card' }),
     el(doc, 'section', { id: 'compare-totals-box', 'aria-labelledby': 'compare-totals-title' }, el(doc, 'h2', { id: 'compare-totals-title', 'data-t': 'compare.totals' }), el(doc, 'div', { class: 'table compare-totals', id: 'compare-totals', role: 'region', 'data-t-label': 'compare.totalsTable', tabindex: 0 })),
-    el(doc, 'p', {}, el(doc, 'button', { type: 'button', class: 'button', id: 'compare-csv', 'data-t': 'compare.csv' })),
+    el(doc, 'p', {}, el(doc, 'button', { type: 'button', class: 'button', id: 'take-compare', 'aria-haspopup': 'dialog', 'data-t': 'take.open' })),
   );
   translate(section);
   const cards = createCards({
@@ -73,8 +81,10 @@ export default function createCompare(ctx) {
     return { ...read, mode: isEmpty && opened ? opened : read.mode, regions: feed.regions ? read.regions.filter((id) => feed.regions?.some((one) => one.id === id)) : read.regions };
   }
   const range = () => {
-    const chosen = rangeById(choice.range);
-    return comparison().mode === 'tags' && chosen.secs > LONGEST_SERIES_SECS ? rangeById(LONGEST_SERIES_RANGE) : chosen;
+    const chosen = rangeOf(choice);
+    if (comparison().mode !== 'tags' || chosen.secs <= LONGEST_SERIES_SECS) return chosen;
+    // The last days of a range that is too long for series of hashtags.
+    return chosen.to === undefined ? rangeById(LONGEST_SERIES_RANGE) : { ...rangeById(LONGEST_SERIES_RANGE), from: chosen.to - 1000 * rangeById(LONGEST_SERIES_RANGE).secs, to: chosen.to };
   };
   /** @param {Record<string, string>} params @param {string | null} [region] */
   const change = (params, region = choice.region) => choose({ region, choices: { ...choice.choices, ...params } });
@@ -96,7 +106,7 @@ export default function createCompare(ctx) {
       compare: {
         subject: subject(),
         ask: async (/** @type {Api} */ api) => {
-          if (mode === 'regions') return { answers: list((await api.windowsOf(asked)).regions) };
+          if (mode === 'regions') return { answers: await api.windowsOf(regions, asked) };
           const base = await api.windows(asked);
           if (mode === 'periods') return { base, earlier: await Promise.all(periods.map((period) => api.windows({ ...asked, ...earlierBy(query, period) }))) };
           const step = String(Math.min(DAY_SECS, count(base.step_secs)));
@@ -105,7 +115,9 @@ export default function createCompare(ctx) {
       },
     };
   }
-  const subject = () => { const { mode, regions, tags, periods, region } = comparison(); return [mode, regions, tags, periods, region, range().id, choice.networks, choice.choices.until].join('|'); };
+  /** A named range; an absolute one is left. @param {string} id */
+  const chooseRange = (id) => choose({ range: id, choices: { ...choice.choices, from: '', to: '' } });
+  const subject = () => { const { mode, regions, tags, periods, region } = comparison(); return [mode, regions, tags, periods, region, range().id, range().from, range().to, choice.networks, choice.choices.until].join('|'); };
 
   /** The lines that are known, and the time that they cover. */
   function compared() {
@@ -117,7 +129,7 @@ export default function createCompare(ctx) {
       : one.mode === 'tags' ? tagLines(value.series ?? [], { tags: one.tags, base: value.base, nowMs })
         : periodLines(value.base, value.earlier ?? [], { periods: one.periods, labelOf: (period) => t(/** @type {import('../i18n.js').Key} */ (`compare.period.${period || 'now'}`)), nowMs });
     const base = value.base ?? value.answers?.[0];
-    const note = one.mode === 'tags' ? [t('compare.bounds'), choice.networks.length ? t('compare.allNetworks') : '', range().id !== choice.range ? t('compare.longest') : ''].filter(Boolean).join(' ') : '';
+    const note = one.mode === 'tags' ? [t('compare.bounds'), choice.networks.length ? t('compare.allNetworks') : '', range().secs < rangeOf(choice).secs ? t('compare.longest') : ''].filter(Boolean).join(' ') : '';
     return { lines, measures: measuresOf(one.mode), from: parseTime(base?.from), to: parseTime(base?.to), note };
   }
 
@@ -128,6 +140,11 @@ export default function createCompare(ctx) {
     renderSegments(doc, byId(doc, 'compare-mode'), { type: 'radio', name: 'compare-mode', options: MODES.map((id) => ({ id, label: t(`compare.modes.${id}`) })), chosen: (id) => id === one.mode });
     renderSegments(doc, byId(doc, 'compare-range'), { type: 'radio', name: 'compare-range', options: RANGES, chosen: (id) => id === range().id });
     renderSegments(doc, byId(doc, 'compare-periods'), { type: 'checkbox', name: 'compare-period', options: Object.keys(PERIOD_DAYS).map((id) => ({ id, label: t(/** @type {import('../i18n.js').Key} */ (`compare.period.${id}`)) })), chosen: (id) => one.periods.includes(id) });
+    const shown = compared();
+    if (shown && shown.from !== null && shown.to !== null && !times.contains(doc.activeElement)) {
+      field('compare-from').value = fieldValue(currentZone(), shown.from);
+      field('compare-to').value = fieldValue(currentZone(), Math.min(shown.to, feed.nowMs()));
+    }
     byId(doc, 'compare-region-field').hidden = one.mode === 'regions';
     byId(doc, 'compare-periods-field').hidden = one.mode !== 'periods';
     tagForm.hidden = one.mode !== 'tags';
@@ -211,7 +228,7 @@ export default function createCompare(ctx) {
     const shown = compared();
     const error = watch.errorOf('compare');
     showText(byId(doc, 'compare-text'), !isEnough(one) ? t(`compare.few.${one.mode}`, { least: LEAST_LINES, most: MOST_LINES }) : error ? t('message.keepsTrying', { error: explain(error) }) : shown ? '' : t('page.loading'));
-    for (const id of ['compare-card', 'compare-totals-box', 'compare-csv']) byId(doc, id).hidden = !shown;
+    for (const id of ['compare-card', 'compare-totals-box', 'take-compare']) byId(doc, id).hidden = !shown;
     if (!shown) return;
     cards.render({ answer: /** @type {any} */ (shown), networks: [], choices: choice.choices });
     renderTotals(shown.lines, shown.measures);
@@ -227,7 +244,7 @@ export default function createCompare(ctx) {
     if (opened === 'regions') change({ ...none, regions: first ?? '' }, null);
     else change({ ...none, periods: opened === 'periods' ? 'day' : '' }, first);
   });
-  byId(doc, 'compare-range').addEventListener('change', (event) => choose({ range: valueOf(event) }));
+  byId(doc, 'compare-range').addEventListener('change', (event) => chooseRange(valueOf(event)));
   byId(doc, 'compare-periods').addEventListener('change', (event) => change({ periods: toggled(comparison().periods, valueOf(event), MOST_LINES - 1).join(',') }));
   byId(doc, 'compare-region').addEventListener('change', (event) => change({}, valueOf(event)));
   byId(doc, 'compare-regions').addEventListener('change', (event) => change({ regions: toggled(comparison().regions, valueOf(event)).join(',') }));
@@ -240,18 +257,36 @@ export default function createCompare(ctx) {
     input.value = '';
     if (tag && !tags.some((other) => other.toLowerCase() === tag.toLowerCase())) change({ tags: toggled(tags, tag).join(',') });
   });
-  byId(doc, 'compare-csv').addEventListener('click', () => {
-    const shown = compared();
-    if (shown) saveText(doc, `birdsong-compare-${range().id}.csv`, compareCsv(shown.lines));
+  byId(doc, 'take-compare').addEventListener('click', ctx.openTake);
+  byId(doc, 'compare-apply').addEventListener('click', () => {
+    const [from, to] = [fieldMoment(currentZone(), field('compare-from').value), fieldMoment(currentZone(), field('compare-to').value, { isEnd: true })];
+    const isRight = from !== null && to !== null && isRange({ from, to });
+    for (const id of ['compare-from', 'compare-to']) field(id).setAttribute('aria-invalid', String(!isRight));
+    showText(byId(doc, 'compare-times-note'), isRight ? '' : from === null || to === null ? t('zone.missing') : t('zone.order'));
+    if (isRight) change(rangeParams({ from, to }));
   });
 
+  /** @returns {import('../view/take.js').Takeaway | null} */
+  function take() {
+    const shown = compared();
+    if (!shown) return null;
+    const subtitle = shown.from === null || shown.to === null ? range().long : formatSpan(shown.from, shown.to);
+    return {
+      sheets: [{ label: t('compare.csv'), make: () => compareSheet(shown.lines) }],
+      charts: cards.drawn().charts.map((one) => ({ ...one, name: titleOf(one.chart), title: `${titleOf(one.chart)} · ${shown.lines.map(({ label }) => label).join(', ')}`, subtitle, marks: [] })),
+      href: win.location.href, suffix: range().id, canEmbed: false,
+    };
+  }
+
   return {
+    take,
     title: () => t('compare.tab'),
     wanted,
     show(changed) {
       if (changed !== 'answer') showControls();
       if (changed !== 'round' || !watch.get('compare')) render();
+      if (changed === 'answer') showControls();
     },
-    keys: Object.fromEntries(RANGES.map(({ id }, i) => [String(i + 1), () => void choose({ range: id })])),
+    keys: Object.fromEntries(RANGES.map(({ id }, i) => [String(i + 1), () => void chooseRange(id)])),
   };
 }

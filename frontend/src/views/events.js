@@ -6,7 +6,7 @@ import { t } from '../i18n.js';
 import { groupEvents } from '../model/event-groups.js';
 import { eventsSheet } from '../model/sheets.js';
 import { groupText } from '../model/unusual.js';
-import { list, parseTime } from '../model/values.js';
+import { isoMinute, list, parseTime } from '../model/values.js';
 import { explain } from '../messages.js';
 import { ApiError } from '../api.js';
 import { renderSegments } from '../view/controls.js';
@@ -33,13 +33,12 @@ export default function createEvents(ctx) {
   const span = () => SPANS.find(({ id }) => id === (choice.choices.time ?? '')) ?? /** @type {typeof SPANS[number]} */ (SPANS[0]);
   /** The region of the filter. It is not that of the page, which would open the page of a region. */
   const place = () => choice.choices.at ?? '';
-  const minute = (/** @type {number} */ ms) => new Date(Math.floor(ms / 60_000) * 60_000).toISOString().replace('.000Z', 'Z');
 
   function wanted() {
-    const now = minute(feed.nowMs());
+    const now = isoMinute(feed.nowMs());
     // Another end for each note that was added here, which no cache has.
     const to = new Date(Date.parse(now) + 60_000 + added * 1000).toISOString();
-    const query = { region: place(), kind: kinds().join(','), from: minute(feed.nowMs() - span().ms), to };
+    const query = { region: place(), kind: kinds().join(','), from: isoMinute(feed.nowMs() - span().ms), to };
     return { events: { subject: `events ${place()} ${kinds().join(',')} ${span().id} ${added}`, ask: (/** @type {import('../api.js').Api} */ api) => api.events(query) } };
   }
   /** How many notes were added here: each is a reason to ask again. */

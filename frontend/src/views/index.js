@@ -5,7 +5,7 @@ import overview from './overview.js';
 import region, { REGION_PARAMS } from './region.js';
 import sources from './sources.js';
 
-const COMPARE_PARAMS = ['regions', 'tags', 'periods', 'measure', 'until'];
+const COMPARE_PARAMS = ['regions', 'tags', 'periods', 'measure', 'until', 'from', 'to'];
 
 /**
  * A page that is loaded when it is first shown is one line: `{ id: 'compare', params: ['with'], load: () => import('./compare.js') }`.

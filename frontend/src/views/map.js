@@ -7,7 +7,7 @@ import { t, translate } from '../i18n.js';
 import { LINE_FIELDS } from '../model/fields.js';
 import { factorOf, hoursOf, shadeOf } from '../model/map.js';
 import { factorText, rankRegions } from '../model/unusual.js';
-import { count, list } from '../model/values.js';
+import { count, isoSecond, list } from '../model/values.js';
 import { readPalette } from '../theme.js';
 import { writeUrl } from '../url-state.js';
 import { renderSegments } from '../view/controls.js';
@@ -187,18 +187,15 @@ export default function createMapView(ctx) {
       const nowMs = feed.nowMs();
       const windowSecs = count(feed.overview?.window_secs) || 300;
       const to = Math.floor(nowMs / (HOUR_SECS * 1000)) * HOUR_SECS * 1000;
-      const iso = (/** @type {number} */ ms) => new Date(ms).toISOString().replace('.000Z', 'Z');
       const query = {
-        from: iso(to - DAY_MS), to: iso(to), step: String(Math.max(HOUR_SECS, windowSecs)),
+        from: isoSecond(to - DAY_MS), to: isoSecond(to), step: String(Math.max(HOUR_SECS, windowSecs)),
         ...LINE_FIELDS,
       };
       const parts = Array.from({ length: Math.ceil(ids.length / MOST_AT_ONCE) }, (_, i) => ids.slice(i * MOST_AT_ONCE, (i + 1) * MOST_AT_ONCE));
       return {
         hours: ids.length === 0 ? null : {
           subject: ids.join(','),
-          ask: async (/** @type {Api} */ api) => (await Promise.all(parts.map(async (part) => (
-            part.length > 1 ? list((await api.windowsOf({ ...query, region: part.join(',') })).regions) : [await api.windows({ ...query, region: part[0] })]
-          )))).flat(),
+          ask: async (/** @type {Api} */ api) => (await Promise.all(parts.map((part) => api.windowsOf(part, query)))).flat(),
         },
       };
     },

@@ -21,7 +21,7 @@ const MOST_SPARKS = 24;
 /** @typedef {import('../api.js').Api} Api */
 
 /** @param {import('./types').Context} ctx @returns {import('./types').View} */
-export default function createOverview({ doc, win, feed, watch, choice, nameOf, openRegion, openView, focusOn, announce, openTake }) {
+export default function createOverview({ doc, win, feed, watch, choice, nameOf, openRegion, openView, focusOn, announce, openTake, openWall }) {
   const search = /** @type {HTMLInputElement} */ (byId(doc, 'search'));
   search.addEventListener('input', show);
   byId(doc, 'take-regions').addEventListener('click', openTake);
@@ -53,11 +53,6 @@ export default function createOverview({ doc, win, feed, watch, choice, nameOf, 
     showPicked();
   });
 
-  /** The wall is the view of `wall=`, not of `view=`. */
-  function openWall() {
-    doc.documentElement.requestFullscreen?.()?.catch(() => {});
-    openView('', { params: { wall: 'all' } });
-  }
   byId(doc, 'open-wall').addEventListener('click', openWall);
 
   /** Chooses the region of the list that has the focus. */
@@ -70,13 +65,13 @@ export default function createOverview({ doc, win, feed, watch, choice, nameOf, 
     const ids = rankRegions(feed.overview).slice(0, MOST_SPARKS).map(({ id }) => id).sort();
     const windowSecs = feed.overview?.window_secs ?? 300;
     const secs = SPARK_SECS.find((one) => one % windowSecs === 0) ?? windowSecs;
-    const query = { region: ids.join(','), step: String(secs), ...LINE_FIELDS };
+    const query = { step: String(secs), ...LINE_FIELDS };
     return {
       events: { subject: 'all', ask: (/** @type {Api} */ api) => api.events({}) },
       trends: { subject: 'all', ask: (/** @type {Api} */ api) => api.trends({}) },
       sparks: ids.length === 0 ? null : {
         subject: ids.join(','),
-        ask: async (/** @type {Api} */ api) => (ids.length > 1 ? list((await api.windowsOf(query)).regions) : [await api.windows(query)]),
+        ask: (/** @type {Api} */ api) => api.windowsOf(ids, query),
       },
     };
   }
@@ -120,6 +115,6 @@ export default function createOverview({ doc, win, feed, watch, choice, nameOf, 
     title: () => tabTitle(rankRegions(feed.overview)[0], t('tab.allRegions')),
     wanted,
     show,
-    keys: { j: () => step(1), k: () => step(-1), c: pickFocused, f: openWall },
+    keys: { j: () => step(1), k: () => step(-1), c: pickFocused },
   };
 }

@@ -5,7 +5,7 @@ import focusChart, { boundsText, readSeries } from '../charts/focus.js';
 import { CHARTS } from '../charts/index.js';
 import { t } from '../i18n.js';
 import { emptyMessage, explain } from '../messages.js';
-import { begun, readAnswer } from '../model/answer.js';
+import { begun, collectingSince, readAnswer } from '../model/answer.js';
 import { spanText } from '../chart-kit/over-time.js';
 import { wholePage } from '../model/embed.js';
 import { networksText } from '../model/networks.js';
@@ -18,7 +18,7 @@ import { risingList } from '../model/reasons.js';
 import { tiles } from '../model/tiles.js';
 import { companions, focusLimits, focusName, focusOf, languageSeries, seriesRange } from '../model/focus.js';
 import { evidence, rankRegions, regionSentence, samplePart, tabTitle } from '../model/unusual.js';
-import { list, parseTime } from '../model/values.js';
+import { isoMinute, list, parseTime } from '../model/values.js';
 import { RANGES, rangeOf, writeUrl } from '../url-state.js';
 import { currentZone, formatSpan } from '../format.js';
 import { HIDE_PARAM, createCards, titleOf } from '../view/cards.js';
@@ -36,9 +36,6 @@ const MINUTE_MS = 60_000;
 const READ_MS = 250;
 
 /** @typedef {import('../api.js').Api} Api */
-
-/** A time of the address, at the start of its minute. @param {number} ms */
-const minute = (ms) => new Date(Math.floor(ms / MINUTE_MS) * MINUTE_MS).toISOString().replace('.000Z', 'Z');
 
 /** @param {import('./types').Context} ctx @returns {import('./types').View} */
 export default function createRegion(ctx) {
@@ -124,6 +121,7 @@ export default function createRegion(ctx) {
     byId(doc, 'later-range').hidden = !(choice.choices.until || isAbsolute());
     byId(doc, 'whole-range').hidden = !isAbsolute();
     if (choice.region) regionSelect(doc).value = choice.region;
+    setText(byId(doc, 'controls-summary'), t('region.change', { what: [regionName(), rangeOf(choice).long, networksText(choice.networks), currentZone().id].filter(Boolean).join(', ') }));
     showFocus();
   }
 
@@ -133,7 +131,7 @@ export default function createRegion(ctx) {
     const nowMs = feed.nowMs();
     const region = regionNow();
     const sample = samplePart(feed.overview);
-    renderSentence(byId(doc, 'region-sentence'), region ? [...regionSentence(region, nowMs), ...(sample ? [{ ...sample, text: ` ·${sample.text}` }] : [])] : [{ text: regionName(), tone: 'plain' }]);
+    renderSentence(byId(doc, 'region-sentence'), region ? [...regionSentence(region, nowMs, feed.fits() ? collectingSince(readAnswer(feed.windows, nowMs).windows) : null), ...(sample ? [{ ...sample, text: ` ·${sample.text}` }] : [])] : [{ text: regionName(), tone: 'plain' }]);
     renderEvidence(byId(doc, 'region-evidence'), region ? evidence(region) : []);
     const trends = watch.get('trends');
     const empty = trends === null ? (watch.errorOf('trends') ? t('overview.cannotLoad') : t('page.loading')) : region?.group === 'unjudged' ? t('region.risingUnjudged') : t('overview.nothingRises');
@@ -228,7 +226,7 @@ export default function createRegion(ctx) {
     }
     const until = (parseTime(choice.choices.until) ?? now) + direction * rangeOf(choice).secs * 1000;
     if (direction === 1 && !choice.choices.until) return;
-    choose({ choices: { ...choice.choices, until: until >= now - MINUTE_MS ? '' : minute(until) } });
+    choose({ choices: { ...choice.choices, until: until >= now - MINUTE_MS ? '' : isoMinute(until) } });
   }
 
   /** The next or previous region. @param {-1 | 1} direction */
@@ -239,7 +237,7 @@ export default function createRegion(ctx) {
   }
 
   async function copyLink() {
-    const end = choice.choices.until || minute(feed.nowMs());
+    const end = choice.choices.until || isoMinute(feed.nowMs());
     // The zone of this reader, so that the link shows the same times to others.
     const fixed = { ...choice.choices, until: end, zone: currentZone().id };
     const search = writeUrl(win.location.search, { ...choice, choices: fixed });
@@ -337,10 +335,21 @@ export default function createRegion(ctx) {
   const compare = () => {
     const region = choice.region ?? '';
     const other = rankRegions(feed.overview).find(({ id }) => id !== region)?.id;
-    ctx.openView('compare', other ? { params: { regions: `${region},${other}` } } : { region, params: { periods: 'day' } });
+    const { until = '', from = '', to = '' } = choice.choices;
+    ctx.openView('compare', other ? { params: { regions: `${region},${other}`, until, from, to } } : { region, params: { periods: 'day', until, from, to } });
   };
   onClick('compare-region-page', compare);
   onClick('take', ctx.openTake);
+  onClick('about', async () => {
+    const region = feed.regions?.find(({ id }) => id === choice.region);
+    if (!region || !feed.overview) return;
+    const { openAbout } = await import('../view/about.js');
+    openAbout(doc, { region, overview: feed.overview, windows: feed.fits() ? readAnswer(feed.windows, feed.nowMs()).windows : [], updatedMs: parseTime(feed.overview.updated_at) });
+  });
+  onClick('show-controls', () => {
+    const isOpen = byId(doc, 'region-controls').toggleAttribute('data-open');
+    byId(doc, 'show-controls').setAttribute('aria-expanded', String(isOpen));
+  });
 
   return {
     take,

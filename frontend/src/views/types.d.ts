@@ -65,6 +65,8 @@ export interface Context {
   openRegion(region: string): Promise<void>;
   /** Opens a page by its id, with its parameters. Without `region` none is chosen. */
   openView(id: string, options?: { region?: string | null; params?: Record<string, string> }): Promise<void>;
+  /** Opens the wall, in full screen where the browser allows it. */
+  openWall(): Promise<void>;
   /** Turns the page of a region to a hashtag or host. */
   focusOn(region: string, type: string, key: string): Promise<void>;
   /** Reads a text to those who do not see the page. */

@@ -7,7 +7,7 @@ import { t, translate } from '../i18n.js';
 import { LINE_FIELDS } from '../model/fields.js';
 import { readAnswer } from '../model/answer.js';
 import { SLIDE_MS, pinsOf, slideAt, slidesOf, trustOf } from '../model/wall.js';
-import { eventSince, factorText, overviewSentence, rankRegions, tabTitle } from '../model/unusual.js';
+import { eventSince, factorText, outside, overviewSentence, rankRegions, tabTitle } from '../model/unusual.js';
 import { count, list, parseTime } from '../model/values.js';
 import { byId, el, rebuild, setText, showText } from '../view/dom.js';
 import { coverage, renderSentence } from '../view/overview.js';
@@ -85,13 +85,14 @@ export default function createWall({ doc, feed, watch, choice, openOverview }) {
     if (!region) return setText(byId(doc, 'wall-sentence'), t('wall.noRegion'));
     const answer = answers().get(region.id);
     const { factor, direction, group, posts, low, high, event } = region;
+    const place = outside(region);
     const loud = group === 'unusual' ? direction : null;
     section.dataset.tone = loud ?? 'plain';
     setText(byId(doc, 'wall-name'), region.name);
     setText(byId(doc, 'wall-mark'), loud === 'up' ? '▲' : loud === 'down' ? '▼' : '');
     setText(byId(doc, 'wall-number'), factor === null ? formatCount(posts) : factorText(factor));
     setText(byId(doc, 'wall-unit'), factor === null ? t('overview.postsLastHour') : t('overview.usual'));
-    setText(byId(doc, 'wall-what'), event ? eventSince(event, nowMs) : direction === 'up' ? t('wall.above') : direction === 'down' ? t('wall.below') : group === 'usual' ? t('wall.normal') : '');
+    setText(byId(doc, 'wall-what'), event ? eventSince(event, nowMs) : place ? t(`wall.${place}`) : group === 'usual' ? t('wall.normal') : '');
     const compared = low !== null && high !== null ? t('evidence.usualBetween', { low: Math.round(low), high: Math.round(high) }) : '';
     showText(byId(doc, 'wall-posts'), posts === null ? '' : [factor === null ? '' : t('wall.inHour', { n: posts }), compared].filter(Boolean).join(t('list.semicolon')));
     const steps = answer ? sparkSteps(answer) : region.hours.map((n) => ({ posts: n }));
@@ -150,13 +151,13 @@ export default function createWall({ doc, feed, watch, choice, openOverview }) {
       const ids = (pins().length > 0 ? known.filter((id) => pins().includes(id)) : known.slice(0, MOST_SPARKS)).sort();
       const windowSecs = count(feed.overview?.window_secs) || 300;
       const query = {
-        region: ids.join(','), step: String(SPARK_SECS.find((secs) => secs % windowSecs === 0) ?? windowSecs),
+        step: String(SPARK_SECS.find((secs) => secs % windowSecs === 0) ?? windowSecs),
         ...LINE_FIELDS,
       };
       return {
         sparks: ids.length === 0 ? null : {
           subject: ids.join(','),
-          ask: async (/** @type {Api} */ api) => (ids.length > 1 ? list((await api.windowsOf(query)).regions) : [await api.windows(query)]),
+          ask: (/** @type {Api} */ api) => api.windowsOf(ids, query),
         },
       };
     },

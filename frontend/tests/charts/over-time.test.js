@@ -49,6 +49,24 @@ describe('posts', () => {
     expect(drawn(posts, viewOf(posts, answerOf([windowAt(0, { completeness: SAMPLED })])))).toMatchObject({ Original: [4] });
   });
 
+  it('show the count of X as a dashed line, in the legend, the tooltip and the table, only where there is one', () => {
+    const counted = answerOf([windowAt(0, { reference: 12 }), windowAt(1), windowAt(2, { reference: 0 })]);
+    const view = viewOf(posts, counted, { choice: 'kind' });
+    expect(posts.series?.(view).at(-1)).toMatchObject({ key: 'reference', label: 'X’s own count', isDashed: true });
+    const line = drawingOf(posts, view, palette).data.datasets.at(-1);
+    expect(line).toMatchObject({ type: 'line', hidden: false, borderDash: [6, 4] });
+    expect(drawn(posts, view)['X’s own count']).toEqual([12, null, 0]);
+    expect(posts.table(view).rows.map((row) => row.at(-2))).toEqual(['0', '–', '12']);
+    expect(posts.table(view).head.at(-2)).toBe('X’s own count');
+    expect(posts.note?.(view)).toContain('without reposts');
+    expect(tooltipOf(drawingOf(posts, view, palette), { dataIndex: 0, datasetIndex: 0 }).at(-1)).toContain('X’s own count  12');
+    expect(drawingOf(posts, viewOf(posts, counted, { choice: 'kind', hidden: new Set(['reference']) }), palette).data.datasets.at(-1)).toMatchObject({ hidden: true });
+    const without = viewOf(posts, answer, { choice: 'kind' });
+    expect(posts.series?.(without).map(({ key }) => key)).not.toContain('reference');
+    expect(posts.table(without).head).not.toContain('X’s own count');
+    expect(posts.note?.(without)).toBe('');
+  });
+
   it('are stacked by network when that is chosen', () => {
     const view = viewOf(posts, withNetworks, { choice: 'network', networks: ['bluesky', 'mastodon', 'x'] });
     expect(drawn(posts, view)).toEqual({ Bluesky: [4, 0], X: [6, 10] });

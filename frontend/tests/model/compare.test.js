@@ -1,6 +1,7 @@
 // @ts-check
 import { describe, expect, it } from 'vitest';
-import { cleanTag, compareCsv, earlierBy, isEnough, linesOf, measuresOf, periodLines, readComparison, regionLines, startsOf, tagLines, toggled, totalsOf, valueOf } from '../../src/model/compare.js';
+import { sheetCsv } from '../../src/model/sheets.js';
+import { cleanTag, compareSheet, earlierBy, isEnough, linesOf, measuresOf, periodLines, readComparison, regionLines, startsOf, tagLines, toggled, totalsOf, valueOf } from '../../src/model/compare.js';
 
 const NOW = Date.parse('2026-11-24T10:30:00Z');
 const HOUR = 3_600_000;
@@ -118,7 +119,7 @@ describe('periods', () => {
   });
 
   it('are in the file at their own times', () => {
-    const rows = compareCsv(lines).split('\r\n');
+    const rows = sheetCsv(compareSheet(lines)).split('\r\n');
     expect(rows).toHaveLength(6);
     expect(rows[3]).toBe('day,2026-11-23T08:00:00.000Z,2026-11-23T09:00:00.000Z,final,,1,1,0.017,,,');
   });

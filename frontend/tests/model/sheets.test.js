@@ -24,6 +24,12 @@ describe('sheets', () => {
     expect(rows[0]?.[columns.indexOf('posts_x')]).toBe(7);
   });
 
+  it('have the count of X only where the answer has it', () => {
+    const { columns, rows } = stepsSheet(answerOf([windowAt(0, { reference: 12 }), windowAt(1)]));
+    expect(rows.map((row) => row[columns.indexOf('reference')])).toEqual([12, undefined]);
+    expect(stepsSheet(answerOf([windowAt(0)])).columns).not.toContain('reference');
+  });
+
   it('defuse formulas and quote what has to be quoted, in CSV alone', () => {
     const sheet = { name: 'n', columns: ['a'], rows: [['=1+1'], ['say "x", y']] };
     expect(sheetCsv(sheet)).toBe('a\r\n\'=1+1\r\n"say ""x"", y"\r\n');

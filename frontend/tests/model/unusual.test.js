@@ -1,7 +1,7 @@
 // @ts-check
 // Tests of the order of the regions, and of the sentences about them.
 import { describe, expect, it } from 'vitest';
-import { evidence, factorText, overviewSentence, rankRegions, regionSentence, tabTitle, unknownText } from '../../src/model/unusual.js';
+import { evidence, factorText, outside, overviewSentence, rankRegions, regionSentence, tabTitle, unknownText } from '../../src/model/unusual.js';
 
 const NOW = Date.UTC(2026, 10, 24, 20, 42);
 const COMPARISON = { span_secs: 900, observed: 263, usual: 0.2, score: 20, authors_least: 80, top_author_share: 0.02, baseline_days: 7, baseline_missing: 0.1 };
@@ -81,4 +81,23 @@ it('puts the state into the title of the tab', () => {
   expect(tabTitle(rank(MONTREAL)[0], 'Now')).toBe('▲ 3.1× Montréal · Birdsong');
   expect(tabTitle(rank(CALM)[0], 'Now')).toBe('Now · Birdsong');
   expect([factorText(4974), factorText(0.4)]).toEqual(['over 100×', '0.4×']);
+});
+
+describe('the word for a count outside of the usual range', () => {
+  /** @type {[import('../../src/model/unusual.js').Group, import('../../src/model/unusual.js').Direction, number | null, string | null][]} */
+  const cases = [
+    ['usual', null, 1, null], ['usual', 'up', 1.1, 'littleAbove'], ['usual', 'down', 0.9, 'littleBelow'], ['usual', 'up', 1.6, 'above'], ['usual', 'down', 0.7, 'below'],
+    ['unusual', 'up', 3, 'farAbove'], ['unusual', 'down', 0.5, 'farBelow'], ['unusual', 'up', 1.1, 'above'], ['usual', 'up', null, 'littleAbove'],
+  ];
+  for (const [group, direction, factor, wanted] of cases) it(`${group}, ${direction}, ${factor}: ${wanted}`, () => expect(outside({ group, direction, factor })).toBe(wanted));
+});
+
+describe('a region without a usual range', () => {
+  const [unjudged] = rankRegions({ regions: [region('a', { usual: null, usual_low: null, usual_high: null, factor: null })] });
+  const text = (/** @type {number | null} */ since) => (unjudged ? regionSentence(unjudged, NOW, since).map((part) => part.text).join('') : '');
+
+  it('says since when it is collected, where that is known', () => {
+    expect(text(NOW - 3_600_000)).toBe('a: collecting since 19:42; the usual range needs two complete days');
+    expect(text(null)).toBe('a: no usual range yet');
+  });
 });

@@ -44,6 +44,7 @@ use birdsong_domain::frame::Frame;
 use birdsong_domain::ports::{Expected, LogRecord, PartialKey, PortError, PutOutcome, WindowStore};
 use birdsong_domain::time::rfc3339;
 use birdsong_domain::window::{Aggregate, FoldRules, Partial, touched};
+use futures_util::stream::{self, StreamExt};
 
 use crate::dead_letter::DeadLetter;
 
@@ -51,6 +52,8 @@ use crate::dead_letter::DeadLetter;
 pub const LIVE_GENERATION: u32 = 1;
 /// How often a put may lose against other writers before the batch fails.
 const MAX_CONFLICTS: u32 = 32;
+/// Windows of a batch that are read and put at the same time: a store in a network answers after milliseconds.
+const CONCURRENT: usize = 8;
 
 /// Why a batch could not be folded. The records stay in the log; the batch may be folded again.
 #[derive(Debug, thiserror::Error)]
@@ -134,15 +137,25 @@ impl<S: WindowStore> Aggregator<S> {
             }
         }
         // Ledgers last: a reader of the ledgers and then the regions never finds fewer posts than they count.
-        let mut work: BTreeMap<(bool, PartialKey), Vec<(&LogRecord, &Frame)>> = BTreeMap::new();
+        let mut work: [BTreeMap<PartialKey, Vec<(&LogRecord, &Frame)>>; 2] = Default::default();
         for (record, frame) in &frames {
             for window in touched(self.rules, frame) {
                 let key = PartialKey { lane: frame.header.lane.clone(), window };
-                work.entry((key.lane.is_ledger(), key)).or_default().push((record, frame));
+                work[usize::from(key.lane.is_ledger())].entry(key).or_default().push((record, frame));
             }
         }
-        for ((_, key), frames) in work {
-            self.fold_window(shard, key, &frames, &mut outcome).await?;
+        for work in work {
+            // Taken out of the cache: if anything fails, the cache must not keep what the store may not have.
+            let (store, rules) = (self.store.clone(), self.rules);
+            let mut jobs = Vec::with_capacity(work.len());
+            for (key, frames) in work {
+                let cached = self.cache.remove(&key);
+                jobs.push(fold_window(&*store, rules, shard, (key, cached, frames)));
+            }
+            let mut folding = stream::iter(jobs).buffered(CONCURRENT);
+            while let Some(folded) = folding.next().await {
+                self.done(folded?, &mut outcome);
+            }
         }
         Ok(outcome)
     }
@@ -155,94 +168,23 @@ impl<S: WindowStore> Aggregator<S> {
         self.store.publish().await
     }
 
-    async fn fold_window(
-        &mut self,
-        shard: &str,
-        key: PartialKey,
-        frames: &Frames<'_>,
-        outcome: &mut BatchOutcome,
-    ) -> Result<(), FoldError> {
-        let Some((last, _)) = frames.last() else { return Ok(()) };
-        let mut damage = None;
-        for _ in 0..MAX_CONFLICTS {
-            // Taken out of the cache: if anything fails below, the cache must not keep what the
-            // store may not have.
-            let cached = self.cache.remove(&key);
-            let is_own = cached.is_some();
-            let base = match cached {
-                Some(partial) => Ok(as_expected(Some(partial))),
-                None => match self.store.load(&key).await {
-                    Ok(stored) => Ok(as_expected(stored)),
-                    Err(error @ PortError::Corrupt { .. }) => {
-                        damage = Some(error.to_string());
-                        self.restart_window(&key).await
-                    }
-                    Err(error) => Err(error),
-                },
-            };
-            let (base, expected) = match base {
-                Ok(base) => base,
-                Err(PortError::Corrupt { what, reason }) => {
-                    self.abandon(shard, &key, last, format!("{what}: {reason}"), outcome);
-                    return Ok(());
-                }
-                Err(error) => return Err(error.into()),
-            };
-            if base.as_ref().is_some_and(|partial| partial.aggregate.is_newer()) {
-                return Err(FoldError::Store(newer(&key)));
+    /// Takes a window into account that was folded.
+    fn done(&mut self, folded: Folded, outcome: &mut BatchOutcome) {
+        outcome.aggregated += folded.aggregated;
+        outcome.late += folded.late;
+        outcome.stored += u64::from(folded.is_stored);
+        outcome.conflicts += folded.conflicts;
+        outcome.dead.extend(folded.restarted);
+        if let Some(letter) = folded.abandoned {
+            if self.given_up.len() >= MAX_ABANDONED {
+                self.given_up.clear();
             }
-            let (partial, posts, late) = fold_onto(self.rules, &key, base, frames);
-            let Some((partial, is_changed)) = partial else { return Ok(()) };
-            if !is_changed {
-                // A row of another writer is looked at again each time: were its fence altered, a reprocess would
-                // repair it, but the cache would continue to skip records.
-                if is_own {
-                    self.keep(key, partial);
-                }
-                return Ok(());
-            }
-            match self.store.put(&key, &partial, &expected).await {
-                Ok(PutOutcome::Stored) => {
-                    outcome.aggregated += posts - late;
-                    outcome.late += late;
-                    outcome.stored += 1;
-                    if let Some(reason) = damage {
-                        let reason = format!("{reason}; the window restarted from zero");
-                        outcome.dead.push(DeadLetter::window(shard, &key, last, reason));
-                    }
-                    self.keep(key, partial);
-                    return Ok(());
-                }
-                Ok(PutOutcome::Conflict) => outcome.conflicts += 1,
-                Err(error @ PortError::Corrupt { .. }) => {
-                    self.abandon(shard, &key, last, error.to_string(), outcome);
-                    return Ok(());
-                }
-                Err(error) => return Err(error.into()),
+            if self.given_up.insert(folded.key.clone()) {
+                outcome.dead.push(letter);
             }
         }
-        Err(FoldError::Contended { lane: key.lane.to_string(), window: key.window.0 })
-    }
-
-    /// An empty window in the place of one that cannot be read.
-    async fn restart_window(&self, key: &PartialKey) -> Result<(Option<Partial>, Expected), PortError> {
-        let Some(version) = self.store.version(key).await? else { return Ok((None, Expected::Absent)) };
-        let partial = Partial {
-            generation: version.generation.unwrap_or(LIVE_GENERATION),
-            fence: 0u64.into(),
-            aggregate: Aggregate::restarted(),
-            stored_ms: 0,
-        };
-        Ok((Some(partial), Expected::Row(version)))
-    }
-
-    fn abandon(&mut self, shard: &str, key: &PartialKey, last: &LogRecord, reason: String, outcome: &mut BatchOutcome) {
-        if self.given_up.len() >= MAX_ABANDONED {
-            self.given_up.clear();
-        }
-        if self.given_up.insert(key.clone()) {
-            let reason = format!("{reason}; the window is not stored");
-            outcome.dead.push(DeadLetter::window(shard, key, last, reason));
+        if let Some(partial) = folded.kept {
+            self.keep(folded.key, partial);
         }
     }
 
@@ -251,15 +193,114 @@ impl<S: WindowStore> Aggregator<S> {
             return;
         }
         if self.cache.len() >= self.cache_limit {
-            // The oldest windows are the least likely to be needed again.
-            let mut windows: Vec<_> = self.cache.keys().map(|key| key.window).collect();
-            let middle = windows.len() / 2;
-            let (_, median, _) = windows.select_nth_unstable(middle);
-            let median = *median;
-            self.cache.retain(|key, _| key.window > median);
+            // The oldest windows are the least likely to be needed again. With more lanes than room, those that are here
+            // stay, so that they at least need not be read again.
+            let oldest = self.cache.keys().map(|key| key.window).min();
+            match oldest.filter(|oldest| *oldest < key.window) {
+                Some(oldest) => self.cache.retain(|key, _| key.window > oldest),
+                None => return,
+            }
         }
         self.cache.insert(key, partial);
     }
+}
+
+/// A window that was folded, and stored if anything changed.
+struct Folded {
+    key: PartialKey,
+    /// What the store has now, if this writer put it.
+    kept: Option<Partial>,
+    aggregated: u64,
+    late: u64,
+    is_stored: bool,
+    conflicts: u64,
+    /// The dead letter of a stored window that could not be read.
+    restarted: Option<DeadLetter>,
+    /// The dead letter of a window that cannot be stored.
+    abandoned: Option<DeadLetter>,
+}
+
+/// Folds the frames of one window onto the cached partial or the stored one, and stores the result.
+async fn fold_window<S: WindowStore>(
+    store: &S,
+    rules: FoldRules,
+    shard: &str,
+    (key, mut cached, frames): (PartialKey, Option<Partial>, Vec<(&LogRecord, &Frame)>),
+) -> Result<Folded, FoldError> {
+    let letter = |reason: String| frames.last().map(|(last, _)| DeadLetter::window(shard, &key, last, reason));
+    let mut folded = Folded {
+        key: key.clone(),
+        kept: None,
+        aggregated: 0,
+        late: 0,
+        is_stored: false,
+        conflicts: 0,
+        restarted: None,
+        abandoned: None,
+    };
+    let mut damage = None;
+    for _ in 0..MAX_CONFLICTS {
+        let cached = cached.take();
+        let is_own = cached.is_some();
+        let base = match cached {
+            Some(partial) => Ok(as_expected(Some(partial))),
+            None => match store.load(&key).await {
+                Ok(stored) => Ok(as_expected(stored)),
+                Err(error @ PortError::Corrupt { .. }) => {
+                    damage = Some(error.to_string());
+                    restart_window(store, &key).await
+                }
+                Err(error) => Err(error),
+            },
+        };
+        let (base, expected) = match base {
+            Ok(base) => base,
+            Err(PortError::Corrupt { what, reason }) => {
+                folded.abandoned = letter(format!("{what}: {reason}; the window is not stored"));
+                return Ok(folded);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        if base.as_ref().is_some_and(|partial| partial.aggregate.is_newer()) {
+            return Err(FoldError::Store(newer(&key)));
+        }
+        let (partial, posts, late) = fold_onto(rules, &key, base, &frames);
+        let Some((partial, is_changed)) = partial else { return Ok(folded) };
+        if !is_changed {
+            // A row of another writer is looked at again each time: were its fence altered, a reprocess would
+            // repair it, but the cache would continue to skip records.
+            folded.kept = is_own.then_some(partial);
+            return Ok(folded);
+        }
+        match store.put(&key, &partial, &expected).await {
+            Ok(PutOutcome::Stored) => {
+                (folded.aggregated, folded.late, folded.is_stored) = (posts - late, late, true);
+                folded.kept = Some(partial);
+                folded.restarted =
+                    damage.and_then(|reason| letter(format!("{reason}; the window restarted from zero")));
+                return Ok(folded);
+            }
+            Ok(PutOutcome::Conflict) => folded.conflicts += 1,
+            Err(error @ PortError::Corrupt { .. }) => {
+                folded.abandoned = letter(format!("{error}; the window is not stored"));
+                return Ok(folded);
+            }
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(FoldError::Contended { lane: key.lane.to_string(), window: key.window.0 })
+}
+
+/// An empty window in the place of one that cannot be read.
+async fn restart_window<S: WindowStore>(store: &S, key: &PartialKey) -> Result<(Option<Partial>, Expected), PortError> {
+    let Some(version) = store.version(key).await? else { return Ok((None, Expected::Absent)) };
+    let partial = Partial {
+        generation: version.generation.unwrap_or(LIVE_GENERATION),
+        fence: 0u64.into(),
+        aggregate: Aggregate::restarted(),
+        stored_ms: 0,
+    };
+    Ok((Some(partial), Expected::Row(version)))
 }
 
 /// A newer release counted in this window what this one does not know: folding more would leave that behind.

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use birdsong_digest::read::{Grain, Reader};
-use birdsong_digest::watch::{BASELINE_DAYS, Day, History};
+use birdsong_digest::reference;
+use birdsong_digest::watch::{BASELINE_DAYS, Day, History, stand_in};
 use birdsong_domain::lane::STREAM;
 use birdsong_domain::ports::{DocumentKind, DocumentStore, PortError, RollupStore, WindowStore};
 use birdsong_domain::rollup::{DAY_MS, HOUR_MS, Period};
@@ -36,8 +37,14 @@ pub(crate) async fn history<S: WindowStore + RollupStore + DocumentStore>(
     let (own, ledgers) = try_join(days(shared, snapshot, region, range), days(shared, snapshot, STREAM, range)).await?;
     let of = |days: &BTreeMap<i64, Arc<DaySeries>>, day_ms: i64| days.get(&day_ms).cloned().unwrap_or_default();
     let starts = (0..).map(|n| first_ms + n * DAY_MS).take_while(|day_ms| *day_ms < range.1);
-    let days: Vec<Day> = starts.map(|day_ms| (of(&own, day_ms), of(&ledgers, day_ms))).collect();
-    Ok(History::new(size, first_ms, range.1, days))
+    let mut days: BTreeMap<i64, Day> =
+        starts.map(|day_ms| (day_ms, (of(&own, day_ms), of(&ledgers, day_ms)))).collect();
+    // Before the region was watched.
+    if days.values().next().is_some_and(|(own, _)| own.is_empty()) {
+        let counts = reference::days(&*shared.api.store, region, first_ms, range.1).await?;
+        stand_in(&mut days, &counts, size);
+    }
+    Ok(History::new(size, first_ms, range.1, days.into_values().collect()))
 }
 
 async fn days<S: WindowStore + RollupStore + DocumentStore>(

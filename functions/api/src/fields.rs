@@ -12,7 +12,7 @@ use crate::report::WindowReport;
 const ALWAYS: [&str; 2] = ["window_start", "window_end"];
 
 /// Fields that are there only when they are asked for by name.
-const BY_NAME: [&str; 4] = ["usual", "usual_low", "usual_high", "reference"];
+const BY_NAME: [&str; 5] = ["usual", "usual_low", "usual_high", "reference", "reference_share"];
 
 /// The names of all fields of a report, in their order.
 static NAMES: LazyLock<Vec<String>> = LazyLock::new(|| {
@@ -21,6 +21,7 @@ static NAMES: LazyLock<Vec<String>> = LazyLock::new(|| {
         usual_low: Some(0.0),
         usual_high: Some(0.0),
         reference: Some(0),
+        reference_share: Some(0.0),
         ..WindowReport::default()
     }) {
         Ok(Value::Object(fields)) => fields.into_iter().map(|(name, _)| name).collect(),

@@ -116,6 +116,9 @@ described! {
         Unwatched,
         /// A source had no connection for some time, and its posts of that time cannot be fetched any more.
         Missed,
+        /// Posts of this hour, of this or another region, were sent to the log and are not in windows yet: a part of the log
+        /// is read late.
+        Behind,
         /// Posts were dropped because the log did not answer and the streamer's spool was full.
         Dropped,
         /// A source reported that it did not deliver all posts.
@@ -137,7 +140,7 @@ pub struct Completeness {
     /// unreadable. Of an open window: so far.
     pub complete: bool,
     /// What is wrong; each flaw at most once.
-    #[schema(max_items = 8)]
+    #[schema(max_items = 9)]
     pub flaws: Vec<Flaw>,
     /// Records of the log with posts or heartbeats of the span. 0 means that nothing was watched.
     pub frames: u64,
@@ -234,9 +237,15 @@ pub struct WindowReport {
     #[schema(minimum = 0)]
     pub usual_high: Option<f64>,
     /// Posts in the step as X itself counts them (`--reference x-counts:`), without reposts. Only when it is asked for by
-    /// name; left out where not every minute is known.
+    /// name; left out where not every minute is known, and when X is not among the networks that were asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reference: Option<u64>,
+    /// Of the posts in `reference`, the share that is counted here: posts of X without reposts, divided by `reference`. It
+    /// shows what a sample, a gap or a late start really cost; above 1 when X has deleted posts since. As `reference`; left out
+    /// when that is 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0)]
+    pub reference_share: Option<f64>,
     /// Number of mentions of accounts.
     pub mentions: u64,
     /// Posts with at least one photo, video, GIF or audio attached.
@@ -262,5 +271,5 @@ fn as_map<S: Serializer>(pairs: &[(String, u64)], serializer: S) -> Result<S::Ok
 }
 
 /// Fields that are there only when they are asked for by name.
-pub(crate) const REFERENCE: &str = "reference";
+pub(crate) const REFERENCE: [&str; 2] = ["reference", "reference_share"];
 pub(crate) const USUAL: [&str; 3] = ["usual", "usual_low", "usual_high"];

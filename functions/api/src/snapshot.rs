@@ -1,5 +1,6 @@
 //! What most answers need to know of the store: the overview with the newest windows, and which roll-ups are out of date.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,6 +30,10 @@ pub(crate) struct Snapshot {
     pub(crate) is_settled: bool,
     /// When it was read, in milliseconds.
     pub(crate) at_ms: i64,
+    /// Later windows may have posts that are on their way from the log, in milliseconds.
+    pub(crate) settled_ms: i64,
+    /// Hours, by their start, of which posts are missing that are not on their way: [`Glance::behind`].
+    pub(crate) behind: Arc<BTreeSet<i64>>,
 }
 
 /// The last snapshot, and when it expires. Requests that come while it is renewed wait for it.
@@ -92,7 +97,9 @@ pub(crate) async fn snapshot<S: WindowStore + RollupStore + Settings>(
     }
     let is_settled = live.settle_ms == 0 || now_ms - version.1 >= VERSION_SETTLE_MS;
     let glance = overview.with_live(&live, &regions, api.rules.size, now_ms);
-    let snapshot = Arc::new(Snapshot { glance, stale, is_settled, at_ms: now_ms });
+    let settled_ms = if api.grace_ms == 0 { i64::MAX } else { now_ms - api.grace_ms };
+    let behind = Arc::new(glance.behind(settled_ms, api.rules.size));
+    let snapshot = Arc::new(Snapshot { glance, stale, is_settled, at_ms: now_ms, settled_ms, behind });
     *kept = Some((Instant::now() + reuse, snapshot.clone()));
     Ok(snapshot)
 }

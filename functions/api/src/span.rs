@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use birdsong_digest::read::{Grain, Part, Reader};
+use birdsong_digest::watch::REFERENCE_NETWORK;
 use birdsong_domain::frame::{Lane, Ledger, STREAM};
 use birdsong_domain::network::Network;
 use birdsong_domain::ports::{PortError, RollupStore, WindowStore};
@@ -38,6 +39,7 @@ pub(crate) struct Span {
     is_watched: bool,
     /// Whether it, or a whole step of it, has not begun.
     is_future: bool,
+    is_behind: bool,
     /// Posts of each network that has any.
     networks: BTreeMap<Network, Kinds>,
     /// When a window of it was stored last, in milliseconds.
@@ -65,11 +67,15 @@ impl Networks {
         asked.first().copied()
     }
 
+    /// Whether the counts of a network are asked for.
+    pub(crate) fn asks_for(&self, network: Network) -> bool {
+        self.0.as_ref().is_none_or(|asked| asked.contains(&network))
+    }
+
     /// Whether the counts of this lane are asked for. A damaged record whose lane is unknown may be of any network.
     fn has(&self, lane: &Lane) -> bool {
         let network = lane.network();
-        self.0.as_ref().is_none_or(|asked| asked.contains(&network))
-            || (lane.is_ledger() && network == Network::UNKNOWN)
+        self.asks_for(network) || (lane.is_ledger() && network == Network::UNKNOWN)
     }
 }
 
@@ -86,6 +92,7 @@ impl Span {
             lifecycle: Lifecycle::Final,
             is_watched: true,
             is_future: false,
+            is_behind: false,
             networks: BTreeMap::new(),
             stored_ms: 0,
         }
@@ -152,8 +159,14 @@ impl Span {
         self.is_damaged |= part.is_damaged;
         self.lifecycle = self.lifecycle.min(part.lifecycle);
         self.is_watched &= part.is_watched;
+        self.is_behind |= part.is_behind;
         self.stored_ms = self.stored_ms.max(part.stored_ms);
         part.networks.iter().for_each(|(network, kinds)| self.add_network(*network, kinds));
+    }
+
+    /// Takes into account which hours, by their start, have posts that are not in windows yet.
+    pub(crate) fn lacks_those_of(&mut self, behind: &BTreeSet<i64>, hour_ms: i64) {
+        self.is_behind |= behind.range(self.start_ms - hour_ms + 1..self.end_ms).next().is_some();
     }
 
     /// Sets the posts of each minute of the span, also of those of which no window is stored.
@@ -179,6 +192,7 @@ impl Span {
             (self.is_future, Flaw::Future),
             (!self.is_watched, Flaw::Unwatched),
             (self.ledger.missed_ms > 0, Flaw::Missed),
+            (self.is_behind, Flaw::Behind),
             (self.ledger.dropped > 0, Flaw::Dropped),
             (self.ledger.withheld > 0, Flaw::Withheld),
             (self.ledger.quarantined > 0, Flaw::Unreadable),
@@ -188,6 +202,13 @@ impl Span {
         .into_iter()
         .filter_map(|(has, flaw)| has.then_some(flaw))
         .collect()
+    }
+
+    /// The posts of the network of reference counts without reposts, which these leave out, as a share of `posts`.
+    pub(crate) fn share_of(&self, posts: u64) -> Option<f64> {
+        let of = |kinds: &Kinds| kinds.posts() - kinds.of(Kind::Repost);
+        let ours = self.networks.get(&REFERENCE_NETWORK).map_or(0, of);
+        (posts > 0).then(|| (ours as f64 / posts as f64 * 1000.0).round() / 1000.0)
     }
 
     /// The report, with these fields; others that take some work are empty.
@@ -233,6 +254,7 @@ impl Span {
             }),
             long_hashtags: aggregate.hashtags.too_long,
             reference: None,
+            reference_share: None,
             usual: None,
             usual_low: None,
             usual_high: None,

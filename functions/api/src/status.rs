@@ -106,9 +106,7 @@ impl LedgerReport {
     pub(crate) fn new<S>(api: &Api<S>, snapshot: &Snapshot) -> Self {
         let glance = &snapshot.glance;
         let (ledger, counts) = glance.totals();
-        // Later posts may be on their way from the log to the windows.
-        let settled_ms = if api.grace_ms == 0 { i64::MAX } else { snapshot.at_ms - api.grace_ms };
-        let (sent, arrived) = glance.arrival(settled_ms, api.rules.size);
+        let (sent, arrived) = glance.arrival(snapshot.settled_ms, api.rules.size);
         let missing = sent.saturating_sub(arrived);
         let is_empty = glance.to_ms == 0;
         Self {

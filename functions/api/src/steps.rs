@@ -1,7 +1,8 @@
 //! Steps: windows, hours or days merged while they are read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
+use std::sync::Arc;
 
 use birdsong_digest::read::Grain;
 use birdsong_digest::reference;
@@ -35,6 +36,7 @@ pub(crate) struct Steps {
     wanted: Wanted,
     usual: Option<UsualOf>,
     reference: BTreeMap<i64, ReferenceDay>,
+    behind: Arc<BTreeSet<i64>>,
     total: Span,
     open: Option<Open>,
     json: Vec<u8>,
@@ -66,6 +68,7 @@ impl Steps {
             wanted,
             usual: None,
             reference: BTreeMap::new(),
+            behind: Arc::default(),
             total: Span::empty(range.start, range.end),
             open: None,
             json: vec![],
@@ -82,12 +85,18 @@ impl Steps {
         Self { reference, ..self }
     }
 
+    /// With the hours of which posts are not in windows yet.
+    pub(crate) fn with_behind(self, behind: Arc<BTreeSet<i64>>) -> Self {
+        Self { behind, ..self }
+    }
+
     /// Adds what starts in `from_ms..to_ms`, which follows what was added before.
     ///
     /// # Errors
     /// When a step cannot be written as JSON.
     pub(crate) fn add(&mut self, read: Read, range: (i64, i64), until_ms: i64) -> serde_json::Result<()> {
-        for span in spans(read, self.grain, range, until_ms, self.rules, self.now_ms, Some(self.step_ms)) {
+        for mut span in spans(read, self.grain, range, until_ms, self.rules, self.now_ms, Some(self.step_ms)) {
+            span.lacks_those_of(&self.behind, Period::Hour.ms(self.rules.size));
             let start_ms = span.start_ms().div_euclid(self.step_ms) * self.step_ms;
             if self.open.as_ref().is_some_and(|open| open.start_ms != start_ms) {
                 self.close()?;
@@ -156,6 +165,7 @@ impl Steps {
         }
         if !self.reference.is_empty() {
             report.reference = reference::posts(&self.reference, start_ms, start_ms + self.step_ms);
+            report.reference_share = report.reference.and_then(|posts| step.share_of(posts));
         }
         self.wanted.fields.write(&report, &mut self.json)
     }

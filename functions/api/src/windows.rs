@@ -9,6 +9,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use birdsong_digest::read::{Grain, Reader};
 use birdsong_digest::reference;
+use birdsong_digest::watch::REFERENCE_NETWORK;
 use birdsong_domain::event::Subject;
 use birdsong_domain::lane::STREAM;
 use birdsong_domain::ports::{DocumentStore, PortError, RollupStore, Settings, WindowStore};
@@ -216,8 +217,8 @@ impl WindowsAnswer<'_> {
                            steps. Default: one window."),
         ("fields" = Option<String>, Query, pattern = "^[a-z_]{1,32}(,[a-z_]{1,32}){0,63}$",
             description = "Fields of each step, with commas, such as `posts,networks`; `window_start` and `window_end` are \
-                           always there. `usual`, `usual_low`, `usual_high` and `reference` are there only when they are \
-                           named. Default: all other fields of `Window`."),
+                           always there. `usual`, `usual_low`, `usual_high`, `reference` and `reference_share` are there only \
+                           when they are named. Default: all other fields of `Window`."),
         ("total_fields" = Option<String>, Query, pattern = "^[a-z_]{1,32}(,[a-z_]{1,32}){0,63}$",
             description = "Fields of the total, likewise; `none` leaves the total out. Default: all fields."),
         ("since" = Option<String>, Query, format = DateTime,
@@ -300,6 +301,7 @@ async fn of_region<S: WindowStore + RollupStore + DocumentStore + Settings + 'st
     let permit = shared.admission.admit((parts + stale).saturating_mul(lanes)).await?;
 
     let mut steps = Steps::new(&region.id, &range, step_ms, rules, now_ms, query.wanted.clone());
+    steps = steps.with_behind(snapshot.behind.clone());
     if query.wanted.fields.asks_for(&USUAL) && range.end - range.start <= days::MAX_DAYS * DAY_MS && step_ms <= DAY_MS {
         let subject = match query.networks.only() {
             Some(network) => Some(Subject::Network { network }),
@@ -310,7 +312,8 @@ async fn of_region<S: WindowStore + RollupStore + DocumentStore + Settings + 'st
             steps = steps.with_usual(UsualOf::new(&history, size, &subject));
         }
     }
-    if query.wanted.fields.asks_for(&[REFERENCE]) && range.end - range.start <= days::MAX_DAYS * DAY_MS {
+    let has_reference = query.wanted.fields.asks_for(&REFERENCE) && query.networks.asks_for(REFERENCE_NETWORK);
+    if has_reference && range.end - range.start <= days::MAX_DAYS * DAY_MS {
         steps = steps.with_reference(reference::days(&*api.store, &region.id, range.start, range.end).await?);
     }
     // A slice at a time, so that a long range needs no more memory than a short one.

@@ -243,3 +243,53 @@ async fn an_invalid_name_is_the_callers_mistake() {
     assert_eq!(get(&app, &format!("&network={}", many[1..].join(","))).await.0, 200);
     assert_eq!(get(&app, "&network=x&network=x").await.0, 200);
 }
+
+#[tokio::test]
+async fn a_reference_count_shows_which_share_of_its_posts_is_here() {
+    let store = MemoryStore::default();
+    let posts =
+        |kinds: &[Kind]| kinds.iter().map(|kind| SlimPost { time_ms: T, kind: *kind, ..SlimPost::default() }).collect();
+    let of_x = posts(&[Kind::Original, Kind::Reply, Kind::Quote, Kind::Repost, Kind::Repost]);
+    put(&store, Lane::posts("a", Network::X, 0), T, &[frame(T + 1000, of_x)]).await;
+    put(&store, Lane::posts("a", Network::BLUESKY, 0), T, &[frame(T + 1000, posts(&[Kind::Original]))]).await;
+    // Two posts in each minute of both windows but for the last minute.
+    let minutes: Vec<_> = (0..9).map(|minute| (T + minute * MIN, if minute < 3 { 2 } else { 0 })).collect();
+    birdsong_digest::reference::put(&store, "a", &minutes).await.unwrap();
+    let app = app(store);
+    let fields = async |more: &str| {
+        let (status, body) = get(&app, &format!("&fields=posts,reference,reference_share{more}")).await;
+        assert_eq!(status, 200, "{body}");
+        let of = |n: usize| ["posts", "reference", "reference_share"].map(|name| body["windows"][n][name].clone());
+        [of(0), of(1)]
+    };
+    // Reposts are not among those that X counts.
+    assert_eq!(fields("").await, [[json!(6), json!(6), json!(0.5)], [json!(0), Value::Null, Value::Null]]);
+    assert_eq!(fields("&network=x").await[0], [json!(5), json!(6), json!(0.5)]);
+    assert_eq!(fields("&network=bluesky").await[0], [json!(1), Value::Null, Value::Null]);
+}
+
+// Rule 3.16. On AWS, a shard may be read late while that of the ledger is not.
+#[tokio::test]
+async fn no_window_is_complete_while_posts_of_its_hour_are_not_in_windows_yet() {
+    for (stored, expected) in [(2, json!(["behind"])), (3, json!([]))] {
+        let store = MemoryStore::default();
+        for window in [T, T + 5 * MIN] {
+            let at = |of: Frame| Frame { header: FrameHeader { cut_ms: window + 1000, ..of.header }, ..of };
+            let of_ledger = Ledger { received: 4, sent: 3, filtered: 1, ..Ledger::default() };
+            put(&store, Lane::ledger(Network::X, "x"), window, &[at(ledger(of_ledger))]).await;
+            // The first window has all of its posts either way.
+            let posts = if window == T { 3 } else { stored };
+            let posts = (0..posts).map(|n| SlimPost { id: n, time_ms: window, ..SlimPost::default() }).collect();
+            put(&store, Lane::posts("a", Network::X, 0), window, &[at(frame(window, posts))]).await;
+        }
+        let app = app(store);
+        let (_, body) = get(&app, "").await;
+        assert_eq!(flaws(&body["windows"][1]), expected);
+        // Only the hour is known.
+        assert_eq!(flaws(&body["windows"][0]), expected);
+        assert_eq!(
+            (&body["total"]["completeness"]["complete"], flaws(&body["total"])),
+            (&json!(stored == 3), expected)
+        );
+    }
+}

@@ -251,7 +251,10 @@ async fn every_answer_is_as_described() {
         ("/api/series?tag=%23".into(), 422),
         ("/api/series?tag=fog&step=2d".into(), 422),
         (format!("/api/series?tag=fog&from={to}&to={from}"), 422),
-        (format!("/api/windows?{range}&fields=posts,usual,usual_low,usual_high,reference&network=x"), 200),
+        (
+            format!("/api/windows?{range}&fields=posts,usual,usual_low,usual_high,reference,reference_share&network=x"),
+            200,
+        ),
     ];
     for (path, wanted) in &asked {
         let (status, _) = contract.check(&app, Method::GET, path, None).await;

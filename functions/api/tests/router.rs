@@ -318,6 +318,7 @@ async fn the_status_shows_all_that_is_known_of_a_source_and_when_that_is_old() {
         waiting_since_ms: (status == SourceStatus::Waiting).then_some(T - 2 * MIN),
         sampled: Some(0.25),
         spent_dollars: Some(12.5),
+        paused_until_ms: None,
         problem: Some("the disk is full".into()),
         updated_at_ms,
     };

@@ -1,4 +1,4 @@
-//! A bucket that things are put into.
+//! A bucket that things are put into, and one that regions are read from.
 
 use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
@@ -33,5 +33,23 @@ impl Bucket {
             what: "the quarantine bucket",
             reason: DisplayErrorContext(&error).to_string(),
         })
+    }
+
+    /// Reads an object of at most `limit` bytes.
+    ///
+    /// # Errors
+    /// When the object is missing, may not be read, or is larger.
+    pub async fn get(&self, key: &str, limit: usize) -> Result<Vec<u8>, PortError> {
+        let failed = |reason: String| PortError::Unavailable { what: "the bucket", reason };
+        let mut object = self.client.get_object().bucket(&self.name).key(key).send().await;
+        let object = object.as_mut().map_err(|error| failed(DisplayErrorContext(&*error).to_string()))?;
+        let mut bytes = vec![];
+        while let Some(part) = object.body.next().await {
+            bytes.extend_from_slice(&part.map_err(|error| failed(DisplayErrorContext(&error).to_string()))?);
+            if bytes.len() > limit {
+                return Err(failed(format!("{key} has more than {limit} bytes")));
+            }
+        }
+        Ok(bytes)
     }
 }

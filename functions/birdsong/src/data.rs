@@ -22,7 +22,7 @@ const BUILT_IN_REGIONS: &str = include_str!("../../../regions.toml");
 const DEFAULT_REGIONS: &str = "regions.toml";
 /// Environment: the key in hex, for tasks that have no folder that stays.
 const AUTHOR_KEY: &str = "BIRDSONG_AUTHOR_KEY";
-/// Environment: content of a regions file, for tasks that have no file.
+/// Environment: content of a regions file, for tasks that have no file, or its address as `s3://BUCKET/KEY`.
 const REGIONS_TOML: &str = "BIRDSONG_REGIONS_TOML";
 
 /// Held for as long as this process may write posts into the folder.
@@ -210,6 +210,11 @@ pub(crate) fn load_regions(args: &CountArgs) -> Result<Regions> {
     if args.regions.is_none()
         && let Some(text) = std::env::var(REGIONS_TOML).ok().filter(|text| !text.is_empty())
     {
+        if text.starts_with("s3://") {
+            bail!(
+                "{REGIONS_TOML} is the address {text}, which only `birdsong stream --to kinesis` reads; use --regions FILE"
+            );
+        }
         return Ok(Regions::parse(REGIONS_TOML, &text)?);
     }
     let path = args.regions.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_REGIONS));
@@ -221,6 +226,28 @@ pub(crate) fn load_regions(args: &CountArgs) -> Result<Regions> {
         }
         Err(error) => Err(error).with_context(|| format!("the regions file {} cannot be read", path.display())),
     }
+}
+
+/// The regions of a task, which may be in a bucket because a parameter has 4 KB.
+#[cfg(feature = "aws")]
+pub(crate) async fn load_task_regions(args: &CountArgs) -> Result<Regions> {
+    /// More than 30,000 regions.
+    const LIMIT_BYTES: usize = 4 << 20;
+
+    let address = std::env::var(REGIONS_TOML).ok().filter(|text| text.starts_with("s3://"));
+    let Some(address) = address.filter(|_| args.regions.is_none() && args.everything.is_none()) else {
+        return load_regions(args);
+    };
+    let (bucket, key) = address
+        .trim_start_matches("s3://")
+        .split_once('/')
+        .filter(|(bucket, key)| !bucket.is_empty() && !key.is_empty())
+        .with_context(|| format!("{REGIONS_TOML} must be a regions file or s3://BUCKET/KEY, not {address}"))?;
+    let bucket = birdsong_aws::Bucket::new(&birdsong_aws::sdk_config().await, bucket.to_owned());
+    let bytes =
+        bucket.get(key, LIMIT_BYTES).await.with_context(|| format!("the regions in {address} cannot be read"))?;
+    let text = String::from_utf8(bytes).with_context(|| format!("{address} is no text"))?;
+    Ok(Regions::parse(&address, &text)?)
 }
 
 /// The rules by which the windows of a store were folded.

@@ -116,7 +116,10 @@ pub(crate) fn samples(entry: &SourceEntry, last: Ledger, now_ms: i64) -> Vec<Sam
     ];
     // Below zero when the source's clock is ahead of ours.
     samples.extend(entry.newest_ms.map(|newest_ms| (&source::LAG, (now_ms - newest_ms).into())));
-    samples.extend(state.spent_dollars.map(|dollars| (&source::SPENT, dollars.into())));
+    if let Some(dollars) = state.spent_dollars {
+        let is_paused = state.paused_until_ms.is_some_and(|until_ms| now_ms < until_ms);
+        samples.extend([(&source::PAUSED, is_paused.into()), (&source::SPENT, dollars.into())]);
+    }
     samples
 }
 
@@ -150,10 +153,16 @@ mod tests {
         assert_eq!((&line["received"], &line["sent"], &line["dropped"]), (&json!(20), &json!(15), &json!(4)));
         assert_eq!((&line["lag_ms"], &line["connected"]), (&json!(-250), &json!(1)), "clocks differ");
         assert_eq!((&line["sampled"], &line["spent_dollars"]), (&json!(0.25), &json!(7.5)));
+        assert_eq!(line["paused"], json!(0));
+        for (until_ms, is_paused) in [(10_001, 1), (10_000, 0)] {
+            entry.state.paused_until_ms = Some(until_ms);
+            assert_eq!(shown(&entry).1["paused"], json!(is_paused), "the budget is used up until {until_ms}");
+        }
         entry.state = SourceState { status: SourceStatus::Waiting, ..SourceState::default() };
         entry.newest_ms = None;
         let (fewer, line) = shown(&entry);
         assert_eq!((&line["connected"], &line["sampled"]), (&json!(0), &json!(1.0)));
-        assert_eq!((fewer, line.get("lag_ms"), line.get("spent_dollars")), (metrics - 2, None, None));
+        assert_eq!((fewer, line.get("lag_ms"), line.get("spent_dollars")), (metrics - 3, None, None));
+        assert_eq!(line.get("paused"), None, "a source that is free has no budget");
     }
 }

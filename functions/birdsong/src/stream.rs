@@ -62,7 +62,8 @@ const STREAM_HELP: &str = "It only fills the log. On one machine, `birdsong run 
 folds and serves it at the same time; on AWS the functions do.
 
 A task's environment may hold all of it: BIRDSONG_TO, BIRDSONG_STREAM, BIRDSONG_TABLE,
-BIRDSONG_SOURCE, BIRDSONG_REFERENCE, BIRDSONG_REGIONS_TOML (the file's content), BIRDSONG_AUTHOR_KEY (32 hex digits),
+BIRDSONG_SOURCE, BIRDSONG_REFERENCE, BIRDSONG_REGIONS_TOML (the file's content, or s3://BUCKET/KEY with --to kinesis),
+BIRDSONG_AUTHOR_KEY (32 hex digits),
 BIRDSONG_QUARANTINE_BUCKET, BIRDSONG_HEALTH_PORT, BIRDSONG_METRICS, BIRDSONG_METRICS_PORT,
 BIRDSONG_LOG_FORMAT=json.";
 
@@ -78,7 +79,14 @@ async fn work(args: StreamArgs, format: LogFormat) -> Result<ExitCode> {
     if args.source.is_none() {
         bail!("--source none streams nothing; choose a source with --source");
     }
-    let regions = Arc::new(data::load_regions(&args.count)?);
+    #[cfg(feature = "aws")]
+    let regions = match args.to {
+        Target::Embedded => data::load_regions(&args.count)?,
+        Target::Kinesis => data::load_task_regions(&args.count).await?,
+    };
+    #[cfg(not(feature = "aws"))]
+    let regions = data::load_regions(&args.count)?;
+    let regions = Arc::new(regions);
     let dir = args.data.data.clone();
     let lock = data::lock(&dir, &[Role::Log])?;
     let spool = dir.join("spool");
@@ -145,6 +153,7 @@ where
     tracing::info!(to, regions = regions.list().len(), window_secs = rules.size.secs(), "streaming");
     let sent = SharedSent::new(SentRules::live(args.data.data.clone()));
     let drain = if args.to == Target::Kinesis { KINESIS_DRAIN } else { crate::run::DRAIN };
+    let spool_dir = spool.clone();
     let runner = Runner {
         regions,
         size: rules.size,
@@ -161,10 +170,23 @@ where
     };
     let ended = runner.run(sources).await;
     reporting.abort();
+    // Of all sources: which of them they belong to is in the frames.
+    let left_bytes = ended.as_ref().map_or(0, |ended| ended.left_bytes);
+    let left = (left_bytes > 0).then(|| {
+        format!(
+            "{left_bytes} bytes of posts are in {} and not in the log: the next start sends them, unless that folder is deleted \
+             with this task",
+            spool_dir.display()
+        )
+    });
+    if let Some(left) = &left {
+        tracing::error!("{left}");
+    }
     for entry in status.entries() {
         status.update(&entry.state.source, |state| {
             state.status = SourceStatus::Stopped;
             state.connected_since_ms = None;
+            state.problem = left.clone();
         });
     }
     if let Err(error) = metrics::write_states(&*settings, &status).await {

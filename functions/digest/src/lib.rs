@@ -46,12 +46,15 @@ use birdsong_domain::ports::{Change, DocumentStore, OVERVIEW, PortError, RollupS
 use birdsong_domain::rollup::Period;
 use birdsong_domain::window::FoldRules;
 
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 use overview::{Known, Overview};
 use watch::Watcher;
 
 /// How long after the time for late posts an hour or a day is rolled up, in milliseconds: clocks differ, and puts take
 /// some time.
 pub const MARGIN_MS: i64 = 60_000;
+/// Regions, or days of regions, that are in work at the same time: the store answers after milliseconds.
+const AT_ONCE: usize = 8;
 /// Changes that are worked through before the overview is written.
 const BATCH: usize = 2_000;
 /// How often the overview is written again because another run was faster.
@@ -108,9 +111,11 @@ impl<S: WindowStore + RollupStore + DocumentStore + Settings> Digest<S> {
             // While much is left, such as at a replay, events can wait.
             outcome.has_more =
                 self.write_overview(regions, now_ms, &done, has_more, &is_over, &mut outcome).await? || has_more;
+            let mut settling = Vec::with_capacity(done.len());
             for change in &done {
-                self.store.settle(change).await?;
+                settling.push(self.store.settle(change));
             }
+            stream::iter(settling).buffered(AT_ONCE).try_collect::<Vec<_>>().await?;
             // A change that is listed again needs another look, but not in this run.
             if done.is_empty() || is_over() {
                 return Ok(outcome);

@@ -3,7 +3,7 @@
 //! It counts the windows that are final. [`Overview::with_live`] adds the newest ones, which the store knows without
 //! reading them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use birdsong_domain::event::Event;
@@ -16,11 +16,12 @@ use birdsong_domain::time::{FUTURE_LIMIT_MS, RFC3339_MS, WindowSize, WindowStart
 use birdsong_domain::window::metric::Lag;
 use birdsong_domain::window::{Aggregate, FoldRules};
 use futures_util::future::try_join_all;
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 
-use crate::MARGIN_MS;
 use crate::read::{Grain, Reader, Seen, Stale};
 use crate::watch::{Detail, Recent, by_start};
+use crate::{AT_ONCE, MARGIN_MS};
 
 /// Hours in the overview: a day, and the hour that has begun.
 const HOURS: i64 = 25;
@@ -177,6 +178,8 @@ pub struct Overview {
     pub ledgers: BTreeMap<i64, Ledger>,
     /// What is damaged of the ledgers, by hour.
     damage: BTreeMap<i64, Counts>,
+    /// Counts of regions that were removed, by hour: the ledgers have sent their posts.
+    removed: BTreeMap<i64, Counts>,
     /// Hours of the ledgers that were out of date.
     open: Vec<i64>,
     /// Event time of the newest post.
@@ -189,7 +192,7 @@ pub struct Overview {
 /// final.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
-    hours: HashMap<(String, i64), KnownHour>,
+    hours: HashMap<String, HashMap<i64, KnownHour>>,
     /// What the last overview read.
     read: HashMap<(String, i64), BTreeMap<i64, KnownWindow>>,
     seen: Seen,
@@ -280,26 +283,40 @@ impl Overview {
         overview.hours_from_ms = last_hour_ms - (HOURS - 1) * hour_ms;
         let range = (overview.hours_from_ms, last_hour_ms + hour_ms);
         let (stale, redone) = (Stale::of_live(&live, &mut known.seen, now_ms), Stale::new(done));
-        known.hours.retain(|(_, hour), _| *hour >= range.0);
+        known.hours.values_mut().for_each(|hours| hours.retain(|hour, _| *hour >= range.0));
         known.read.clear();
+        // Several regions at a time: one after the other takes long in a network.
+        let mut reads = Vec::with_capacity(all.len());
         for region in all {
             let reading = Reading { store, rules, region, range, until_ms: overview.until_ms, stale: &stale };
-            let mut parts = reading.windows(known).await?;
-            let open: Vec<_> = parts.keys().copied().collect();
-            let newest_window_ms = parts.values().filter_map(|windows| windows.keys().max()).max().copied();
-            let (known_hours, mut carried) = previous.known(region, &open, &redone, hour_ms);
-            parts.extend(reading.hours(&known_hours, &open).await?);
+            let of_region = known.hours.remove(region).unwrap_or_default();
+            reads.push(reading.all(of_region, &previous, &redone));
+        }
+        let ledgers = reads.remove(0).await?;
+        let mut reading = stream::iter(reads).buffered(AT_ONCE);
+        let mut next = Some(ledgers);
+        while let Some(ReadRegion { region, parts, open, newest_window_ms, known_hours, mut carried, hours, read }) =
+            next
+        {
+            known.hours.insert(region.to_owned(), hours);
+            known.read.extend(read.into_iter().map(|(hour, windows)| ((region.to_owned(), hour), windows)));
             overview.add(region, &parts, rules.size);
             if region == STREAM {
                 overview.open = open;
                 overview.carry_ledgers(&previous, &known_hours);
-                continue;
+            } else {
+                let at = overview.regions.entry(region.to_owned()).or_default();
+                at.open = open;
+                at.newest_window_ms = newest_window_ms;
+                at.carry(&mut carried, &known_hours);
             }
-            let at = overview.regions.entry(region.to_owned()).or_default();
-            at.open = open;
-            at.newest_window_ms = newest_window_ms;
-            at.carry(&mut carried, &known_hours);
+            next = reading.try_next().await?;
         }
+        overview.removed = previous.removed.clone();
+        for (_, of_region) in previous.regions.iter().filter(|(region, _)| !regions.contains(&region.as_str())) {
+            of_region.hours.iter().for_each(|(hour, counts)| overview.removed.entry(*hour).or_default().add(counts));
+        }
+        overview.removed.retain(|hour, _| *hour >= overview.hours_from_ms);
         // It may be in an hour that was not read again.
         overview.newest_post_ms = overview.newest_post_ms.or(previous.newest_post_ms);
         if overview.newest_post_ms.is_none() {
@@ -489,8 +506,35 @@ impl Glance {
         self.overview.ledgers.values().for_each(|of_hour| ledger.add(of_hour));
         self.overview.damage.values().for_each(|of_hour| counts.add(of_hour));
         let hours = self.overview.regions.values().flat_map(|of_region| of_region.hours.values());
-        hours.for_each(|of_hour| counts.add(of_hour));
+        hours.chain(self.overview.removed.values()).for_each(|of_hour| counts.add(of_hour));
         (ledger, counts)
+    }
+
+    /// Hours, by their start, of which posts have been sent that are not in windows that ended before `by_ms`: a part of the
+    /// log is read late. Hours with damage are left out, since it explains what is missing.
+    #[must_use]
+    pub fn behind(&self, by_ms: i64, size: WindowSize) -> BTreeSet<i64> {
+        let overview = &self.overview;
+        let mut hours = BTreeMap::<i64, (i64, Counts)>::new();
+        let number = |posts: u64| i64::try_from(posts).unwrap_or(i64::MAX);
+        for (hour, ledger) in &overview.ledgers {
+            hours.entry(*hour).or_default().0 += number(ledger.sent);
+        }
+        let of_regions = overview.regions.values().flat_map(|of_region| &of_region.hours);
+        for (hour, counts) in of_regions.chain(&overview.removed).chain(&overview.damage) {
+            hours.entry(*hour).or_default().1.add(counts);
+        }
+        for (start_ms, is_ledger, part) in self.recent.iter().filter(|(start_ms, ..)| start_ms + size.ms() > by_ms) {
+            let of_hour = hours.entry(Period::Hour.start_of(*start_ms, size)).or_default();
+            of_hour.0 -= match is_ledger {
+                true => number(part.ledger.sent),
+                false => -number(part.counts.primary + part.counts.corrupt),
+            };
+        }
+        let is_behind = |(sent, counts): &(i64, Counts)| {
+            counts.corrupt_records + counts.corrupt_windows == 0 && *sent > number(counts.primary + counts.corrupt)
+        };
+        hours.into_iter().filter(|(_, of_hour)| is_behind(of_hour)).map(|(hour, _)| hour).collect()
     }
 
     /// Posts that were sent, and those of them that have arrived in windows, in the windows that ended before `by_ms`.
@@ -575,11 +619,45 @@ struct Reading<'a, S> {
     stale: &'a Stale,
 }
 
-impl<S: WindowStore + RollupStore> Reading<'_, S> {
+/// The windows that were read, by hour.
+type Windows = BTreeMap<i64, BTreeMap<i64, KnownWindow>>;
+
+/// What was read of a region.
+struct ReadRegion<'a> {
+    region: &'a str,
+    parts: BTreeMap<i64, BTreeMap<i64, Part>>,
+    open: Vec<i64>,
+    newest_window_ms: Option<i64>,
+    known_hours: Vec<i64>,
+    carried: Option<RegionOverview>,
+    hours: HashMap<i64, KnownHour>,
+    read: Windows,
+}
+
+impl<'a, S: WindowStore + RollupStore> Reading<'a, S> {
+    /// All hours: from windows, from what `previous` has, or from roll-ups.
+    async fn all(
+        self,
+        mut hours: HashMap<i64, KnownHour>,
+        previous: &Overview,
+        redone: &Stale,
+    ) -> Result<ReadRegion<'a>, PortError> {
+        let read = self.windows(&mut hours).await?;
+        let part =
+            |windows: &BTreeMap<i64, KnownWindow>| windows.iter().map(|(at, window)| (*at, window.part)).collect();
+        let mut parts: BTreeMap<i64, BTreeMap<i64, Part>> =
+            read.iter().map(|(hour, windows)| (*hour, part(windows))).collect();
+        let open: Vec<_> = parts.keys().copied().collect();
+        let newest_window_ms = parts.values().filter_map(|windows| windows.keys().max()).max().copied();
+        let (known_hours, carried) = previous.known(self.region, &open, redone, Period::Hour.ms(self.rules.size));
+        parts.extend(self.hours(&known_hours, &open).await?);
+        Ok(ReadRegion { region: self.region, parts, open, newest_window_ms, known_hours, carried, hours, read })
+    }
+
     /// Windows of the hours that are out of date, and of those that reach into the last hour.
-    async fn windows(&self, known: &mut Known) -> Result<BTreeMap<i64, BTreeMap<i64, Part>>, PortError> {
+    async fn windows(&self, known: &mut HashMap<i64, KnownHour>) -> Result<Windows, PortError> {
         let hour_ms = Period::Hour.ms(self.rules.size);
-        let mut hours = BTreeMap::new();
+        let mut read = BTreeMap::new();
         let starts = (0..).map(|n| self.range.0 + n * hour_ms).take_while(|hour| *hour < self.range.1);
         for hour in starts {
             let is_recent = hour + hour_ms > self.until_ms - last_hour_ms(self.rules.size);
@@ -588,7 +666,7 @@ impl<S: WindowStore + RollupStore> Reading<'_, S> {
                 None if is_recent => (String::new(), i64::MAX),
                 None => continue,
             };
-            let at = known.hours.entry((self.region.to_owned(), hour)).or_default();
+            let at = known.entry(hour).or_default();
             if at.stamp != stamp || at.until_ms == 0 {
                 *at = KnownHour { stamp, until_ms: hour, windows: BTreeMap::new() };
             }
@@ -606,10 +684,9 @@ impl<S: WindowStore + RollupStore> Reading<'_, S> {
                 at.windows = windows.range(..at.until_ms).map(|(start, window)| (*start, window.clone())).collect();
             }
             windows.retain(|start_ms, _| *start_ms < to_ms);
-            hours.insert(hour, windows.iter().map(|(start_ms, window)| (*start_ms, window.part)).collect());
-            known.read.insert((self.region.to_owned(), hour), windows);
+            read.insert(hour, windows);
         }
-        Ok(hours)
+        Ok(read)
     }
 
     /// The other hours, from their roll-ups.

@@ -12,10 +12,8 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::read::{Grain, Part, Reader, Stale};
 use crate::watch::{StoredDay, series_of};
-use crate::{MARGIN_MS, Outcome};
+use crate::{AT_ONCE, MARGIN_MS, Outcome};
 
-/// Days, or the hours of days, in work at the same time.
-const AT_ONCE: usize = 8;
 /// How often a period is made again because another run was faster.
 const MAX_CONFLICTS: u32 = 8;
 

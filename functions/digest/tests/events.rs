@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use birdsong_digest::Digest;
 use birdsong_digest::watch::{Standing, Watched};
+use birdsong_digest::{Digest, reference};
 use birdsong_domain::event::{Event, EventKind, GapReason, Subject, decode_all};
 use birdsong_domain::frame::{Frame, FrameHeader, Lane, Ledger, STREAM, SlimPost};
 use birdsong_domain::network::Network;
@@ -101,6 +101,8 @@ async fn a_burst_is_an_event_and_a_flood_is_not() {
     let spike = found.iter().find(|event| event.kind == EventKind::Spike).unwrap();
     assert_eq!(spike.subject, Subject::Region);
     assert!(spike.carriers.iter().any(|carrier| carrier.subject.to_string() == "#Goal"), "{spike:?}");
+    // Posts without author count as none.
+    assert!((17..=60).contains(&spike.authors.unwrap()), "{spike:?}");
     let watched = watched(&store).await;
     let standing = |tag: &str| {
         watched.rising.iter().find(|rising| rising.subject.to_string() == tag).map(|rising| rising.standing)
@@ -200,6 +202,64 @@ async fn no_range_of_documents_is_longer_than_what_can_be_there() {
     }
     let days = store.hook.0.load(Ordering::Relaxed) / DAY_MS;
     assert!((60..100).contains(&days), "{days} days");
+}
+
+/// A region that is added on the ninth day of an installation, twelve hours before midnight; its burst is on the day after.
+async fn added_later(store: &MemoryStore, rules: FoldRules) -> i64 {
+    let per_day = DAY_MS / rules.size.ms();
+    let end = 10 * per_day;
+    for at in 0..end {
+        let start_ms = DAY + at * rules.size.ms();
+        put(store, Lane::ledger(Network::X, "x"), rules, start_ms, vec![], Ledger::default()).await;
+        if at >= 8 * per_day + per_day / 2 {
+            let posts = if at >= end - 6 { 80 } else { 20 + (at * 7 % 5) as u64 };
+            put(store, Lane::posts("a", Network::X, 0), rules, start_ms, tagged("", posts, 50), Ledger::default())
+                .await;
+        }
+    }
+    DAY + end * rules.size.ms()
+}
+
+/// Seven days of another place's counts before the region was added.
+async fn put_reference(store: &MemoryStore) {
+    let minutes = (DAY_MS / 60_000..8 * DAY_MS / 60_000).map(|minute| (DAY + minute * 60_000, 3 + minute as u64 % 2));
+    reference::put(store, "a", &minutes.collect::<Vec<_>>()).await.unwrap();
+}
+
+#[tokio::test]
+async fn nothing_is_unusual_in_a_region_before_it_has_a_baseline() {
+    let (store, rules) = (Arc::new(MemoryStore::default()), FoldRules::default());
+    let end_ms = added_later(&store, rules).await;
+    Digest::new(store.clone(), rules).run(&["a"], end_ms + 200_000, || false).await.unwrap();
+    // The ledgers know the days before, in which nobody looked for the region.
+    assert_eq!(events(&store, "a").await, []);
+    assert_eq!(watched(&store).await.usual, BTreeMap::new());
+}
+
+#[tokio::test]
+async fn reference_counts_are_the_baseline_of_a_new_region_whenever_they_come() {
+    let rules = FoldRules::default();
+    let (before, after) = (Arc::new(MemoryStore::default()), Arc::new(MemoryStore::default()));
+    put_reference(&before).await;
+    let end_ms = added_later(&before, rules).await;
+    Digest::new(before.clone(), rules).run(&["a"], end_ms + 200_000, || false).await.unwrap();
+    let found = events(&before, "a").await;
+    let [spike] = &found[..] else { panic!("{found:?}") };
+    assert_eq!(spike.kind, EventKind::Spike);
+    assert!((end_ms - HOUR_MS..=end_ms - 6 * rules.size.ms()).contains(&spike.start_ms), "{spike:?}");
+    assert!(spike.baseline_days >= 6 && spike.expected_milli < spike.observed * 400, "{spike:?}");
+
+    added_later(&after, rules).await;
+    let mut digest = Digest::new(after.clone(), rules);
+    digest.run(&["a"], end_ms + 200_000, || false).await.unwrap();
+    assert_eq!(events(&after, "a").await, []);
+    put_reference(&after).await;
+    // Series that were read are used again for an hour.
+    window(&after, rules, end_ms, tagged("", 20, 50)).await;
+    digest.run(&["a"], end_ms + 2 * HOUR_MS, || false).await.unwrap();
+    let of_spikes = |events: Vec<Event>| events.into_iter().filter(|event| event.kind == EventKind::Spike).collect();
+    let spikes: Vec<Event> = of_spikes(events(&after, "a").await);
+    assert_eq!((spikes.len(), spikes[0].start_ms, spikes[0].observed), (1, spike.start_ms, spike.observed));
 }
 
 /// A change: the position of a window of an hour in ten days, and the posts that it gets.

@@ -29,10 +29,12 @@ use std::ops::Range;
 use crate::crowd::{self, Crowd, SIGNS};
 use crate::lane::Lane;
 use crate::network::Network;
-use crate::rollup::Rollup;
+use crate::reference::ReferenceDay;
+use crate::rollup::{DAY_MS, Rollup};
 use crate::sealed;
 use crate::time::WindowSize;
 use crate::topk::{TopItem, TopK};
+use crate::window::metric::{Authors as Writers, Metric};
 use crate::wire::{self, DecodeError, Reader};
 
 /// Hashtags and hosts of one window that are kept.
@@ -43,7 +45,8 @@ const AUTHORS: usize = 3;
 const MAX_BYTES: usize = 120_000;
 /// A share of a window of one part in this many may be missing without making it unusable.
 const MISSED_PARTS: i64 = 20;
-const VERSION: u8 = 1;
+/// Version 1 had no authors of networks.
+const VERSION: u8 = 2;
 
 /// Whether a name is a hashtag or a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -115,6 +118,8 @@ impl Watch {
 pub struct NetworkWindow {
     /// Posts; of a ledger 0.
     pub posts: u64,
+    /// How many people wrote them, about; 0 when that is not known.
+    pub authors: u64,
     /// How it was watched.
     pub watch: Watch,
 }
@@ -165,11 +170,13 @@ impl WindowSeries {
     pub fn new<'a>(lanes: impl IntoIterator<Item = (&'a Lane, &'a Rollup)>, size: WindowSize) -> Self {
         let mut window = Self::default();
         let mut tops: [Option<TopK>; 2] = [None, None];
+        let mut writers = BTreeMap::<Network, Writers>::new();
         for (lane, rollup) in lanes {
             let aggregate = &rollup.aggregate;
             window.is_revised |= rollup.is_revised && !lane.is_ledger();
             let network = window.networks.entry(lane.network()).or_default();
             network.posts += aggregate.posts();
+            writers.entry(lane.network()).or_default().merge(&aggregate.authors, true);
             let ledger = &aggregate.ledger;
             network.watch.add(Watch {
                 is_known: rollup.known.contains(0),
@@ -181,6 +188,11 @@ impl WindowSeries {
             });
             TopK::merge_into(&mut tops[0], aggregate.hashtags.top.as_ref());
             TopK::merge_into(&mut tops[1], aggregate.hosts.top.as_ref());
+        }
+        for (network, of) in &mut window.networks {
+            // Posts of sources without authors show nothing.
+            let known = writers.get(network).filter(|writers| writers.authorless < of.posts);
+            of.authors = known.map_or(0, |writers| writers.distinct(of.posts).value);
         }
         for (item, top) in Item::ALL.into_iter().zip(tops) {
             let Some(top) = top else { continue };
@@ -232,6 +244,8 @@ pub struct DayWindow {
     pub is_revised: bool,
     /// As [`WindowSeries::floors`].
     pub floors: [u64; 2],
+    /// Whether it holds a reference count instead of posts that were counted here ([`DaySeries::stand_in`]).
+    pub is_reference: bool,
 }
 
 /// The windows of one region on one day.
@@ -256,7 +270,7 @@ impl DaySeries {
         }
         for (position, window) in windows {
             let WindowSeries { networks, is_revised, floors, items } = window;
-            self.windows.insert(position, DayWindow { networks, is_revised, floors });
+            self.windows.insert(position, DayWindow { networks, is_revised, floors, is_reference: false });
             for (key, (shown, entry)) in items {
                 let item = self.items.entry(key).or_default();
                 // The spelling of the window with the most posts, the first one of equals.
@@ -265,6 +279,21 @@ impl DaySeries {
                     item.shown = shown;
                 }
                 item.entries.insert(position, entry);
+            }
+        }
+    }
+
+    /// Lets the counts of another place stand in for a day of which nothing is known: its windows are those of `network`,
+    /// without hashtags, hosts and authors.
+    pub fn stand_in(&mut self, network: Network, reference: &ReferenceDay, size: WindowSize) {
+        if !self.is_empty() {
+            return;
+        }
+        let watch = Watch { is_known: true, ..Watch::default() };
+        for position in 0..(DAY_MS / size.ms()) as u16 {
+            if let Some(posts) = reference.window(usize::from(position), size) {
+                let networks = BTreeMap::from([(network, NetworkWindow { posts, watch, authors: 0 })]);
+                self.windows.insert(position, DayWindow { networks, is_reference: true, ..DayWindow::default() });
             }
         }
     }
@@ -337,6 +366,7 @@ impl DaySeries {
                     wire::put_u64(&mut out, n as u64);
                     wire::put_u64(&mut out, of_network.posts);
                     wire::put_u64(&mut out, of_network.watch.bits());
+                    wire::put_u64(&mut out, of_network.authors);
                 }
             }
             window.floors.iter().for_each(|floor| wire::put_u64(&mut out, *floor));
@@ -373,8 +403,9 @@ impl DaySeries {
         let plain = sealed::open(bytes)?;
         let mut reader = Reader::new(&plain);
         let reader = &mut reader;
-        if reader.u8()? != VERSION {
-            return Err(reader.error("version 1 of a day's series"));
+        let version = reader.u8()?;
+        if !(1..=VERSION).contains(&version) {
+            return Err(reader.error("version 1 or 2 of a day's series"));
         }
         let mut day = Self::default();
         let mut networks = vec![];
@@ -390,7 +421,9 @@ impl DaySeries {
             for _ in 0..head >> 1 {
                 let n = usize::try_from(reader.u64()?).unwrap_or(usize::MAX);
                 let network = *networks.get(n).ok_or(reader.error("a network of the list"))?;
-                let of_network = NetworkWindow { posts: reader.u64()?, watch: Watch::from_bits(reader.u64()?) };
+                let (posts, watch) = (reader.u64()?, Watch::from_bits(reader.u64()?));
+                let authors = if version > 1 { reader.u64()? } else { 0 };
+                let of_network = NetworkWindow { posts, watch, authors };
                 window.networks.insert(network, of_network);
             }
             window.floors = [reader.u64()?, reader.u64()?];

@@ -65,6 +65,8 @@ pub struct SourceState {
     /// Start of the time without a connection; `None` while there is one.
     #[serde(alias = "waiting_since", deserialize_with = "time_ms")]
     pub waiting_since_ms: Option<i64>,
+    /// Until when it waits on purpose, because its budget is used up; `None` when it does not.
+    pub paused_until_ms: Option<i64>,
     /// Number of connections after the first one.
     pub reconnects: u64,
     /// Number of times in which posts may have been missed for good.

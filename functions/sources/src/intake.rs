@@ -79,6 +79,11 @@ pub enum Change {
         /// What fails, and what to do about it; `None` when it works again.
         reason: Option<String>,
     },
+    /// The source waits on purpose until this time, because its budget is used up. A [`Change::Waiting`] follows.
+    Paused {
+        /// Time of the next attempt, in milliseconds.
+        until_ms: i64,
+    },
     /// Money spent at the source since the first of the month, in US dollars.
     Spent {
         /// US dollars.

@@ -554,6 +554,26 @@ async fn a_clock_that_is_set_gives_no_budget_back() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_budget_that_is_used_up_is_a_pause_until_the_next_day_and_other_waits_are_none() {
+    let time = Time::new();
+    let mut script = trouble(1);
+    script.push(posts(u64::MAX, &[]));
+    let (fake, sink) = (fake(&time, script, 1, 50.0, Account::default()), Sink::new(&time));
+    let options = x::Options { budget: Some("1/day".parse().unwrap()), ..options() };
+    let started_ms = time.true_ms();
+    assert_eq!(run_here(&fake, options, &sink, 1800).await, None);
+    let received = sink.received();
+    let pause = received.changes.iter().position(|(_, change)| matches!(change, Change::Paused { .. })).unwrap();
+    let midnight_ms = (started_ms.div_euclid(DAY_MS) + 1) * DAY_MS;
+    assert_eq!(received.changes[pause].1, Change::Paused { until_ms: midnight_ms });
+    let waits = |changes: &[(i64, Change)]| {
+        changes.iter().filter(|(_, change)| matches!(change, Change::Waiting { .. })).count()
+    };
+    assert!(waits(&received.changes[..pause]) > 0, "the trouble before was no pause");
+    assert!(waits(&received.changes[pause..]) > 0, "a pause is also a wait");
+}
+
 /// The fake on a socket; returns its address.
 async fn listen(fake: &FakeX) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -171,7 +171,7 @@ impl Intake for Ingest {
             }
             Change::Trouble { reason: Some(reason) } => tracing::warn!(source, "{reason}"),
             Change::Trouble { reason: None } => tracing::info!(source, "what failed beside the stream works again"),
-            Change::Spent { .. } => (),
+            Change::Paused { .. } | Change::Spent { .. } => (),
         }
         let is_reconnect = self.was_connected;
         self.was_connected |= change == Change::Connected;
@@ -181,6 +181,7 @@ impl Intake for Ingest {
                 state.reason = None;
                 state.connected_since_ms = Some(now_ms);
                 state.waiting_since_ms = None;
+                state.paused_until_ms = None;
                 state.reconnects += u64::from(is_reconnect);
             }
             Change::Waiting { reason, .. } => {
@@ -193,6 +194,7 @@ impl Intake for Ingest {
             Change::Replayed { events } => state.replayed += events,
             Change::Sampling { share } => state.sampled = (share < 1.0).then_some(share),
             Change::Trouble { reason } => state.reason = reason,
+            Change::Paused { until_ms } => state.paused_until_ms = Some(until_ms),
             Change::Spent { dollars } => state.spent_dollars = Some(dollars),
         });
     }

@@ -22,7 +22,8 @@ resource "aws_cloudwatch_log_group" "this" {
 }
 
 resource "aws_iam_role" "this" {
-  name = local.function
+  name                 = local.function
+  permissions_boundary = var.permissions_boundary
 
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
@@ -51,28 +52,46 @@ resource "aws_iam_role_policy" "this" {
           "kinesis:GetRecords",
           "kinesis:GetShardIterator",
           "kinesis:ListShards",
-          "kinesis:SubscribeToShard",
         ]
         Resource = var.stream_arn
       },
       {
-        Sid    = "FoldWindows"
-        Effect = "Allow"
-        Action = [
-          "dynamodb:DeleteItem",
-          "dynamodb:GetItem",
-          "dynamodb:PutItem",
-          "dynamodb:Query",
-          "dynamodb:UpdateItem",
-        ]
+        Sid      = "LoadWindows"
+        Effect   = "Allow"
+        Action   = ["dynamodb:GetItem"]
         Resource = var.table_arn
+      },
+      {
+        # Windows of a day, the list of a region's days, marks of changed hours, the format of the table. No roll-ups and documents.
+        Sid      = "StoreWindows"
+        Effect   = "Allow"
+        Action   = ["dynamodb:PutItem"]
+        Resource = var.table_arn
+        Condition = {
+          "ForAllValues:StringLike" = { "dynamodb:LeadingKeys" = ["*#????-??-??", "*#days", "_live", "_meta"] }
+        }
+      },
+      {
+        Sid       = "ShowNewestWindows"
+        Effect    = "Allow"
+        Action    = ["dynamodb:UpdateItem"]
+        Resource  = var.table_arn
+        Condition = { "ForAllValues:StringLike" = { "dynamodb:LeadingKeys" = ["_live"] } }
       },
       {
         # The account is named because another account could take the name of a deleted bucket.
         Sid       = "WriteDeadLetters"
         Effect    = "Allow"
-        Action    = ["s3:ListBucket", "s3:PutObject"]
-        Resource  = [module.quarantine.arn, "${module.quarantine.arn}/*"]
+        Action    = ["s3:PutObject"]
+        Resource  = ["${module.quarantine.arn}/quarantine/*", "${module.quarantine.arn}/aws/lambda/*"]
+        Condition = { StringEquals = { "s3:ResourceAccount" = var.account_id } }
+      },
+      {
+        # What the event source mapping requires of its failure destination, besides PutObject.
+        Sid       = "ListDeadLetters"
+        Effect    = "Allow"
+        Action    = ["s3:ListBucket"]
+        Resource  = module.quarantine.arn
         Condition = { StringEquals = { "s3:ResourceAccount" = var.account_id } }
       },
       {
@@ -85,7 +104,7 @@ resource "aws_iam_role_policy" "this" {
   })
 }
 
-# Terraform deploys the code when the zip changes.
+# Terraform deploys the code when the zip changes, and publishes each change as a version.
 resource "aws_lambda_function" "this" {
   #checkov:skip=CKV_AWS_115:The shards limit the concurrency; a reservation can fail in a new account.
   #checkov:skip=CKV_AWS_116:The failure destination is on the event source mapping; nothing invokes it asynchronously.
@@ -99,6 +118,7 @@ resource "aws_lambda_function" "this" {
   handler                        = "bootstrap"
   architectures                  = [var.architecture]
   filename                       = var.zip
+  publish                        = var.publish_versions
   source_code_hash               = filebase64sha256(var.zip)
   memory_size                    = var.memory_mb
   timeout                        = 60
@@ -123,21 +143,34 @@ resource "aws_lambda_function" "this" {
   }
 }
 
+# The version that the trigger invokes: the newest one, unless `make rollback` went back from it.
+resource "aws_lambda_alias" "live" {
+  name             = "live"
+  description      = "The version that runs"
+  function_name    = aws_lambda_function.this.function_name
+  function_version = var.rollback.from == aws_lambda_function.this.version ? var.rollback.to : aws_lambda_function.this.version
+}
+
 resource "aws_lambda_event_source_mapping" "this" {
   event_source_arn = var.stream_arn
-  function_name    = aws_lambda_function.this.arn
+  function_name    = aws_lambda_alias.live.arn
   # A new mapping reads the whole log. Fences skip what was folded before; LATEST would lose records that arrive
   # while the mapping is created.
   starting_position                  = "TRIM_HORIZON"
   batch_size                         = var.batch_size
   maximum_batching_window_in_seconds = var.batching_window_secs
+  parallelization_factor             = var.parallelization
   function_response_types            = ["ReportBatchItemFailures"]
 
-  # A batch that never succeeds blocks its shard. The retries outlast an outage of the store of an hour. Then the batch
-  # goes to the bucket and an alarm is raised; `birdsong reprocess` folds it from the log.
-  maximum_retry_attempts = 200
-  # The maximum: an older record would not be tried at all.
-  maximum_record_age_in_seconds  = 604800
+  # The function itself removes poison: it puts damaged records and windows into the bucket and answers without a failure.
+  # What remains fails for all records alike (store or bucket away, no permission), and it returns the first record of the
+  # batch, so Lambda repeats the whole batch. Such a batch must never be given up: -1 retries it for as long as the log has
+  # it, and alarms show its age. A record that ends the function itself (memory, time limit, panic) fails without an
+  # answer. Then Lambda bisects its batch, so that the records before it are stored, and its shard waits there.
+  # docs/runbook.md, "Skip a record", sets max_retries for as long as it takes to move that record to the bucket.
+  maximum_retry_attempts = var.max_retries
+  # -1 is infinite. Any other value would discard old records after an outage without trying them.
+  maximum_record_age_in_seconds  = -1
   bisect_batch_on_function_error = true
 
   destination_config {

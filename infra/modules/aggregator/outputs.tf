@@ -3,6 +3,16 @@ output "function" {
   value       = aws_lambda_function.this.function_name
 }
 
+output "newest_version" {
+  description = "Newest version of the function."
+  value       = aws_lambda_function.this.version
+}
+
+output "version" {
+  description = "Version of the function that runs."
+  value       = aws_lambda_alias.live.function_version
+}
+
 output "event_source_mapping" {
   description = "UUID of the trigger."
   value       = aws_lambda_event_source_mapping.this.uuid

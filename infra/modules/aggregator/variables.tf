@@ -48,6 +48,16 @@ variable "batching_window_secs" {
   type        = number
 }
 
+variable "parallelization" {
+  description = "Batches of one shard that are folded at the same time, 1 to 10."
+  type        = number
+}
+
+variable "max_retries" {
+  description = "Retries of a failed batch before it goes to the bucket; -1 for no limit."
+  type        = number
+}
+
 variable "reserved_concurrency" {
   description = "Concurrent invocations reserved for the function, and their limit; null for no reservation."
   type        = number
@@ -66,4 +76,22 @@ variable "log_retention_days" {
 variable "deletion_protection" {
   description = "Refuse to delete the quarantine bucket unless it is empty."
   type        = bool
+}
+
+variable "publish_versions" {
+  description = "Publish each change as a version; otherwise the newest code always runs."
+  type        = bool
+  default     = true
+}
+
+variable "rollback" {
+  description = "A rollback: while the newest version of the function is `from`, the version `to` runs."
+  type        = object({ from = string, to = string })
+  default     = { from = "", to = "" }
+}
+
+variable "permissions_boundary" {
+  description = "ARN of the permissions boundary of the roles; null for none."
+  type        = string
+  default     = null
 }

@@ -15,7 +15,8 @@ resource "aws_cloudwatch_log_group" "this" {
 }
 
 resource "aws_iam_role" "this" {
-  name = local.function
+  name                 = local.function
+  permissions_boundary = var.permissions_boundary
 
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
@@ -58,7 +59,7 @@ resource "aws_iam_role_policy" "this" {
   })
 }
 
-# Terraform deploys the code when the zip changes.
+# Terraform deploys the code when the zip changes, and publishes each change as a version.
 resource "aws_lambda_function" "this" {
   #checkov:skip=CKV_AWS_115:The stage's throttle limits it; a reservation can fail in a new account.
   #checkov:skip=CKV_AWS_116:It is invoked synchronously only, so there are no dead letters.
@@ -72,6 +73,7 @@ resource "aws_lambda_function" "this" {
   handler                        = "bootstrap"
   architectures                  = [var.architecture]
   filename                       = var.zip
+  publish                        = var.publish_versions
   source_code_hash               = filebase64sha256(var.zip)
   memory_size                    = var.memory_mb
   timeout                        = var.timeout_secs
@@ -94,6 +96,14 @@ resource "aws_lambda_function" "this" {
   }
 
   depends_on = [aws_iam_role_policy.this]
+}
+
+# The version that the REST API invokes: the newest one, unless `make rollback` went back from it.
+resource "aws_lambda_alias" "live" {
+  name             = "live"
+  description      = "The version that runs"
+  function_name    = aws_lambda_function.this.function_name
+  function_version = var.rollback.from == aws_lambda_function.this.version ? var.rollback.to : aws_lambda_function.this.version
 }
 
 resource "aws_api_gateway_rest_api" "this" {
@@ -139,13 +149,14 @@ resource "aws_api_gateway_integration" "proxy" {
   http_method             = each.value.http_method
   type                    = "AWS_PROXY"
   integration_http_method = "POST"
-  uri                     = aws_lambda_function.this.invoke_arn
+  uri                     = aws_lambda_alias.live.invoke_arn
 }
 
 resource "aws_lambda_permission" "api" {
   statement_id  = "rest-api"
   action        = "lambda:InvokeFunction"
   function_name = aws_lambda_function.this.function_name
+  qualifier     = aws_lambda_alias.live.name
   principal     = "apigateway.amazonaws.com"
   source_arn    = "${aws_api_gateway_rest_api.this.execution_arn}/*/*"
 }
@@ -167,6 +178,85 @@ resource "aws_api_gateway_gateway_response" "throttled" {
       error = { code = "overloaded", message = "Too many requests. Try again in a few seconds.", parameter = null }
     })
   }
+}
+
+# Who called is not logged: no address, no user agent, no query. Behind CloudFront they would be CloudFront's anyway.
+locals {
+  access_log = jsonencode({
+    time            = "$context.requestTimeEpoch"
+    request_id      = "$context.requestId"
+    trace_id        = "$context.xrayTraceId"
+    method          = "$context.httpMethod"
+    path            = "$context.path"
+    status          = "$context.status"
+    response_type   = "$context.error.responseType"
+    bytes           = "$context.responseLength"
+    latency_ms      = "$context.responseLatency"
+    function_ms     = "$context.integration.latency"
+    function_status = "$context.integration.status"
+  })
+}
+
+resource "aws_cloudwatch_log_group" "access" {
+  #checkov:skip=CKV_AWS_158:CloudWatch encrypts logs with a key of its own; they hold paths, no addresses.
+  #checkov:skip=CKV_AWS_338:Operational logs need not be kept for a year.
+  count = var.access_logs ? 1 : 0
+
+  name              = "/aws/apigateway/${local.function}"
+  retention_in_days = var.log_retention_days
+}
+
+# API Gateway writes logs with one role for the whole account and region, of all its APIs.
+resource "aws_iam_role" "account" {
+  count = var.access_logs && var.account_role ? 1 : 0
+
+  name                 = "${local.function}-gateway"
+  permissions_boundary = var.permissions_boundary
+
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Action    = "sts:AssumeRole"
+      Principal = { Service = "apigateway.amazonaws.com" }
+    }]
+  })
+}
+
+resource "aws_iam_role_policy" "account" {
+  #checkov:skip=CKV_AWS_290:API Gateway accepts a role for its logs only with these actions on all groups.
+  #checkov:skip=CKV_AWS_355:API Gateway accepts a role for its logs only with these actions on all groups.
+  count = length(aws_iam_role.account)
+
+  name = "logs"
+  role = aws_iam_role.account[0].id
+
+  # The actions of AWS's managed policy AmazonAPIGatewayPushToCloudWatchLogs.
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid    = "WriteLogsOfAllApis"
+      Effect = "Allow"
+      Action = [
+        "logs:CreateLogGroup",
+        "logs:CreateLogStream",
+        "logs:DescribeLogGroups",
+        "logs:DescribeLogStreams",
+        "logs:FilterLogEvents",
+        "logs:GetLogEvents",
+        "logs:PutLogEvents",
+      ]
+      Resource = "*"
+    }]
+  })
+}
+
+resource "aws_api_gateway_account" "this" {
+  count = length(aws_iam_role.account)
+
+  cloudwatch_role_arn = aws_iam_role.account[0].arn
+
+  depends_on = [aws_iam_role_policy.account]
 }
 
 resource "aws_api_gateway_deployment" "this" {
@@ -193,15 +283,25 @@ resource "aws_api_gateway_deployment" "this" {
 }
 
 resource "aws_api_gateway_stage" "this" {
-  #checkov:skip=CKV_AWS_76:Access logs need one role for the whole account, and hold callers' addresses.
-  #checkov:skip=CKV_AWS_120:CloudFront caches for as long as the function allows.
-  #checkov:skip=CKV2_AWS_4:Execution logs need one role for the whole account; the function logs its errors.
-  #checkov:skip=CKV2_AWS_29:A web ACL costs more than the rest of the API; the stage throttles.
+  #checkov:skip=CKV_AWS_76:Access logs are on unless access_logs = false.
+  #checkov:skip=CKV_AWS_120:A cache of the stage is paid for by the hour; CloudFront and the function keep answers for seconds.
+  #checkov:skip=CKV2_AWS_4:The access log has status and latency of each request, and the function logs its errors.
+  #checkov:skip=CKV2_AWS_29:A web ACL with a rule costs 6 US dollars a month before the first request; the stage throttles.
   #checkov:skip=CKV2_AWS_51:Clients are public browsers without certificates.
   rest_api_id          = aws_api_gateway_rest_api.this.id
   deployment_id        = aws_api_gateway_deployment.this.id
   stage_name           = "live"
   xray_tracing_enabled = true
+
+  dynamic "access_log_settings" {
+    for_each = aws_cloudwatch_log_group.access
+    content {
+      destination_arn = access_log_settings.value.arn
+      format          = local.access_log
+    }
+  }
+
+  depends_on = [aws_api_gateway_account.this]
 }
 
 resource "aws_api_gateway_method_settings" "all" {

@@ -3,6 +3,16 @@ output "function" {
   value       = aws_lambda_function.this.function_name
 }
 
+output "newest_version" {
+  description = "Newest version of the function."
+  value       = aws_lambda_function.this.version
+}
+
+output "version" {
+  description = "Version of the function that runs."
+  value       = aws_lambda_alias.live.function_version
+}
+
 output "id" {
   description = "Id of the REST API."
   value       = aws_api_gateway_rest_api.this.id

@@ -62,3 +62,33 @@ variable "log_retention_days" {
   description = "Days to keep logs."
   type        = number
 }
+
+variable "publish_versions" {
+  description = "Publish each change as a version; otherwise the newest code always runs."
+  type        = bool
+  default     = true
+}
+
+variable "rollback" {
+  description = "A rollback: while the newest version of the function is `from`, the version `to` runs."
+  type        = object({ from = string, to = string })
+  default     = { from = "", to = "" }
+}
+
+variable "permissions_boundary" {
+  description = "ARN of the permissions boundary of the roles; null for none."
+  type        = string
+  default     = null
+}
+
+variable "access_logs" {
+  description = "Log each request, without addresses."
+  type        = bool
+  default     = true
+}
+
+variable "account_role" {
+  description = "Create the role with which API Gateway writes the logs of all APIs of the account and region."
+  type        = bool
+  default     = true
+}

@@ -41,7 +41,8 @@ resource "aws_cloudwatch_log_group" "this" {
 }
 
 resource "aws_iam_role" "this" {
-  name = local.function
+  name                 = local.function
+  permissions_boundary = var.permissions_boundary
 
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
@@ -61,16 +62,25 @@ resource "aws_iam_role_policy" "this" {
     Version = "2012-10-17"
     Statement = concat([
       {
-        Sid    = "RollUpWindows"
-        Effect = "Allow"
-        Action = [
-          "dynamodb:DeleteItem",
-          "dynamodb:GetItem",
-          "dynamodb:PutItem",
-          "dynamodb:Query",
-          "dynamodb:UpdateItem",
-        ]
+        Sid      = "ReadWindows"
+        Effect   = "Allow"
+        Action   = ["dynamodb:GetItem", "dynamodb:Query"]
         Resource = var.table_arn
+      },
+      {
+        # Roll-ups, documents, the overview, and marks of changes. No windows.
+        Sid      = "StoreRollUps"
+        Effect   = "Allow"
+        Action   = ["dynamodb:DeleteItem", "dynamodb:PutItem"]
+        Resource = var.table_arn
+        Condition = {
+          "ForAllValues:StringLike" = {
+            "dynamodb:LeadingKeys" = concat(
+              ["*#hours#????-??", "*#days#????", "_live", "_meta"],
+              [for kind in ["alert", "events", "series", "watch"] : "*#${kind}#????"],
+            )
+          }
+        }
       },
       {
         Sid      = "Log"
@@ -96,7 +106,7 @@ resource "aws_iam_role_policy" "this" {
   })
 }
 
-# Terraform deploys the code when the zip changes.
+# Terraform deploys the code when the zip changes, and publishes each change as a version.
 resource "aws_lambda_function" "this" {
   #checkov:skip=CKV_AWS_115:One run a minute needs no more than two at once; a reservation can fail in a new account.
   #checkov:skip=CKV_AWS_116:The next run does what a failed one left, so there are no dead letters.
@@ -110,6 +120,7 @@ resource "aws_lambda_function" "this" {
   handler                        = "bootstrap"
   architectures                  = [var.architecture]
   filename                       = var.zip
+  publish                        = var.publish_versions
   source_code_hash               = filebase64sha256(var.zip)
   memory_size                    = var.memory_mb
   timeout                        = var.timeout_secs
@@ -138,15 +149,25 @@ resource "aws_lambda_function" "this" {
   depends_on = [aws_iam_role_policy.this]
 }
 
+# The version that the schedule invokes: the newest one, unless `make rollback` went back from it.
+resource "aws_lambda_alias" "live" {
+  name             = "live"
+  description      = "The version that runs"
+  function_name    = aws_lambda_function.this.function_name
+  function_version = var.rollback.from == aws_lambda_function.this.version ? var.rollback.to : aws_lambda_function.this.version
+}
+
 # The scheduler invokes asynchronously, and Lambda would retry a failed run twice. The next minute's run is that retry.
 resource "aws_lambda_function_event_invoke_config" "this" {
   function_name                = aws_lambda_function.this.function_name
+  qualifier                    = aws_lambda_alias.live.name
   maximum_retry_attempts       = 0
   maximum_event_age_in_seconds = 60
 }
 
 resource "aws_iam_role" "schedule" {
-  name = "${local.function}-schedule"
+  name                 = "${local.function}-schedule"
+  permissions_boundary = var.permissions_boundary
 
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
@@ -175,7 +196,7 @@ resource "aws_iam_role_policy" "schedule" {
       Sid      = "InvokeDigest"
       Effect   = "Allow"
       Action   = ["lambda:InvokeFunction"]
-      Resource = aws_lambda_function.this.arn
+      Resource = aws_lambda_alias.live.arn
     }]
   })
 }
@@ -196,7 +217,7 @@ resource "aws_scheduler_schedule" "this" {
   }
 
   target {
-    arn      = aws_lambda_function.this.arn
+    arn      = aws_lambda_alias.live.arn
     role_arn = aws_iam_role.schedule.arn
     # The function ignores its payload.
     input = "{}"

@@ -72,3 +72,21 @@ variable "deletion_protection" {
   description = "Keep deleted secrets for a week."
   type        = bool
 }
+
+variable "publish_versions" {
+  description = "Publish each change as a version; otherwise the newest code always runs."
+  type        = bool
+  default     = true
+}
+
+variable "rollback" {
+  description = "A rollback: while the newest version of the function is `from`, the version `to` runs."
+  type        = object({ from = string, to = string })
+  default     = { from = "", to = "" }
+}
+
+variable "permissions_boundary" {
+  description = "ARN of the permissions boundary of the roles; null for none."
+  type        = string
+  default     = null
+}

@@ -18,18 +18,20 @@ locals {
     graph[3],
   ] if length(var.sources) > 0]
 
-  # Spending adds up from the first of the month, so the limit of a daily budget grows with the days.
+  # Spending adds up from the first of the month, so the limit of a daily budget grows with the days. DATE is the day
+  # of the month; DAY would be the day of the week.
   spending_graphs = [for source, budget in var.sources : [
     "Spent on ${source} since the first of the month, US dollars", "Maximum",
     [
       [var.name, "spent_dollars", "service", "streamer", "source", source, { id = "spent", label = "spent" }],
       [{
-        expression = endswith(budget, "/day") ? "${split("/", budget)[0]} * DAY(spent)" : "TIME_SERIES(${split("/", budget)[0]})"
+        expression = endswith(budget, "/day") ? "${split("/", budget)[0]} * DATE(spent)" : "TIME_SERIES(${split("/", budget)[0]})"
         id         = "allowed"
         label      = "budget so far"
       }],
+      [var.name, "paused", "service", "streamer", "source", source, { label = "paused, because it is used up", yAxis = "right" }],
     ],
-    { left = { min = 0 } },
+    { left = { min = 0 }, right = { min = 0, max = 1 } },
   ] if budget != null]
 
   # Title, statistic and metrics (namespace, metric, dimension, value …) of each graph.

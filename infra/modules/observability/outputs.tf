@@ -9,15 +9,15 @@ output "dashboard" {
 }
 
 output "alarms" {
-  description = "Names of all alarms."
+  description = "Names of all alarms, those that send mail and those that only take part in others."
   value = concat(
     [for alarm in aws_cloudwatch_metric_alarm.above : alarm.alarm_name],
     [for alarm in aws_cloudwatch_metric_alarm.not_connected : alarm.alarm_name],
     [for alarm in aws_cloudwatch_metric_alarm.dropped : alarm.alarm_name],
-    [
-      aws_cloudwatch_metric_alarm.silent.alarm_name,
-      aws_cloudwatch_metric_alarm.digest_silent.alarm_name,
-      aws_cloudwatch_metric_alarm.given_up.alarm_name,
-    ],
+    [for alarm in aws_cloudwatch_metric_alarm.waiting : alarm.alarm_name],
+    aws_cloudwatch_metric_alarm.idle[*].alarm_name,
+    aws_cloudwatch_metric_alarm.silent[*].alarm_name,
+    [aws_cloudwatch_metric_alarm.no_windows.alarm_name, aws_cloudwatch_metric_alarm.digest_stale.alarm_name],
+    [for alarm in aws_cloudwatch_composite_alarm.this : alarm.alarm_name],
   )
 }

@@ -38,6 +38,16 @@ variable "digest" {
   type        = string
 }
 
+variable "schedule_group" {
+  description = "Group of the schedule that invokes the digest."
+  type        = string
+}
+
+variable "streamer" {
+  description = "Cluster and service of the streamer; null when it runs elsewhere."
+  type        = object({ cluster = string, service = string })
+}
+
 variable "api_function" {
   description = "Name of the api function."
   type        = string

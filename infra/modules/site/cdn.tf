@@ -89,12 +89,12 @@ resource "aws_cloudfront_response_headers_policy" "this" {
 }
 
 resource "aws_cloudfront_distribution" "this" {
-  #checkov:skip=CKV_AWS_68:A web ACL costs more than the rest of the site; it only reads, and the API throttles.
+  #checkov:skip=CKV_AWS_68:A web ACL with a rule costs 6 US dollars a month and 0.60 a million requests; the site only reads, and the API throttles.
   #checkov:skip=CKV_AWS_86:Access logs hold visitors' addresses, which nothing here needs.
-  #checkov:skip=CKV_AWS_174:Without a custom domain the certificate is CloudFront's, which fixes the protocol.
+  #checkov:skip=CKV_AWS_174:A custom domain has TLSv1.2_2021; without one the certificate is CloudFront's, which fixes the protocol.
   #checkov:skip=CKV_AWS_310:There is one bucket and one API; a second of each would not protect the data.
   #checkov:skip=CKV_AWS_374:Viewers may be anywhere; viewer_auth says who they are.
-  #checkov:skip=CKV2_AWS_42:Without a custom domain the certificate is CloudFront's.
+  #checkov:skip=CKV2_AWS_42:A custom domain has a certificate of its own; without one it is CloudFront's.
   #checkov:skip=CKV2_AWS_47:A web ACL costs more than the rest of the site, and nothing here runs Java.
   count = var.enable_cdn ? 1 : 0
 
@@ -185,7 +185,29 @@ resource "aws_cloudfront_distribution" "this" {
     }
   }
 
+  aliases = var.aliases
+
   viewer_certificate {
-    cloudfront_default_certificate = true
+    cloudfront_default_certificate = length(var.aliases) == 0
+    acm_certificate_arn            = length(var.aliases) == 0 ? null : var.certificate_arn
+    ssl_support_method             = length(var.aliases) == 0 ? null : "sni-only"
+    minimum_protocol_version       = length(var.aliases) == 0 ? null : "TLSv1.2_2021"
+  }
+}
+
+resource "aws_route53_record" "alias" {
+  for_each = {
+    for record in var.route53_zone_id == "" ? [] : setproduct(var.aliases, ["A", "AAAA"]) :
+    "${record[0]} ${record[1]}" => { name = record[0], type = record[1] }
+  }
+
+  zone_id = var.route53_zone_id
+  name    = each.value.name
+  type    = each.value.type
+
+  alias {
+    name                   = aws_cloudfront_distribution.this[0].domain_name
+    zone_id                = aws_cloudfront_distribution.this[0].hosted_zone_id
+    evaluate_target_health = false
   }
 }

@@ -70,3 +70,21 @@ variable "frame_ancestors" {
   type        = list(string)
   default     = ["'none'"]
 }
+
+variable "aliases" {
+  description = "Custom domains; empty for the domain of CloudFront."
+  type        = list(string)
+  default     = []
+}
+
+variable "certificate_arn" {
+  description = "Certificate of the custom domains, in us-east-1."
+  type        = string
+  default     = ""
+}
+
+variable "route53_zone_id" {
+  description = "Hosted zone that gets the records of the custom domains; empty for none."
+  type        = string
+  default     = ""
+}

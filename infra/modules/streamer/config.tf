@@ -1,26 +1,43 @@
 # What the task reads when it starts: regions, keys and tokens.
 
+locals {
+  # A parameter without a monthly price has 4 KB.
+  regions_fit = length(base64encode(var.regions_toml)) / 4 * 3 <= 4096
+}
+
 resource "aws_ssm_parameter" "regions" {
   #checkov:skip=CKV2_AWS_34:The regions are public: the API lists them.
+  count = local.regions_fit ? 1 : 0
+
   name        = "/${var.name}/regions.toml"
   description = "Regions of Birdsong, from regions.toml"
   type        = "String"
-  tier        = "Intelligent-Tiering"
   value       = var.regions_toml
+}
 
-  lifecycle {
-    precondition {
-      condition     = length(base64encode(var.regions_toml)) / 4 * 3 <= 8192
-      error_message = "regions_file has more than 8 KB, the limit of a parameter: remove regions."
-    }
-  }
+# It can be deleted when the regions fit into the parameter again: they are in regions.toml.
+module "regions" {
+  source = "../bucket"
+  count  = local.regions_fit ? 0 : 1
+
+  bucket              = "${var.name}-regions-${var.account_id}"
+  deletion_protection = false
+}
+
+resource "aws_s3_object" "regions" {
+  count = local.regions_fit ? 0 : 1
+
+  bucket       = module.regions[0].name
+  key          = "regions.toml"
+  content      = var.regions_toml
+  content_type = "application/toml"
 }
 
 # A person or a script sets the values, once, so no state file has them.
 resource "aws_secretsmanager_secret" "this" {
   #checkov:skip=CKV_AWS_149:The AWS managed key encrypts at no cost; readers are limited by their roles.
   #checkov:skip=CKV2_AWS_57:Networks issue the tokens, and another key makes other hashes of the same authors: AWS can rotate neither.
-  for_each = toset([for name, arn in var.secrets : name if arn == null])
+  for_each = toset(var.created_secrets)
 
   name                    = "${var.name}/${replace(lower(trimprefix(each.key, "BIRDSONG_")), "_", "-")}"
   description             = "${each.key} of the streamer"

@@ -12,3 +12,8 @@ output "secrets" {
   description = "Name of the environment variable => name of the secret that was created for it, or ARN of the existing one."
   value       = tomap({ for name, arn in var.secrets : name => arn == null ? aws_secretsmanager_secret.this[name].name : arn })
 }
+
+output "task_definition" {
+  description = "ARN of the task definition; null without an image."
+  value       = one(aws_ecs_task_definition.this[*].arn)
+}

@@ -12,8 +12,9 @@ locals {
 
 # What ECS needs to start the task.
 resource "aws_iam_role" "execution" {
-  name               = "${var.name}-streamer-execution"
-  assume_role_policy = local.trust
+  name                 = "${var.name}-streamer-execution"
+  permissions_boundary = var.permissions_boundary
+  assume_role_policy   = local.trust
 }
 
 resource "aws_iam_role_policy" "execution" {
@@ -23,7 +24,7 @@ resource "aws_iam_role_policy" "execution" {
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [
+    Statement = concat([
       {
         Sid      = "SignInToRegistry"
         Effect   = "Allow"
@@ -43,25 +44,28 @@ resource "aws_iam_role_policy" "execution" {
         Resource = "${aws_cloudwatch_log_group.this.arn}:*"
       },
       {
-        Sid      = "ReadRegions"
-        Effect   = "Allow"
-        Action   = ["ssm:GetParameters"]
-        Resource = aws_ssm_parameter.regions.arn
-      },
-      {
         Sid      = "ReadSecrets"
         Effect   = "Allow"
         Action   = ["secretsmanager:GetSecretValue"]
         Resource = values(local.secret_arns)
       },
-    ]
+      ],
+      [
+        for parameter in aws_ssm_parameter.regions : {
+          Sid      = "ReadRegions"
+          Effect   = "Allow"
+          Action   = ["ssm:GetParameters"]
+          Resource = parameter.arn
+        }
+    ])
   })
 }
 
 # What the streamer itself may do.
 resource "aws_iam_role" "task" {
-  name               = "${var.name}-streamer"
-  assume_role_policy = local.trust
+  name                 = "${var.name}-streamer"
+  permissions_boundary = var.permissions_boundary
+  assume_role_policy   = local.trust
 }
 
 resource "aws_iam_role_policy" "task" {
@@ -70,7 +74,7 @@ resource "aws_iam_role_policy" "task" {
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [
+    Statement = concat([
       {
         Sid    = "AppendToLog"
         Effect = "Allow"
@@ -85,10 +89,12 @@ resource "aws_iam_role_policy" "task" {
         Resource = var.stream_arn
       },
       {
-        Sid      = "KeepSettings"
-        Effect   = "Allow"
-        Action   = ["dynamodb:GetItem", "dynamodb:PutItem"]
-        Resource = var.table_arn
+        # Resume points, states of sources, the regions.
+        Sid       = "KeepSettings"
+        Effect    = "Allow"
+        Action    = ["dynamodb:GetItem", "dynamodb:PutItem"]
+        Resource  = var.table_arn
+        Condition = { "ForAllValues:StringLike" = { "dynamodb:LeadingKeys" = ["_meta"] } }
       },
       {
         Sid       = "WriteDeadLetters"
@@ -97,6 +103,31 @@ resource "aws_iam_role_policy" "task" {
         Resource  = "${var.quarantine_bucket_arn}/unreadable/*"
         Condition = { StringEquals = { "s3:ResourceAccount" = var.account_id } }
       },
-    ]
+      ],
+      var.reference == "" ? [] : [{
+        Sid       = "KeepReferenceCounts"
+        Effect    = "Allow"
+        Action    = ["dynamodb:PutItem", "dynamodb:Query"]
+        Resource  = var.table_arn
+        Condition = { "ForAllValues:StringLike" = { "dynamodb:LeadingKeys" = ["*#reference#????"] } }
+      }],
+      [
+        for bucket in module.regions : {
+          Sid       = "ReadRegions"
+          Effect    = "Allow"
+          Action    = ["s3:GetObject"]
+          Resource  = "${bucket.arn}/regions.toml"
+          Condition = { StringEquals = { "s3:ResourceAccount" = var.account_id } }
+        }
+      ],
+      [
+        for point in aws_efs_access_point.spool : {
+          Sid       = "MountSpool"
+          Effect    = "Allow"
+          Action    = ["elasticfilesystem:ClientMount", "elasticfilesystem:ClientWrite"]
+          Resource  = aws_efs_file_system.spool[0].arn
+          Condition = { StringEquals = { "elasticfilesystem:AccessPointArn" = point.arn } }
+        }
+    ])
   })
 }

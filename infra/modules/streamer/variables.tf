@@ -59,6 +59,11 @@ variable "secrets" {
   type        = map(string)
 }
 
+variable "created_secrets" {
+  description = "Names of the environment variables whose secrets are created here, without values: those of `secrets`, and those of former sources."
+  type        = list(string)
+}
+
 variable "reader" {
   description = "Reader of the log: any value that is known only after its newest version is deployed."
   type        = string
@@ -75,8 +80,62 @@ variable "window_secs" {
 }
 
 variable "image" {
-  description = "Image with a tag or digest; empty to run no task."
+  description = "Image with a tag or digest. Without one there is no task definition and no service."
   type        = string
+}
+
+variable "running" {
+  description = "Run the task."
+  type        = bool
+  default     = true
+}
+
+variable "cpu" {
+  description = "CPU units of the task."
+  type        = number
+  default     = 256
+}
+
+variable "memory_mb" {
+  description = "Memory of the task in MB."
+  type        = number
+  default     = 512
+}
+
+variable "disk_gb" {
+  description = "Disk of the task in GiB."
+  type        = number
+  default     = 20
+}
+
+variable "spool" {
+  description = "Where posts wait: task or efs."
+  type        = string
+  default     = "task"
+}
+
+variable "vpc_id" {
+  description = "Existing VPC; empty to create one."
+  type        = string
+  default     = ""
+}
+
+variable "subnet_ids" {
+  description = "Existing subnets, in different zones; empty to create two."
+  type        = list(string)
+  default     = []
+}
+
+variable "availability_zones" {
+  description = "Zones of the subnets that are created; empty for two that have Fargate."
+  type        = list(string)
+  default     = []
+}
+
+variable "public_ip" {
+  description = "Give the task a public address."
+  type        = bool
+  default     = true
 }
 
 variable "architecture" {
@@ -92,4 +151,10 @@ variable "log_retention_days" {
 variable "deletion_protection" {
   description = "Refuse to delete a used image repository; keep deleted secrets for a week."
   type        = bool
+}
+
+variable "permissions_boundary" {
+  description = "ARN of the permissions boundary of the roles; null for none."
+  type        = string
+  default     = null
 }

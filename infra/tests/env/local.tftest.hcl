@@ -25,6 +25,10 @@ run "local" {
     error_message = "LocalStack forgets the caps of a table"
   }
   assert {
+    condition     = !var.publish_versions
+    error_message = "LocalStack's functions seem to change at each apply"
+  }
+  assert {
     condition     = !local.require_api_key
     error_message = "without CloudFront nobody could send a key"
   }

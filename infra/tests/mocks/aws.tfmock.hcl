@@ -30,6 +30,12 @@ mock_resource "aws_lambda_function" {
     invoke_arn = "arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/arn:aws:lambda:us-east-1:123456789012:function:function/invocations"
   }
 }
+mock_resource "aws_lambda_alias" {
+  defaults = {
+    arn        = "arn:aws:lambda:us-east-1:123456789012:function:function:live"
+    invoke_arn = "arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/arn:aws:lambda:us-east-1:123456789012:function:function:live/invocations"
+  }
+}
 mock_resource "aws_api_gateway_rest_api" {
   defaults = { execution_arn = "arn:aws:execute-api:us-east-1:123456789012:abc123" }
 }
@@ -38,8 +44,9 @@ mock_resource "aws_api_gateway_stage" {
 }
 mock_resource "aws_cloudfront_distribution" {
   defaults = {
-    arn         = "arn:aws:cloudfront::123456789012:distribution/E1"
-    domain_name = "d1.cloudfront.net"
+    arn            = "arn:aws:cloudfront::123456789012:distribution/E1"
+    domain_name    = "d1.cloudfront.net"
+    hosted_zone_id = "Z2FDTNDATAQYW2"
   }
 }
 mock_resource "aws_ecr_repository" {
@@ -68,4 +75,10 @@ mock_resource "aws_api_gateway_api_key" {
 }
 mock_resource "aws_cloudfront_function" {
   defaults = { arn = "arn:aws:cloudfront::123456789012:function/viewer-auth" }
+}
+mock_resource "aws_efs_file_system" {
+  defaults = { arn = "arn:aws:elasticfilesystem:us-east-1:123456789012:file-system/fs-1", id = "fs-1" }
+}
+mock_resource "aws_efs_access_point" {
+  defaults = { arn = "arn:aws:elasticfilesystem:us-east-1:123456789012:access-point/fsap-1", id = "fsap-1" }
 }

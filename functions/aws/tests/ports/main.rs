@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod bootstrap;
+mod bucket;
 mod contract;
 mod dynamo;
 mod emulators;

@@ -49,6 +49,8 @@ prices! {
     CDN_GB: 0.085, 1.0, "GB", 1000.0, "Amazon CloudFront pricing, North America and Europe";
     METRIC: 0.30, 1.0, "metric", 10.0, "Amazon CloudWatch pricing";
     ALARM: 0.10, 1.0, "metric of an alarm", 10.0, "Amazon CloudWatch pricing";
+    COMPOSITE_ALARM: 0.50, 1.0, "composite alarm", 0.0, "Amazon CloudWatch pricing, unconfirmed";
     DASHBOARD: 3.00, 1.0, "dashboard", 0.0, "Amazon CloudWatch pricing; the free ones have at most 50 metrics";
     LOGS_GB: 0.50, 1.0, "GB of logs", 5.0, "Amazon CloudWatch pricing";
+    STORED_LOGS_GB: 0.03, 1.0, "GB-month of stored logs", 5.0, "Amazon CloudWatch pricing";
 }

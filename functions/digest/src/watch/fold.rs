@@ -106,10 +106,15 @@ impl<'a> Fold<'a> {
     /// Who wrote the posts of the short and of the long sum.
     fn evidence(&self, subject: &Subject, at: usize) -> [(Evidence, Option<u64>, Option<u64>); 2] {
         [self.scale.sum, self.scale.long].map(|windows| {
-            if subject.shown().is_none() {
-                return (Evidence::default(), None, None);
-            }
             let from = (at + 1).saturating_sub(windows);
+            match subject {
+                // One author can make a whole region unusual, and people want to see that.
+                Subject::Region => return (Evidence::default(), self.history.authors(None, from, at), None),
+                Subject::Network { network } => {
+                    return (Evidence::default(), self.history.authors(Some(*network), from, at), None);
+                }
+                Subject::Hashtag { .. } | Subject::Host { .. } => {}
+            }
             let (authors, top) = evidence(self.history.entries(subject, from, at));
             // Sources without authors prove nothing.
             let known = (authors > 0).then_some(authors);

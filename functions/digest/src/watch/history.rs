@@ -24,6 +24,8 @@ pub struct History {
     days: Vec<Day>,
     /// Posts of each window of the region; `None` when they cannot be compared.
     total: Vec<Option<u32>>,
+    /// The first window that has posts of the region; before it nobody may have looked for them.
+    first_own: usize,
 }
 
 /// What is known of a network in a window.
@@ -44,7 +46,8 @@ impl History {
     #[must_use]
     pub fn new(size: WindowSize, first_ms: i64, until_ms: i64, days: Vec<Day>) -> Self {
         let len = usize::try_from((until_ms - first_ms) / size.ms()).unwrap_or(0);
-        let mut history = Self { size, first_ms, len, days, total: vec![] };
+        let mut history = Self { size, first_ms, len, days, total: vec![], first_own: 0 };
+        history.first_own = history.first_own().unwrap_or(len);
         history.total = (0..len).map(|at| history.posts(at, None)).collect();
         history
     }
@@ -77,6 +80,14 @@ impl History {
         (DAY_MS / self.size.ms()) as usize
     }
 
+    /// The first window with posts of the region that were counted here.
+    fn first_own(&self) -> Option<usize> {
+        self.days.iter().enumerate().find_map(|(day, (own, _))| {
+            let (position, _) = own.windows.iter().find(|(_, window)| !window.is_reference)?;
+            Some(day * self.per_day() + usize::from(*position))
+        })
+    }
+
     fn window(&self, at: usize) -> (Option<&DayWindow>, Option<&DayWindow>) {
         let position = (at % self.per_day()) as u16;
         let day = self.days.get(at / self.per_day());
@@ -94,6 +105,15 @@ impl History {
 
     /// Posts of the region, or of one network in it; `None` when they cannot be compared with those of other windows.
     fn posts(&self, at: usize, network: Option<Network>) -> Option<u32> {
+        let own = self.window(at).0;
+        if at < self.first_own {
+            // The ledgers cannot show whether the region was looked for. A reference count stands in for its posts.
+            let stands_in = |window: &&DayWindow| {
+                window.is_reference && network.is_none_or(|network| window.networks.contains_key(&network))
+            };
+            let posts = |window: &DayWindow| window.networks.values().map(|of| of.posts).sum::<u64>();
+            return own.filter(stands_in).map(|window| u32::try_from(posts(window)).unwrap_or(u32::MAX));
+        }
         let mut is_known = false;
         for watch in self.watches(at, network) {
             is_known |= watch.is_known;
@@ -104,7 +124,7 @@ impl History {
         if !is_known {
             return None;
         }
-        let networks = self.window(at).0.into_iter().flat_map(|window| &window.networks);
+        let networks = own.into_iter().flat_map(|window| &window.networks);
         let of = networks.filter(|(name, _)| network.is_none_or(|network| network == **name));
         Some(u32::try_from(of.map(|(_, of)| of.posts).sum::<u64>()).unwrap_or(u32::MAX))
     }
@@ -135,13 +155,17 @@ impl History {
             let entries = own.items.get(&key).map(|item| &item.entries);
             let from = (day * per_day).min(self.len);
             for (position, count) in counts[from..self.len.min(from + per_day)].iter_mut().enumerate() {
-                let Some(count) = count else { continue };
+                let Some(posts) = count else { continue };
+                if own.windows.get(&(position as u16)).is_some_and(|window| window.is_reference) {
+                    *count = None;
+                    continue;
+                }
                 let entry = entries.and_then(|entries| entries.get(&(position as u16)));
-                let posts = match entry {
+                let of_item = match entry {
                     Some(entry) => entry.posts,
                     None => own.windows.get(&(position as u16)).map_or(0, |window| window.floors[kind as usize] / 2),
                 };
-                *count = u32::try_from(posts).unwrap_or(u32::MAX);
+                *posts = u32::try_from(of_item).unwrap_or(u32::MAX);
             }
         }
         counts
@@ -158,6 +182,7 @@ impl History {
                 return Some((entry.posts, entry.posts));
             }
             match window {
+                Some(window) if window.is_reference => None,
                 Some(window) => Some((0, window.floors[kind as usize])),
                 // Without posts of the region.
                 None => self.watches(at, None).any(|watch| watch.is_known).then_some((0, 0)),
@@ -200,6 +225,17 @@ impl History {
             item.entries.get(&((at % self.per_day()) as u16))
         };
         (from..=at).filter_map(entry).collect()
+    }
+
+    /// How many people wrote the posts of the region, or of one network in it, in the windows `from..=at`, at least; `None`
+    /// when no window shows any.
+    pub(super) fn authors(&self, network: Option<Network>, from: usize, at: usize) -> Option<u64> {
+        let of_window = |at: usize| {
+            let networks = self.window(at).0.into_iter().flat_map(|window| &window.networks);
+            let of = networks.filter(|(name, _)| network.is_none_or(|network| network == **name));
+            of.map(|(_, of)| of.authors).sum::<u64>()
+        };
+        (from..=at).map(of_window).max().filter(|authors| *authors > 0)
     }
 
     /// Whether a hashtag or host was among the most frequent ones of any window before `at`, a day back or more, or since

@@ -13,15 +13,18 @@ use std::sync::Arc;
 
 use birdsong_domain::event::{Event, decode_all, encode_all};
 use birdsong_domain::lane::{Lane, STREAM};
+use birdsong_domain::network::Network;
 use birdsong_domain::ports::{
     Change, Document, DocumentKey, DocumentKind, DocumentStore, PortError, PutOutcome, WindowStore,
 };
+use birdsong_domain::reference::ReferenceDay;
 use birdsong_domain::rollup::{DAY_MS, HOUR_MS, Period, Rollup, windows_of};
 use birdsong_domain::sealed;
 use birdsong_domain::series::{DaySeries, WindowSeries};
 use birdsong_domain::time::{WindowSize, WindowStart, rfc3339};
 use birdsong_domain::trend::{Past, Scale, Sensitivity};
 use birdsong_domain::window::FoldRules;
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 
 pub use fold::State;
@@ -30,6 +33,10 @@ pub use rising::{Detail, MAX_RISING, ProfileOf, Rising, Standing};
 
 use fold::Fold;
 
+use crate::{AT_ONCE, reference};
+
+/// The network whose posts reference counts are.
+pub const REFERENCE_NETWORK: Network = Network::X;
 /// Days before a window that its score depends on, and the day itself.
 pub const BASELINE_DAYS: i64 = 15;
 /// How far back changes of the past are gone through again, in days.
@@ -100,6 +107,8 @@ struct Kept {
     /// Start of the first day that is here.
     from_ms: i64,
     days: BTreeMap<i64, Vec<u8>>,
+    /// Counts of another place, which stand in for days before the region was watched.
+    reference: BTreeMap<i64, ReferenceDay>,
 }
 
 /// Days of a region of which it is known that what was gone through is what is stored.
@@ -256,6 +265,7 @@ impl Watcher {
         if run.until_ms <= 0 {
             return Ok((0, false));
         }
+        self.load_ahead(run, regions).await?;
         let none = Recent::default();
         let (mut watched, mut has_more) = (0, false);
         for region in std::iter::once(&STREAM).chain(regions) {
@@ -271,26 +281,47 @@ impl Watcher {
         Ok((watched, has_more))
     }
 
+    /// Reads the series of regions that will be needed, and the days that changed of those that are known. Several at a time,
+    /// because one after the other takes long in a network.
+    async fn load_ahead<S: DocumentStore>(&mut self, run: &Run<'_, S>, regions: &[&str]) -> Result<(), PortError> {
+        // A day more than what is gone through needs, so that midnight is no reason to read again.
+        let from_ms = day_of(run.until_ms - 1) - (BASELINE_DAYS + 1) * DAY_MS;
+        let (mut old, mut changed) = (vec![], vec![]);
+        for region in std::iter::once(&STREAM).chain(regions) {
+            if self.is_old(run, region, from_ms) {
+                old.push(read_series(run, region, from_ms));
+            }
+        }
+        let days: BTreeSet<_> = run.done.iter().map(|change| (&*change.region, day_of(change.start_ms))).collect();
+        for (region, day_ms) in days {
+            let kept = self.kept.get(region).filter(|kept| day_ms >= kept.from_ms);
+            if kept.is_some() && !self.is_old(run, region, from_ms) {
+                changed.push(read_day(run, region, day_ms));
+            }
+        }
+        let mut reading = stream::iter(old).buffered(AT_ONCE);
+        while let Some((region, kept)) = reading.try_next().await? {
+            self.kept.insert(region.to_owned(), kept);
+        }
+        let mut reading = stream::iter(changed).buffered(AT_ONCE);
+        while let Some((region, documents)) = reading.try_next().await? {
+            if let Some(kept) = self.kept.get_mut(region) {
+                kept.days.extend(documents.into_iter().map(|document| (document.start_ms, document.body)));
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the series of a region from `from_ms` on have to be read, because they are not known or may have changed.
+    fn is_old<S>(&self, run: &Run<'_, S>, region: &str, from_ms: i64) -> bool {
+        self.kept.get(region).is_none_or(|kept| run.now_ms - kept.loaded_ms > KEPT_MS || kept.from_ms > from_ms)
+    }
+
     /// Reads the series of a region from `from_ms` on, where they are not known.
     async fn load<S: DocumentStore>(&mut self, run: &Run<'_, S>, region: &str, from_ms: i64) -> Result<(), PortError> {
-        let kept = self.kept.entry(region.to_owned()).or_default();
-        let is_old = kept.loaded_ms == 0 || run.now_ms - kept.loaded_ms > KEPT_MS || kept.from_ms > from_ms;
-        let days = match is_old {
-            true => vec![(from_ms, run.until_ms)],
-            false => {
-                let of_region = run.done.iter().filter(|change| change.region == region);
-                let days: BTreeSet<_> = of_region.map(|change| day_of(change.start_ms)).collect();
-                days.into_iter().filter(|day| *day >= kept.from_ms).map(|day| (day, day + 1)).collect()
-            }
-        };
-        if is_old {
-            *kept = Kept { loaded_ms: run.now_ms, from_ms, ..Kept::default() };
-        }
-
-        for (from_ms, to_ms) in days {
-            for document in run.store.documents(DocumentKind::Series, region, from_ms, to_ms).await? {
-                kept.days.insert(document.start_ms, document.body);
-            }
+        if self.is_old(run, region, from_ms) {
+            let (_, kept) = read_series(run, region, from_ms).await?;
+            self.kept.insert(region.to_owned(), kept);
         }
         Ok(())
     }
@@ -366,22 +397,33 @@ impl Watcher {
             checked.days.remove(&day_of(change.start_ms));
         }
         for day_ms in (0..).map(|n| from_ms + n * DAY_MS).take_while(|day_ms| *day_ms <= last_day) {
-            let of = day(self, day_ms);
-            let is_consumed = watched.consumed.contains_key(&day_ms) || day_ms >= first_day;
+            days.insert(day_ms, day(self, day_ms));
+        }
+        let no_reference = BTreeMap::new();
+        let reference = self.kept.get(region).map_or(&no_reference, |kept| &kept.reference);
+        let own_from_ms = stand_in(&mut days, reference, size);
+        for (day_ms, of) in &days {
+            let (day_ms, stands_in) = (*day_ms, of.0.windows.values().any(|window| window.is_reference));
+            let is_consumed = watched.consumed.contains_key(&day_ms) || day_ms >= first_day || stands_in;
             if day_ms < watched.scored_to_ms && is_consumed && !checked.days.contains(&day_ms) {
                 let until = ((watched.scored_to_ms - day_ms).clamp(0, DAY_MS) / size.ms()) as u16;
-                if watched.consumed.get(&day_ms).copied() != Some(fingerprint(&of, until)) {
-                    self.rewind(run, region, day_ms, &mut watched).await?;
+                let now = fingerprint(of, until);
+                if watched.consumed.get(&day_ms).copied() != Some(now) {
+                    // Reference counts are not gone through, but what follows is compared with them.
+                    self.rewind(run, region, if stands_in { own_from_ms } else { day_ms }, &mut watched).await?;
                 }
             }
-            days.insert(day_ms, of);
         }
         // The hours of the last days may still come in another form: from windows, and then from the series.
         checked.days.extend(days.keys().filter(|day_ms| **day_ms < scored_day - DAY_MS));
         self.checked.insert(region.to_owned(), checked);
         if watched.scored_to_ms == 0 {
-            let first = days.iter().find(|(_, (own, _))| !own.is_empty()).map(|(day, _)| *day);
-            watched.scored_to_ms = first.unwrap_or(last_day).max(first_day);
+            watched.scored_to_ms = own_from_ms.min(last_day).max(first_day);
+        }
+        for (day_ms, of) in days.iter().filter(|(day_ms, _)| **day_ms < own_from_ms) {
+            if of.0.windows.values().any(|window| window.is_reference) {
+                watched.consumed.insert(*day_ms, fingerprint(of, (DAY_MS / size.ms()) as u16));
+            }
         }
         let rewound_to = watched.scored_to_ms;
         // Nothing that was found starts later.
@@ -461,6 +503,47 @@ impl Watcher {
         watched.consumed.retain(|day, _| *day < day_ms);
         Ok(())
     }
+}
+
+/// The series of a region, and the counts that stand in for them, from a day on.
+async fn read_series<'r, S: DocumentStore>(
+    run: &Run<'_, S>,
+    region: &'r str,
+    from_ms: i64,
+) -> Result<(&'r str, Kept), PortError> {
+    let mut kept = Kept { loaded_ms: run.now_ms, from_ms, ..Kept::default() };
+    for document in run.store.documents(DocumentKind::Series, region, from_ms, run.until_ms).await? {
+        kept.days.insert(document.start_ms, document.body);
+    }
+    if region != STREAM {
+        kept.reference = reference::days(run.store, region, from_ms, run.until_ms).await?;
+    }
+    Ok((region, kept))
+}
+
+/// The stored series of one day of a region.
+async fn read_day<'r, S: DocumentStore>(
+    run: &Run<'_, S>,
+    region: &'r str,
+    day_ms: i64,
+) -> Result<(&'r str, Vec<Document>), PortError> {
+    Ok((region, run.store.documents(DocumentKind::Series, region, day_ms, day_ms + 1).await?))
+}
+
+/// Lets reference counts stand in for the days before the first one on which posts of a region were counted, if that day has
+/// posts of [`REFERENCE_NETWORK`]. Returns the start of that day; `i64::MAX` when there is none.
+pub fn stand_in(days: &mut BTreeMap<i64, Day>, reference: &BTreeMap<i64, ReferenceDay>, size: WindowSize) -> i64 {
+    let first = days.iter().find(|(_, (own, _))| !own.is_empty());
+    let Some((own_from_ms, (own, _))) = first else { return i64::MAX };
+    let (own_from_ms, mut networks) = (*own_from_ms, own.windows.values().flat_map(|window| window.networks.keys()));
+    if networks.any(|network| *network == REFERENCE_NETWORK) {
+        for (day_ms, counts) in reference.range(..own_from_ms) {
+            if let Some((own, _)) = days.get_mut(day_ms) {
+                Arc::make_mut(own).stand_in(REFERENCE_NETWORK, counts, size);
+            }
+        }
+    }
+    own_from_ms
 }
 
 fn fingerprint((own, ledgers): &Day, until: u16) -> u64 {

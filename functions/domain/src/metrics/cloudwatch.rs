@@ -99,7 +99,7 @@ mod tests {
     fn the_names_stay() {
         let names = |group: &Group| group.metrics.iter().filter_map(|metric| metric.cloudwatch).collect::<Vec<_>>();
         let of_source = ["received", "sent", "filtered", "unreadable", "duplicates", "dropped", "reconnects", "gaps"];
-        let measured = ["waiting_bytes", "connected", "sampled", "lag_ms", "spent_dollars"];
+        let measured = ["waiting_bytes", "connected", "paused", "sampled", "lag_ms", "spent_dollars"];
         assert_eq!(names(&source::GROUP), [&of_source[..], &measured].concat());
         let of_aggregator =
             ["records", "posts", "late", "conflicts", "quarantined", "partials", "item_bytes", "lag_ms"];

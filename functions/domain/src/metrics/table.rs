@@ -58,6 +58,8 @@ group! {
         "Frames that wait for the log";
     CONNECTED: Gauge Flag, Some("connected"), Some("birdsong_source_connected"),
         "Whether the source is connected";
+    PAUSED: Gauge Flag, Some("paused"), Some("birdsong_source_paused"),
+        "Whether the source waits because its budget is used up; missing if it is free";
     SAMPLED: Gauge Ratio, Some("sampled"), Some("birdsong_source_sampled_ratio"),
         "Share of the posts that the source is asked for; 1 is all";
     LAG: Gauge Milliseconds, Some("lag_ms"), Some("birdsong_source_lag_seconds"),

@@ -280,6 +280,9 @@ impl<H: Http + 'static> Client for Running<'_, H> {
         let ended = self.once(link).await;
         let now_ms = self.now_ms();
         self.state.governor.connected(false, now_ms);
+        if let Ended::Paid(until_ms) = ended {
+            link.intake.change(Change::Paused { until_ms });
+        }
         self.next_step(ended)
     }
 
