@@ -4,12 +4,13 @@ SHELL := /bin/bash
 
 # Debug builds of everything, as the tests have them.
 BINARIES = $(or $(CARGO_TARGET_DIR),target)/debug
+RELEASED = $(or $(CARGO_TARGET_DIR),target)/release
 EMULATOR ?= localstack
 # Folders with a package-lock.json.
 PACKAGES = frontend e2e scripts/checks
 
 .PHONY: help run build fmt lint clippy check docs test packages programs test-build rust frontend docs-test test-browser foreign contract scripts-test infra \
-	localstack e2e e2e-localstack e2e-ministack chaos load release-test fuzz trends bench deny local-up local-down build-functions deploy rollback destroy clean
+	localstack e2e e2e-localstack e2e-ministack chaos load release-test fuzz trends bench bench-replay deny local-up local-down build-functions deploy rollback destroy clean
 
 help: ## list the commands
 	@awk -F':.*## ' '/^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z0-9-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' \
@@ -121,15 +122,20 @@ deny: ## advisories, licences, bans and sources of all crates (deny.toml); downl
 	scripts/cargo-tool.sh deny --all-features --locked check -D unnecessary-skip -D unmatched-skip
 	scripts/cargo-tool.sh deny --manifest-path fuzz/Cargo.toml --locked check -A unnecessary-skip -A unmatched-skip advisories bans sources
 
-bench: ## speed of the hot paths, of a replay in memory, of the X client, of the functions' cold starts, and of answers to viewers
+# DuckDB is measured where Python has it: make bench PYTHON=.venv/bin/python; CORPUS=FILE measures other lines.
+bench: bench-replay ## speed of the hot paths, of a replay, of the X client, of the functions' cold starts, and of answers to viewers
 	cargo bench --workspace --locked
-	cargo run --release --locked --example corpus -p birdsong-sources -- 1000000 > target/corpus.ndjson
-	cargo run --release --locked -- replay --memory --everything all target/corpus.ndjson | tail -3
 	cargo run --release --locked --example load -p birdsong-streamer -- 1000000
 	cargo build --release --locked --package birdsong-aws --bins
 	cargo build --release --locked --package birdsong-aws --example hello
 	cargo run --release --locked --package birdsong-aws --example cold_start
 	scripts/bench-look.sh
+
+bench-replay: ## posts a second into windows, beside DuckDB and json.loads (docs/explanation/performance.md)
+	cargo build --release --locked --package birdsong --bins
+	cargo run --release --locked --example corpus -p birdsong-sources -- 400000 > target/corpus.ndjson
+	$(or $(PYTHON),python3) scripts/bench_replay.py $(RELEASED)/birdsong $(or $(CORPUS),target/corpus.ndjson) --rounds $(or $(ROUNDS),5)
+	cargo run --release --locked --example stages -p birdsong-streamer -- $(or $(CORPUS),target/corpus.ndjson) regions.toml
 
 ##@ AWS
 

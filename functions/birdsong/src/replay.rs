@@ -31,8 +31,8 @@ const SOURCE: &str = "replay";
 /// Network of the posts in archives.
 const NETWORK: Network = Network::X;
 
-/// Compressed frames that may wait for the fold in memory.
-const MEMORY_LOG_BYTES: usize = 32 << 20;
+/// Frames that may wait for the fold in memory; they are not compressed there.
+const MEMORY_LOG_BYTES: usize = 8 << 20;
 
 #[derive(Debug, Args)]
 pub(crate) struct ReplayArgs {

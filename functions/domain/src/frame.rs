@@ -74,25 +74,50 @@ fn at_most(bytes: usize, limit: usize) -> Result<(), FrameError> {
 /// When the header cannot be written as JSON, header or posts exceed their limits, or zstd runs out of
 /// memory.
 pub fn encode(header: &FrameHeader, posts: &[u8]) -> Result<Vec<u8>, FrameError> {
+    encode_with(header, posts, &|out, posts| {
+        out.extend(zstd::bulk::compress(posts, 1).map_err(|_| FrameError::Compression)?);
+        Ok(())
+    })
+}
+
+/// The same with posts that are not compressed, in blocks of zstd that hold them as they are: for a log in memory, whose
+/// records are read at once.
+///
+/// # Errors
+/// When the header cannot be written as JSON, or header or posts exceed their limits.
+pub fn encode_stored(header: &FrameHeader, posts: &[u8]) -> Result<Vec<u8>, FrameError> {
+    encode_with(header, posts, &|out, posts| {
+        unzstd::store(out, posts);
+        Ok(())
+    })
+}
+
+/// Appends one zstd frame with these bytes.
+type Pack<'p> = &'p dyn Fn(&mut Vec<u8>, &[u8]) -> Result<(), FrameError>;
+
+fn encode_with(header: &FrameHeader, posts: &[u8], pack: Pack<'_>) -> Result<Vec<u8>, FrameError> {
     let first = serde_json::to_vec(header).map_err(|e| FrameError::Line { line: 1, reason: e.to_string() })?;
     at_most(first.len(), MAX_HEADER_BYTES)?;
     at_most(posts.len(), MAX_FRAME_BYTES)?;
     let mut record = Vec::with_capacity(first.len() + posts.len() / 4 + 32);
     record.extend_from_slice(&MAGIC);
-    let mut part = |write: &mut dyn FnMut(&mut Vec<u8>)| {
+    let mut part = |write: &mut dyn FnMut(&mut Vec<u8>) -> Result<(), FrameError>| {
         let at = record.len();
         record.extend_from_slice(&[0; 4]);
-        write(&mut record);
+        write(&mut record)?;
         let sum = crc32fast::hash(&record[at + 4..]);
         record[at..at + 4].copy_from_slice(&sum.to_le_bytes());
+        Ok(())
     };
-    part(&mut |record| wire::put_bytes(record, &first));
+    part(&mut |record| {
+        wire::put_bytes(record, &first);
+        Ok(())
+    })?;
     if !posts.is_empty() {
-        let packed = zstd::bulk::compress(posts, 1).map_err(|_| FrameError::Compression)?;
         part(&mut |record| {
             wire::put_u64(record, posts.len() as u64);
-            record.extend_from_slice(&packed);
-        });
+            pack(record, posts)
+        })?;
     }
     Ok(record)
 }
@@ -231,8 +256,11 @@ mod tests {
     #[test]
     fn a_frame_comes_back_as_it_went_in() {
         for posts in [vec![], vec![post(), post()]] {
-            let bytes = encode(&header(), &lines(&posts)).unwrap();
-            assert_eq!(decode(&bytes), Ok(Frame { header: header(), posts, damage: None }));
+            let frame = Frame { header: header(), posts, damage: None };
+            for encode in [encode, encode_stored] {
+                let bytes = encode(&header(), &lines(&frame.posts)).unwrap();
+                assert_eq!(decode(&bytes).as_ref(), Ok(&frame));
+            }
         }
     }
 

@@ -1,8 +1,10 @@
 //! One hashtag, many spellings: which of them count as the same, and how one post's are collected.
 
 use std::borrow::Cow;
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use caseless::Caseless;
+use unicode_normalization::char::canonical_combining_class;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick, is_nfkc_quick};
 
 use crate::frame::MAX_PER_POST;
@@ -37,6 +39,14 @@ enum Named<'w> {
 }
 
 fn named(written: &str) -> Named<'_> {
+    // Most tags are a word in ASCII.
+    if is_word(written) {
+        return match written.len() {
+            0 => Named::Nothing,
+            1..=MAX_HASHTAG_CHARS => Named::Key(fold(written)),
+            _ => Named::TooLong,
+        };
+    }
     /// Longer than a tag of this many characters can be with a few invisible ones: a bound on work.
     const MOST_BYTES: usize = 16 * MAX_HASHTAG_BYTES;
     let tag = without_sign(written);
@@ -58,7 +68,15 @@ fn named(written: &str) -> Named<'_> {
     if bare.len() == key.len() { Named::Key(key) } else { Named::Key(Cow::Owned(bare.to_owned())) }
 }
 
+/// Whether a text has only letters, digits and low lines, all in ASCII.
+fn is_word(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
 fn without_sign(tag: &str) -> &str {
+    if is_word(tag) {
+        return tag;
+    }
     let is_margin = |c: char| c.is_whitespace() || is_invisible(c);
     tag.trim_start_matches(|c| matches!(c, '#' | '＃') || is_margin(c)).trim_end_matches(is_margin)
 }
@@ -182,31 +200,55 @@ pub fn fold(text: &str) -> Cow<'_, str> {
 }
 
 /// The folded form of an independent character: NFKC leaves it unchanged next to any other such character,
-/// and it folds to one of them. That is true of most Latin, Cyrillic and East Asian
-/// text, so that few texts need the tables of Unicode. `None` for every other character.
-fn plain(c: char) -> Option<char> {
+/// and it folds to one of them. That is true of most texts, so that few need the tables of Unicode. `None` for every other
+/// character.
+#[inline]
+pub(crate) fn plain(c: char) -> Option<char> {
     match c {
         'A'..='Z' => Some(c.to_ascii_lowercase()),
         '\0'..='\x7f' => Some(c),
-        // Latin-1 letters but ß, which folds to two; and Russian ones. Capitals lie 32 before small letters.
-        'À'..='Ö' | 'Ø'..='Þ' | 'А'..='Я' => char::from_u32(c as u32 + 32),
-        'à'..='ö' | 'ø'..='ÿ' | 'а'..='я' | '×' | '÷' => Some(c),
-        // Quotation marks and dashes; punctuation, kana, ideographs and syllables of East Asia; pictographs.
-        '‐'
-        | '‒'..='―'
-        | '‘'..='‟'
-        | '、'..='。'
+        ..=LAST_KNOWN => match KNOWN[c as usize].load(Ordering::Relaxed) {
+            0 => look_up(c),
+            NOT_PLAIN => None,
+            folded => char::from_u32(folded.into()),
+        },
+        // Punctuation, kana, ideographs and syllables of East Asia; pictographs.
+        '、'..='。'
         | '「'..='』'
         | 'ぁ'..='ゖ'
         | 'ァ'..='ヺ'
         | 'ー'
         | '\u{4e00}'..='\u{9fff}'
         | '가'..='힣'
+        | '\u{fe0f}'
+        | '\u{1f1e6}'..='\u{1f1ff}'
         | '\u{1f300}'..='\u{1f64f}'
         | '\u{1f680}'..='\u{1f6ff}'
         | '\u{1f900}'..='\u{1f9ff}' => Some(c),
         _ => None,
     }
+}
+
+/// Characters behind this one are not in [`KNOWN`].
+const LAST_KNOWN: char = '\u{3000}';
+/// The mark in [`KNOWN`] of a character that is not plain.
+const NOT_PLAIN: u16 = u16::MAX;
+/// The results of [`look_up`], 0 where it was not asked yet. The same for everyone, so it does not matter who writes first.
+static KNOWN: [AtomicU16; LAST_KNOWN as usize + 1] = [const { AtomicU16::new(0) }; LAST_KNOWN as usize + 1];
+
+/// Finds out whether a character is plain. A text of starters (of combining class 0) that pass the quick check is
+/// normalized (Unicode Standard Annex 15, section 9), so each of them is independent of its neighbours.
+#[cold]
+fn look_up(c: char) -> Option<char> {
+    let is_independent =
+        |c: char| is_nfkc_quick(std::iter::once(c)) == IsNormalized::Yes && canonical_combining_class(c) == 0;
+    let mut folded = std::iter::once(c).default_case_fold();
+    let folded = folded.next().filter(|one| folded.next().is_none() && is_independent(c) && is_independent(*one));
+    let known = folded.and_then(|one| u16::try_from(u32::from(one)).ok()).filter(|one| !matches!(*one, 0 | NOT_PLAIN));
+    if let Some(place) = KNOWN.get(c as usize) {
+        place.store(known.unwrap_or(NOT_PLAIN), Ordering::Relaxed);
+    }
+    known.and_then(|one| char::from_u32(one.into()))
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! zstd decompression with a context that each thread keeps: a new one costs more than decompressing a small record.
+//! zstd: decompression with a context that each thread keeps: a new one costs more than decompressing a small record.
 
 use std::cell::RefCell;
 
@@ -19,9 +19,44 @@ pub(crate) fn decompress(bytes: &[u8], limit_bytes: usize) -> std::io::Result<Ve
     })
 }
 
+/// Appends a zstd frame of blocks that hold `bytes` as they are (RFC 8878, sections 3.1.1 and 3.1.1.2).
+pub(crate) fn store(out: &mut Vec<u8>, bytes: &[u8]) {
+    const MAGIC: [u8; 4] = 0xfd2f_b528_u32.to_le_bytes();
+    /// The content's length follows in four bytes, and is the size of the window, too.
+    const DESCRIPTOR: u8 = 0b1010_0000;
+    const MAX_BLOCK_BYTES: usize = 128 << 10;
+    out.reserve(bytes.len() + 32);
+    out.extend_from_slice(&MAGIC);
+    out.push(DESCRIPTOR);
+    out.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
+    let mut rest = bytes;
+    loop {
+        let (block, behind) = rest.split_at(rest.len().min(MAX_BLOCK_BYTES));
+        // Whether it is the last one, its type (0: as it is), its length.
+        let header = u32::from(behind.is_empty()) | (block.len() as u32) << 3;
+        out.extend_from_slice(&header.to_le_bytes()[..3]);
+        out.extend_from_slice(block);
+        if behind.is_empty() {
+            return;
+        }
+        rest = behind;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_stored_is_a_frame_of_zstd() {
+        for length in [0, 1, 255, 256, 65_536, 131_071, 131_072, 131_073, 300_000] {
+            let bytes: Vec<u8> = (0..length).map(|n| (n * 7 % 251) as u8).collect();
+            let mut stored = vec![1];
+            store(&mut stored, &bytes);
+            assert!(stored.len() <= length + 32, "{length}");
+            assert_eq!(decompress(&stored[1..], length).unwrap(), bytes, "{length}");
+        }
+    }
 
     #[test]
     fn what_is_damaged_or_too_large_spoils_nothing_after_it() {

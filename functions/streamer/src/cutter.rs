@@ -91,6 +91,15 @@ impl CutFrame {
         Ok(FrameRecord { lane: self.header.lane.clone(), bytes: frame::encode(&self.header, &self.lines)? })
     }
 
+    /// The same without compression, for a log in memory.
+    ///
+    /// # Errors
+    /// When the frame is larger than its limits.
+    pub fn encode_stored(&self) -> Result<FrameRecord, FrameError> {
+        let bytes = frame::encode_stored(&self.header, &self.lines)?;
+        Ok(FrameRecord { lane: self.header.lane.clone(), bytes })
+    }
+
     /// First line of the frame.
     #[must_use]
     pub fn header(&self) -> &FrameHeader {

@@ -18,6 +18,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use birdsong_domain::post::PostId;
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry as Place;
 use parking_lot::{Mutex, MutexGuard};
 
 pub use learner::Learner;
@@ -32,7 +34,7 @@ const FAN_IN: usize = 8;
 /// How much is remembered, and where.
 #[derive(Clone, Debug)]
 pub struct SentRules {
-    /// Posts kept in memory, about 70 bytes each; the rest is on disk, 20 bytes each.
+    /// Posts kept in memory, about 40 bytes each; the rest is on disk, 20 bytes each.
     pub memory_posts: usize,
     /// Where the files are made. `None` is the system's folder for temporary files.
     pub dir: Option<PathBuf>,
@@ -88,7 +90,7 @@ pub struct SentPosts {
     /// The posts sent last, in the order in which they came: mostly that of their ids, which spares sorting.
     young: Vec<Entry>,
     /// Place of each post in `young`.
-    places: ById<u32>,
+    places: HashTable<u32>,
     /// Largest and oldest first.
     runs: Vec<Run>,
 }
@@ -100,7 +102,7 @@ impl SentPosts {
             rules,
             sets: RegionSets::default(),
             young: vec![],
-            places: ById::default(),
+            places: HashTable::new(),
             runs: vec![],
         }
     }
@@ -110,8 +112,9 @@ impl SentPosts {
     /// # Errors
     /// When a file of the index cannot be read.
     pub(crate) fn add(&mut self, id: PostId, regions: RegionSet, now_ms: i64) -> io::Result<RegionSet> {
-        let young = self.places.get(&id).and_then(|place| self.young.get(*place as usize));
-        let young = young.map(|entry| entry.regions).unwrap_or_default();
+        let is_here = |place: &u32| self.young[*place as usize].id == id.0;
+        let young = self.places.find(hash(id.0), is_here).map(|place| self.young[*place as usize].regions);
+        let young = young.unwrap_or_default();
         let mut missing = self.sets.without(regions, young);
         if missing.is_empty() {
             return Ok(missing);
@@ -131,10 +134,17 @@ impl SentPosts {
     /// # Errors
     /// When a file of the index cannot be read or written.
     pub(crate) fn learn(&mut self, id: PostId, regions: RegionSet, now_ms: i64) -> io::Result<()> {
-        let place = *self.places.entry(id).or_insert(self.young.len() as u32);
-        match self.young.get_mut(place as usize) {
-            Some(known) => known.regions = self.sets.union(known.regions, regions),
-            None => self.young.push(Entry { id: id.0, regions }),
+        let young = &self.young;
+        let is_here = |place: &u32| young[*place as usize].id == id.0;
+        match self.places.entry(hash(id.0), is_here, |place| hash(young[*place as usize].id)) {
+            Place::Occupied(place) => {
+                let known = &mut self.young[*place.get() as usize];
+                known.regions = self.sets.union(known.regions, regions);
+            }
+            Place::Vacant(place) => {
+                place.insert(young.len() as u32);
+                self.young.push(Entry { id: id.0, regions });
+            }
         }
         if self.young.len() >= self.rules.memory_posts {
             self.spill(now_ms)?;
@@ -163,6 +173,12 @@ impl SentPosts {
         }
         Ok(())
     }
+}
+
+fn hash(id: u128) -> u64 {
+    let mut hasher = IdHasher::default();
+    hasher.write_u128(id);
+    hasher.finish()
 }
 
 /// Ids are hashes or have a worker and sequence number in their low bits; one multiplication by a

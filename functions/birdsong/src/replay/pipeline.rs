@@ -12,7 +12,8 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use birdsong_domain::ports::PostLog;
+use birdsong_domain::frame::FrameError;
+use birdsong_domain::ports::{FrameRecord, PostLog};
 use birdsong_domain::post::InstallationKey;
 use birdsong_domain::region::Regions;
 use birdsong_domain::time::FUTURE_LIMIT_MS;
@@ -112,7 +113,8 @@ pub(super) fn run<L: PostLog, M: Machine>(plan: &Plan<'_, L, M>) -> Result<Done>
         }
         drop(batch_out);
         let sending = scope.spawn(|| {
-            let done = send(plan.log, frame_in, plan.runtime);
+            let encode = if plan.args.memory { CutFrame::encode_stored } else { CutFrame::encode };
+            let done = send(plan.log, frame_in, encode, plan.runtime);
             folded.drain(None);
             done
         });
@@ -287,9 +289,14 @@ fn order(
 }
 
 /// Appends frames to the log.
-fn send<L: PostLog>(log: &L, frames: Receiver<Vec<CutFrame>>, runtime: &tokio::runtime::Runtime) -> Result<()> {
+fn send<L: PostLog>(
+    log: &L,
+    frames: Receiver<Vec<CutFrame>>,
+    encode: impl Fn(&CutFrame) -> Result<FrameRecord, FrameError>,
+    runtime: &tokio::runtime::Runtime,
+) -> Result<()> {
     for frames in frames {
-        let records = frames.iter().map(CutFrame::encode).collect::<Result<Vec<_>, _>>()?;
+        let records = frames.iter().map(&encode).collect::<Result<Vec<_>, _>>()?;
         let pause = |wait: Duration| async move {
             tokio::time::sleep(wait).await;
             true

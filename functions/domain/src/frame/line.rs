@@ -56,25 +56,7 @@ pub const MAX_PER_POST: usize = 64;
 pub fn put_line(out: &mut Vec<u8>, post: &SourcePost<'_>, located: Located, is_copy: bool) {
     let number = |out: &mut Vec<u8>, key: &[u8], n: u128| {
         out.extend_from_slice(key);
-        let mut digits = [0u8; 39];
-        let mut at = digits.len();
-        let mut rest = n;
-        // Most numbers fit 64 bits, whose division is far cheaper.
-        while rest > u128::from(u64::MAX) {
-            at -= 1;
-            digits[at] = b'0' + (rest % 10) as u8;
-            rest /= 10;
-        }
-        let mut rest = rest as u64;
-        loop {
-            at -= 1;
-            digits[at] = b'0' + (rest % 10) as u8;
-            rest /= 10;
-            if rest == 0 {
-                break;
-            }
-        }
-        out.extend_from_slice(&digits[at..]);
+        put_number(out, n);
     };
     let texts = |out: &mut Vec<u8>, key: &[u8], texts: &[Cow<'_, str>]| {
         for (n, text) in texts.iter().take(MAX_PER_POST).enumerate() {
@@ -126,6 +108,45 @@ pub fn put_line(out: &mut Vec<u8>, post: &SourcePost<'_>, located: Located, is_c
         out.extend_from_slice(b",\"p\":true");
     }
     out.extend_from_slice(b"}\n");
+}
+
+/// Digits that surely fit 64 bits, and the power of ten of as many.
+const PART_DIGITS: usize = 19;
+const PART: u128 = 10_000_000_000_000_000_000;
+
+/// Appends a number in digits. 128 bits are divided as rarely as possible: that takes long.
+fn put_number(out: &mut Vec<u8>, n: u128) {
+    let mut digits = [b'0'; 2 * PART_DIGITS + 1];
+    let mut at = digits.len();
+    let mut rest = n;
+    while rest >= PART {
+        let high = rest / PART;
+        let end = at;
+        put_digits(&mut digits, &mut at, (rest - high * PART) as u64);
+        // With the zeros in front of a low part.
+        at = end - PART_DIGITS;
+        rest = high;
+    }
+    put_digits(&mut digits, &mut at, rest as u64);
+    out.extend_from_slice(&digits[at..]);
+}
+
+/// Writes a number in front of `at`, two digits at a time, and moves `at` to its first one.
+fn put_digits(digits: &mut [u8], at: &mut usize, mut rest: u64) {
+    let digit = |n: u64| b'0' + n as u8;
+    while rest >= 100 {
+        let pair = rest % 100;
+        rest /= 100;
+        *at -= 2;
+        (digits[*at], digits[*at + 1]) = (digit(pair / 10), digit(pair % 10));
+    }
+    if rest >= 10 {
+        *at -= 1;
+        digits[*at] = digit(rest % 10);
+        rest /= 10;
+    }
+    *at -= 1;
+    digits[*at] = digit(rest);
 }
 
 /// Appends a line that [`put_line`] wrote, as that of the first copy of its post.
@@ -216,10 +237,16 @@ fn take_number(rest: &mut &str, key: &str) -> Option<u128> {
         return None;
     }
     *rest = &after[end..];
-    if digits.len() < 20 {
-        return Some(u128::from(digits.bytes().fold(0u64, |n, digit| n * 10 + u64::from(digit - b'0'))));
+    let short = |digits: &str| digits.bytes().fold(0u64, |n, digit| n * 10 + u64::from(digit - b'0'));
+    match digits.len() {
+        ..=PART_DIGITS => Some(u128::from(short(digits))),
+        // In two parts, as arithmetic in 128 bits is slow.
+        length if length <= 2 * PART_DIGITS => {
+            let (high, low) = digits.split_at(length - PART_DIGITS);
+            Some(u128::from(short(high)) * PART + u128::from(short(low)))
+        }
+        _ => digits.parse().ok(),
     }
-    digits.parse().ok()
 }
 
 fn take_text<'a>(rest: &mut &'a str, key: &str) -> Option<&'a str> {
@@ -346,6 +373,19 @@ mod tests {
         assert_eq!(line(&nobody), always.replace(",\"a\":18446744073709551615", "").replace("]}", "],\"x\":2}"));
         let read = read_line(line(&nobody).trim_end().as_bytes()).unwrap();
         assert_eq!((read.author, read.long_hashtags, read.mentions), (None, 2, 2));
+    }
+
+    #[test]
+    fn numbers_of_any_length_come_back() {
+        let powers = (0..39).map(|n| 10u128.pow(n));
+        for n in powers.flat_map(|n| [n - 1, n, n + 1, n * 3]).chain([u128::MAX, u128::from(u64::MAX) + 1]) {
+            let mut line = b"x".to_vec();
+            put_number(&mut line, n);
+            assert_eq!(line, format!("x{n}").as_bytes());
+            let mut rest = std::str::from_utf8(&line).unwrap();
+            assert_eq!(take_number(&mut rest, "x"), Some(n));
+        }
+        assert_eq!(take_number(&mut "x340282366920938463463374607431768211456", "x"), None, "2^128");
     }
 
     proptest! {

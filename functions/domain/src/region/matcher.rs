@@ -3,14 +3,22 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use aho_corasick::AhoCorasick;
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
 use crate::hashtag;
+
+/// Most keywords for which a screen is made: it compares many bytes at a time for a few dozen patterns only.
+const MAX_SCREENED: usize = 64;
+/// Most bytes of keywords whose automaton is a table with a row for each of them, of about 256 bytes; that of more is
+/// smaller and slower.
+const MAX_TABLE_BYTES: usize = 16 << 10;
 
 /// The keywords of all regions, ready to be looked for.
 #[derive(Debug)]
 pub(super) struct Keywords {
     automaton: AhoCorasick,
+    /// Finds out quickly that a text has none of them.
+    screen: Option<AhoCorasick>,
     /// Region of each pattern.
     owners: Vec<usize>,
 }
@@ -21,20 +29,102 @@ impl Keywords {
         if keywords.is_empty() {
             return Ok(None);
         }
-        let patterns = keywords.iter().map(|(keyword, _)| normalize_keyword(keyword));
-        let automaton = AhoCorasick::new(patterns).map_err(|e| format!("the keywords cannot be compiled: {e}"))?;
-        Ok(Some(Self { automaton, owners: keywords.iter().map(|(_, owner)| *owner).collect() }))
+        let patterns: Vec<_> = keywords.iter().map(|(keyword, _)| normalize_keyword(keyword)).collect();
+        let kind = (patterns.iter().map(String::len).sum::<usize>() <= MAX_TABLE_BYTES).then_some(AhoCorasickKind::DFA);
+        let build = |match_kind| {
+            let automaton = AhoCorasick::builder().match_kind(match_kind).kind(kind).build(&patterns);
+            automaton.map_err(|e| format!("the keywords cannot be compiled: {e}"))
+        };
+        let has_screen = patterns.len() <= MAX_SCREENED;
+        Ok(Some(Self {
+            automaton: build(MatchKind::Standard)?,
+            screen: has_screen.then(|| build(MatchKind::LeftmostFirst)).transpose()?,
+            owners: keywords.iter().map(|(_, owner)| *owner).collect(),
+        }))
     }
 
     /// Calls `found` with the region of each keyword that occurs in the text, as often as it does.
     pub(super) fn find(&self, text: &str, mut found: impl FnMut(usize)) {
-        let text = normalize_text(text);
+        let bytes = plain_text(text);
+        if let (Some(bytes), Some(screen)) = (&bytes, &self.screen)
+            && !screen.is_match(bytes)
+        {
+            return;
+        }
+        let text =
+            bytes.and_then(|bytes| String::from_utf8(bytes).ok()).map_or_else(|| normalize_text(text), Cow::Owned);
         for hit in self.automaton.find_overlapping_iter(&*text) {
             if is_whole_word(&text, hit.range()) {
                 found(self.owners[hit.pattern().as_usize()]);
             }
         }
     }
+}
+
+/// The UTF-8 of [`normalize_text`], when each character of the text can be normalized alone.
+fn plain_text(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = text.as_bytes().to_vec();
+    bytes.make_ascii_lowercase();
+    let has_spaces = |bytes: &[u8]| {
+        // Without branches, so that the compiler makes it a few instructions for many bytes.
+        bytes.iter().fold(false, |found, b| found | matches!(b, b'\t'..=b'\r'))
+            | bytes.windows(2).fold(false, |found, pair| found | (pair == b"  "))
+    };
+    let mut may_have_spaces = has_spaces(&bytes);
+    // What is read, and what is written; they part when a character becomes a shorter one.
+    let (mut from, mut to) = (0, 0);
+    loop {
+        let ascii = ascii_length(&bytes[from..]);
+        if from != to {
+            bytes.copy_within(from..from + ascii, to);
+        }
+        (from, to) = (from + ascii, to + ascii);
+        let Some(c) = text.get(from..)?.chars().next() else { break };
+        let plain = match c {
+            '\u{2018}' | '\u{2019}' | '\u{2bc}' => '\'',
+            '\u{85}' | '\u{1680}' | '\u{2028}' | '\u{2029}' | '\u{200b}' => {
+                may_have_spaces = true;
+                ' '
+            }
+            c => hashtag::plain(c)?,
+        };
+        let length = c.len_utf8();
+        if plain.len_utf8() > length {
+            return None;
+        }
+        if plain != c || from != to {
+            plain.encode_utf8(&mut bytes[to..from + length]);
+        }
+        (from, to) = (from + length, to + plain.len_utf8());
+    }
+    bytes.truncate(to);
+    if may_have_spaces {
+        let mut is_behind_space = false;
+        bytes.retain_mut(|b| {
+            let is_space = matches!(b, b' ' | b'\t'..=b'\r');
+            let is_kept = !(is_space && is_behind_space);
+            if is_space {
+                *b = b' ';
+            }
+            is_behind_space = is_space;
+            is_kept
+        });
+    }
+    Some(bytes)
+}
+
+/// How many bytes of ASCII come first.
+fn ascii_length(bytes: &[u8]) -> usize {
+    const HIGHS: u64 = 0x8080_8080_8080_8080;
+    let mut at = 0;
+    while let Some(word) = bytes[at..].first_chunk::<8>() {
+        let high = u64::from_le_bytes(*word) & HIGHS;
+        if high != 0 {
+            return at + (high.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
+    }
+    bytes[at..].iter().position(|b| !b.is_ascii()).map_or(bytes.len(), |n| at + n)
 }
 
 /// A keyword as it is looked for in a text of [`normalize_text`]; empty when nothing is left.
@@ -219,6 +309,41 @@ mod tests {
             text in "([a-zA-Zé京ŉ´\u{2014}] |\\PC|[ \t\n\r\u{a0}\u{85}\u{1680}\u{2000}\u{2028}\u{200b}\u{202f}\u{3000}’‘ʼ＇']){0,30}",
         ) {
             prop_assert_eq!(normalize_text(&text), plainly(&text));
+            if let Some(bytes) = plain_text(&text) {
+                prop_assert_eq!(String::from_utf8(bytes).unwrap(), plainly(&text));
+            }
+        }
+
+        /// Most texts are read without the tables of Unicode: those of which each character can be normalized alone.
+        #[test]
+        fn plain_characters_make_a_plain_text(
+            text in "([a-zA-Zéß京ñöşЖжβΒבع가\u{2014}…’‘ʼ\u{200b}\u{200d}\u{fe0f}🚀❤ \t\n]|\\PC){0,40}",
+        ) {
+            let is_plain = text.chars().all(|c| plain_text(&c.to_string()).is_some());
+            let plain = plain_text(&text).map(|bytes| String::from_utf8(bytes).unwrap());
+            prop_assert_eq!(plain, is_plain.then(|| plainly(&text)));
+        }
+
+        /// With and without a screen, and in each kind of automaton, exactly what a search in the folded text finds.
+        #[test]
+        fn a_keyword_is_found_where_the_folded_text_has_it(
+            text in "([a-cA-Cé京ﬀſK’ \u{301}\u{200b}…ß🚀]|ab|AB|Éa|\\PC){0,20}",
+            words in prop::collection::vec("[a-céks京']{1,3}( [a-c]{1,2})?", 1..5), others in 0usize..100,
+        ) {
+            let others: Vec<String> = (0..others).map(|n| format!("other{n}")).collect();
+            let list: Vec<_> = words.iter().chain(&others).enumerate().map(|(n, word)| (&**word, n)).collect();
+            let mut found = vec![];
+            Keywords::new(&list).unwrap().unwrap().find(&text, |n| found.push(n));
+            let folded = plainly(&text);
+            let mut expected = vec![];
+            for (keyword, n) in &list {
+                let keyword = normalize_keyword(keyword);
+                let all = folded.char_indices().filter(|(at, _)| folded[*at..].starts_with(&keyword));
+                let whole = all.filter(|(at, _)| is_whole_word(&folded, *at..*at + keyword.len()));
+                expected.extend(whole.map(|_| *n));
+            }
+            found.sort_unstable();
+            prop_assert_eq!(found, expected);
         }
 
         #[test]
