@@ -131,7 +131,7 @@ bench: bench-replay ## speed of the hot paths, of a replay, of the X client, of 
 	cargo run --release --locked --package birdsong-aws --example cold_start
 	scripts/bench-look.sh
 
-bench-replay: ## posts a second into windows, beside DuckDB and json.loads (docs/explanation/performance.md)
+bench-replay: ## posts a second into windows, beside DuckDB and json.loads (docs/performance.md)
 	cargo build --release --locked --package birdsong --bins
 	cargo run --release --locked --example corpus -p birdsong-sources -- 400000 > target/corpus.ndjson
 	$(or $(PYTHON),python3) scripts/bench_replay.py $(RELEASED)/birdsong $(or $(CORPUS),target/corpus.ndjson) --rounds $(or $(ROUNDS),5)

@@ -21,7 +21,7 @@ for target in "${targets[@]}"; do
     corpus=fuzz/corpus/$target
     mkdir -p "$corpus"
     seeds=()
-    [[ $target != read_line && $target != walk ]] || seeds=(functions/sources/src/archive/golden)
+    [[ $target != read_line ]] || seeds=(functions/sources/src/archive/golden)
     "${fuzz[@]}" run "$target" "$corpus" "${seeds[@]}" -- -max_total_time="$seconds_each" -rss_limit_mb=1024 \
         -verbosity=0 -print_funcs=0 -print_final_stats=1 || failed+=("$target")
 done

@@ -8,7 +8,6 @@
 
 mod list;
 mod scalar;
-mod walk;
 
 use std::borrow::Cow;
 use std::marker::PhantomData;
@@ -20,7 +19,6 @@ use crate::archive::LineError;
 
 pub(crate) use list::{Count, FirstId, NotEmpty, Numbers};
 pub(crate) use scalar::{Flag, Id, Named, Text};
-pub(crate) use walk::Walk;
 
 /// Deepest nesting that is read; posts have about ten levels.
 pub(crate) const MAX_DEPTH: usize = 500;
@@ -30,21 +28,7 @@ pub(crate) const MAX_DEPTH: usize = 500;
 /// # Errors
 /// When it is no JSON.
 pub(crate) fn read<'a, T: Field<'a>>(bytes: &'a [u8]) -> Result<T, LineError> {
-    let text = utf8(bytes)?;
-    walk::whole(text).map_or_else(|| read_generally(text), Ok)
-}
-
-/// The same in one walk over the text ([`Walk`]); `None` for what is unusual or wrong. Needs no check of its depth.
-pub(crate) fn walked<'a, T: Field<'a>>(bytes: &'a [u8]) -> Option<T> {
-    simdutf8::basic::from_utf8(bytes).ok().and_then(walk::whole)
-}
-
-/// The same by the general reader alone, which reads any JSON.
-///
-/// # Errors
-/// When it is no JSON.
-pub(crate) fn read_generally<'a, T: Field<'a>>(text: &'a str) -> Result<T, LineError> {
-    let mut deserializer = deserializer(text);
+    let mut deserializer = deserializer(bytes)?;
     T::read(&mut deserializer).and_then(|value| deserializer.end().map(|()| value)).map_err(|error| syntax(&error))
 }
 
@@ -53,7 +37,7 @@ pub(crate) fn read_generally<'a, T: Field<'a>>(text: &'a str) -> Result<T, LineE
 /// # Errors
 /// When it is no JSON or of another type.
 pub(crate) fn read_exact<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, LineError> {
-    let mut deserializer = deserializer(utf8(bytes)?);
+    let mut deserializer = deserializer(bytes)?;
     T::deserialize(&mut deserializer)
         .and_then(|value| deserializer.end().map(|()| value))
         .map_err(|error| syntax(&error))
@@ -86,16 +70,14 @@ pub(crate) fn is_too_deep(line: &[u8]) -> bool {
     false
 }
 
-/// Checked here and not by the library: it hands parts of the line on before it has seen whether all of it is UTF-8.
-fn utf8(bytes: &[u8]) -> Result<&str, LineError> {
-    simdutf8::compat::from_utf8(bytes)
-        .map_err(|error| LineError::Syntax { what: "it is not UTF-8", at: error.valid_up_to() })
-}
-
-fn deserializer(text: &str) -> sonic_rs::Deserializer<sonic_rs::Read<'_>> {
+fn deserializer(bytes: &[u8]) -> Result<sonic_rs::Deserializer<sonic_rs::Read<'_>>, LineError> {
+    // Checked here and not by the library: it hands parts of the line on before it has seen whether
+    // all of it is UTF-8.
+    let text = simdutf8::compat::from_utf8(bytes)
+        .map_err(|error| LineError::Syntax { what: "it is not UTF-8", at: error.valid_up_to() })?;
     // Lossy: the escape of half a surrogate pair, which is what a cut emoji leaves, is legal JSON
     // (RFC 8259, section 8.2) and becomes U+FFFD.
-    sonic_rs::Deserializer::from_str(text).utf8_lossy()
+    Ok(sonic_rs::Deserializer::from_str(text).utf8_lossy())
 }
 
 fn syntax(error: &sonic_rs::Error) -> LineError {
@@ -147,11 +129,6 @@ pub(crate) trait Field<'de>: Default {
     /// Only when there is no JSON value.
     fn read<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(Seed::new())
-    }
-
-    /// Reads the value that a walk has come to, as [`Field::read`] does. `None` leaves the whole text to that.
-    fn walk(_: &mut Walk<'de>) -> Option<Self> {
-        None
     }
 }
 
@@ -226,7 +203,7 @@ macro_rules! object {
         }
     ) => {
         $(#[$meta])*
-        #[derive(Debug, Default)]
+        #[derive(Default)]
         $vis struct $name $(<$lt>)? {
             $($(#[$field_meta])* $field_vis $field: $type,)+
         }
@@ -272,28 +249,6 @@ macro_rules! object {
                 }
                 Ok(object)
             }
-
-            fn walk(walk: &mut $crate::json::Walk<'de>) -> Option<Self> {
-                if walk.token()? != b'{' {
-                    return walk.other();
-                }
-                walk.enter(b'{')?;
-                let mut object = $name::default();
-                let mut is_first = true;
-                while let Some(name) = walk.name(is_first)? {
-                    is_first = false;
-                    match name {
-                        $($($key)|+ => {
-                            let value = <$type as $crate::json::Field<'de>>::walk(walk)?;
-                            if $crate::json::Field::is_filled(&value) {
-                                object.$field = value;
-                            }
-                        })+
-                        _ => walk.skip()?,
-                    }
-                }
-                Some((!is_first).then_some(object))
-            }
         }
     };
 }
@@ -310,10 +265,6 @@ where
 
     fn object<A: MapAccess<'de>>(object: A) -> Result<Self, A::Error> {
         Ok(Option::<T>::object(object)?.map(Box::new))
-    }
-
-    fn walk(walk: &mut Walk<'de>) -> Option<Self> {
-        Some(Option::<T>::walk(walk)?.map(Box::new))
     }
 }
 
@@ -357,11 +308,6 @@ impl<'de: 'a, 'a> Field<'de> for Option<Raw<'a>> {
         let raw = Raw::of(&LazyValue::deserialize(deserializer)?);
         Ok(if raw.has_content() { Some(raw) } else { None })
     }
-
-    fn walk(walk: &mut Walk<'de>) -> Option<Self> {
-        let raw = Raw(Cow::Borrowed(walk.raw()?));
-        Some(if raw.has_content() { Some(raw) } else { None })
-    }
 }
 
 #[cfg(test)]
@@ -385,12 +331,8 @@ mod tests {
         }
     }
 
-    /// By both readers, where both read it.
     pub(super) fn thing(json: &str) -> Thing<'_> {
-        let thing = read::<Option<Thing<'_>>>(json.as_bytes()).unwrap().unwrap();
-        let general = read_generally::<Option<Thing<'_>>>(json).unwrap().unwrap();
-        assert_eq!(format!("{thing:?}"), format!("{general:?}"), "{json}");
-        thing
+        read::<Option<Thing<'_>>>(json.as_bytes()).unwrap().unwrap()
     }
 
     #[test]

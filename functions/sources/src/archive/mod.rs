@@ -13,12 +13,12 @@ mod v1;
 mod v2;
 
 use birdsong_domain::post::{InstallationKey, SourcePost};
-use serde::de::{Deserializer, MapAccess, SeqAccess};
+use serde::de::{MapAccess, SeqAccess};
 
 pub use files::{Chunk, Each, FileError, Found, Other, Piece, find, read_files, total_bytes, values};
 pub use shape::Shape;
 
-use crate::json::{self, Field, Id, MAX_DEPTH, Raw, Walk, is_too_deep, object};
+use crate::json::{self, Field, Id, MAX_DEPTH, Raw, is_too_deep, object};
 use shape::Format;
 use v1::Origin;
 
@@ -95,28 +95,25 @@ pub fn read_line(
     if line[0] != b'{' {
         return Err(LineError::Syntax { what: "a line begins with {", at: 0 });
     }
-    let outer = match json::walked::<Option<Outer<'_>>>(line) {
-        Some(outer) => outer.unwrap_or_default(),
-        None if is_too_deep(line) => return Err(LineError::TooDeep),
-        None => json::read::<Option<Outer<'_>>>(line)?.unwrap_or_default(),
-    };
+    if is_too_deep(line) {
+        return Err(LineError::TooDeep);
+    }
+    let outer: Outer<'_> = json::read::<Option<Outer<'_>>>(line)?.unwrap_or_default();
     match &outer.data {
         Some(Data::One(post)) => {
-            let mut place = None;
-            let includes = if post.needs_includes() { outer.includes(&mut place)? } else { None };
+            let includes = if post.needs_includes() { outer.includes()? } else { None };
             if post.is_plain() {
-                each(v2::post(post, includes, &outer.rules, key));
+                each(v2::post(post, includes.as_ref(), &outer.rules, key));
                 return Ok(Line::Posts);
             }
             let data: Option<Envelope<'_>> = json::read(line)?;
             let data = data.as_ref().and_then(|envelope| envelope.data.as_ref()).ok_or(LineError::UnknownShape)?;
-            outer.one(data.bytes(), includes, Origin::Api, key, each);
+            outer.one(data.bytes(), includes.as_ref(), Origin::Api, key, each);
             return Ok(Line::Posts);
         }
         Some(Data::Page(page)) => {
-            let mut place = None;
-            let includes = outer.includes(&mut place)?;
-            page.iter().for_each(|one| outer.page_item(one.bytes(), includes, key, each));
+            let includes = outer.includes()?;
+            page.iter().for_each(|one| outer.page_item(one.bytes(), includes.as_ref(), key, each));
             return Ok(Line::Posts);
         }
         None => (),
@@ -149,7 +146,7 @@ object! {
     /// The outermost object of a line of any shape.
     struct Outer<'a> {
         data: Option<Data<'a>> = "data",
-        includes: Option<Included<'a>> = "includes",
+        includes: Option<Raw<'a>> = "includes",
         rules: Vec<v2::Rule<'a>> = "matching_rules",
         statuses: Vec<Raw<'a>> = "statuses",
         tweet: Option<Raw<'a>> = "tweet",
@@ -193,7 +190,6 @@ object! {
 }
 
 /// One post, or a page of them.
-#[derive(Debug)]
 enum Data<'a> {
     One(Box<v2::Post<'a>>),
     /// Each post separately, so that a broken one spoils no other.
@@ -212,38 +208,6 @@ impl<'de: 'a, 'a> Field<'de> for Option<Data<'a>> {
     fn list<A: SeqAccess<'de>>(list: A) -> Result<Self, A::Error> {
         Ok(Some(Data::Page(Vec::<Raw<'a>>::list(list)?)))
     }
-
-    fn walk(walk: &mut Walk<'de>) -> Option<Self> {
-        match walk.token()? {
-            b'{' => Some(Option::<v2::Post<'a>>::walk(walk)?.map(|post| Data::One(Box::new(post)))),
-            b'[' => Vec::<Raw<'a>>::walk(walk).map(|page| Some(Data::Page(page))),
-            _ => walk.other(),
-        }
-    }
-}
-
-/// What the posts of a line refer to. A walk reads it on its way; the general reader leaves it, as many lines need nothing of it.
-#[derive(Debug)]
-enum Included<'a> {
-    Written(Raw<'a>),
-    Read(v2::Includes<'a>),
-}
-
-impl<'de: 'a, 'a> Field<'de> for Option<Included<'a>> {
-    fn is_filled(&self) -> bool {
-        self.is_some()
-    }
-
-    fn read<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Option::<Raw<'a>>::read(deserializer)?.map(Included::Written))
-    }
-
-    fn walk(walk: &mut Walk<'de>) -> Option<Self> {
-        if walk.token()? != b'{' {
-            return None;
-        }
-        Some(Option::<v2::Includes<'a>>::walk(walk)?.map(Included::Read))
-    }
 }
 
 /// Whether a field has a text, even an empty one.
@@ -257,10 +221,6 @@ impl<'de> Field<'de> for IsText {
 
     fn text(_: &str) -> Self {
         Self(true)
-    }
-
-    fn walk(walk: &mut Walk<'de>) -> Option<Self> {
-        walk.scalar()
     }
 }
 
@@ -322,19 +282,8 @@ impl Outer<'_> {
         self.id.is_some() && self.text.0 && (self.author_id.is_some() || self.versions.is_some())
     }
 
-    /// What the line includes, in `place` if it is not read yet.
-    fn includes<'s>(
-        &'s self,
-        place: &'s mut Option<v2::Includes<'s>>,
-    ) -> Result<Option<&'s v2::Includes<'s>>, LineError> {
-        match &self.includes {
-            None => Ok(None),
-            Some(Included::Read(includes)) => Ok(Some(includes)),
-            Some(Included::Written(raw)) => {
-                *place = json::read(raw.bytes())?;
-                Ok(place.as_ref())
-            }
-        }
+    fn includes(&self) -> Result<Option<v2::Includes<'_>>, LineError> {
+        self.includes.as_ref().map_or(Ok(None), |raw| json::read(raw.bytes()))
     }
 
     /// Hands on what is most likely a v2 post.
@@ -384,76 +333,6 @@ impl Outer<'_> {
         match json::read::<Option<v1::Status<'_>>>(object) {
             Ok(status) => each(v1::post(&status.unwrap_or_default(), origin, &self.rules, key)),
             Err(error) => each(Err(error)),
-        }
-    }
-}
-
-/// Whether a walk over a line, if it comes to its end, reads what the general reader reads.
-#[cfg(any(test, fuzzing))]
-#[must_use]
-pub fn is_walked_alike(line: &str) -> bool {
-    let shown = |outer: &mut Option<Outer<'_>>| {
-        let includes = match outer.as_mut().and_then(|outer| outer.includes.take()) {
-            Some(Included::Written(raw)) => {
-                json::read::<Option<v2::Includes<'_>>>(raw.bytes()).map(|read| format!("{read:?}"))
-            }
-            Some(Included::Read(read)) => Ok(format!("{:?}", Some(read))),
-            None => Ok("None".to_owned()),
-        };
-        // Zero has two signs, which nothing distinguishes.
-        format!("{outer:?} {includes:?}").replace("-0.0", "0.0")
-    };
-    let Some(mut walked) = json::walked::<Option<Outer<'_>>>(line.as_bytes()) else { return true };
-    json::read_generally::<Option<Outer<'_>>>(line).is_ok_and(|mut general| shown(&mut general) == shown(&mut walked))
-}
-
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    const LINE: &str = r#"{"data":{"attachments":{"media_keys":["3_1"]},"author_id":"5","created_at":"2023-11-14T22:14:59.414Z","edit_history_tweet_ids":["1724551527428784128"],"entities":{"hashtags":[{"start":0,"end":5,"tag":"Métro"}],"mentions":[{"id":"7"}],"urls":[{"url":"https://t.co/a","expanded_url":"https://www.example.org/a","unwound_url":"https://b.example"}]},"geo":{"place_id":"14a0","coordinates":{"type":"Point","coordinates":[-73.5,45.5]}},"id":"1724551527428784128","lang":"fr","public_metrics":{"like_count":0},"text":"Panne de #Métro\n\"ce soir\" \ud83d\ude80","referenced_tweets":[{"type":"quoted","id":"1724551318968758229"},{"type":"retweeted","id":"9"}],"note_tweet":{"text":"long"}},"includes":{"users":[{"id":"5","name":"N"}],"tweets":[{"id":"9","text":"the original","entities":{"hashtags":[{"tag":"a"}]},"attachments":{"media_keys":[null]}}],"places":[{"id":"14a0","geo":{"type":"Feature","bbox":[-73.98,45.41,-73.47,45.7],"properties":{}}}]},"matching_rules":[{"id":"1","tag":"montreal"}]}"#;
-
-    #[test]
-    fn a_usual_line_is_walked() {
-        assert!(json::walked::<Option<Outer<'_>>>(LINE.as_bytes()).is_some() && is_walked_alike(LINE));
-    }
-
-    proptest! {
-        #[test]
-        fn a_line_that_is_changed_anywhere_is_walked_alike(
-            changes in prop::collection::vec((0usize..1300, 0usize..40, prop::sample::select(vec![
-                "", "", " ", "\"", "\\", ",", ":", "{", "}", "[", "]", "null", "true", "0", "-1.5", "1e999", "{}", "[]", "\"\"",
-                "\"x\"", "\"id\":\"1\",", "\"data\":{},", "\"includes\":{\"places\":[]},", "\"text\":null,", "é", "\u{1}",
-            ])), 1..4),
-        ) {
-            let mut line = LINE.to_owned();
-            for (at, length, instead) in changes {
-                let at = line.floor_char_boundary(at.min(line.len()));
-                let end = line.floor_char_boundary((at + length).min(line.len()));
-                line.replace_range(at..end, instead);
-            }
-            prop_assert!(is_walked_alike(&line), "{}", line);
-        }
-
-        /// Each value by one of another type.
-        #[test]
-        fn a_line_with_odd_values_is_walked_alike(
-            values in prop::collection::vec((0usize..60, prop::sample::select(vec![
-                "null", "true", "false", "7", "-7", "1.5", "1e999", "\"\"", "\"7\"", "\"a\\u00e9\"", "[]", "[null]", "[7,\"x\",{}]",
-                "{}", "{\"a\":1}", "{\"$numberLong\":\"7\"}", "[[1,2]]", "{\"id\":\"9\",\"text\":\"x\"}",
-            ])), 1..4),
-        ) {
-            let mut line = LINE.to_owned();
-            for (n, value) in values {
-                let starts: Vec<usize> = line.match_indices("\":").map(|(at, _)| at + 2).collect();
-                let from = starts[n % starts.len()];
-                let mut values = serde_json::Deserializer::from_str(&line[from..]).into_iter::<serde::de::IgnoredAny>();
-                let length = values.next().map_or(0, |_| values.byte_offset());
-                line.replace_range(from..from + length, value);
-            }
-            prop_assert!(is_walked_alike(&line), "{}", line);
         }
     }
 }

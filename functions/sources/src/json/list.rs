@@ -3,7 +3,7 @@
 use serde::de::SeqAccess;
 use sonic_rs::LazyValue;
 
-use super::{Field, Id, Raw, Seed, Walk};
+use super::{Field, Id, Raw, Seed};
 
 /// A list without those entries that are of another type.
 impl<'de, T> Field<'de> for Vec<T>
@@ -21,20 +21,6 @@ where
         }
         Ok(found)
     }
-
-    fn walk(walk: &mut Walk<'de>) -> Option<Self> {
-        if walk.token()? != b'[' {
-            return walk.other();
-        }
-        walk.enter(b'[')?;
-        let mut found = Vec::new();
-        let mut is_first = true;
-        while walk.entry(is_first)? {
-            is_first = false;
-            found.extend(Option::<T>::walk(walk)?);
-        }
-        Some(found)
-    }
 }
 
 impl<'de, T> Field<'de> for Option<Vec<T>>
@@ -47,10 +33,6 @@ where
 
     fn list<A: SeqAccess<'de>>(list: A) -> Result<Self, A::Error> {
         Vec::<T>::list(list).map(Some)
-    }
-
-    fn walk(walk: &mut Walk<'de>) -> Option<Self> {
-        if walk.token()? == b'[' { Vec::<T>::walk(walk).map(Some) } else { walk.other() }
     }
 }
 
@@ -70,21 +52,6 @@ impl<'de> Field<'de> for Count {
         }
         Ok(count)
     }
-
-    fn walk(walk: &mut Walk<'de>) -> Option<Self> {
-        if walk.token()? != b'[' {
-            return walk.other();
-        }
-        walk.enter(b'[')?;
-        let mut found = Self(0);
-        let mut is_first = true;
-        while walk.entry(is_first)? {
-            is_first = false;
-            found.0 = found.0.saturating_add(u32::from(walk.token()? == b'{'));
-            walk.skip()?;
-        }
-        Some(found)
-    }
 }
 
 /// Whether a list has an entry that is not null.
@@ -102,20 +69,6 @@ impl<'de> Field<'de> for NotEmpty {
             found.0 |= entry.as_raw_str() != "null";
         }
         Ok(found)
-    }
-
-    fn walk(walk: &mut Walk<'de>) -> Option<Self> {
-        if walk.token()? != b'[' {
-            return walk.other();
-        }
-        walk.enter(b'[')?;
-        let mut found = Self(false);
-        let mut is_first = true;
-        while walk.entry(is_first)? {
-            is_first = false;
-            found.0 |= walk.raw()? != "null";
-        }
-        Some(found)
     }
 }
 
@@ -136,22 +89,6 @@ impl<'de> Field<'de> for FirstId {
             }
         }
         Ok(Self(first))
-    }
-
-    fn walk(walk: &mut Walk<'de>) -> Option<Self> {
-        if walk.token()? != b'[' {
-            return walk.other();
-        }
-        walk.enter(b'[')?;
-        let mut found = Self(None);
-        let mut is_first = true;
-        while walk.entry(is_first)? {
-            is_first = false;
-            if let Some(id) = Option::<Id<'de>>::walk(walk)?.as_ref().and_then(Id::number) {
-                found.0 = Some(found.0.map_or(id, |first: u64| first.min(id)));
-            }
-        }
-        Some(found)
     }
 }
 
@@ -189,24 +126,6 @@ impl<'de> Field<'de> for Numbers {
         }
         Ok(numbers)
     }
-
-    fn walk(walk: &mut Walk<'de>) -> Option<Self> {
-        if walk.token()? != b'[' {
-            return walk.other();
-        }
-        walk.enter(b'[')?;
-        let mut found = Self::default();
-        let mut is_first = true;
-        while walk.entry(is_first)? {
-            is_first = false;
-            // As above: what is no number keeps its place.
-            if let (Some(number), Some(place)) = (walk.float()?, found.list.get_mut(found.len)) {
-                *place = number;
-            }
-            found.len += 1;
-        }
-        Some(found)
-    }
 }
 
 impl<'de> Field<'de> for Option<Numbers> {
@@ -216,10 +135,6 @@ impl<'de> Field<'de> for Option<Numbers> {
 
     fn list<A: SeqAccess<'de>>(list: A) -> Result<Self, A::Error> {
         Numbers::list(list).map(Some)
-    }
-
-    fn walk(walk: &mut Walk<'de>) -> Option<Self> {
-        if walk.token()? == b'[' { Numbers::walk(walk).map(Some) } else { walk.other() }
     }
 }
 

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::de::{IgnoredAny, MapAccess};
 
-use super::{Field, Seed, Walk};
+use super::{Field, Seed};
 
 /// A text, borrowed from the line unless it has escapes.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,10 +21,6 @@ impl<'de: 'a, 'a> Field<'de> for Option<Text<'a>> {
 
     fn borrowed(text: &'de str) -> Self {
         Some(Text(Cow::Borrowed(text)))
-    }
-
-    fn walk(walk: &mut Walk<'de>) -> Option<Self> {
-        walk.scalar()
     }
 }
 
@@ -66,10 +62,6 @@ impl<'de: 'a, 'a> Field<'de> for Option<Id<'a>> {
     fn object<A: MapAccess<'de>>(object: A) -> Result<Self, A::Error> {
         extended(object)
     }
-
-    fn walk(walk: &mut Walk<'de>) -> Option<Self> {
-        walk.scalar()
-    }
 }
 
 /// The value of MongoDB's Extended JSON, such as `{"$numberLong": "7"}` or `{"$date": "…"}`.
@@ -109,10 +101,6 @@ impl<'de> Field<'de> for Named {
     fn object<A: MapAccess<'de>>(object: A) -> Result<Self, A::Error> {
         extended(object)
     }
-
-    fn walk(walk: &mut Walk<'de>) -> Option<Self> {
-        walk.scalar()
-    }
 }
 
 impl<'de> Field<'de> for Option<f64> {
@@ -132,10 +120,6 @@ impl<'de> Field<'de> for Option<f64> {
         // Extended JSON has numbers in texts.
         Ok(extended::<Option<Id<'de>>, A>(object)?.and_then(|id| id.0.parse().ok()))
     }
-
-    fn walk(walk: &mut Walk<'de>) -> Option<Self> {
-        walk.scalar()
-    }
 }
 
 impl<'de> Field<'de> for Option<i64> {
@@ -150,10 +134,6 @@ impl<'de> Field<'de> for Option<i64> {
     fn float(number: f64) -> Self {
         // Negative numbers come this way, too.
         (number.fract() == 0.0 && number.abs() < 9e15).then_some(number as i64)
-    }
-
-    fn walk(walk: &mut Walk<'de>) -> Option<Self> {
-        walk.scalar()
     }
 }
 
@@ -180,10 +160,6 @@ impl<'de> Field<'de> for Flag {
 
     fn boolean(value: bool) -> Self {
         Self(value)
-    }
-
-    fn walk(walk: &mut Walk<'de>) -> Option<Self> {
-        walk.scalar()
     }
 }
 
