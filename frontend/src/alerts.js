@@ -9,7 +9,7 @@ const KEY = 'birdsong-alerts';
 const HIDDEN_MS = 60_000;
 
 /** @typedef {ReturnType<typeof createAlerts>} Alerts */
-/** @typedef {'ready' | 'unsupported' | 'denied'} Permission */
+/** `unsupported`: the browser has no notifications, or refuses to let a page make them. @typedef {'ready' | 'unsupported' | 'denied'} Permission */
 
 /**
  * @param {{
@@ -37,8 +37,10 @@ export function createAlerts({ win, nowMs, ask, onOpen, onOverview }) {
     }
   };
   const maker = () => /** @type {typeof Notification | undefined} */ (/** @type {any} */ (win).Notification);
+  /** Whether the browser has refused to let a page make a notification, as on phones. */
+  let isRefused = false;
   /** @returns {Permission} */
-  const permission = () => (!maker() ? 'unsupported' : maker()?.permission === 'denied' ? 'denied' : 'ready');
+  const permission = () => (!maker() || isRefused ? 'unsupported' : maker()?.permission === 'denied' ? 'denied' : 'ready');
 
   /** Notifies of what has started. Another tab may have done so: what it saw is read again. @param {import('./model/unusual.js').LooseOverview | null} overview */
   function check(overview) {
@@ -57,7 +59,8 @@ export function createAlerts({ win, nowMs, ask, onOpen, onOverview }) {
           onOpen(region);
         };
       } catch {
-        // Some browsers of phones allow this to service workers only.
+        // Browsers of phones allow this to service workers only. The page of events says so.
+        isRefused = true;
       }
     }
   }

@@ -80,6 +80,21 @@ describe('notifications', () => {
     first.stop();
     second.stop();
   });
+
+  it('are named as unsupported where a page may not make them', async () => {
+    window.localStorage.clear();
+    class Phone {
+      static permission = 'granted';
+      constructor() { throw new TypeError('Illegal constructor'); }
+    }
+    Object.assign(window, { Notification: Phone });
+    const alerts = createAlerts({ win: window, nowMs: () => 0, ask: async () => null, onOpen: () => {}, onOverview: () => {} });
+    await alerts.choose(['a'], { regions: [] });
+    expect(alerts.permission()).toBe('ready');
+    alerts.check(/** @type {any} */ ({ regions: [{ region: 'a', name: 'Alpha', factor: 3, event: { id: '1', kind: 'rising', is_open: true } }] }));
+    expect(alerts.permission()).toBe('unsupported');
+    alerts.stop();
+  });
 });
 
 describe('what a person must act on', () => {

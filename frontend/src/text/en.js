@@ -562,7 +562,7 @@ export default {
   'zone.unknown': 'There is no zone with this name.',
 
   'focus.cut': 'Its series covers the last 62 days of the range.',
-  'focus.limits.language': 'The posts of each step are exact, except where a window counts rare languages together. The numbers and charts below are of all languages: counts are not stored by language and hashtag, kind or author.',
+  'focus.limits.language': 'The posts of each step are exact, except where a window counts rare languages together. The numbers and charts below are of all languages: counts are not stored by language and hashtag, kind or author. There is no usual range: it is not stored for a language.',
   'focus.limits.network': 'All numbers and charts of this page are of this network alone, and as exact as those of all networks. Events and what rises are of all networks.',
   'focus.limits.other': 'The numbers and charts below are of all posts: only the number of posts is stored for a hashtag or host, and for hashtags that rise what they come with.',
   'focus.noCompanions': 'Which hashtags come with it is not stored: that is kept for hashtags that stand out now.',

@@ -561,7 +561,7 @@ export default {
   'zone.unknown': 'No hay ninguna zona con este nombre.',
 
   'focus.cut': 'Su serie abarca los últimos 62 días del periodo.',
-  'focus.limits.language': 'Las publicaciones de cada intervalo son exactas, salvo donde los idiomas poco frecuentes se cuentan juntos. Los números y gráficos siguientes son de todos los idiomas: no se guardan recuentos por idioma y hashtag, tipo o autor.',
+  'focus.limits.language': 'Las publicaciones de cada intervalo son exactas, salvo donde los idiomas poco frecuentes se cuentan juntos. Los números y gráficos siguientes son de todos los idiomas: no se guardan recuentos por idioma y hashtag, tipo o autor. No hay rango habitual: no se guarda para un idioma.',
   'focus.limits.network': 'Todos los números y gráficos de esta página son solo de esta red, y tan exactos como los de todas. Los eventos y lo que está en alza son de todas las redes.',
   'focus.limits.other': 'Los números y gráficos siguientes son de todas las publicaciones: de un hashtag o sitio solo se guarda el número de publicaciones y, de los hashtags en alza, con qué aparecen.',
   'focus.noCompanions': 'No se guarda con qué hashtags aparece: eso solo se conserva para los hashtags que destacan ahora.',

@@ -561,7 +561,7 @@ export default {
   'zone.unknown': 'Aucun fuseau ne porte ce nom.',
 
   'focus.cut': 'Sa série couvre les 62 derniers jours de la période.',
-  'focus.limits.language': 'Les publications de chaque intervalle sont exactes, sauf là où les langues rares sont comptées ensemble. Les nombres et graphiques ci-dessous portent sur toutes les langues : rien n’est conservé par langue et hashtag, type ou auteur.',
+  'focus.limits.language': 'Les publications de chaque intervalle sont exactes, sauf là où les langues rares sont comptées ensemble. Les nombres et graphiques ci-dessous portent sur toutes les langues : rien n’est conservé par langue et hashtag, type ou auteur. Il n’y a pas de plage habituelle : elle n’est pas conservée pour une langue.',
   'focus.limits.network': 'Tous les nombres et graphiques de cette page portent sur ce seul réseau, avec la même exactitude que ceux de tous les réseaux. Les événements et les hausses portent sur tous les réseaux.',
   'focus.limits.other': 'Les nombres et graphiques ci-dessous portent sur toutes les publications : pour un hashtag ou un site, seul le nombre de publications est conservé et, pour les hashtags en hausse, ce qui les accompagne.',
   'focus.noCompanions': 'Les hashtags qui l’accompagnent ne sont pas conservés : ils ne le sont que pour les hashtags qui se démarquent en ce moment.',

@@ -2,7 +2,7 @@
 // Tests of what the page is turned to.
 import { expect, it } from 'vitest';
 import { boundsText, readSeries } from '../../src/charts/focus.js';
-import { companions, focusName, focusOf, languageSeries, seriesRange } from '../../src/model/focus.js';
+import { companions, focusLimits, focusName, focusOf, languageSeries, seriesRange } from '../../src/model/focus.js';
 
 it('is a hashtag, host or language of the address, or the one chosen network', () => {
   expect(focusOf({ networks: ['x'], choices: { language: 'fr' } })).toEqual({ type: 'language', key: 'fr' });
@@ -18,6 +18,10 @@ it('gives a language its own series, with bounds where rare languages are counte
   const series = languageSeries({ region: 'a', from: '2026-11-24T08:00:00Z', to: '2026-11-24T08:10:00Z', step_secs: 300, windows: [window(0, { fr: 4, en: 9 }, 2), window(5, { en: 9 }, 3)] }, 'fr');
   expect(series.steps?.map((step) => [step?.posts, step?.posts_high])).toEqual([[4, 4], [0, 3]]);
   expect(boundsText(readSeries(series, Date.parse('2026-11-25T00:00:00Z')))).toBe('at least 4 and at most 7 posts');
+});
+
+it('says that a language has no usual range', () => {
+  expect(focusLimits({ type: 'language', key: 'fr' })).toContain('no usual range');
 });
 
 it('cuts the series of a hashtag to its last 62 days', () => {
