@@ -3,8 +3,11 @@
 #   scripts/local.sh up|down|outputs|plan|destroy [localstack|ministack]
 # `up` starts the emulator, applies infra/, starts the streamer and prints the addresses. `down` stops everything.
 # `outputs` and `plan` print JSON. `destroy` destroys the resources and leaves the emulator running.
-# BIRDSONG_STREAMER=0 leaves out the streamer, BIRDSONG_EMULATOR_PORT sets another port than 4566, and
-# BIRDSONG_BINARIES names a folder that has aggregator, digest, api and birdsong already.
+# In the environment:
+#   BIRDSONG_BINARIES=DIR       a folder that has aggregator, digest, api and birdsong; otherwise cargo builds them
+#   BIRDSONG_STREAMER=0         leave out the streamer and the page
+#   BIRDSONG_EMULATOR_PORT, BIRDSONG_SITE_PORT, BIRDSONG_HEALTH_PORT
+#                               ports; by default 4566, 8090 and 8081, or the next ones that are free
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -44,8 +47,9 @@ use_endpoint() { # ADDRESS
 build() {
     local binaries=${BIRDSONG_BINARIES:-} name
     if [[ -z $binaries ]]; then
-        say "building the functions and the streamer"
-        cargo build --locked --quiet -p birdsong-aws -p birdsong --features birdsong/aws
+        say "building the functions and the streamer: some 15 minutes the first time on two cores, seconds after that"
+        # The features of the whole workspace, so that the tests have built most of it.
+        cargo build --locked --workspace --bins --examples --features birdsong/aws
         binaries=$(cargo metadata --format-version 1 --no-deps --locked | python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])')/debug
     fi
     binaries=$(cd "$binaries" && pwd)
@@ -58,20 +62,39 @@ build() {
         npm run --silent build -- --logLevel warn --outDir "$run/site" --emptyOutDir)
 }
 
-stop_streamer() {
+free_port() { # FIRST: the first port from there on on which nothing listens
+    local port=$1
+    while (: >"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do port=$((port + 1)); done
+    echo "$port"
+}
+
+stop() { # NAME WORD: the process whose id is in NAME.pid, if its command line has the word
     local pid
-    pid=$(cat "$run/streamer.pid" 2>/dev/null || true)
-    if [[ -n $pid ]] && grep -qs birdsong "/proc/$pid/cmdline"; then
+    pid=$(cat "$run/$1.pid" 2>/dev/null || true)
+    if [[ -n $pid ]] && grep -qs "$2" "/proc/$pid/cmdline"; then
         kill -TERM "$pid"
         while kill -0 "$pid" 2>/dev/null; do sleep 0.1; done
     fi
-    rm -f "$run/streamer.pid"
+    rm -f "$run/$1.pid"
+}
+
+stop_streamer() {
+    stop site local-site
+    stop streamer birdsong
+}
+
+start_site() {
+    site_port=${BIRDSONG_SITE_PORT:-$(free_port 8090)}
+    node scripts/local-site.mjs "$site_port" "$endpoint/$(tf output -raw site_bucket)" "$(tf output -raw api_url)" \
+        </dev/null >"$run/site.log" 2>&1 &
+    echo $! >"$run/site.pid"
 }
 
 start_streamer() {
     stop_streamer
+    health_port=${BIRDSONG_HEALTH_PORT:-$(free_port 8081)}
     "$run/birdsong" stream --to kinesis --stream "$(tf output -raw stream)" --table "$(tf output -raw table)" \
-        --data "$run/data" --source "demo:?backfill=${BIRDSONG_BACKFILL:-2h}" --health-port 8081 \
+        --data "$run/data" --source "demo:?backfill=${BIRDSONG_BACKFILL:-2h}" --health-port "$health_port" \
         </dev/null >"$run/streamer.log" 2>&1 &
     echo $! >"$run/streamer.pid"
     sleep 1
@@ -82,6 +105,8 @@ case $action in
 up)
     mkdir -p "$run"
     build
+    # Both emulators may run side by side.
+    [[ -f localstack/.run/$emulator/endpoint ]] || export BIRDSONG_EMULATOR_PORT=${BIRDSONG_EMULATOR_PORT:-$(free_port 4566)}
     started=$(localstack/emulator.sh start "$emulator") # on its own line, so that a failure ends the script
     use_endpoint "$started"
     # The state of a stopped emulator is void.
@@ -103,11 +128,14 @@ up)
         exit 1
     }
     grep -E '^Apply complete' "$run/apply.log" >&2
-    [[ ${BIRDSONG_STREAMER:-1} == 0 ]] || start_streamer
-    echo "dashboard  $(tf output -raw site_url)"
+    if [[ ${BIRDSONG_STREAMER:-1} != 0 ]]; then
+        start_streamer
+        start_site
+        echo "dashboard  http://localhost:$site_port/, from the emulated bucket"
+    fi
     echo "API        $(tf output -raw api_url)/api/status"
     echo "stream     $(tf output -raw stream), table $(tf output -raw table), at $endpoint"
-    [[ ${BIRDSONG_STREAMER:-1} == 0 ]] || echo "streamer   http://127.0.0.1:8081/healthz, log in ${run#"$PWD/"}/streamer.log"
+    [[ ${BIRDSONG_STREAMER:-1} == 0 ]] || echo "streamer   http://127.0.0.1:$health_port/healthz, log in ${run#"$PWD/"}/streamer.log"
     ;;
 plan)
     tf plan -no-color -detailed-exitcode -out="$run/plan" "${variables[@]}" >"$run/plan.log" 2>&1 || [[ $? == 2 ]] ||
