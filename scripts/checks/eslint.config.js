@@ -36,6 +36,6 @@ export default [
       ],
     },
   },
-  { files: ['infra/tests/*.mjs', 'scripts/deploy/*.mjs'], languageOptions: { globals: globals.node } },
+  { files: ['infra/tests/*.mjs', 'scripts/deploy/*.mjs', 'scripts/*.mjs'], languageOptions: { globals: globals.node } },
   { files: ['**/*.cjs'], languageOptions: { globals: globals.node, sourceType: 'commonjs' } },
 ];
