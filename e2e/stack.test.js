@@ -32,7 +32,7 @@ const local = (action) => run('scripts/local.sh', [action, emulator], {
 
 /** Changes that a second plan may show, because the emulator forgets or alters a setting: see EMULATORS.md. */
 const KNOWN_DRIFT = {
-  localstack: [/\.aws_kinesis_stream\./, /\.aws_cloudwatch_metric_alarm\./],
+  localstack: [/\.aws_kinesis_stream\./, /\.aws_cloudwatch_metric_alarm\./, /\.aws_cloudwatch_composite_alarm\./],
   ministack: [
     /\.aws_kinesis_stream\./, /\.aws_cloudwatch_metric_alarm\./, /\.aws_cloudwatch_composite_alarm\./, /\.aws_lambda_event_source_mapping\./,
     /\.aws_ecs_service\./, /\.aws_cloudfront_response_headers_policy\./, /\.aws_api_gateway_stage\./, /\.aws_security_group\./,

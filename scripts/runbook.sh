@@ -260,9 +260,10 @@ shards() {
         ((next <= 2 * current)) || next=$((2 * current))
         ((next >= (current + 1) / 2)) || next=$(((current + 1) / 2))
         aws kinesis update-shard-count --stream-name "$stream" --target-shard-count "$next" --scaling-type UNIFORM_SCALING >/dev/null
-        wait_until "$stream has $next shards" ACTIVE stream_status
-        current=$(open_shards)
-        [[ $current == "$next" ]] || fail "$stream has $current shards instead of $next: look at aws kinesis describe-stream-summary --stream-name $stream"
+        # The status may still be that of before the change.
+        wait_until "$stream has $next shards" "$next" open_shards
+        wait_until "$stream is active" ACTIVE stream_status
+        current=$next
     done
     say "write shard_count = $argument into infra/env/*.tfvars, or the next make deploy returns to the old number"
 }
