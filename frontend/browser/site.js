@@ -13,7 +13,7 @@ import { build } from 'vite';
 const frontend = path.resolve(import.meta.dirname, '..');
 /** The token with which the server accepts notes. */
 export const NOTES_TOKEN = 'token-of-the-browser-tests';
-const PATIENCE_MS = 120_000;
+const PATIENCE_MS = 300_000;
 const SETTLED_MS = 3_000;
 /** @type {Record<string, string>} */
 const TYPES = {
