@@ -83,13 +83,18 @@ spec('about these numbers: rules, sources, delays and what is not known', { sear
 });
 
 spec('a comparison over an absolute range can be taken away', { search: '?view=compare&regions=montreal,paris' }, async ({ page }) => {
-  await textOf(page, '#compare-totals', /Paris/);
+  const before = await textOf(page, '#compare-totals', /Paris/);
   const day = (/** @type {number} */ ago) => new Date(Date.now() - ago * 86_400_000).toISOString().slice(0, 10);
   await page.locator('#compare-from').fill(`${day(3)}T00:00`);
   await page.locator('#compare-to').fill(`${day(2)}T00:00`);
   await page.locator('#compare-apply').click();
   await page.waitForURL(/from=.*to=/);
-  await textOf(page, '#compare-totals', /Paris/);
+  // The numbers of the chosen days, not those of before.
+  await page.waitForFunction((old) => {
+    const text = document.querySelector('#compare-totals')?.textContent ?? '';
+    return text !== old && text.includes('Paris');
+  }, before);
+  await loaded(page);
   await page.locator('#take-compare').click();
   const download = page.waitForEvent('download');
   await page.locator('#take-box .take-buttons button').first().click();
