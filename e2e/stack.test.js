@@ -449,7 +449,8 @@ test('aggregator and digest pause and resume', { skip: !hasCli && 'there is no A
 });
 
 test('the stream gets more shards, and fewer', { skip: !hasCli && 'there is no AWS CLI' }, async () => {
-  for (const shards of ['3', '1']) {
+  // kinesis-mock does not merge two shards that came from three.
+  for (const shards of isLocalStack ? ['3'] : ['3', '1']) {
     await runbook('shards', shards);
     const { StreamDescriptionSummary } = await aws.kinesis('DescribeStreamSummary', { StreamName: value('stream') });
     assert.equal(StreamDescriptionSummary.OpenShardCount, Number(shards));
