@@ -488,6 +488,14 @@ pub struct Glance {
     recent: Vec<(i64, bool, Part)>,
 }
 
+/// Posts of an hour on their way from the log to windows.
+#[derive(Clone, Copy, Debug, Default)]
+struct Arrival {
+    sent: u64,
+    arrived: u64,
+    is_damaged: bool,
+}
+
 impl Glance {
     /// Lags of the live posts of the last hour.
     #[must_use]
@@ -514,43 +522,38 @@ impl Glance {
     /// log is read late. Hours with damage are left out, since it explains what is missing.
     #[must_use]
     pub fn behind(&self, by_ms: i64, size: WindowSize) -> BTreeSet<i64> {
-        let overview = &self.overview;
-        let mut hours = BTreeMap::<i64, (i64, Counts)>::new();
-        let number = |posts: u64| i64::try_from(posts).unwrap_or(i64::MAX);
-        for (hour, ledger) in &overview.ledgers {
-            hours.entry(*hour).or_default().0 += number(ledger.sent);
-        }
-        let of_regions = overview.regions.values().flat_map(|of_region| &of_region.hours);
-        for (hour, counts) in of_regions.chain(&overview.removed).chain(&overview.damage) {
-            hours.entry(*hour).or_default().1.add(counts);
-        }
-        for (start_ms, is_ledger, part) in self.recent.iter().filter(|(start_ms, ..)| start_ms + size.ms() > by_ms) {
-            let of_hour = hours.entry(Period::Hour.start_of(*start_ms, size)).or_default();
-            of_hour.0 -= match is_ledger {
-                true => number(part.ledger.sent),
-                false => -number(part.counts.primary + part.counts.corrupt),
-            };
-        }
-        let is_behind = |(sent, counts): &(i64, Counts)| {
-            counts.corrupt_records + counts.corrupt_windows == 0 && *sent > number(counts.primary + counts.corrupt)
-        };
-        hours.into_iter().filter(|(_, of_hour)| is_behind(of_hour)).map(|(hour, _)| hour).collect()
+        let is_behind = |(_, of): &(i64, Arrival)| !of.is_damaged && of.sent > of.arrived;
+        self.arrivals(by_ms, size).into_iter().filter(is_behind).map(|(hour, _)| hour).collect()
     }
 
     /// Posts that were sent, and those of them that have arrived in windows, in the windows that ended before `by_ms`.
     #[must_use]
     pub fn arrival(&self, by_ms: i64, size: WindowSize) -> (u64, u64) {
-        let (ledger, counts) = self.totals();
-        let (mut sent, mut arrived) = (ledger.sent, counts.primary + counts.corrupt);
-        for (start_ms, is_ledger, part) in &self.recent {
-            if *start_ms + size.ms() > by_ms {
-                match is_ledger {
-                    true => sent -= part.ledger.sent,
-                    false => arrived -= part.counts.primary + part.counts.corrupt,
-                }
+        let hours = self.arrivals(by_ms, size);
+        hours.values().fold((0, 0), |(sent, arrived), of| (sent + of.sent, arrived + of.arrived))
+    }
+
+    /// The same by hour.
+    fn arrivals(&self, by_ms: i64, size: WindowSize) -> BTreeMap<i64, Arrival> {
+        let overview = &self.overview;
+        let mut hours = BTreeMap::<i64, Arrival>::new();
+        for (hour, ledger) in &overview.ledgers {
+            hours.entry(*hour).or_default().sent += ledger.sent;
+        }
+        let of_regions = overview.regions.values().flat_map(|of_region| &of_region.hours);
+        for (hour, counts) in of_regions.chain(&overview.removed).chain(&overview.damage) {
+            let of_hour = hours.entry(*hour).or_default();
+            of_hour.arrived += counts.primary + counts.corrupt;
+            of_hour.is_damaged |= counts.corrupt_records + counts.corrupt_windows > 0;
+        }
+        for (start_ms, is_ledger, part) in self.recent.iter().filter(|(start_ms, ..)| start_ms + size.ms() > by_ms) {
+            let of_hour = hours.entry(Period::Hour.start_of(*start_ms, size)).or_default();
+            match is_ledger {
+                true => of_hour.sent -= part.ledger.sent,
+                false => of_hour.arrived -= part.counts.primary + part.counts.corrupt,
             }
         }
-        (sent, arrived)
+        hours
     }
 
     /// Posts of a region in the hour up to the end of the newest window that has ended.
