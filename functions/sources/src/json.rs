@@ -6,8 +6,10 @@
 //! post whose other fields are complete. So an [`object!`] never fails for the type of a
 //! field, and of a field that is repeated or has two names the last value that is filled counts.
 
+mod index;
 mod list;
 mod scalar;
+mod walk;
 
 use std::borrow::Cow;
 use std::marker::PhantomData;
@@ -19,6 +21,8 @@ use crate::archive::LineError;
 
 pub(crate) use list::{Count, FirstId, NotEmpty, Numbers};
 pub(crate) use scalar::{Flag, Id, Named, Text};
+#[cfg(any(test, feature = "compare"))]
+pub(crate) use walk::compared;
 
 /// Deepest nesting that is read; posts have about ten levels.
 pub(crate) const MAX_DEPTH: usize = 500;
@@ -28,7 +32,27 @@ pub(crate) const MAX_DEPTH: usize = 500;
 /// # Errors
 /// When it is no JSON.
 pub(crate) fn read<'a, T: Field<'a>>(bytes: &'a [u8]) -> Result<T, LineError> {
-    let mut deserializer = deserializer(bytes)?;
+    let text = utf8(bytes)?;
+    walk::read(text).map_or_else(|| read_closely(text), Ok)
+}
+
+/// Reads an object of any depth. The same, with a check of its depth before the library reads it.
+///
+/// # Errors
+/// When it is no JSON, or nested too deeply.
+pub(crate) fn read_line<'a, T: Field<'a>>(bytes: &'a [u8]) -> Result<T, LineError> {
+    if let Some(value) = simdutf8::basic::from_utf8(bytes).ok().and_then(walk::read) {
+        return Ok(value);
+    }
+    if is_too_deep(bytes) {
+        return Err(LineError::TooDeep);
+    }
+    read_closely(utf8(bytes)?)
+}
+
+/// Reads what the walk over the tokens leaves: all that is odd or broken.
+fn read_closely<'a, T: Field<'a>>(text: &'a str) -> Result<T, LineError> {
+    let mut deserializer = lossy(text);
     T::read(&mut deserializer).and_then(|value| deserializer.end().map(|()| value)).map_err(|error| syntax(&error))
 }
 
@@ -37,7 +61,7 @@ pub(crate) fn read<'a, T: Field<'a>>(bytes: &'a [u8]) -> Result<T, LineError> {
 /// # Errors
 /// When it is no JSON or of another type.
 pub(crate) fn read_exact<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, LineError> {
-    let mut deserializer = deserializer(bytes)?;
+    let mut deserializer = lossy(utf8(bytes)?);
     T::deserialize(&mut deserializer)
         .and_then(|value| deserializer.end().map(|()| value))
         .map_err(|error| syntax(&error))
@@ -70,14 +94,16 @@ pub(crate) fn is_too_deep(line: &[u8]) -> bool {
     false
 }
 
-fn deserializer(bytes: &[u8]) -> Result<sonic_rs::Deserializer<sonic_rs::Read<'_>>, LineError> {
-    // Checked here and not by the library: it hands parts of the line on before it has seen whether
-    // all of it is UTF-8.
-    let text = simdutf8::compat::from_utf8(bytes)
-        .map_err(|error| LineError::Syntax { what: "it is not UTF-8", at: error.valid_up_to() })?;
-    // Lossy: the escape of half a surrogate pair, which is what a cut emoji leaves, is legal JSON
-    // (RFC 8259, section 8.2) and becomes U+FFFD.
-    Ok(sonic_rs::Deserializer::from_str(text).utf8_lossy())
+/// Checked here and not by the library: it hands parts of the line on before it has seen whether all of it is UTF-8.
+fn utf8(bytes: &[u8]) -> Result<&str, LineError> {
+    simdutf8::compat::from_utf8(bytes)
+        .map_err(|error| LineError::Syntax { what: "it is not UTF-8", at: error.valid_up_to() })
+}
+
+/// Lossy: the escape of half a surrogate pair, which is what a cut emoji leaves, is legal JSON (RFC 8259, section 8.2)
+/// and becomes U+FFFD.
+fn lossy(text: &str) -> sonic_rs::Deserializer<sonic_rs::Read<'_>> {
+    sonic_rs::Deserializer::from_str(text).utf8_lossy()
 }
 
 fn syntax(error: &sonic_rs::Error) -> LineError {

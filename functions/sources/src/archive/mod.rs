@@ -18,7 +18,7 @@ use serde::de::{MapAccess, SeqAccess};
 pub use files::{Chunk, Each, FileError, Found, Other, Piece, find, read_files, total_bytes, values};
 pub use shape::Shape;
 
-use crate::json::{self, Field, Id, MAX_DEPTH, Raw, is_too_deep, object};
+use crate::json::{self, Field, Id, MAX_DEPTH, Raw, object};
 use shape::Format;
 use v1::Origin;
 
@@ -95,25 +95,22 @@ pub fn read_line(
     if line[0] != b'{' {
         return Err(LineError::Syntax { what: "a line begins with {", at: 0 });
     }
-    if is_too_deep(line) {
-        return Err(LineError::TooDeep);
-    }
-    let outer: Outer<'_> = json::read::<Option<Outer<'_>>>(line)?.unwrap_or_default();
+    let outer: Outer<'_> = json::read_line::<Option<Outer<'_>>>(line)?.unwrap_or_default();
     match &outer.data {
         Some(Data::One(post)) => {
-            let includes = if post.needs_includes() { outer.includes()? } else { None };
+            let includes = outer.includes.as_ref();
             if post.is_plain() {
-                each(v2::post(post, includes.as_ref(), &outer.rules, key));
+                each(v2::post(post, includes, &outer.rules, key));
                 return Ok(Line::Posts);
             }
             let data: Option<Envelope<'_>> = json::read(line)?;
             let data = data.as_ref().and_then(|envelope| envelope.data.as_ref()).ok_or(LineError::UnknownShape)?;
-            outer.one(data.bytes(), includes.as_ref(), Origin::Api, key, each);
+            outer.one(data.bytes(), includes, Origin::Api, key, each);
             return Ok(Line::Posts);
         }
         Some(Data::Page(page)) => {
-            let includes = outer.includes()?;
-            page.iter().for_each(|one| outer.page_item(one.bytes(), includes.as_ref(), key, each));
+            let includes = outer.includes.as_ref();
+            page.iter().for_each(|one| outer.page_item(one.bytes(), includes, key, each));
             return Ok(Line::Posts);
         }
         None => (),
@@ -146,7 +143,7 @@ object! {
     /// The outermost object of a line of any shape.
     struct Outer<'a> {
         data: Option<Data<'a>> = "data",
-        includes: Option<Raw<'a>> = "includes",
+        includes: Option<v2::Includes<'a>> = "includes",
         rules: Vec<v2::Rule<'a>> = "matching_rules",
         statuses: Vec<Raw<'a>> = "statuses",
         tweet: Option<Raw<'a>> = "tweet",
@@ -282,10 +279,6 @@ impl Outer<'_> {
         self.id.is_some() && self.text.0 && (self.author_id.is_some() || self.versions.is_some())
     }
 
-    fn includes(&self) -> Result<Option<v2::Includes<'_>>, LineError> {
-        self.includes.as_ref().map_or(Ok(None), |raw| json::read(raw.bytes()))
-    }
-
     /// Hands on what is most likely a v2 post.
     fn page_item(&self, object: &[u8], includes: Option<&v2::Includes<'_>>, key: &InstallationKey, each: EachPost<'_>) {
         match json::read::<Option<v2::Post<'_>>>(object) {
@@ -333,6 +326,82 @@ impl Outer<'_> {
         match json::read::<Option<v1::Status<'_>>>(object) {
             Ok(status) => each(v1::post(&status.unwrap_or_default(), origin, &self.rules, key)),
             Err(error) => each(Err(error)),
+        }
+    }
+}
+
+/// Whether both JSON readers find the same in a line.
+#[cfg(any(test, feature = "compare"))]
+#[must_use]
+pub fn do_readers_agree(line: &[u8]) -> bool {
+    let (with, without) = json::compared::both(|| {
+        let mut posts = vec![];
+        let result = read_line(line, &InstallationKey([1; 16]), &mut |post| posts.push(format!("{post:?}")));
+        (result, posts)
+    });
+    with == without
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Lines of each format.
+    const LINES: &[&str] = &[
+        r##"{"data":{"id":"1725000000000000000","author_id":"7","created_at":"2023-11-14T22:14:59.414Z","text":"a \u00e9 &amp; b\n#x","lang":"en","entities":{"hashtags":[{"start":0,"end":2,"tag":"x"}],"mentions":[{"username":"u"}],"urls":[{"url":"https://t.co/1","expanded_url":"https:\/\/example.com\/a"}]},"attachments":{"media_keys":["3_1"]},"geo":{"place_id":"p","coordinates":{"type":"Point","coordinates":[1.5,-2.5]}},"public_metrics":{"like_count":0},"referenced_tweets":[{"type":"retweeted","id":"1724"}],"edit_history_tweet_ids":["1725000000000000000"]},"includes":{"users":[{"id":"7","name":"N \ud83d"}],"tweets":[{"id":"1724","text":"original","entities":{"hashtags":[{"tag":"y"}]}}],"places":[{"id":"p","geo":{"bbox":[2.22,48.81,2.47,48.9]}}]},"matching_rules":[{"id":"1","tag":"paris"}]}"##,
+        r##"{"data":[{"id":"1725000000000000000","author_id":"7","text":"one"},{"id":"1725000000000000001","text":"two","edit_history_tweet_ids":["1725000000000000001"]},{"id":"7","name":"n","username":"u"}],"includes":{"places":[]},"meta":{"result_count":3}}"##,
+        r##"{"created_at":"Tue Nov 14 22:14:59 +0000 2023","id":1725000000000000000,"id_str":"1725000000000000000","text":"RT @a: x","user":{"id":7,"id_str":"7"},"entities":{"hashtags":[{"text":"x"}],"user_mentions":[],"urls":[]},"retweeted_status":{"id":1724,"id_str":"1724","full_text":"x","entities":{"hashtags":[]}},"place":{"bounding_box":{"coordinates":[[[2.0,41.3],[2.0,41.4],[2.2,41.4],[2.2,41.3]]]}},"coordinates":null,"in_reply_to_status_id":null,"lang":"und"}"##,
+        r##"{"id":"1725000000000000000","text":"flat","author_id":{"$numberLong":"7"},"created_at":{"$date":"2023-11-14T22:14:59Z"},"geo":{"bbox":[1,2,3,4]}}"##,
+        r##"{"delete":{"status":{"id":1,"id_str":"1"}},"timestamp_ms":"1700000000000"}"##,
+        r##"{"limit":{"track":12,"timestamp_ms":"1700000000000"}}"##,
+        r##"{"tweet":{"id_str":"1725000000000000000","full_text":"mine","created_at":"Tue Nov 14 22:14:59 +0000 2023","entities":{}}}"##,
+        r##"{"statuses":[{"id_str":"1725000000000000000","text":"s","user":{"id_str":"7"}}],"search_metadata":{"count":1}}"##,
+    ];
+
+    #[test]
+    fn usual_lines_need_one_reader_only() {
+        for line in LINES {
+            let outer = json::compared::simply::<Option<Outer<'_>>>(line);
+            assert!(outer.is_some(), "{line}");
+            assert!(do_readers_agree(line.as_bytes()), "{line}");
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4000))]
+        #[test]
+        fn both_readers_find_the_same_in_lines_that_were_changed(
+            line in prop::sample::select(LINES),
+            changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0..6, 0usize..40), 0..4),
+            cut in any::<prop::sample::Index>(),
+            is_cut in prop::bool::weighted(0.1),
+        ) {
+            let mut line = line.as_bytes().to_vec();
+            for (at, byte, change, len) in changes {
+                if line.is_empty() {
+                    break;
+                }
+                let at = at.index(line.len());
+                let signs = b"{}[]:,\"\\ 0-1.etfn";
+                match change {
+                    0 => line[at] = byte,
+                    1 => line.insert(at, byte),
+                    2 => drop(line.remove(at)),
+                    3 => line[at] = signs[usize::from(byte) % signs.len()],
+                    4 => line.insert(at, signs[usize::from(byte) % signs.len()]),
+                    // A part comes twice.
+                    _ => {
+                        let part = line[at..line.len().min(at + len)].to_vec();
+                        line.splice(at..at, part);
+                    }
+                }
+            }
+            if is_cut && !line.is_empty() {
+                line.truncate(cut.index(line.len()));
+            }
+            prop_assert!(do_readers_agree(&line), "{}", String::from_utf8_lossy(&line));
         }
     }
 }

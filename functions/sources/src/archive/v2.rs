@@ -118,12 +118,6 @@ impl<'a> Post<'a> {
     fn repost(&self) -> Option<&Reference<'a>> {
         self.reference(&["retweeted", "reposted"])
     }
-
-    /// Most posts need nothing of the includes, which are the larger half of a line.
-    pub(super) fn needs_includes(&self) -> bool {
-        let is_place_known = |geo: &Geo<'_>| geo.place_id.is_none() || geo.own_area().is_some();
-        self.repost().is_some() || self.geo.as_ref().is_some_and(|geo| !is_place_known(geo))
-    }
 }
 
 impl Geo<'_> {
