@@ -32,7 +32,8 @@ import { renderTile } from '../view/tile.js';
 /** The hashtag or host that is focused on, the end of the range, what is compared, and the choices of the charts. */
 export const REGION_PARAMS = ['tag', 'host', 'language', 'until', 'from', 'to', 'against', HIDE_PARAM, ...CHARTS.flatMap(({ choice }) => choice?.param ?? [])];
 
-const MINUTE_MS = 60_000;
+/** A range that ends less than this share of its length ago ends now: the clock goes on while the reader looks at earlier times. */
+const NOW_SHARE = 0.1;
 const READ_MS = 250;
 
 /** @typedef {import('../api.js').Api} Api */
@@ -224,9 +225,10 @@ export default function createRegion(ctx) {
       if (direction === -1 || ends.to < now) choose({ choices: { ...choice.choices, ...rangeParams(shiftRange(ends, direction, now, currentZone())) } });
       return;
     }
-    const until = (parseTime(choice.choices.until) ?? now) + direction * rangeOf(choice).secs * 1000;
+    const lengthMs = rangeOf(choice).secs * 1000;
+    const until = (parseTime(choice.choices.until) ?? now) + direction * lengthMs;
     if (direction === 1 && !choice.choices.until) return;
-    choose({ choices: { ...choice.choices, until: until >= now - MINUTE_MS ? '' : isoMinute(until) } });
+    choose({ choices: { ...choice.choices, until: until >= now - NOW_SHARE * lengthMs ? '' : isoMinute(until) } });
   }
 
   /** The next or previous region. @param {-1 | 1} direction */

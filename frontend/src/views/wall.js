@@ -33,7 +33,7 @@ export default function createWall({ doc, feed, watch, choice, openOverview }) {
       doc, 'div', { class: 'wall-main', id: 'wall-main' },
       el(doc, 'h2', { class: 'wall-name', id: 'wall-name' }),
       el(doc, 'div', { class: 'wall-number' }, el(doc, 'span', { id: 'wall-mark', 'aria-hidden': 'true' }), el(doc, 'span', { id: 'wall-number' }), el(doc, 'span', { class: 'wall-unit', id: 'wall-unit' })),
-      el(doc, 'p', { class: 'wall-what', id: 'wall-what' }),
+      el(doc, 'h3', { class: 'wall-what', id: 'wall-what' }),
       el(doc, 'p', { class: 'wall-posts', id: 'wall-posts' }),
       el(doc, 'div', { class: 'wall-spark', id: 'wall-spark' }),
       el(doc, 'p', { class: 'wall-trust', id: 'wall-trust' }),
@@ -92,7 +92,7 @@ export default function createWall({ doc, feed, watch, choice, openOverview }) {
     setText(byId(doc, 'wall-mark'), loud === 'up' ? '▲' : loud === 'down' ? '▼' : '');
     setText(byId(doc, 'wall-number'), factor === null ? formatCount(posts) : factorText(factor));
     setText(byId(doc, 'wall-unit'), factor === null ? t('overview.postsLastHour') : t('overview.usual'));
-    setText(byId(doc, 'wall-what'), event ? eventSince(event, nowMs) : place ? t(`wall.${place}`) : group === 'usual' ? t('wall.normal') : '');
+    showText(byId(doc, 'wall-what'), event ? eventSince(event, nowMs) : place ? t(`wall.${place}`) : group === 'usual' ? t('wall.normal') : '');
     const compared = low !== null && high !== null ? t('evidence.usualBetween', { low: Math.round(low), high: Math.round(high) }) : '';
     showText(byId(doc, 'wall-posts'), posts === null ? '' : [factor === null ? '' : t('wall.inHour', { n: posts }), compared].filter(Boolean).join(t('list.semicolon')));
     const steps = answer ? sparkSteps(answer) : region.hours.map((n) => ({ posts: n }));
