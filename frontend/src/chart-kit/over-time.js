@@ -1,7 +1,6 @@
 // @ts-check
 // What charts over time share: their time axis, shaded gaps, tooltips per window, and tables with one row per window.
 
-import { LineController, LineElement, PointElement, BarController, BarElement, Chart, Filler, LinearScale, Tooltip } from 'chart.js';
 import { formatSpan } from '../format.js';
 import { t } from '../i18n.js';
 import { begun, isKnown } from '../model/answer.js';
@@ -10,8 +9,6 @@ import { timeAxis } from './axes.js';
 import { crossHair } from './cross-hair.js';
 import { gapShade } from './gap-shade.js';
 import { tooltipStyle } from './tooltip.js';
-
-Chart.register(BarController, BarElement, Filler, LinearScale, LineController, LineElement, PointElement, Tooltip);
 
 /**
  * @typedef {import('../model/answer.js').Answer} Answer

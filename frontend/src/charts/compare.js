@@ -3,7 +3,6 @@
 
 import { countAxis, timeAxis } from '../chart-kit/axes.js';
 import { endLabels } from '../chart-kit/end-labels.js';
-import '../chart-kit/over-time.js';
 import { tooltipStyle } from '../chart-kit/tooltip.js';
 import { formatCompact, formatCount, formatPercent, formatRate, formatSpan } from '../format.js';
 import { t } from '../i18n.js';
