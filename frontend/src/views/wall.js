@@ -18,6 +18,8 @@ const QUIET_MS = 3_000;
 const SPARK_SECS = [1800, 3600];
 const MOST_SPARKS = 24;
 const MOST_OTHERS = 8;
+/** Sizes of the texts, from which the first is taken that leaves everything on the screen. */
+const FITS = [1, 0.9, 0.8, 0.7, 0.6, 0.5];
 
 /** @typedef {import('../api.js').Api} Api */
 
@@ -113,7 +115,20 @@ export default function createWall({ doc, feed, watch, choice, openOverview }) {
         el(doc, 'span', {}, one.name), el(doc, 'strong', {}, `${mark}${one.factor === null ? '–' : factorText(one.factor)}`),
       );
     }));
-    return undefined;
+    return fit();
+  }
+
+  /** What was fitted last. */
+  let fitted = '';
+  /** Makes long texts smaller until all is on the screen; where it can be scrolled, they stay as they are. */
+  function fit() {
+    const now = `${doc.documentElement.clientWidth} ${doc.documentElement.clientHeight} ${byId(doc, 'wall-sentence').textContent} ${byId(doc, 'wall-main').textContent}`;
+    if (now === fitted) return;
+    fitted = now;
+    for (const size of FITS) {
+      section.style.setProperty('--fit', String(size));
+      if (section.scrollHeight <= section.clientHeight || getComputedStyle(section).overflowY === 'auto') return;
+    }
   }
 
   /** The clock, the next region, and hiding the cursor. It ends by itself when the wall is closed. */
