@@ -47,7 +47,7 @@ spec('j and k move through the list, Enter opens a region, Escape goes back', { 
   await page.keyboard.press('k');
   assert.equal(await focused(), ids[0]);
   await page.keyboard.press('Enter');
-  await waitForParam(page, 'region', ids[0]);
+  await waitForParam(page, 'region', ids[0] ?? null);
   await loaded(page);
   assert.ok(await page.locator('#view-region').isVisible());
   await page.keyboard.press('Escape');

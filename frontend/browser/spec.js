@@ -17,7 +17,7 @@ const browser = await chromium.launch({
 });
 after(() => browser.close());
 
-/** Parts of the context that all specs have unless they say otherwise. */
+/** Parts of the context that all specs have unless they say otherwise. @type {import('playwright-core').BrowserContextOptions} */
 const CONTEXT = { viewport: { width: 1440, height: 900 }, locale: 'en-GB', timezoneId: 'America/Toronto', colorScheme: 'light', reducedMotion: 'reduce', permissions: ['clipboard-read', 'clipboard-write'] };
 export const PHONE = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true };
 

@@ -1,7 +1,7 @@
 // @ts-check
 // What charts over time share: their time axis, shaded gaps, tooltips per window, and tables with one row per window.
 
-import { formatSpan } from '../format.js';
+import { formatSpan, isUtcDays } from '../format.js';
 import { t } from '../i18n.js';
 import { begun, isKnown } from '../model/answer.js';
 import { gapSpans, stateText, windowRemarks } from '../model/flaws.js';
@@ -102,9 +102,9 @@ export function line(windows, data, colour) {
  * @param {(window: Window) => string[]} cells
  * @returns {import('./types').Table}
  */
-export function windowTable({ windows }, head, cells) {
+export function windowTable({ windows, stepMs }, head, cells) {
   return {
-    head: [t('series.window'), ...head, t('series.state')],
+    head: [t(isUtcDays(stepMs) ? 'series.windowUtc' : 'series.window'), ...head, t('series.state')],
     rows: begun(windows).reverse().map((w) => [formatSpan(w.start, w.end), ...cells(w), stateText(w)]),
   };
 }

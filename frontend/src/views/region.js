@@ -22,7 +22,7 @@ import { companions, focusLimits, focusName, focusOf, languageSeries, seriesRang
 import { evidence, rankRegions, regionSentence, samplePart, tabTitle } from '../model/unusual.js';
 import { isoMinute, list, parseTime } from '../model/values.js';
 import { RANGES, rangeOf, writeUrl } from '../url-state.js';
-import { currentZone, formatSpan } from '../format.js';
+import { currentZone, formatSpan, isUtcDays } from '../format.js';
 import { createCards, titleOf } from '../view/cards.js';
 import { createTimePicker } from '../view/time-picker.js';
 import { regionSelect, renderNetworks, renderRanges, renderSegments, toggleNetwork } from '../view/controls.js';
@@ -282,7 +282,7 @@ export default function createRegion(ctx) {
         { label: t('take.rising'), make: () => risingSheet(watch.get('trends')) },
         { label: t('take.rangeEvents'), make: () => eventsSheet(watch.get('events')?.events) },
       ],
-      charts: charts.map((one) => ({ ...one, name: titleOf(one.chart), title: `${titleOf(one.chart)} · ${regionName()}`, subtitle, marks: one.chart.hasMarks ? marks : [] })),
+      charts: charts.map((one) => ({ ...one, name: titleOf(one.chart), title: `${titleOf(one.chart)} · ${regionName()}`, subtitle, marks: one.chart.hasMarks ? [...marks, ...(isUtcDays(answer.stepMs) ? [t('series.utcDays')] : [])] : [] })),
       href: win.location.href,
       suffix: choice.choices.until ? `${rangeOf(choice).id}-${choice.choices.until.replace(/[:Z]/g, '')}` : rangeOf(choice).id,
     };
