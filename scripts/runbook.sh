@@ -208,12 +208,16 @@ restore-table() {
 
 # ---- the log ---------------------------------------------------------------------------------------
 
-put_again() { # FOLDER with N.data and N.key: appends them, eight at a time
-    local n
+put_again() { # FOLDER with a folder for each lane: its key, and N.data. Eight lanes at a time, each in its order: windows depend on it
     # shellcheck disable=SC2016 # the inner bash expands it
-    for n in "$1"/*.data; do echo "${n%.data}"; done |
-        stream=$stream xargs -P 8 -n 1 bash -c 'aws kinesis put-record --stream-name "$stream" \
-            --partition-key "$(cat "$0.key")" --data "fileb://$0.data" >/dev/null'
+    printf '%s\0' "$1"/*/ |
+        stream=$stream xargs -0 -P 8 -n 1 bash -c '
+            behind=()
+            for file in "$0"*.data; do
+                number=$(aws kinesis put-record --stream-name "$stream" --partition-key "$(cat "$0key")" \
+                    --data "fileb://$file" "${behind[@]}" --query SequenceNumber) || exit 1
+                behind=(--sequence-number-for-ordering "$number")
+            done'
 }
 
 replay-failures() {
@@ -232,10 +236,12 @@ replay-failures() {
         node -e '
             const { payload } = JSON.parse(fs.readFileSync(process.argv[1], "utf8"));
             const { Records } = typeof payload === "string" ? JSON.parse(payload) : payload;
+            const lanes = [...new Set(Records.map(({ kinesis }) => kinesis.partitionKey))];
             Records.forEach(({ kinesis }, n) => {
-                const file = `${process.argv[2]}/${String(n).padStart(5, "0")}`;
-                fs.writeFileSync(`${file}.data`, Buffer.from(kinesis.data, "base64"));
-                fs.writeFileSync(`${file}.key`, kinesis.partitionKey);
+                const lane = `${process.argv[2]}/${lanes.indexOf(kinesis.partitionKey)}`;
+                fs.mkdirSync(lane, { recursive: true });
+                fs.writeFileSync(`${lane}/key`, kinesis.partitionKey);
+                fs.writeFileSync(`${lane}/${String(n).padStart(5, "0")}.data`, Buffer.from(kinesis.data, "base64"));
             });
         ' "$work/object" "$work/records" || fail "$key is not the record of a failed batch; move it away, then start again"
         put_again "$work/records" || fail "some records of $key could not be appended; start again: those that were change nothing"

@@ -38,8 +38,10 @@ case "$*" in
     touch updating
     echo "$next" >shards ;;
 "kinesis update-stream-mode"*) touch updating ;;
-"kinesis put-record "*) data=$(option --data "$@")
-    echo "$(option --partition-key "$@") $(cat "${data#fileb://}")" >>records ;;
+"kinesis put-record "*) data=$(option --data "$@") text=$(cat "${data#fileb://}")
+    [[ $text != slow* ]] || sleep 0.3
+    echo "$(option --partition-key "$@") $text" >>records
+    wc -l <records ;;
 "lambda list-event-source-mappings --event-source-arn arn:stream"*) [[ -f no_mapping ]] && echo None || echo uuid-1 ;;
 "lambda get-event-source-mapping"*) cat mapping ;;
 "lambda update-event-source-mapping"*--no-enabled) echo Disabled >mapping ;;
@@ -228,6 +230,15 @@ succeeds
 called 'put-record --stream-name birdsong-posts' 's3 mv'
 [[ -z $(find "$account/objects" -type f) ]] || broken "objects are left"
 shows "3 records of 2 batches"
+
+test_that "records of a lane keep their order, and lanes do not wait for each other"
+mkdir -p "$account/objects/uuid/shard"
+batch "$(record montreal#x#0 slow-1)" "$(record montreal#x#0 2)" "$(record paris#x#0 3)" "$(record montreal#x#0 4)" >"$account/objects/uuid/shard/c"
+run $'birdsong\n' -- replay-failures
+succeeds
+[[ $(cat "$account/records") == "$(printf '%s\n' 'paris#x#0 3' 'montreal#x#0 slow-1' 'montreal#x#0 2' 'montreal#x#0 4')" ]] || broken "another order: $(cat "$account/records")"
+called '--sequence-number-for-ordering 2'
+shows "4 records of 1 batches"
 
 test_that "a batch that cannot be appended stays"
 batch "$(record montreal#x#0 one)" >"$account/objects/a"
