@@ -320,6 +320,7 @@ export default function createRegion(ctx) {
     doc,
     ends: () => absoluteRange(choice.choices) ?? (feed.windows ? { from: parseTime(feed.windows.from) ?? 0, to: Math.min(feed.nowMs(), parseTime(feed.windows.to) ?? 0) } : null),
     zone: () => choice.choices.zone ?? '',
+    subject: () => [choice.region, choice.range, ...['until', 'from', 'to', 'zone'].map((param) => choice.choices[param] ?? '')].join(' '),
     regionZone: () => feed.regions?.find(({ id }) => id === choice.region)?.tz ?? null,
     onEnds: chooseEnds,
     onZone: async (zone) => {
