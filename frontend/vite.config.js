@@ -32,8 +32,35 @@ const textFiles = {
   },
 };
 
+/** Names the files of each page that is loaded when it is first shown, for public/boot.js. @type {import('vite').Plugin} */
+const viewFiles = {
+  name: 'view-files',
+  apply: 'build',
+  transformIndexHtml: {
+    order: 'post',
+    handler(_, { bundle }) {
+      const chunks = Object.values(bundle ?? {}).filter((file) => file.type === 'chunk');
+      const byName = new Map(chunks.map((chunk) => [chunk.fileName, chunk]));
+      /** A chunk and all that it imports. @param {(typeof chunks)[number] | undefined} chunk @returns {(typeof chunks)} */
+      const closure = (chunk) => (chunk ? [chunk, ...chunk.imports.flatMap((name) => closure(byName.get(name)))] : []);
+      const atFirst = new Set(chunks.filter(({ isEntry }) => isEntry).flatMap(closure));
+      const charts = closure(chunks.find(({ facadeModuleId }) => facadeModuleId?.endsWith('/src/chart-kit/chart-js.js')));
+      const views = chunks.flatMap((chunk) => {
+        const view = /\/src\/views\/(\w+)\.js$/.exec(chunk.facadeModuleId ?? '')?.[1];
+        if (!view || atFirst.has(chunk)) return [];
+        const own = closure(chunk);
+        const hasCharts = own.some(({ moduleIds }) => moduleIds.some((id) => id.includes('/src/charts/')));
+        const all = [...new Set([...own, ...(hasCharts ? charts : [])])].filter((one) => !atFirst.has(one));
+        const styles = all.flatMap((one) => [.../** @type {{ viteMetadata?: { importedCss: Set<string> } }} */ (one).viteMetadata?.importedCss ?? []]);
+        return [[view, ...[...all.map(({ fileName }) => fileName), ...styles].map((name) => `./${name}`)].join(' ')];
+      });
+      return [{ tag: 'meta', attrs: { name: 'birdsong-views', content: views.join(', ') }, injectTo: 'head-prepend' }];
+    },
+  },
+};
+
 export default defineConfig({
-  plugins: [texts, textFiles],
+  plugins: [texts, textFiles, viewFiles],
   base: './',
   server: { proxy: { '/api': 'http://localhost:8080' } },
   build: {

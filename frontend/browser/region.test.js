@@ -1,7 +1,7 @@
 // The page of a region: numbers, charts, events, focus.
 
 import assert from 'node:assert/strict';
-import { api, drawn, loaded, open, param, spec, textOf, waitForParam } from './spec.js';
+import { api, choose, complete, drawn, loaded, open, param, spec, textOf, waitForParam } from './spec.js';
 
 const search = '?region=montreal';
 const digits = (/** @type {string} */ text) => Number(text.replace(/\D/g, ''));
@@ -41,26 +41,26 @@ spec('posts over time show the usual range and lettered events', { isOpened: fal
 
 for (const stack of ['minute', 'kind', 'network', 'language', 'match', 'usual']) {
   spec(`posts over time can be shown by ${stack}`, { search: stack === 'minute' ? `${search}&range=1h` : search }, async ({ page }) => {
-    const option = page.locator(`.card:has(#chart-posts) .choice-options input[value="${stack}"]`);
-    await page.waitForSelector('.card:has(#chart-posts) .choice-options input');
-    if (stack === 'usual') await page.locator('.card:has(#chart-posts) .choice-options input[value="kind"]').check({ force: true });
-    await option.check({ force: true });
+    const options = '.card:has(#chart-posts) .choice-options';
+    if (stack === 'usual') await choose(page, options, 'kind');
+    await choose(page, options, stack);
     await page.waitForFunction((wanted) => (new URLSearchParams(location.search).get('stack') ?? 'usual') === wanted, stack);
     await loaded(page);
     await drawn(page, '#chart-posts');
-    assert.ok(await option.isChecked());
+    assert.ok(await page.locator(`${options} input[value="${stack}"]`).isChecked());
   });
 }
 
 spec('every chart is drawn, and has a table with the same numbers', { search }, async ({ page }) => {
   await page.waitForSelector('#charts .card canvas');
+  await complete(page);
   for (const card of await page.locator('#charts .card:visible').all()) {
     if (!(await card.locator('.plot').isVisible())) continue;
     const canvas = card.locator('canvas');
     if (await canvas.count() > 0) await drawn(page, `#${await canvas.getAttribute('id')}`);
     else assert.ok(await card.locator('.bars li').count() > 0, await card.textContent() ?? '');
     await card.locator('details.numbers summary').click();
-    assert.ok(await card.locator('table tbody tr').count() > 0, await card.locator('h2').textContent() ?? '');
+    await card.locator('table tbody tr').first().waitFor({ state: 'attached' });
   }
 });
 

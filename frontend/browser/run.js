@@ -25,7 +25,7 @@ try {
   tests.on('test:fail', () => {
     process.exitCode = 1;
   });
-  const output = tests.compose(spec);
+  const output = tests.compose(new spec());
   output.pipe(process.stdout);
   await new Promise((resolve) => { output.on('end', resolve); });
 } finally {

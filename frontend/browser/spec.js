@@ -6,7 +6,8 @@ import { chromium } from 'playwright-core';
 
 import { chromiumPath } from './site.js';
 
-const PATIENCE_MS = 30_000;
+/** A machine that also compiles is slow: the page itself asks again 10 s after an answer that did not come. */
+const PATIENCE_MS = 120_000;
 export const site = process.env.BIRDSONG_SITE ?? '';
 if (!site) throw new Error('run the specs with `npm run test:browser`, which starts the server');
 
@@ -16,14 +17,14 @@ const browser = await chromium.launch({
 });
 after(() => browser.close());
 
-/** Parts of the context that all specs have unless they say otherwise. */
+/** Parts of the context that all specs have unless they say otherwise. @type {import('playwright-core').BrowserContextOptions} */
 const CONTEXT = { viewport: { width: 1440, height: 900 }, locale: 'en-GB', timezoneId: 'America/Toronto', colorScheme: 'light', reducedMotion: 'reduce', permissions: ['clipboard-read', 'clipboard-write'] };
 export const PHONE = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true };
 
 /**
  * @typedef {{ page: import('playwright-core').Page, context: import('playwright-core').BrowserContext, problems: string[] }} Parts
- * @typedef {import('playwright-core').BrowserContextOptions & { search?: string, isOpened?: boolean, allowed?: RegExp, todo?: string }} Options
- *   `search` is the query of the address; `todo` is what the page lacks for it, `allowed` are messages of the console that the spec causes itself; with `isOpened: false` the spec opens the page
+ * @typedef {import('playwright-core').BrowserContextOptions & { search?: string, isOpened?: boolean, isFrozen?: boolean, allowed?: RegExp, todo?: string }} Options
+ *   `search` is the query of the address; with `isFrozen` the overview stays as it was at first, so that lists keep their order; `todo` is what the page lacks for it, `allowed` are messages of the console that the spec causes itself; with `isOpened: false` the spec opens the page
  */
 
 /**
@@ -33,7 +34,7 @@ export const PHONE = { viewport: { width: 390, height: 844 }, deviceScaleFactor:
  * @param {Options} options
  * @param {(parts: Parts) => Promise<void>} body
  */
-export function spec(name, { search = '', isOpened = true, allowed = /^$/, todo, ...own }, body) {
+export function spec(name, { search = '', isOpened = true, isFrozen = false, allowed = /^$/, todo, ...own }, body) {
   test(name, { todo }, async () => {
     const context = await browser.newContext({ ...CONTEXT, .../** @type {object} */ (own) });
     context.setDefaultTimeout(PATIENCE_MS);
@@ -48,12 +49,23 @@ export function spec(name, { search = '', isOpened = true, allowed = /^$/, todo,
       page.on('request', (request) => {
         if (/^(https?|wss?):/.test(request.url()) && new URL(request.url()).origin !== new URL(site).origin) problems.push(`request to ${request.url()}`);
       });
+      if (isFrozen) await freeze(page);
       if (isOpened) await open(page, search);
       await body({ page, context, problems });
       assert.deepEqual(problems, []);
     } finally {
       await context.close();
     }
+  });
+}
+
+/** Answers each question for the overview like the first one. @param {import('playwright-core').Page} page */
+async function freeze(page) {
+  /** @type {Promise<{ status: number, contentType: string, body: string }> | undefined} */
+  let first;
+  await page.route('**/api/overview', async (route) => {
+    first ??= route.fetch().then(async (answer) => ({ status: answer.status(), contentType: 'application/json', body: await answer.text() }));
+    await route.fulfill(await first);
   });
 }
 
@@ -69,6 +81,9 @@ export async function open(page, search = '') {
 
 /** Waits for the data of what is chosen. @param {import('playwright-core').Page} page */
 export const loaded = (page) => page.waitForSelector('#main:not(.loading):not([aria-busy="true"])', { state: 'attached' });
+
+/** Waits until everything else that the page asks for at first is there, too. @param {import('playwright-core').Page} page */
+export const complete = (page) => page.waitForSelector('#main:not(.loading):not([aria-busy="true"]):not([data-waiting])', { state: 'attached' });
 
 /**
  * An answer of the API.
@@ -103,6 +118,18 @@ export const param = (page, name) => new URL(page.url()).searchParams.get(name);
  * @param {string | null} wanted null if it is not there
  */
 export const waitForParam = (page, name, wanted) => page.waitForURL((url) => url.searchParams.get(name) === wanted, { waitUntil: 'commit' });
+
+/**
+ * Chooses one of the segments of a control.
+ * @param {import('playwright-core').Page} page
+ * @param {string} holder
+ * @param {string} value
+ */
+export async function choose(page, holder, value) {
+  const input = `${holder} input[value="${value}"]`;
+  await page.locator(`label:has(> input[value="${value}"])`).and(page.locator(`${holder} label`)).click();
+  await page.waitForFunction((where) => /** @type {HTMLInputElement | null} */ (document.querySelector(where))?.checked, input);
+}
 
 /**
  * Whether something was drawn on a canvas.

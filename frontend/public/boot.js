@@ -17,17 +17,29 @@
   document.documentElement.setAttribute('data-theme', theme || (dark ? 'dark' : 'light'));
 
   // The texts of the reader's language, whose file the build names: `en ./assets/en-….js, fr …`. src/i18n.js chooses in the same way.
-  const files = (document.querySelector('meta[name="birdsong-texts"]')?.getAttribute('content') || '').split(', ').map((file) => file.split(' '));
+  /** Lists of files in the head, each with its name first. @param {string} name */
+  const listed = (name) => (document.querySelector(`meta[name="${name}"]`)?.getAttribute('content') || '').split(', ').map((file) => file.split(' '));
+  /** @param {string} file */
+  const preload = (file) => {
+    const link = document.createElement('link');
+    const isStyle = file.endsWith('.css');
+    link.rel = isStyle ? 'preload' : 'modulepreload';
+    if (isStyle) link.as = 'style';
+    link.href = file;
+    document.head.append(link);
+  };
+  const files = listed('birdsong-texts');
   for (const tag of [query.get('lang'), stored('birdsong-language'), ...(navigator.languages || []), 'en']) {
     const code = String(tag).toLowerCase().split(/[-_]/)[0];
     const file = files.find(([name]) => name === code)?.[1];
     if (!file) continue;
-    const link = document.createElement('link');
-    link.rel = 'modulepreload';
-    link.href = file;
-    document.head.append(link);
+    preload(file);
     break;
   }
+
+  // The code of the page that the address names. src/views/index.js chooses in the same way.
+  const view = query.has('wall') ? 'wall' : query.get('view') || (query.get('region') ? 'region' : '');
+  for (const file of listed('birdsong-views').find(([name]) => name === view)?.slice(1) || []) preload(file);
 
   // The first answers. src/early.js hands them to the page, which asks again by itself if one of them fails.
   /** @type {Record<string, Promise<Response>>} */

@@ -28,12 +28,12 @@ const isRefusedFilter = (error) => isRefusal(error) && error instanceof ApiError
 
 /**
  * @param {{
- *   choice: Choice, fieldsOf: (range: import('./url-state.js').Range) => { fields: string, total_fields: string },
+ *   choice: Choice, fieldsOf: (range: import('./url-state.js').Range) => { fields: string, total_fields: string }, ready?: () => Promise<void> | null,
  *   onRegions: () => void, onOverview: () => void, onWindows: () => void, onRefusedFilter: () => void,
- * }} parts `choice` is read at each call; the callbacks run after each answer. `onRefusedFilter` must remove the networks from the
+ * }} parts `choice` is read at each call; the callbacks run after each answer. `ready` resolves when `fieldsOf` knows the fields, and is null when it does already. `onRefusedFilter` must remove the networks from the
  *   choice: the server does not filter by network, or not by one of these
  */
-export function createFeed({ choice, fieldsOf, onRegions, onOverview, onWindows, onRefusedFilter }) {
+export function createFeed({ choice, fieldsOf, ready = () => null, onRegions, onOverview, onWindows, onRefusedFilter }) {
   const feed = {
     /** Null until the regions are known; `tz` is the IANA name of the region's time zone, if it has one. @type {{ id: string, name: string, tz: string | null, boxes: number[][], keywords: string[], languages: string[], rules: string[] }[] | null} */
     regions: null,
@@ -198,6 +198,8 @@ export function createFeed({ choice, fieldsOf, onRegions, onOverview, onWindows,
       // Windows can be shown without the overview, and a new choice does not wait for it.
       const isNewChoice = feed.overview !== null && !feed.fits();
       const isKnown = isNewChoice || (await overview) === null;
+      const coming = choice.region ? ready() : null;
+      if (coming) await coming;
       if (!isCurrent()) return;
       if (whole || windowsDue(isKnown)) await loadWindows(api, { whole });
       const failure = await overview;

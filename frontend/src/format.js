@@ -32,6 +32,10 @@ let formats = timeFormats(zone.id);
 /** The zone of all times that are shown. */
 export const currentZone = () => zone;
 
+const DAY_MS = 86_400_000;
+/** Whether a step is one of days in another zone than the one of all times: steps are aligned to UTC. @param {number} stepMs */
+export const isUtcDays = (stepMs) => stepMs >= DAY_MS && zone.id !== 'UTC';
+
 /**
  * Shows all times in a zone; in that of the reader's device when there is none with this name.
  * @param {string | null | undefined} id

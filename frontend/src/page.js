@@ -4,18 +4,14 @@
 import { createAlerts } from './alerts.js';
 import { createApi, loadConfig } from './api.js';
 import { createDrawer } from './chart-kit/draw.js';
-import { CHARTS } from './charts/index.js';
 import { createFeed } from './feed.js';
 import { currentZone, formatAgo, formatClockSeconds, setZone } from './format.js';
 import { LANGUAGES, language, storeLanguage, t, translate, useLanguage } from './i18n.js';
 import { initKeys } from './keys.js';
 import { explain, refusedFilter } from './messages.js';
-import { embedOf } from './model/embed.js';
-import { fieldsQuery } from './model/fields.js';
 import { freshnessTile } from './model/freshness.js';
 import { knownNetworks, networksText } from './model/networks.js';
 import { problemText } from './model/sources.js';
-import { tileReads } from './model/tiles.js';
 import { createPoller } from './poller.js';
 import { initPrint } from './print.js';
 import { initTheme, readPalette } from './theme.js';
@@ -28,6 +24,8 @@ import { PAGE_PARAMS, VIEWS, entryOf } from './views/index.js';
 import { createWatch } from './watch.js';
 
 const TICK_MS = 1_000;
+/** When the browser has nothing else to do. @param {() => void} run */
+const later = (run) => ('requestIdleCallback' in globalThis ? requestIdleCallback(run) : setTimeout(run));
 /** What the page asks for beside counts, in words; null for what it has no words for. @param {string} name */
 function partName(name) {
   switch (name) {
@@ -48,11 +46,15 @@ function partName(name) {
 export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeDrawer = createDrawer } = {}) {
   const doc = win.document;
   const choice = readUrl(win.location.search, PAGE_PARAMS);
-  const embed = embedOf(win.location.search, CHARTS.map(({ id }) => id));
-  if (embed !== null) doc.documentElement.dataset.embed = embed;
+  // A chart alone; the page of the region knows which ones there are.
+  const embed = new URLSearchParams(win.location.search).get('embed');
+  if (embed) doc.documentElement.dataset.embed = embed;
+  /** Which fields the page of a region reads, when its code is there. @type {typeof import('./views/region.js').fieldsOf | null} */
+  let regionFields = null;
   const feed = createFeed({
     choice,
-    fieldsOf: (range) => fieldsQuery([...CHARTS.flatMap(({ reads, more, choice: one }) => [reads, ...(more ? [more(choice.choices[one?.param ?? ''] ?? '', range)] : [])]), tileReads(range)]),
+    fieldsOf: (range) => regionFields?.(choice, range) ?? { fields: '', total_fields: '' },
+    ready: () => (regionFields ? null : codeOf('region').then((code) => { regionFields = code.fieldsOf; })),
     onRegions: showRegions,
     onOverview: showOverview,
     onWindows: showWindows,
@@ -92,7 +94,7 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
 
   /** @type {import('./views/types').Context} */
   const context = {
-    doc, win, drawer, choice, feed, watch, nameOf, regionName, networks, choose, openOverview, openRegion, openView, openWall, openTake, focusOn, announce, embed, alerts,
+    doc, win, drawer, choice, feed, watch, nameOf, regionName, networks, choose, openOverview, openRegion, openView, openWall, openTake, focusOn, announce, alerts,
     addNote: async (note, token) => api?.addNote(note, token),
     sawNetworks: (names) => { for (const name of names) seenNetworks.add(name); },
     keep: (param, value) => {
@@ -100,21 +102,36 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
       win.history.replaceState(null, '', urlOf());
     },
   };
-  /** The views that were shown so far; null while the code of one is loaded. @type {Map<string, View | null>} */
+  /** The views that were shown so far. @type {Map<string, View>} */
   const views = new Map();
+  /** The code of views that is loaded, or on its way. @type {Map<string, Promise<any>>} */
+  const codes = new Map();
+
+  /** The code of a view. @param {string} id */
+  function codeOf(id) {
+    const known = codes.get(id);
+    if (known) return known;
+    const code = Promise.resolve(VIEWS.find((one) => one.id === id)?.load?.());
+    codes.set(id, code);
+    code.catch(() => codes.delete(id));
+    return code;
+  }
 
   /** The view that is shown; null while its code is loaded. */
   function view() {
-    const { id, create, load } = entryOf(choice);
-    if (!views.has(id)) {
-      views.set(id, create?.(context) ?? null);
-      load?.().then(({ default: make }) => {
-        views.set(id, make(context));
-        if (entryOf(choice).id === id) return choose({}, { push: false });
-        return undefined;
-      }, () => views.delete(id));
-    }
+    const { id, create } = entryOf(choice);
+    if (!views.has(id) && create) views.set(id, create(context));
     return views.get(id) ?? null;
+  }
+
+  /** Waits for the code of the view that is chosen, and shows the view. */
+  async function loadView() {
+    const { id } = entryOf(choice);
+    if (view()) return;
+    const { default: make } = await codeOf(id);
+    if (views.has(id)) return;
+    views.set(id, make(context));
+    if (entryOf(choice).id === id) showChoice();
   }
 
   // --- asking -------------------------------------------------------------------------------
@@ -129,11 +146,16 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
     await feed.refresh(api, isCurrent, options);
     if (!isCurrent()) return true;
     if (failedBefore && feed.error === null) announce(t('page.restored'));
+    showState();
+    await loadView().catch((error) => { feed.error ??= error; });
+    if (!isCurrent()) return true;
     view()?.show('round');
     showState();
     if (feed.error === null) await watch.refresh(api, feed.overview, view()?.wanted() ?? {});
     // What comes below other parts is shown when those are there, so that nothing moves.
     if (view() && isCurrent()) byId(doc, 'main').removeAttribute('data-waiting');
+    // Most readers of the list open a region next.
+    later(() => void codeOf('region').catch(() => {}));
     return feed.error === null;
   }
 
@@ -286,7 +308,7 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
       win.history.replaceState(null, '', urlOf());
     }
     // A chart alone belongs to a region.
-    if (embed !== null) choice.region ??= regions[0]?.id ?? null;
+    if (embed) choice.region ??= regions[0]?.id ?? null;
     renderRegions(doc, regions, choice.region);
     showChoice();
   }
@@ -403,6 +425,7 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
   const ticker = setInterval(tick, TICK_MS);
   showLanguage();
   showChoice();
+  loadView().catch(() => {});
 
   const ready = loadConfig(fetchImpl).then((config) => {
     api = createApi({ base: config.apiBase, fetchImpl });

@@ -6,6 +6,8 @@ import { readAnswer } from '../src/model/answer.js';
 import { fieldsQuery } from '../src/model/fields.js';
 import { tileReads, tiles } from '../src/model/tiles.js';
 import { RANGES, rangeById } from '../src/url-state.js';
+import { VIEWS } from '../src/views/index.js';
+import { HIDE_PARAM } from '../src/view/cards.js';
 import { REPORT_FIELDS } from './contract.js';
 import { answer } from './fake-api.js';
 import { drawingOf } from './reports.js';
@@ -112,4 +114,9 @@ describe('the query', () => {
     expect(fieldsQuery([{ steps: ['posts', 'media'], total: ['posts'] }, { steps: ['authors', 'posts'] }])).toEqual({ fields: 'authors,media,posts', total_fields: 'posts' });
     expect(fieldsQuery([{ steps: ['posts'] }]).total_fields).toBe('none');
   });
+});
+
+it('has the choices of all charts among the parameters of the page of a region', () => {
+  const params = VIEWS.find(({ id }) => id === 'region')?.params;
+  expect(params).toEqual(expect.arrayContaining([HIDE_PARAM, ...CHARTS.flatMap(({ choice }) => choice?.param ?? [])]));
 });

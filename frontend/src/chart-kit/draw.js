@@ -1,13 +1,20 @@
 // @ts-check
 // Draws charts on their canvases with Chart.js, and redraws them when the theme changes.
 
-import { Chart } from 'chart.js';
 import { setState } from './state.js';
 
 /**
  * @typedef {import('./types').Chart<any>} Descriptor
  * @typedef {ReturnType<typeof createDrawer>} Drawer
  */
+
+/** The code of Chart.js, loaded once; again after it could not be loaded. @type {Promise<typeof import('./chart-js.js')> | null} */
+let loading = null;
+export function loadChartJs() {
+  loading ??= import('./chart-js.js');
+  loading.catch(() => { loading = null; });
+  return loading;
+}
 
 /** A chart that nobody waits for is drawn after this long at the latest. */
 const IDLE_MS = 1_000;
@@ -17,7 +24,9 @@ const IDLE_MS = 1_000;
  * @param {() => import('../theme.js').Palette} readPalette
  */
 export function createDrawer(readPalette) {
-  /** @type {Map<HTMLCanvasElement, Chart>} */
+  /** @type {typeof import('./chart-js.js').Chart | null} */
+  let Chart = null;
+  /** @type {Map<HTMLCanvasElement, import('chart.js').Chart>} */
   const charts = new Map();
   /** @type {Map<HTMLCanvasElement, [Descriptor, unknown]>} */
   const views = new Map();
@@ -27,6 +36,14 @@ export function createDrawer(readPalette) {
   const waiting = [];
   /** What the page waits for between two new charts: a paint before the first, so that the numbers come first, then idle time. @param {() => void} run */
   const later = (run) => (charts.size === 0 ? requestAnimationFrame(() => setTimeout(run)) : 'requestIdleCallback' in globalThis ? requestIdleCallback(run, { timeout: IDLE_MS }) : setTimeout(run));
+  function start() {
+    if (Chart) return later(drawNext);
+    return loadChartJs().then((loaded) => {
+      ({ Chart } = loaded);
+      if (waiting.length > 0) later(drawNext);
+    // Without it there are the tables; the next answer tries again.
+    }, () => { waiting.length = 0; });
+  }
   function drawNext() {
     const canvas = waiting.shift();
     const known = canvas && views.get(canvas);
@@ -47,14 +64,14 @@ export function createDrawer(readPalette) {
     if (charts.has(canvas)) drawNow(canvas, chart, view);
     else if (!waiting.includes(canvas)) {
       waiting.push(canvas);
-      if (waiting.length === 1) later(drawNext);
+      if (waiting.length === 1) start();
     }
   }
 
   /** @param {HTMLCanvasElement} canvas @param {Descriptor} chart @param {any} view */
   function drawNow(canvas, chart, view) {
     const palette = readPalette();
-    if (!chart.config) return;
+    if (!chart.config || !Chart) return;
     const config = chart.config(view, palette);
     const state = { ...config.state, palette };
     Chart.defaults.font.family = palette.font;
@@ -85,7 +102,7 @@ export function createDrawer(readPalette) {
     },
     /** Fits all charts to a width at most, in pixels; to their holders without one. @param {number} [most] */
     fit(most) {
-      while (waiting.length > 0) drawNext();
+      while (Chart && waiting.length > 0) drawNext();
       for (const chart of charts.values()) {
         if (most === undefined) chart.resize();
         else if (chart.width > most) chart.resize(most, chart.height);

@@ -1,8 +1,7 @@
 // @ts-check
 // What charts over time share: their time axis, shaded gaps, tooltips per window, and tables with one row per window.
 
-import { LineController, LineElement, PointElement, BarController, BarElement, Chart, Filler, LinearScale, Tooltip } from 'chart.js';
-import { formatSpan } from '../format.js';
+import { formatSpan, isUtcDays } from '../format.js';
 import { t } from '../i18n.js';
 import { begun, isKnown } from '../model/answer.js';
 import { gapSpans, stateText, windowRemarks } from '../model/flaws.js';
@@ -10,8 +9,6 @@ import { timeAxis } from './axes.js';
 import { crossHair } from './cross-hair.js';
 import { gapShade } from './gap-shade.js';
 import { tooltipStyle } from './tooltip.js';
-
-Chart.register(BarController, BarElement, Filler, LinearScale, LineController, LineElement, PointElement, Tooltip);
 
 /**
  * @typedef {import('../model/answer.js').Answer} Answer
@@ -105,9 +102,9 @@ export function line(windows, data, colour) {
  * @param {(window: Window) => string[]} cells
  * @returns {import('./types').Table}
  */
-export function windowTable({ windows }, head, cells) {
+export function windowTable({ windows, stepMs }, head, cells) {
   return {
-    head: [t('series.window'), ...head, t('series.state')],
+    head: [t(isUtcDays(stepMs) ? 'series.windowUtc' : 'series.window'), ...head, t('series.state')],
     rows: begun(windows).reverse().map((w) => [formatSpan(w.start, w.end), ...cells(w), stateText(w)]),
   };
 }

@@ -3,9 +3,8 @@
 
 import { countAxis, timeAxis } from '../chart-kit/axes.js';
 import { endLabels } from '../chart-kit/end-labels.js';
-import '../chart-kit/over-time.js';
 import { tooltipStyle } from '../chart-kit/tooltip.js';
-import { formatCompact, formatCount, formatPercent, formatRate, formatSpan } from '../format.js';
+import { formatCompact, formatCount, formatPercent, formatRate, formatSpan, isUtcDays } from '../format.js';
 import { t } from '../i18n.js';
 import { startsOf, totalsOf, valueOf } from '../model/compare.js';
 import { stateText } from '../model/flaws.js';
@@ -69,6 +68,9 @@ const usualLine = {
   },
 };
 
+/** The length of a step. @param {readonly Line[]} lines */
+const stepOf = (lines) => lines.flatMap(({ steps }) => steps).slice(0, 1).reduce((_, { start, end }) => end - start, 0);
+
 /** @type {import('../chart-kit/types').Chart<CompareView>} */
 const compare = {
   id: 'compare',
@@ -91,7 +93,7 @@ const compare = {
   },
 
   empty: ({ lines }) => (lines.some(({ steps }) => steps.some((step) => valueOf(step, 'posts') !== null)) ? '' : t('compare.none')),
-  note: ({ measure, note }) => [t(`compare.leads.${measure}`), note].filter(Boolean).join(' '),
+  note: ({ measure, note, lines }) => [t(`compare.leads.${measure}`), note, isUtcDays(stepOf(lines)) ? t('series.utcDays') : ''].filter(Boolean).join(' '),
   series: ({ lines }) => lines.map(({ key, label }, i) => ({ key, label, colour: lineLook(i).colour })),
 
   config({ lines, measure, from, to, hidden }, palette) {
@@ -164,7 +166,7 @@ const compare = {
   table({ lines, measure }) {
     const maps = lines.map(byStart);
     return {
-      head: ['Window', ...lines.map(({ label }) => label), t('series.state')],
+      head: [t(isUtcDays(stepOf(lines)) ? 'series.windowUtc' : 'series.window'), ...lines.map(({ label }) => label), t('series.state')],
       rows: startsOf(lines).reverse().flatMap((start) => {
         const steps = maps.map((steps) => steps.get(start));
         const first = steps.find(Boolean);

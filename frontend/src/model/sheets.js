@@ -2,7 +2,7 @@
 // What is shown as sheets of plain numbers, and times in the chosen zone with their difference to UTC, and a sheet as CSV (RFC 4180) or NDJSON. Pure functions.
 // Columns have the names of the API's fields, in any language of the page.
 
-import { currentZone } from '../format.js';
+import { currentZone, isUtcDays } from '../format.js';
 import { begun } from './answer.js';
 import { KINDS } from './report.js';
 import { count, list } from './values.js';
@@ -28,6 +28,11 @@ export const sheetNdjson = ({ columns, rows }) => rows.map((row) => (
   `${JSON.stringify(Object.fromEntries(columns.map((column, i) => [column, row[i] === '' ? null : row[i] ?? null])))}\n`
 )).join('');
 
+/** The name of the days of UTC, where steps are days and times are those of another zone. @param {number} stepMs */
+const dayColumn = (stepMs) => (isUtcDays(stepMs) ? ['utc_day'] : []);
+/** @param {number} stepMs @param {number} start */
+const dayCell = (stepMs, start) => (isUtcDays(stepMs) ? [new Date(start).toISOString().slice(0, 10)] : []);
+
 /** @param {number | null} ms */
 const iso = (ms) => (ms === null ? null : isoIn(currentZone(), ms));
 
@@ -43,13 +48,13 @@ export function stepsSheet(answer) {
   return {
     name: `${answer.region ?? 'region'}-steps`,
     columns: [
-      'region', 'start', 'end', 'state', 'flaws', 'sampled', 'posts', 'usual', 'usual_low', 'usual_high', ...KINDS.map(({ field }) => field), 'authors', 'authors_low', 'authors_high',
+      'region', 'start', 'end', ...dayColumn(answer.stepMs), 'state', 'flaws', 'sampled', 'posts', 'usual', 'usual_low', 'usual_high', ...KINDS.map(({ field }) => field), 'authors', 'authors_low', 'authors_high',
       ...networks.map((network) => `posts_${network}`), ...(hasReference ? ['reference'] : []),
     ],
     rows: begun(answer.windows).map((w) => {
       const counts = [w.posts, w.report.usual, w.report.usual_low, w.report.usual_high, ...KINDS.map(({ key }) => w.kinds[key]), w.authors, w.authorsLow, w.authorsHigh, ...networks.map((network) => w.networks?.get(network) ?? 0)];
       return [
-        answer.region, iso(w.start), iso(w.end), w.gap ?? w.lifecycle, w.flaws.join(' '), w.share < 1 ? w.share : null,
+        answer.region, iso(w.start), iso(w.end), ...dayCell(answer.stepMs, w.start), w.gap ?? w.lifecycle, w.flaws.join(' '), w.share < 1 ? w.share : null,
         ...(w.gap === 'silent' ? counts.map((n, i) => (i >= 1 && i <= 3 ? n : null)) : counts), ...(hasReference ? [w.report.reference] : []),
       ];
     }),
@@ -131,9 +136,9 @@ export const rankingSheet = (id, answer, { bars, all }) => ({
  */
 export const seriesSheet = ({ type, key }, answer) => ({
   name: `${answer.region ?? 'region'}-${key.replace(/[^\p{L}\p{N}.-]+/gu, '_')}`,
-  columns: ['region', 'type', 'key', 'start', 'end', 'state', 'posts', 'posts_high', 'usual', 'usual_low', 'usual_high'],
+  columns: ['region', 'type', 'key', 'start', 'end', ...dayColumn(answer.stepMs), 'state', 'posts', 'posts_high', 'usual', 'usual_low', 'usual_high'],
   rows: begun(answer.windows).map((w) => [
-    answer.region, type, key, iso(w.start), iso(w.end), w.gap ?? w.lifecycle, w.gap === 'silent' ? null : w.posts,
+    answer.region, type, key, iso(w.start), iso(w.end), ...dayCell(answer.stepMs, w.start), w.gap ?? w.lifecycle, w.gap === 'silent' ? null : w.posts,
     w.gap === 'silent' ? null : answer.highs.get(w.start) ?? w.posts, w.report.usual, w.report.usual_low, w.report.usual_high,
   ]),
 });

@@ -2,7 +2,8 @@
 // A chart as a picture that explains itself: title, range, legend, the chart, its marks, and the source. Loaded when it is used.
 // PNG and SVG are drawn by the same code, on a canvas or on a context that writes SVG.
 
-import { BasicPlatform, Chart } from 'chart.js';
+import { BasicPlatform } from 'chart.js';
+import { Chart } from '../chart-kit/chart-js.js';
 import { setState } from '../chart-kit/state.js';
 import { PathRecorder, createSvgContext } from './svg-context.js';
 

@@ -99,6 +99,7 @@ export default {
   'marks.chartPartial': 'Incomplete',
   'marks.chartSampled': 'Sampled: only part of the posts was requested',
   'marks.zone': 'Times in {zone}',
+  'marks.zoneUtcDays': 'Times in {zone}, days in UTC',
   'marks.events': 'Events',
 
   'region.back': 'All regions',
@@ -443,6 +444,8 @@ export default {
 
   'series.below': 'The numbers are in the table below.',
   'series.window': 'Window',
+  'series.windowUtc': 'Window (days in UTC)',
+  'series.utcDays': 'Days are those of UTC.',
   'series.state': 'State',
   'series.posts': 'Posts',
   'series.postsAtLeast': 'Posts, at least',

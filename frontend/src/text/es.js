@@ -98,6 +98,7 @@ export default {
   'marks.chartPartial': 'Incompleto',
   'marks.chartSampled': 'Muestra: solo se solicitó una parte de las publicaciones',
   'marks.zone': 'Horas: {zone}',
+  'marks.zoneUtcDays': 'Horas: {zone}; días en UTC',
   'marks.events': 'Eventos',
 
   'region.back': 'Todas las regiones',
@@ -442,6 +443,8 @@ export default {
 
   'series.below': 'Los números están en la tabla siguiente.',
   'series.window': 'Intervalo',
+  'series.windowUtc': 'Intervalo (días en UTC)',
+  'series.utcDays': 'Los días son los de UTC.',
   'series.state': 'Estado',
   'series.posts': 'Publicaciones',
   'series.postsAtLeast': 'Publicaciones, al menos',

@@ -98,6 +98,7 @@ export default {
   'marks.chartPartial': 'Incomplet',
   'marks.chartSampled': 'Échantillon : seule une partie des publications a été demandée',
   'marks.zone': 'Heures : {zone}',
+  'marks.zoneUtcDays': 'Heures : {zone} ; jours en UTC',
   'marks.events': 'Événements',
 
   'region.back': 'Toutes les régions',
@@ -442,6 +443,8 @@ export default {
 
   'series.below': 'Les nombres figurent dans le tableau ci-dessous.',
   'series.window': 'Intervalle',
+  'series.windowUtc': 'Intervalle (jours en UTC)',
+  'series.utcDays': 'Les jours sont ceux de l’UTC.',
   'series.state': 'État',
   'series.posts': 'Publications',
   'series.postsAtLeast': 'Publications, au moins',

@@ -3,7 +3,7 @@
 
 import { readAnswer } from '../model/answer.js';
 import { renderSegments } from './controls.js';
-import { currentZone, formatCount } from '../format.js';
+import { currentZone, formatCount, isUtcDays } from '../format.js';
 import { language, t, translate } from '../i18n.js';
 import { shareText } from '../chart-kit/bars.js';
 import { byId, el, find, rebuild, setText, showText } from './dom.js';
@@ -196,7 +196,7 @@ function createCard({ doc, chart, drawer, onChoice, onFocus }) {
     label();
     const view = viewOf();
     const empty = chart.empty?.(view) ?? '';
-    setText(part('.zone'), t('marks.zone', { zone: currentZone().id }));
+    setText(part('.zone'), t(isUtcDays(shown.answer.stepMs) ? 'marks.zoneUtcDays' : 'marks.zone', { zone: currentZone().id }));
     renderChoice();
     renderLegend(chart.series?.(view) ?? []);
     showText(part('.none'), empty);

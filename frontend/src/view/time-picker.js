@@ -11,10 +11,11 @@ import { byId, el, rebuild, showText } from './dom.js';
  * @param {{
  *   doc: Document, ends: () => import('../model/range.js').Ends | null, zone: () => string, regionZone: () => string | null,
  *   onEnds: (ends: import('../model/range.js').Ends) => void, onZone: (zone: string) => void,
- * }} parts `ends` is the range that is shown, `zone` the one of the address: empty for local, or `region`
+ *   subject: () => string,
+ * }} parts `ends` is the range that is shown, `zone` the one of the address: empty for local, or `region`; `subject` changes with what is chosen
  * @returns {{ render: () => void }} `render` shows the current choice
  */
-export function createTimePicker({ doc, ends, zone, regionZone, onEnds, onZone }) {
+export function createTimePicker({ doc, ends, zone, regionZone, subject, onEnds, onZone }) {
   /** @param {string} id */
   const input = (id) => /** @type {HTMLInputElement} */ (byId(doc, id));
   const [first, last, other] = [input('range-from'), input('range-to'), input('zone-other')];
@@ -25,6 +26,8 @@ export function createTimePicker({ doc, ends, zone, regionZone, onEnds, onZone }
   /** Whether the reader is about to name a zone: a refresh leaves the field open. */
   let isNaming = false;
   let zoneShown = '';
+  /** What is chosen while the fields have something that the reader typed: a refresh leaves that there, another choice does not. @type {string | null} */
+  let editedFor = null;
 
   function render() {
     const [own, chosen] = [regionZone(), zone()];
@@ -37,7 +40,8 @@ export function createTimePicker({ doc, ends, zone, regionZone, onEnds, onZone }
     byId(doc, 'zone-other-field').hidden = !isOther;
     if (isOther && !isNaming && doc.activeElement !== other) other.value = chosen;
     const now = ends();
-    if (now === null || doc.activeElement === first || doc.activeElement === last) return;
+    if (editedFor !== subject()) editedFor = null;
+    if (now === null || editedFor !== null || doc.activeElement === first || doc.activeElement === last) return;
     shown = { ends: now, values: [fieldValue(currentZone(), now.from), fieldValue(currentZone(), now.to)] };
     [first.value, last.value] = shown.values;
     check(false);
@@ -62,12 +66,17 @@ export function createTimePicker({ doc, ends, zone, regionZone, onEnds, onZone }
 
   function apply() {
     const now = check(true);
-    if (now) onEnds(now);
+    if (!now) return;
+    editedFor = null;
+    onEnds(now);
   }
 
   byId(doc, 'range-apply').addEventListener('click', apply);
   for (const field of [first, last]) {
-    field.addEventListener('input', () => void check(false));
+    field.addEventListener('input', () => {
+      editedFor = subject();
+      check(false);
+    });
     field.addEventListener('keydown', (event) => { if (event.key === 'Enter') apply(); });
   }
   select.addEventListener('change', () => {

@@ -273,7 +273,7 @@ export default function createCompare(ctx) {
     const subtitle = shown.from === null || shown.to === null ? range().long : formatSpan(shown.from, shown.to);
     return {
       sheets: [{ label: t('compare.csv'), make: () => compareSheet(shown.lines) }],
-      charts: cards.drawn().charts.map((one) => ({ ...one, name: titleOf(one.chart), title: `${titleOf(one.chart)} · ${shown.lines.map(({ label }) => label).join(', ')}`, subtitle, marks: [] })),
+      charts: cards.drawn().charts.map((one) => ({ ...one, name: titleOf(one.chart), title: `${titleOf(one.chart)} · ${shown.lines.map(({ label }) => label).join(', ')}`, subtitle, marks: one.chart.note?.(one.view) ? [one.chart.note(one.view)] : [] })),
       href: win.location.href, suffix: range().id, canEmbed: false,
     };
   }

@@ -2,9 +2,10 @@
 // The pages of the dashboard. `overview` and `region` follow from the region in the address, the others from `view=ID`.
 
 import overview from './overview.js';
-import region, { REGION_PARAMS } from './region.js';
 import sources from './sources.js';
 
+/** What the page of a region is turned to, its time, what is compared, the hidden series, and the choices of its charts. */
+const REGION_PARAMS = ['tag', 'host', 'language', 'until', 'from', 'to', 'against', 'hide', 'stack'];
 const COMPARE_PARAMS = ['regions', 'tags', 'periods', 'measure', 'until', 'from', 'to'];
 
 /**
@@ -13,7 +14,7 @@ const COMPARE_PARAMS = ['regions', 'tags', 'periods', 'measure', 'until', 'from'
  */
 export const VIEWS = [
   { id: 'overview', params: [], create: overview },
-  { id: 'region', params: REGION_PARAMS, create: region },
+  { id: 'region', params: REGION_PARAMS, load: () => import('./region.js') },
   { id: 'events', params: ['kind', 'time', 'at'], load: () => import('./events.js') },
   { id: 'sources', params: [], create: sources },
   { id: 'compare', params: COMPARE_PARAMS, load: () => import('./compare.js') },

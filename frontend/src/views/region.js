@@ -6,8 +6,10 @@ import { CHARTS } from '../charts/index.js';
 import { t } from '../i18n.js';
 import { emptyMessage, explain } from '../messages.js';
 import { begun, collectingSince, readAnswer } from '../model/answer.js';
+import { loadChartJs } from '../chart-kit/draw.js';
 import { spanText } from '../chart-kit/over-time.js';
-import { wholePage } from '../model/embed.js';
+import { embedOf, wholePage } from '../model/embed.js';
+import { fieldsQuery } from '../model/fields.js';
 import { networksText } from '../model/networks.js';
 import { AGAINST, againstById, changeText, earlierRange, shareChangeText } from '../model/change.js';
 import { rankingSheet, risingSheet, eventsSheet, seriesSheet, stepsSheet } from '../model/sheets.js';
@@ -15,13 +17,13 @@ import { rangeMarks } from '../model/flaws.js';
 import { absoluteRange, brushedRange, rangeParams, shiftRange } from '../model/range.js';
 import { coveredText } from '../model/query.js';
 import { risingList } from '../model/reasons.js';
-import { tiles } from '../model/tiles.js';
+import { tileReads, tiles } from '../model/tiles.js';
 import { companions, focusLimits, focusName, focusOf, languageSeries, seriesRange } from '../model/focus.js';
 import { evidence, rankRegions, regionSentence, samplePart, tabTitle } from '../model/unusual.js';
 import { isoMinute, list, parseTime } from '../model/values.js';
 import { RANGES, rangeOf, writeUrl } from '../url-state.js';
-import { currentZone, formatSpan } from '../format.js';
-import { HIDE_PARAM, createCards, titleOf } from '../view/cards.js';
+import { currentZone, formatSpan, isUtcDays } from '../format.js';
+import { createCards, titleOf } from '../view/cards.js';
 import { createTimePicker } from '../view/time-picker.js';
 import { regionSelect, renderNetworks, renderRanges, renderSegments, toggleNetwork } from '../view/controls.js';
 import { byId, el, find, setText } from '../view/dom.js';
@@ -29,13 +31,18 @@ import { renderPanel } from '../view/messages.js';
 import { renderEvidence, renderRising, renderSentence } from '../view/overview.js';
 import { renderTile } from '../view/tile.js';
 
-/** The hashtag or host that is focused on, the end of the range, what is compared, and the choices of the charts. */
-export const REGION_PARAMS = ['tag', 'host', 'language', 'until', 'from', 'to', 'against', HIDE_PARAM, ...CHARTS.flatMap(({ choice }) => choice?.param ?? [])];
-
-const MINUTE_MS = 60_000;
+/** A range that ends less than this share of its length ago ends now: the clock goes on while the reader looks at earlier times. */
+const NOW_SHARE = 0.1;
 const READ_MS = 250;
 
 /** @typedef {import('../api.js').Api} Api */
+
+/**
+ * The fields that the charts and tiles read.
+ * @param {import('../url-state.js').Choice} choice
+ * @param {import('../url-state.js').Range} range
+ */
+export const fieldsOf = ({ choices }, range) => fieldsQuery([...CHARTS.flatMap(({ reads, more, choice }) => [reads, ...(more ? [more(choices[choice?.param ?? ''] ?? '', range)] : [])]), tileReads(range)]);
 
 /** @param {import('./types').Context} ctx @returns {import('./types').View} */
 export default function createRegion(ctx) {
@@ -50,7 +57,10 @@ export default function createRegion(ctx) {
     },
     onFocus: (/** @type {string} */ type, /** @type {string} */ key) => focusOn(choice.region ?? '', type, key),
   };
-  const cards = createCards({ ...shared, charts: CHARTS, only: ctx.embed });
+  loadChartJs().catch(() => {});
+  const embed = embedOf(win.location.search, CHARTS.map(({ id }) => id));
+  if (embed === null) delete doc.documentElement.dataset.embed;
+  const cards = createCards({ ...shared, charts: CHARTS, only: embed });
   const focusCard = createCards({ ...shared, charts: [focusChart], holder: 'focus-card' });
 
   const focused = () => focusOf(choice);
@@ -224,9 +234,10 @@ export default function createRegion(ctx) {
       if (direction === -1 || ends.to < now) choose({ choices: { ...choice.choices, ...rangeParams(shiftRange(ends, direction, now, currentZone())) } });
       return;
     }
-    const until = (parseTime(choice.choices.until) ?? now) + direction * rangeOf(choice).secs * 1000;
+    const lengthMs = rangeOf(choice).secs * 1000;
+    const until = (parseTime(choice.choices.until) ?? now) + direction * lengthMs;
     if (direction === 1 && !choice.choices.until) return;
-    choose({ choices: { ...choice.choices, until: until >= now - MINUTE_MS ? '' : isoMinute(until) } });
+    choose({ choices: { ...choice.choices, until: until >= now - NOW_SHARE * lengthMs ? '' : isoMinute(until) } });
   }
 
   /** The next or previous region. @param {-1 | 1} direction */
@@ -271,7 +282,7 @@ export default function createRegion(ctx) {
         { label: t('take.rising'), make: () => risingSheet(watch.get('trends')) },
         { label: t('take.rangeEvents'), make: () => eventsSheet(watch.get('events')?.events) },
       ],
-      charts: charts.map((one) => ({ ...one, name: titleOf(one.chart), title: `${titleOf(one.chart)} · ${regionName()}`, subtitle, marks: one.chart.hasMarks ? marks : [] })),
+      charts: charts.map((one) => ({ ...one, name: titleOf(one.chart), title: `${titleOf(one.chart)} · ${regionName()}`, subtitle, marks: one.chart.hasMarks ? [...marks, ...(isUtcDays(answer.stepMs) ? [t('series.utcDays')] : [])] : [] })),
       href: win.location.href,
       suffix: choice.choices.until ? `${rangeOf(choice).id}-${choice.choices.until.replace(/[:Z]/g, '')}` : rangeOf(choice).id,
     };
@@ -280,8 +291,8 @@ export default function createRegion(ctx) {
   /** Under a chart alone: what it is of, and the whole page. */
   function showEmbedSource(/** @type {import('../model/answer.js').Answer} */ answer) {
     const holder = byId(doc, 'embed-source');
-    holder.hidden = ctx.embed === null;
-    if (ctx.embed === null) return;
+    holder.hidden = embed === null;
+    if (embed === null) return;
     holder.replaceChildren(
       el(doc, 'span', {}, `${regionName()} · ${spanText(begun(answer.windows))} · ${currentZone().id}${rangeMarks(answer.windows).map((mark) => ` · ${mark}`).join('')}`),
       el(doc, 'a', { href: wholePage(win.location.href), target: '_blank', rel: 'noopener' }, t('take.whole')),
@@ -309,6 +320,7 @@ export default function createRegion(ctx) {
     doc,
     ends: () => absoluteRange(choice.choices) ?? (feed.windows ? { from: parseTime(feed.windows.from) ?? 0, to: Math.min(feed.nowMs(), parseTime(feed.windows.to) ?? 0) } : null),
     zone: () => choice.choices.zone ?? '',
+    subject: () => [choice.region, choice.range, ...['until', 'from', 'to', 'zone'].map((param) => choice.choices[param] ?? '')].join(' '),
     regionZone: () => feed.regions?.find(({ id }) => id === choice.region)?.tz ?? null,
     onEnds: chooseEnds,
     onZone: async (zone) => {

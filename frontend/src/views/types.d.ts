@@ -59,8 +59,6 @@ export interface Context {
   addNote(note: { text: string; region?: string; start?: string; end?: string }, token: string): Promise<unknown>;
   /** Opens the dialog of data, pictures and the code for embedding. */
   openTake(): Promise<void>;
-  /** The only chart that is shown, in a page of somebody else; null for the whole page. */
-  embed: string | null;
   openOverview(): Promise<void>;
   openRegion(region: string): Promise<void>;
   /** Opens a page by its id, with its parameters. Without `region` none is chosen. */

@@ -18,6 +18,8 @@ const QUIET_MS = 3_000;
 const SPARK_SECS = [1800, 3600];
 const MOST_SPARKS = 24;
 const MOST_OTHERS = 8;
+/** Sizes of the texts, from which the first is taken that leaves everything on the screen. */
+const FITS = [1, 0.9, 0.8, 0.7, 0.6, 0.5];
 
 /** @typedef {import('../api.js').Api} Api */
 
@@ -33,7 +35,7 @@ export default function createWall({ doc, feed, watch, choice, openOverview }) {
       doc, 'div', { class: 'wall-main', id: 'wall-main' },
       el(doc, 'h2', { class: 'wall-name', id: 'wall-name' }),
       el(doc, 'div', { class: 'wall-number' }, el(doc, 'span', { id: 'wall-mark', 'aria-hidden': 'true' }), el(doc, 'span', { id: 'wall-number' }), el(doc, 'span', { class: 'wall-unit', id: 'wall-unit' })),
-      el(doc, 'p', { class: 'wall-what', id: 'wall-what' }),
+      el(doc, 'h3', { class: 'wall-what', id: 'wall-what' }),
       el(doc, 'p', { class: 'wall-posts', id: 'wall-posts' }),
       el(doc, 'div', { class: 'wall-spark', id: 'wall-spark' }),
       el(doc, 'p', { class: 'wall-trust', id: 'wall-trust' }),
@@ -92,7 +94,7 @@ export default function createWall({ doc, feed, watch, choice, openOverview }) {
     setText(byId(doc, 'wall-mark'), loud === 'up' ? '▲' : loud === 'down' ? '▼' : '');
     setText(byId(doc, 'wall-number'), factor === null ? formatCount(posts) : factorText(factor));
     setText(byId(doc, 'wall-unit'), factor === null ? t('overview.postsLastHour') : t('overview.usual'));
-    setText(byId(doc, 'wall-what'), event ? eventSince(event, nowMs) : place ? t(`wall.${place}`) : group === 'usual' ? t('wall.normal') : '');
+    showText(byId(doc, 'wall-what'), event ? eventSince(event, nowMs) : place ? t(`wall.${place}`) : group === 'usual' ? t('wall.normal') : '');
     const compared = low !== null && high !== null ? t('evidence.usualBetween', { low: Math.round(low), high: Math.round(high) }) : '';
     showText(byId(doc, 'wall-posts'), posts === null ? '' : [factor === null ? '' : t('wall.inHour', { n: posts }), compared].filter(Boolean).join(t('list.semicolon')));
     const steps = answer ? sparkSteps(answer) : region.hours.map((n) => ({ posts: n }));
@@ -113,7 +115,20 @@ export default function createWall({ doc, feed, watch, choice, openOverview }) {
         el(doc, 'span', {}, one.name), el(doc, 'strong', {}, `${mark}${one.factor === null ? '–' : factorText(one.factor)}`),
       );
     }));
-    return undefined;
+    return fit();
+  }
+
+  /** What was fitted last. */
+  let fitted = '';
+  /** Makes long texts smaller until all is on the screen; where it can be scrolled, they stay as they are. */
+  function fit() {
+    const now = `${doc.documentElement.clientWidth} ${doc.documentElement.clientHeight} ${byId(doc, 'wall-sentence').textContent} ${byId(doc, 'wall-main').textContent}`;
+    if (now === fitted) return;
+    fitted = now;
+    for (const size of FITS) {
+      section.style.setProperty('--fit', String(size));
+      if (section.scrollHeight <= section.clientHeight || getComputedStyle(section).overflowY === 'auto') return;
+    }
   }
 
   /** The clock, the next region, and hiding the cursor. It ends by itself when the wall is closed. */

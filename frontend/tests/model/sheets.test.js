@@ -1,6 +1,8 @@
 // @ts-check
 // Tests of what is taken away as CSV and NDJSON.
 import { describe, expect, it } from 'vitest';
+import { windowTable } from '../../src/chart-kit/over-time.js';
+import { setZone } from '../../src/format.js';
 import { eventsSheet, linesSheet, rankingSheet, risingSheet, sheetCsv, sheetNdjson, stepsSheet } from '../../src/model/sheets.js';
 import { SAMPLED, answerOf, silentAt, windowAt } from '../reports.js';
 
@@ -28,6 +30,17 @@ describe('sheets', () => {
     const { columns, rows } = stepsSheet(answerOf([windowAt(0, { reference: 12 }), windowAt(1)]));
     expect(rows.map((row) => row[columns.indexOf('reference')])).toEqual([12, undefined]);
     expect(stepsSheet(answerOf([windowAt(0)])).columns).not.toContain('reference');
+  });
+
+  it('name the day of UTC where steps are days and the zone is another', () => {
+    const answer = { ...answerOf([windowAt(0)]), stepMs: 86_400_000 };
+    expect(stepsSheet(answer).columns).not.toContain('utc_day');
+    setZone('America/Toronto');
+    const { columns, rows } = stepsSheet(answer);
+    expect(rows[0]?.[columns.indexOf('utc_day')]).toBe('2026-11-24');
+    expect(windowTable(answer, [], () => []).head[0]).toBe('Window (days in UTC)');
+    expect(stepsSheet(answerOf([windowAt(0)])).columns).not.toContain('utc_day');
+    setZone('UTC');
   });
 
   it('defuse formulas and quote what has to be quoted, in CSV alone', () => {
