@@ -459,7 +459,7 @@ mod tests {
                 // As Python writes it: with escapes for all that is not ASCII.
                 _ => {
                     let mut units = [0; 2];
-                    let escaped = object.to_string().chars().fold(String::new(), |mut all, c| {
+                    object.to_string().chars().fold(String::new(), |mut all, c| {
                         match c {
                             '\u{7f}'.. => {
                                 all.extend(c.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}")));
@@ -467,8 +467,7 @@ mod tests {
                             c => all.push(c),
                         }
                         all
-                    });
-                    escaped
+                    })
                 }
             }
         })
