@@ -72,22 +72,22 @@ def cases(folder: Path, corpus: Path, posts: int):
 
 def svg(plots: dict[str, list[tuple[int, float]]]) -> str:
     """Small plots side by side: the value on a logarithmic axis, the cost from 0."""
-    width, height, left, bottom = 230, 190, 44, 40
+    width, height, left, bottom, head = 230, 204, 44, 40, 28
     top = max(cost for points in plots.values() for _, cost in points) * 1.15
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width * len(plots)} {height}" font-family="sans-serif"'
         ' font-size="10" fill="#333"><rect width="100%" height="100%" fill="#fff"/>'
     ]
-    across, up = width - left - 14, height - bottom - 14
+    across, up = width - left - 14, height - bottom - head
 
     def place(n: int, part: float, cost: float) -> tuple[float, float]:
-        return n * width + left + across * part, 14 + up * (1 - cost / top)
+        return n * width + left + across * part, head + up * (1 - cost / top)
 
     for n, (name, points) in enumerate(plots.items()):
         parts_across = max(len(points) - 1, 1)
         spots = [place(n, i / parts_across, cost) for i, (_, cost) in enumerate(points)]
         parts.append(
-            f'<g><path d="M{n * width + left} 14v{up}h{across}" fill="none" stroke="#999"/>'
+            f'<g><path d="M{n * width + left} {head}v{up}h{across}" fill="none" stroke="#999"/>'
             f'<text x="{n * width + left + across / 2}" y="{height - 8}" text-anchor="middle">{escape(name)}</text>'
         )
         for tick in (0, top / 2, top):
@@ -102,7 +102,7 @@ def svg(plots: dict[str, list[tuple[int, float]]]) -> str:
             shown = f"{value // 1000}k" if value >= 1000 else str(value)
             parts.append(f'<text x="{x:.1f}" y="{height - bottom + 13}" text-anchor="middle">{shown}</text>')
         parts.append("</g>")
-    return "\n".join([*parts, '<text x="6" y="10">CPU, µs a post</text></svg>\n'])
+    return "\n".join([*parts, '<text x="6" y="14">CPU, µs a post</text></svg>\n'])
 
 
 def main() -> None:
