@@ -70,7 +70,7 @@ install_localstack() {
     need node "Node.js 18 or newer"
     need npm "npm"
     need java "a Java runtime, 17 or newer"
-    local python constraints=$here/constraints.txt version=4.14.0
+    local python constraints=$here/constraints.txt version=2026.3.0
     python=$(python)
     if [[ $("$python" -c 'import sys; print(sys.version_info[1])') == 11 ]]; then
         constraints=$here/constraints-python3.11.txt version=4.9.2

@@ -2,12 +2,12 @@
 
 use std::future::Future;
 
-use birdsong_domain::ports::{LogRecord, PartialKey, PortError};
-use birdsong_domain::time::rfc3339;
-use serde::Serialize;
+use birdsong_domain::ports::{LogRecord, PartialKey, PortError, SequenceNumber};
+use birdsong_domain::time::{parse_rfc3339, rfc3339};
+use serde::{Deserialize, Serialize};
 
 /// A log record that is no frame, or a window that could not be read or stored.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeadLetter {
     /// Shard of the record, or of the records that were folded.
     pub shard: String,
@@ -18,12 +18,12 @@ pub struct DeadLetter {
     /// The lane, as far as it is known.
     pub lane: Option<String>,
     /// Start of the window, RFC 3339; `None` for a record.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub window: Option<String>,
     /// What is wrong.
     pub reason: String,
     /// The record as it came, base64. A window's posts are in the log: a reprocess restores it.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub data: String,
 }
 
@@ -50,6 +50,17 @@ impl DeadLetter {
             window: Some(rfc3339(key.window.0)),
             ..Self::record(shard, last, reason, String::new())
         }
+    }
+
+    /// The record as it was in the log; `None` for a window, or when its text was altered.
+    #[must_use]
+    pub fn log_record(&self) -> Option<LogRecord> {
+        Some(LogRecord {
+            sequence: SequenceNumber::parse(&self.sequence_number)?,
+            arrived_ms: parse_rfc3339(&self.arrived)?,
+            lane: self.lane.clone().and_then(|lane| lane.try_into().ok()),
+            bytes: base64_simd::STANDARD.decode_to_vec(&self.data).ok().filter(|bytes| !bytes.is_empty())?,
+        })
     }
 
     /// `quarantine/YYYY/MM/DD/SHARD-SEQUENCE.json`, for a window with its lane and start behind the number: the

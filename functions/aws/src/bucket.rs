@@ -1,10 +1,19 @@
-//! A bucket that things are put into, and one that regions are read from.
+//! Buckets: the quarantine, and the one that regions are read from.
 
 use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::DisplayErrorContext;
 use aws_sdk_s3::primitives::ByteStream;
 use birdsong_domain::ports::PortError;
+
+/// An object, as a list of the bucket names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Object {
+    /// Its key.
+    pub key: String,
+    /// When it was put last, in milliseconds since 1970.
+    pub put_ms: i64,
+}
 
 /// A bucket of objects for people to look at.
 #[derive(Clone, Debug)]
@@ -52,4 +61,30 @@ impl Bucket {
         }
         Ok(bytes)
     }
+
+    /// Removes an object. One that is not there is no error.
+    ///
+    /// # Errors
+    /// When it may not be removed, or the bucket does not answer.
+    pub async fn remove(&self, key: &str) -> Result<(), PortError> {
+        self.client.delete_object().bucket(&self.name).key(key).send().await.map(drop).map_err(unavailable)
+    }
+
+    /// Up to 1,000 objects whose keys start with `prefix`, in the order of their keys, behind `after`.
+    ///
+    /// # Errors
+    /// When the bucket may not be listed, or does not answer.
+    pub async fn list(&self, prefix: &str, after: Option<&str>) -> Result<Vec<Object>, PortError> {
+        let list = self.client.list_objects_v2().bucket(&self.name).prefix(prefix);
+        let found = list.set_start_after(after.map(str::to_owned)).send().await.map_err(unavailable)?;
+        let object = |object: aws_sdk_s3::types::Object| {
+            let put_ms = object.last_modified.and_then(|time| time.to_millis().ok()).unwrap_or(0);
+            object.key.map(|key| Object { key, put_ms })
+        };
+        Ok(found.contents.unwrap_or_default().into_iter().filter_map(object).collect())
+    }
+}
+
+fn unavailable(error: impl std::error::Error) -> PortError {
+    PortError::Unavailable { what: "the bucket", reason: DisplayErrorContext(&error).to_string() }
 }

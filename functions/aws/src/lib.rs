@@ -41,7 +41,7 @@ pub mod lambda;
 mod secrets;
 mod topic;
 
-pub use bucket::Bucket;
+pub use bucket::{Bucket, Object};
 pub use config::sdk_config;
 pub use dynamo::DynamoStore;
 pub use kinesis::KinesisLog;

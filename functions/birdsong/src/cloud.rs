@@ -23,7 +23,7 @@ pub(crate) struct CloudArgs {
     pub(crate) table: Option<String>,
     /// Bucket for what cannot be read from a live source [default: the data folder]
     #[arg(long, value_name = "NAME", env = "BIRDSONG_QUARANTINE_BUCKET")]
-    quarantine_bucket: Option<String>,
+    pub(crate) quarantine_bucket: Option<String>,
 }
 
 #[cfg(not(feature = "aws"))]

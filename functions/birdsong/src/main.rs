@@ -1,9 +1,11 @@
 //! Reads the command line and starts. Holds no rule of the domain.
 
 mod alerts;
+mod backup;
 mod cloud;
 mod cost;
 mod data;
+mod deadletters;
 mod digest;
 mod digest_text;
 mod export;
@@ -80,6 +82,11 @@ enum Command {
     Replay(replay::ReplayArgs),
     /// Rebuild windows from a range of the log and repair any that differ
     Reprocess(reprocess::ReprocessArgs),
+    /// List what could not be read, or try it again
+    #[command(name = "deadletters")]
+    DeadLetters(deadletters::DeadLettersArgs),
+    /// Copy the data folder while it is in use
+    Backup(backup::BackupArgs),
     /// Show or change the key that ids are hashed with
     Key(key::KeyArgs),
     /// Work on the regions file
@@ -163,6 +170,8 @@ fn main() -> ExitCode {
         Command::Health(args) => health::ask_health(&args),
         Command::Replay(args) => replay::replay(args),
         Command::Reprocess(args) => reprocess::reprocess(args),
+        Command::DeadLetters(args) => deadletters::deadletters(args),
+        Command::Backup(args) => backup::backup(&args),
         Command::Key(args) => key::key(args),
         Command::Regions(args) => regions::regions(args),
         Command::Rules(args) => rules::rules(&args),

@@ -103,7 +103,7 @@ async fn repair<L: PostLog, S: WindowStore + RollupStore + Settings>(
 
 /// Lists the hours of all windows that were looked at as changed, so that the digest makes their roll-ups again, damaged or
 /// lost as they may be.
-async fn roll_up_again<S: RollupStore>(store: &S, receipt: &Receipt) -> Result<()> {
+pub(crate) async fn roll_up_again<S: RollupStore>(store: &S, receipt: &Receipt) -> Result<()> {
     let hour_ms = |entry: &Entry| entry.key.window.0.div_euclid(HOUR_MS) * HOUR_MS;
     let hours: BTreeSet<_> = receipt.entries.iter().map(|entry| (entry.key.lane.region(), hour_ms(entry))).collect();
     for (region, hour_ms) in hours {

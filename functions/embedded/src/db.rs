@@ -13,7 +13,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension, TransactionB
 const SCHEMA_VERSION: i64 = format::VERSION as i64;
 /// How long a statement waits for another process. Callers try again, and must notice within this time that they
 /// are to stop.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
+pub(crate) const BUSY_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long opening a file waits for another process.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -53,7 +53,7 @@ pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
 }
 
 /// What an error of SQLite means for a caller of the ports.
-fn explain(what: &'static str, path: &Path, error: &rusqlite::Error) -> PortError {
+pub(crate) fn explain(what: &'static str, path: &Path, error: &rusqlite::Error) -> PortError {
     let remedy = match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => "; free some space, and writing continues",
         Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen) => "; may this user write there?",

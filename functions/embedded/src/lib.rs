@@ -26,6 +26,7 @@
 //! # }
 //! ```
 
+mod backup;
 mod db;
 mod documents;
 mod log;
@@ -34,6 +35,7 @@ mod retention;
 mod rollups;
 mod store;
 
+pub use backup::back_up;
 pub use log::SqliteLog;
 pub use memory::{MemoryLog, MemoryWindows};
 pub use rollups::RollupDump;

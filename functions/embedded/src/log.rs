@@ -13,7 +13,7 @@ use crate::retention;
 use crate::{SHARD, check_shard, never_assigned, system_ms};
 
 const WHAT: &str = "post log";
-const LAYOUT: Layout = Layout {
+pub(crate) const LAYOUT: Layout = Layout {
     what: WHAT,
     file: "log.sqlite",
     // Rule 2.1: a record that append acknowledged must survive a power cut.

@@ -15,7 +15,7 @@ use crate::db::{Db, Layout};
 use crate::system_ms;
 
 pub(crate) const WHAT: &str = "window store";
-const LAYOUT: Layout = Layout {
+pub(crate) const LAYOUT: Layout = Layout {
     what: WHAT,
     file: "store.sqlite",
     // A power cut may lose the last commits but not their order, and the checkpoint is in the same

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use birdsong_domain::ports::PortError;
 use birdsong_sources::backoff::Backoff;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::send::RETRY;
 
@@ -15,7 +15,7 @@ const ATTEMPTS: u32 = 4;
 const LONGEST_SHAPE: usize = 512;
 
 /// One line that could not be read.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unreadable {
     /// File or source that the line came from.
     pub origin: Arc<str>,

@@ -68,6 +68,26 @@ impl EventRecord<'_> {
     }
 }
 
+/// The event that a batch had when Lambda gave it up and wrote it to the failure destination.
+///
+/// # Errors
+/// When `object` is not such a batch.
+pub fn given_up(object: &[u8]) -> Result<Vec<LogRecord>, String> {
+    /// With the event as a text, as S3 destinations have it, or as an object.
+    #[derive(Deserialize)]
+    struct Failure {
+        payload: serde_json::Value,
+    }
+
+    let failure: Failure = serde_json::from_slice(object).map_err(|error| error.to_string())?;
+    let event = match failure.payload {
+        serde_json::Value::String(text) => text,
+        other => other.to_string(),
+    };
+    let event: KinesisEvent<'_> = serde_json::from_str(&event).map_err(|error| error.to_string())?;
+    event.records.iter().map(|record| record.log_record().map_err(str::to_owned)).collect()
+}
+
 /// The answer: an empty list when all is done, else the first record that has to come again. Lambda
 /// uses the lowest number as the checkpoint.
 #[derive(Debug, Default, PartialEq, Eq, Serialize)]
