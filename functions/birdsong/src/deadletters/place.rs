@@ -45,7 +45,10 @@ impl Place {
             missing.retain(|id| file_of(id) != name);
             if !is_of_lines(&name) {
                 let mut bytes = vec![];
-                content.take(MAX_BYTES as u64).read_to_end(&mut bytes).with_context(|| format!("{name} cannot be read"))?;
+                content
+                    .take(MAX_BYTES as u64)
+                    .read_to_end(&mut bytes)
+                    .with_context(|| format!("{name} cannot be read"))?;
                 act(found(name.clone(), Letter::read(&name, &bytes))).await?;
                 continue;
             }
