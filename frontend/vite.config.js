@@ -59,8 +59,27 @@ const viewFiles = {
   },
 };
 
+/**
+ * Services that show a link with its picture need whole addresses (https://ogp.me), which the build knows by SITE_URL alone. Without it,
+ * the page has no `og:image` and no `og:url`, so that links have a title and a text.
+ * @type {import('vite').Plugin}
+ */
+const openGraph = {
+  name: 'open-graph',
+  transformIndexHtml: {
+    order: 'post',
+    handler(html) {
+      const site = process.env.SITE_URL ?? '';
+      if (!site) return html.replace(/\n *<meta property="og:(image[:\w]*|url)"[^>]*>/g, '').replace('content="summary_large_image"', 'content="summary"');
+      if (!/^https?:\/\//.test(site) || !URL.canParse(site)) throw new Error(`SITE_URL is ${site}, not an address such as https://birdsong.example`);
+      const base = new URL(site.endsWith('/') ? site : `${site}/`);
+      return html.replace(/(<meta property="og:(?:image|url)" content=")([^"]+)/g, (_, tag, address) => `${tag}${new URL(address, base)}`);
+    },
+  },
+};
+
 export default defineConfig({
-  plugins: [texts, textFiles, viewFiles],
+  plugins: [texts, textFiles, viewFiles, openGraph],
   base: './',
   server: { proxy: { '/api': 'http://localhost:8080' } },
   build: {

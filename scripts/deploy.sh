@@ -399,6 +399,10 @@ deploy() {
     say "2/6 the functions"
     scripts/build-functions.sh "$architecture"
     say "3/6 the page"
+    # With its address, links to it have a picture.
+    local alias
+    alias=$(sed -nE 's/^[[:space:]]*aliases[[:space:]]*=[[:space:]]*\["([^"]+)".*/\1/p' "$settings" | tail -n 1)
+    export SITE_URL=${SITE_URL:-${alias:+https://$alias}}
     (cd frontend && { [[ node_modules/.package-lock.json -nt package-lock.json ]] || npm ci --no-audit --no-fund; } && npm run build) >&2
     say "4/6 the plan"
     init

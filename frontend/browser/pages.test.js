@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { NOTES_TOKEN } from './site.js';
-import { api, choose, drawn, loaded, param, spec, textOf, waitForParam } from './spec.js';
+import { api, choose, drawn, loaded, open, param, spec, textOf, waitForParam } from './spec.js';
 
 spec('compare draws regions by each measure, with a table of totals', { search: '?view=compare&regions=montreal,paris' }, async ({ page }) => {
   await drawn(page, '#view-compare canvas');
@@ -107,4 +107,29 @@ spec('sources and audit show each source and the ledger', { search: '?view=sourc
   await textOf(page, '#sources-table', /demo/);
   await textOf(page, '#ledger', /Received.*Aggregated/);
   assert.equal(param(page, 'view'), 'sources');
+});
+
+spec('notifications come from the service worker where a page may not make them', { isOpened: false, permissions: ['notifications'] }, async ({ page }) => {
+  await page.addInitScript(() => {
+    class Phone {
+      static permission = 'granted';
+      constructor() { throw new TypeError('Illegal constructor'); }
+    }
+    Object.assign(globalThis, { Notification: Phone });
+    localStorage.setItem('birdsong-alerts', JSON.stringify({ regions: ['paris'], seen: [] }));
+  });
+  await page.route('**/api/overview', async (route) => {
+    const answer = await route.fetch();
+    const overview = await answer.json();
+    const event = {
+      region: 'paris', id: 'paris-1', kind: 'rising', text: null, start: new Date(Date.now() - 600_000).toISOString(), end: null, is_open: true, comparison: null, reason: null, sampled: null, windows: 2,
+      subject: { type: 'hashtag', key: 'goal', name: 'Goal' }, carriers: [],
+    };
+    await route.fulfill({ response: answer, json: { ...overview, regions: overview.regions.map((/** @type {{ region: string }} */ one) => (one.region === 'paris' ? { ...one, event } : one)) } });
+  });
+  await open(page);
+  await page.waitForFunction(async () => {
+    const registration = await navigator.serviceWorker.getRegistration();
+    return (await registration?.getNotifications())?.some(({ title, tag }) => title.includes('Paris') && tag === 'paris-1');
+  });
 });

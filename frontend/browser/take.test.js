@@ -107,3 +107,9 @@ spec('on a phone, the controls are behind a button that says what is chosen', { 
   await page.locator('#show-controls').click();
   assert.ok(await page.locator('#region-controls').isVisible());
 });
+
+spec('links to the page have a title and a text, and only whole addresses', {}, async ({ page }) => {
+  const tags = await page.locator('meta[property^="og:"]').evaluateAll((all) => Object.fromEntries(all.map((meta) => [meta.getAttribute('property'), meta.getAttribute('content')])));
+  assert.ok(tags['og:title'] && tags['og:description']);
+  for (const name of ['og:url', 'og:image']) assert.match(tags[name] ?? 'https://', /^https?:\/\//, name);
+});

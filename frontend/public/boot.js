@@ -44,14 +44,15 @@
   // The first answers. src/early.js hands them to the page, which asks again by itself if one of them fails.
   /** @type {Record<string, Promise<Response>>} */
   const early = {};
-  /** @param {string} url */
-  const ask = (url) => {
-    early[url] = fetch(url, { cache: 'no-cache', headers: { accept: 'application/json' } });
+  /** @param {string} url @param {RequestInit} [init] */
+  const ask = (url, init = { cache: 'no-cache', headers: { accept: 'application/json' } }) => {
+    early[url] = fetch(url, init);
     early[url].catch(() => {});
     return early[url];
   };
   /** @type {any} */ (window).birdsongEarly = early;
-  ask('./config.json').then((response) => /** @type {Promise<any> | object} */ (response.ok ? response.clone().json() : {})).then((/** @type {any} */ config) => {
+  // In the way of the preload in index.html.
+  ask('./config.json', {}).then((response) => /** @type {Promise<any> | object} */ (response.ok ? response.clone().json() : {})).then((/** @type {any} */ config) => {
     /** @type {unknown} */
     const given = config.apiBase;
     const base = typeof given === 'string' ? given.trim().replace(/\/+$/, '') : '';

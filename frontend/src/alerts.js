@@ -1,6 +1,6 @@
 // @ts-check
 // Notifications of the browser for events in chosen regions. They come while the page is open, also in the background: then the overview
-// is asked for once a minute. No service worker is needed.
+// is asked for once a minute. Where a page may not make them itself, as on phones, public/notify.js shows them.
 
 import { NOBODY, chooseRegions, dueAlerts, readWatching } from './model/alerts.js';
 import { eventSince, factorText } from './model/unusual.js';
@@ -37,10 +37,18 @@ export function createAlerts({ win, nowMs, ask, onOpen, onOverview }) {
     }
   };
   const maker = () => /** @type {typeof Notification | undefined} */ (/** @type {any} */ (win).Notification);
-  /** Whether the browser has refused to let a page make a notification, as on phones. */
+  /** Whether the browser has refused both ways of making a notification. */
   let isRefused = false;
   /** @returns {Permission} */
   const permission = () => (!maker() || isRefused ? 'unsupported' : maker()?.permission === 'denied' ? 'denied' : 'ready');
+
+  /** @param {string} title @param {NotificationOptions} options */
+  async function showByWorker(title, options) {
+    const workers = win.navigator.serviceWorker;
+    await workers.register('./notify.js');
+    workers.onmessage = ({ data }) => onOpen(String(data.region));
+    await (await workers.ready).showNotification(title, options);
+  }
 
   /** Notifies of what has started. Another tab may have done so: what it saw is read again. @param {import('./model/unusual.js').LooseOverview | null} overview */
   function check(overview) {
@@ -50,17 +58,19 @@ export function createAlerts({ win, nowMs, ask, onOpen, onOverview }) {
     if (alerts.length === 0) return;
     keep(next);
     for (const { id, region, name, event, factor } of alerts) {
+      const title = `${factor === null ? '' : `${factorText(factor)} `}${name}`;
+      const options = { body: eventSince(event, nowMs()), tag: id };
       try {
         const Maker = /** @type {typeof Notification} */ (maker());
-        const shown = new Maker(`${factor === null ? '' : `${factorText(factor)} `}${name}`, { body: eventSince(event, nowMs()), tag: id });
+        const shown = new Maker(title, options);
         shown.onclick = () => {
           win.focus();
           shown.close();
           onOpen(region);
         };
       } catch {
-        // Browsers of phones allow this to service workers only. The page of events says so.
-        isRefused = true;
+        // If there is no service worker either, the page of events says so.
+        showByWorker(title, { ...options, data: { region } }).catch(() => { isRefused = true; });
       }
     }
   }

@@ -158,8 +158,9 @@ export function translate(root) {
   for (const [from, to] of TEXT_ATTRIBUTES) {
     for (const node of root.querySelectorAll(`[${from}]`)) {
       const text = t(/** @type {Key} */ (node.getAttribute(from ?? '')));
+      // Most texts are there already when the page is in English, and a text that is written is laid out again.
       if (to) node.setAttribute(to, text);
-      else node.textContent = text;
+      else if (node.textContent !== text) node.textContent = text;
     }
   }
   for (const template of root.querySelectorAll('template')) translate(template.content);

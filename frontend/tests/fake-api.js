@@ -1,6 +1,6 @@
 // @ts-check
 // A small server with generated data, to look at the dashboard without the real API:
-// `npm run preview:fake`, then open the printed address. PORT is its port, WINDOW_SECS the length of a window.
+// `npm run preview:fake`, then open the printed address. PORT is its port, WINDOW_SECS the length of a window, REGIONS the number of regions.
 // Region "quiet" is empty and region "broken" returns errors, so that these states can be seen too.
 // An answer that the OpenAPI document does not allow is not sent: the request fails with the reason.
 
@@ -11,7 +11,7 @@ import { extname, join, normalize } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { REPORT_FIELDS, assertAllowed, refusedParameter } from './contract.js';
-import { REGIONS, overviewAnswer, windowsAnswer } from './fake-data.js';
+import { REGIONS, addRegions, iso, overviewAnswer, windowsAnswer } from './fake-data.js';
 
 /** @typedef {[status: number, body: object, cacheControl?: string]} Answer */
 /** @typedef {{ now: number, windowSecs?: number, version?: string }} Server when it answers, with which windows, and the version of its counts */
@@ -62,6 +62,11 @@ function lean(report, names) {
  * @returns {Answer}
  */
 function windows(params, { now, windowSecs, version }) {
+  const several = params.get('region')?.split(',') ?? [];
+  if (several.length > 1) {
+    const answers = several.map((one) => windows(new URLSearchParams({ ...Object.fromEntries(params), region: one }), { now, windowSecs, version }));
+    return answers.find(([status]) => status !== 200) ?? [200, { regions: answers.map(([, body]) => body) }, OPEN];
+  }
   const region = params.get('region') ?? REGIONS[0]?.id ?? '';
   if (!REGIONS.some(({ id }) => id === region)) return failure(404, 'unknown_region', `there is no region "${region}"`, 'region');
   if (region === 'broken') return failure(503, 'store_unavailable', 'the store does not answer');
@@ -104,6 +109,8 @@ export function answer(url, { now, windowSecs = 300, version = '1' }) {
   switch (refused === null || !url.pathname.startsWith('/api/') ? url.pathname : 'refused') {
     case '/api/regions': return [200, { regions: REGIONS, window_secs: windowSecs }];
     case '/api/overview': return [200, overviewAnswer({ windowSecs, now, version })];
+    case '/api/events': return [200, { from: iso(now - DAY_SECS * 1000), to: iso(now), is_cut: false, events: [] }];
+    case '/api/trends': return [200, { regions: REGIONS.map(({ id }) => ({ region: id, at: iso(now - (now % 60_000)), has_baseline: true, items: [] })) }];
     case '/api/windows': return windows(url.searchParams, { now, windowSecs, version });
     case 'refused': return failure(400, 'bad_parameter', `${refused} is not as documented`, refused);
     default: return failure(404, 'unknown_path', `there is no ${url.pathname}`);
@@ -146,5 +153,6 @@ export function createFakeApi({ clock = Date.now, ...server } = {}) {
 
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
   const port = Number(process.env.PORT ?? 8090);
+  addRegions(Number(process.env.REGIONS ?? 0));
   createFakeApi({ windowSecs: Number(process.env.WINDOW_SECS ?? 300) }).listen(port, '127.0.0.1', () => console.log(`fake API and dashboard on http://127.0.0.1:${port}/`));
 }

@@ -19,15 +19,33 @@ const HOUR_MS = 3_600_000;
 const DAY_MS = 86_400_000;
 
 /** Posts per minute by region. */
+/** @type {Record<string, number>} */
 const RATES = { harbour: 42, highlands: 3.1, quiet: 0, broken: 5 };
 
-/** The regions, as /api/regions lists them. */
+/** The regions, as /api/regions lists them. @type {{ id: string, name: string, boxes: number[][], keywords: string[], languages: string[], rules: string[] }[]} */
 export const REGIONS = [
   { id: 'harbour', name: 'Harbour Bay', boxes: [[-10, 50, -5, 55]], keywords: ['harbour'], languages: [], rules: [] },
   { id: 'highlands', name: 'The Highlands and Outer Islands', boxes: [], keywords: ['glen'], languages: ['gd'], rules: [] },
   { id: 'quiet', name: 'Quiet Valley (empty)', boxes: [], keywords: ['quiet'], languages: [], rules: [] },
   { id: 'broken', name: 'Broken (errors)', boxes: [], keywords: [], languages: [], rules: [] },
 ];
+const PLACES = ['Northgate', 'Southport', 'Eastfield', 'Westbrook', 'Old Town', 'Saint-Rémy-sur-Mer', 'Valle del Río', 'Lower Mill', 'Castle Hill', 'Riverside'];
+/** Western Europe and the east of North America, as west, south, east, north. */
+const CONTINENTS = [[-8, 38, 28, 58], [-122, 30, -72, 49]];
+
+/** Adds made-up regions until there are `n`: some of them overlap, as those of real installations do. @param {number} n */
+export function addRegions(n) {
+  while (REGIONS.length < n) {
+    const i = REGIONS.length;
+    const id = `place-${i}`;
+    const [west = 0, south = 0, east = 0, north = 0] = CONTINENTS[i % 3 === 0 ? 1 : 0] ?? [];
+    const size = 0.2 + 1.2 * chance('size', id);
+    const [x, y] = [west + (east - west) * chance('x', id), south + (north - south) * chance('y', id)];
+    REGIONS.push({ id, name: `${PLACES[i % PLACES.length]} ${Math.floor(i / PLACES.length) + 1}`, boxes: [[x, y, x + size, y + size * 0.7]], keywords: [], languages: [], rules: [] });
+    RATES[id] = 0.5 + 20 * chance('rate', id) ** 3;
+  }
+}
+
 const TAGS = ['birdsong', 'harbourlights', 'photography', 'weather', 'trainspotting', 'Montréal', '東京', 'caturday', 'localelections2026', 'rugby', 'music', 'openstreetmap', 'gardening', 'bookshop', 'aVeryLongHashtagThatNeedsToBeShortened', 'tea'];
 const HOSTS = ['youtu.be', 'news.example', 'example.org', 'photos.example.net', 'blog.example.com', 'maps.example', 'radio.example', 'a-rather-long-subdomain.of.example.org', 'zine.example'];
 const LANGUAGES = { en: 60, es: 12, ga: 7, pl: 5, 'pt-BR': 4, fr: 4, de: 3, ja: 2, uk: 1.5, ar: 1, und: 0.5 };
@@ -202,7 +220,7 @@ function makeStep({ region, networks, windowSecs, start, step, now }) {
       continue;
     }
     if (at % Math.min(windowSecs * 1000, HOUR_MS) === 0) frames += 5;
-    const perMinuteRate = /** @type {Record<string, number>} */ (RATES)[region] ?? 0;
+    const perMinuteRate = RATES[region] ?? 0;
     if (perMinuteRate === 0) {
       perMinute.push(0);
       continue;

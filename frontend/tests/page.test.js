@@ -705,7 +705,7 @@ describe('the language of the page', () => {
     expect([...find('#language').options].map(({ textContent, lang }) => [textContent, lang])).toEqual([['English', 'en'], ['Français', 'fr'], ['Español', 'es']]);
     pick('#language', 'fr');
     await until(() => expect(document.documentElement.lang).toBe('fr'));
-    expect(text('posts-title')).toBe('Publications dans le temps');
+    expect(text('posts-title')).toBe('Publications au fil du temps');
     expect(text('tile-posts')).toMatch(/^Publications 12autant que sur la période précédente/);
     expect(find('#ranges').textContent).toContain('7 j');
     expect(find('#refresh').getAttribute('aria-label')).toBe('Actualiser');

@@ -92,7 +92,28 @@ describe('notifications', () => {
     await alerts.choose(['a'], { regions: [] });
     expect(alerts.permission()).toBe('ready');
     alerts.check(/** @type {any} */ ({ regions: [{ region: 'a', name: 'Alpha', factor: 3, event: { id: '1', kind: 'rising', is_open: true } }] }));
-    expect(alerts.permission()).toBe('unsupported');
+    await vi.waitFor(() => expect(alerts.permission()).toBe('unsupported'));
+    alerts.stop();
+  });
+
+  it('come from the service worker where a page may not make them, and open their region', async () => {
+    class Phone {
+      static permission = 'granted';
+      constructor() { throw new TypeError('Illegal constructor'); }
+    }
+    const showNotification = vi.fn(async () => {});
+    const workers = { register: vi.fn(async () => {}), ready: Promise.resolve({ showNotification }), onmessage: /** @type {any} */ (null) };
+    Object.assign(window, { Notification: Phone });
+    Object.defineProperty(window.navigator, 'serviceWorker', { value: workers, configurable: true });
+    const onOpen = vi.fn();
+    const alerts = createAlerts({ win: window, nowMs: () => 0, ask: async () => null, onOpen, onOverview: () => {} });
+    await alerts.choose(['a'], { regions: [] });
+    alerts.check(/** @type {any} */ ({ regions: [{ region: 'a', name: 'Alpha', factor: 3, event: { id: '9', kind: 'rising', is_open: true } }] }));
+    await vi.waitFor(() => expect(showNotification).toHaveBeenCalledWith('3.0× Alpha', expect.objectContaining({ tag: '9', data: { region: 'a' } })));
+    expect(alerts.permission()).toBe('ready');
+    workers.onmessage({ data: { region: 'a' } });
+    expect(onOpen).toHaveBeenCalledWith('a');
+    Reflect.deleteProperty(window.navigator, 'serviceWorker');
     alerts.stop();
   });
 });

@@ -19,6 +19,11 @@ const EDGE_DEGREES = 2;
 const LEAST_DEGREES = 6;
 const HOUR_MS = 3_600_000;
 const HOURS = 24;
+/** The names of so many regions may cover the pins of others. */
+const MOST_OVER = 5;
+/** Beyond so many pins, only so many have names, and pins are small. */
+export const MANY_PINS = 40;
+const MOST_NAMES = 16;
 
 /** @param {readonly Box[]} boxes */
 const valid = (boxes) => boxes.filter((box) => box.length === 4 && box.every(Number.isFinite));
@@ -124,23 +129,29 @@ export function shadeOf(place, shading, most) {
 }
 
 /**
- * Where names are written beside their pins: the first free side of right, left, below and above; nowhere when none is free.
+ * Where names are written beside their pins: the first free side of right, left, below and above; nowhere when none is free. Among many pins,
+ * the names of the first ones may cover pins that are less important.
  * @param {readonly { x: number, y: number, r: number, width: number, height: number }[]} labels the most important first
  * @param {{ width: number, height: number }} room
- * @returns {({ x: number, y: number } | null)[]} the left and the middle of each
+ * @returns {({ x: number, y: number, isOver: boolean } | null)[]} the left and the middle of each, and whether it may cover pins
  */
 export function placeLabels(labels, room) {
   /** @type {{ left: number, right: number, top: number, bottom: number }[]} */
-  const taken = labels.map(({ x, y, r }) => ({ left: x - r, right: x + r, top: y - r, bottom: y + r }));
+  const pins = labels.map(({ x, y, r }) => ({ left: x - r, right: x + r, top: y - r, bottom: y + r }));
+  /** @type {typeof pins} */
+  const written = [];
   return labels.map(({ x, y, r, width, height }, own) => {
+    if (own >= MOST_NAMES && labels.length > MANY_PINS) return null;
     const sides = [[x + r + 4, y], [x - r - 4 - width, y], [x - width / 2, y + r + height / 2 + 2], [x - width / 2, y - r - height / 2 - 2]];
-    for (const [left = 0, middle = 0] of sides) {
-      const box = { left, right: left + width, top: middle - height / 2, bottom: middle + height / 2 };
-      const isInside = box.left >= 0 && box.right <= room.width && box.top >= 0 && box.bottom <= room.height;
-      const isFree = taken.every((other, i) => i === own || box.right <= other.left || box.left >= other.right || box.bottom <= other.top || box.top >= other.bottom);
-      if (!isInside || !isFree) continue;
-      taken.push(box);
-      return { x: left, y: middle };
+    for (const isOver of own < MOST_OVER ? [false, true] : [false]) {
+      const taken = [...pins.slice(0, isOver ? MOST_OVER : undefined).filter((_, i) => i !== own), ...written];
+      for (const [left = 0, middle = 0] of sides) {
+        const box = { left, right: left + width, top: middle - height / 2, bottom: middle + height / 2 };
+        const isInside = box.left >= 0 && box.right <= room.width && box.top >= 0 && box.bottom <= room.height;
+        if (!isInside || !taken.every((other) => box.right <= other.left || box.left >= other.right || box.bottom <= other.top || box.top >= other.bottom)) continue;
+        written.push(box);
+        return { x: left, y: middle, isOver };
+      }
     }
     return null;
   });

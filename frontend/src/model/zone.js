@@ -17,8 +17,15 @@ const MOST_BLOCKS = 20_000;
 /** @type {Map<string, Zone>} */
 const zones = new Map();
 
+/** To find out the zone of the device takes milliseconds, and it changes when somebody travels. */
+const KEPT_MS = 60_000;
+let device = { zone: '', at: -Infinity };
+
 /** The zone of the reader's device. */
-export const localZoneId = () => Intl.DateTimeFormat().resolvedOptions().timeZone || 'UTC';
+export function localZoneId() {
+  if (Math.abs(Date.now() - device.at) > KEPT_MS) device = { zone: Intl.DateTimeFormat().resolvedOptions().timeZone || 'UTC', at: Date.now() };
+  return device.zone;
+}
 
 /**
  * The zone with this IANA name; null when there is none.

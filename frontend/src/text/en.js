@@ -515,7 +515,7 @@ export default {
   'kind.quote': 'Quote',
   'kind.repost': 'Repost',
 
-  'match.point.label': 'Own coordinates',
+  'match.point.label': 'Coordinates of the post',
   'match.point.note': 'the post has coordinates inside the region',
   'match.place.label': 'Named place',
   'match.place.note': 'the place that the post names overlaps the region',

@@ -64,6 +64,9 @@ export function showText(node, text) {
 /** What distinguishes one control from its neighbours. @param {Element} control */
 const controlName = (control) => [control.getAttribute('data-region'), control.getAttribute('value'), control.getAttribute('aria-label') ?? control.textContent].join('\n');
 
+/** What the children of nodes were made from. @type {WeakMap<HTMLElement, string>} */
+const made = new WeakMap();
+
 /**
  * Replaces the children of a node only when the language or what they were made from has changed. The focus stays on the control of the same name.
  * @param {HTMLElement} node
@@ -72,8 +75,8 @@ const controlName = (control) => [control.getAttribute('data-region'), control.g
  */
 export function rebuild(node, keys, make) {
   const key = [language(), ...keys].join('\n');
-  if (node.dataset.key === key) return;
-  node.dataset.key = key;
+  if (made.get(node) === key) return;
+  made.set(node, key);
   const active = node.ownerDocument.activeElement;
   const held = active && active !== node && node.contains(active) ? active : null;
   node.replaceChildren(...make());

@@ -4,13 +4,14 @@
 import { Chart } from 'chart.js';
 import { ChoroplethController, ColorScale, GeoFeature, ProjectionScale, geoEqualEarth, geoMercator, topojson } from 'chartjs-chart-geo';
 import countriesUrl from 'world-atlas/countries-110m.json?url';
-import { boundsOf, frameOf, middleOf, placeLabels, polygonOf, withMargin } from '../model/map.js';
+import { MANY_PINS, boundsOf, frameOf, middleOf, placeLabels, polygonOf, withMargin } from '../model/map.js';
 
 Chart.register(ChoroplethController, ColorScale, GeoFeature, ProjectionScale);
 
 /** Wider maps have a projection that keeps areas; narrower ones one that keeps shapes. */
 const WIDE_DEGREES = 60;
 const PIN_PX = 9;
+const SMALL_PIN_PX = 6;
 /** Boxes that are larger than this on the screen have no pin. */
 const BOX_PX = 26;
 const HIT_PX = 24;
@@ -57,7 +58,10 @@ export function createMap(canvas, { land, spots: first, look: firstLook, onChoos
       const scale = /** @type {any} */ (chart.scales.projection);
       ctx.save();
       ctx.font = `600 12px ${look.font}`;
-      pins = spots.flatMap(({ id, boxes: areas }) => {
+      const radius = spots.length > MANY_PINS ? SMALL_PIN_PX : PIN_PX;
+      // The region that has the focus in the list comes first, so that it has a name.
+      const ordered = [...spots].sort((a, b) => Number(b.id === chosen) - Number(a.id === chosen));
+      pins = ordered.flatMap(({ id, boxes: areas }) => {
         const middle = middleOf(areas);
         const at = middle && scale.projection(middle);
         if (!at) return [];
@@ -65,31 +69,48 @@ export function createMap(canvas, { land, spots: first, look: firstLook, onChoos
           const [[left, top], [right, bottom]] = scale.geoPath.bounds(polygonOf(box));
           return Math.min(right - left, bottom - top);
         }));
-        return [{ id, x: at[0], y: at[1], r: size > BOX_PX ? 2 : PIN_PX }];
+        return [{ id, x: at[0], y: at[1], r: size > BOX_PX ? 2 : radius }];
       });
       const widths = pins.map(({ id }) => {
         const spot = spots.find((one) => one.id === id);
         return Math.max(ctx.measureText(spot?.name ?? '').width, ctx.measureText(`${spot?.mark ?? ''}${spot?.value ?? ''}`).width) + 4;
       });
       const places = placeLabels(pins.map((pin, i) => ({ ...pin, width: widths[i] ?? 0, height: 2 * LINE_PX })), chart);
-      pins.forEach(({ id, x, y, r }, i) => {
-        const spot = spots.find((one) => one.id === id);
-        const place = places[i];
-        if (!spot) return;
-        if (r === PIN_PX) {
-          ctx.beginPath();
-          ctx.arc(x, y, r, 0, 2 * Math.PI);
-          ctx.fillStyle = look.fill(spot.shade);
+      const known = new Map(spots.map((spot) => [spot.id, spot]));
+      // The most important pin is drawn last, above the others.
+      pins.toReversed().forEach(({ id, x, y, r }) => {
+        const spot = known.get(id);
+        if (!spot || r !== radius) return;
+        ctx.beginPath();
+        ctx.arc(x, y, r, 0, 2 * Math.PI);
+        ctx.fillStyle = look.fill(spot.shade);
+        ctx.strokeStyle = look.text;
+        ctx.lineWidth = id === chosen ? 3.5 : 1.5;
+        ctx.setLineDash(spot.shade === 'unknown' ? [2, 2] : []);
+        ctx.fill();
+        ctx.stroke();
+        ctx.setLineDash([]);
+      });
+      ctx.textBaseline = 'middle';
+      ctx.lineJoin = 'round';
+      pins.forEach(({ id, x, y }, i) => {
+        const [spot, place, width = 0] = [known.get(id), places[i], widths[i]];
+        if (!spot || !place) return;
+        if (place.isOver) {
+          ctx.fillStyle = look.land;
           ctx.strokeStyle = look.text;
-          ctx.lineWidth = id === chosen ? 3.5 : 1.5;
-          ctx.setLineDash(spot.shade === 'unknown' ? [2, 2] : []);
+          ctx.lineWidth = 1;
+          ctx.beginPath();
+          ctx.roundRect(place.x - 3, place.y - LINE_PX - 1, width + 4, 2 * LINE_PX + 2, 3);
           ctx.fill();
           ctx.stroke();
-          ctx.setLineDash([]);
+          // Its own pin stays above it.
+          ctx.beginPath();
+          ctx.arc(x, y, radius, 0, 2 * Math.PI);
+          ctx.fillStyle = look.fill(spot.shade);
+          ctx.fill();
+          ctx.stroke();
         }
-        if (!place) return;
-        ctx.textBaseline = 'middle';
-        ctx.lineJoin = 'round';
         ctx.lineWidth = 4;
         ctx.strokeStyle = look.land;
         ctx.fillStyle = look.text;

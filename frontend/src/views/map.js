@@ -7,7 +7,7 @@ import { t, translate } from '../i18n.js';
 import { LINE_FIELDS } from '../model/fields.js';
 import { factorOf, hoursOf, shadeOf } from '../model/map.js';
 import { factorText, rankRegions } from '../model/unusual.js';
-import { count, isoSecond, list } from '../model/values.js';
+import { count, isoSecond, list, plain } from '../model/values.js';
 import { readPalette } from '../theme.js';
 import { writeUrl } from '../url-state.js';
 import { renderSegments } from '../view/controls.js';
@@ -18,6 +18,8 @@ const PLAY_MS = 700;
 const HOUR_SECS = 3600;
 /** The API is asked for this many regions in one question. */
 const MOST_AT_ONCE = 24;
+/** With so many regions, the list has a search. */
+const LEAST_TO_FIND = 25;
 const DAY_MS = 86_400_000;
 /** @type {Record<import('../model/map.js').Shade, string>} */
 const MARKS = { 'up-2': '▲▲ ', 'up-1': '▲ ', within: '', 'down-1': '▼ ', 'down-2': '▼▼ ', unknown: '', 'posts-0': '', 'posts-1': '', 'posts-2': '', 'posts-3': '', 'posts-4': '' };
@@ -42,8 +44,8 @@ export default function createMapView(ctx) {
     ),
     el(
       doc, 'div', { class: 'map-columns' },
-      el(doc, 'div', {}, el(doc, 'div', { class: 'map-plot' }, canvas), el(doc, 'ul', { class: 'keys', id: 'map-keys' }), el(doc, 'p', { class: 'muted sub', id: 'map-note', hidden: true })),
-      el(doc, 'section', { 'aria-labelledby': 'map-list-title' }, el(doc, 'h2', { id: 'map-list-title', 'data-t': 'map.list' }), el(doc, 'ol', { class: 'map-list', id: 'map-list' })),
+      el(doc, 'div', { class: 'map-side' }, el(doc, 'div', { class: 'map-plot' }, canvas), el(doc, 'ul', { class: 'keys', id: 'map-keys' }), el(doc, 'p', { class: 'muted sub', id: 'map-note', hidden: true })),
+      el(doc, 'section', { 'aria-labelledby': 'map-list-title' }, el(doc, 'h2', { id: 'map-list-title', 'data-t': 'map.list' }), el(doc, 'label', { class: 'field map-find', id: 'map-find-field', hidden: true }, el(doc, 'span', { class: 'visually-hidden', 'data-t': 'compare.find' }), el(doc, 'input', { type: 'search', id: 'map-find', autocomplete: 'off', 'data-t-placeholder': 'compare.find' })), el(doc, 'p', { class: 'muted', id: 'map-none', hidden: true }), el(doc, 'ol', { class: 'map-list', id: 'map-list' })),
     ),
   );
   translate(section);
@@ -98,7 +100,9 @@ export default function createMapView(ctx) {
     if (!feed.overview || !feed.regions) return;
     renderSegments(doc, byId(doc, 'map-shade'), { type: 'radio', name: 'map-shade', options: /** @type {const} */ (['surprise', 'posts']).map((id) => ({ id, label: t(`map.shadings.${id}`) })), chosen: (id) => id === shading() });
     const all = frames();
-    slider.max = String(all.length - 1);
+    slider.max = String(Math.max(1, all.length - 1));
+    slider.disabled = all.length < 2;
+    /** @type {HTMLButtonElement} */ (byId(doc, 'map-play')).disabled = all.length < 2;
     if (isNow) slider.value = slider.max;
     const frame = all[Number(slider.value)] ?? all[all.length - 1];
     if (!frame) return;
@@ -126,9 +130,13 @@ export default function createMapView(ctx) {
     else map = createMap(canvas, { land, spots: placed, look: look(), onChoose: openRegion });
   }
 
-  /** @param {(import('../view/geo.js').Spot)[]} spots */
-  function renderList(spots) {
+  /** @param {(import('../view/geo.js').Spot)[]} all */
+  function renderList(all) {
     const holder = byId(doc, 'map-list');
+    const search = /** @type {HTMLInputElement} */ (byId(doc, 'map-find')).value.trim();
+    byId(doc, 'map-find-field').hidden = all.length < LEAST_TO_FIND;
+    const spots = all.filter(({ id, name }) => plain(`${name} ${id}`).includes(plain(search)));
+    showText(byId(doc, 'map-none'), spots.length === 0 ? t('overview.noMatch', { search }) : '');
     const focused = doc.activeElement?.getAttribute('data-map-region');
     rebuild(holder, spots.map(({ id, value, shade }) => `${id} ${value} ${shade}`), () => spots.map(({ id, name, value, mark, shade }) => {
       const swatch = el(doc, 'span', { class: 'swatch', 'aria-hidden': 'true' });
@@ -170,6 +178,7 @@ export default function createMapView(ctx) {
     render();
   });
   byId(doc, 'map-play').addEventListener('click', play);
+  byId(doc, 'map-find').addEventListener('input', render);
   const idOf = (/** @type {Event} */ event) => /** @type {Element} */ (event.target).closest('[data-map-region]')?.getAttribute('data-map-region') ?? '';
   byId(doc, 'map-list').addEventListener('click', (event) => {
     if (event.ctrlKey || event.metaKey || event.shiftKey || !idOf(event)) return;
@@ -195,7 +204,13 @@ export default function createMapView(ctx) {
       return {
         hours: ids.length === 0 ? null : {
           subject: ids.join(','),
-          ask: async (/** @type {Api} */ api) => (await Promise.all(parts.map((part) => api.windowsOf(part, query)))).flat(),
+          // Some regions are better than none.
+          ask: async (/** @type {Api} */ api) => {
+            const answers = await Promise.allSettled(parts.map((part) => api.windowsOf(part, query)));
+            const refused = answers.find((one) => one.status === 'rejected');
+            if (refused && answers.every((one) => one.status === 'rejected')) throw refused.reason;
+            return answers.flatMap((one) => (one.status === 'fulfilled' ? one.value : []));
+          },
         },
       };
     },

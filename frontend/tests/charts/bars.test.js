@@ -66,5 +66,5 @@ describe('languages', () => {
 });
 
 it('shows how posts matched the region, most first, without ways that no post took', () => {
-  expect(bars(matchedBy, { located: { text: 7, point: 2, rule: 0 } }).map((bar) => [bar.label, bar.value])).toEqual([['Text match', 7], ['Own coordinates', 2]]);
+  expect(bars(matchedBy, { located: { text: 7, point: 2, rule: 0 } }).map((bar) => [bar.label, bar.value])).toEqual([['Text match', 7], ['Coordinates of the post', 2]]);
 });

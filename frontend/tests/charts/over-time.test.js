@@ -94,7 +94,7 @@ describe('posts', () => {
     const stack = (/** @type {string} */ choice) => posts.view(read, { choice, hidden: new Set(), networks: [] }).stacks
       .map((/** @type {any} */ { label, pick }) => `${label} ${pick(read.windows[0])}`);
     expect(stack('language')).toEqual(['English 5', 'French 2', 'All others 1']);
-    expect(stack('match')).toEqual(['Own coordinates 1', 'Named place 2', 'Text match 5']);
+    expect(stack('match')).toEqual(['Coordinates of the post 1', 'Named place 2', 'Text match 5']);
     expect(posts.note?.(viewOf(posts, read, { choice: 'language' }))).toContain('rare languages together');
   });
 

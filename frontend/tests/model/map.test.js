@@ -71,8 +71,16 @@ describe('names on the map', () => {
   const label = { r: 9, width: 60, height: 30 };
   it('are at the first free side, and nowhere when none is free', () => {
     const [first, second] = placeLabels([{ ...label, x: 100, y: 100 }, { ...label, x: 130, y: 100 }], { width: 300, height: 200 });
-    expect(first).toEqual({ x: 27, y: 100 });
-    expect(second).toEqual({ x: 143, y: 100 });
+    expect(first).toEqual({ x: 27, y: 100, isOver: false });
+    expect(second).toEqual({ x: 143, y: 100, isOver: false });
     expect(placeLabels([{ ...label, x: 10, y: 10 }], { width: 50, height: 20 })).toEqual([null]);
+  });
+
+  it('may cover less important pins when they are those of the first regions, and are few among many', () => {
+    const label = { r: 6, width: 60, height: 30 };
+    const crowd = Array.from({ length: 60 }, (_, i) => ({ ...label, x: 100 + (i % 10) * 14, y: 100 + Math.floor(i / 10) * 14 }));
+    const places = placeLabels([{ ...label, x: 163, y: 135 }, ...crowd], { width: 400, height: 300 });
+    expect(places[0]?.isOver).toBe(true);
+    expect(places.slice(16).every((place) => place === null)).toBe(true);
   });
 });

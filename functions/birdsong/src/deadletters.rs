@@ -8,8 +8,9 @@ use std::collections::btree_map::Entry;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
+use birdsong_aggregator::dead_letter::DeadLetter;
 use birdsong_domain::frame;
-use birdsong_domain::ports::{FrameRecord, LogRecord, PostLog, RollupStore, Settings, WindowStore};
+use birdsong_domain::ports::{FrameRecord, LogRecord, PostLog, ReadFrom, RollupStore, Settings, WindowStore};
 use birdsong_domain::time::{WindowStart, parse_rfc3339, rfc3339};
 use birdsong_embedded::{SqliteLog, SqliteStore};
 use clap::{Args, Subcommand};
@@ -34,7 +35,7 @@ pub(crate) struct DeadLettersArgs {
 const HELP: &str = "A dead letter is one of:
   line     of an archive or a live source that is no post. Kept with its words masked, so it cannot be tried
            again from here: replay the archive once a release reads it, and posts that count already do not count twice
-  record   of the log that is damaged, or that an older release cannot read
+  record   of the log that is damaged, or of a release that this one cannot read
   window   that could not be read or stored
   batch    of records that Lambda gave up (AWS only)
 
@@ -118,9 +119,7 @@ async fn work(what: What) -> Result<ExitCode> {
             let dir = &at.data.data;
             let _lock = data::lock(dir, &[data::Role::Log])?;
             let (log, store) = (SqliteLog::open(dir)?, SqliteStore::open(dir)?);
-            let done = retry(&place, &ids, &log, &store).await?;
-            print::err("Records are counted when birdsong starts next.");
-            Ok(done)
+            retry(&place, &ids, &log, &store).await
         }
         What::Drop { ids, all: _, at } => drop_letters(&at.place().await?, &ids).await,
     }
@@ -210,17 +209,14 @@ async fn list(place: &Place, is_json: bool) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A reason with its numbers as `N`, so that reasons that differ only by a position are one.
+/// A reason with its numbers as `N`, so that reasons that differ only by a position are one. What is part of a name, such as
+/// `v1.1`, stays.
 fn without_numbers(reason: &str) -> String {
-    let mut text = String::with_capacity(reason.len());
-    for c in reason.chars() {
-        match c {
-            c if !c.is_ascii_digit() => text.push(c),
-            _ if text.ends_with('N') => (),
-            _ => text.push('N'),
-        }
-    }
-    text
+    let words = reason.split(' ').map(|word| match word.trim_end_matches([',', ';', ':', '.', ')']) {
+        number if !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) => word.replacen(number, "N", 1),
+        _ => word.to_owned(),
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 async fn show(place: &Place, id: &str) -> Result<ExitCode> {
@@ -261,12 +257,12 @@ async fn retry<L: PostLog, S: WindowStore + RollupStore + Settings>(
                     done.lines += 1;
                     return Ok(());
                 }
-                Letter::Record(letter) => match letter.log_record() {
-                    Some(record) => append(log, &[record], &mut done.appended).await?,
-                    None => Some("it has no record that could be appended".to_owned()),
-                },
+                Letter::Record(letter) => read_again(letter, log, store, &mut done.windows).await?,
                 Letter::Batch(records) => append(log, records, &mut done.appended).await?,
-                Letter::Window(letter) => restore(letter, log, store, &mut done.windows).await?,
+                Letter::Window(letter) => match letter.window.as_deref().and_then(parse_rfc3339) {
+                    Some(start_ms) => restore(start_ms, log, store, &mut done.windows).await?,
+                    None => Some("it names no window".to_owned()),
+                },
                 Letter::Odd(reason) => Some(reason.clone()),
             };
             match outcome {
@@ -321,7 +317,9 @@ async fn append<L: PostLog>(log: &L, records: &[LogRecord], appended: &mut u64) 
             let error = outcomes.into_iter().nth(failed).and_then(Result::err);
             *appended += failed as u64;
             match error {
-                Some(error) if failed == 0 => return Err(error).context("the log does not take the records; try again later"),
+                Some(error) if failed == 0 => {
+                    return Err(error).context("the log does not take the records; try again later");
+                }
                 _ => some.drain(..failed),
             };
         }
@@ -329,21 +327,46 @@ async fn append<L: PostLog>(log: &L, records: &[LogRecord], appended: &mut u64) 
     Ok(unreadable)
 }
 
+/// Folds the windows of a record again, if this release reads it. Returns why it does not.
+async fn read_again<L: PostLog, S: WindowStore + RollupStore + Settings>(
+    letter: &DeadLetter,
+    log: &L,
+    store: &S,
+    restored: &mut u64,
+) -> Result<Option<String>> {
+    let Some(record) = letter.log_record() else { return Ok(Some("it does not say which record it was".to_owned())) };
+    let frame = match frame::decode(&record.bytes) {
+        Ok(frame::Frame { damage: Some(damage), .. }) | Err(damage) => return Ok(Some(damage.to_string())),
+        Ok(frame) => frame,
+    };
+    // A fold of the window knows the record's number already, so appending it would change nothing.
+    let at = ReadFrom::Time(record.arrived_ms);
+    let is_there = match log.read(&letter.shard, &at, 1).await {
+        Ok(oldest) => oldest.first().is_some_and(|oldest| oldest.sequence <= record.sequence),
+        Err(_) => false,
+    };
+    if !is_there {
+        return Ok(Some("its record has left the log: replay the archive that its posts came from".to_owned()));
+    }
+    for window in &frame.header.windows {
+        if let Some(reason) = restore(window.window_ms, log, store, restored).await? {
+            return Ok(Some(reason));
+        }
+    }
+    Ok(None)
+}
+
 /// Folds a window again from the log. Returns why it cannot be.
 async fn restore<L: PostLog, S: WindowStore + RollupStore + Settings>(
-    letter: &birdsong_aggregator::dead_letter::DeadLetter,
+    start_ms: i64,
     log: &L,
     store: &S,
     restored: &mut u64,
 ) -> Result<Option<String>> {
     let rules = data::stored_rules(store).await?;
-    let Some(start_ms) = letter.window.as_deref().and_then(parse_rfc3339) else {
-        return Ok(Some("it names no window".to_owned()));
-    };
     let start = rules.size.start_of(start_ms);
     let range = start..WindowStart(start.0 + rules.size.ms());
-    let receipt = birdsong_aggregator::reprocess::reprocess(log, store, rules, range, false, |_| ()).await;
-    match receipt {
+    match birdsong_aggregator::reprocess::reprocess(log, store, rules, range, false, |_| ()).await {
         Ok(receipt) => {
             reprocess::roll_up_again(store, &receipt).await?;
             *restored += 1;
@@ -366,6 +389,6 @@ mod tests {
     #[test]
     fn reasons_that_differ_by_numbers_are_one() {
         assert_eq!(without_numbers("it ends too early at byte 18"), "it ends too early at byte N");
-        assert_eq!(without_numbers("2 of 17"), "N of N");
+        assert_eq!(without_numbers("2 of 17, in v1.1: 3"), "N of N, in v1.1: N");
     }
 }

@@ -50,8 +50,8 @@ fn a_backup_of_a_folder_in_use_agrees_with_itself_and_counts_on() {
     let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| folder.path().join(name);
     let (data, first, rest) = (path("data"), path("first.ndjson"), path("rest.ndjson"));
-    std::fs::write(&first, posts(0..20_000)).unwrap();
-    std::fs::write(&rest, posts(0..120_000)).unwrap();
+    std::fs::write(&first, posts(0..5_000)).unwrap();
+    std::fs::write(&rest, posts(0..40_000)).unwrap();
     replay(&data, &first);
     let args = ["replay", "--json", "--everything", "all", "--data", text(&data), text(&rest)];
     let mut running = Running::start(&args, &[]);
@@ -62,7 +62,7 @@ fn a_backup_of_a_folder_in_use_agrees_with_itself_and_counts_on() {
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         assert!(!into.join("author.key").exists() && !into.with_extension("part").exists());
         made += 1;
-        if running.child.try_wait().unwrap().is_some() || made == 20 {
+        if running.child.try_wait().unwrap().is_some() || made == 3 {
             break;
         }
     }
@@ -77,13 +77,28 @@ fn a_backup_of_a_folder_in_use_agrees_with_itself_and_counts_on() {
     // Counting goes on from the backup: each post counts once.
     let backup = path("backup-0");
     let ledger = replay(&backup, &rest);
-    assert_eq!(ledger["sent"].as_u64().unwrap() + ledger["duplicates"].as_u64().unwrap(), 120_000, "{ledger}");
+    assert_eq!(ledger["sent"].as_u64().unwrap() + ledger["duplicates"].as_u64().unwrap(), 40_000, "{ledger}");
     let windows = |data: &Path| {
-        let output = birdsong(&["export", "--from", "2026-01-01T00:00:00Z", "--to", "2027-01-01T00:00:00Z", "--data", text(data)]);
+        let args = [
+            "export",
+            "--format",
+            "ndjson",
+            "--from",
+            "2024-05-13T00:00:00Z",
+            "--to",
+            "2024-05-15T00:00:00Z",
+            "--data",
+        ];
+        let output = birdsong(&[&args[..], &[text(data)]].concat());
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap()
+        let lines = String::from_utf8(output.stdout).unwrap();
+        let rows = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let counted = rows.filter(|row| row["posts"] != 0);
+        counted.map(|row| (row["window_start"].to_string(), row["posts"].to_string())).collect::<Vec<_>>()
     };
-    assert_eq!(windows(&backup), windows(&data));
+    let counted = windows(&data);
+    assert!(!counted.is_empty());
+    assert_eq!(windows(&backup), counted);
 }
 
 #[test]

@@ -133,6 +133,83 @@ fn damaged_records_are_missing_where_they_belong_and_everything_else_counts() {
     assert!(running.terminate().0.success());
 }
 
+#[test]
+fn a_dead_record_is_tried_again_when_it_can_be_read_and_counts_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let (data, start_ms) = counted(dir.path());
+    forget_store(&data);
+    let log = Connection::open(data.join("log.sqlite")).unwrap();
+    let sql = "SELECT sequence, bytes FROM record WHERE lane = 'all#x#0' ORDER BY sequence LIMIT 1 OFFSET 1";
+    let (sequence, whole): (i64, Vec<u8>) = log.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?))).unwrap();
+    flip(&log, sequence, Some(10));
+    drop(log);
+    let (mut running, port) = serve(&data);
+    wait_until("the letter is written", || (dead_letters(&data).len() == 1).then_some(()));
+    wait_until("the rest is folded", || (posts(&windows(&port, start_ms)) > POSTS / 2).then_some(()));
+    assert!(running.terminate().0.success());
+
+    let run = |args: &[&str]| {
+        let output = birdsong(&[&["deadletters"], args].concat(), &data);
+        (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned(), stderr(&output))
+    };
+    let (_, listed, _) = run(&["list", "--json"]);
+    let group: Value = serde_json::from_str(listed.trim()).unwrap();
+    assert_eq!((&group["letters"], &group["kind"], &group["source"]), (&1.into(), &"record".into(), &"all#x#0".into()));
+    let id = group["example"].as_str().unwrap();
+    let (_, shown, _) = run(&["show", id]);
+    assert!(shown.contains(&sequence.to_string()), "{shown}");
+    let (is_done, _, reason) = run(&["retry"]);
+    assert!(!is_done && reason.contains("checksum"), "{reason}");
+    let (is_done, _, reason) = run(&["retry", "quarantine/../author.key"]);
+    assert!(!is_done && reason.contains("no id of a dead letter"), "{reason}");
+
+    // As a release would read it whose reader was mended.
+    let log = Connection::open(data.join("log.sqlite")).unwrap();
+    log.execute("UPDATE record SET bytes = ?1 WHERE sequence = ?2", (&whole, sequence)).unwrap();
+    drop(log);
+    let path = data.join(id);
+    let mut letter: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    letter["data"] = base64_simd::STANDARD.encode_to_string(&whole).into();
+    for _ in 0..2 {
+        fs::write(&path, letter.to_string()).unwrap();
+        let (is_done, said, reason) = run(&["retry", id]);
+        assert!(is_done && said.contains("1 dead letters worked"), "{said} {reason}");
+        assert_eq!(dead_letters(&data).len(), 0);
+    }
+    let (mut running, port) = serve(&data);
+    let all = wait_until("each post is counted", || {
+        let all = windows(&port, start_ms);
+        (posts(&all) == POSTS).then_some(all)
+    });
+    assert!(!all.iter().any(corrupt), "{all:?}");
+    assert!(running.terminate().0.success());
+}
+
+#[test]
+fn lines_are_grouped_by_reason_and_dropped_by_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let (data, file) = (dir.path().join("data"), dir.path().join("odd.ndjson"));
+    let post = r#"{"id":"1790000000000000000","text":"","author_id":"7"}"#;
+    fs::write(&file, format!("{post}\n{{\"a\n{{\"bcd\n")).unwrap();
+    birdsong(&["replay", "--everything", "all", file.to_str().unwrap()], &data);
+    let run = |args: &[&str]| {
+        let output = birdsong(&[&["deadletters"], args].concat(), &data);
+        (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned(), stderr(&output))
+    };
+    let (_, listed, _) = run(&["list", "--json"]);
+    let group: Value = serde_json::from_str(listed.trim()).unwrap();
+    assert_eq!((&group["letters"], &group["kind"]), (&2.into(), &"line".into()), "{listed}");
+    let id = group["example"].as_str().unwrap();
+    assert!(run(&["show", id]).1.contains("\"shape\": "));
+    let (is_done, said, _) = run(&["retry"]);
+    assert!(is_done && said.contains("2 lines have their words masked"), "{said}");
+    let (is_done, _, reason) = run(&["drop", id]);
+    assert!(!is_done && reason.contains("name its file"), "{reason}");
+    assert!(run(&["drop", "--all"]).0);
+    assert!(run(&["list"]).1.contains("0 dead letters"));
+    assert!(!run(&["show", id]).0);
+}
+
 /// The windows have the posts of a record that was damaged afterwards: nothing may remove them or add them again.
 #[test]
 fn a_record_that_is_damaged_after_it_was_folded_removes_no_posts_and_counts_none_twice() {

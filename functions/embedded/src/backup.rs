@@ -30,7 +30,8 @@ pub fn back_up(data: &Path, into: &Path, mut begin: impl FnMut(&str, u64)) -> Re
 }
 
 fn copy(layout: &Layout, from: &Path, to: &Path) -> Result<(), Failure> {
-    let open = |path| Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX);
+    let open =
+        |path| Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX);
     let source = open(from)?;
     source.busy_timeout(BUSY_TIMEOUT)?;
     // One read transaction, which in WAL mode holds up nobody.

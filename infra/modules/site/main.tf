@@ -8,6 +8,7 @@ locals {
     css   = "text/css; charset=utf-8"
     html  = "text/html; charset=utf-8"
     ico   = "image/x-icon"
+    jpg   = "image/jpeg"
     js    = "text/javascript; charset=utf-8"
     json  = "application/json"
     map   = "application/json"

@@ -46,7 +46,8 @@ impl Letter {
 
     /// Reads a line of a file of lines.
     pub(super) fn read_line(bytes: &[u8]) -> Self {
-        serde_json::from_slice(bytes).map_or_else(|error| Self::Odd(format!("it is no dead letter: {error}")), Self::Line)
+        serde_json::from_slice(bytes)
+            .map_or_else(|error| Self::Odd(format!("it is no dead letter: {error}")), Self::Line)
     }
 
     pub(super) fn kind(&self) -> &'static str {

@@ -40,12 +40,15 @@ impl Place {
         for kept in self.files(ids).await? {
             let Kept { name, at_ms } = kept;
             let found = |id: String, letter| Found { id, file: name.clone(), newest: rfc3339(at_ms), letter };
-            // One that was removed meanwhile is none.
+            // It may have been removed meanwhile.
             let Some(content) = self.open(&name).await? else { continue };
             missing.retain(|id| file_of(id) != name);
             if !is_of_lines(&name) {
                 let mut bytes = vec![];
-                content.take(MAX_BYTES as u64).read_to_end(&mut bytes).with_context(|| format!("{name} cannot be read"))?;
+                content
+                    .take(MAX_BYTES as u64)
+                    .read_to_end(&mut bytes)
+                    .with_context(|| format!("{name} cannot be read"))?;
                 act(found(name.clone(), Letter::read(&name, &bytes))).await?;
                 continue;
             }
