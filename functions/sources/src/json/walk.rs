@@ -483,7 +483,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(2000))]
+        #![proptest_config(ProptestConfig::with_cases(500))]
         #[test]
         fn what_is_valid_is_read_and_the_same(text in object()) {
             let is_read = compare(&text);
