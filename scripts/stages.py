@@ -54,9 +54,10 @@ STAGES = [
     Stage("infra"),
     Stage("scripts-test"),
     Stage("frontend", needs=("packages",)),
-    Stage("clippy", needs=("packages",), cargo=True),
+    # Tests that are compiled run beside the lints.
+    Stage("rust", needs=(BUILD,)),
+    Stage("clippy", needs=("packages", BUILD), cargo=True),
     Stage("docs", needs=("packages",), cargo=True),
-    Stage("rust", needs=(BUILD,), cargo=True),
     Stage("test-browser", needs=(PROGRAMS,)),
     Stage("contract", needs=(PROGRAMS,)),
     Stage("foreign", needs=(PROGRAMS,)),

@@ -209,17 +209,14 @@ async fn list(place: &Place, is_json: bool) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A reason with its numbers as `N`, so that reasons that differ only by a position are one.
+/// A reason with its numbers as `N`, so that reasons that differ only by a position are one. What is part of a name, such as
+/// `v1.1`, stays.
 fn without_numbers(reason: &str) -> String {
-    let mut text = String::with_capacity(reason.len());
-    for c in reason.chars() {
-        match c {
-            c if !c.is_ascii_digit() => text.push(c),
-            _ if text.ends_with('N') => (),
-            _ => text.push('N'),
-        }
-    }
-    text
+    let words = reason.split(' ').map(|word| match word.trim_end_matches([',', ';', ':', '.', ')']) {
+        number if !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) => word.replacen(number, "N", 1),
+        _ => word.to_owned(),
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 async fn show(place: &Place, id: &str) -> Result<ExitCode> {
@@ -392,6 +389,6 @@ mod tests {
     #[test]
     fn reasons_that_differ_by_numbers_are_one() {
         assert_eq!(without_numbers("it ends too early at byte 18"), "it ends too early at byte N");
-        assert_eq!(without_numbers("2 of 17"), "N of N");
+        assert_eq!(without_numbers("2 of 17, in v1.1: 3"), "N of N, in v1.1: N");
     }
 }

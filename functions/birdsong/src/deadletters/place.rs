@@ -40,7 +40,7 @@ impl Place {
         for kept in self.files(ids).await? {
             let Kept { name, at_ms } = kept;
             let found = |id: String, letter| Found { id, file: name.clone(), newest: rfc3339(at_ms), letter };
-            // One that was removed meanwhile is none.
+            // It may have been removed meanwhile.
             let Some(content) = self.open(&name).await? else { continue };
             missing.retain(|id| file_of(id) != name);
             if !is_of_lines(&name) {
