@@ -405,9 +405,9 @@ variable "digest_memory_mb" {
 }
 
 variable "digest_timeout_secs" {
-  description = "Time limit of a run of the digest in seconds. A run works for up to 15 s and leaves the rest to the next one; alerts last up to 8 s more."
+  description = "Time limit of a run of the digest in seconds. A run works for up to 15 s and leaves the rest to the next one; the overview that it writes then, and alerts, may last 40 s more with a slow table."
   type        = number
-  default     = 30
+  default     = 60
   validation {
     condition     = var.digest_timeout_secs >= 25 && var.digest_timeout_secs <= 900
     error_message = "digest_timeout_secs must be 25 to 900: a run works for up to 15 s, and alerts last up to 8 s more."
