@@ -9,7 +9,8 @@ import { chromiumPath, startSite } from './site.js';
 
 const folder = path.resolve(process.argv[2] ?? path.join(tmpdir(), 'birdsong-shots'));
 const DESK = { viewport: { width: 1280, height: 860 } };
-const PHONE = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true };
+/** Long enough for the list. */
+const PHONE = { viewport: { width: 390, height: 1180 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true };
 /**
  * The query of each picture, and what is there when its data is. `region` is one that something happened to in the last day.
  * @type {Record<string, { search: (region: string) => string, ready: string, context?: import('playwright-core').BrowserContextOptions }>}
@@ -17,7 +18,7 @@ const PHONE = { viewport: { width: 390, height: 844 }, deviceScaleFactor: 2, isM
 const SHOTS = {
   dashboard: { search: () => '', ready: '#region-list .row-spark svg' },
   region: { search: (region) => `?region=${region}`, ready: '.card:has(#chart-posts) .annotations li', context: { viewport: { width: 1280, height: 1180 } } },
-  compare: { search: () => '?view=compare&regions=montreal,nyc,paris,toronto&measure=index', ready: '#compare-totals td', context: { viewport: { width: 1280, height: 1000 } } },
+  compare: { search: () => '?view=compare&regions=montreal,nyc,paris,sao-paulo&measure=index&range=7d', ready: '#compare-totals td', context: { viewport: { width: 1280, height: 1000 } } },
   map: { search: () => '?view=map', ready: '#map-list li' },
   sources: { search: () => '?view=sources', ready: '#sources-table td' },
   wall: { search: () => '?wall', ready: '#wall-spark svg', context: { viewport: { width: 1920, height: 1080 } } },

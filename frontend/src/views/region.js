@@ -312,7 +312,6 @@ export default function createRegion(ctx) {
   onChange('ranges', chooseRange);
   onChange('networks', (network) => choose({ networks: toggleNetwork(networks(), choice.networks, network) }));
   onChange('against', (against) => choose({ choices: { ...choice.choices, against } }));
-  byId(doc, 'pickers').addEventListener('submit', (event) => event.preventDefault());
   onClick('back', openOverview);
   onClick('focus-close', unfocus);
   onClick('whole-range', showWhole);
