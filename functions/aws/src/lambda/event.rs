@@ -135,6 +135,26 @@ mod tests {
     }
 
     #[test]
+    fn a_batch_that_was_given_up_is_read_from_a_text_or_an_object() {
+        let event = r#"{"Records":[{"kinesis":{"partitionKey":"oslo#x#1","sequenceNumber":"12","data":"QlNG"}}]}"#;
+        let as_text = serde_json::json!({ "requestContext": {}, "payload": event }).to_string();
+        let as_object = format!(r#"{{"payload":{event}}}"#);
+        for object in [as_text, as_object] {
+            let records = given_up(object.as_bytes()).unwrap();
+            assert_eq!((records.len(), &records[0].bytes[..]), (1, &b"BSF"[..]));
+            assert_eq!(records[0].lane, Some(Lane::posts("oslo", Network::X, 1)));
+        }
+        for odd in [
+            "",
+            "{}",
+            r#"{"payload":"no JSON"}"#,
+            r#"{"payload":{"Records":[{"kinesis":{"sequenceNumber":"x","data":""}}]}}"#,
+        ] {
+            assert!(given_up(odd.as_bytes()).is_err(), "{odd}");
+        }
+    }
+
+    #[test]
     fn a_record_that_cannot_be_read_has_a_reason() {
         let record = |sequence: &str, data: &str| EventRecord {
             kinesis: KinesisData {
