@@ -30,6 +30,8 @@ export default function createWall({ doc, feed, watch, choice, openOverview }) {
   const controls = el(doc, 'div', { class: 'wall-controls', role: 'group', 'data-t-label': 'wall.controls' }, button('previous', 'wall.previous'), button('pause', 'wall.pause'), button('next', 'wall.next'), button('close', 'wall.close'));
   section.classList.add('wall');
   section.replaceChildren(
+    // The page's own is hidden with its header.
+    el(doc, 'h1', { class: 'visually-hidden' }, 'Birdsong'),
     el(doc, 'p', { class: 'wall-sentence', id: 'wall-sentence' }, t('page.loading')),
     el(
       doc, 'div', { class: 'wall-main', id: 'wall-main' },
