@@ -157,15 +157,14 @@ struct Group {
 async fn list(place: &Place, is_json: bool) -> Result<ExitCode> {
     let bar = indicatif::ProgressBar::new_spinner();
     let mut groups: BTreeMap<(&'static str, String, String), Group> = BTreeMap::new();
-    let (mut total, mut others, mut read) = (0u64, 0u64, 0u64);
+    let (mut total, mut others) = (0u64, 0u64);
     place
         .each(&[], async |found: Found| {
-            read += 1;
-            if read.is_multiple_of(100) {
-                bar.set_message(format!("{read} read"));
+            total += 1;
+            if total.is_multiple_of(100) {
+                bar.set_message(format!("{total} read"));
                 bar.tick();
             }
-            total += 1;
             let key = (found.letter.kind(), found.letter.source(), without_numbers(&found.letter.reason()));
             let is_full = groups.len() >= MAX_GROUPS;
             match groups.entry(key) {
