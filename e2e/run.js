@@ -35,10 +35,10 @@ export async function start(program, args, pattern, env = {}) {
   return { child, found };
 }
 
-/** Calls `ask` until its result is true; the error of a time-out has the last result or error. */
-export async function until(what, ask, seconds = 120) {
+/** Calls `ask` until its result is true, with a pause between calls; the error of a time-out has the last result or error. */
+export async function until(what, ask, seconds = 120, pause = 0.5) {
   const end = Date.now() + seconds * 1000;
-  for (let last; ; await sleep(500)) {
+  for (let last; ; await sleep(pause * 1000)) {
     try {
       last = await ask();
       if (last) return last;

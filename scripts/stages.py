@@ -5,7 +5,8 @@
 
 A stage is a target of the Makefile. STAGES lists them in the order in which they start, as soon as those that they need have
 passed. At most `--jobs` run at the same time: one more than there are cores, because many of them wait for servers and downloads.
-Stages that compile never run together: cargo locks its folder, and uses all cores anyway.
+Stages that compile never run together: cargo locks its folder, and uses all cores anyway. They give way to the others, whose servers
+have to answer in time.
 
 The output of a stage is printed when it ends; meanwhile it is in target/stages/STAGE.log. When a stage fails, those that need it
 are skipped, and the others still run. The last lines say how long each stage took, and which ones failed.
@@ -14,6 +15,7 @@ are skipped, and the others still run. The last lines say how long each stage to
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import signal
 import subprocess
@@ -63,6 +65,14 @@ STAGES = [
     Stage("foreign", needs=(PROGRAMS,)),
     Stage("docs-test", needs=(PROGRAMS,)),
 ]
+
+
+def give_way() -> None:
+    """Lowers the priority of this process and of those that it will start."""
+    os.nice(10)
+    # Where the kernel groups processes by session, it compares groups, and "nice" counts within a group only.
+    with contextlib.suppress(OSError):
+        Path("/proc/self/autogroup").write_text("10")
 
 
 @dataclass
@@ -120,6 +130,7 @@ class Stages:
                 stderr=subprocess.STDOUT,
                 cwd=ROOT,
                 start_new_session=True,
+                preexec_fn=give_way if stage.cargo else None,
             )
         self.running.append(Run(stage, process, log, time.monotonic()))
         self.say(f"{stage.name} started")

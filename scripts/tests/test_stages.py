@@ -16,7 +16,8 @@ from pathlib import Path
 
 from scripts.stages import ROOT, STAGES, Stage, Stages
 
-# Stands for make: writes when the stage started and ended, and fails if the stage has "bad" in its name.
+# Stands for make: writes when the stage started and ended, and fails if the stage has "bad" in its name. The stage "c-until-a"
+# ends after "a" did.
 MAKE = """
 import pathlib, sys, time
 folder, *variables, name = pathlib.Path(sys.argv[1]), *sys.argv[2:]
@@ -24,6 +25,9 @@ print("variables", *variables)
 started = time.monotonic()
 print("output of", name, flush=True)
 time.sleep(60 if "endless" in name else 0.3)
+other = name.partition("-until-")[2]
+while other and not (folder / other).exists() and time.monotonic() < started + 60:
+    time.sleep(0.05)
 (folder / name).write_text(f"{started} {time.monotonic()}")
 sys.exit("bad" in name)
 """
@@ -68,9 +72,9 @@ class Order(unittest.TestCase):
         self.assertGreaterEqual(self.times("c")[0], min(self.times("a")[1], self.times("b")[1]))
 
     def test_stages_that_run_cargo_run_one_after_the_other(self) -> None:
-        self.run_stages(Stage("a", cargo=True), Stage("b", cargo=True), Stage("c"))
+        self.run_stages(Stage("a", cargo=True), Stage("b", cargo=True), Stage("c-until-a"))
         self.assertGreaterEqual(self.times("b")[0], self.times("a")[1])
-        self.assertTrue(self.at_the_same_time("a", "c"))
+        self.assertTrue(self.at_the_same_time("a", "c-until-a"))
 
     def test_a_failed_stage_fails_the_run_and_skips_those_that_need_it_but_no_others(self) -> None:
         passed, output, run = self.run_stages(
