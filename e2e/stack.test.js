@@ -331,6 +331,29 @@ test('the page from the bucket draws the windows', { skip: !isLocalStack && 'Min
   }
 });
 
+test('windows go from one machine to a table and back, byte for byte', async () => {
+  const TableName = 'birdsong-copy';
+  const key = (AttributeName, KeyType) => ({ AttributeName, KeyType });
+  await aws.dynamodb('CreateTable', {
+    TableName,
+    BillingMode: 'PAY_PER_REQUEST',
+    AttributeDefinitions: ['pk', 'sk'].map((AttributeName) => ({ AttributeName, AttributeType: 'S' })),
+    KeySchema: [key('pk', 'HASH'), key('sk', 'RANGE')],
+  });
+  await until('the table', async () => (await aws.dynamodb('DescribeTable', { TableName })).Table.TableStatus === 'ACTIVE', 60);
+  const [machine, table, back] = [path.join(dir, 'embedded-1'), `dynamodb:${TableName}`, path.join(dir, 'back')];
+  const copy = async (from, to) => JSON.parse(await run(birdsong, ['copy', '--json', '--from', from, '--to', to], environment));
+  const { copied, ...others } = await copy(machine, table);
+  assert.ok(copied > 8);
+  assert.deepEqual(others, { replaced: 0, same: 0, kept: 0, damaged: 0, documents: 0, kept_documents: 0 });
+  assert.equal((await copy(table, back)).copied, copied);
+  // It compares the bytes of both.
+  assert.deepEqual(await copy(machine, back), { copied: 0, ...others, same: copied });
+  const { windowsOf } = await embedded('back');
+  assert.deepEqual(windowsOf, expected.once.windowsOf);
+  await aws.dynamodb('DeleteTable', { TableName });
+});
+
 test('a streamer sends live posts, reports its state, and drains when it is stopped', async () => {
   const args = ['stream', '--to', 'kinesis', ...cloud(), '--source', 'demo:?backfill=10m', '--health-port', '0'];
   const { child, found } = await start(birdsong, args, /health at (http:\S+)/, environment);

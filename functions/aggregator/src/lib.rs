@@ -34,6 +34,7 @@
 //! # }
 //! ```
 
+pub mod copy;
 pub mod dead_letter;
 pub mod reprocess;
 

@@ -24,7 +24,8 @@ use std::time::Duration;
 
 use birdsong_domain::frame::Frame;
 use birdsong_domain::ports::{
-    Expected, PartialKey, PortError, PostLog, PutOutcome, ReadFrom, RowVersion, SequenceNumber, WindowStore,
+    self, Expected, PartialKey, PortError, PostLog, PutOutcome, ReadFrom, RowVersion, SequenceNumber, Settings,
+    WindowStore,
 };
 use birdsong_domain::time::{FUTURE_LIMIT_MS, WindowStart, rfc3339};
 use birdsong_domain::window::{Aggregate, FoldRules, Partial, touched};
@@ -149,7 +150,7 @@ impl Receipt {
 ///
 /// # Errors
 /// When log or store fail, or the log does not reach back far enough.
-pub async fn reprocess<L: PostLog, S: WindowStore>(
+pub async fn reprocess<L: PostLog, S: WindowStore + Settings>(
     log: &L,
     store: &S,
     rules: FoldRules,
@@ -163,6 +164,7 @@ pub async fn reprocess<L: PostLog, S: WindowStore>(
         folded: BTreeMap::new(),
         unreadable: 0,
         earlier: None,
+        copied_ms: ports::copied_ms(store).await?,
         progress: Progress::default(),
     };
     let stored = store.keys(range.start, range.end).await?;
@@ -270,6 +272,8 @@ struct LogFold {
     folded: BTreeMap<PartialKey, Folded>,
     unreadable: u64,
     earlier: Option<Earlier>,
+    /// Windows that started before this were copied: the log has not all of their posts.
+    copied_ms: i64,
     progress: Progress,
 }
 
@@ -301,7 +305,7 @@ impl LogFold {
             if self.shards.iter().any(|shard| shard.name == name) {
                 continue;
             }
-            let since = log.complete_since(&name).await?;
+            let since = log.complete_since(&name).await?.max(self.copied_ms);
             if since > start_ms {
                 let first = rules.size.start_of(since + FUTURE_LIMIT_MS + rules.size.ms() - 1);
                 return Err(ReprocessError::Gone { since: rfc3339(first.0) });

@@ -8,7 +8,7 @@ use birdsong_aggregator::reprocess::{Before, Change, Receipt, ReprocessError, re
 use birdsong_domain::frame::{self, FrameHeader, Lane, SlimPost};
 use birdsong_domain::network::Network;
 use birdsong_domain::ports::{
-    FrameRecord, LogRecord, PartialKey, PortError, PostLog, ReadFrom, SequenceNumber, WindowStore,
+    FrameRecord, LogRecord, PartialKey, PortError, PostLog, ReadFrom, SequenceNumber, Settings, WindowStore,
 };
 use birdsong_domain::post::Located;
 use birdsong_domain::time::WindowStart;
@@ -230,7 +230,7 @@ fn a_window_that_spans_a_split_shard_is_whole() {
     assert_eq!(again().changed(), 0);
 }
 
-fn again(log: &impl PostLog, store: &impl WindowStore, dry_run: bool) -> Receipt {
+fn again(log: &impl PostLog, store: &(impl WindowStore + Settings), dry_run: bool) -> Receipt {
     run(reprocess(log, store, FoldRules::default(), ALL, dry_run, |_| ())).unwrap()
 }
 

@@ -3,6 +3,7 @@
 mod alerts;
 mod backup;
 mod cloud;
+mod copy;
 mod cost;
 mod data;
 mod deadletters;
@@ -87,6 +88,8 @@ enum Command {
     DeadLetters(deadletters::DeadLettersArgs),
     /// Copy the data folder while it is in use
     Backup(backup::BackupArgs),
+    /// Copy all windows to another place, such as from this machine to AWS
+    Copy(copy::CopyArgs),
     /// Show or change the key that ids are hashed with
     Key(key::KeyArgs),
     /// Work on the regions file
@@ -172,6 +175,7 @@ fn main() -> ExitCode {
         Command::Reprocess(args) => reprocess::reprocess(args),
         Command::DeadLetters(args) => deadletters::deadletters(args),
         Command::Backup(args) => backup::backup(&args),
+        Command::Copy(args) => copy::copy(&args),
         Command::Key(args) => key::key(args),
         Command::Regions(args) => regions::regions(args),
         Command::Rules(args) => rules::rules(&args),

@@ -485,8 +485,23 @@ pub const KEY_FINGERPRINT: &str = "key_fingerprint";
 pub const SOURCES: &str = "sources";
 /// Setting: the alerts, as a JSON list of [`crate::alert::Alert`]. No secret is in it.
 pub const ALERTS: &str = "alerts";
+/// Setting: until when windows were copied from another store, in milliseconds, as digits ([`copied_ms`]).
+pub const COPIED_MS: &str = "copied_ms";
 /// Setting: the overview that the digest writes, as JSON.
 pub const OVERVIEW: &str = "overview";
+
+/// When windows were last copied into this store, in milliseconds; `i64::MIN` if never. The log beside it has no posts of
+/// windows that started before.
+///
+/// # Errors
+/// When the setting cannot be read.
+pub async fn copied_ms<S: Settings>(settings: &S) -> Result<i64, PortError> {
+    let Some(text) = settings.setting(COPIED_MS).await? else { return Ok(i64::MIN) };
+    text.parse().map_err(|_| PortError::Corrupt {
+        what: format!("the setting {COPIED_MS}"),
+        reason: format!("{text:?} is no time in milliseconds"),
+    })
+}
 
 #[cfg(test)]
 mod tests {
