@@ -138,7 +138,9 @@ async fn share_settings<A: Settings, B: Settings>(from: &A, to: &B, now_ms: i64)
     for (key, meaning) in SHARED {
         let Some(ours) = from.setting(key).await? else { continue };
         match to.setting(key).await? {
-            Some(theirs) if theirs != ours => return Err(refused(format!("{key} is {theirs} there and {ours} here; {meaning}"))),
+            Some(theirs) if theirs != ours => {
+                return Err(refused(format!("{key} is {theirs} there and {ours} here; {meaning}")));
+            }
             Some(_) => (),
             None => to.set_setting(key, &ours).await?,
         }

@@ -130,6 +130,58 @@ struct Source<'a> {
     rows: Option<Vec<&'a RawValue>>,
 }
 
+/// What the cells of a column have. Each may be null.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CellType {
+    /// A whole number of at most 64 bits.
+    Integer,
+    /// A number.
+    Number,
+    /// True or false.
+    Boolean,
+    /// A time, RFC 3339.
+    Time,
+    /// Text.
+    Text,
+    /// A list, or an object whose members are not known beforehand.
+    Json,
+}
+
+/// A column of the rows of an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Column {
+    path: Vec<String>,
+    /// What its cells have.
+    pub cells: CellType,
+}
+
+impl Column {
+    /// Its name: that of the member, with those of the objects around it in front, separated by dots.
+    #[must_use]
+    pub fn name(&self) -> String {
+        self.path.join(".")
+    }
+
+    /// The cell of a row, which is a line of NDJSON; null where the row has none.
+    #[must_use]
+    pub fn of<'a>(&self, row: &'a Value) -> &'a Value {
+        self.path.iter().fold(row, |value, name| value.get(name).unwrap_or(&Value::Null))
+    }
+}
+
+/// The columns of `/api/{path}`, such as `windows`, with all fields, in the order of CSV.
+#[must_use]
+pub fn columns(path: &str) -> Vec<Column> {
+    let rows = rows_of(path);
+    let context = rows.context.iter().map(|name| context_column(name));
+    context.chain(own_columns(rows.schema, &Fields::default())).collect()
+}
+
+fn context_column(name: &str) -> Column {
+    let cells = if name == "at" { CellType::Time } else { CellType::Text };
+    Column { path: vec![name.to_owned()], cells }
+}
+
 /// Rows of a path.
 struct Rows {
     /// Name of the type of a row in the OpenAPI document.
@@ -157,11 +209,10 @@ pub(crate) fn write(path: &str, query: &str, json: Vec<u8>, form: Form) -> Resul
     }
     let rows = rows_of(path);
     let source: Source<'_> = serde_json::from_slice(&json)?;
-    let columns = columns(rows.schema, &asked_fields(path, query)?);
+    let columns = own_columns(rows.schema, &asked_fields(path, query)?);
     let mut out = Vec::with_capacity(json.len() / 2);
     if form == Form::Csv {
-        let names = rows.context.iter().map(|name| (*name).to_owned()).chain(columns.iter().map(|path| path.join(".")));
-        line(&mut out, names);
+        line(&mut out, rows.context.iter().map(|name| (*name).to_owned()).chain(columns.iter().map(Column::name)));
     }
     let of_regions = source.regions.as_deref().unwrap_or(std::slice::from_ref(&source));
     for answer in of_regions {
@@ -181,7 +232,7 @@ pub(crate) fn write(path: &str, query: &str, json: Vec<u8>, form: Form) -> Resul
             for (_, text) in &context {
                 cells.push(cell(&serde_json::from_str(text)?));
             }
-            cells.extend(columns.iter().map(|path| cell(at(&value, path))));
+            cells.extend(columns.iter().map(|column| cell(column.of(&value))));
             line(&mut out, cells.into_iter());
         }
     }
@@ -207,10 +258,6 @@ fn asked_fields(path: &str, query: &str) -> Result<Fields, ApiError> {
         _ => None,
     };
     Ok(list.and_then(|(_, list)| Fields::parse(&list).ok()).unwrap_or_default())
-}
-
-fn at<'a>(row: &'a Value, path: &[String]) -> &'a Value {
-    path.iter().fold(row, |value, name| value.get(name).unwrap_or(&Value::Null))
 }
 
 /// A value as the text of a cell. Text that a spreadsheet would take for a formula gets an apostrophe.
@@ -261,6 +308,28 @@ struct Schema {
     properties: InOrder<Schema>,
     #[serde(default, rename = "oneOf")]
     one_of: Vec<Schema>,
+    /// The name of a type, or a list of it and "null".
+    #[serde(default, rename = "type")]
+    types: Value,
+    format: Option<String>,
+}
+
+impl Schema {
+    /// What a cell of this type has.
+    fn cells(&self) -> CellType {
+        let name = match &self.types {
+            Value::Array(names) => names.iter().find(|name| *name != "null"),
+            name => Some(name),
+        };
+        match (name.and_then(Value::as_str), self.format.as_deref()) {
+            (Some("integer"), _) => CellType::Integer,
+            (Some("number"), _) => CellType::Number,
+            (Some("boolean"), _) => CellType::Boolean,
+            (Some("string"), Some("date-time")) => CellType::Time,
+            (Some("string"), _) => CellType::Text,
+            _ => CellType::Json,
+        }
+    }
 }
 
 /// A JSON object with its members in their order.
@@ -297,9 +366,9 @@ static SCHEMAS: LazyLock<BTreeMap<String, Schema>> = LazyLock::new(|| {
     serde_json::from_str::<Described>(DOCUMENT).map(|described| described.components.schemas).unwrap_or_default()
 });
 
-/// The columns of a row as paths of names. Objects have a column for each member; lists, and objects whose members are not
-/// known beforehand, have one column.
-fn columns(schema: &str, fields: &Fields) -> Vec<Vec<String>> {
+/// The columns of a row. Objects have a column for each member; lists, and objects whose members are not known beforehand,
+/// have one column.
+fn own_columns(schema: &str, fields: &Fields) -> Vec<Column> {
     let mut columns = vec![];
     for (name, of_member) in SCHEMAS.get(schema).iter().flat_map(|schema| &schema.properties.0) {
         if schema != "Window" || fields.is_column(name) {
@@ -309,7 +378,7 @@ fn columns(schema: &str, fields: &Fields) -> Vec<Vec<String>> {
     columns
 }
 
-fn add_columns(schema: &Schema, path: Vec<String>, columns: &mut Vec<Vec<String>>) {
+fn add_columns(schema: &Schema, path: Vec<String>, columns: &mut Vec<Column>) {
     let named = |schema: &Schema| schema.reference.as_deref()?.rsplit('/').next().and_then(|name| SCHEMAS.get(name));
     let target = named(schema).or_else(|| schema.one_of.iter().find_map(named));
     match target {
@@ -318,7 +387,7 @@ fn add_columns(schema: &Schema, path: Vec<String>, columns: &mut Vec<Vec<String>
                 add_columns(of_member, [path.clone(), vec![name.clone()]].concat(), columns);
             }
         }
-        _ => columns.push(path),
+        target => columns.push(Column { path, cells: target.unwrap_or(schema).cells() }),
     }
 }
 
@@ -328,6 +397,29 @@ mod tests {
 
     fn accepted(accept: &str) -> Result<Form, ApiError> {
         Form::accepted(&[(header::ACCEPT, accept.parse().unwrap())].into_iter().collect())
+    }
+
+    #[test]
+    fn columns_have_types() {
+        let columns = columns("windows");
+        let cells = |name: &str| columns.iter().find(|column| column.name() == name).map(|column| column.cells);
+        for (name, expected) in [
+            ("region", CellType::Text),
+            ("window_start", CellType::Time),
+            ("lifecycle", CellType::Text),
+            ("posts", CellType::Integer),
+            ("usual", CellType::Number),
+            ("completeness.complete", CellType::Boolean),
+            ("hashtags", CellType::Json),
+            ("languages", CellType::Json),
+        ] {
+            assert_eq!(cells(name), Some(expected), "{name}");
+        }
+        for path in ["windows", "series", "trends", "events"] {
+            let names: Vec<_> = super::columns(path).iter().map(Column::name).collect();
+            let csv = write(path, "", b"{}".to_vec(), Form::Csv).unwrap();
+            assert_eq!(names.join(","), String::from_utf8(csv).unwrap().trim_end(), "{path}");
+        }
     }
 
     #[test]

@@ -77,6 +77,7 @@ use utoipa::ToSchema;
 
 pub use admission::Limits;
 pub use extras::{Extras, extras};
+pub use form::{CellType, Column, columns};
 pub use openapi::openapi;
 pub use source::{SourceReport, SourceStatus};
 

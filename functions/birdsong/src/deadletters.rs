@@ -10,7 +10,9 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, bail};
 use birdsong_aggregator::dead_letter::DeadLetter;
 use birdsong_domain::frame;
-use birdsong_domain::ports::{FrameRecord, LogRecord, PostLog, ReadFrom, RollupStore, Settings, WindowStore};
+use birdsong_domain::ports::{
+    DocumentStore, FrameRecord, LogRecord, PostLog, ReadFrom, RollupStore, Settings, WindowStore,
+};
 use birdsong_domain::time::{WindowStart, parse_rfc3339, rfc3339};
 use birdsong_embedded::{SqliteLog, SqliteStore};
 use clap::{Args, Subcommand};
@@ -242,7 +244,7 @@ struct Retried {
     left: u64,
 }
 
-async fn retry<L: PostLog, S: WindowStore + RollupStore + Settings>(
+async fn retry<L: PostLog, S: WindowStore + RollupStore + DocumentStore + Settings>(
     place: &Place,
     ids: &[String],
     log: &L,
@@ -327,7 +329,7 @@ async fn append<L: PostLog>(log: &L, records: &[LogRecord], appended: &mut u64) 
 }
 
 /// Folds the windows of a record again, if this release reads it. Returns why it does not.
-async fn read_again<L: PostLog, S: WindowStore + RollupStore + Settings>(
+async fn read_again<L: PostLog, S: WindowStore + RollupStore + DocumentStore + Settings>(
     letter: &DeadLetter,
     log: &L,
     store: &S,
@@ -356,7 +358,7 @@ async fn read_again<L: PostLog, S: WindowStore + RollupStore + Settings>(
 }
 
 /// Folds a window again from the log. Returns why it cannot be.
-async fn restore<L: PostLog, S: WindowStore + RollupStore + Settings>(
+async fn restore<L: PostLog, S: WindowStore + RollupStore + DocumentStore + Settings>(
     start_ms: i64,
     log: &L,
     store: &S,
@@ -367,7 +369,7 @@ async fn restore<L: PostLog, S: WindowStore + RollupStore + Settings>(
     let range = start..WindowStart(start.0 + rules.size.ms());
     match birdsong_aggregator::reprocess::reprocess(log, store, rules, range, false, |_| ()).await {
         Ok(receipt) => {
-            reprocess::roll_up_again(store, &receipt).await?;
+            reprocess::conclude(store, &receipt, rules, "a retry").await?;
             *restored += 1;
             Ok(None)
         }

@@ -1,7 +1,9 @@
-//! `birdsong export`: windows, events and series of the data folder as CSV or NDJSON, in the form of the API.
+//! `birdsong export`: windows, events and series of the data folder as CSV, NDJSON or Parquet, in the form of the API.
+
+mod parquet;
 
 use std::fs::File;
-use std::io::{BufWriter, Write};
+use std::io::{BufWriter, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -17,6 +19,7 @@ use clap::{Args, ValueEnum};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use tower::ServiceExt;
 
+use self::parquet::ParquetFile;
 use crate::alerts::parse_time;
 use crate::{DataArgs, data, now_ms, print};
 
@@ -39,6 +42,8 @@ enum ExportFormat {
     Csv,
     /// One JSON object a line
     Ndjson,
+    /// Parquet, for notebooks and databases: columns with types, lists as JSON
+    Parquet,
 }
 
 #[derive(Debug, Args)]
@@ -46,6 +51,7 @@ enum ExportFormat {
   birdsong export --region montreal --from 2026-11-01T00:00:00Z -o montreal.csv
   birdsong export events --format ndjson | jq .kind
   birdsong export series --region montreal --tag goal --step 1h
+  birdsong export --format parquet -o montreal.parquet --region montreal
 
 The columns are those of /api/windows, /api/events and /api/series with format=csv (docs/reference/api.md).")]
 pub(crate) struct ExportArgs {
@@ -112,12 +118,15 @@ async fn work(args: &ExportArgs) -> Result<()> {
         sources: Arc::new(Vec::new),
     };
     let router = birdsong_api::router_with(api, Limits::default());
-    let mut out: Box<dyn Write> = match &args.output {
+    let out: Box<dyn Write + Send> = match &args.output {
         Some(path) => {
             let file = File::create(path).with_context(|| format!("{} cannot be written", path.display()))?;
             Box::new(BufWriter::new(file))
         }
-        None => Box::new(std::io::stdout().lock()),
+        None if args.format == ExportFormat::Parquet && std::io::stdout().is_terminal() => {
+            bail!("a Parquet file is no text: name a file with -o")
+        }
+        None => Box::new(BufWriter::new(std::io::stdout())),
     };
     let window_step = format!("{}s", rules.size.secs());
     let (path, step) = match args.kind {
@@ -125,18 +134,22 @@ async fn work(args: &ExportArgs) -> Result<()> {
         Kind::Events => ("events", None),
         Kind::Series => ("series", Some(args.step.as_deref().unwrap_or(&window_step))),
     };
-    let format = if args.format == ExportFormat::Csv { "csv" } else { "ndjson" };
+    let mut out = match args.format {
+        ExportFormat::Csv => Output::Csv { out, has_header: false },
+        ExportFormat::Ndjson => Output::Ndjson(out),
+        ExportFormat::Parquet => Output::Parquet(Box::new(ParquetFile::new(out, birdsong_api::columns(path))?)),
+    };
     // Each region day by day, where days are whole steps. Events come in one call, so that one that lasts, or is of the
     // collection, comes once.
     let length = step.and_then(|step| step.parse::<Length>().ok());
     let is_by_day = length.is_some_and(|Length(secs)| DAY_MS.unsigned_abs().is_multiple_of(secs.saturating_mul(1000)));
     let calls = if is_by_day { days(from_ms, to_ms) } else { vec![(from_ms, to_ms)] };
     let groups = if step.is_some() { ids } else { vec![ids.join(",")] };
-    let (mut rows, mut is_first) = (0_usize, true);
+    let mut rows = 0_usize;
     for regions in &groups {
         for (from_ms, to_ms) in &calls {
             let (from, to) = (rfc3339(*from_ms), rfc3339(*to_ms));
-            let mut parts = vec![("region", regions.as_str()), ("from", &from), ("to", &to), ("format", format)];
+            let mut parts = vec![("region", regions.as_str()), ("from", &from), ("to", &to), ("format", out.format())];
             parts.extend(step.map(|step| ("step", step)));
             if args.kind == Kind::Series {
                 parts.extend(args.tag.as_deref().map(|tag| ("tag", tag)));
@@ -153,26 +166,56 @@ async fn work(args: &ExportArgs) -> Result<()> {
                 let error: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
                 bail!("{}", error["error"]["message"].as_str().unwrap_or("the data cannot be read"));
             }
-            let mut body = &body[..];
-            if args.format == ExportFormat::Csv {
-                // No column name has a line break.
-                let end = body.iter().position(|byte| *byte == b'\n').map_or(body.len(), |at| at + 1);
-                let (header, rest) = body.split_at(end);
-                if is_first {
-                    out.write_all(header)?;
-                }
-                body = rest;
-            }
-            is_first = false;
-            rows += body.iter().filter(|byte| **byte == b'\n').count();
-            out.write_all(body)?;
+            rows += out.write(&body)?;
         }
     }
-    out.flush()?;
+    out.finish()?;
     if let Some(path) = &args.output {
         print::err(format_args!("{rows} rows in {}", path.display()));
     }
     Ok(())
+}
+
+/// Where rows go, in which form.
+enum Output {
+    Csv { out: Box<dyn Write + Send>, has_header: bool },
+    Ndjson(Box<dyn Write + Send>),
+    Parquet(Box<ParquetFile<Box<dyn Write + Send>>>),
+}
+
+impl Output {
+    /// The form in which the API is asked for them.
+    fn format(&self) -> &'static str {
+        if matches!(self, Self::Csv { .. }) { "csv" } else { "ndjson" }
+    }
+
+    /// Writes the rows of an answer, and returns their number.
+    fn write(&mut self, body: &[u8]) -> Result<usize> {
+        let lines = body.iter().filter(|byte| **byte == b'\n').count();
+        match self {
+            Self::Csv { out, has_header } => {
+                // No column name has a line break.
+                let end = body.iter().position(|byte| *byte == b'\n').map_or(body.len(), |at| at + 1);
+                out.write_all(if *has_header { &body[end..] } else { body })?;
+                *has_header = true;
+                return Ok(lines.saturating_sub(1));
+            }
+            Self::Ndjson(out) => out.write_all(body)?,
+            Self::Parquet(file) => {
+                for line in body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+                    file.add(line)?;
+                }
+            }
+        }
+        Ok(lines)
+    }
+
+    fn finish(self) -> Result<()> {
+        match self {
+            Self::Csv { mut out, .. } | Self::Ndjson(mut out) => Ok(out.flush()?),
+            Self::Parquet(file) => file.finish(),
+        }
+    }
 }
 
 /// A range, cut at the starts of days.

@@ -102,7 +102,7 @@ enum Command {
     Note(note::NoteArgs),
     /// Print what happened on a day, from the data folder
     Digest(digest_text::DigestArgs),
-    /// Write counts, events or a hashtag's series as CSV or NDJSON
+    /// Write counts, events or a hashtag's series as CSV, NDJSON or Parquet
     Export(export::ExportArgs),
     /// Show what a month on AWS costs
     Cost(cost::CostArgs),

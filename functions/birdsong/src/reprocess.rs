@@ -1,13 +1,16 @@
 //! `birdsong reprocess`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 use birdsong_aggregator::reprocess::{Before, Change, Entry, Receipt};
-use birdsong_domain::ports::{PostLog, RollupStore, Settings, WindowStore};
-use birdsong_domain::rollup::{HOUR_MS, Period};
+use birdsong_digest::notes::{self, NoteError};
+use birdsong_domain::event::Event;
+use birdsong_domain::ports::{DocumentStore, PostLog, RollupStore, Settings, WindowStore};
+use birdsong_domain::rollup::{DAY_MS, HOUR_MS, Period};
 use birdsong_domain::time::{WindowStart, parse_rfc3339, rfc3339};
+use birdsong_domain::window::FoldRules;
 use birdsong_embedded::{SqliteLog, SqliteStore};
 use clap::Args;
 
@@ -15,7 +18,10 @@ use crate::cloud::CloudArgs;
 use crate::{DataArgs, data, now_ms, parse_secs, print};
 
 #[derive(Debug, Args)]
-#[command(after_help = "It may run beside `birdsong run`. Run twice, the second receipt shows no changes.")]
+#[command(
+    after_help = "It may run beside `birdsong run`. Run twice, the second receipt shows no changes. Final windows that it corrects get a
+note, which the page shows beside the counts."
+)]
 pub(crate) struct ReprocessArgs {
     #[command(flatten)]
     data: DataArgs,
@@ -67,7 +73,7 @@ async fn work(args: ReprocessArgs) -> Result<ExitCode> {
     repair(args, &log, &store).await
 }
 
-async fn repair<L: PostLog, S: WindowStore + RollupStore + Settings>(
+async fn repair<L: PostLog, S: WindowStore + RollupStore + DocumentStore + Settings>(
     args: ReprocessArgs,
     log: &L,
     store: &S,
@@ -91,7 +97,7 @@ async fn repair<L: PostLog, S: WindowStore + RollupStore + Settings>(
     bar.finish_and_clear();
     let receipt = receipt?;
     if !args.dry_run {
-        roll_up_again(store, &receipt).await?;
+        conclude(store, &receipt, rules, "a reprocess").await?;
     }
     if args.json {
         print_json(&receipt)?;
@@ -101,15 +107,65 @@ async fn repair<L: PostLog, S: WindowStore + RollupStore + Settings>(
     Ok(ExitCode::SUCCESS)
 }
 
+/// What follows from a receipt: roll-ups are made again, and people see what was corrected `by` what.
+pub(crate) async fn conclude<S: RollupStore + DocumentStore>(
+    store: &S,
+    receipt: &Receipt,
+    rules: FoldRules,
+    by: &str,
+) -> Result<()> {
+    roll_up_again(store, receipt).await?;
+    for note in corrections(receipt, rules, now_ms(), by) {
+        match notes::add(store, note).await {
+            Err(NoteError::Store(error)) => return Err(error.into()),
+            // The receipt has it.
+            Err(error) => tracing::warn!("a correction has no note: {error}"),
+            Ok(()) => (),
+        }
+    }
+    Ok(())
+}
+
 /// Lists the hours of all windows that were looked at as changed, so that the digest makes their roll-ups again, damaged or
 /// lost as they may be.
-pub(crate) async fn roll_up_again<S: RollupStore>(store: &S, receipt: &Receipt) -> Result<()> {
+async fn roll_up_again<S: RollupStore>(store: &S, receipt: &Receipt) -> Result<()> {
     let hour_ms = |entry: &Entry| entry.key.window.0.div_euclid(HOUR_MS) * HOUR_MS;
     let hours: BTreeSet<_> = receipt.entries.iter().map(|entry| (entry.key.lane.region(), hour_ms(entry))).collect();
     for (region, hour_ms) in hours {
         store.add_change(region, Period::Hour, hour_ms).await?;
     }
     Ok(())
+}
+
+/// A note for each region and day on the windows that were final and were corrected: how many, and by how much.
+fn corrections(receipt: &Receipt, rules: FoldRules, now_ms: i64, by: &str) -> Vec<Event> {
+    let end_ms = |entry: &Entry| entry.key.window.0 + rules.size.ms();
+    let is_corrected = |entry: &&Entry| {
+        matches!(entry.change, Change::Changed | Change::Healed | Change::Removed)
+            && end_ms(entry) + rules.lateness_ms <= now_ms
+            && !entry.key.lane.is_ledger()
+    };
+    let mut days = BTreeMap::<_, Vec<&Entry>>::new();
+    for entry in receipt.entries.iter().filter(is_corrected) {
+        days.entry((entry.key.lane.region(), entry.key.window.0.div_euclid(DAY_MS))).or_default().push(entry);
+    }
+    let note = |((region, _), entries): ((&str, i64), Vec<&Entry>)| {
+        // Lanes of one window are one window to people.
+        let windows: BTreeSet<_> = entries.iter().map(|entry| entry.key.window.0).collect();
+        let (first_ms, last_ms) = (*windows.first()?, windows.last()? + rules.size.ms());
+        let before = |entry: &&Entry| if let Before::Posts(posts) = entry.before { posts } else { 0 };
+        let damaged = entries.iter().filter(|entry| entry.before == Before::Damaged).count();
+        let text = format!(
+            "{} {} corrected by {by}: {} posts before{}, {} now",
+            windows.len(),
+            if windows.len() == 1 { "window" } else { "windows" },
+            entries.iter().map(before).sum::<u64>(),
+            if damaged > 0 { " and what could not be read" } else { "" },
+            entries.iter().filter_map(|entry| entry.after).sum::<u64>(),
+        );
+        Event::note(region, (first_ms, last_ms), &text)
+    };
+    days.into_iter().filter_map(note).collect()
 }
 
 fn before_text(before: Before) -> String {
@@ -202,5 +258,45 @@ fn print_table(receipt: &Receipt, args: &ReprocessArgs, from: WindowStart, to: W
              kept as they are",
             receipt.unreadable
         ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use birdsong_domain::lane::Lane;
+    use birdsong_domain::network::Network;
+    use birdsong_domain::ports::PartialKey;
+
+    #[test]
+    fn what_was_corrected_is_noted_once_a_region_and_day() {
+        let entry = |region: &str, window_ms: i64, network, before, after, change| Entry {
+            key: PartialKey { lane: Lane::posts(region, network, 0), window: WindowStart(window_ms) },
+            before,
+            after,
+            change,
+        };
+        let posts = Before::Posts;
+        let receipt = Receipt {
+            entries: vec![
+                entry("a", 0, Network::X, posts(3), Some(5), Change::Changed),
+                entry("a", 0, Network::BLUESKY, posts(7), Some(7), Change::Healed),
+                entry("a", 300_000, Network::X, posts(9), Some(9), Change::None),
+                entry("a", 600_000, Network::X, Before::Damaged, Some(4), Change::Changed),
+                entry("a", DAY_MS, Network::X, posts(2), None, Change::Removed),
+                entry("b", 0, Network::X, Before::Missing, Some(1), Change::Kept),
+                // It is not final yet.
+                entry("b", DAY_MS + 600_000, Network::X, Before::Missing, Some(1), Change::Changed),
+            ],
+            unreadable: 0,
+        };
+        let notes = corrections(&receipt, FoldRules::default(), DAY_MS + 900_000, "a reprocess");
+        let found: Vec<_> = notes
+            .iter()
+            .map(|note| (&*note.region, note.start_ms, note.end_ms, note.text.as_deref().unwrap()))
+            .collect();
+        let first = "2 windows corrected by a reprocess: 10 posts before and what could not be read, 16 now";
+        let second = "1 window corrected by a reprocess: 2 posts before, 0 now";
+        assert_eq!(found, [("a", 0, 900_000, first), ("a", DAY_MS, DAY_MS + 300_000, second)]);
     }
 }

@@ -6,6 +6,9 @@ use std::fmt::Write;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::record::RowAccessor;
+
 fn birdsong(dir: &Path, args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_birdsong")).current_dir(dir).args(args).output().unwrap()
 }
@@ -43,6 +46,20 @@ fn windows_of_several_days_are_exported_once_each() {
     let days: Vec<serde_json::Value> =
         String::from_utf8(lines.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(days.iter().map(|day| day["posts"].as_u64().unwrap()).sum::<u64>(), 600);
+
+    // Parquet has the rows of the other forms, with types. e2e/foreign/test_parquet.py reads it with DuckDB.
+    let written = birdsong(dir.path(), &[&["export", "--format", "parquet", "-o", "out.parquet"][..], &range].concat());
+    assert!(written.status.success(), "{}", String::from_utf8_lossy(&written.stderr));
+    let file = std::fs::File::open(dir.path().join("out.parquet")).unwrap();
+    let parquet = SerializedFileReader::new(file).unwrap();
+    let names: Vec<_> =
+        parquet.metadata().file_metadata().schema_descr().columns().iter().map(|c| c.name().to_owned()).collect();
+    assert_eq!(names, header);
+    let read: Vec<_> = parquet.get_row_iter(None).unwrap().map(Result::unwrap).collect();
+    assert_eq!(read.len(), rows.len());
+    let start = |row: &parquet::record::Row| row.get_timestamp_millis(column("window_start")).unwrap();
+    assert_eq!(start(&read[0]), 1_700_000_000_000 / 300_000 * 300_000);
+    assert_eq!(read.iter().map(|row| row.get_long(column("posts")).unwrap()).sum::<i64>(), 600);
 
     // Steps of whole days are not cut by days.
     let lines = birdsong(dir.path(), &[&["export", "--step", "2d", "--format", "ndjson"][..], &range].concat());
