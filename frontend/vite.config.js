@@ -44,13 +44,11 @@ const viewFiles = {
       /** A chunk and all that it imports. @param {(typeof chunks)[number] | undefined} chunk @returns {(typeof chunks)} */
       const closure = (chunk) => (chunk ? [chunk, ...chunk.imports.flatMap((name) => closure(byName.get(name)))] : []);
       const atFirst = new Set(chunks.filter(({ isEntry }) => isEntry).flatMap(closure));
-      const charts = closure(chunks.find(({ facadeModuleId }) => facadeModuleId?.endsWith('/src/chart-kit/chart-js.js')));
       const views = chunks.flatMap((chunk) => {
         const view = /\/src\/views\/(\w+)\.js$/.exec(chunk.facadeModuleId ?? '')?.[1];
         if (!view || atFirst.has(chunk)) return [];
-        const own = closure(chunk);
-        const hasCharts = own.some(({ moduleIds }) => moduleIds.some((id) => id.includes('/src/charts/')));
-        const all = [...new Set([...own, ...(hasCharts ? charts : [])])].filter((one) => !atFirst.has(one));
+        // Without Chart.js, which is loaded after the numbers: it is larger than all else together.
+        const all = [...new Set(closure(chunk))].filter((one) => !atFirst.has(one));
         const styles = all.flatMap((one) => [.../** @type {{ viteMetadata?: { importedCss: Set<string> } }} */ (one).viteMetadata?.importedCss ?? []]);
         return [[view, ...[...all.map(({ fileName }) => fileName), ...styles].map((name) => `./${name}`)].join(' ')];
       });

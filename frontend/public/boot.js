@@ -25,6 +25,8 @@
     const isStyle = file.endsWith('.css');
     link.rel = isStyle ? 'preload' : 'modulepreload';
     if (isStyle) link.as = 'style';
+    // As the code of the page asks for it, so that it is not loaded twice.
+    link.crossOrigin = '';
     link.href = file;
     document.head.append(link);
   };

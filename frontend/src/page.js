@@ -152,6 +152,7 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
     view()?.show('round');
     showState();
     if (feed.error === null) await watch.refresh(api, feed.overview, view()?.wanted() ?? {});
+    await view()?.done?.();
     // What comes below other parts is shown when those are there, so that nothing moves.
     if (view() && isCurrent()) byId(doc, 'main').removeAttribute('data-waiting');
     // Most readers of the list open a region next.

@@ -22,7 +22,14 @@ export const resolveTheme = (stored, systemDark) => (stored === 'light' || store
  */
 export function readPalette(element = document.documentElement) {
   const style = getComputedStyle(element);
-  const get = (/** @type {string} */ name) => style.getPropertyValue(`--${name}`).trim();
+  // Charts ask for a colour once a bar.
+  /** @type {Map<string, string>} */
+  const known = new Map();
+  const get = (/** @type {string} */ name) => {
+    const colour = known.get(name) ?? style.getPropertyValue(`--${name}`).trim();
+    known.set(name, colour);
+    return colour;
+  };
   return {
     text: get('text'),
     muted: get('muted'),

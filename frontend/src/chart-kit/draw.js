@@ -1,6 +1,7 @@
 // @ts-check
 // Draws charts on their canvases with Chart.js, and redraws them when the theme changes.
 
+import { painted } from '../breathe.js';
 import { setState } from './state.js';
 
 /**
@@ -16,8 +17,8 @@ export function loadChartJs() {
   return loading;
 }
 
-/** A chart that nobody waits for is drawn after this long at the latest. */
-const IDLE_MS = 1_000;
+/** Charts are drawn when they are this close to the screen. */
+const NEAR = '100% 0px';
 
 /**
  * One Chart.js chart per canvas. `readPalette` is called at each drawing.
@@ -30,60 +31,75 @@ export function createDrawer(readPalette) {
   const charts = new Map();
   /** @type {Map<HTMLCanvasElement, [Descriptor, unknown]>} */
   const views = new Map();
-  const calm = globalThis.matchMedia?.('(prefers-reduced-motion: reduce)').matches ?? false;
 
-  /** Canvases that have no chart yet. @type {HTMLCanvasElement[]} */
-  const waiting = [];
-  /** What the page waits for between two new charts: a paint before the first, so that the numbers come first, then idle time. @param {() => void} run */
-  const later = (run) => (charts.size === 0 ? requestAnimationFrame(() => setTimeout(run)) : 'requestIdleCallback' in globalThis ? requestIdleCallback(run, { timeout: IDLE_MS }) : setTimeout(run));
-  function start() {
-    if (Chart) return later(drawNext);
-    return loadChartJs().then((loaded) => {
-      ({ Chart } = loaded);
-      if (waiting.length > 0) later(drawNext);
-    // Without it there are the tables; the next answer tries again.
-    }, () => { waiting.length = 0; });
-  }
-  function drawNext() {
-    const canvas = waiting.shift();
-    const known = canvas && views.get(canvas);
-    if (canvas && known && !isEnded) drawNow(canvas, ...known);
-    if (waiting.length > 0) later(drawNext);
-  }
+  /** Canvases whose view has not been drawn yet. @type {Set<HTMLCanvasElement>} */
+  const due = new Set();
+  /** Canvases that are on the screen or close to it. @type {Set<Element>} */
+  const near = new Set();
+  const observer = 'IntersectionObserver' in globalThis ? new IntersectionObserver((entries) => {
+    for (const { target, isIntersecting } of entries) near[isIntersecting ? 'add' : 'delete'](target);
+    start();
+  }, { rootMargin: NEAR }) : null;
+  let isRunning = false;
   let isEnded = false;
 
+  const next = () => [...due].find((canvas) => !observer || near.has(canvas));
+  /** Draws what is due and near, one chart a frame, after the numbers. The code is loaded in any case: all charts can be printed. */
+  async function start() {
+    if (isRunning || due.size === 0) return;
+    isRunning = true;
+    try {
+      ({ Chart } = await loadChartJs());
+      for (;;) {
+        await painted();
+        const canvas = next();
+        if (!canvas || isEnded) return;
+        drawNow(canvas);
+      }
+    } catch (error) {
+      // Without its code there are the tables; the next answer tries again.
+      if (Chart) throw error;
+    } finally {
+      isRunning = false;
+    }
+  }
+
   /**
-   * Draws a view: a known chart at once, a new one soon.
+   * Draws a view soon: when its canvas is near.
    * @template View
    * @param {HTMLCanvasElement} canvas
    * @param {import('./types').Chart<View>} chart
    * @param {View} view
    */
   function draw(canvas, chart, view) {
+    if (!views.has(canvas)) observer?.observe(canvas);
     views.set(canvas, [chart, view]);
-    if (charts.has(canvas)) drawNow(canvas, chart, view);
-    else if (!waiting.includes(canvas)) {
-      waiting.push(canvas);
-      if (waiting.length === 1) start();
-    }
+    due.add(canvas);
+    start();
   }
 
-  /** @param {HTMLCanvasElement} canvas @param {Descriptor} chart @param {any} view */
-  function drawNow(canvas, chart, view) {
+  /**
+   * Makes the chart of a canvas without data at first, and draws what is due at the second call: together it takes too long on a phone.
+   * @param {HTMLCanvasElement} canvas
+   */
+  function drawNow(canvas) {
+    const [chart, view] = views.get(canvas) ?? [];
+    if (!chart?.config || !Chart) return due.delete(canvas);
     const palette = readPalette();
-    if (!chart.config || !Chart) return;
     const config = chart.config(view, palette);
     const state = { ...config.state, palette };
     Chart.defaults.font.family = palette.font;
     Chart.defaults.font.size = 12;
 
-    const options = { responsive: true, maintainAspectRatio: false, ...(calm ? { animation: /** @type {const} */ (false) } : { animation: { duration: 350 } }), ...config.options };
+    const options = { responsive: true, maintainAspectRatio: false, animation: /** @type {const} */ (false), ...config.options };
     const known = charts.get(canvas);
     if (!known) {
-      const holder = { id: 'holder', beforeInit: (/** @type {object} */ created) => setState(created, state) };
-      charts.set(canvas, new Chart(canvas, { type: config.type, data: config.data, options, plugins: [holder, ...config.plugins] }));
+      // Axes without data are not shown.
+      const holder = { id: 'holder', beforeInit: (/** @type {object} */ created) => setState(created, state), beforeRender: () => charts.has(canvas) };
+      charts.set(canvas, new Chart(canvas, { type: config.type, data: { datasets: [] }, options, plugins: [holder, ...config.plugins] }));
       return;
     }
+    due.delete(canvas);
     setState(known, state);
     const { data } = known;
     data.labels = config.data.labels;
@@ -102,7 +118,7 @@ export function createDrawer(readPalette) {
     },
     /** Fits all charts to a width at most, in pixels; to their holders without one. @param {number} [most] */
     fit(most) {
-      while (Chart && waiting.length > 0) drawNext();
+      if (Chart) for (const canvas of [...due]) while (due.has(canvas)) drawNow(canvas);
       for (const chart of charts.values()) {
         if (most === undefined) chart.resize();
         else if (chart.width > most) chart.resize(most, chart.height);
@@ -110,6 +126,7 @@ export function createDrawer(readPalette) {
     },
     destroy() {
       isEnded = true;
+      observer?.disconnect();
       for (const chart of charts.values()) chart.destroy();
       charts.clear();
     },

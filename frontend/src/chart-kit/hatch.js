@@ -1,6 +1,8 @@
 // @ts-check
 // Diagonal stripes, for windows that are not finished.
 
+import { stateOf } from './state.js';
+
 const SIZE_PX = 8;
 const SCALE = 2;
 
@@ -9,7 +11,7 @@ const SCALE = 2;
  * @param {CanvasRenderingContext2D} context
  * @param {string} colour
  */
-export function hatch(context, colour) {
+function hatch(context, colour) {
   const tile = document.createElement('canvas');
   tile.width = tile.height = SIZE_PX * SCALE;
   const ctx = tile.getContext('2d');
@@ -31,3 +33,29 @@ export function hatch(context, colour) {
   pattern?.setTransform?.(new DOMMatrix().scale(1 / SCALE));
   return pattern ?? colour;
 }
+
+/**
+ * A plugin that fills the bars of unfinished windows with stripes of their colour. A colour that depends on the bar would do the same, but Chart.js
+ * then works out all options of each bar.
+ * @type {import('chart.js').Plugin}
+ */
+export const hatchBars = {
+  id: 'hatchBars',
+  beforeDatasetsDraw(chart) {
+    const hatched = stateOf(chart)?.hatched ?? [];
+    if (hatched.length === 0) return;
+    for (const { type, data } of chart.getSortedVisibleDatasetMetas()) {
+      if (type !== 'bar') continue;
+      /** @type {Map<unknown, unknown>} */
+      const fills = new Map();
+      for (const i of hatched) {
+        const bar = data[i];
+        const colour = bar?.options.backgroundColor;
+        if (!bar || typeof colour !== 'string') continue;
+        const fill = fills.get(colour) ?? hatch(chart.ctx, colour);
+        fills.set(colour, fill);
+        bar.options = { ...bar.options, backgroundColor: fill };
+      }
+    }
+  },
+};

@@ -81,6 +81,8 @@ export function overTime({ type, answer, palette, datasets, y, stacked = false, 
 export function line(windows, data, colour) {
   /** @param {number} i */
   const isGap = (i) => (data[i]?.y ?? null) === null;
+  /** @param {number} i */
+  const isAlone = (i) => !isGap(i) && isGap(i - 1) && isGap(i + 1);
   return {
     data,
     borderColor: colour,
@@ -88,7 +90,8 @@ export function line(windows, data, colour) {
     borderWidth: 2,
     tension: 0.25,
     cubicInterpolationMode: 'monotone',
-    pointRadius: (/** @type {Item} */ { dataIndex: i }) => (!isGap(i) && isGap(i - 1) && isGap(i + 1) ? 2.5 : 0),
+    // A number where it can be: Chart.js then works it out once, and not for each point.
+    pointRadius: data.some((_, i) => isAlone(i)) ? (/** @type {Item} */ { dataIndex: i }) => (isAlone(i) ? 2.5 : 0) : 0,
     pointHoverRadius: 4,
     pointHitRadius: 12,
     segment: { borderDash: (/** @type {{ p1DataIndex: number }} */ { p1DataIndex }) => (windows[p1DataIndex]?.unfinished ? [4, 4] : undefined) },

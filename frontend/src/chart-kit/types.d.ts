@@ -56,6 +56,8 @@ export interface Drawing {
 export interface DrawingState {
   spans?: { kind: Gap; start: number; end: number }[];
   marks?: { letter: string; at: number }[];
+  /** Bars of unfinished windows, by their index. */
+  hatched?: number[];
 }
 
 export interface Chart<View> {

@@ -4,7 +4,7 @@
 import { countAxis } from '../chart-kit/axes.js';
 import { brush } from '../chart-kit/brush.js';
 import { eventMarks } from '../chart-kit/event-marks.js';
-import { hatch } from '../chart-kit/hatch.js';
+import { hatchBars } from '../chart-kit/hatch.js';
 import { hasReference, referenceCell, referenceLine, referenceSeries, referenceText } from '../chart-kit/reference.js';
 import { overTime, points, spanText, windowTable } from '../chart-kit/over-time.js';
 import { hasUsual, usualBand, usualOf, usualText } from '../chart-kit/usual-band.js';
@@ -147,17 +147,6 @@ const posts = {
 
   config({ answer, stacks, hidden, by, marks }, palette) {
     const { windows } = answer;
-    /** @type {Map<string, ReturnType<typeof hatch>>} */
-    const hatches = new Map();
-    /**
-     * @param {CanvasRenderingContext2D} context
-     * @param {string} colour
-     */
-    const hatched = (context, colour) => {
-      const fill = hatches.get(colour) ?? hatch(context, palette.colour(colour));
-      hatches.set(colour, fill);
-      return fill;
-    };
     const drawing = overTime({
       type: 'bar',
       answer,
@@ -172,9 +161,7 @@ const posts = {
         barPercentage: 0.86,
         categoryPercentage: 1,
         maxBarThickness: 60,
-        backgroundColor: (/** @type {{ chart: import('chart.js').Chart, dataIndex: number }} */ { chart, dataIndex }) => (
-          windows[dataIndex]?.unfinished ? hatched(chart.ctx, colour) : palette.colour(colour)
-        ),
+        backgroundColor: palette.colour(colour),
       })), ...usualBand(windows, palette), ...referenceLine(windows, palette, hidden)],
       tooltip: {
         filter: (/** @type {{ datasetIndex: number }} */ { datasetIndex }) => datasetIndex < stacks.length && by !== 'usual' && by !== 'minute',
@@ -192,7 +179,8 @@ const posts = {
       },
       total: (w) => [t('series.line', { label: t('series.posts'), value: w.posts }), ...(usualOf(w) ? [usualText(w)] : []), ...(referenceText(w) ? [referenceText(w)] : [])].join('  ·  '),
     });
-    return { ...drawing, plugins: [...drawing.plugins, eventMarks, brush], state: { ...drawing.state, marks } };
+    const hatched = windows.flatMap(({ unfinished }, i) => (unfinished ? [i] : []));
+    return { ...drawing, plugins: [...drawing.plugins, hatchBars, eventMarks, brush], state: { ...drawing.state, marks, hatched } };
   },
 
   table({ answer, stacks, by }) {

@@ -1,6 +1,7 @@
 // @ts-check
 // The cards of the charts, each made from the template in index.html and one descriptor.
 
+import { inSlices } from '../breathe.js';
 import { readAnswer } from '../model/answer.js';
 import { renderSegments } from './controls.js';
 import { currentZone, formatCount, isUtcDays } from '../format.js';
@@ -33,14 +34,39 @@ export const HIDE_PARAM = 'hide';
  * }} parts `onChoice` is called when the reader
  *   chooses what a chart draws, with an empty option for the first one
  *   `only` is the id of the one card that stays, in the page of somebody else
- * @returns {{ render: (shown: Shown) => void, drawn: () => Drawn }} `render` draws an answer on all cards; `drawn` is what they show now
+ * @returns {{ render: (shown: Shown, isMeant?: (chart: Chart) => boolean) => void, done: () => Promise<void>, drawn: () => Drawn }} `render` shows an answer on
+ *   all cards, or on those that are meant, with pauses; `done` resolves when it is shown; `drawn` is what the cards show when they are done
  */
 export function createCards({ doc, charts, drawer, onChoice, onFocus, holder = 'charts', only = null }) {
-  const cards = charts.map((chart) => createCard({ doc, chart, drawer, onChoice, onFocus }));
+  const cards = charts.map((chart) => ({ ...createCard({ doc, chart, drawer, onChoice, onFocus }), chart, isDue: false }));
   byId(doc, holder).replaceChildren(...cards.map(({ node }) => node));
-  for (const [i, chart] of charts.entries()) cards[i]?.node.toggleAttribute('data-embedded', chart.id === only);
+  for (const { node, chart } of cards) node.toggleAttribute('data-embedded', chart.id === only);
+  /** The last round of rendering; an earlier one ends when another starts. @type {Promise<void> | undefined} */
+  let round;
+  /** @returns {Promise<void>} */
+  function renderDue() {
+    /** @type {Promise<void>} */
+    const mine = inSlices(cards, (card) => {
+      if (!card.isDue) return;
+      card.isDue = false;
+      card.render();
+    }, () => round === mine);
+    return mine;
+  }
   return {
-    render: (shown) => cards.forEach(({ render }) => render(shown)),
+    render(shown, isMeant = () => true) {
+      for (const card of cards) {
+        card.hold(shown);
+        card.isDue ||= isMeant(card.chart);
+      }
+      round = renderDue();
+    },
+    async done() {
+      for (let last; last !== round;) {
+        last = round;
+        await last;
+      }
+    },
     drawn() {
       const all = cards.map(({ drawn }) => drawn()).filter(({ isEmpty }) => !isEmpty);
       return { charts: all, rankings: all.flatMap(({ chart, view }) => (chart.ranking ? [{ chart, ranking: chart.ranking(view) }] : [])) };
@@ -73,6 +99,7 @@ function createCard({ doc, chart, drawer, onChoice, onFocus }) {
     plot.tabIndex = 0;
     plot.setAttribute('role', 'application');
   }
+  if (!chart.choice) part('.choice').remove();
   part('.keys').hidden = !chart.hasMarks;
   details.dataset.table = chart.id;
 
@@ -190,13 +217,12 @@ function createCard({ doc, chart, drawer, onChoice, onFocus }) {
     if (details.open) renderTable(doc, part('.table'), text('title'), chart.table(viewOf()));
   }
 
-  /** @param {Shown} shown */
-  function render(shown) {
-    last = shown;
+  /** Shows the answer that is held. */
+  function render() {
     label();
     const view = viewOf();
     const empty = chart.empty?.(view) ?? '';
-    setText(part('.zone'), t(isUtcDays(shown.answer.stepMs) ? 'marks.zoneUtcDays' : 'marks.zone', { zone: currentZone().id }));
+    setText(part('.zone'), t(isUtcDays(last.answer.stepMs) ? 'marks.zoneUtcDays' : 'marks.zone', { zone: currentZone().id }));
     renderChoice();
     renderLegend(chart.series?.(view) ?? []);
     showText(part('.none'), empty);
@@ -210,10 +236,13 @@ function createCard({ doc, chart, drawer, onChoice, onFocus }) {
   }
 
   details.addEventListener('toggle', renderNumbers);
-  part('.choice').addEventListener('change', (event) => {
-    const option = /** @type {HTMLInputElement} */ (event.target).value;
-    if (chart.choice) onChoice(chart.choice.param, option === options()[0]?.id ? '' : option);
-  });
+  if (chart.choice) {
+    const { param } = chart.choice;
+    part('.choice').addEventListener('change', (event) => {
+      const option = /** @type {HTMLInputElement} */ (event.target).value;
+      onChoice(param, option === options()[0]?.id ? '' : option);
+    });
+  }
   label();
   renderChoice();
   renderLegend(chart.series?.(viewOf()) ?? []);
@@ -222,5 +251,7 @@ function createCard({ doc, chart, drawer, onChoice, onFocus }) {
     const view = viewOf();
     return { chart, view, isEmpty: (chart.empty?.(view) ?? '') !== '' || last.answer.total?.posts === 0, legend: (chart.series?.(view) ?? []).filter(({ key }) => !hiddenKeys().has(key)) };
   };
-  return { node, render, drawn };
+  /** @param {Shown} shown */
+  const hold = (shown) => { last = shown; };
+  return { node, hold, render, drawn };
 }

@@ -6,7 +6,6 @@ import { CHARTS } from '../charts/index.js';
 import { t } from '../i18n.js';
 import { emptyMessage, explain } from '../messages.js';
 import { begun, collectingSince, readAnswer } from '../model/answer.js';
-import { loadChartJs } from '../chart-kit/draw.js';
 import { spanText } from '../chart-kit/over-time.js';
 import { embedOf, wholePage } from '../model/embed.js';
 import { fieldsQuery } from '../model/fields.js';
@@ -57,17 +56,24 @@ export default function createRegion(ctx) {
     },
     onFocus: (/** @type {string} */ type, /** @type {string} */ key) => focusOn(choice.region ?? '', type, key),
   };
-  loadChartJs().catch(() => {});
   const embed = embedOf(win.location.search, CHARTS.map(({ id }) => id));
   if (embed === null) delete doc.documentElement.dataset.embed;
   const cards = createCards({ ...shared, charts: CHARTS, only: embed });
   const focusCard = createCards({ ...shared, charts: [focusChart], holder: 'focus-card' });
 
   const focused = () => focusOf(choice);
+  /** The windows as they were read last: it takes a while, and several parts need them in the same moment. @type {{ windows: unknown, second: number, answer: import('../model/answer.js').Answer } | null} */
+  let read = null;
+  function readNow() {
+    const nowMs = feed.nowMs();
+    const second = Math.floor(nowMs / 1000);
+    if (read?.windows !== feed.windows || read.second !== second) read = { windows: feed.windows, second, answer: readAnswer(feed.windows, nowMs) };
+    return read.answer;
+  }
   /** The answer to what is chosen, with the absolute range that was asked for. */
   const answerNow = () => {
     const asked = absoluteRange(choice.choices);
-    return Object.assign(readAnswer(feed.windows, feed.nowMs()), asked && feed.fits() ? { asked } : {});
+    return asked && feed.fits() ? Object.assign(readAnswer(feed.windows, feed.nowMs()), { asked }) : readNow();
   };
   const isAbsolute = () => absoluteRange(choice.choices) !== null;
   /** Back from an absolute range to the named one. */
@@ -79,7 +85,7 @@ export default function createRegion(ctx) {
   function wanted() {
     if (!feed.windows || !feed.fits()) return {};
     const region = choice.region ?? '';
-    const answer = readAnswer(feed.windows, feed.nowMs());
+    const answer = readNow();
     const range = { from: feed.windows.from ?? '', to: feed.windows.to ?? '' };
     const earlier = earlierRange(answer, againstById(choice.choices.against), feed.nowMs(), rangeOf(choice).secs * 1000);
     const focus = focused();
@@ -120,7 +126,7 @@ export default function createRegion(ctx) {
     showState();
     if (!feed.windows || !feed.fits()) return;
     showChanges();
-    if (name === 'events') showCharts();
+    if (name === 'events') showCharts(answerNow(), ({ annotations }) => annotations !== undefined);
   }
 
   function showControls() {
@@ -141,7 +147,7 @@ export default function createRegion(ctx) {
     const nowMs = feed.nowMs();
     const region = regionNow();
     const sample = samplePart(feed.overview);
-    renderSentence(byId(doc, 'region-sentence'), region ? [...regionSentence(region, nowMs, feed.fits() ? collectingSince(readAnswer(feed.windows, nowMs).windows) : null), ...(sample ? [{ ...sample, text: ` ·${sample.text}` }] : [])] : [{ text: regionName(), tone: 'plain' }]);
+    renderSentence(byId(doc, 'region-sentence'), region ? [...regionSentence(region, nowMs, feed.fits() ? collectingSince(readNow().windows) : null), ...(sample ? [{ ...sample, text: ` ·${sample.text}` }] : [])] : [{ text: regionName(), tone: 'plain' }]);
     renderEvidence(byId(doc, 'region-evidence'), region ? evidence(region) : []);
     const trends = watch.get('trends');
     const empty = trends === null ? (watch.errorOf('trends') ? t('overview.cannotLoad') : t('page.loading')) : region?.group === 'unjudged' ? t('region.risingUnjudged') : t('overview.nothingRises');
@@ -151,7 +157,7 @@ export default function createRegion(ctx) {
 
   /** Shows how the numbers of the range compare with an earlier time. */
   function showChanges() {
-    const { total } = readAnswer(feed.windows, feed.nowMs());
+    const { total } = readNow();
     const [earlier, against] = [watch.get('earlier'), againstById(choice.choices.against)];
     const texts = {
       posts: changeText(total.posts, earlier, 'posts', against),
@@ -187,11 +193,12 @@ export default function createRegion(ctx) {
     focusCard.render({ answer, networks: [], choices: {} });
   }
 
-  function showCharts(answer = answerNow()) {
-    if (answer.total.posts > 0) cards.render({ answer, networks: networks(), choices: choice.choices, events: watch.get('events')?.events ?? [], nowMs: feed.nowMs() });
+  /** @param {(chart: import('../chart-kit/types').Chart<any>) => boolean} [isMeant] */
+  function showCharts(answer = answerNow(), isMeant) {
+    if (answer.total.posts > 0) cards.render({ answer, networks: networks(), choices: choice.choices, events: watch.get('events')?.events ?? [], nowMs: feed.nowMs() }, isMeant);
   }
 
-  function showTiles(answer = readAnswer(feed.windows, feed.nowMs())) {
+  function showTiles(answer = readNow()) {
     const nowMs = feed.nowMs();
     const rangeText = feed.endsInPast ? t('region.newestData', { span: coveredText(answer, nowMs) }) : coveredText(answer, nowMs);
     for (const tile of tiles({ answer, overview: feed.overview, nowMs, rangeText })) renderTile(doc, tile);
@@ -268,7 +275,7 @@ export default function createRegion(ctx) {
   /** @returns {import('../view/take.js').Takeaway | null} */
   function take() {
     if (!feed.windows || !feed.fits()) return null;
-    const answer = readAnswer(feed.windows, feed.nowMs());
+    const answer = readNow();
     const focus = focused();
     const series = focus && watch.get('series');
     const subtitle = [regionName(), spanText(answer.windows), networksText(choice.networks)].filter(Boolean).join(' · ');
@@ -328,13 +335,13 @@ export default function createRegion(ctx) {
     },
   });
   byId(doc, 'charts').addEventListener('brush', (event) => {
-    const ends = brushedRange(/** @type {CustomEvent<import('../model/range.js').Ends>} */ (event).detail, readAnswer(feed.windows, feed.nowMs()).windowMs);
+    const ends = brushedRange(/** @type {CustomEvent<import('../model/range.js').Ends>} */ (event).detail, readNow().windowMs);
     if (ends) chooseEnds(ends);
   });
   let reading = 0;
   byId(doc, 'charts').addEventListener('read', (event) => {
     const at = /** @type {CustomEvent<number>} */ (event).detail;
-    const w = readAnswer(feed.windows, feed.nowMs()).windows.find(({ start, end }) => at >= start && at < end);
+    const w = readNow().windows.find(({ start, end }) => at >= start && at < end);
     // Only where the keys stop is read.
     win.clearTimeout(reading);
     if (w) reading = win.setTimeout(() => announce(t('region.read', { span: formatSpan(w.start, w.end), n: w.posts })), READ_MS);
@@ -355,7 +362,7 @@ export default function createRegion(ctx) {
     const region = feed.regions?.find(({ id }) => id === choice.region);
     if (!region || !feed.overview) return;
     const { openAbout } = await import('../view/about.js');
-    openAbout(doc, { region, overview: feed.overview, windows: feed.fits() ? readAnswer(feed.windows, feed.nowMs()).windows : [], updatedMs: parseTime(feed.overview.updated_at) });
+    openAbout(doc, { region, overview: feed.overview, windows: feed.fits() ? readNow().windows : [], updatedMs: parseTime(feed.overview.updated_at) });
   });
   onClick('show-controls', () => {
     const isOpen = byId(doc, 'region-controls').toggleAttribute('data-open');
@@ -364,6 +371,7 @@ export default function createRegion(ctx) {
 
   return {
     take,
+    done: cards.done,
     title: () => tabTitle(regionNow(), regionName()),
     wanted,
     show,

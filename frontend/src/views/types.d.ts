@@ -28,6 +28,8 @@ export interface View {
   show(changed: Changed, name?: string): void;
   /** What can be taken away of it now; null while nothing is known. */
   take?(): import('../view/take.js').Takeaway | null;
+  /** Resolves when all that was shown last is in the page, which it is at once without this. */
+  done?(): Promise<void>;
   /** By the key's name (`KeyboardEvent.key`). They come before those of the whole dashboard. A key that returns false leaves the event to it. */
   keys?: Record<string, () => void | false>;
 }

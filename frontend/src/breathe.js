@@ -1,0 +1,33 @@
+// @ts-check
+// Pauses in long work, so that the browser can paint and answer the reader in between.
+
+/** Work of this many milliseconds is done in one go; on a slow phone it takes four times as long. */
+const SLICE_MS = 8;
+
+/** Lets the browser do what is waiting. @returns {Promise<void>} */
+export function breathe() {
+  const { scheduler } = /** @type {{ scheduler?: { yield?: () => Promise<void> } }} */ (globalThis);
+  return scheduler?.yield?.() ?? new Promise((resolve) => { setTimeout(resolve); });
+}
+
+/** Resolves after the next paint. @returns {Promise<void>} */
+export const painted = () => new Promise((resolve) => { requestAnimationFrame(() => setTimeout(resolve)); });
+
+/**
+ * Does something for each item, with pauses. It stops when `isWanted` is false after a pause.
+ * @template Item
+ * @param {Iterable<Item>} items
+ * @param {(item: Item) => void} run
+ * @param {() => boolean} [isWanted]
+ */
+export async function inSlices(items, run, isWanted = () => true) {
+  let start = performance.now();
+  for (const item of items) {
+    if (performance.now() - start >= SLICE_MS) {
+      await breathe();
+      if (!isWanted()) return;
+      start = performance.now();
+    }
+    run(item);
+  }
+}
