@@ -12,7 +12,7 @@ import { readPalette } from '../theme.js';
 import { writeUrl } from '../url-state.js';
 import { renderSegments } from '../view/controls.js';
 import { byId, el, find, rebuild, setText, showText } from '../view/dom.js';
-import { createMap, loadCountries } from '../view/geo.js';
+import { createMap, loadWorld } from '../view/geo.js';
 
 const PLAY_MS = 700;
 const HOUR_SECS = 3600;
@@ -57,11 +57,11 @@ export default function createMapView(ctx) {
   /** @type {ReturnType<typeof createMap> | null} */
   let map = null;
   let isFailed = false;
-  /** @type {any[] | null} */
-  let land = null;
+  /** @type {import('../view/geo.js').World | null} */
+  let world = null;
 
-  loadCountries((url) => win.fetch(url)).then((features) => {
-    land = features;
+  loadWorld((url) => win.fetch(url)).then((loaded) => {
+    world = loaded;
     render();
   }, () => {
     isFailed = true;
@@ -125,9 +125,9 @@ export default function createMapView(ctx) {
     showText(byId(doc, 'map-note'), isFailed ? t('map.failed') : nowhere.length > 0 ? t('map.nowhere', { regions: nowhere.join(', ') }) : '');
     const placed = spots.filter((spot) => spot.boxes.length > 0);
     find(section, '.map-plot').hidden = isFailed || placed.length === 0;
-    if (!land || placed.length === 0) return;
+    if (!world || placed.length === 0) return;
     if (map) map.update(placed, look());
-    else map = createMap(canvas, { land, spots: placed, look: look(), onChoose: openRegion });
+    else map = createMap(canvas, { world, spots: placed, look: look(), onChoose: openRegion });
   }
 
   /** @param {(import('../view/geo.js').Spot)[]} all */
