@@ -20,7 +20,9 @@ export default {
 
   'nav.label': 'Pages',
   'nav.overview': 'Now',
+  'nav.overviewShort': 'Now',
   'nav.sources': 'Sources and audit',
+  'nav.sourcesShort': 'Sources',
   'nav.refresh': 'Refresh',
   'nav.help': 'Help and keys',
   'nav.language': 'Language',
@@ -33,6 +35,7 @@ export default {
   'nav.compare': 'Compare',
   'nav.theme': 'Switch theme',
   'nav.events': 'Events and notes',
+  'nav.eventsShort': 'Events',
 
   'tab.sources': 'Sources · Birdsong',
   'tab.allRegions': 'All regions',

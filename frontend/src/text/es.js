@@ -19,7 +19,9 @@ export default {
 
   'nav.label': 'Páginas',
   'nav.overview': 'Ahora',
+  'nav.overviewShort': 'Ahora',
   'nav.sources': 'Fuentes y auditoría',
+  'nav.sourcesShort': 'Fuentes',
   'nav.refresh': 'Actualizar',
   'nav.help': 'Ayuda y atajos',
   'nav.language': 'Idioma',
@@ -32,6 +34,7 @@ export default {
   'nav.compare': 'Comparar',
   'nav.theme': 'Cambiar de tema',
   'nav.events': 'Eventos y notas',
+  'nav.eventsShort': 'Eventos',
 
   'tab.sources': 'Fuentes · Birdsong',
   'tab.allRegions': 'Todas las regiones',

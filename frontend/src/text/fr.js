@@ -19,7 +19,9 @@ export default {
 
   'nav.label': 'Pages',
   'nav.overview': 'En ce moment',
+  'nav.overviewShort': 'En direct',
   'nav.sources': 'Sources et audit',
+  'nav.sourcesShort': 'Sources',
   'nav.refresh': 'Actualiser',
   'nav.help': 'Aide et raccourcis',
   'nav.language': 'Langue',
@@ -32,6 +34,7 @@ export default {
   'nav.compare': 'Comparer',
   'nav.theme': 'Changer de thème',
   'nav.events': 'Événements et notes',
+  'nav.eventsShort': 'Événements',
 
   'tab.sources': 'Sources · Birdsong',
   'tab.allRegions': 'Toutes les régions',

@@ -29,7 +29,7 @@ const MOST_RISING = 8;
 export function renderSentence(node, parts) {
   const doc = node.ownerDocument;
   rebuild(node, parts.map(({ text, tone }) => `${tone} ${text}`), () => parts.map(({ text, tone }) => (
-    tone === 'plain' ? doc.createTextNode(text) : el(doc, 'span', { class: `part-${tone}` }, ...(tone === 'muted' ? [text] : [el(doc, 'span', { 'aria-hidden': 'true' }, tone === 'up' ? '▲ ' : '▼ '), text]))
+    tone === 'plain' ? doc.createTextNode(text) : el(doc, 'span', { class: `part-${tone}` }, text)
   )));
 }
 

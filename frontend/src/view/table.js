@@ -5,6 +5,8 @@ import { t } from '../i18n.js';
 import { el, setText } from './dom.js';
 
 const NOTE_MS = 2_000;
+/** @type {Record<string, string>} */
+const ROLES = { table: 'table', thead: 'rowgroup', tbody: 'rowgroup', tr: 'row', th: 'columnheader' };
 
 /**
  * The table as text for spreadsheets: cells with tabs, rows with line ends.
@@ -34,6 +36,7 @@ export function renderTable(doc, holder, caption, table) {
   if (known && body && headTexts.join('\t') === head.join('\t')) {
     setText(/** @type {Element} */ (known.querySelector('caption')), caption);
     updateRows(doc, body, rows);
+    keepNames(holder);
     return;
   }
   const headRow = el(doc, 'tr', {}, ...head.map((text) => el(doc, 'th', { scope: 'col' }, text)));
@@ -41,6 +44,21 @@ export function renderTable(doc, holder, caption, table) {
     copyButton(doc, holder),
     el(doc, 'table', {}, el(doc, 'caption', { class: 'visually-hidden' }, caption), el(doc, 'thead', {}, headRow), el(doc, 'tbody', {}, ...rows.map((row) => rowOf(doc, row)))),
   );
+  keepNames(holder);
+}
+
+/**
+ * Narrow screens show the rows of a holder with the class `stacks` as lists (styles/table.css). This gives each cell the name of its column, and
+ * all parts the roles that they would lose by that.
+ * @param {HTMLElement} holder
+ */
+export function keepNames(holder) {
+  if (!holder.classList.contains('stacks')) return;
+  const names = [...holder.querySelectorAll('thead th')].map(({ textContent }) => textContent ?? '');
+  for (const part of holder.querySelectorAll('table, thead, tbody, tr, th, td')) {
+    part.setAttribute('role', part.getAttribute('scope') === 'row' ? 'rowheader' : ROLES[part.localName] ?? 'cell');
+    if (part.localName === 'td') part.setAttribute('data-column', names[/** @type {HTMLTableCellElement} */ (part).cellIndex] ?? '');
+  }
 }
 
 /** @param {Document} doc @param {string[]} row */

@@ -15,6 +15,7 @@ import { RANGES, rangeById, rangeOf } from '../url-state.js';
 import { createCards, titleOf } from '../view/cards.js';
 import { renderSegments } from '../view/controls.js';
 import { byId, el, find, rebuild, setText, showText } from '../view/dom.js';
+import { keepNames } from '../view/table.js';
 import { currentZone, formatSpan } from '../format.js';
 import { isRange, rangeParams } from '../model/range.js';
 import { fieldMoment, fieldValue } from '../model/zone.js';
@@ -64,7 +65,7 @@ export default function createCompare(ctx) {
     ),
     el(doc, 'p', { class: 'muted', id: 'compare-text', role: 'status' }),
     el(doc, 'div', { id: 'compare-card' }),
-    el(doc, 'section', { id: 'compare-totals-box', 'aria-labelledby': 'compare-totals-title' }, el(doc, 'h2', { id: 'compare-totals-title', 'data-t': 'compare.totals' }), el(doc, 'div', { class: 'table compare-totals', id: 'compare-totals', role: 'region', 'data-t-label': 'compare.totalsTable', tabindex: 0 })),
+    el(doc, 'section', { id: 'compare-totals-box', 'aria-labelledby': 'compare-totals-title' }, el(doc, 'h2', { id: 'compare-totals-title', 'data-t': 'compare.totals' }), el(doc, 'div', { class: 'table stacks compare-totals', id: 'compare-totals', role: 'region', 'data-t-label': 'compare.totalsTable', tabindex: 0 })),
     el(doc, 'p', {}, el(doc, 'button', { type: 'button', class: 'button', id: 'take-compare', 'aria-haspopup': 'dialog', 'data-t': 'take.open' })),
   );
   translate(section);
@@ -221,6 +222,7 @@ export default function createCompare(ctx) {
       doc, 'table', {}, el(doc, 'thead', {}, el(doc, 'tr', {}, ...head.map((text) => el(doc, 'th', { scope: 'col' }, text)))),
       el(doc, 'tbody', {}, ...rows.map(([name = '', ...cells], i) => el(doc, 'tr', {}, el(doc, 'td', {}, sample(i)), el(doc, 'th', { scope: 'row' }, name), ...cells.map((text) => el(doc, 'td', {}, text))))),
     )]);
+    keepNames(byId(doc, 'compare-totals'));
   }
 
   function render() {
