@@ -13,7 +13,7 @@ const DESK = { viewport: { width: 1280, height: 860 } };
 const PHONE = { viewport: { width: 390, height: 1180 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true };
 /**
  * The query of each picture, and what is there when its data is. `region` is one that something happened to in the last day.
- * @type {Record<string, { search: (region: string) => string, ready: string, context?: import('playwright-core').BrowserContextOptions }>}
+ * @type {Record<string, { search: (region: string) => string, ready: string, context?: import('playwright-core').BrowserContextOptions, type?: 'jpeg' }>}
  */
 const SHOTS = {
   dashboard: { search: () => '', ready: '#region-list .row-spark svg' },
@@ -22,6 +22,8 @@ const SHOTS = {
   map: { search: () => '?view=map', ready: '#map-list li' },
   sources: { search: () => '?view=sources', ready: '#sources-table td' },
   wall: { search: () => '?wall', ready: '#wall-spark svg', context: { viewport: { width: 1920, height: 1080 } } },
+  // public/og.jpg, the picture of links.
+  og: { search: () => '', ready: '#region-list .row-spark svg', context: { viewport: { width: 1200, height: 630 } }, type: 'jpeg' },
   phone: { search: () => '', ready: '#region-list .row-spark svg', context: PHONE },
 };
 
@@ -35,7 +37,7 @@ const browser = await chromium.launch({ executablePath: chromiumPath(), args: ['
 try {
   for (const language of (process.env.LANGUAGES ?? 'en').split(',')) {
     for (const colorScheme of /** @type {const} */ (['light', 'dark'])) {
-      for (const [name, { search, ready, context: own }] of Object.entries(SHOTS)) {
+      for (const [name, { search, ready, context: own, type }] of Object.entries(SHOTS)) {
         const context = await browser.newContext({ ...DESK, locale: language === 'en' ? 'en-GB' : language, timezoneId: 'America/Toronto', colorScheme, reducedMotion: 'reduce', ...own });
         const page = await context.newPage();
         await page.goto(site.url + search(region));
@@ -44,7 +46,7 @@ try {
         // What is drawn after the answers.
         await page.waitForLoadState('networkidle');
         await page.waitForTimeout(500);
-        await page.screenshot({ path: path.join(folder, `${name}-${colorScheme}-${language}.png`) });
+        await page.screenshot({ path: path.join(folder, `${name}-${colorScheme}-${language}.${type ?? 'png'}`), ...(type && { type, quality: 80 }) });
         await context.close();
       }
     }
