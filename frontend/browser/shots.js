@@ -46,7 +46,7 @@ try {
         // What is drawn after the answers.
         await page.waitForLoadState('networkidle');
         await page.waitForTimeout(500);
-        await page.screenshot({ path: path.join(folder, `${name}-${colorScheme}-${language}.${type ?? 'png'}`), ...(type && { type, quality: 80 }) });
+        await page.screenshot({ path: path.join(folder, `${name}-${colorScheme}-${language}.${type ?? 'png'}`), ...(type && { type, quality: 60 }) });
         await context.close();
       }
     }
