@@ -4,7 +4,7 @@
 import { geoEqualEarth, geoMercator, geoPath } from 'd3-geo';
 import { feature } from 'topojson-client';
 import countriesUrl from 'world-atlas/countries-110m.json?url';
-import { inSlices, painted } from '../breathe.js';
+import { breathe, inSlices, painted } from '../breathe.js';
 import { MANY_PINS, boundsOf, frameOf, middleOf, placeLabels, polygonOf, withMargin } from '../model/map.js';
 
 /** Wider maps have a projection that keeps areas; narrower ones one that keeps shapes. */
@@ -69,6 +69,9 @@ export function createMap(canvas, { world: countries, spots: first, look: firstL
     const wanted = [canvas.width, canvas.height, look.land, look.line].join(' ');
     if (landOf === wanted) return;
     landOf = wanted;
+    // After the pins, in a task of its own.
+    await breathe();
+    if (landOf !== wanted) return;
     [land.width, land.height] = [canvas.width, canvas.height];
     const ctx = contextOf(land);
     if (!ctx) return;
