@@ -36,7 +36,7 @@ class Parquet(Case):
             "region": "VARCHAR",
             "window_start": "TIMESTAMP WITH TIME ZONE",
             "posts": "BIGINT",
-            "usual": "DOUBLE",
+            "completeness.sampled": "DOUBLE",
             "completeness.complete": "BOOLEAN",
             "hashtags": "VARCHAR",
         }
@@ -52,5 +52,7 @@ class Parquet(Case):
             """).fetchone()
             self.assertEqual(differ, (0,), column)
         # A list is JSON.
-        tags = query(f"SELECT sum((tag->>'count')::BIGINT) FROM (SELECT unnest(json_extract(hashtags, '$[*]')) tag FROM {parquet})")
+        tags = query(
+            f"SELECT sum((tag->>'count')::BIGINT) FROM (SELECT unnest(json_extract(hashtags, '$[*]')) tag FROM {parquet})"
+        )
         self.assertGreater(tags.fetchone()[0], 0)

@@ -34,7 +34,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use birdsong_domain::format;
 use birdsong_domain::lane::STREAM;
 use birdsong_domain::ports::{
     self, COPIED_MS, DocumentKey, DocumentKind, DocumentStore, Expected, PartialKey, PortError, PutOutcome, Settings,
@@ -76,7 +75,7 @@ pub struct Copied {
     pub damaged: u64,
     /// Days of notes, and of reference counts, that were copied.
     pub documents: u64,
-    /// Those that the new place has otherwise: they stay as they are.
+    /// Those that differ in the new place: they stay as they are.
     pub kept_documents: u64,
 }
 
@@ -131,10 +130,10 @@ where
 /// Checks that both stores can have the same windows, and prepares the new one.
 async fn share_settings<A: Settings, B: Settings>(from: &A, to: &B, now_ms: i64) -> Result<(), PortError> {
     let refused = |reason: String| PortError::Refused { what: "the copy", reason };
-    if !format::check(from).await? || from.setting(ports::WINDOW_SECS).await?.is_none() {
+    // Whoever opens a store checks its format.
+    if from.setting(ports::WINDOW_SECS).await?.is_none() {
         return Err(refused("there is nothing to copy".to_owned()));
     }
-    format::claim(to).await?;
     for (key, meaning) in SHARED {
         let Some(ours) = from.setting(key).await? else { continue };
         match to.setting(key).await? {

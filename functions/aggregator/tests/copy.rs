@@ -53,7 +53,6 @@ fn set(store: &MemoryStore, key: &str, value: &str) {
 /// Posts of nine days in two regions, behind high sequence numbers.
 fn original() -> Arc<MemoryStore> {
     let store = Arc::new(MemoryStore::default());
-    run(birdsong_domain::format::claim(&*store)).unwrap();
     set(&store, WINDOW_SECS, "300");
     set(&store, KEY_FINGERPRINT, "abc");
     let records: Vec<_> =
@@ -142,7 +141,6 @@ fn a_copy_that_was_cut_short_is_continued() {
 fn a_place_of_other_windows_or_of_another_key_is_refused_as_it_is() {
     for (key, value) in [(WINDOW_SECS, "60"), (KEY_FINGERPRINT, "def")] {
         let to = MemoryStore::default();
-        run(birdsong_domain::format::claim(&to)).unwrap();
         set(&to, key, value);
         let error = run(copy(&*original(), &to, NOW_MS, |_| ())).unwrap_err();
         assert!(matches!(&error, PortError::Refused { .. }) && error.to_string().contains("empty place"), "{error}");

@@ -13,7 +13,7 @@ use clap::Args;
 use crate::data::{self, Role};
 use crate::{now_ms, print};
 
-/// What stands before the name of a table.
+/// What is in front of the name of a table.
 const TABLE: &str = "dynamodb:";
 
 #[derive(Debug, Args)]
