@@ -7,7 +7,6 @@
 //!
 //! What live aggregation may own is never touched. A row whose fence is not ahead of what was read is
 //! replaced on condition that it is still the row that was compared. Any other row (unreadable, ahead,
-//! replaced on condition that it is still the row that was compared. Any other row (unreadable, ahead,
 //! or without a record in the log) waits for proof: its version is read **first**, and then the log is read
 //! to its end. A record is in the log before it is in a window, so every record in this version
 //! has been read by then; if it still contradicts the log, it was altered. It is replaced or removed on
@@ -50,7 +49,7 @@ pub enum ReprocessError {
     Port(#[from] PortError),
     /// The log no longer has all records of the range.
     #[error(
-        "the log is complete only since {since}, so windows before that cannot be folded again; start at {since} or later, or replay an archive"
+        "the log is complete only since {since}, so windows before that cannot be folded again; start at {since} or later, name an archive of the log that reaches further back (--archive), or replay an archive of posts"
     )]
     Gone {
         /// First time that can be reprocessed, RFC 3339.

@@ -1,4 +1,4 @@
-//! Buckets: the quarantine, and the one that regions are read from.
+//! Buckets: the quarantine, the archive of the log, and the one that regions are read from.
 
 use aws_config::SdkConfig;
 use aws_sdk_s3::Client;
@@ -15,7 +15,7 @@ pub struct Object {
     pub put_ms: i64,
 }
 
-/// A bucket of objects for people to look at.
+/// A bucket of objects.
 #[derive(Clone, Debug)]
 pub struct Bucket {
     client: Client,
@@ -38,10 +38,7 @@ impl Bucket {
     /// When the bucket rejects it.
     pub async fn put(&self, key: &str, content_type: &str, bytes: Vec<u8>) -> Result<(), PortError> {
         let put = self.client.put_object().bucket(&self.name).key(key).content_type(content_type);
-        put.body(ByteStream::from(bytes)).send().await.map(drop).map_err(|error| PortError::Unavailable {
-            what: "the quarantine bucket",
-            reason: DisplayErrorContext(&error).to_string(),
-        })
+        put.body(ByteStream::from(bytes)).send().await.map(drop).map_err(unavailable)
     }
 
     /// Reads an object of at most `limit` bytes.
@@ -49,9 +46,20 @@ impl Bucket {
     /// # Errors
     /// When the object is missing, may not be read, or is larger.
     pub async fn get(&self, key: &str, limit: usize) -> Result<Vec<u8>, PortError> {
-        let failed = |reason: String| PortError::Unavailable { what: "the bucket", reason };
-        let mut object = self.client.get_object().bucket(&self.name).key(key).send().await;
-        let object = object.as_mut().map_err(|error| failed(DisplayErrorContext(&*error).to_string()))?;
+        self.find(key, limit).await?.ok_or_else(|| failed(format!("there is no {key}")))
+    }
+
+    /// Reads an object of at most `limit` bytes; `None` when there is no such object. S3 only shows that an object is missing
+    /// to those who may list the bucket.
+    ///
+    /// # Errors
+    /// When the object may not be read, or is larger.
+    pub async fn find(&self, key: &str, limit: usize) -> Result<Option<Vec<u8>>, PortError> {
+        let object = self.client.get_object().bucket(&self.name).key(key).send().await;
+        let mut object = match object {
+            Err(error) if error.as_service_error().is_some_and(|error| error.is_no_such_key()) => return Ok(None),
+            object => object.map_err(unavailable)?,
+        };
         let mut bytes = vec![];
         while let Some(part) = object.body.next().await {
             bytes.extend_from_slice(&part.map_err(|error| failed(DisplayErrorContext(&error).to_string()))?);
@@ -59,7 +67,7 @@ impl Bucket {
                 return Err(failed(format!("{key} has more than {limit} bytes")));
             }
         }
-        Ok(bytes)
+        Ok(Some(bytes))
     }
 
     /// Removes an object. One that is not there is no error.
@@ -85,6 +93,10 @@ impl Bucket {
     }
 }
 
+fn failed(reason: String) -> PortError {
+    PortError::Unavailable { what: "the bucket", reason }
+}
+
 fn unavailable(error: impl std::error::Error) -> PortError {
-    PortError::Unavailable { what: "the bucket", reason: DisplayErrorContext(&error).to_string() }
+    failed(DisplayErrorContext(&error).to_string())
 }

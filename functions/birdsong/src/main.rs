@@ -1,6 +1,7 @@
 //! Reads the command line and starts. Holds no rule of the domain.
 
 mod alerts;
+mod archive;
 mod backup;
 mod cloud;
 mod copy;
@@ -86,6 +87,8 @@ enum Command {
     /// List what could not be read, or try it again
     #[command(name = "deadletters")]
     DeadLetters(deadletters::DeadLettersArgs),
+    /// Keep days of the log beyond its retention
+    Archive(archive::ArchiveArgs),
     /// Copy the data folder while it is in use
     Backup(backup::BackupArgs),
     /// Copy all windows to another place, such as from this machine to AWS
@@ -174,6 +177,7 @@ fn main() -> ExitCode {
         Command::Replay(args) => replay::replay(args),
         Command::Reprocess(args) => reprocess::reprocess(args),
         Command::DeadLetters(args) => deadletters::deadletters(args),
+        Command::Archive(args) => archive::archive(args),
         Command::Backup(args) => backup::backup(&args),
         Command::Copy(args) => copy::copy(&args),
         Command::Key(args) => key::key(args),

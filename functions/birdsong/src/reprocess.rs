@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use birdsong_aggregator::reprocess::{Before, Change, Entry, Receipt};
+use birdsong_aggregator::reprocess::{self as fold, Before, Change, Entry, Progress, Receipt};
+use birdsong_archive::ArchivedLog;
 use birdsong_digest::notes::{self, NoteError};
 use birdsong_domain::event::Event;
 use birdsong_domain::ports::{DocumentStore, PostLog, RollupStore, Settings, WindowStore};
@@ -14,6 +15,7 @@ use birdsong_domain::window::FoldRules;
 use birdsong_embedded::{SqliteLog, SqliteStore};
 use clap::Args;
 
+use crate::archive::{self, Address};
 use crate::cloud::CloudArgs;
 use crate::{DataArgs, data, now_ms, parse_secs, print};
 
@@ -36,6 +38,9 @@ pub(crate) struct ReprocessArgs {
     /// End (RFC 3339), rounded up to the end of its window [default: now]
     #[arg(long, value_name = "TIME", value_parser = parse_time, conflicts_with = "last")]
     to: Option<i64>,
+    /// Read older records from this archive of the log: a folder, or s3://BUCKET
+    #[arg(long, value_name = "DIR|s3://BUCKET")]
+    archive: Option<Address>,
     /// Only show what would change
     #[arg(long)]
     dry_run: bool,
@@ -59,7 +64,7 @@ async fn work(args: ReprocessArgs) -> Result<ExitCode> {
         #[cfg(feature = "aws")]
         {
             let (log, store) = args.cloud.connect().await?;
-            return repair(args, &log, &store).await;
+            return repair(args, &log, &store, &store).await;
         }
     }
     let dir = &args.data.data;
@@ -70,12 +75,14 @@ async fn work(args: ReprocessArgs) -> Result<ExitCode> {
         );
     }
     let (log, store) = (SqliteLog::open(dir)?, SqliteStore::open(dir)?);
-    repair(args, &log, &store).await
+    repair(args, &log, &log, &store).await
 }
 
-async fn repair<L: PostLog, S: WindowStore + RollupStore + DocumentStore + Settings>(
+/// `known` has what is known of the log itself.
+async fn repair<L: PostLog, K: Settings, S: WindowStore + RollupStore + DocumentStore + Settings>(
     args: ReprocessArgs,
     log: &L,
+    known: &K,
     store: &S,
 ) -> Result<ExitCode> {
     let rules = data::fold_rules(store, None).await?;
@@ -89,11 +96,20 @@ async fn repair<L: PostLog, S: WindowStore + RollupStore + DocumentStore + Setti
     let to = WindowStart(rules.size.start_of(to_ms - 1).0 + rules.size.ms());
     let bar = indicatif::ProgressBar::new_spinner();
     bar.set_style(indicatif::ProgressStyle::with_template("{spinner} {msg}")?);
-    let receipt = birdsong_aggregator::reprocess::reprocess(log, store, rules, from..to, args.dry_run, |read| {
+    let range = from..to;
+    let progress = |read: Progress| {
         bar.set_message(format!("{} records read, up to {}", read.records, rfc3339(read.arrived_ms)));
         bar.tick();
-    })
-    .await;
+    };
+    let receipt = match &args.archive {
+        Some(archive) => {
+            let place = archive.place().await?;
+            let id = archive::known_log_id(known).await?;
+            let log = ArchivedLog::open(log, &place, &id, range.clone()).await?;
+            fold::reprocess(&log, store, rules, range, args.dry_run, progress).await
+        }
+        None => fold::reprocess(log, store, rules, range, args.dry_run, progress).await,
+    };
     bar.finish_and_clear();
     let receipt = receipt?;
     if !args.dry_run {

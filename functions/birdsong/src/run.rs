@@ -16,6 +16,7 @@ use birdsong_streamer::status::StatusRegistry;
 use clap::Args;
 
 use crate::alerts::LinkArgs;
+use crate::archive::{self, Address};
 use crate::data::Role;
 use crate::hosts::Hosts;
 use crate::machine::{Disk, Folded, Followed, follow};
@@ -61,6 +62,10 @@ pub(crate) struct RunArgs {
     /// (docs/how-to/embed-a-chart.md)
     #[arg(long, value_name = "SOURCES", default_value = "'none'", value_parser = FrameAncestors::parse, env = "BIRDSONG_FRAME_ANCESTORS")]
     frame_ancestors: FrameAncestors,
+    /// Write each day of the log that is over into this archive: a folder, or s3://BUCKET
+    /// (docs/how-to/archive-the-log.md) [default: none]
+    #[arg(long, value_name = "DIR|s3://BUCKET", env = "BIRDSONG_ARCHIVE")]
+    archive: Option<Address>,
     #[command(flatten)]
     links: LinkArgs,
     #[command(flatten)]
@@ -109,6 +114,9 @@ async fn work(args: RunArgs) -> Result<ExitCode> {
     let rules = data::fold_rules(&*store, args.count.window).await?;
     let catalogue = data::publish_regions(&*store, &regions).await?;
 
+    if let Some(to) = args.archive {
+        archive::keep_writing(log.clone(), to)?;
+    }
     let machine = Arc::new(Disk { log: log.clone(), store: store.clone() });
     let folded = Arc::new(Folded::default());
     let aggregation = {

@@ -151,6 +151,26 @@ impl Frame {
 /// # Errors
 /// When the bytes are not a frame with an undamaged header.
 pub fn decode(record: &[u8]) -> Result<Frame, FrameError> {
+    let (header, body) = split(record)?;
+    let header: FrameHeader = serde_json::from_slice(header).map_err(at_line(1))?;
+    let posts = if body.is_empty() && header.windows.is_empty() { Ok(vec![]) } else { decode_posts(body) };
+    Ok(match posts {
+        Ok(posts) => Frame { header, posts, damage: None },
+        Err(damage) => Frame { header, posts: vec![], damage: Some(damage) },
+    })
+}
+
+/// The JSON of the header and the uncompressed post lines of a record, byte for byte as they were encoded.
+///
+/// # Errors
+/// When the record is damaged, or is no frame of this version.
+pub fn parts(record: &[u8]) -> Result<(&[u8], Vec<u8>), FrameError> {
+    let (header, body) = split(record)?;
+    Ok((header, if body.is_empty() { vec![] } else { unpack(body)? }))
+}
+
+/// The JSON of the header, whose checksum is right, and the rest.
+fn split(record: &[u8]) -> Result<(&[u8], &[u8]), FrameError> {
     if OLD_MAGICS.iter().any(|magic| record.starts_with(magic)) {
         return Err(FrameError::Old);
     }
@@ -163,12 +183,7 @@ pub fn decode(record: &[u8]) -> Result<Frame, FrameError> {
         return Err(FrameError::Checksum);
     }
     at_most(header.len(), MAX_HEADER_BYTES)?;
-    let header: FrameHeader = serde_json::from_slice(header).map_err(at_line(1))?;
-    let posts = if body.is_empty() && header.windows.is_empty() { Ok(vec![]) } else { decode_posts(body) };
-    Ok(match posts {
-        Ok(posts) => Frame { header, posts, damage: None },
-        Err(damage) => Frame { header, posts: vec![], damage: Some(damage) },
-    })
+    Ok((header, body))
 }
 
 fn decode_posts(body: &[u8]) -> Result<Vec<SlimPost>, FrameError> {

@@ -481,6 +481,8 @@ pub const WINDOW_SECS: &str = "window_secs";
 pub const REGIONS: &str = "regions";
 /// Setting: what identifies the key that ids are hashed with ([`crate::post::InstallationKey::fingerprint`]).
 pub const KEY_FINGERPRINT: &str = "key_fingerprint";
+/// Setting: what identifies the log to its archive, as digits.
+pub const LOG_ID: &str = "log_id";
 /// Setting: the states of the sources, as a JSON list of [`crate::status::SourceState`].
 pub const SOURCES: &str = "sources";
 /// Setting: the alerts, as a JSON list of [`crate::alert::Alert`]. No secret is in it.

@@ -40,6 +40,8 @@ pub struct WindowSize(u32);
 pub struct BadWindowSize(pub u32);
 
 impl WindowSize {
+    /// The shortest, which divides all others.
+    pub const MINUTE: Self = Self(60);
     /// The default: five minutes.
     pub const FIVE_MINUTES: Self = Self(300);
 
