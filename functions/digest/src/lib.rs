@@ -138,6 +138,9 @@ impl<S: WindowStore + RollupStore + DocumentStore + Settings> Digest<S> {
         for _ in 0..MAX_CONFLICTS {
             let stored = self.store.setting(OVERVIEW).await?;
             let previous = stored.as_deref().and_then(Overview::parse);
+            if !self.known.is_current(previous.as_ref()) {
+                self.watcher = Watcher::default();
+            }
             let overview = Overview::new(&*self.store, self.rules, regions, now_ms, previous, done, &mut self.known);
             let mut overview = overview.await?;
             if !is_watched {

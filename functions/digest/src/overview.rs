@@ -192,6 +192,8 @@ pub struct Overview {
 /// final.
 #[derive(Clone, Debug, Default)]
 pub struct Known {
+    /// The version of the overview that was made or read last.
+    version: String,
     hours: HashMap<String, HashMap<i64, KnownHour>>,
     /// What the last overview read.
     read: HashMap<(String, i64), BTreeMap<i64, KnownWindow>>,
@@ -215,6 +217,11 @@ struct KnownWindow {
 }
 
 impl Known {
+    /// Whether no other digest has made hours again since the last overview.
+    pub(crate) fn is_current(&self, stored: Option<&Overview>) -> bool {
+        stored.map_or("", |overview| &*overview.version) == self.version
+    }
+
     /// The windows that were read for an overview, of each region.
     pub(crate) fn recent(&self) -> HashMap<String, Recent> {
         let mut recent = HashMap::<String, Recent>::new();
@@ -240,6 +247,12 @@ impl Overview {
         serde_json::from_slice(&json).ok()
     }
 
+    /// A version that no overview before this one had, even if two were made in the same millisecond.
+    fn next_version(&self, now_ms: i64) -> String {
+        let last = i64::from_str_radix(&self.version, 16).unwrap_or(0);
+        format!("{:x}", now_ms.max(last.saturating_add(1)))
+    }
+
     /// The text that is stored: JSON, zstd-compressed, in base64.
     ///
     /// # Errors
@@ -263,11 +276,16 @@ impl Overview {
         done: &[Change],
         known: &mut Known,
     ) -> Result<Self, PortError> {
+        // An hour that is not on the list of changes, now and before, may have been on it in between.
+        if !known.is_current(previous.as_ref()) {
+            known.hours.values_mut().for_each(|hours| hours.retain(|_, hour| !hour.stamp.is_empty()));
+        }
         let previous = previous.unwrap_or_default();
         let mut overview = Self { updated_ms: now_ms, version: previous.version.clone(), ..Self::default() };
         if previous.version.is_empty() || !done.is_empty() {
-            overview.version = format!("{now_ms:x}");
+            overview.version = previous.next_version(now_ms);
         }
+        known.version = if done.is_empty() { &previous } else { &overview }.version.clone();
         // Ledgers first: an aggregator stores them last, so a post that comes meanwhile is not missing.
         let mut all = vec![STREAM];
         all.extend(regions);
