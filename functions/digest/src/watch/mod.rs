@@ -404,7 +404,9 @@ impl Watcher {
         let own_from_ms = stand_in(&mut days, reference, size);
         for (day_ms, of) in &days {
             let (day_ms, stands_in) = (*day_ms, of.0.windows.values().any(|window| window.is_reference));
-            let is_consumed = watched.consumed.contains_key(&day_ms) || day_ms >= first_day || stands_in;
+            // A day from before the first one may have got windows.
+            let is_new = !of.0.is_empty() && day_ms >= last_day - REACH_DAYS * DAY_MS;
+            let is_consumed = watched.consumed.contains_key(&day_ms) || day_ms >= first_day || stands_in || is_new;
             if day_ms < watched.scored_to_ms && is_consumed && !checked.days.contains(&day_ms) {
                 let until = ((watched.scored_to_ms - day_ms).clamp(0, DAY_MS) / size.ms()) as u16;
                 let now = fingerprint(of, until);
