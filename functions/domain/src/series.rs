@@ -24,7 +24,7 @@
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
+use std::ops::{Range, RangeBounds};
 
 use crate::crowd::{self, Crowd, SIGNS};
 use crate::lane::Lane;
@@ -45,8 +45,8 @@ const AUTHORS: usize = 3;
 const MAX_BYTES: usize = 120_000;
 /// A share of a window of one part in this many may be missing without making it unusable.
 const MISSED_PARTS: i64 = 20;
-/// Version 1 had no authors of networks.
-const VERSION: u8 = 2;
+/// Version 1 had no authors of networks, and version 2 one spelling of a hashtag for all windows.
+const VERSION: u8 = 3;
 
 /// Whether a name is a hashtag or a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -220,15 +220,59 @@ impl WindowSeries {
 /// A hashtag or host on one day.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DayItem {
-    /// As most people wrote it.
-    pub shown: Box<str>,
+    /// As people write it: the spelling of the window with the most posts, the first one of equals.
+    shown: Box<str>,
     /// The windows in which it was among the most frequent ones, by position.
     pub entries: BTreeMap<u16, Entry>,
+    /// The spellings of the windows that have another one. So the day follows from its windows alone, also when one of
+    /// them is replaced.
+    others: BTreeMap<u16, Box<str>>,
 }
 
 impl DayItem {
     fn posts(&self) -> u64 {
         self.entries.values().map(|entry| entry.posts).sum()
+    }
+
+    /// As people write it in these windows: the spelling of the one with the most posts, the first one of equals.
+    #[must_use]
+    pub fn spelling(&self, positions: impl RangeBounds<u16>) -> &str {
+        let mut most: Option<(u16, u64)> = None;
+        for (position, entry) in self.entries.range(positions) {
+            if most.is_none_or(|(_, posts)| entry.posts > posts) {
+                most = Some((*position, entry.posts));
+            }
+        }
+        most.and_then(|(position, _)| self.others.get(&position)).unwrap_or(&self.shown)
+    }
+
+    fn insert(&mut self, position: u16, shown: Box<str>, entry: Entry) {
+        if self.entries.is_empty() {
+            self.shown = shown;
+        } else if shown != self.shown {
+            self.others.insert(position, shown);
+        }
+        self.entries.insert(position, entry);
+    }
+
+    fn remove(&mut self, position: u16) {
+        self.entries.remove(&position);
+        self.others.remove(&position);
+    }
+
+    /// Brings `shown` and `others` into their one form.
+    fn respell(&mut self) {
+        let shown: Box<str> = self.spelling(..).into();
+        if shown != self.shown {
+            let before = std::mem::replace(&mut self.shown, shown);
+            let mut others = std::mem::take(&mut self.others);
+            for position in self.entries.keys() {
+                let spelling = others.remove(position).unwrap_or_else(|| before.clone());
+                if spelling != self.shown {
+                    self.others.insert(*position, spelling);
+                }
+            }
+        }
     }
 }
 
@@ -260,11 +304,11 @@ pub struct DaySeries {
 impl DaySeries {
     /// Replaces the windows at these positions.
     pub fn set(&mut self, positions: Range<u16>, windows: impl IntoIterator<Item = (u16, WindowSeries)>) {
-        let old: Vec<_> = self.windows.range(positions.clone()).map(|(position, _)| *position).collect();
+        let old: Vec<_> = self.windows.range(positions).map(|(position, _)| *position).collect();
         if !old.is_empty() {
             old.iter().for_each(|position| drop(self.windows.remove(position)));
             self.items.retain(|_, item| {
-                old.iter().for_each(|position| drop(item.entries.remove(position)));
+                old.iter().for_each(|position| item.remove(*position));
                 !item.entries.is_empty()
             });
         }
@@ -272,15 +316,10 @@ impl DaySeries {
             let WindowSeries { networks, is_revised, floors, items } = window;
             self.windows.insert(position, DayWindow { networks, is_revised, floors, is_reference: false });
             for (key, (shown, entry)) in items {
-                let item = self.items.entry(key).or_default();
-                // The spelling of the window with the most posts, the first one of equals.
-                let most = item.entries.values().map(|entry| entry.posts).max().unwrap_or(0);
-                if entry.posts > most {
-                    item.shown = shown;
-                }
-                item.entries.insert(position, entry);
+                self.items.entry(key).or_default().insert(position, shown, entry);
             }
         }
+        self.items.values_mut().for_each(DayItem::respell);
     }
 
     /// Lets the counts of another place stand in for a day of which nothing is known: its windows are those of `network`,
@@ -344,8 +383,6 @@ impl DaySeries {
     pub fn fingerprint(&self, until: u16) -> u64 {
         let mut before = self.clone();
         before.set(until..u16::MAX, []);
-        // The spelling of a later window.
-        before.items.values_mut().for_each(|item| item.shown = "".into());
         siphasher::sip::SipHasher13::new().hash(&before.plain())
     }
 
@@ -391,6 +428,13 @@ impl DaySeries {
                     wire::put_u64(&mut out, authors.known);
                 }
             }
+            wire::put_u64(&mut out, item.others.len() as u64);
+            let mut next = 0;
+            for (position, spelling) in &item.others {
+                wire::put_u64(&mut out, u64::from(position - next));
+                next = position + 1;
+                wire::put_bytes(&mut out, spelling.as_bytes());
+            }
         }
         out
     }
@@ -405,7 +449,7 @@ impl DaySeries {
         let reader = &mut reader;
         let version = reader.u8()?;
         if !(1..=VERSION).contains(&version) {
-            return Err(reader.error("version 1 or 2 of a day's series"));
+            return Err(reader.error("version 1, 2 or 3 of a day's series"));
         }
         let mut day = Self::default();
         let mut networks = vec![];
@@ -435,7 +479,7 @@ impl DaySeries {
             let key: Box<str> = reader.text()?.into();
             let shown = reader.text()?;
             let shown = if shown.is_empty() { key.clone() } else { shown.into() };
-            let mut item = DayItem { shown, entries: BTreeMap::new() };
+            let mut item = DayItem { shown, ..DayItem::default() };
             let mut next = 0u64;
             for _ in 0..reader.u64()? {
                 let position = position(reader, &mut next)?;
@@ -461,6 +505,11 @@ impl DaySeries {
                     authors.sums = crowd::signs(only).map(|sign| sign * known);
                 }
                 item.entries.insert(position, Entry { posts, authors });
+            }
+            let mut next = 0u64;
+            for _ in 0..if version > 2 { reader.u64()? } else { 0 } {
+                let position = position(reader, &mut next)?;
+                item.others.insert(position, reader.text()?.into());
             }
             day.items.insert((kind, key), item);
         }
@@ -529,13 +578,37 @@ mod tests {
         );
         day = stored(&day);
         let key = (Item::Hashtag, "fog".into());
-        assert_eq!((&*day.items[&key].shown, day.items[&key].posts(), day.items.len()), ("Fog", 3, 2));
+        assert_eq!((day.items[&key].spelling(..), day.items[&key].posts(), day.items.len()), ("Fog", 3, 2));
         assert_eq!(day.windows[&0].networks[&Network::X].posts, 3);
         let mut other = day.clone();
         other.set(0..12, [(1, window(&[("rain", 1)], Network::X))]);
         let mut fresh = DaySeries::default();
         fresh.set(0..12, [(1, window(&[("rain", 1)], Network::X))]);
         assert_eq!((stored(&other), other.items.len()), (fresh, 1));
+    }
+
+    // Rule 1.17. Found by digest/tests/model.
+    #[test]
+    fn the_spelling_of_a_hashtag_does_not_depend_on_the_order_in_which_windows_come() {
+        let windows = [("Fog", 1), ("FOG", 1), ("fog", 2)];
+        let put = |day: &mut DaySeries, position: u16, (tag, posts): (&str, u64)| {
+            let posts: Vec<_> = (0..posts).map(|author| (tag, author)).collect();
+            day.set(position..position + 1, [(position, window(&posts, Network::X))]);
+            *day = stored(day);
+        };
+        let key = (Item::Hashtag, "fog".into());
+        for order in [[0, 1, 2], [2, 1, 0], [1, 2, 0]] {
+            let mut day = DaySeries::default();
+            // A window that is replaced leaves no spelling behind.
+            put(&mut day, 0, ("fOG", 5));
+            order.iter().for_each(|position| put(&mut day, *position, windows[usize::from(*position)]));
+            let mut at_once = DaySeries::default();
+            (0..3).for_each(|position| put(&mut at_once, position, windows[usize::from(position)]));
+            assert_eq!(day, at_once, "{order:?}");
+            let spellings =
+                [day.items[&key].spelling(..), day.items[&key].spelling(..2), day.items[&key].spelling(1..2)];
+            assert_eq!(spellings, ["fog", "Fog", "FOG"]);
+        }
     }
 
     #[test]

@@ -202,7 +202,7 @@ impl History {
             for ((kind, key), item) in &own.items {
                 let sum: u64 = item.entries.range(low..=high).map(|(_, entry)| entry.posts).sum();
                 if sum > 0 {
-                    let known = sums.entry((*kind, key)).or_insert((&item.shown, 0));
+                    let known = sums.entry((*kind, key)).or_insert_with(|| (item.spelling(low..=high), 0));
                     known.1 += sum;
                 }
             }
