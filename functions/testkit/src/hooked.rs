@@ -1,6 +1,6 @@
-//! A window store in memory that does something before each call: waits, counts, or fails.
+//! A window store in memory that does something around each call: waits, counts, or fails.
 
-use std::future::Future;
+use std::future::{Future, ready};
 use std::sync::Arc;
 
 use birdsong_domain::ports::{
@@ -36,27 +36,47 @@ pub enum Call<'a> {
     Documents(i64, i64),
     /// [`RollupStore::live`].
     Live,
-    /// Any call of [`RollupStore`], [`DocumentStore`] or [`Settings`] that writes.
-    Write,
+    /// [`RollupStore::changes`].
+    Changes,
+    /// [`RollupStore::put_rollup`].
+    PutRollup,
+    /// [`RollupStore::add_change`].
+    AddChange,
+    /// [`RollupStore::settle`].
+    Settle,
+    /// [`RollupStore::replace_setting`].
+    ReplaceSetting,
+    /// [`DocumentStore::put_document`].
+    PutDocument,
     /// [`Settings::setting`].
     Setting,
+    /// [`Settings::set_setting`].
+    SetSetting,
 }
 
-/// What happens before the calls of a [`Hooked`] store.
+/// What happens around the calls of a [`Hooked`] store.
 pub trait Hook: Send + Sync {
     /// Runs before `call`.
     ///
     /// # Errors
     /// The error that the call returns instead of its result.
     fn before(&self, call: Call<'_>) -> impl Future<Output = Result<(), PortError>> + Send;
+
+    /// Runs after a `call` that writes and was carried out.
+    ///
+    /// # Errors
+    /// The error that the call returns instead of its result, as when its answer is lost.
+    fn after(&self, _call: Call<'_>) -> impl Future<Output = Result<(), PortError>> + Send {
+        ready(Ok(()))
+    }
 }
 
-/// A store with a hook in front of it.
+/// A store with a hook around it.
 #[derive(Clone, Debug, Default)]
 pub struct Hooked<H> {
     /// The store itself; calls of it run no hook.
     pub rows: Arc<MemoryStore>,
-    /// Runs before each call.
+    /// Runs around each call.
     pub hook: H,
 }
 
@@ -68,7 +88,9 @@ impl<H: Hook> WindowStore for Hooked<H> {
 
     async fn put(&self, key: &PartialKey, partial: &Partial, expected: &Expected) -> Result<PutOutcome, PortError> {
         self.hook.before(Call::Put).await?;
-        self.rows.put(key, partial, expected).await
+        let done = self.rows.put(key, partial, expected).await?;
+        self.hook.after(Call::Put).await?;
+        Ok(done)
     }
 
     async fn keys(&self, from: WindowStart, to: WindowStart) -> Result<Vec<PartialKey>, PortError> {
@@ -83,7 +105,9 @@ impl<H: Hook> WindowStore for Hooked<H> {
 
     async fn remove(&self, key: &PartialKey, version: &RowVersion) -> Result<bool, PortError> {
         self.hook.before(Call::Remove).await?;
-        self.rows.remove(key, version).await
+        let done = self.rows.remove(key, version).await?;
+        self.hook.after(Call::Remove).await?;
+        Ok(done)
     }
 
     async fn query(&self, region: &str, from: WindowStart, to: WindowStart) -> Result<Vec<Row>, PortError> {
@@ -115,23 +139,28 @@ impl<H: Hook> RollupStore for Hooked<H> {
         rollup: Option<&Rollup>,
         expected: Option<u64>,
     ) -> Result<PutOutcome, PortError> {
-        self.hook.before(Call::Write).await?;
-        self.rows.put_rollup(key, rollup, expected).await
+        self.hook.before(Call::PutRollup).await?;
+        let done = self.rows.put_rollup(key, rollup, expected).await?;
+        self.hook.after(Call::PutRollup).await?;
+        Ok(done)
     }
 
     async fn changes(&self, limit: usize) -> Result<Vec<Change>, PortError> {
-        self.hook.before(Call::Live).await?;
+        self.hook.before(Call::Changes).await?;
         self.rows.changes(limit).await
     }
 
     async fn add_change(&self, region: &str, period: Period, start_ms: i64) -> Result<(), PortError> {
-        self.hook.before(Call::Write).await?;
-        self.rows.add_change(region, period, start_ms).await
+        self.hook.before(Call::AddChange).await?;
+        self.rows.add_change(region, period, start_ms).await?;
+        self.hook.after(Call::AddChange).await
     }
 
     async fn settle(&self, change: &Change) -> Result<bool, PortError> {
-        self.hook.before(Call::Write).await?;
-        self.rows.settle(change).await
+        self.hook.before(Call::Settle).await?;
+        let done = self.rows.settle(change).await?;
+        self.hook.after(Call::Settle).await?;
+        Ok(done)
     }
 
     async fn live(&self, regions: &[&str], from: WindowStart) -> Result<Live, PortError> {
@@ -140,8 +169,10 @@ impl<H: Hook> RollupStore for Hooked<H> {
     }
 
     async fn replace_setting(&self, key: &str, expected: Option<&str>, value: &str) -> Result<bool, PortError> {
-        self.hook.before(Call::Write).await?;
-        self.rows.replace_setting(key, expected, value).await
+        self.hook.before(Call::ReplaceSetting).await?;
+        let done = self.rows.replace_setting(key, expected, value).await?;
+        self.hook.after(Call::ReplaceSetting).await?;
+        Ok(done)
     }
 }
 
@@ -163,8 +194,10 @@ impl<H: Hook> DocumentStore for Hooked<H> {
         body: Option<&[u8]>,
         expected: Option<u64>,
     ) -> Result<PutOutcome, PortError> {
-        self.hook.before(Call::Write).await?;
-        self.rows.put_document(key, body, expected).await
+        self.hook.before(Call::PutDocument).await?;
+        let done = self.rows.put_document(key, body, expected).await?;
+        self.hook.after(Call::PutDocument).await?;
+        Ok(done)
     }
 }
 
@@ -175,7 +208,8 @@ impl<H: Hook> Settings for Hooked<H> {
     }
 
     async fn set_setting(&self, key: &str, value: &str) -> Result<(), PortError> {
-        self.hook.before(Call::Write).await?;
-        self.rows.set_setting(key, value).await
+        self.hook.before(Call::SetSetting).await?;
+        self.rows.set_setting(key, value).await?;
+        self.hook.after(Call::SetSetting).await
     }
 }
