@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, anyhow};
 use birdsong_api::{CellType, Column};
 use birdsong_domain::time::parse_rfc3339;
-use parquet::basic::{Compression, LogicalType, Repetition, TimeUnit, Type as Physical, GzipLevel};
+use parquet::basic::{Compression, GzipLevel, LogicalType, Repetition, TimeUnit, Type as Physical};
 use parquet::data_type::{BoolType, ByteArray, ByteArrayType, DoubleType, Int64Type};
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::SerializedFileWriter;
