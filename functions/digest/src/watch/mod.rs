@@ -367,6 +367,7 @@ impl Watcher {
         }
         let Some((revision, mut watched)) = self.watched.get(region).cloned() else { return Ok(None) };
         let scored_before_ms = watched.scored_to_ms;
+        let before = watched.encode().map_err(corrupt)?;
         // The first day that may have to be gone through.
         let changed = run.done.iter().filter(|change| change.region == region || change.region == STREAM);
         let changed =
@@ -467,13 +468,30 @@ impl Watcher {
             }
         }
         watched.consumed.retain(|day, _| *day >= last_day - REACH_DAYS * DAY_MS);
-        if !put_events(run.store, region, (rewound_to, events_to_ms), &watched.state, events).await? {
-            self.watched.remove(region);
-            return Ok(Some(true));
-        }
+        let mut puts = event_puts(run.store, region, (rewound_to, events_to_ms), &watched.state, events).await?;
         for (day_ms, state) in snapshots {
             let snapshot = Watched { scored_to_ms: day_ms, state, ..Watched::default() };
-            put_if_changed(run.store, &watch_key(day_ms), &snapshot.encode().map_err(corrupt)?).await?;
+            puts.extend(Put::of(run.store, watch_key(day_ms), snapshot.encode().map_err(corrupt)?).await?);
+        }
+        // Another digest goes on; what it knows is read at the next run.
+        let lost = |watcher: &mut Self| {
+            watcher.watched.remove(region);
+            watcher.kept.remove(region);
+            Ok(Some(true))
+        };
+        let mut revision = revision;
+        if !puts.is_empty() {
+            // The same content under the next revision: whoever read the one before, and went on from there, loses. Of two
+            // digests that come this far one after the other, the later one finds that the other's events changed, or has them.
+            match run.store.put_document(&watch_key(0), Some(&before), revision).await? {
+                PutOutcome::Stored => revision = Some(revision.unwrap_or(0) + 1),
+                PutOutcome::Conflict => return lost(self),
+            }
+            for put in puts {
+                if run.store.put_document(&put.key, put.body.as_deref(), put.revision).await? == PutOutcome::Conflict {
+                    return lost(self);
+                }
+            }
         }
         let body = watched.encode().map_err(corrupt)?;
         match run.store.put_document(&watch_key(0), Some(&body), revision).await? {
@@ -481,12 +499,7 @@ impl Watcher {
                 self.watched.insert(region.to_owned(), (Some(revision.unwrap_or(0) + 1), watched));
                 Ok(Some(is_cut))
             }
-            // Another digest went on; what it knows is read at the next run.
-            PutOutcome::Conflict => {
-                self.watched.remove(region);
-                self.kept.remove(region);
-                Ok(Some(false))
-            }
+            PutOutcome::Conflict => lost(self),
         }
     }
 
@@ -568,15 +581,34 @@ fn usual_hours(history: &History, size: WindowSize) -> BTreeMap<i64, (u64, u64, 
     usual
 }
 
-/// Writes events by the day on which they start. Those that were found between `rewound_to` and `to_ms` before are replaced. Returns
-/// `false` when other digests were faster each time.
-async fn put_events<S: DocumentStore>(
+/// A document that is to be put in place of the one that was read.
+struct Put {
+    key: DocumentKey,
+    body: Option<Vec<u8>>,
+    /// Revision of the one that was read.
+    revision: Option<u64>,
+}
+
+impl Put {
+    /// A document in place of the stored one; `None` when that is the same.
+    async fn of<S: DocumentStore>(store: &S, key: DocumentKey, body: Vec<u8>) -> Result<Option<Self>, PortError> {
+        let stored = one(store, &key).await?;
+        let is_same = stored.as_ref().is_some_and(|document| document.body == body);
+        let revision = stored.map(|document| document.revision);
+        Ok((!is_same).then_some(Self { key, body: Some(body), revision }))
+    }
+}
+
+/// Events by the day on which they start, where they differ from the stored ones. Those that were found between `rewound_to` and
+/// `to_ms` before are replaced.
+async fn event_puts<S: DocumentStore>(
     store: &S,
     region: &str,
     (rewound_to, to_ms): (i64, i64),
     state: &State,
     events: BTreeMap<String, Event>,
-) -> Result<bool, PortError> {
+) -> Result<Vec<Put>, PortError> {
+    let mut puts = vec![];
     let rewound_day = day_of(rewound_to);
     let is_whole_day = rewound_day == rewound_to;
     let mut by_day = BTreeMap::<i64, BTreeMap<String, Event>>::new();
@@ -615,20 +647,8 @@ async fn put_events<S: DocumentStore>(
             continue;
         }
         let key = DocumentKey { kind: DocumentKind::Events, region: region.to_owned(), start_ms: day_ms };
-        let body = (!of_day.is_empty()).then_some(&*body);
         let revision = document.map(|document| document.revision);
-        if store.put_document(&key, body, revision).await? == PutOutcome::Conflict {
-            return Ok(false);
-        }
+        puts.push(Put { key, body: (!of_day.is_empty()).then_some(body), revision });
     }
-    Ok(true)
-}
-
-/// Puts a document, whoever puts it at the same time: all digests make the same one.
-async fn put_if_changed<S: DocumentStore>(store: &S, key: &DocumentKey, body: &[u8]) -> Result<(), PortError> {
-    let stored = one(store, key).await?;
-    if stored.as_ref().is_some_and(|document| document.body == body) {
-        return Ok(());
-    }
-    store.put_document(key, Some(body), stored.map(|document| document.revision)).await.map(drop)
+    Ok(puts)
 }

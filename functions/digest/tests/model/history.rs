@@ -93,16 +93,6 @@ pub(crate) struct History {
 }
 
 impl History {
-    /// Whether both digests run at the same time once.
-    pub(crate) fn has_rival_digests(&self) -> bool {
-        self.steps.iter().any(|step| match step {
-            Step::Round { programs, .. } => {
-                programs.iter().filter(|program| NAMES[**program].starts_with("digest")).count() > 1
-            }
-            _ => false,
-        })
-    }
-
     /// The history of a seed: always the same.
     pub(crate) fn of(seed: u64) -> Self {
         let dice = &mut Dice::of(&[PLAN, seed]);

@@ -65,7 +65,7 @@ fn run(history: &History) -> Result<Vec<String>, Box<Failure>> {
             world.settle(history.has_damage()).await?;
             reference::check_windows(&world)?;
             let until_ms = world.digest_all().await?;
-            reference::check_digest(&world, until_ms, !history.has_rival_digests()).await
+            reference::check_digest(&world, until_ms).await
         })
     }));
     let outcome = outcome.unwrap_or_else(|panic| {
