@@ -23,6 +23,17 @@ module "stream" {
   retention_hours = var.stream_retention_hours
 }
 
+# Days of the log for longer than the log keeps them (docs/how-to/archive-the-log.md). A day loses its manifest first, so that a day with a
+# manifest has all its files.
+module "archive" {
+  source = "./modules/bucket"
+  count  = var.archive_days > 0 ? 1 : 0
+
+  bucket                = "${var.name}-archive-${local.account_id}"
+  expire_days_by_prefix = { "manifests/" = var.archive_days, "region=" = var.archive_days + 1 }
+  deletion_protection   = var.deletion_protection
+}
+
 module "store" {
   source = "./modules/store"
 

@@ -33,6 +33,11 @@ output "quarantine_bucket" {
   value       = module.aggregator.quarantine_bucket
 }
 
+output "archive_bucket" {
+  description = "Bucket for days of the log (birdsong archive write s3://BUCKET); null without archive_days."
+  value       = one(module.archive[*].name)
+}
+
 output "site_bucket" {
   description = "Bucket with the dashboard's files."
   value       = module.site.bucket

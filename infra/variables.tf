@@ -213,6 +213,20 @@ variable "stream_retention_hours" {
   }
 }
 
+variable "archive_days" {
+  description = <<-EOT
+    Days to keep days of the log in a bucket of their own, counted from when `birdsong archive write` wrote them; 0 for no bucket. S3 deletes older
+    days, and a week later what versioning has of them. Lowering this number deletes days. Setting it to 0 deletes the bucket, which
+    deletion_protection refuses unless it is empty.
+  EOT
+  type        = number
+  default     = 0
+  validation {
+    condition     = var.archive_days >= 0 && var.archive_days <= 36500 && floor(var.archive_days) == var.archive_days
+    error_message = "archive_days must be 0, or a whole number of days up to 36500."
+  }
+}
+
 # The window store.
 
 variable "pitr" {

@@ -591,6 +591,23 @@ run "bucket" {
   }
 }
 
+run "bucket_of_days" {
+  module {
+    source = "./modules/bucket"
+  }
+  variables {
+    bucket                = "test"
+    expire_days_by_prefix = { "manifests/" = 400, "region=" = 401 }
+    deletion_protection   = true
+  }
+  assert {
+    condition = {
+      for rule in aws_s3_bucket_lifecycle_configuration.this.rule : rule.filter[0].prefix => rule.expiration[0].days if length(rule.expiration) > 0
+    } == { "manifests/" = 400, "region=" = 401 }
+    error_message = "a day loses its manifest before its files"
+  }
+}
+
 run "site" {
   module {
     source = "./modules/site"

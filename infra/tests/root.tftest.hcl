@@ -32,6 +32,23 @@ run "production" {
   }
 }
 
+run "nothing_is_archived_unless_asked_for" {
+  assert {
+    condition     = output.archive_bucket == null
+    error_message = "there is no bucket for days of the log"
+  }
+}
+
+run "days_of_the_log_have_a_bucket" {
+  variables {
+    archive_days = 400
+  }
+  assert {
+    condition     = output.archive_bucket != null
+    error_message = "there is a bucket for days of the log"
+  }
+}
+
 run "cloudfront_is_the_only_door" {
   assert {
     condition     = module.api.key != null && local.require_api_key

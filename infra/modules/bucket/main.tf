@@ -2,7 +2,7 @@
 
 resource "aws_s3_bucket" "this" {
   #checkov:skip=CKV_AWS_18:Access logs would cost more than they are worth; CloudTrail can be turned on for the account.
-  #checkov:skip=CKV_AWS_144:The files can be built again (site) or are kept for a month at most (quarantine).
+  #checkov:skip=CKV_AWS_144:The files can be built again (site) or are copies of what the log and the table have (quarantine, archive).
   #checkov:skip=CKV_AWS_145:SSE-S3 encrypts at no cost, and CloudFront reads it without a key policy.
   #checkov:skip=CKV2_AWS_62:Nothing reacts to a new object; alarms watch metrics.
   bucket        = var.bucket
@@ -65,6 +65,22 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
 
     abort_incomplete_multipart_upload {
       days_after_initiation = 7
+    }
+  }
+
+  dynamic "rule" {
+    for_each = var.expire_days_by_prefix
+    content {
+      id     = "expire-${rule.key}"
+      status = "Enabled"
+
+      filter {
+        prefix = rule.key
+      }
+
+      expiration {
+        days = rule.value
+      }
     }
   }
 }

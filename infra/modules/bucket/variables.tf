@@ -15,6 +15,12 @@ variable "expire_days" {
   default     = null
 }
 
+variable "expire_days_by_prefix" {
+  description = "Days after which objects whose keys start with these prefixes are deleted."
+  type        = map(number)
+  default     = {}
+}
+
 variable "deletion_protection" {
   description = "Refuse to delete the bucket unless it is empty."
   type        = bool
