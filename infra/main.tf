@@ -221,6 +221,7 @@ module "guard" {
     aws_ssm_parameter.release,
     module.aggregator,
     module.api,
+    module.archive,
     module.digest,
     module.observability,
     module.site,
