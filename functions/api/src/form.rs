@@ -408,7 +408,7 @@ mod tests {
             ("window_start", CellType::Time),
             ("lifecycle", CellType::Text),
             ("posts", CellType::Integer),
-            ("usual", CellType::Number),
+            ("completeness.sampled", CellType::Number),
             ("completeness.complete", CellType::Boolean),
             ("hashtags", CellType::Json),
             ("languages", CellType::Json),

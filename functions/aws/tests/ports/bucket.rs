@@ -55,7 +55,7 @@ async fn an_object_that_is_too_large_is_not_cut() {
 #[tokio::test]
 async fn a_missing_object_is_an_error() {
     let error = bucket().await.get("other.toml", 10).await.unwrap_err().to_string();
-    assert!(error.contains("NoSuchKey"), "{error}");
+    assert!(error.contains("there is no other.toml"), "{error}");
 }
 
 #[tokio::test]
