@@ -433,10 +433,12 @@ impl Watcher {
         let events_to_ms = run.until_ms.max(scored_before_ms);
         let mut events = BTreeMap::new();
         let mut is_cut = false;
+        // Nothing goes back further. A region that was silent for years has as many days to go through, and none to store.
+        let kept_from_ms = last_day - (REACH_DAYS + BASELINE_DAYS) * DAY_MS;
         let mut snapshots = vec![];
         let mut at_ms = day_of(watched.scored_to_ms);
         while at_ms <= last_day && watched.scored_to_ms < run.until_ms {
-            if watched.scored_to_ms == at_ms {
+            if watched.scored_to_ms == at_ms && at_ms >= kept_from_ms {
                 snapshots.push((at_ms, watched.state.clone()));
             }
             let until_ms = (at_ms + DAY_MS).min(run.until_ms);
