@@ -109,6 +109,14 @@ pub enum Change {
     LeftToLive,
 }
 
+impl Change {
+    /// Whether the window is stored otherwise than before.
+    #[must_use]
+    pub fn is_correction(self) -> bool {
+        matches!(self, Self::Changed | Self::Healed | Self::Removed)
+    }
+}
+
 /// What a reprocess did, window by window in key order.
 #[derive(Debug, Default)]
 pub struct Receipt {
@@ -122,7 +130,7 @@ impl Receipt {
     /// Number of windows that are stored otherwise than before: changed, healed or removed.
     #[must_use]
     pub fn changed(&self) -> usize {
-        self.count(Change::Changed) + self.healed() + self.removed()
+        self.entries.iter().filter(|entry| entry.change.is_correction()).count()
     }
 
     /// Number of windows whose fence or generation was repaired.

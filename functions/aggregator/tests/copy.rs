@@ -13,11 +13,11 @@ use birdsong_domain::ports::{
     ReadFrom, SequenceNumber, Settings, WINDOW_SECS, WindowStore,
 };
 use birdsong_domain::post::Located;
+use birdsong_domain::rollup::DAY_MS;
 use birdsong_domain::time::{FUTURE_LIMIT_MS, WindowStart};
 use birdsong_domain::window::{FoldRules, Partial};
 use birdsong_testkit::{Fault, MemoryStore};
 
-const DAY_MS: i64 = 86_400_000;
 const NOW_MS: i64 = 10 * DAY_MS;
 
 fn run<T>(future: impl Future<Output = T>) -> T {

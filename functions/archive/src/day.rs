@@ -1,9 +1,8 @@
 //! UTC days.
 
+use birdsong_domain::rollup::DAY_MS;
 use birdsong_domain::time::{RFC3339_MS, parse_rfc3339, rfc3339};
 use serde::{Deserialize, Serialize};
-
-const DAY_MS: i64 = 86_400_000;
 
 /// A UTC day, written `2026-05-23`. It has a year of four digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

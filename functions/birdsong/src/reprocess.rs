@@ -157,9 +157,7 @@ async fn roll_up_again<S: RollupStore>(store: &S, receipt: &Receipt) -> Result<(
 fn corrections(receipt: &Receipt, rules: FoldRules, now_ms: i64, by: &str) -> Vec<Event> {
     let end_ms = |entry: &Entry| entry.key.window.0 + rules.size.ms();
     let is_corrected = |entry: &&Entry| {
-        matches!(entry.change, Change::Changed | Change::Healed | Change::Removed)
-            && end_ms(entry) + rules.lateness_ms <= now_ms
-            && !entry.key.lane.is_ledger()
+        entry.change.is_correction() && end_ms(entry) + rules.lateness_ms <= now_ms && !entry.key.lane.is_ledger()
     };
     let mut days = BTreeMap::<_, Vec<&Entry>>::new();
     for entry in receipt.entries.iter().filter(is_corrected) {

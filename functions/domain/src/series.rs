@@ -253,24 +253,33 @@ impl DayItem {
             self.others.insert(position, shown);
         }
         self.entries.insert(position, entry);
+        self.respell();
     }
 
-    fn remove(&mut self, position: u16) {
-        self.entries.remove(&position);
-        self.others.remove(&position);
+    fn remove(&mut self, positions: &[u16]) {
+        let count = self.entries.len();
+        for position in positions {
+            self.entries.remove(position);
+            self.others.remove(position);
+        }
+        if self.entries.len() < count {
+            self.respell();
+        }
     }
 
     /// Brings `shown` and `others` into their one form.
     fn respell(&mut self) {
-        let shown: Box<str> = self.spelling(..).into();
-        if shown != self.shown {
-            let before = std::mem::replace(&mut self.shown, shown);
-            let mut others = std::mem::take(&mut self.others);
-            for position in self.entries.keys() {
-                let spelling = others.remove(position).unwrap_or_else(|| before.clone());
-                if spelling != self.shown {
-                    self.others.insert(*position, spelling);
-                }
+        let shown = self.spelling(..);
+        if *shown == *self.shown {
+            return;
+        }
+        let shown = shown.into();
+        let before = std::mem::replace(&mut self.shown, shown);
+        let mut others = std::mem::take(&mut self.others);
+        for position in self.entries.keys() {
+            let spelling = others.remove(position).unwrap_or_else(|| before.clone());
+            if spelling != self.shown {
+                self.others.insert(*position, spelling);
             }
         }
     }
@@ -308,7 +317,7 @@ impl DaySeries {
         if !old.is_empty() {
             old.iter().for_each(|position| drop(self.windows.remove(position)));
             self.items.retain(|_, item| {
-                old.iter().for_each(|position| item.remove(*position));
+                item.remove(&old);
                 !item.entries.is_empty()
             });
         }
@@ -319,7 +328,6 @@ impl DaySeries {
                 self.items.entry(key).or_default().insert(position, shown, entry);
             }
         }
-        self.items.values_mut().for_each(DayItem::respell);
     }
 
     /// Lets the counts of another place stand in for a day of which nothing is known: its windows are those of `network`,

@@ -367,7 +367,6 @@ impl Watcher {
         }
         let Some((revision, mut watched)) = self.watched.get(region).cloned() else { return Ok(None) };
         let scored_before_ms = watched.scored_to_ms;
-        let before = watched.encode().map_err(corrupt)?;
         // The first day that may have to be gone through.
         let changed = run.done.iter().filter(|change| change.region == region || change.region == STREAM);
         let changed =
@@ -485,6 +484,8 @@ impl Watcher {
         if !puts.is_empty() {
             // The same content under the next revision: whoever read the one before, and went on from there, loses. Of two
             // digests that come this far one after the other, the later one finds that the other's events changed, or has them.
+            let Some((_, before)) = self.watched.get(region) else { return Ok(None) };
+            let before = before.encode().map_err(corrupt)?;
             match run.store.put_document(&watch_key(0), Some(&before), revision).await? {
                 PutOutcome::Stored => revision = Some(revision.unwrap_or(0) + 1),
                 PutOutcome::Conflict => return lost(self),
