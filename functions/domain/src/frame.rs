@@ -186,9 +186,9 @@ fn split(record: &[u8]) -> Result<(&[u8], &[u8]), FrameError> {
     Ok((header, body))
 }
 
+/// The posts of the lines behind the header, which is line 1.
 fn decode_posts(body: &[u8]) -> Result<Vec<SlimPost>, FrameError> {
-    let lines = unpack(body)?;
-    posts_of(lines.split(|b| *b == b'\n'))
+    line::read_lines(&unpack(body)?, 2)
 }
 
 /// Checksum, length and zstd frame.
@@ -202,15 +202,6 @@ fn unpack(body: &[u8]) -> Result<Vec<u8>, FrameError> {
     let length = length.ok_or(FrameError::Compression)?;
     let plain = unzstd::decompress(reader.rest(), length).map_err(|_| FrameError::Compression)?;
     if plain.len() == length { Ok(plain) } else { Err(FrameError::Compression) }
-}
-
-/// The lines behind the header, which is line 1.
-fn posts_of<'l>(lines: impl Iterator<Item = &'l [u8]>) -> Result<Vec<SlimPost>, FrameError> {
-    let lines = lines.filter(|line| !line.is_empty()).enumerate();
-    // Fast path for lines that we wrote; any other valid line falls back to serde.
-    lines
-        .map(|(n, line)| line::read_line(line).map_or_else(|| serde_json::from_slice(line).map_err(at_line(n + 2)), Ok))
-        .collect()
 }
 
 fn at_line(line: usize) -> impl Fn(serde_json::Error) -> FrameError {

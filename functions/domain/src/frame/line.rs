@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
-use super::is_default;
+use super::{FrameError, at_line, is_default};
 use crate::post::{Kind, Located, SourcePost};
 
 /// One post in a frame. Text, handles and coordinates are gone (rule 6.1). On the wire its fields have names of one
@@ -162,13 +162,47 @@ pub fn put_first_copy(out: &mut Vec<u8>, line: &[u8]) {
     }
 }
 
+/// Whether bytes have no backslash and no control character but the ends of lines: then no text in these lines needs an escape.
+fn is_plain(bytes: &[u8]) -> bool {
+    // Without branches, so that the compiler makes it a few instructions for many bytes.
+    !bytes.iter().fold(false, |found, b| found | (*b == b'\\') | ((*b < 0x20) & (*b != b'\n')))
+}
+
+/// Reads the lines of posts; the first of them is line `first` of its frame.
+pub(super) fn read_lines(bytes: &[u8], first: usize) -> Result<Vec<SlimPost>, FrameError> {
+    /// About as many bytes as a line has.
+    const LINE_BYTES: usize = 128;
+    let text = simdutf8::basic::from_utf8(bytes).ok().filter(|_| is_plain(bytes));
+    let mut posts = Vec::with_capacity(bytes.len() / LINE_BYTES + 1);
+    let mut begin = 0;
+    for end in memchr::memchr_iter(b'\n', bytes).chain([bytes.len()]) {
+        let line = begin..end;
+        begin = end + 1;
+        if line.is_empty() {
+            continue;
+        }
+        // The short way for lines that we wrote; any other valid line is left to serde.
+        let post = match text {
+            Some(text) => text.get(line.clone()).and_then(read_plain),
+            None => read_line(&bytes[line.clone()]),
+        };
+        posts.push(match post {
+            Some(post) => post,
+            None => serde_json::from_slice(&bytes[line]).map_err(at_line(first + posts.len()))?,
+        });
+    }
+    Ok(posts)
+}
+
+/// Reads one line as [`read_plain`] does, after a look whether it may.
+fn read_line(line: &[u8]) -> Option<SlimPost> {
+    std::str::from_utf8(line).ok().filter(|line| is_plain(line.as_bytes())).and_then(read_plain)
+}
+
 /// Reads a line exactly as [`put_line`] writes it when no text in it needs an escape; `None` for
 /// anything else. Faster than a general JSON reader (`benches/pipeline.rs`, decode_frame).
-pub(super) fn read_line(line: &[u8]) -> Option<SlimPost> {
-    let mut rest = std::str::from_utf8(line).ok()?;
-    if rest.contains('\\') {
-        return None;
-    }
+fn read_plain(line: &str) -> Option<SlimPost> {
+    let mut rest = line;
     let id = take_number(&mut rest, "{\"i\":")?;
     let time_ms = i64::try_from(take_number(&mut rest, ",\"t\":")?).ok()?;
     let author = match rest.starts_with(",\"a\":") {
@@ -191,7 +225,7 @@ pub(super) fn read_line(line: &[u8]) -> Option<SlimPost> {
         _ => return None,
     };
     let is_copy = take(&mut rest, ",\"c\":true");
-    let lang = if rest.starts_with(",\"g\":") { take_text(&mut rest, ",\"g\":")?.to_owned() } else { String::new() };
+    let lang = if rest.starts_with(",\"g\":") { take_text(&mut rest, ",\"g\":")?.into() } else { String::new() };
     let hashtags = take_texts(&mut rest, ",\"h\":[")?;
     let mentions = take_count(&mut rest, ",\"m\":")?;
     let hosts = take_texts(&mut rest, ",\"u\":[")?;
@@ -218,6 +252,7 @@ fn take_count(rest: &mut &str, key: &str) -> Option<u32> {
     if rest.starts_with(key) { u32::try_from(take_number(rest, key)?).ok() } else { Some(0) }
 }
 
+#[inline]
 fn take(rest: &mut &str, key: &str) -> bool {
     match rest.strip_prefix(key) {
         Some(after) => {
@@ -228,35 +263,56 @@ fn take(rest: &mut &str, key: &str) -> bool {
     }
 }
 
-/// An unsigned number of at most 128 bits without leading zeros.
-fn take_number(rest: &mut &str, key: &str) -> Option<u128> {
-    let after = rest.strip_prefix(key)?;
-    let end = after.bytes().position(|b| !b.is_ascii_digit()).unwrap_or(after.len());
-    let digits = &after[..end];
-    if digits.is_empty() || (digits.starts_with('0') && digits.len() > 1) {
-        return None;
-    }
-    *rest = &after[end..];
-    let short = |digits: &str| digits.bytes().fold(0u64, |n, digit| n * 10 + u64::from(digit - b'0'));
-    match digits.len() {
-        ..=PART_DIGITS => Some(u128::from(short(digits))),
-        // In two parts, as arithmetic in 128 bits is slow.
-        length if length <= 2 * PART_DIGITS => {
-            let (high, low) = digits.split_at(length - PART_DIGITS);
-            Some(u128::from(short(high)) * PART + u128::from(short(low)))
-        }
-        _ => digits.parse().ok(),
-    }
+/// The value of eight digits in ASCII, of which the first is in the lowest byte; `None` when one of them is no digit.
+/// Neighbours are combined to numbers of two, four and eight digits, in all parts of the word at once.
+#[inline]
+fn eight_digits(word: u64) -> Option<u64> {
+    const ZEROS: u64 = 0x3030_3030_3030_3030;
+    const HIGH_HALVES: u64 = 0xf0f0_f0f0_f0f0_f0f0;
+    let are_digits = word & HIGH_HALVES == ZEROS && word.wrapping_add(0x0606_0606_0606_0606) & HIGH_HALVES == ZEROS;
+    let twos = ((word & 0x0f0f_0f0f_0f0f_0f0f).wrapping_mul(1 + (10 << 8)) >> 8) & 0x00ff_00ff_00ff_00ff;
+    let fours = (twos.wrapping_mul(1 + (100 << 16)) >> 16) & 0x0000_ffff_0000_ffff;
+    are_digits.then(|| fours.wrapping_mul(1 + (10_000 << 32)) >> 32)
 }
 
-fn take_text<'a>(rest: &mut &'a str, key: &str) -> Option<&'a str> {
-    let after = rest.strip_prefix(key)?.strip_prefix('"')?;
-    let end = after.bytes().position(|b| b == b'"' || b < 0x20)?;
-    if after.as_bytes()[end] != b'"' {
+/// An unsigned number of at most 128 bits without leading zeros.
+fn take_number(rest: &mut &str, key: &str) -> Option<u128> {
+    /// That many digits always fit.
+    const SAFE_DIGITS: usize = 38;
+    let after = rest.strip_prefix(key)?;
+    let digits = after.as_bytes();
+    let (mut number, mut length) = (0u128, 0);
+    while length + 8 <= SAFE_DIGITS
+        && let Some(eight) = digits.get(length..).and_then(<[u8]>::first_chunk)
+        && let Some(value) = eight_digits(u64::from_le_bytes(*eight))
+    {
+        number = number * 100_000_000 + u128::from(value);
+        length += 8;
+    }
+    // Of numbers with eight digits or more, these are the last ones.
+    let (mut last, mut power) = (0u64, 1u64);
+    while let Some(digit) = digits.get(length).map(|byte| byte.wrapping_sub(b'0')).filter(|digit| *digit < 10) {
+        if length >= SAFE_DIGITS {
+            number = number.checked_mul(power.into())?.checked_add(last.into())?;
+            (last, power) = (0, 1);
+        }
+        last = last * 10 + u64::from(digit);
+        power *= 10;
+        length += 1;
+    }
+    if length == 0 || (digits[0] == b'0' && length > 1) {
         return None;
     }
-    *rest = &after[end + 1..];
-    Some(&after[..end])
+    *rest = &after[length..];
+    number.checked_mul(power.into())?.checked_add(last.into())
+}
+
+#[inline]
+fn take_text<'a>(rest: &mut &'a str, key: &str) -> Option<&'a str> {
+    let after = rest.strip_prefix(key)?.strip_prefix('"')?;
+    let (text, after) = after.split_at(after.bytes().position(|b| b == b'"')?);
+    *rest = &after[1..];
+    Some(text)
 }
 
 /// A list of texts that may be missing but is never empty.
@@ -264,7 +320,7 @@ fn take_texts(rest: &mut &str, key: &str) -> Option<Vec<String>> {
     let mut texts = vec![];
     if take(rest, key) {
         loop {
-            texts.push(take_text(rest, "")?.to_owned());
+            texts.push(take_text(rest, "")?.into());
             if take(rest, "]") {
                 break;
             }

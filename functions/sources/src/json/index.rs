@@ -8,6 +8,8 @@ use wide::u8x16;
 
 /// Bytes that one step looks at: as many as a mask has bits.
 const BLOCK_BYTES: usize = 64;
+/// Bytes that one instruction compares. Twice as many take longer on processors that have no instruction for them.
+const PART_BYTES: usize = 16;
 
 /// The ends of the texts.
 #[derive(Debug, Default)]
@@ -31,17 +33,34 @@ struct Masks {
 impl Masks {
     #[inline(always)]
     fn of(block: &[u8; BLOCK_BYTES]) -> Self {
+        let (parts, _) = block.as_chunks::<PART_BYTES>();
         let mut masks = Self::default();
-        let (parts, _) = block.as_chunks::<16>();
+        let mut others = u8x16::ZERO;
         for (n, part) in parts.iter().enumerate() {
             let bytes = u8x16::from(*part);
-            let bits = |found: u8x16| u64::from(found.to_bitmask()) << (n * 16);
-            masks.quotes |= bits(bytes.simd_eq(u8x16::splat(b'"')));
-            masks.backslashes |= bits(bytes.simd_eq(u8x16::splat(b'\\')));
-            masks.controls |= bits(bytes.min(u8x16::splat(0x1f)).simd_eq(bytes));
+            masks.quotes |= bits(n, bytes.simd_eq(QUOTE));
+            others = others | bytes.simd_eq(BACKSLASH) | bytes.min(LAST_CONTROL).simd_eq(bytes);
+        }
+        // Most blocks have neither.
+        if others.any() {
+            for (n, part) in parts.iter().enumerate() {
+                let bytes = u8x16::from(*part);
+                masks.backslashes |= bits(n, bytes.simd_eq(BACKSLASH));
+                masks.controls |= bits(n, bytes.min(LAST_CONTROL).simd_eq(bytes));
+            }
         }
         masks
     }
+}
+
+const QUOTE: u8x16 = u8x16::new([b'"'; PART_BYTES]);
+const BACKSLASH: u8x16 = u8x16::new([b'\\'; PART_BYTES]);
+const LAST_CONTROL: u8x16 = u8x16::new([0x1f; PART_BYTES]);
+
+/// One bit for each byte of the part `n` of a block that was found.
+#[inline(always)]
+fn bits(n: usize, found: u8x16) -> u64 {
+    u64::from(found.to_bitmask()) << (n * PART_BYTES)
 }
 
 impl Index {

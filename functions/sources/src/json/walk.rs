@@ -50,16 +50,20 @@ pub(super) fn read<'a, T: Field<'a>>(text: &'a str) -> Option<T> {
     if text.len() > MAX_TEXT_BYTES {
         return None;
     }
-    INDEX.with_borrow_mut(|index| {
-        if !index.fill(text.as_bytes()) {
-            return None;
-        }
+    // Taken, and not lent to a closure, through which the value would be moved several times.
+    let mut index = INDEX.take();
+    let mut value = None;
+    if index.fill(text.as_bytes()) {
         let mut walk =
             Walk { text, bytes: text.as_bytes(), ends: index.ends().iter(), has_escapes: index.has_escapes, at: 0 };
-        let value = T::read(&mut walk).ok()?;
+        value = T::read(&mut walk).ok();
         walk.peek();
-        (walk.at == text.len()).then_some(value)
-    })
+        if walk.at != text.len() {
+            value = None;
+        }
+    }
+    INDEX.set(index);
+    value
 }
 
 struct Walk<'i, 'a> {
@@ -148,6 +152,21 @@ impl<'a> Walk<'_, 'a> {
     #[inline]
     fn number(&mut self) -> Result<&'a str, Odd> {
         let begin = self.at;
+        let rest = self.bytes.get(begin..).unwrap_or_default();
+        let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        // Most are whole numbers.
+        let is_whole = digits > 0
+            && (rest[0] != b'0' || digits == 1)
+            && !matches!(rest.get(digits), Some(b'.' | b'e' | b'E'));
+        if is_whole {
+            self.at += digits;
+        } else {
+            self.any_number()?;
+        }
+        self.text.get(begin..self.at).ok_or(Odd)
+    }
+
+    fn any_number(&mut self) -> Result<(), Odd> {
         if self.bytes.get(self.at) == Some(&b'-') {
             self.at += 1;
         }
@@ -167,7 +186,7 @@ impl<'a> Walk<'_, 'a> {
             }
             self.digits()?;
         }
-        self.text.get(begin..self.at).ok_or(Odd)
+        Ok(())
     }
 
     /// Accepts a value of any type.
