@@ -1,13 +1,9 @@
-// Away, without JavaScript, open for long; and what a screen reader gets.
+// Away, without JavaScript; and what a screen reader gets.
 
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { loaded, site, spec, textOf } from './spec.js';
-
-/** Half an hour of them; LONG_POLLS=8640 is a day. */
-const POLLS = Number(process.env.LONG_POLLS ?? 60);
-const STEP_MS = 1_000;
+import { site, spec, textOf } from './spec.js';
 
 spec('when the API is away, what is old says since when; when it is back, that is gone', { search: '?region=montreal', allowed: /Failed to load resource/ }, async ({ page }) => {
   await page.route('**/api/**', (route) => route.abort());
@@ -32,33 +28,6 @@ spec('without JavaScript there is a sentence and links to the numbers', { isOpen
   const text = page.locator('noscript .no-script');
   assert.match(await text.innerText(), /needs JavaScript/);
   assert.equal(await text.locator('a').count(), 2);
-});
-
-spec(`${POLLS} refreshes leave nothing behind`, { isOpened: false }, async ({ page, context }) => {
-  await page.clock.install();
-  await page.goto(`${site}?region=montreal`);
-  await loaded(page);
-  const debug = await context.newCDPSession(page);
-  const measured = async () => {
-    await debug.send('HeapProfiler.collectGarbage');
-    const [{ usedSize }, { nodes, jsEventListeners }] = await Promise.all([debug.send('Runtime.getHeapUsage'), debug.send('Memory.getDOMCounters')]);
-    return { usedSize, nodes, jsEventListeners };
-  };
-  const poll = async (/** @type {number} */ times) => {
-    for (let i = 0; i < times; i += 1) {
-      let isAnswered = false;
-      const answer = page.waitForResponse(/api\/overview/).then(() => { isAnswered = true; });
-      // In small steps: the next question is due some time after the end of the round before, which the answer does not show.
-      while (!isAnswered) await page.clock.runFor(STEP_MS);
-      await answer;
-    }
-  };
-  await poll(20);
-  const before = await measured();
-  await poll(POLLS);
-  const after = await measured();
-  const text = `${JSON.stringify(before)} became ${JSON.stringify(after)}`;
-  assert.ok(after.usedSize < before.usedSize + 2_000_000 && after.nodes < before.nodes * 1.25 && after.jsEventListeners < before.jsEventListeners * 1.25 + 20, text);
 });
 
 /** Roles and names, without what comes from the data. @param {string} snapshot */

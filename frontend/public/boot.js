@@ -43,18 +43,23 @@
   const view = query.has('wall') ? 'wall' : query.get('view') || (query.get('region') ? 'region' : '');
   for (const file of listed('birdsong-views').find(([name]) => name === view)?.slice(1) || []) preload(file);
 
-  // The first answers. src/early.js hands them to the page, which asks again by itself if one of them fails.
-  /** @type {Record<string, Promise<Response>>} */
+  // The first answers, read as soon as they arrive: the code of the page then goes on without waiting. src/early.js hands them to the page, which asks
+  // again by itself if one of them fails.
+  /** @type {Record<string, Promise<Pick<Response, 'ok' | 'status' | 'json'>>>} */
   const early = {};
   /** @param {string} url @param {RequestInit} [init] */
   const ask = (url, init = { cache: 'no-cache', headers: { accept: 'application/json' } }) => {
-    early[url] = fetch(url, init);
+    early[url] = fetch(url, init).then((response) => {
+      const body = response.json();
+      body.catch(() => {});
+      return { ok: response.ok, status: response.status, json: () => body };
+    });
     early[url].catch(() => {});
     return early[url];
   };
   /** @type {any} */ (window).birdsongEarly = early;
   // In the way of the preload in index.html.
-  ask('./config.json', {}).then((response) => /** @type {Promise<any> | object} */ (response.ok ? response.clone().json() : {})).then((/** @type {any} */ config) => {
+  ask('./config.json', {}).then((response) => /** @type {Promise<any> | object} */ (response.ok ? response.json() : {})).then((/** @type {any} */ config) => {
     /** @type {unknown} */
     const given = config.apiBase;
     const base = typeof given === 'string' ? given.trim().replace(/\/+$/, '') : '';

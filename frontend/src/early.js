@@ -7,7 +7,7 @@
  * @returns {import('./api.js').Fetch}
  */
 export function earlyFetch(win) {
-  const early = /** @type {Record<string, Promise<Response>>} */ (/** @type {any} */ (win).birdsongEarly ?? {});
+  const early = /** @type {Record<string, ReturnType<import('./api.js').Fetch>>} */ (/** @type {any} */ (win).birdsongEarly ?? {});
   return (url, init) => {
     const answer = early[url];
     delete early[url];

@@ -75,17 +75,17 @@ export function createFeed({ choice, fieldsOf, ready = () => null, onRegions, on
   }
   const version = () => feed.overview?.version ?? null;
 
-  /** @param {import('./api.js').Api} api */
+  /** Reads the regions; `onRegions` is called later. @param {import('./api.js').Api} api */
   async function loadRegions(api) {
     const answer = await api.regions();
     windowSecs = count(answer.window_secs) || windowSecs;
     feed.regions = list(answer.regions).flatMap(({ id, name, boxes, keywords, languages, rules, tz }) => (
       id ? [{ id, name: name || id, tz: tz || null, boxes: list(boxes).map((box) => list(/** @type {any} */ (box))), keywords: list(keywords), languages: list(languages), rules: list(rules) }] : []
     ));
-    onRegions();
   }
 
   /**
+   * Reads the overview; `onOverview` is called later.
    * @param {import('./api.js').Api} api
    * @param {() => boolean} isCurrent
    */
@@ -96,7 +96,6 @@ export function createFeed({ choice, fieldsOf, ready = () => null, onRegions, on
     if (now !== null) setClock(now - Date.now());
     windowSecs = count(overview.window_secs) || windowSecs;
     feed.overview = overview;
-    onOverview();
   }
 
   /**
@@ -185,30 +184,66 @@ export function createFeed({ choice, fieldsOf, ready = () => null, onRegions, on
   }
 
   /**
+   * Asks for the windows of the region when they are due.
+   * @param {import('./api.js').Api} api
+   * @param {() => boolean} isCurrent
+   * @param {Promise<unknown>} overview why there is no overview; null when there is one
+   * @param {boolean} whole
+   * @returns {Promise<{ answer: Promise<void> } | null>} resolves when the question was sent
+   */
+  async function askWindows(api, isCurrent, overview, whole) {
+    // Windows can be shown without the overview, and a new choice does not wait for it.
+    const isNewChoice = feed.overview !== null && !feed.fits();
+    const isKnown = isNewChoice || (await overview) === null;
+    if (!feed.regions?.some(({ id }) => id === choice.region)) return null;
+    const coming = ready();
+    if (coming) await coming;
+    if (!isCurrent() || !(whole || windowsDue(isKnown))) return null;
+    const answer = loadWindows(api, { whole });
+    answer.catch(() => {});
+    return { answer };
+  }
+
+  /**
    * One round: the regions once, the overview, and the windows when they are due. `whole` asks for all of them in any case.
+   * The page of a region is written when its windows have been asked for: writing takes a while.
    * Sets `error`, unless the round was replaced by another one.
    * @param {import('./api.js').Api} api
    * @param {() => boolean} isCurrent
    * @param {{ whole?: boolean }} [options]
    */
   async function refresh(api, isCurrent, { whole = false } = {}) {
+    const overview = loadOverview(api, isCurrent).then(() => null, (error) => error);
+    /** Called when the question for windows was sent, or is not due. */
+    let sent = () => {};
+    const isAsked = choice.region === null ? null : new Promise((resolve) => { sent = () => resolve(null); });
+    const shown = overview.then(async (failure) => {
+      await isAsked;
+      if (failure === null && isCurrent()) onOverview();
+      return failure;
+    }).catch((error) => error);
     try {
-      const overview = loadOverview(api, isCurrent).then(() => null, (error) => error);
-      if (feed.regions === null) await loadRegions(api);
-      // Windows can be shown without the overview, and a new choice does not wait for it.
-      const isNewChoice = feed.overview !== null && !feed.fits();
-      const isKnown = isNewChoice || (await overview) === null;
-      const coming = choice.region ? ready() : null;
-      if (coming) await coming;
-      if (!isCurrent()) return;
-      if (whole || windowsDue(isKnown)) await loadWindows(api, { whole });
-      const failure = await overview;
+      const isFirst = feed.regions === null;
+      if (isFirst) await loadRegions(api);
+      const region = choice.region;
+      let asked = null;
+      try {
+        asked = await askWindows(api, isCurrent, overview, whole);
+      } finally {
+        sent();
+        if (isFirst) onRegions();
+      }
+      if (choice.region !== region) asked = await askWindows(api, isCurrent, overview, whole);
+      await asked?.answer;
+      const failure = await shown;
       if (failure) throw failure;
       if (!isCurrent()) return;
       feed.error = null;
       if (feed.fits() || choice.region === null) feed.updatedAt = Date.now();
     } catch (error) {
       if (isCurrent() && !(error instanceof ApiError && error.kind === 'aborted')) feed.error = error;
+    } finally {
+      sent();
     }
   }
 

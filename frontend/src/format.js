@@ -26,15 +26,19 @@ const timeFormats = (timeZone) => perLanguage((tag) => ({
   shortDay: new Intl.DateTimeFormat(tag, { day: 'numeric', month: 'short', timeZone }),
 }));
 const localZone = () => /** @type {import('./model/zone.js').Zone} */ (zoneById(localZoneId()) ?? zoneById('UTC'));
-let zone = localZone();
-let formats = timeFormats(zone.id);
+
+/** The zone of all times that are shown, and its formats. Made when it is first used: Intl takes a while. @type {{ zone: import('./model/zone.js').Zone, formats: ReturnType<typeof timeFormats> } | null} */
+let chosen = null;
+/** @param {import('./model/zone.js').Zone} zone */
+const choose = (zone) => (chosen = { zone, formats: timeFormats(zone.id) });
+const shown = () => chosen ?? choose(localZone());
 
 /** The zone of all times that are shown. */
-export const currentZone = () => zone;
+export const currentZone = () => shown().zone;
 
 const DAY_MS = 86_400_000;
 /** Whether a step is one of days in another zone than the one of all times: steps are aligned to UTC. @param {number} stepMs */
-export const isUtcDays = (stepMs) => stepMs >= DAY_MS && zone.id !== 'UTC';
+export const isUtcDays = (stepMs) => stepMs >= DAY_MS && currentZone().id !== 'UTC';
 
 /**
  * Shows all times in a zone; in that of the reader's device when there is none with this name.
@@ -43,9 +47,8 @@ export const isUtcDays = (stepMs) => stepMs >= DAY_MS && zone.id !== 'UTC';
  */
 export function setZone(id) {
   const next = zoneById(id) ?? localZone();
-  if (next.id === zone.id) return false;
-  zone = next;
-  formats = timeFormats(zone.id);
+  if (next.id === currentZone().id) return false;
+  choose(next);
   return true;
 }
 
@@ -125,10 +128,10 @@ export function formatMillis(ms) {
 }
 
 /** A time of day; with its difference to UTC where the clock shows it twice. */
-export const formatClock = (/** @type {number} */ ms) => `${formats().clock.format(ms)}${zone.isRepeated(ms) ? ` ${zone.offsetText(ms)}` : ''}`;
-export const formatClockSeconds = (/** @type {number} */ ms) => formats().clockSeconds.format(ms);
-export const formatDay = (/** @type {number} */ ms) => formats().day.format(ms);
-export const formatShortDay = (/** @type {number} */ ms) => formats().shortDay.format(ms);
+export const formatClock = (/** @type {number} */ ms) => `${shown().formats().clock.format(ms)}${currentZone().isRepeated(ms) ? ` ${currentZone().offsetText(ms)}` : ''}`;
+export const formatClockSeconds = (/** @type {number} */ ms) => shown().formats().clockSeconds.format(ms);
+export const formatDay = (/** @type {number} */ ms) => shown().formats().day.format(ms);
+export const formatShortDay = (/** @type {number} */ ms) => shown().formats().shortDay.format(ms);
 export const formatDayClock = (/** @type {number} */ ms) => `${formatDay(ms)}, ${formatClock(ms)}`;
 
 /**
@@ -139,6 +142,7 @@ export const formatDayClock = (/** @type {number} */ ms) => `${formatDay(ms)}, $
  */
 export function formatSpan(startMs, endMs) {
   const [start, end] = [formatClock(startMs), formatClock(endMs)];
+  const { zone, formats } = shown();
   if (formats().yearDay.format(startMs) === formats().yearDay.format(endMs - 1)) {
     return zone.isDayStart(startMs) && zone.isDayStart(endMs) ? formatDay(startMs) : `${formatDay(startMs)}, ${start}–${end}`;
   }

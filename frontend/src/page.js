@@ -104,18 +104,9 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
   };
   /** The views that were shown so far. @type {Map<string, View>} */
   const views = new Map();
-  /** The code of views that is loaded, or on its way. @type {Map<string, Promise<any>>} */
-  const codes = new Map();
 
-  /** The code of a view. @param {string} id */
-  function codeOf(id) {
-    const known = codes.get(id);
-    if (known) return known;
-    const code = Promise.resolve(VIEWS.find((one) => one.id === id)?.load?.());
-    codes.set(id, code);
-    code.catch(() => codes.delete(id));
-    return code;
-  }
+  /** The code of a view. @param {string} id @returns {Promise<any>} */
+  const codeOf = async (id) => VIEWS.find((one) => one.id === id)?.load?.();
 
   /** The view that is shown; null while its code is loaded. */
   function view() {
@@ -312,6 +303,7 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
     if (embed) choice.region ??= regions[0]?.id ?? null;
     renderRegions(doc, regions, choice.region);
     showChoice();
+    loadView().catch(() => {});
   }
 
   function showOverview() {
@@ -426,7 +418,8 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
   const ticker = setInterval(tick, TICK_MS);
   showLanguage();
   showChoice();
-  loadView().catch(() => {});
+  // The page of a region is made when its counts have been asked for: making it takes a while.
+  if (choice.region === null) loadView().catch(() => {});
 
   const ready = loadConfig(fetchImpl).then((config) => {
     api = createApi({ base: config.apiBase, fetchImpl });

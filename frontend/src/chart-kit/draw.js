@@ -17,6 +17,8 @@ export function loadChartJs() {
   return loading;
 }
 
+/** Texts in charts are as large as small texts of the page. */
+const FONT_REM = 0.75;
 /** Charts are drawn when they are this close to the screen. */
 const NEAR = '100% 0px';
 
@@ -89,7 +91,7 @@ export function createDrawer(readPalette) {
     const config = chart.config(view, palette);
     const state = { ...config.state, palette };
     Chart.defaults.font.family = palette.font;
-    Chart.defaults.font.size = 12;
+    Chart.defaults.font.size = FONT_REM * (parseFloat(getComputedStyle(canvas.ownerDocument.documentElement).fontSize) || 16);
 
     const options = { responsive: true, maintainAspectRatio: false, animation: /** @type {const} */ (false), ...config.options };
     const known = charts.get(canvas);

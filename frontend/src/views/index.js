@@ -9,17 +9,33 @@ const REGION_PARAMS = ['tag', 'host', 'language', 'until', 'from', 'to', 'agains
 const COMPARE_PARAMS = ['regions', 'tags', 'periods', 'measure', 'until', 'from', 'to'];
 
 /**
- * A page that is loaded when it is first shown is one line: `{ id: 'compare', params: ['with'], load: () => import('./compare.js') }`.
+ * Loads code once; again after it could not be loaded.
+ * @template Code
+ * @param {() => Promise<Code>} load
+ * @returns {() => Promise<Code>}
+ */
+function once(load) {
+  /** @type {Promise<Code> | null} */
+  let code = null;
+  return () => {
+    code ??= load();
+    code.catch(() => { code = null; });
+    return code;
+  };
+}
+
+/**
+ * A page that is loaded when it is first shown is one line: `{ id: 'compare', params: ['with'], load: once(() => import('./compare.js')) }`.
  * @type {import('./types').Entry[]}
  */
 export const VIEWS = [
   { id: 'overview', params: [], create: overview },
-  { id: 'region', params: REGION_PARAMS, load: () => import('./region.js') },
-  { id: 'events', params: ['kind', 'time', 'at'], load: () => import('./events.js') },
+  { id: 'region', params: REGION_PARAMS, load: once(() => import('./region.js')) },
+  { id: 'events', params: ['kind', 'time', 'at'], load: once(() => import('./events.js')) },
   { id: 'sources', params: [], create: sources },
-  { id: 'compare', params: COMPARE_PARAMS, load: () => import('./compare.js') },
-  { id: 'map', params: ['shade'], load: () => import('./map.js') },
-  { id: 'wall', params: ['wall'], load: () => import('./wall.js') },
+  { id: 'compare', params: COMPARE_PARAMS, load: once(() => import('./compare.js')) },
+  { id: 'map', params: ['shade'], load: once(() => import('./map.js')) },
+  { id: 'wall', params: ['wall'], load: once(() => import('./wall.js')) },
 ];
 
 /** Every parameter of the address that belongs to a page, and the name of the page. */
