@@ -75,10 +75,22 @@ export class Emulator {
     return [...text.matchAll(/<Key>([^<]*)<\/Key>/g)].map((match) => match[1]);
   }
 
+  /** Makes a bucket, or deletes one that is empty. */
+  async bucket(method, name) {
+    const answer = await fetch(`${this.endpoint}/${name}`, { method, headers: this.headers('s3') });
+    if (!answer.ok) throw new Error(`${method} ${name}: ${answer.status} ${await answer.text()}`);
+  }
+
   /** Writes an object. */
   async put(bucket, key, body) {
     const answer = await fetch(`${this.endpoint}/${bucket}/${key}`, { method: 'PUT', headers: this.headers('s3'), body });
     if (!answer.ok) throw new Error(`put ${key}: ${answer.status} ${await answer.text()}`);
+  }
+
+  /** Deletes an object. */
+  async remove(bucket, key) {
+    const answer = await fetch(`${this.endpoint}/${bucket}/${encodeURI(key)}`, { method: 'DELETE', headers: this.headers('s3') });
+    if (!answer.ok) throw new Error(`delete ${key}: ${answer.status} ${await answer.text()}`);
   }
 
   /** States of all event source mappings. */

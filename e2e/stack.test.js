@@ -70,9 +70,9 @@ async function everything(base) {
   return { regions, windowsOf };
 }
 
-/** Without what a reprocess changes by intent: that it was one. */
+/** Without what a reprocess changes by intent: that it was one, and when. */
 function withoutLifecycle(all) {
-  return JSON.parse(JSON.stringify(all, (key, field) => (key === 'lifecycle' ? undefined : field)));
+  return JSON.parse(JSON.stringify(all, (key, field) => (['lifecycle', 'revision'].includes(key) ? undefined : field)));
 }
 
 const cloud = () => ['--stream', value('stream'), '--table', value('table'), '--data', path.join(dir, 'cloud')];
@@ -354,6 +354,67 @@ test('windows go from one machine to a table and back, byte for byte', async () 
   await aws.dynamodb('DeleteTable', { TableName });
 });
 
+/** Runs SQL in a data folder. Results are rows of texts. */
+async function sql(folder, file, ...statements) {
+  const program = `
+import json, sqlite3, sys
+base = sqlite3.connect(sys.argv[1])
+rows = [row for text in sys.argv[2:] for row in base.execute(text).fetchall()]
+base.commit()
+print(json.dumps(rows))`;
+  return JSON.parse(await run('python3', ['-c', program, path.join(dir, folder, file), ...statements]));
+}
+
+test('an archive in a bucket is written, verified, folded again to the same bytes, and pruned', async () => {
+  const [folder, bucket] = ['archived', 'birdsong-archive-test'];
+  const data = path.join(dir, folder);
+  await aws.bucket('PUT', bucket);
+  const archive = (...args) => run(birdsong, ['archive', ...args], environment);
+  const place = `s3://${bucket}`;
+  const write = () => archive('write', place, '--data', data);
+  await run(birdsong, ['replay', '--json', '--data', data, corpus], environment);
+  assert.match(await write(), /Nothing to write/, 'today is not over');
+  // It all happened three days ago.
+  await sql(folder, 'log.sqlite', 'UPDATE record SET arrived_ms = arrived_ms - 3 * 86400000');
+  assert.match(await write(), /\d+ posts, \d+ records/);
+  assert.match(await write(), /Nothing to write/, 'once');
+  const [, posts] = (await archive('verify', place)).match(/ (\d+) posts: 0 damaged/);
+  assert.ok(Number(posts) >= POSTS * 0.9, posts);
+  const listed = (await archive('list', place, '--json')).trim().split('\n').map((line) => JSON.parse(line));
+  assert.equal(listed.reduce((sum, line) => sum + line.posts, 0), Number(posts));
+  const keys = await aws.keys(bucket);
+  assert.ok(keys.some((key) => key.startsWith('manifests/')) && keys.some((key) => key.startsWith('region=')), String(keys));
+
+  // The log forgets, and the windows are lost.
+  await sql(folder, 'log.sqlite', 'INSERT INTO pruned (id, before_ms) SELECT 0, max(arrived_ms) + 1 FROM record', 'DELETE FROM record');
+  const windows = () => sql(folder, 'store.sqlite', 'SELECT region, lane, window_start, hex(state) FROM partial ORDER BY 1, 2, 3');
+  const before = await windows();
+  assert.ok(before.length > 8);
+  await sql(folder, 'store.sqlite', 'DELETE FROM partial');
+  const again = async () => {
+    const args = ['reprocess', '--json', '--from', expected.from, '--to', expected.to, '--archive', place, '--data', data];
+    return JSON.parse((await run(birdsong, args, environment)).trim().split('\n').at(-1)).changed;
+  };
+  assert.equal(await again(), before.length);
+  assert.deepEqual(await windows(), before, 'byte for byte');
+  assert.equal(await again(), 0);
+
+  // An object that is damaged is named, and nothing is folded from it.
+  const damaged = keys.find((key) => key.startsWith('region=') && !key.includes('_stream'));
+  await aws.put(bucket, encodeURI(damaged), 'damaged');
+  await assert.rejects(archive('verify', place), (error) => error.message.includes(damaged));
+  await assert.rejects(again(), (error) => error.message.includes(damaged));
+  assert.deepEqual(await windows(), before);
+
+  // The days of the records are gone; those since then stay, and have no posts.
+  assert.match(await archive('prune', place, '--keep', '2d'), /days removed/);
+  assert.deepEqual((await aws.keys(bucket)).filter((key) => key.includes('day=')), []);
+  const left = await aws.keys(bucket);
+  for (const key of await aws.keys(bucket)) await aws.remove(bucket, key);
+  await aws.bucket('DELETE', bucket);
+  assert.ok(left.every((key) => key.startsWith('manifests/')), String(left));
+});
+
 test('a streamer sends live posts, reports its state, and drains when it is stopped', async () => {
   const args = ['stream', '--to', 'kinesis', ...cloud(), '--source', 'demo:?backfill=10m', '--health-port', '0'];
   const { child, found } = await start(birdsong, args, /health at (http:\S+)/, environment);
@@ -526,8 +587,8 @@ test('every item is of a partition that a role may write', async () => {
     .filter((pattern) => /^(\*#|_)/.test(pattern));
   assert.ok(patterns.length > 8, String(patterns));
   const known = patterns.map((pattern) => new RegExp(`^${pattern.replaceAll('?', '.').replaceAll('*', '.*')}$`));
-  // Notes are written by people, with their own permissions.
-  const others = new Set(Items.map(({ pk }) => pk.S).filter((pk) => !pk.includes('#notes#') && !known.some((pattern) => pattern.test(pk))));
+  // Notes, and records of a reprocess, are written by people, with their own permissions.
+  const others = new Set(Items.map(({ pk }) => pk.S).filter((pk) => !/#(notes|revisions)#/.test(pk) && !known.some((pattern) => pattern.test(pk))));
   assert.deepEqual([...others], []);
 });
 

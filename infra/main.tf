@@ -164,6 +164,8 @@ module "streamer" {
   table_arn             = module.store.arn
   quarantine_bucket     = module.aggregator.quarantine_bucket
   quarantine_bucket_arn = module.aggregator.quarantine_bucket_arn
+  archive_bucket        = one(module.archive[*].name)
+  archive_bucket_arn    = one(module.archive[*].arn)
   reader                = module.aggregator.event_source_mapping
   sources               = var.sources
   reference             = var.reference

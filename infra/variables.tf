@@ -215,8 +215,8 @@ variable "stream_retention_hours" {
 
 variable "archive_days" {
   description = <<-EOT
-    Days to keep days of the log in a bucket of their own, counted from when `birdsong archive write` wrote them; 0 for no bucket. S3 deletes older
-    days, and a week later what versioning has of them. Lowering this number deletes days. Setting it to 0 deletes the bucket, which
+    Days to keep days of the log in a bucket of their own, counted from when they were written; 0 for no bucket. The streamer writes each day when it
+    is over, and so does `birdsong archive write`. S3 deletes older days, and a week later what versioning has of them. Lowering this number deletes days. Setting it to 0 deletes the bucket, which
     deletion_protection refuses unless it is empty.
   EOT
   type        = number

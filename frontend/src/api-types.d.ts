@@ -435,6 +435,7 @@ export interface components {
              * @description Windows that are missing, sampled or revised; 0 for other kinds.
              */
             windows: number;
+            revision: components["schemas"]["Revision"] | null;
             /** @description Text of a `note`; null otherwise. */
             text: string | null;
         };
@@ -560,6 +561,7 @@ export interface components {
             window_end: string;
             /** @description Whether the counts can still change. */
             lifecycle?: components["schemas"]["Lifecycle"];
+            revision?: components["schemas"]["Revision"] | null;
             /**
              * Format: int64
              * @description Number of posts: the sum of `originals`, `replies`, `quotes` and `reposts`.
@@ -1066,6 +1068,22 @@ export interface components {
              */
             window_secs: number;
         };
+        /** @description What changed in windows after they had been counted. */
+        Revision: {
+            /**
+             * Format: date-time
+             * @description When it was changed last, RFC 3339 in UTC; null when not known.
+             */
+            changed_at: string | null;
+            /** @description Why; each reason at most once. Empty when an older release made the change. */
+            why: components["schemas"]["Why"][];
+            /**
+             * Format: int64
+             * @description By how much: posts of the region now minus posts before all changes; null when not known, such as when what was
+             *     stored could not be read. 0 when only other counts changed.
+             */
+            change: number | null;
+        };
         /** @description The posts of a hashtag or host in a region. */
         Series: {
             /** @description Id of the region. */
@@ -1111,6 +1129,7 @@ export interface components {
             posts_high: number;
             /** @description Whether something is known of each window of the step. */
             is_known: boolean;
+            revision: components["schemas"]["Revision"] | null;
             /**
              * Format: double
              * @description Posts as usual; left out without a baseline.
@@ -1340,6 +1359,16 @@ export interface components {
             /** @description The regions that were asked for. */
             regions: components["schemas"]["RegionTrends"][];
         };
+        /**
+         * @description Why counts changed after they were counted.
+         *
+         *     - `late`: Posts came after the window was final.
+         *     - `reprocess`: `birdsong reprocess` corrected the window by the log or its archive.
+         *     - `retry`: `birdsong deadletters retry` could read what was damaged.
+         *     - `rule`: A newer release counts the same records by another rule, and a reprocess brought it in.
+         * @enum {string}
+         */
+        Why: "late" | "reprocess" | "retry" | "rule";
         /** @description The counts of a region in a window, or in several windows merged into a step or a total. */
         Window: {
             /** @description Id of the region. */
@@ -1356,6 +1385,7 @@ export interface components {
             window_end: string;
             /** @description Whether the counts can still change. */
             lifecycle: components["schemas"]["Lifecycle"];
+            revision: components["schemas"]["Revision"] | null;
             /**
              * Format: int64
              * @description Number of posts: the sum of `originals`, `replies`, `quotes` and `reposts`.

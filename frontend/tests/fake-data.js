@@ -147,6 +147,7 @@ function makeReport({ region, networks, authors, start, end, lifecycle, perMinut
   const slack = Math.round(authors * (authors > 64 ? 0.04 : 0));
   return {
     region, window_start: iso(start), window_end: iso(end), lifecycle, posts,
+    revision: lifecycle === 'revised' ? { changed_at: iso(end + 1_800_000), why: ['late'], change: Math.min(posts, 2) } : null,
     originals: sum('originals'), replies: sum('replies'), quotes: sum('quotes'), reposts: sum('reposts'),
     authors, authors_low: authors - slack, authors_high: Math.min(posts, authors + slack), per_minute: perMinute,
     networks, media, ...details(posts), usual: null, usual_low: null, usual_high: null, reference: null, reference_share: null, completeness,

@@ -26,7 +26,7 @@ export const COMPLETE = {
  * @returns {Report}
  */
 export const report = (changes = {}) => ({
-  region: 'r', window_start: iso(START), window_end: iso(START + 5 * MINUTE), lifecycle: 'final',
+  region: 'r', window_start: iso(START), window_end: iso(START + 5 * MINUTE), lifecycle: 'final', revision: null,
   posts: 0, originals: 0, replies: 0, quotes: 0, reposts: 0, authors: 0, authors_low: 0, authors_high: 0, authorless: 0,
   per_minute: [0, 0, 0, 0, 0], languages: {}, other_languages: 0, hashtags: [], long_hashtags: 0, mentions: 0, link_hosts: [],
   located: { point: 0, place: 0, rule: 0, text: 0, all: 0 }, media: 0, networks: [], lag_ms: null, usual: null, usual_low: null, usual_high: null, completeness: COMPLETE, ...changes,

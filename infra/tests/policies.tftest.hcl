@@ -488,6 +488,50 @@ run "reference_counts_are_documents" {
   }
 }
 
+run "days_are_archived" {
+  module {
+    source = "./modules/streamer"
+  }
+  variables {
+    name                  = "test"
+    account_id            = "123456789012"
+    aws_region            = "us-east-1"
+    stream                = "posts"
+    stream_arn            = "arn:aws:kinesis:us-east-1:123456789012:stream/posts"
+    table                 = "windows"
+    table_arn             = "arn:aws:dynamodb:us-east-1:123456789012:table/windows"
+    quarantine_bucket     = "quarantine"
+    quarantine_bucket_arn = "arn:aws:s3:::quarantine"
+    archive_bucket        = "archive"
+    archive_bucket_arn    = "arn:aws:s3:::archive"
+    sources               = "demo"
+    secrets               = { BIRDSONG_AUTHOR_KEY = null }
+    created_secrets       = ["BIRDSONG_AUTHOR_KEY"]
+    reader                = "trigger"
+    regions_toml          = "# none"
+    window_secs           = 300
+    image                 = "registry.example/streamer:1"
+    architecture          = "arm64"
+    log_retention_days    = 30
+    deletion_protection   = true
+  }
+  assert {
+    condition = {
+      for s in jsondecode(aws_iam_role_policy.task.policy).Statement : join(" ", s.Action) => join(" ", sort(flatten([s.Resource])))
+      if strcontains(jsonencode(s.Resource), ":archive")
+      } == {
+      "s3:ListBucket" = "arn:aws:s3:::archive"
+      "s3:GetObject"  = "arn:aws:s3:::archive/manifests/*"
+      "s3:PutObject"  = "arn:aws:s3:::archive/manifests/* arn:aws:s3:::archive/region=*"
+    }
+    error_message = "the streamer writes days and reads manifests, and reads and removes no day"
+  }
+  assert {
+    condition     = contains(jsondecode(aws_ecs_task_definition.this[0].container_definitions)[0].environment, { name = "BIRDSONG_ARCHIVE", value = "s3://archive" })
+    error_message = "the task is told where days go"
+  }
+}
+
 run "no_image_no_task" {
   module {
     source = "./modules/streamer"

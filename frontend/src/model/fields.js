@@ -8,10 +8,10 @@
  */
 
 /**
- * The fields that say whether a step is complete and finished; every chart over time reads them.
+ * The fields that say whether a step is complete and finished, and what changed in it; every chart over time reads them.
  * @type {readonly import('./contract').Field[]}
  */
-export const STATE_FIELDS = ['completeness', 'lifecycle'];
+export const STATE_FIELDS = ['completeness', 'lifecycle', 'revision'];
 
 /**
  * The `fields` and `total_fields` of a query for everything that some readers read. They are in one order, so that pages

@@ -4,6 +4,7 @@
 import { formatDuration, formatShare, formatSpan } from '../format.js';
 import { t } from '../i18n.js';
 import { isKnown } from './answer.js';
+import { revisionText } from './revision.js';
 
 /** @typedef {import('./answer.js').Window} Window */
 
@@ -37,7 +38,7 @@ function reasons(w) {
  */
 export function stateText(w) {
   const state = w.gap ? t(`flaw.${w.gap}`) : w.unfinished ? t('flaw.unfinished') : t(`flaw.${w.lifecycle}`);
-  return [state, ...reasons(w)].join(t('list.semicolon'));
+  return [state, revisionText(w.report.revision), ...reasons(w)].filter(Boolean).join(t('list.semicolon'));
 }
 
 /**
@@ -50,7 +51,8 @@ export function windowRemarks(w) {
   if (w.gap === 'partial') remarks.push(t('flaw.incomplete'));
   remarks.push(...reasons(w).map((why) => why.charAt(0).toUpperCase() + why.slice(1)));
   if (w.unfinished) remarks.push(t('flaw.stillCounting'));
-  if (w.lifecycle === 'revised') remarks.push(t('flaw.revisedLate'));
+  const revision = revisionText(w.report.revision);
+  if (revision || w.lifecycle === 'revised') remarks.push([t('flaw.wasRevised'), revision].filter(Boolean).join(t('list.colon')));
   return remarks;
 }
 

@@ -3,6 +3,7 @@
 
 import { formatClock, formatDayClock, formatFactor, formatRate, formatShare } from '../format.js';
 import { parts, t } from '../i18n.js';
+import { revisionText } from './revision.js';
 import { count, list, parseTime } from './values.js';
 
 /**
@@ -125,7 +126,7 @@ export function eventText(event) {
     case 'gap': return t('event.gap', { reason: gapReason(event.reason) });
     case 'sampled': return t('event.sampled', { share: formatShare(event.sampled, 1) });
     case 'restart': return t('event.restart');
-    case 'revision': return t('event.revision', { n: count(event.windows) });
+    case 'revision': return [t('event.revision', { n: count(event.windows) }), revisionText(event.revision)].filter(Boolean).join(t('list.colon'));
     case 'spike': return withSubject(t('event.spike'), name);
     case 'drop': return withSubject(t('event.drop'), name);
     case 'silence': return withSubject(t('event.silence'), name);

@@ -2,7 +2,7 @@
 // Tests of the words and spans for what is special about windows.
 import { describe, expect, it } from 'vitest';
 import { readWindow } from '../../src/model/answer.js';
-import { gapSpans, windowRemarks } from '../../src/model/flaws.js';
+import { gapSpans, stateText, windowRemarks } from '../../src/model/flaws.js';
 import { MINUTE, NOW, SAMPLED, START, answerOf, flawed, silentAt, windowAt } from '../reports.js';
 
 it('joins neighbouring gaps of one kind', () => {
@@ -41,6 +41,20 @@ describe('windowRemarks', () => {
   });
 
   it('marks revised windows', () => {
-    expect(remarks(0, { lifecycle: 'revised' })).toEqual(['Revised by late posts']);
+    expect(remarks(0, { lifecycle: 'revised' })).toEqual(['Revised']);
+  });
+
+  it('says when, why and by how much a window was revised', () => {
+    /** @param {Partial<import('../../src/api-types').components['schemas']['Revision']>} changes */
+    const revised = (changes) => ({
+      lifecycle: /** @type {const} */ ('revised'), revision: { changed_at: null, why: [], change: null, ...changes },
+    });
+    const late = revised({ changed_at: new Date(NOW).toISOString(), why: ['late', 'reprocess'], change: 4 });
+    const [text] = remarks(0, late);
+    expect(text).toMatch(/^Revised: last changed .*\d: late posts, reprocessed from the log; 4 posts more$/);
+    expect(stateText(readWindow(windowAt(0, late), NOW))).toMatch(/^revised; last changed .*; 4 posts more$/);
+    expect(remarks(0, revised({ why: ['retry'], change: -1 }))).toEqual(['Revised: damaged records were read again; 1 post fewer']);
+    expect(remarks(0, revised({ why: ['rule'], change: 0 }))).toEqual(['Revised: counted by a newer rule; as many posts as before']);
+    expect(remarks(0, revised({}))).toEqual(['Revised']);
   });
 });

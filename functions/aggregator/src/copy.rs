@@ -8,8 +8,8 @@
 //! The new log does not have the posts of copied windows. [`COPIED_MS`] states until when, so that a reprocess does not
 //! fold them again from too little.
 //!
-//! Roll-ups, series, events and the overview are not copied: a digest makes them of the windows. Notes and reference counts
-//! cannot be made again, and are copied.
+//! Roll-ups, series, events and the overview are not copied: a digest makes them of the windows. Notes, reference
+//! counts and the record of corrections cannot be made again, and are copied.
 //!
 //! ```
 //! use birdsong_aggregator::copy::copy;
@@ -49,7 +49,7 @@ const AT_ONCE: usize = 16;
 /// How far before the first window, or after the last one, notes are looked for, in milliseconds.
 const NOTES_MS: i64 = 366 * DAY_MS;
 /// Documents that cannot be made of windows.
-const KINDS: [DocumentKind; 2] = [DocumentKind::Notes, DocumentKind::Reference];
+const KINDS: [DocumentKind; 3] = [DocumentKind::Notes, DocumentKind::Reference, DocumentKind::Revisions];
 /// Settings that must be the same in both stores, and what a difference means.
 const SHARED: [(&str, &str); 2] = [
     (ports::WINDOW_SECS, "its windows have another length: copy into an empty place"),
@@ -73,7 +73,7 @@ pub struct Copied {
     pub kept: u64,
     /// Windows that cannot be read, and were not copied.
     pub damaged: u64,
-    /// Days of notes, and of reference counts, that were copied.
+    /// Days of notes, of reference counts and of corrections that were copied.
     pub documents: u64,
     /// Those that differ in the new place: they stay as they are.
     pub kept_documents: u64,
@@ -88,7 +88,7 @@ pub struct Progress {
     pub of: u64,
 }
 
-/// Copies all windows, notes and reference counts of `from` that `to` does not have. It may be repeated, and continues where
+/// Copies all windows, notes, reference counts and corrections of `from` that `to` does not have. It may be repeated, and continues where
 /// an earlier one ended. `now_ms` is the time, in milliseconds.
 ///
 /// # Errors

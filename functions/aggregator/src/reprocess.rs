@@ -26,6 +26,7 @@ use birdsong_domain::ports::{
     self, Expected, PartialKey, PortError, PostLog, PutOutcome, ReadFrom, RowVersion, SequenceNumber, Settings,
     WindowStore,
 };
+use birdsong_domain::revision::Cause;
 use birdsong_domain::time::{FUTURE_LIMIT_MS, WindowStart, rfc3339};
 use birdsong_domain::window::{Aggregate, FoldRules, Partial, touched};
 
@@ -88,6 +89,10 @@ pub struct Entry {
     pub after: Option<u64>,
     /// What was done.
     pub change: Change,
+    /// Posts that were not late, before and after; what was before is `None` when it could not be read.
+    pub on_time: (Option<u64>, u64),
+    /// Why it was corrected, if it was: by the log, or by another rule of the fold.
+    pub cause: Cause,
 }
 
 /// What was done with one stored window (or would be, in a dry run).
@@ -163,7 +168,24 @@ pub async fn reprocess<L: PostLog, S: WindowStore + Settings>(
     rules: FoldRules,
     range: std::ops::Range<WindowStart>,
     dry_run: bool,
+    progress: impl FnMut(Progress),
+) -> Result<Receipt, ReprocessError> {
+    reprocess_announced(log, store, rules, range, dry_run, progress, async |_| Ok(())).await
+}
+
+/// The same. `announce` gets the corrections before they are made, and again those that came out otherwise because others
+/// wrote meanwhile. When it fails, they are not made.
+///
+/// # Errors
+/// As [`reprocess`], and when `announce` fails.
+pub async fn reprocess_announced<L: PostLog, S: WindowStore + Settings>(
+    log: &L,
+    store: &S,
+    rules: FoldRules,
+    range: std::ops::Range<WindowStart>,
+    dry_run: bool,
     mut progress: impl FnMut(Progress),
+    mut announce: impl AsyncFnMut(&[Entry]) -> Result<(), PortError>,
 ) -> Result<Receipt, ReprocessError> {
     let start_ms = range.start.0 - FUTURE_LIMIT_MS;
     let mut fold = LogFold {
@@ -176,7 +198,7 @@ pub async fn reprocess<L: PostLog, S: WindowStore + Settings>(
     };
     let stored = store.keys(range.start, range.end).await?;
     fold.read_on(log, rules, &range, start_ms, &mut progress).await?;
-    let mut entries: BTreeMap<PartialKey, (Before, Option<u64>, Change)> = BTreeMap::new();
+    let mut entries: BTreeMap<PartialKey, Entry> = BTreeMap::new();
     let mut open: BTreeMap<PartialKey, Suspicion> =
         stored.into_iter().chain(fold.folded.keys().cloned()).map(|key| (key, Suspicion::default())).collect();
     for round in 0..ROUNDS {
@@ -191,15 +213,45 @@ pub async fn reprocess<L: PostLog, S: WindowStore + Settings>(
             fold.read_on(log, rules, &range, start_ms, &mut progress).await?;
         }
         let mut left = BTreeMap::new();
+        let mut settled = vec![];
+        let (mut planned, mut announced) = (vec![], vec![]);
         for (key, mut suspicion) in open {
-            let mut settled = fold.settle(store, &key, &mut suspicion, dry_run).await?;
-            if matches!(settled, Settled::Unread) {
+            let mut outcome = fold.settle(store, &key, &mut suspicion, true).await?;
+            if matches!(outcome, Settled::Unread) {
                 fold.read_earlier(log, rules, &range, &mut progress).await?;
-                settled = fold.settle(store, &key, &mut suspicion, dry_run).await?;
+                outcome = fold.settle(store, &key, &mut suspicion, true).await?;
             }
-            match settled {
-                Settled::As(before, change) => {
-                    let after = fold.folded.get(&key).map(|folded| folded.aggregate.posts());
+            match outcome {
+                Settled::As(found, change) if !dry_run && change.is_correction() => {
+                    announced.push(fold.entry(&key, found, change));
+                    planned.push((key, suspicion));
+                }
+                outcome => settled.push((key, suspicion, outcome)),
+            }
+        }
+        if !planned.is_empty() {
+            announce(&announced).await?;
+        }
+        let mut differ = vec![];
+        for ((key, mut suspicion), announced) in planned.into_iter().zip(announced) {
+            let outcome = fold.settle(store, &key, &mut suspicion, false).await?;
+            if let Settled::As(found, change) = outcome
+                && change.is_correction()
+            {
+                let entry = fold.entry(&key, found, change);
+                if (entry.on_time, entry.cause) != (announced.on_time, announced.cause) {
+                    differ.push(entry);
+                }
+            }
+            settled.push((key, suspicion, outcome));
+        }
+        if !differ.is_empty() {
+            announce(&differ).await?;
+        }
+        for (key, suspicion, outcome) in settled {
+            match outcome {
+                Settled::As(found, change) => {
+                    let entry = fold.entry(&key, found, change);
                     // While a fence was ahead, live aggregation skipped what came. So the row is compared once
                     // more, with all that was in the log when it was repaired.
                     let is_seen_again = !dry_run && matches!(change, Change::Healed | Change::Removed);
@@ -207,8 +259,11 @@ pub async fn reprocess<L: PostLog, S: WindowStore + Settings>(
                         left.insert(key.clone(), Suspicion::default());
                     }
                     match entries.entry(key) {
-                        btree_map::Entry::Vacant(entry) => drop(entry.insert((before, after, change))),
-                        btree_map::Entry::Occupied(mut entry) => entry.get_mut().1 = after,
+                        btree_map::Entry::Vacant(place) => drop(place.insert(entry)),
+                        btree_map::Entry::Occupied(mut known) => {
+                            let known = known.get_mut();
+                            (known.after, known.on_time.1) = (entry.after, entry.on_time.1);
+                        }
                     }
                 }
                 Settled::Gone => {}
@@ -221,11 +276,10 @@ pub async fn reprocess<L: PostLog, S: WindowStore + Settings>(
         }
     }
     for (key, suspicion) in open {
-        let after = fold.folded.get(&key).map(|folded| folded.aggregate.posts());
-        entries.entry(key).or_insert((suspicion.before, after, Change::LeftToLive));
+        let entry = fold.entry(&key, suspicion.found, Change::LeftToLive);
+        entries.entry(key).or_insert(entry);
     }
-    let entries = entries.into_iter().map(|(key, (before, after, change))| Entry { key, before, after, change });
-    Ok(Receipt { entries: entries.collect(), unreadable: fold.unreadable })
+    Ok(Receipt { entries: entries.into_values().collect(), unreadable: fold.unreadable })
 }
 
 /// What is known of a row that contradicts the log.
@@ -235,12 +289,30 @@ struct Suspicion {
     /// In how many rounds in a row it had this version.
     rounds: u32,
     /// What was last found there.
+    found: Found,
+}
+
+/// What was stored, compared with the log.
+#[derive(Clone, Copy)]
+struct Found {
     before: Before,
+    /// Posts that were not late; `None` when it cannot be read.
+    on_time: Option<u64>,
+    /// Whether it was folded from the same whole records.
+    is_of_same_records: bool,
+}
+
+impl Found {
+    const MISSING: Self = Self { before: Before::Missing, on_time: Some(0), is_of_same_records: false };
+}
+
+fn on_time(aggregate: &Aggregate) -> u64 {
+    aggregate.posts().saturating_sub(aggregate.lateness.posts)
 }
 
 impl Default for Suspicion {
     fn default() -> Self {
-        Self { version: None, rounds: 0, before: Before::Missing }
+        Self { version: None, rounds: 0, found: Found::MISSING }
     }
 }
 
@@ -254,7 +326,7 @@ impl Suspicion {
 /// How far the comparison of one row has come.
 enum Settled {
     /// To its end.
-    As(Before, Change),
+    As(Found, Change),
     /// The row is gone, and the log has no record of it.
     Gone,
     /// Live aggregation may own it, or wrote meanwhile.
@@ -401,6 +473,19 @@ impl LogFold {
         !self.shards.is_empty() && self.shards.iter().all(|shard| *fence <= shard.read_to)
     }
 
+    /// A line of the receipt.
+    fn entry(&self, key: &PartialKey, found: Found, change: Change) -> Entry {
+        let folded = self.folded.get(key).map(|folded| &folded.aggregate);
+        Entry {
+            key: key.clone(),
+            before: found.before,
+            after: folded.map(Aggregate::posts),
+            change,
+            on_time: (found.on_time, folded.map_or(0, on_time)),
+            cause: if found.is_of_same_records { Cause::Rule } else { Cause::Reprocess },
+        }
+    }
+
     /// Compares one row with the log and repairs it.
     async fn settle<S: WindowStore>(
         &self,
@@ -418,15 +503,15 @@ impl LogFold {
                 stored_ms: 0,
             })
         };
-        let put = async |partial: &Partial, expected: &Expected, before, change| {
+        let put = async |partial: &Partial, expected: &Expected, found, change| {
             let is_put = dry_run || store.put(key, partial, expected).await? == PutOutcome::Stored;
-            Ok(if is_put { Settled::As(before, change) } else { Settled::NotYet })
+            Ok(if is_put { Settled::As(found, change) } else { Settled::NotYet })
         };
         let stored = match store.load(key).await {
             Ok(None) => {
-                suspicion.before = Before::Missing;
+                suspicion.found = Found::MISSING;
                 return match ours(LIVE_GENERATION + 1) {
-                    Some(ours) => put(&ours, &Expected::Absent, Before::Missing, Change::Changed).await,
+                    Some(ours) => put(&ours, &Expected::Absent, Found::MISSING, Change::Changed).await,
                     None => Ok(Settled::Gone),
                 };
             }
@@ -435,23 +520,33 @@ impl LogFold {
             Err(PortError::Corrupt { .. }) => None,
             Err(error) => return Err(error),
         };
-        let before = stored.as_ref().map_or(Before::Damaged, |stored| Before::Posts(stored.aggregate.posts()));
-        suspicion.before = before;
+        let is_of_same_records = |stored: &Partial| {
+            let is_whole = |aggregate: &Aggregate| !aggregate.is_damaged();
+            folded.is_some_and(|folded| {
+                folded.fence == stored.fence && is_whole(&folded.aggregate) && is_whole(&stored.aggregate)
+            })
+        };
+        let found = Found {
+            before: stored.as_ref().map_or(Before::Damaged, |stored| Before::Posts(stored.aggregate.posts())),
+            on_time: stored.as_ref().map(|stored| on_time(&stored.aggregate)),
+            is_of_same_records: stored.as_ref().is_some_and(is_of_same_records),
+        };
+        suspicion.found = found;
         if let (Some(stored), Some(ours)) = (&stored, stored.as_ref().and_then(|stored| ours(next(stored.generation))))
         {
             if stored.fence == ours.fence && encode(stored)? == encode(&ours)? {
-                return Ok(Settled::As(before, Change::None));
+                return Ok(Settled::As(found, Change::None));
             }
             // A damaged record was whole when this window was folded. Its posts are here and nowhere else.
             if ours.aggregate.is_damaged()
                 && !stored.aggregate.is_damaged()
                 && stored.aggregate.posts() > ours.aggregate.posts()
             {
-                return Ok(Settled::As(before, Change::Kept));
+                return Ok(Settled::As(found, Change::Kept));
             }
             if stored.fence <= ours.fence {
                 let expected = Expected::At { generation: stored.generation, fence: stored.fence.clone() };
-                return put(&ours, &expected, before, Change::Changed).await;
+                return put(&ours, &expected, found, Change::Changed).await;
             }
         }
         // Unreadable, ahead of what was read, or not in the log at all.
@@ -473,14 +568,14 @@ impl LogFold {
                 *fence > 0u64.into() && earlier.oldest.as_ref().is_none_or(|oldest| fence < oldest)
             });
             if self.unreadable > 0 || is_of_older_log || earlier.oldest.is_none() || earlier.keys.contains(key) {
-                return Ok(Settled::As(before, Change::Kept));
+                return Ok(Settled::As(found, Change::Kept));
             }
             let is_gone = dry_run || store.remove(key, &version).await?;
-            return Ok(if is_gone { Settled::As(before, Change::Removed) } else { Settled::NotYet });
+            return Ok(if is_gone { Settled::As(found, Change::Removed) } else { Settled::NotYet });
         };
         let is_healed = version.generation.is_none() || version.fence.as_ref().is_none_or(|fence| *fence > ours.fence);
         let change = if is_healed { Change::Healed } else { Change::Changed };
-        put(&ours, &Expected::Row(version), before, change).await
+        put(&ours, &Expected::Row(version), found, change).await
     }
 }
 

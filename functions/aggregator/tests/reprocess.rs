@@ -4,13 +4,14 @@
 use std::sync::{Arc, Mutex};
 
 use birdsong_aggregator::Aggregator;
-use birdsong_aggregator::reprocess::{Before, Change, Receipt, ReprocessError, reprocess};
+use birdsong_aggregator::reprocess::{Before, Change, Entry, Receipt, ReprocessError, reprocess, reprocess_announced};
 use birdsong_domain::frame::{self, FrameHeader, Lane, SlimPost};
 use birdsong_domain::network::Network;
 use birdsong_domain::ports::{
-    FrameRecord, LogRecord, PartialKey, PortError, PostLog, ReadFrom, SequenceNumber, Settings, WindowStore,
+    Expected, FrameRecord, LogRecord, PartialKey, PortError, PostLog, ReadFrom, SequenceNumber, Settings, WindowStore,
 };
 use birdsong_domain::post::Located;
+use birdsong_domain::revision::Cause;
 use birdsong_domain::time::WindowStart;
 use birdsong_domain::window::FoldRules;
 use birdsong_testkit::{Call, Hook, Hooked, MemoryStore};
@@ -135,6 +136,45 @@ fn what_is_right_stays_and_what_is_wrong_comes_back_byte_for_byte() {
     assert!(matches!(receipt.entries[2].before, Before::Posts(_)));
     assert_eq!(states(&store), expected);
     assert_eq!(again(false).changed(), 0);
+}
+
+/// What is about to be corrected is announced with its counts and its reason, and if that fails, nothing is corrected.
+#[test]
+fn a_correction_is_announced_before_it_is_made() {
+    let log = log(0);
+    let store = folded(&log);
+    let keys: Vec<_> = store.dump().into_keys().collect();
+    store.lose(&keys[0]);
+    store.overwrite(keys[1].clone(), 1, b"damaged".to_vec());
+    // As a release would have counted that knew fewer metrics: the same records, other bytes.
+    let mut other = run(store.load(&keys[2])).unwrap().unwrap();
+    other.aggregate.mentions.0 += 1;
+    let version = Expected::At { generation: other.generation, fence: other.fence.clone() };
+    run(store.put(&keys[2], &other, &version)).unwrap();
+    let wrong = states(&store);
+
+    let announced = Mutex::new(vec![]);
+    let again = |fails: bool| {
+        let announce = async |entries: &[Entry]| {
+            let is_made = states(&store) != wrong;
+            announced.lock().unwrap().extend(entries.iter().map(|entry| (entry.clone(), is_made)));
+            if fails { Err(PortError::Unavailable { what: "the test", reason: String::new() }) } else { Ok(()) }
+        };
+        run(reprocess_announced(&log, &*store, FoldRules::default(), ALL, false, |_| (), announce))
+    };
+    assert!(again(true).is_err());
+    assert_eq!(states(&store), wrong, "nothing was corrected");
+    announced.lock().unwrap().clear();
+    let receipt = again(false).unwrap();
+    let corrected: Vec<_> = receipt.entries.into_iter().filter(|entry| entry.change.is_correction()).collect();
+    let announced = announced.into_inner().unwrap();
+    assert_eq!(announced, corrected.iter().map(|entry| (entry.clone(), false)).collect::<Vec<_>>());
+    let of = |n: usize| (corrected[n].on_time, corrected[n].cause);
+    let posts = |n: usize| corrected[n].after.unwrap();
+    assert_eq!(of(0), ((Some(0), posts(0)), Cause::Reprocess));
+    assert_eq!(of(1), ((None, posts(1)), Cause::Reprocess));
+    assert_eq!(of(2), ((Some(posts(2)), posts(2)), Cause::Rule));
+    assert_eq!(states(&store), states(&folded(&log)));
 }
 
 #[test]

@@ -1,14 +1,17 @@
 //! `/api/events`: what happened in the regions, and notes by people.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use birdsong_digest::events;
+use birdsong_digest::revisions::{self, Revisions};
 use birdsong_domain::event::{Event, EventKind, GapReason, Subject};
 use birdsong_domain::lane::STREAM;
 use birdsong_domain::ports::{DocumentKind, DocumentStore, PortError, RollupStore, Settings, WindowStore};
+use birdsong_domain::revision::Revision;
 use birdsong_domain::rollup::DAY_MS;
 use birdsong_domain::time::rfc3339;
 use birdsong_domain::trend::Sensitivity;
@@ -18,6 +21,7 @@ use utoipa::ToSchema;
 use crate::answer::Fresh;
 use crate::error::{ApiError, WindowsErrors, foreign};
 use crate::params::{self, bad, unprocessable};
+use crate::report::RevisionReport;
 use crate::{Made, Shared};
 
 /// Longest range of one call, in days.
@@ -81,6 +85,9 @@ pub(crate) struct EventReport {
     sampled: Option<f64>,
     /// Windows that are missing, sampled or revised; 0 for other kinds.
     windows: u64,
+    /// What changed in the windows of a `revision`; null for other kinds.
+    #[schema(required = true)]
+    revision: Option<RevisionReport>,
     /// Text of a `note`; null otherwise.
     #[schema(required = true, max_length = 500)]
     text: Option<String>,
@@ -177,7 +184,8 @@ pub(crate) fn thousandths(milli: impl TryInto<i64>) -> f64 {
 }
 
 impl EventReport {
-    pub(crate) fn new(event: Event) -> Self {
+    /// An event. `revisions` are those of its region.
+    pub(crate) fn new(event: Event, revisions: &Revisions) -> Self {
         let comparison = event.kind.is_comparison().then(|| Comparison {
             at: rfc3339(event.peak_ms),
             span_secs: event.span_ms / 1000,
@@ -200,7 +208,13 @@ impl EventReport {
             observed: carrier.observed,
             usual: thousandths(carrier.expected_milli),
         };
+        let is_revision = event.kind == EventKind::Revision;
+        let revision = || {
+            let late = Revision::late(event.late, event.late_ms);
+            Revision::of(true, late, revisions.of(event.start_ms, event.end_ms, |_| true))
+        };
         Self {
+            revision: if is_revision { revision().map(RevisionReport::from) } else { None },
             carriers: event.carriers.iter().map(carrier).collect(),
             comparison,
             subject: SubjectReport::new(&event.subject),
@@ -298,10 +312,30 @@ async fn made<S: WindowStore + RollupStore + DocumentStore + Settings + 'static>
         from: rfc3339(query.range.0),
         to: rfc3339(query.range.1),
         is_cut,
-        events: events.into_iter().map(EventReport::new).collect(),
+        events: with_revisions(&*shared.api.store, events).await?,
     };
     drop(permit);
     Ok((serde_json::to_vec(&answer)?, Fresh::Minutes(1)))
+}
+
+/// Events as they are reported, with what a reprocess changed in the windows of revisions.
+async fn with_revisions<S: DocumentStore>(store: &S, events: Vec<Event>) -> Result<Vec<EventReport>, PortError> {
+    let mut ranges = BTreeMap::<String, (i64, i64)>::new();
+    for event in events.iter().filter(|event| event.kind == EventKind::Revision) {
+        let range = ranges.entry(event.region.clone()).or_insert((event.start_ms, event.end_ms));
+        *range = (range.0.min(event.start_ms), range.1.max(event.end_ms));
+    }
+    let mut known = BTreeMap::new();
+    for (region, (from_ms, to_ms)) in ranges {
+        let revisions = revisions::read(store, &region, from_ms, to_ms).await?;
+        known.insert(region, revisions);
+    }
+    let none = Revisions::default();
+    let report = |event: Event| {
+        let revisions = known.get(&event.region).unwrap_or(&none);
+        EventReport::new(event, revisions)
+    };
+    Ok(events.into_iter().map(report).collect())
 }
 
 fn parse<S>(shared: &Shared<S>, query: Option<&str>) -> Result<EventsQuery, ApiError> {
@@ -309,7 +343,7 @@ fn parse<S>(shared: &Shared<S>, query: Option<&str>) -> Result<EventsQuery, ApiE
     let mut regions = params::regions(named.remove("region").as_deref(), &shared.api.regions)?;
     regions.push(STREAM.to_owned());
     let now_ms = (shared.api.now_ms)();
-    let time = |named: &mut std::collections::BTreeMap<String, String>, name: &str| {
+    let time = |named: &mut BTreeMap<String, String>, name: &str| {
         named.remove(name).map(|value| params::time(name, &value)).transpose()
     };
     let (from, to) = (time(&mut named, "from")?, time(&mut named, "to")?);

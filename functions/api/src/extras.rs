@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use birdsong_digest::notes::{self, NoteError};
+use birdsong_digest::revisions::Revisions;
 use birdsong_domain::event::text::Language;
 use birdsong_domain::event::{Event, EventKind};
 use birdsong_domain::lane::STREAM;
@@ -148,7 +149,7 @@ async fn add_note<S: DocumentStore + 'static>(
         NoteError::Store(error) => error.into(),
         error => wrong(error.to_string()),
     })?;
-    let mut response = (StatusCode::CREATED, Json(EventReport::new(event))).into_response();
+    let mut response = (StatusCode::CREATED, Json(EventReport::new(event, &Revisions::default()))).into_response();
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
 }

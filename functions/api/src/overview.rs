@@ -1,5 +1,6 @@
 //! `/api/overview`: all regions at a glance.
 
+use birdsong_digest::revisions::Revisions;
 use birdsong_domain::rollup::HOUR_MS;
 use birdsong_domain::time::rfc3339;
 use serde::Serialize;
@@ -139,7 +140,9 @@ impl OverviewAnswer {
                 usual: usual.map(|(usual, ..)| rounded(thousandths(usual))),
                 usual_low: usual.map(|(_, low, _)| rounded(thousandths(low))),
                 usual_high: usual.map(|(_, _, high)| rounded(thousandths(high))),
-                event: known.and_then(|known| known.event.clone()).map(EventReport::new),
+                event: known
+                    .and_then(|known| known.event.clone())
+                    .map(|event| EventReport::new(event, &Revisions::default())),
                 hours: if is_empty { vec![] } else { hours.collect() },
                 changed_at: known.map(|known| known.changed_ms).filter(|ms| *ms > 0).map(rfc3339),
             }

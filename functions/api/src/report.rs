@@ -1,6 +1,8 @@
 //! The report of a window: a line of `replay --json`, and the largest part of the API's answers.
 
 use birdsong_domain::network::Network;
+use birdsong_domain::revision::{Cause, Revision};
+use birdsong_domain::time::rfc3339;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 use utoipa::ToSchema;
@@ -133,6 +135,52 @@ described! {
     }
 }
 
+described! {
+    /// Why counts changed after they were counted.
+    pub enum Why {
+        /// Posts came after the window was final.
+        Late,
+        /// `birdsong reprocess` corrected the window by the log or its archive.
+        Reprocess,
+        /// `birdsong deadletters retry` could read what was damaged.
+        Retry,
+        /// A newer release counts the same records by another rule, and a reprocess brought it in.
+        Rule,
+    }
+}
+
+/// What changed in windows after they had been counted.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
+#[schema(as = Revision)]
+pub struct RevisionReport {
+    /// When it was changed last, RFC 3339 in UTC; null when not known.
+    #[schema(required = true, format = DateTime)]
+    pub changed_at: Option<String>,
+    /// Why; each reason at most once. Empty when an older release made the change.
+    #[schema(max_items = 4)]
+    pub why: Vec<Why>,
+    /// By how much: posts of the region now minus posts before all changes; null when not known, such as when what was
+    /// stored could not be read. 0 when only other counts changed.
+    #[schema(required = true)]
+    pub change: Option<i64>,
+}
+
+impl From<Revision> for RevisionReport {
+    fn from(revision: Revision) -> Self {
+        let why = |cause| match cause {
+            Cause::Late => Why::Late,
+            Cause::Reprocess => Why::Reprocess,
+            Cause::Retry => Why::Retry,
+            Cause::Rule => Why::Rule,
+        };
+        Self {
+            changed_at: revision.at_ms.map(rfc3339),
+            why: revision.causes.iter().map(why).collect(),
+            change: revision.change,
+        }
+    }
+}
+
 /// Whether anything is missing from the counts, and what.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, ToSchema)]
 pub struct Completeness {
@@ -185,6 +233,9 @@ pub struct WindowReport {
     pub window_end: String,
     /// Whether the counts can still change.
     pub lifecycle: Lifecycle,
+    /// What changed after it had been counted; null when nothing did.
+    #[schema(required = true)]
+    pub revision: Option<RevisionReport>,
     /// Number of posts: the sum of `originals`, `replies`, `quotes` and `reposts`.
     pub posts: u64,
     /// Posts that are neither reply, quote nor repost.

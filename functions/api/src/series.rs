@@ -5,10 +5,12 @@ use std::sync::Arc;
 use axum::extract::{RawQuery, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
+use birdsong_digest::revisions;
 use birdsong_digest::watch::History;
 use birdsong_domain::event::Subject;
 use birdsong_domain::hashtag;
 use birdsong_domain::ports::{DocumentStore, RollupStore, Settings, WindowStore};
+use birdsong_domain::revision::Revision;
 use birdsong_domain::rollup::DAY_MS;
 use birdsong_domain::series::Item;
 use birdsong_domain::time::rfc3339;
@@ -20,6 +22,7 @@ use crate::answer::Fresh;
 use crate::error::{ApiError, WindowsErrors, foreign};
 use crate::events::thousandths;
 use crate::params::{self, bad, unprocessable};
+use crate::report::RevisionReport;
 use crate::{Made, Shared, days};
 
 /// Most steps in one answer.
@@ -66,6 +69,10 @@ struct SeriesStep {
     posts_high: u64,
     /// Whether something is known of each window of the step.
     is_known: bool,
+    /// What changed in the windows of the region after they had been counted; null when nothing did. `change` is of all posts
+    /// of the region.
+    #[schema(required = true)]
+    revision: Option<RevisionReport>,
     /// Posts as usual; left out without a baseline.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(minimum = 0)]
@@ -186,6 +193,7 @@ async fn made<S: WindowStore + RollupStore + DocumentStore + Settings + 'static>
     let cost = u64::try_from((to_ms - from_ms) / DAY_MS).unwrap_or(0) + 32;
     let permit = shared.admission.admit(cost).await?;
     let history = days::history(shared, &snapshot, &region, (from_ms, to_ms)).await?;
+    let revisions = revisions::read(&*shared.api.store, &region, from_ms, to_ms).await?;
     let usual = UsualOf::new(&history, size, &subject);
     let key = match &subject {
         Subject::Host { host } => (Item::Host, host.as_str()),
@@ -199,11 +207,14 @@ async fn made<S: WindowStore + RollupStore + DocumentStore + Settings + 'static>
         let known = bounds.iter().flatten();
         let (posts, posts_high) = known.fold((0, 0), |(low, high), (least, most)| (low + least, high + most));
         let usual = usual.step(start_ms, start_ms + step_ms);
+        let (is_revised, late) = history.revised(from, to);
+        let revision = Revision::of(is_revised, late, revisions.of(start_ms, start_ms + step_ms, |_| true));
         SeriesStep {
             start: rfc3339(start_ms),
             posts,
             posts_high,
             is_known: !bounds.is_empty() && bounds.iter().all(Option::is_some),
+            revision: revision.map(RevisionReport::from),
             usual: usual.map(|usual| usual[0]),
             usual_low: usual.map(|usual| usual[1]),
             usual_high: usual.map(|usual| usual[2]),

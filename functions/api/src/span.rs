@@ -9,6 +9,7 @@ use birdsong_domain::frame::{Lane, Ledger, STREAM};
 use birdsong_domain::network::Network;
 use birdsong_domain::ports::{PortError, RollupStore, WindowStore};
 use birdsong_domain::post::{Kind, Located};
+use birdsong_domain::revision::Revision;
 use birdsong_domain::rollup::{Period, Rollup, windows_of};
 use birdsong_domain::time::{WindowStart, rfc3339};
 use birdsong_domain::topk::{TopItem, TopK};
@@ -20,8 +21,8 @@ use futures_util::future::try_join;
 use crate::fields::Fields;
 
 use crate::report::{
-    Completeness, Flaw, HashtagCount, HostCount, LagReport, Lifecycle, LocatedCounts, NetworkCounts, TOP_HASHTAGS,
-    TOP_HOSTS, WindowReport,
+    Completeness, Flaw, HashtagCount, HostCount, LagReport, Lifecycle, LocatedCounts, NetworkCounts, RevisionReport,
+    TOP_HASHTAGS, TOP_HOSTS, WindowReport,
 };
 
 /// The counts of a region in a span of time, ready to be reported or merged further.
@@ -35,6 +36,10 @@ pub(crate) struct Span {
     /// Whether log records or stored windows of the region or of the ledger cannot be read.
     is_damaged: bool,
     lifecycle: Lifecycle,
+    /// Whether one of its windows changed after it was final.
+    is_revised: bool,
+    /// What a reprocess changed in it.
+    corrected: Revision,
     /// Whether each of its windows has a record of a streamer.
     is_watched: bool,
     /// Whether it, or a whole step of it, has not begun.
@@ -90,6 +95,8 @@ impl Span {
             stream_frames: 0,
             is_damaged: false,
             lifecycle: Lifecycle::Final,
+            is_revised: false,
+            corrected: Revision::NONE,
             is_watched: true,
             is_future: false,
             is_behind: false,
@@ -136,8 +143,8 @@ impl Span {
             span.ledger.add(&ledger.rollup.aggregate.ledger);
             span.stream_frames += ledger.rollup.aggregate.frames.0;
         }
-        let is_revised = lanes.iter().any(|lane| lane.rollup.is_revised);
-        span.lifecycle = match (now_ms < end_ms.min(until_ms) + rules.lateness_ms, is_revised) {
+        span.is_revised = lanes.iter().any(|lane| lane.rollup.is_revised);
+        span.lifecycle = match (now_ms < end_ms.min(until_ms) + rules.lateness_ms, span.is_revised) {
             (true, _) => Lifecycle::Provisional,
             (_, true) => Lifecycle::Revised,
             _ => Lifecycle::Final,
@@ -158,6 +165,8 @@ impl Span {
         self.stream_frames += part.stream_frames;
         self.is_damaged |= part.is_damaged;
         self.lifecycle = self.lifecycle.min(part.lifecycle);
+        self.is_revised |= part.is_revised;
+        self.corrected.add(&part.corrected);
         self.is_watched &= part.is_watched;
         self.is_behind |= part.is_behind;
         self.stored_ms = self.stored_ms.max(part.stored_ms);
@@ -167,6 +176,20 @@ impl Span {
     /// Takes into account which hours, by their start, have posts that are not in windows yet.
     pub(crate) fn lacks_those_of(&mut self, behind: &BTreeSet<i64>, hour_ms: i64) {
         self.is_behind |= behind.range(self.start_ms - hour_ms + 1..self.end_ms).next().is_some();
+    }
+
+    /// Takes into account what a reprocess changed in it: a lane that it removed shows nowhere else.
+    pub(crate) fn was_corrected(&mut self, corrected: &Revision) {
+        self.corrected.add(corrected);
+        if !corrected.is_none() && self.lifecycle == Lifecycle::Final {
+            self.lifecycle = Lifecycle::Revised;
+        }
+    }
+
+    /// What changed in it after it had been counted.
+    fn revision(&self) -> Option<Revision> {
+        let late = Revision::late(self.aggregate.lateness.posts, self.aggregate.last_late.0);
+        Revision::of(self.is_revised, late, self.corrected)
     }
 
     /// Sets the posts of each minute of the span, also of those of which no window is stored.
@@ -180,6 +203,10 @@ impl Span {
 
     pub(crate) fn start_ms(&self) -> i64 {
         self.start_ms
+    }
+
+    pub(crate) fn end_ms(&self) -> i64 {
+        self.end_ms
     }
 
     /// Whether its report may have changed at or after `since_ms`: a window was stored, or came to its end.
@@ -236,6 +263,7 @@ impl Span {
             window_start: rfc3339(self.start_ms),
             window_end: rfc3339(self.end_ms),
             lifecycle: self.lifecycle,
+            revision: self.revision().map(RevisionReport::from),
             posts: aggregate.posts(),
             originals: kind(Kind::Original),
             replies: kind(Kind::Reply),

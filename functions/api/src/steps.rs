@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use birdsong_digest::read::Grain;
 use birdsong_digest::reference;
+use birdsong_digest::revisions::Revisions;
 use birdsong_domain::reference::ReferenceDay;
 use birdsong_domain::rollup::Period;
 use birdsong_domain::window::FoldRules;
@@ -13,7 +14,7 @@ use birdsong_domain::window::FoldRules;
 use crate::fields::Fields;
 use crate::report::WindowReport;
 use crate::series::UsualOf;
-use crate::span::{Read, Span, spans};
+use crate::span::{Networks, Read, Span, spans};
 
 /// What is wanted of each step, and of the total.
 #[derive(Clone, Debug, Default)]
@@ -37,6 +38,8 @@ pub(crate) struct Steps {
     usual: Option<UsualOf>,
     reference: BTreeMap<i64, ReferenceDay>,
     behind: Arc<BTreeSet<i64>>,
+    revisions: Revisions,
+    networks: Networks,
     total: Span,
     open: Option<Open>,
     json: Vec<u8>,
@@ -69,6 +72,8 @@ impl Steps {
             usual: None,
             reference: BTreeMap::new(),
             behind: Arc::default(),
+            revisions: Revisions::default(),
+            networks: Networks::default(),
             total: Span::empty(range.start, range.end),
             open: None,
             json: vec![],
@@ -90,6 +95,11 @@ impl Steps {
         Self { behind, ..self }
     }
 
+    /// With what a reprocess changed in windows, of these networks.
+    pub(crate) fn with_revisions(self, revisions: Revisions, networks: Networks) -> Self {
+        Self { revisions, networks, ..self }
+    }
+
     /// Adds what starts in `from_ms..to_ms`, which follows what was added before.
     ///
     /// # Errors
@@ -97,6 +107,8 @@ impl Steps {
     pub(crate) fn add(&mut self, read: Read, range: (i64, i64), until_ms: i64) -> serde_json::Result<()> {
         for mut span in spans(read, self.grain, range, until_ms, self.rules, self.now_ms, Some(self.step_ms)) {
             span.lacks_those_of(&self.behind, Period::Hour.ms(self.rules.size));
+            let of_network = |network| self.networks.asks_for(network);
+            span.was_corrected(&self.revisions.of(span.start_ms(), span.end_ms(), of_network));
             let start_ms = span.start_ms().div_euclid(self.step_ms) * self.step_ms;
             if self.open.as_ref().is_some_and(|open| open.start_ms != start_ms) {
                 self.close()?;

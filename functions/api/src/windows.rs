@@ -9,6 +9,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use birdsong_digest::read::{Grain, Reader};
 use birdsong_digest::reference;
+use birdsong_digest::revisions;
 use birdsong_digest::watch::REFERENCE_NETWORK;
 use birdsong_domain::event::Subject;
 use birdsong_domain::lane::STREAM;
@@ -315,6 +316,11 @@ async fn of_region<S: WindowStore + RollupStore + DocumentStore + Settings + 'st
     let has_reference = query.wanted.fields.asks_for(&REFERENCE) && query.networks.asks_for(REFERENCE_NETWORK);
     if has_reference && range.end - range.start <= days::MAX_DAYS * DAY_MS {
         steps = steps.with_reference(reference::days(&*api.store, &region.id, range.start, range.end).await?);
+    }
+    let wanted = [&query.wanted.fields, &query.wanted.total_fields];
+    if wanted.into_iter().any(|fields| fields.has("revision") || fields.has("lifecycle")) {
+        let revisions = revisions::read(&*api.store, &region.id, range.start, until_ms).await?;
+        steps = steps.with_revisions(revisions, query.networks.clone());
     }
     // A slice at a time, so that a long range needs no more memory than a short one.
     // Parts of which some windows have begun.

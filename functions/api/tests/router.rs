@@ -6,11 +6,13 @@ use std::sync::Arc;
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 use birdsong_api::{Api, router};
+use birdsong_digest::revisions::{self, Corrected};
 use birdsong_domain::frame::{Frame, FrameHeader, Lane, Ledger, STREAM, SlimPost};
 use birdsong_domain::network::Network;
 use birdsong_domain::ports::{Expected, PartialKey, WindowStore};
 use birdsong_domain::post::{Kind, Located};
 use birdsong_domain::region::Regions;
+use birdsong_domain::revision::{Cause, LaneWindow};
 use birdsong_domain::status::{SourceState, SourceStatus};
 use birdsong_domain::time::{WindowStart, rfc3339};
 use birdsong_domain::window::{Aggregate, FoldRules, Partial};
@@ -137,6 +139,59 @@ async fn lanes_are_merged_and_authors_united_not_added() {
     assert_eq!((&gap["completeness"]["flaws"], &gap["completeness"]["sampled"]), (&json!(["unwatched"]), &json!(1.0)));
     assert_eq!((&late["lifecycle"], &late["completeness"]["late"]), (&json!("revised"), &json!(4)));
     assert_eq!((&body["total"]["posts"], &body["total"]["authors"]), (&json!(24), &json!(15)));
+}
+
+/// When, why and by how much: late posts follow from the window, and what a reprocess changed from its record.
+#[tokio::test]
+async fn a_revised_window_says_when_why_and_by_how_much() {
+    let store = MemoryStore::default();
+    put(&store, Lane::posts("a", Network::X, 0), T, 0..10, T + 70_000, Ledger::default()).await;
+    put(&store, Lane::posts("a", Network::X, 0), T + 5 * MIN, 0..6, T + 370_000, Ledger::default()).await;
+    put(&store, Lane::posts("a", Network::X, 0), T + 10 * MIN, 0..4, T + 30 * MIN, Ledger::default()).await;
+    let corrected = |window_ms, network, before, after, cause| Corrected {
+        region: "a",
+        lane: LaneWindow { window_ms, network, bucket: 0 },
+        before,
+        after,
+        cause,
+    };
+    // One network came back, another one was removed: no row shows that.
+    let all = [
+        corrected(T, Network::X, Some(2), 10, Cause::Retry),
+        corrected(T + 5 * MIN, Network::BLUESKY, Some(3), 0, Cause::Reprocess),
+        corrected(T + 10 * MIN, Network::X, None, 0, Cause::Rule),
+    ];
+    for one in all {
+        revisions::record(&store, &[one], T + 40 * MIN).await.unwrap();
+    }
+    let app = app_over(store, T + 60 * MIN);
+    let range = format!("from={}&to={}", rfc3339(T), rfc3339(T + 15 * MIN));
+    let of = async |query: &str| -> Value { get(&app, &format!("/api/windows?{range}&{query}")).await.2 };
+    let body = of("fields=revision,lifecycle,posts&total_fields=revision").await;
+    let at = rfc3339(T + 40 * MIN);
+    let revision = |why: &[&str], change: Option<i64>| json!({"changed_at": at, "why": why, "change": change});
+    let windows = body["windows"].as_array().unwrap();
+    assert_eq!(windows[0]["revision"], revision(&["retry"], Some(8)));
+    assert_eq!(windows[1]["revision"], revision(&["reprocess"], Some(-3)));
+    assert_eq!(windows[2]["revision"], revision(&["late", "rule"], None));
+    assert!(windows.iter().all(|window| window["lifecycle"] == "revised"), "{body}");
+    assert_eq!(body["total"]["revision"], revision(&["late", "reprocess", "retry", "rule"], None));
+    let bluesky = of("network=bluesky&fields=revision&step=15m").await;
+    assert_eq!(bluesky["windows"][0]["revision"], revision(&["reprocess"], Some(-3)));
+    let series = get(&app, &format!("/api/series?tag=tag&{range}&step=5m")).await.2;
+    assert_eq!(series["steps"][0]["revision"], revision(&["retry"], Some(8)), "{series}");
+    assert_eq!(series["steps"][2]["revision"], revision(&["late", "rule"], None), "{series}");
+}
+
+/// Late posts alone need no record: when the last of them came is in the window.
+#[tokio::test]
+async fn late_posts_say_when_they_came() {
+    let body = get(&app(T + 60 * MIN).await, "/api/windows").await.2;
+    let windows = body["windows"].as_array().unwrap();
+    let [first, _, late] = &windows[285..] else { panic!() };
+    assert_eq!(first["revision"], Value::Null);
+    assert_eq!(late["revision"], json!({"changed_at": rfc3339(T + 30 * MIN), "why": ["late"], "change": 4}));
+    assert_eq!(body["total"]["revision"], late["revision"]);
 }
 
 #[tokio::test]

@@ -162,10 +162,14 @@ fn summary(manifest: &Manifest) -> String {
 }
 
 /// Writes days into an archive as they end, on a thread of its own, for as long as the process runs. A failure is
-/// logged, and tried again an hour later.
-pub(crate) fn keep_writing(log: Arc<SqliteLog>, to: Address) -> Result<()> {
+/// logged, and tried again an hour later. `settings` has the id of the log.
+pub(crate) fn keep_writing<L, S>(log: Arc<L>, settings: Arc<S>, to: Address) -> Result<()>
+where
+    L: PostLog + 'static,
+    S: Settings + 'static,
+{
     let work = async move || -> Result<()> {
-        let id = log_id(&*log).await?;
+        let id = log_id(&*settings).await?;
         let place = to.place().await?;
         write(&*log, &place, &id, Day::MIN..Day::MAX, now_ms(), |manifest| {
             tracing::info!(day = %manifest.day, "archived {}", summary(manifest));

@@ -106,6 +106,10 @@ mod assumed {
     pub(super) const ALARM_METRICS_OF_SOURCE: f64 = 4.0;
     /// Composite alarms.
     pub(super) const COMPOSITE_ALARMS: f64 = 3.0;
+    /// Bytes of a post in the archive: docs/how-to/archive-the-log.md has the test that measures them.
+    pub(super) const ARCHIVED_POST_BYTES: f64 = 43.0;
+    /// How often the streamer looks for a day to archive, in seconds.
+    pub(super) const ARCHIVE_SECS: f64 = 3600.0;
     /// X-Ray traces one request in a second, and this share of the others.
     pub(super) const TRACED: f64 = 0.05;
 }
@@ -137,11 +141,17 @@ pub(crate) struct CostArgs {
     /// How long a batch waits for more, 1s to 5m (aggregator_batching_window_secs of infra/)
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = parse_batching)]
     batching_window: u64,
+    /// Days of the log that the archive keeps, 0 for none (archive_days of infra/)
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=36_500))]
+    archive_days: u32,
+    /// With --archive-days: posts a second in all regions together
+    #[arg(long, value_name = "N", default_value_t = 100, requires = "archive_days", value_parser = clap::value_parser!(u32).range(0..=1_000_000))]
+    posts: u32,
     /// Hours of the day in which the pages are open
     #[arg(long, value_name = "N", default_value_t = 24, value_parser = clap::value_parser!(u8).range(0..=24))]
     hours_a_day: u8,
     /// Show instead what the worst month of an attacked API costs, on top
-    #[arg(long, conflicts_with_all = ["viewers", "regions", "networks", "sources", "shards", "retention", "batch_size", "batching_window", "hours_a_day"])]
+    #[arg(long, conflicts_with_all = ["viewers", "regions", "networks", "sources", "shards", "retention", "batch_size", "batching_window", "archive_days", "hours_a_day"])]
     attack: bool,
     /// Show instead the prices, and the pages that they are from
     #[arg(long, conflicts_with = "attack")]
@@ -324,6 +334,15 @@ fn month(args: &CostArgs) -> Vec<Line> {
     line("Kinesis", "records, at most one each second and lane", records * MONTH_SECS, &prices::PUT_UNITS);
     line("Kinesis", "encryption", KMS_CALLS, &prices::KMS_CALLS);
 
+    if args.archive_days > 0 {
+        let days = f64::from(args.archive_days);
+        let gb = f64::from(args.posts) * DAY_SECS as f64 * days * ARCHIVED_POST_BYTES / GB;
+        line("archive", "days of the log, once it has all of them", gb, &prices::S3_GB);
+        // A day has a file for each region, one for the ledgers, and a manifest; each look for a day to write is a list.
+        let written = MONTH_DAYS * (regions + 2.0) + MONTH_SECS / ARCHIVE_SECS;
+        line("archive", "files that are written, and lists", written, &prices::S3_PUTS);
+    }
+
     // A shard's batch closes when it is full or when its time is up, and has each lane once, unless it is so short that
     // not every lane has a record.
     let of_shard = lanes / shards;
@@ -409,6 +428,8 @@ fn month(args: &CostArgs) -> Vec<Line> {
     let view_units = |windows: f64| {
         units(1.0, windows * networks * WINDOW_BYTES, READ_UNIT)
             + units(1.0, windows * sources * LEDGER_BYTES, READ_UNIT)
+            // The record of corrections, which is mostly empty.
+            + units(1.0, 1.0, READ_UNIT)
     };
     line(
         "DynamoDB reads",
@@ -546,7 +567,7 @@ mod tests {
             ("Kinesis", 26.120),
             ("Lambda", 2.295),
             ("DynamoDB writes", 5.6864),
-            ("DynamoDB reads", 0.691),
+            ("DynamoDB reads", 0.8887),
             ("API Gateway", 26.280),
             ("CloudFront", 12.177),
             ("CloudWatch", 19.1526),
@@ -556,8 +577,8 @@ mod tests {
         for (part, expected) in &expected {
             assert_near(parts[part], *expected, part);
         }
-        assert_near(sum(&lines), 103.661, "sum");
-        assert_near(after_free(&lines), 83.147, "after what is free");
+        assert_near(sum(&lines), 103.8587, "sum");
+        assert_near(after_free(&lines), 83.3447, "after what is free");
     }
 
     /// Looking is cheap: what a viewer costs does not depend on the number of viewers.
@@ -594,6 +615,19 @@ mod tests {
         assert_near(kinesis("--shards 2") - kinesis(""), 10.95 + 14.60, "a shard");
         // Seven lanes leave 725.76 MB a day.
         assert_near(kinesis("--retention 107d") - kinesis("--retention 7d"), 72.576 * 0.023, "more than a week");
+    }
+
+    /// The archive of ten posts a second, as docs/how-to/archive-the-log.md has it.
+    #[test]
+    fn an_archive_costs_by_posts_and_days() {
+        let lines =
+            |text: &str| month(&args(text)).into_iter().filter(|line| line.part == "archive").collect::<Vec<_>>();
+        assert!(lines("").is_empty());
+        let year = lines("--archive-days 365 --posts 10");
+        assert_near(year[0].quantity, 13.56, "GB of a year");
+        assert_near(year[0].dollars(), 0.312, "a full year");
+        // Six regions, the ledgers and the manifest each day, and a list each hour.
+        assert_near(year[1].quantity, 8.0 * MONTH_DAYS + MONTH_HOURS, "files and lists");
     }
 
     /// What happened: 200 lanes on a shard need two invocations a second when a batch has at most 100 records.
@@ -645,6 +679,7 @@ mod tests {
             "--attack --batch-size 5",
             "--api-rate 5",
             "--attack --viewers 5",
+            "--posts 10",
         ] {
             assert!(
                 Cli::try_parse_from([&["cost"][..], &bad.split(' ').collect::<Vec<_>>()].concat()).is_err(),
@@ -659,7 +694,8 @@ mod tests {
         assert_eq!(units.len(), prices::ALL.len());
         for price in prices::ALL {
             assert!(price.dollars > 0.0 && price.per >= 1.0 && price.from.contains("pricing"), "{price:?}");
-            let is_used = month(&args("--retention 8d")).iter().any(|line| std::ptr::eq(line.price, *price));
+            let is_used =
+                month(&args("--retention 8d --archive-days 1")).iter().any(|line| std::ptr::eq(line.price, *price));
             assert!(is_used, "{price:?}");
         }
     }

@@ -13,6 +13,7 @@ use birdsong_domain::frame;
 use birdsong_domain::ports::{
     DocumentStore, FrameRecord, LogRecord, PostLog, ReadFrom, RollupStore, Settings, WindowStore,
 };
+use birdsong_domain::revision::Cause;
 use birdsong_domain::time::{WindowStart, parse_rfc3339, rfc3339};
 use birdsong_embedded::{SqliteLog, SqliteStore};
 use clap::{Args, Subcommand};
@@ -367,9 +368,10 @@ async fn restore<L: PostLog, S: WindowStore + RollupStore + DocumentStore + Sett
     let rules = data::stored_rules(store).await?;
     let start = rules.size.start_of(start_ms);
     let range = start..WindowStart(start.0 + rules.size.ms());
-    match birdsong_aggregator::reprocess::reprocess(log, store, rules, range, false, |_| ()).await {
+    let announce = async |entries: &[reprocess::Entry]| reprocess::announce(store, entries, Cause::Retry).await;
+    match reprocess::fold::reprocess_announced(log, store, rules, range, false, |_| (), announce).await {
         Ok(receipt) => {
-            reprocess::conclude(store, &receipt, rules, "a retry").await?;
+            reprocess::conclude(store, &receipt, rules, Cause::Retry).await?;
             *restored += 1;
             Ok(None)
         }

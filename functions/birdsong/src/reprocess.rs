@@ -4,11 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use birdsong_aggregator::reprocess::{self as fold, Before, Change, Entry, Progress, Receipt};
+pub(crate) use birdsong_aggregator::reprocess::{self as fold, Entry};
+use birdsong_aggregator::reprocess::{Before, Change, Progress, Receipt};
 use birdsong_archive::ArchivedLog;
 use birdsong_digest::notes::{self, NoteError};
+use birdsong_digest::revisions::{self, Corrected};
 use birdsong_domain::event::Event;
-use birdsong_domain::ports::{DocumentStore, PostLog, RollupStore, Settings, WindowStore};
+use birdsong_domain::lane::Lane;
+use birdsong_domain::ports::{DocumentStore, PortError, PostLog, RollupStore, Settings, WindowStore};
+use birdsong_domain::revision::{Cause, LaneWindow};
 use birdsong_domain::rollup::{DAY_MS, HOUR_MS, Period};
 use birdsong_domain::time::{WindowStart, parse_rfc3339, rfc3339};
 use birdsong_domain::window::FoldRules;
@@ -101,19 +105,20 @@ async fn repair<L: PostLog, K: Settings, S: WindowStore + RollupStore + Document
         bar.set_message(format!("{} records read, up to {}", read.records, rfc3339(read.arrived_ms)));
         bar.tick();
     };
+    let announce = async |entries: &[Entry]| announce(store, entries, Cause::Reprocess).await;
     let receipt = match &args.archive {
         Some(archive) => {
             let place = archive.place().await?;
             let id = archive::known_log_id(known).await?;
             let log = ArchivedLog::open(log, &place, &id, range.clone()).await?;
-            fold::reprocess(&log, store, rules, range, args.dry_run, progress).await
+            fold::reprocess_announced(&log, store, rules, range, args.dry_run, progress, announce).await
         }
-        None => fold::reprocess(log, store, rules, range, args.dry_run, progress).await,
+        None => fold::reprocess_announced(log, store, rules, range, args.dry_run, progress, announce).await,
     };
     bar.finish_and_clear();
     let receipt = receipt?;
     if !args.dry_run {
-        conclude(store, &receipt, rules, "a reprocess").await?;
+        conclude(store, &receipt, rules, Cause::Reprocess).await?;
     }
     if args.json {
         print_json(&receipt)?;
@@ -123,12 +128,31 @@ async fn repair<L: PostLog, K: Settings, S: WindowStore + RollupStore + Document
     Ok(ExitCode::SUCCESS)
 }
 
+/// Why a window is corrected: `by` a reprocess or a retry, unless another rule of the fold is the reason.
+fn cause(entry: &Entry, by: Cause) -> Cause {
+    if entry.cause == Cause::Rule { Cause::Rule } else { by }
+}
+
+/// Records the corrections that are about to be made. Those of ledgers are in no window of a region.
+///
+/// # Errors
+/// When the store fails.
+pub(crate) async fn announce<S: DocumentStore>(store: &S, entries: &[Entry], by: Cause) -> Result<(), PortError> {
+    let corrected = entries.iter().filter_map(|entry| {
+        let Lane::Posts { region, network, bucket } = &entry.key.lane else { return None };
+        let lane = LaneWindow { window_ms: entry.key.window.0, network: *network, bucket: *bucket };
+        let (before, after) = entry.on_time;
+        Some(Corrected { region, lane, before, after, cause: cause(entry, by) })
+    });
+    revisions::record(store, &corrected.collect::<Vec<_>>(), now_ms()).await
+}
+
 /// What follows from a receipt: roll-ups are made again, and people see what was corrected `by` what.
 pub(crate) async fn conclude<S: RollupStore + DocumentStore>(
     store: &S,
     receipt: &Receipt,
     rules: FoldRules,
-    by: &str,
+    by: Cause,
 ) -> Result<()> {
     roll_up_again(store, receipt).await?;
     for note in corrections(receipt, rules, now_ms(), by) {
@@ -154,7 +178,7 @@ async fn roll_up_again<S: RollupStore>(store: &S, receipt: &Receipt) -> Result<(
 }
 
 /// A note for each region and day on the windows that were final and were corrected: how many, and by how much.
-fn corrections(receipt: &Receipt, rules: FoldRules, now_ms: i64, by: &str) -> Vec<Event> {
+fn corrections(receipt: &Receipt, rules: FoldRules, now_ms: i64, by: Cause) -> Vec<Event> {
     let end_ms = |entry: &Entry| entry.key.window.0 + rules.size.ms();
     let is_corrected = |entry: &&Entry| {
         entry.change.is_correction() && end_ms(entry) + rules.lateness_ms <= now_ms && !entry.key.lane.is_ledger()
@@ -170,9 +194,10 @@ fn corrections(receipt: &Receipt, rules: FoldRules, now_ms: i64, by: &str) -> Ve
         let before = |entry: &&Entry| if let Before::Posts(posts) = entry.before { posts } else { 0 };
         let damaged = entries.iter().filter(|entry| entry.before == Before::Damaged).count();
         let text = format!(
-            "{} {} corrected by {by}: {} posts before{}, {} now",
+            "{} {} corrected by a {}: {} posts before{}, {} now",
             windows.len(),
             if windows.len() == 1 { "window" } else { "windows" },
+            by.as_str(),
             entries.iter().map(before).sum::<u64>(),
             if damaged > 0 { " and what could not be read" } else { "" },
             entries.iter().filter_map(|entry| entry.after).sum::<u64>(),
@@ -213,6 +238,7 @@ fn print_json(receipt: &Receipt) -> Result<()> {
             "before": before_text(entry.before),
             "after": entry.after.unwrap_or(0),
             "change": change_text(entry.change),
+            "why": entry.change.is_correction().then(|| cause(entry, Cause::Reprocess).as_str()),
         });
         print::out_json(&line);
     }
@@ -234,10 +260,12 @@ fn print_table(receipt: &Receipt, args: &ReprocessArgs, from: WindowStart, to: W
     if !changes.is_empty() {
         let mut table = comfy_table::Table::new();
         table.load_preset(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
-        table.set_header(["window", "lane", "posts before", "posts after", ""]);
+        table.set_header(["window", "lane", "posts before", "posts after", "", "why"]);
         for entry in changes {
             let mut cells = vec![rfc3339(entry.key.window.0), entry.key.lane.to_string()];
-            cells.extend([before_text(entry.before), after_text(entry.after), change_text(entry.change).to_owned()]);
+            let why = if entry.change.is_correction() { cause(entry, Cause::Reprocess).as_str() } else { "" };
+            cells.extend([before_text(entry.before), after_text(entry.after)]);
+            cells.extend([change_text(entry.change).to_owned(), why.to_owned()]);
             table.add_row(cells);
         }
         print::out(&table);
@@ -278,7 +306,6 @@ fn print_table(receipt: &Receipt, args: &ReprocessArgs, from: WindowStart, to: W
 #[cfg(test)]
 mod tests {
     use super::*;
-    use birdsong_domain::lane::Lane;
     use birdsong_domain::network::Network;
     use birdsong_domain::ports::PartialKey;
 
@@ -289,6 +316,8 @@ mod tests {
             before,
             after,
             change,
+            on_time: (None, 0),
+            cause: Cause::Reprocess,
         };
         let posts = Before::Posts;
         let receipt = Receipt {
@@ -304,7 +333,7 @@ mod tests {
             ],
             unreadable: 0,
         };
-        let notes = corrections(&receipt, FoldRules::default(), DAY_MS + 900_000, "a reprocess");
+        let notes = corrections(&receipt, FoldRules::default(), DAY_MS + 900_000, Cause::Reprocess);
         let found: Vec<_> = notes
             .iter()
             .map(|note| (&*note.region, note.start_ms, note.end_ms, note.text.as_deref().unwrap()))

@@ -115,7 +115,7 @@ async fn work(args: RunArgs) -> Result<ExitCode> {
     let catalogue = data::publish_regions(&*store, &regions).await?;
 
     if let Some(to) = args.archive {
-        archive::keep_writing(log.clone(), to)?;
+        archive::keep_writing(log.clone(), log.clone(), to)?;
     }
     let machine = Arc::new(Disk { log: log.clone(), store: store.clone() });
     let folded = Arc::new(Folded::default());

@@ -20,6 +20,7 @@ use birdsong_streamer::status::StatusRegistry;
 use birdsong_streamer::unreadable::UnreadableStore;
 use clap::Args;
 
+use crate::archive::{self, Address};
 use crate::cloud::{CloudArgs, Target};
 use crate::data::Role;
 use crate::prometheus::{Parts, PrometheusArgs};
@@ -49,6 +50,10 @@ pub(crate) struct StreamArgs {
     /// Port of GET /healthz on loopback; 0 chooses any free one; omit it to disable the check
     #[arg(long, value_name = "PORT", env = "BIRDSONG_HEALTH_PORT")]
     health_port: Option<u16>,
+    /// Write each day of the log that is over into this archive: a folder, or s3://BUCKET
+    /// (docs/how-to/archive-the-log.md) [default: none]
+    #[arg(long, value_name = "DIR|s3://BUCKET", env = "BIRDSONG_ARCHIVE")]
+    archive: Option<Address>,
     /// CloudWatch namespace of the metrics that are printed each minute with --log-format json
     #[arg(long, value_name = "NAMESPACE", default_value = "birdsong", env = "BIRDSONG_METRICS")]
     metrics: String,
@@ -64,7 +69,7 @@ folds and serves it at the same time; on AWS the functions do.
 A task's environment may hold all of it: BIRDSONG_TO, BIRDSONG_STREAM, BIRDSONG_TABLE,
 BIRDSONG_SOURCE, BIRDSONG_REFERENCE, BIRDSONG_REGIONS_TOML (the file's content, or s3://BUCKET/KEY with --to kinesis),
 BIRDSONG_AUTHOR_KEY (32 hex digits),
-BIRDSONG_QUARANTINE_BUCKET, BIRDSONG_HEALTH_PORT, BIRDSONG_METRICS, BIRDSONG_METRICS_PORT,
+BIRDSONG_QUARANTINE_BUCKET, BIRDSONG_ARCHIVE, BIRDSONG_HEALTH_PORT, BIRDSONG_METRICS, BIRDSONG_METRICS_PORT,
 BIRDSONG_LOG_FORMAT=json.";
 
 pub(crate) fn stream(args: StreamArgs, format: LogFormat) -> Result<ExitCode> {
@@ -94,6 +99,9 @@ async fn work(args: StreamArgs, format: LogFormat) -> Result<ExitCode> {
         Target::Embedded => {
             let (log, store) = (Arc::new(SqliteLog::open(&dir)?), Arc::new(SqliteStore::open(&dir)?));
             let key = data::local_key(&dir, &log, &store).await?;
+            if let Some(to) = args.archive.clone() {
+                archive::keep_writing(log.clone(), log.clone(), to)?;
+            }
             let sources = args.source.sources(&regions, key, &dir)?;
             let sources =
                 sources.into_iter().map(|source| (source, data::Quarantine::new(Some(&dir), &data::run_id())));
@@ -102,13 +110,17 @@ async fn work(args: StreamArgs, format: LogFormat) -> Result<ExitCode> {
         #[cfg(feature = "aws")]
         Target::Kinesis => {
             let (log, store) = args.cloud.connect().await?;
-            let key = data::installation_key(&dir, &store, false).await?;
+            let (log, store) = (Arc::new(log), Arc::new(store));
+            if let Some(to) = args.archive.clone() {
+                archive::keep_writing(log.clone(), store.clone(), to)?;
+            }
+            let key = data::installation_key(&dir, &*store, false).await?;
             let sources = args.source.sources(&regions, key, &dir)?;
             let mut with_store = vec![];
             for source in sources {
                 with_store.push((source, args.cloud.unreadable(&dir, &data::run_id()).await));
             }
-            through(args, format, stop, (Arc::new(log), Arc::new(store)), with_store, (regions, key), spool).await?;
+            through(args, format, stop, (log, store), with_store, (regions, key), spool).await?;
         }
         #[cfg(not(feature = "aws"))]
         Target::Kinesis => crate::cloud::missing()?,

@@ -6,6 +6,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use birdsong_domain::lane::STREAM;
+use birdsong_domain::ports::{PartialKey, PortError, WindowStore};
+use birdsong_domain::time::WindowStart;
+use birdsong_domain::window::Partial;
+use birdsong_embedded::SqliteStore;
 use rusqlite::Connection;
 use serde_json::Value;
 
@@ -39,6 +44,21 @@ fn windows(data: &Path) -> Vec<(String, Vec<u8>)> {
     let sql = "SELECT region || '#' || lane || ' ' || window_start, state FROM partial ORDER BY 1";
     let mut statement = connection.prepare(sql).unwrap();
     statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).unwrap().map(Result::unwrap).collect()
+}
+
+/// Counts of windows, whose fences a copy sets to 0.
+fn windows_without_fence(data: &Path) -> Vec<(PartialKey, Vec<u8>)> {
+    let store = SqliteStore::open(data).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let dump = runtime.block_on(async {
+        let mut rows = store.query("all", WindowStart(0), WindowStart(i64::MAX)).await.unwrap();
+        rows.extend(store.query(STREAM, WindowStart(0), WindowStart(i64::MAX)).await.unwrap());
+        rows
+    });
+    let unfenced = |(key, partial): (PartialKey, Result<Partial, PortError>)| {
+        (key, Partial { fence: 0u64.into(), ..partial.unwrap() }.encode().unwrap())
+    };
+    dump.into_iter().map(unfenced).collect()
 }
 
 #[test]
@@ -97,6 +117,25 @@ fn what_the_log_no_longer_has_is_restored_from_the_archive() {
     assert!(windows(&data) == expected);
     assert_eq!(changed(&succeeds(&from_archive)), 0);
 
+    // The archive alone makes the same windows in another place. They begin before all records that it may get.
+    let elsewhere = path("elsewhere");
+    let replay = ["replay", "--json", "--everything", "all", "--data", text(&elsewhere), text(&archive)];
+    let replayed = |output: &str| serde_json::from_str::<Value>(output.lines().last().unwrap()).unwrap();
+    let first = replayed(&succeeds(&replay));
+    assert_eq!((&first["posts"], &first["copied"]), (&2000.into(), &expected.len().into()), "{first}");
+    assert!(windows_without_fence(&elsewhere) == windows_without_fence(&data));
+    let again = replayed(&succeeds(&replay));
+    assert_eq!((&again["copied"], &again["same"]), (&0.into(), &expected.len().into()), "{again}");
+    assert!(!elsewhere.join("replay-of-archive").exists());
+    // Posts that the place gets itself count on top, and the archive no longer replaces their windows.
+    let (more, id) = (path("more.ndjson"), 1_790_000_000_000_000_000u64 + 1);
+    fs::write(&more, format!(r#"{{"id":"{id}","text":"","lang":"en","author_id":"1"}}"#)).unwrap();
+    succeeds(&["replay", "--json", "--everything", "all", "--data", text(&elsewhere), text(&more)]);
+    let output = birdsong(&replay);
+    let kept = replayed(&String::from_utf8(output.stdout).unwrap());
+    assert!(!output.status.success() && kept["kept"].as_u64() > Some(0), "{kept}");
+    fails(&["replay", "--memory", "--everything", "all", text(&archive)], "birdsong copy");
+
     // Damage is found, and nothing is folded from it.
     let damaged = files_below(&archive).into_iter().find(|path| text(path).contains("region=all")).unwrap();
     let mut bytes = fs::read(&damaged).unwrap();
@@ -106,6 +145,8 @@ fn what_the_log_no_longer_has_is_restored_from_the_archive() {
     let name = text(damaged.strip_prefix(&archive).unwrap());
     fails(&["archive", "verify", text(&archive)], name);
     fails(&from_archive, name);
+    let nowhere = path("nowhere");
+    fails(&["replay", "--everything", "all", "--data", text(&nowhere), text(&archive)], "nothing was counted");
     assert!(windows(&data) == expected);
 
     // Another log.

@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 use rusqlite::Connection;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 mod support;
 
@@ -277,6 +277,16 @@ fn a_damaged_window_is_marked_until_a_reprocess_restores_it() {
         (!all.iter().any(corrupt)).then_some(all)
     });
     assert_eq!(posts(&all), POSTS);
+    // The page can say when and why; how many posts a damaged window had is not known.
+    let revision = &all[1]["revision"];
+    assert_eq!((&revision["why"], &revision["change"]), (&json!(["reprocess"]), &Value::Null), "{revision}");
+    let changed_at = revision["changed_at"].as_str().unwrap();
+    assert!(changed_at > time(start_ms).as_str(), "{revision}");
+    assert_eq!(all[0]["revision"], Value::Null);
+    // The same again changes nothing, not even that.
+    let output = birdsong(&["reprocess", "--from", &time(start_ms), "--to", &time(start_ms + 3_600_000)], &data);
+    assert!(String::from_utf8_lossy(&output.stdout).contains(" 0 changed"), "{output:?}");
+    assert_eq!(&windows(&port, start_ms)[1]["revision"], revision);
     wait_until("the ledger balances", || (get_json(&port, "/api/status")["ledger"]["balanced"] == true).then_some(()));
     assert!(running.terminate().0.success());
 }

@@ -38,6 +38,7 @@ pub mod overview;
 pub mod read;
 mod redo;
 pub mod reference;
+pub mod revisions;
 pub mod watch;
 
 use std::sync::Arc;

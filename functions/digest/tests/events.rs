@@ -128,6 +128,33 @@ async fn a_burst_is_an_event_and_a_flood_is_not() {
 }
 
 #[tokio::test]
+async fn a_revision_has_the_late_posts_of_its_windows() {
+    let (store, rules) = (Arc::new(MemoryStore::default()), FoldRules::default());
+    let end_ms = with_burst(&store, rules).await;
+    let window_ms = end_ms - 3 * HOUR_MS;
+    let key = PartialKey { lane: Lane::posts("a", Network::X, 0), window: WindowStart(window_ms) };
+    let mut partial = store.load(&key).await.unwrap().unwrap();
+    let expected = Expected::At { generation: partial.generation, fence: partial.fence.clone() };
+    let header = FrameHeader {
+        lane: key.lane.clone(),
+        run: "later".into(),
+        counter: 1,
+        cut_ms: end_ms,
+        live: true,
+        ..FrameHeader::default()
+    };
+    let post = SlimPost { time_ms: window_ms, ..SlimPost::default() };
+    let frame = Frame { header, posts: vec![post.clone(), post], damage: None };
+    partial.aggregate.fold(rules, key.window, &frame);
+    store.put(&key, &partial, &expected).await.unwrap();
+    Digest::new(store.clone(), rules).run(&["a"], end_ms + 200_000, || false).await.unwrap();
+    let found = events(&store, "a").await;
+    let revision = found.iter().find(|event| event.kind == EventKind::Revision).unwrap();
+    assert_eq!((revision.start_ms, revision.windows), (window_ms, 1));
+    assert_eq!((revision.late, revision.late_ms), (2, Some(end_ms)));
+}
+
+#[tokio::test]
 async fn gaps_and_samples_are_events_of_the_collection() {
     let (store, rules) = (Arc::new(MemoryStore::default()), FoldRules::default());
     let ledger = |missed_ms, unasked_permille| Ledger { missed_ms, unasked_permille, ..Ledger::default() };

@@ -269,6 +269,12 @@ pub struct Event {
     /// Number of windows that are missing, sampled or revised.
     #[serde(skip_serializing_if = "is_default")]
     pub windows: u64,
+    /// Late posts of windows that are revised.
+    #[serde(skip_serializing_if = "is_default")]
+    pub late: u64,
+    /// When the last of them came, in milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub late_ms: Option<i64>,
     /// The text of a note.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
@@ -311,6 +317,8 @@ impl Default for Event {
             reason: None,
             sampled_permille: None,
             windows: 0,
+            late: 0,
+            late_ms: None,
             text: None,
         }
     }

@@ -51,6 +51,7 @@ pub mod printable;
 pub mod profile;
 pub mod reference;
 pub mod region;
+pub mod revision;
 pub mod rollup;
 pub mod sealed;
 pub mod series;

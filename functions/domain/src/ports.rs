@@ -376,6 +376,8 @@ pub enum DocumentKind {
     Notes,
     /// Counts of a day from another place ([`crate::reference`]).
     Reference,
+    /// The corrections of the windows of a day ([`crate::revision`]).
+    Revisions,
     /// How far a region was looked at, what goes on and what rises in it. One a region; its start is 0.
     Watch,
     /// What an alert has sent. One an alert; its start is 0.
@@ -384,7 +386,8 @@ pub enum DocumentKind {
 
 impl DocumentKind {
     /// All kinds.
-    pub const ALL: [Self; 6] = [Self::Series, Self::Events, Self::Notes, Self::Reference, Self::Watch, Self::Alert];
+    pub const ALL: [Self; 7] =
+        [Self::Series, Self::Events, Self::Notes, Self::Reference, Self::Revisions, Self::Watch, Self::Alert];
 
     /// The name under which it is stored.
     #[must_use]
@@ -394,6 +397,7 @@ impl DocumentKind {
             Self::Events => "events",
             Self::Notes => "notes",
             Self::Reference => "reference",
+            Self::Revisions => "revisions",
             Self::Watch => "watch",
             Self::Alert => "alert",
         }

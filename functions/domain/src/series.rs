@@ -46,7 +46,7 @@ const MAX_BYTES: usize = 120_000;
 /// A share of a window of one part in this many may be missing without making it unusable.
 const MISSED_PARTS: i64 = 20;
 /// Version 1 had no authors of networks, and version 2 one spelling of a hashtag for all windows.
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
 
 /// Whether a name is a hashtag or a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -152,6 +152,15 @@ pub struct Entry {
     pub authors: Authors,
 }
 
+/// Posts that came after a window was final.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Late {
+    /// How many.
+    pub posts: u64,
+    /// When the last of them came, in milliseconds.
+    pub last_ms: Option<i64>,
+}
+
 /// A window of a region, or of the ledgers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WindowSeries {
@@ -159,6 +168,8 @@ pub struct WindowSeries {
     pub networks: BTreeMap<Network, NetworkWindow>,
     /// Whether it changed after it was final.
     pub is_revised: bool,
+    /// Posts that came after it was final.
+    pub late: Late,
     /// Posts that a hashtag, or a host, that is not listed may have, at most.
     pub floors: [u64; 2],
     /// The most frequent hashtags and hosts: by key, as people write it, and posts.
@@ -174,6 +185,8 @@ impl WindowSeries {
         for (lane, rollup) in lanes {
             let aggregate = &rollup.aggregate;
             window.is_revised |= rollup.is_revised && !lane.is_ledger();
+            window.late.posts += aggregate.lateness.posts;
+            window.late.last_ms = window.late.last_ms.max(aggregate.last_late.0);
             let network = window.networks.entry(lane.network()).or_default();
             network.posts += aggregate.posts();
             writers.entry(lane.network()).or_default().merge(&aggregate.authors, true);
@@ -295,6 +308,8 @@ pub struct DayWindow {
     pub networks: BTreeMap<Network, NetworkWindow>,
     /// As [`WindowSeries::is_revised`].
     pub is_revised: bool,
+    /// As [`WindowSeries::late`].
+    pub late: Late,
     /// As [`WindowSeries::floors`].
     pub floors: [u64; 2],
     /// Whether it holds a reference count instead of posts that were counted here ([`DaySeries::stand_in`]).
@@ -322,8 +337,8 @@ impl DaySeries {
             });
         }
         for (position, window) in windows {
-            let WindowSeries { networks, is_revised, floors, items } = window;
-            self.windows.insert(position, DayWindow { networks, is_revised, floors, is_reference: false });
+            let WindowSeries { networks, is_revised, late, floors, items } = window;
+            self.windows.insert(position, DayWindow { networks, is_revised, late, floors, is_reference: false });
             for (key, (shown, entry)) in items {
                 self.items.entry(key).or_default().insert(position, shown, entry);
             }
@@ -406,6 +421,11 @@ impl DaySeries {
             wire::put_u64(&mut out, u64::from(position - next));
             next = position + 1;
             wire::put_u64(&mut out, (window.networks.len() as u64) << 1 | u64::from(window.is_revised));
+            if window.is_revised {
+                let Late { posts, last_ms } = window.late;
+                wire::put_u64(&mut out, posts << 1 | u64::from(last_ms.is_some()));
+                last_ms.into_iter().for_each(|last_ms| wire::put_i64(&mut out, last_ms));
+            }
             for (n, network) in networks.iter().enumerate() {
                 if let Some(of_network) = window.networks.get(network) {
                     wire::put_u64(&mut out, n as u64);
@@ -457,7 +477,7 @@ impl DaySeries {
         let reader = &mut reader;
         let version = reader.u8()?;
         if !(1..=VERSION).contains(&version) {
-            return Err(reader.error("version 1, 2 or 3 of a day's series"));
+            return Err(reader.error("version 1 to 4 of a day's series"));
         }
         let mut day = Self::default();
         let mut networks = vec![];
@@ -470,6 +490,11 @@ impl DaySeries {
             let position = position(reader, &mut next)?;
             let head = reader.u64()?;
             let mut window = DayWindow { is_revised: head & 1 == 1, ..DayWindow::default() };
+            if window.is_revised && version > 3 {
+                let late = reader.u64()?;
+                let last_ms = if late & 1 == 1 { Some(reader.i64()?) } else { None };
+                window.late = Late { posts: late >> 1, last_ms };
+            }
             for _ in 0..head >> 1 {
                 let n = usize::try_from(reader.u64()?).unwrap_or(usize::MAX);
                 let network = *networks.get(n).ok_or(reader.error("a network of the list"))?;

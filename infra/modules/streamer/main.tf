@@ -50,6 +50,7 @@ locals {
     BIRDSONG_WINDOW            = "${var.window_secs}s"
     },
     var.reference == "" ? {} : { BIRDSONG_REFERENCE = var.reference },
+    var.archive_bucket == null ? {} : { BIRDSONG_ARCHIVE = "s3://${var.archive_bucket}" },
     { for object in aws_s3_object.regions : "BIRDSONG_REGIONS_TOML" => "s3://${object.bucket}/${object.key}" },
   )
 }

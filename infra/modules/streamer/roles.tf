@@ -1,4 +1,6 @@
 locals {
+  archive_arns = var.archive_bucket_arn == null ? [] : [var.archive_bucket_arn]
+
   trust = jsonencode({
     Version = "2012-10-17"
     Statement = [{
@@ -111,6 +113,34 @@ resource "aws_iam_role_policy" "task" {
         Resource  = var.table_arn
         Condition = { "ForAllValues:StringLike" = { "dynamodb:LeadingKeys" = ["*#reference#????"] } }
       }],
+      # It writes days that are over, and looks which are there. Lifecycle rules remove old ones.
+      [
+        for arn in local.archive_arns : {
+          Sid       = "FindArchivedDays"
+          Effect    = "Allow"
+          Action    = ["s3:ListBucket"]
+          Resource  = arn
+          Condition = { StringEquals = { "s3:ResourceAccount" = var.account_id } }
+        }
+      ],
+      [
+        for arn in local.archive_arns : {
+          Sid       = "ReadManifests"
+          Effect    = "Allow"
+          Action    = ["s3:GetObject"]
+          Resource  = "${arn}/manifests/*"
+          Condition = { StringEquals = { "s3:ResourceAccount" = var.account_id } }
+        }
+      ],
+      [
+        for arn in local.archive_arns : {
+          Sid       = "WriteDays"
+          Effect    = "Allow"
+          Action    = ["s3:PutObject"]
+          Resource  = ["${arn}/manifests/*", "${arn}/region=*"]
+          Condition = { StringEquals = { "s3:ResourceAccount" = var.account_id } }
+        }
+      ],
       [
         for bucket in module.regions : {
           Sid       = "ReadRegions"

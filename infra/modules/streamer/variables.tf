@@ -43,6 +43,18 @@ variable "quarantine_bucket_arn" {
   type        = string
 }
 
+variable "archive_bucket" {
+  description = "Name of the bucket for days of the log; null for no archive."
+  type        = string
+  default     = null
+}
+
+variable "archive_bucket_arn" {
+  description = "ARN of the bucket for days of the log; null for no archive."
+  type        = string
+  default     = null
+}
+
 variable "reference" {
   description = "Address of counts to show beside the own ones; empty for none."
   type        = string

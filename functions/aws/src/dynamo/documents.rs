@@ -36,7 +36,7 @@ impl DynamoStore {
     fn document_ttl(&self, kind: DocumentKind, now_ms: i64) -> Option<i64> {
         let days = i64::from(self.ttl_days?);
         match kind {
-            DocumentKind::Series | DocumentKind::Reference => self.expires_at(now_ms, 0),
+            DocumentKind::Series | DocumentKind::Reference | DocumentKind::Revisions => self.expires_at(now_ms, 0),
             DocumentKind::Events | DocumentKind::Notes => self.expires_at(now_ms, days * (DAYS_KEPT_LONGER - 1)),
             DocumentKind::Watch | DocumentKind::Alert => None,
         }

@@ -38,6 +38,8 @@ prices! {
     LONGER_GB: 0.023, 1.0, "GB-month of more than a week", 0.0, "Kinesis Data Streams pricing, long-term retention";
     PUT_UNITS: 0.014, 1e6, "million PUT units of 25 KB", 0.0, "Kinesis Data Streams pricing, provisioned";
     KMS_CALLS: 0.03, 1e4, "10,000 calls", 20_000.0, "AWS KMS pricing, unconfirmed";
+    S3_GB: 0.023, 1.0, "GB-month in S3", 0.0, "Amazon S3 pricing, Standard, unconfirmed";
+    S3_PUTS: 0.005, 1e3, "1,000 puts and lists", 0.0, "Amazon S3 pricing, Standard, unconfirmed";
     INVOCATIONS: 0.20, 1e6, "million invocations", 1e6, "AWS Lambda pricing";
     GB_SECONDS: 0.000_013_333_4, 1.0, "GB-second", 400_000.0, "AWS Lambda pricing, ARM";
     SCHEDULED: 1.00, 1e6, "million runs", 14e6, "Amazon EventBridge pricing, Scheduler, unconfirmed";

@@ -361,8 +361,11 @@ impl<'a> Fold<'a> {
 
     /// Windows that changed after they were final.
     fn revision(&mut self, at: usize, state: &mut State, events: &mut BTreeMap<String, Event>) {
-        let is_revised = self.history.is_revised(at);
-        self.fact(EventKind::Revision, &Subject::Region, at, is_revised, state, events, |_| {});
+        let (is_revised, late) = self.history.revised(at, at + 1);
+        self.fact(EventKind::Revision, &Subject::Region, at, is_revised, state, events, |event| {
+            event.late += late.change.and_then(|late| u64::try_from(late).ok()).unwrap_or(0);
+            event.late_ms = event.late_ms.max(late.at_ms);
+        });
     }
 
     /// Gaps, samples and restarts of the sources, by network.

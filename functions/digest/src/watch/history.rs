@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use birdsong_domain::event::{GapReason, Subject};
 use birdsong_domain::network::Network;
+use birdsong_domain::revision::Revision;
 use birdsong_domain::rollup::DAY_MS;
 use birdsong_domain::series::{DaySeries, DayWindow, Entry, Item, Watch};
 use birdsong_domain::time::WindowSize;
@@ -290,9 +291,15 @@ impl History {
         of.peek().is_some() && of.all(|(_, of)| of.watch.is_known && of.watch.is_whole())
     }
 
-    /// Whether a window changed after it was final.
-    pub(super) fn is_revised(&self, at: usize) -> bool {
-        self.window(at).0.is_some_and(|window| window.is_revised)
+    /// Whether windows `from..to` of the region changed after they were final, and the posts that came late.
+    #[must_use]
+    pub fn revised(&self, from: usize, to: usize) -> (bool, Revision) {
+        let (mut is_revised, mut all) = (false, Revision::NONE);
+        for window in (from..to.min(self.len)).filter_map(|at| self.window(at).0) {
+            is_revised |= window.is_revised;
+            all.add(&Revision::late(window.late.posts, window.late.last_ms));
+        }
+        (is_revised, all)
     }
 }
 

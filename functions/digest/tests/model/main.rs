@@ -64,6 +64,7 @@ fn run(history: &History) -> Result<Vec<String>, Box<Failure>> {
             note("the end".to_owned());
             world.settle(history.has_damage()).await?;
             reference::check_windows(&world)?;
+            reference::check_corrections(&world).await?;
             let until_ms = world.digest_all().await?;
             reference::check_digest(&world, until_ms).await
         })

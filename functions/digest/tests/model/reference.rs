@@ -10,6 +10,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use birdsong_digest::Digest;
+use birdsong_digest::revisions;
 use birdsong_digest::watch::Watched;
 use birdsong_domain::frame::{self, Frame, Lane, STREAM};
 use birdsong_domain::ports::{DocumentKind, DocumentStore, PartialKey};
@@ -205,6 +206,23 @@ async fn watched(store: &MemoryStore, region: &str) -> Result<String, String> {
     let Some(body) = found.get(&0) else { return Ok("nothing".to_owned()) };
     let watched = Watched::decode(body).ok_or("the state of the watcher is damaged")?;
     Ok(format!("{} {:?} {:?} {:?}", watched.scored_to_ms, watched.state, watched.rising, watched.usual))
+}
+
+/// Each window that a reprocess wrote has a record of that, wherever the reprocess crashed.
+pub(crate) async fn check_corrections(world: &World) -> Result<(), String> {
+    for (key, (generation, _)) in world.store.dump() {
+        let region = key.lane.region();
+        if generation == 1 || key.lane.is_ledger() {
+            continue;
+        }
+        let window_ms = key.window.0;
+        let known = revisions::read(&*world.store, region, window_ms, window_ms + 1).await;
+        let known = known.map_err(|error| error.to_string())?;
+        if known.of(window_ms, window_ms + 1, |network| network == key.lane.network()).is_none() {
+            return Err(format!("window {window_ms} of {} was corrected without a record", key.lane));
+        }
+    }
+    Ok(())
 }
 
 /// Compares the windows, and the log that they come from.

@@ -11,6 +11,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use birdsong_aggregator::{Aggregator, reprocess};
+use birdsong_digest::revisions::{self, Corrected};
 use birdsong_digest::{Digest, MARGIN_MS};
 use birdsong_domain::frame::Lane;
 use birdsong_domain::network::Network;
@@ -19,6 +20,7 @@ use birdsong_domain::ports::{
 };
 use birdsong_domain::post::{Kind, PostId, SourcePost};
 use birdsong_domain::region::Regions;
+use birdsong_domain::revision::LaneWindow;
 use birdsong_domain::rollup::DAY_MS;
 use birdsong_domain::time::{WindowSize, WindowStart, rfc3339};
 use birdsong_domain::window::FoldRules;
@@ -487,7 +489,16 @@ impl World {
     pub(crate) async fn reprocess(self: &Arc<Self>, from: WindowStart) -> Result<usize, PortError> {
         let range = from..WindowStart(i64::MAX);
         let (log, store) = (self.log(REPROCESS), self.port(REPROCESS));
-        match reprocess::reprocess(&log, &store, self.rules, range, false, |_| ()).await {
+        let announce = async |entries: &[reprocess::Entry]| {
+            let corrected = entries.iter().filter_map(|entry| {
+                let Lane::Posts { region, network, bucket } = &entry.key.lane else { return None };
+                let lane = LaneWindow { window_ms: entry.key.window.0, network: *network, bucket: *bucket };
+                let (before, after) = entry.on_time;
+                Some(Corrected { region, lane, before, after, cause: entry.cause })
+            });
+            revisions::record(&store, &corrected.collect::<Vec<_>>(), self.now_ms()).await
+        };
+        match reprocess::reprocess_announced(&log, &store, self.rules, range, false, |_| (), announce).await {
             Ok(receipt) => Ok(receipt.changed()),
             Err(reprocess::ReprocessError::Port(error)) => Err(error),
             Err(gone) => Err(unavailable(&gone.to_string())),

@@ -463,14 +463,23 @@ impl<'a> Style<'a> {
                 "A streamer started again. Posts that may be missing are reported as a gap.",
                 "Un collecteur a redémarré. Les publications qui pourraient manquer sont signalées comme lacune.",
             ),
-            EventKind::Revision => match (event.windows, self.language) {
-                (0, Language::English) => "Counts changed after they were final.".into(),
-                (0, Language::French) => "Des comptes définitifs ont changé.".into(),
-                (1, Language::English) => "One window changed after it was final.".into(),
-                (1, Language::French) => "Une fenêtre définitive a changé.".into(),
-                (_, Language::English) => format!("{} changed after they were final.", capitalized(&windows)),
-                (_, Language::French) => format!("{} définitives ont changé.", capitalized(&windows)),
-            },
+            EventKind::Revision => {
+                let changed = match (event.windows, self.language) {
+                    (0, Language::English) => "Counts changed after they were final".into(),
+                    (0, Language::French) => "Des comptes définitifs ont changé".into(),
+                    (1, Language::English) => "One window changed after it was final".into(),
+                    (1, Language::French) => "Une fenêtre définitive a changé".into(),
+                    (_, Language::English) => format!("{} changed after they were final", capitalized(&windows)),
+                    (_, Language::French) => format!("{} définitives ont changé", capitalized(&windows)),
+                };
+                let late = match (event.late, self.language) {
+                    (0, _) => String::new(),
+                    (late, Language::English) => format!(", by {} that came late", self.posts(late)),
+                    (1, Language::French) => format!(", par {} arrivée en retard", self.posts(1)),
+                    (late, Language::French) => format!(", par {} arrivées en retard", self.posts(late)),
+                };
+                format!("{changed}{late}.")
+            }
             EventKind::Note => {
                 let when = self.when(&Event { is_open: false, ..event.clone() });
                 format!("Note, {when}.")
@@ -1194,6 +1203,11 @@ mod tests {
                 FR,
                 Event { windows: 1, ..fact(EventKind::Revision) },
                 "Montréal~: chiffres corrigés de 19~h~32 à 20~h~17 UTC\nUne fenêtre définitive a changé.",
+            ),
+            (
+                EN,
+                Event { windows: 1, late: 4, ..fact(EventKind::Revision) },
+                "Montréal: counts corrected from 19:32 to 20:17 UTC\nOne window changed after it was final, by 4 posts that came late.",
             ),
             (
                 EN,

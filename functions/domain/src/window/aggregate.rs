@@ -3,8 +3,8 @@
 use super::FoldRules;
 use super::metric::seen::SeenFrames;
 use super::metric::{
-    Authors, Context, Damage, Frames, Hashtags, Hosts, Kinds, Lag, Languages, Lateness, MatchedBy, Media, Mentions,
-    Metric, Newest, PerMinute, Primary,
+    Authors, Context, Damage, Frames, Hashtags, Hosts, Kinds, Lag, Languages, LastLate, Lateness, MatchedBy, Media,
+    Mentions, Metric, Newest, PerMinute, Primary,
 };
 use crate::frame::{Frame, Ledger, SlimPost};
 use crate::time::WindowStart;
@@ -111,6 +111,8 @@ aggregate_of! {
     16 seen: SeenFrames,
     /// Posts with media.
     17 pub media: Media,
+    /// When late posts came last.
+    18 pub last_late: LastLate,
 }
 
 const _: () = {
@@ -141,6 +143,7 @@ impl Aggregate {
             kinds: self.kinds,
             lag: self.lag,
             lateness: self.lateness,
+            last_late: self.last_late,
             primary: self.primary,
             frames: self.frames,
             newest: self.newest,

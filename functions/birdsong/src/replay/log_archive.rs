@@ -1,0 +1,151 @@
+//! `birdsong replay` of an archive of the log: its windows, without the log that it was of.
+//!
+//! Posts of the log have no text, so regions cannot be matched again: each post counts in the regions that it was archived for.
+//! The windows are folded in a store of their own, as live aggregation did, and then copied: with fence 0, so that a log that
+//! the folder has, or gets, counts on top of them.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use birdsong_aggregator::Aggregator;
+use birdsong_aggregator::copy::{Copied, copy};
+use birdsong_archive::{ArchivedLog, manifests, verify};
+use birdsong_domain::ports::{PostLog, ReadFrom, WindowStore};
+use birdsong_domain::time::{FUTURE_LIMIT_MS, WindowStart, rfc3339};
+use birdsong_embedded::{MemoryLog, SqliteStore};
+
+use super::ReplayArgs;
+use crate::archive::Place;
+use crate::cloud::Target;
+use crate::data::{self, Role};
+use crate::{now_ms, print};
+
+/// Folder of an archive that has its manifests.
+const MANIFESTS: &str = "manifests";
+/// Records folded at a time.
+const PAGE: usize = 256;
+/// Windows that are kept while they are folded.
+const WARM: usize = 512;
+/// Folder, in the data folder, in which the windows are folded.
+const WORK: &str = "replay-of-archive";
+
+/// Whether the only argument is the folder of an archive of the log.
+pub(super) fn is_meant(args: &ReplayArgs) -> bool {
+    matches!(&args.files[..], [only] if only.join(MANIFESTS).is_dir())
+}
+
+/// Folds the windows of the archive, and copies them into the data folder.
+///
+/// # Errors
+/// When an option is of posts, or the archive is empty or damaged, or a store fails.
+pub(super) async fn replay(args: &ReplayArgs) -> Result<ExitCode> {
+    let archive = &args.files[0];
+    if args.to == Target::Kinesis || args.memory {
+        bail!(
+            "{} is an archive of the log, and its windows go into a data folder: name it with --data, and copy them from \
+             there (`birdsong copy`)",
+            archive.display()
+        );
+    }
+    let place = Place::Folder(archive.clone());
+    let days = manifests(&place).await?;
+    let Some(newest) = days.last() else { bail!("no day is in {}", archive.display()) };
+    let id = newest.log.clone();
+    // All of it, before anything is counted.
+    let found = verify(&place, |_| ()).await?;
+    if let Some(damaged) = found.damaged.first() {
+        bail!("{damaged}: nothing was counted");
+    }
+
+    let dir = &args.data.data;
+    let regions = data::load_regions(&args.count)?;
+    let _lock = data::lock(dir, &Role::ALL)?;
+    let store = SqliteStore::open(dir)?;
+    let rules = data::fold_rules(&store, args.count.window).await?;
+    let work = Work::new(dir)?;
+    let folded = Arc::new(SqliteStore::open(&work.0)?);
+    data::fold_rules(&*folded, Some(rules.size)).await?;
+
+    let behind = MemoryLog::new(0);
+    let all = WindowStart(i64::MIN)..WindowStart(i64::MAX);
+    let log = ArchivedLog::open(&behind, &place, &id, all).await?;
+    let mut aggregator = Aggregator::new(folded.clone(), rules, WARM);
+    let (mut records, mut posts, mut dead, mut since_ms) = (0u64, 0u64, 0usize, i64::MIN);
+    let bar = indicatif::ProgressBar::new_spinner();
+    for shard in log.shards().await? {
+        since_ms = since_ms.max(log.complete_since(&shard).await?);
+        let mut next = ReadFrom::Oldest;
+        loop {
+            let page = log.read(&shard, &next, PAGE).await?;
+            let Some(last) = page.last() else { break };
+            next = ReadFrom::After(last.sequence.clone());
+            let outcome = aggregator.fold_batch(&shard, &page).await?;
+            records += page.len() as u64;
+            posts += outcome.aggregated + outcome.late;
+            dead += outcome.dead.len();
+            bar.set_message(format!("{records} records read, up to {}", rfc3339(last.arrived_ms)));
+            bar.tick();
+        }
+    }
+    bar.finish_and_clear();
+    // The first windows may have posts that arrived before the archive begins.
+    if since_ms > i64::MIN {
+        let first = rules.size.start_of(since_ms.saturating_add(FUTURE_LIMIT_MS + rules.size.ms() - 1));
+        for key in folded.keys(WindowStart(i64::MIN), first).await? {
+            folded.delete(&key).await?;
+        }
+        print::err(format_args!(
+            "Windows before {} are left out: the archive has not all of their posts",
+            rfc3339(first.0)
+        ));
+    }
+    data::publish_regions(&store, &regions).await?;
+    let copied = copy(&*folded, &store, now_ms(), |_| ()).await.context("run it again: it continues")?;
+    show(args, &copied, (records, posts, dead));
+    Ok(if copied.kept + copied.damaged == 0 && dead == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn show(args: &ReplayArgs, copied: &Copied, (records, posts, dead): (u64, u64, usize)) {
+    let Copied { copied, replaced, same, kept, .. } = *copied;
+    if args.json {
+        print::out_json(&serde_json::json!({
+            "records": records, "posts": posts, "damaged_records": dead,
+            "copied": copied, "replaced": replaced, "same": same, "kept": kept,
+        }));
+        return;
+    }
+    print::out(format_args!(
+        "{posts} posts of {records} records: {copied} windows are new, {replaced} were replaced, {same} were there already"
+    ));
+    if kept > 0 {
+        print::out(format_args!("{kept} windows stay as they are: this place has counted in them itself"));
+    }
+    if dead > 0 {
+        print::out(format_args!("{dead} records were damaged in the log already: their windows say so"));
+    }
+}
+
+/// A folder that is removed when it is no longer needed.
+struct Work(std::path::PathBuf);
+
+impl Work {
+    fn new(dir: &Path) -> Result<Self> {
+        let path = dir.join(WORK);
+        // What a run that was killed left behind.
+        if path.exists() {
+            std::fs::remove_dir_all(&path).with_context(|| format!("{} cannot be removed", path.display()))?;
+        }
+        std::fs::create_dir(&path).with_context(|| format!("{} cannot be made", path.display()))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        if let Err(error) = std::fs::remove_dir_all(&self.0) {
+            print::err(format_args!("{} is not needed any more and cannot be removed: {error}", self.0.display()));
+        }
+    }
+}
