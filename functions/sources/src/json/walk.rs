@@ -155,9 +155,8 @@ impl<'a> Walk<'_, 'a> {
         let rest = self.bytes.get(begin..).unwrap_or_default();
         let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
         // Most are whole numbers.
-        let is_whole = digits > 0
-            && (rest[0] != b'0' || digits == 1)
-            && !matches!(rest.get(digits), Some(b'.' | b'e' | b'E'));
+        let is_whole =
+            digits > 0 && (rest[0] != b'0' || digits == 1) && !matches!(rest.get(digits), Some(b'.' | b'e' | b'E'));
         if is_whole {
             self.at += digits;
         } else {
