@@ -180,7 +180,7 @@ pub(crate) async fn lives(
         let length = Duration::from_millis(60_000 + weather.below(longest.as_millis() as u64));
         let is_crash = weather.below(3) > 0;
         if is_crash {
-            assert!(timeout(length, run).await.is_err(), "the streamer ends only when it is told to");
+            assert!(timeout(length, run).await.is_err(), "the streamer does not end by itself");
         } else {
             let (ended, ()) = tokio::join!(run, async {
                 sleep(length).await;
