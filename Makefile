@@ -116,7 +116,7 @@ soak: ## a day of trouble in simulated time: make soak HOURS=24 RATE=1000 SEED=1
 	scripts/soak_plot.py target/soak/table.csv target/soak/soak.svg
 
 mutants: ## break the code on purpose, and see that tests notice: make mutants CRATES=domain FILES='functions/domain/src/lane.rs' SHARD=1/8
-	scripts/mutants.sh $(CRATES:%=--package birdsong-%) $(foreach file,$(FILES),--file '$(file)') $(if $(SHARD),--shard $(SHARD))
+	scripts/mutants.sh $(foreach crate,$(or $(CRATES),domain aggregator digest streamer),--package birdsong-$(crate)) $(foreach file,$(FILES),--file '$(file)') $(if $(SHARD),--shard $(SHARD))
 
 load: ## how busy one shard keeps the aggregator, by lanes and batch size, with a store as slow as DynamoDB (docs/scale.md)
 	cargo run --release --locked --package birdsong-aws --example lambda_load
