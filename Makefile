@@ -10,7 +10,7 @@ EMULATOR ?= localstack
 PACKAGES = frontend e2e scripts/checks
 
 .PHONY: help run build fmt lint clippy check docs test packages programs test-build rust frontend docs-test test-browser foreign contract scripts-test infra \
-	localstack e2e e2e-localstack e2e-ministack chaos load release-test fuzz trends bench bench-replay deny local-up local-down build-functions deploy rollback destroy clean
+	localstack e2e e2e-localstack e2e-ministack chaos load release-test fuzz trends bench bench-replay deny local-up local-down build-functions deploy rollback destroy clean soak mutants
 
 help: ## list the commands
 	@awk -F':.*## ' '/^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z0-9-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' \
@@ -105,8 +105,18 @@ chaos: ## trouble for the live sources, and kills of the real binary: make chaos
 	BIRDSONG_SEED=$(firstword $(subst ., ,$(or $(SEEDS),1000..1020))) \
 		cargo nextest run --workspace --features birdsong/aws --test chaos --locked --no-fail-fast
 
-fuzz: ## each fuzz target for FUZZ_SECONDS (60); needs a nightly toolchain
-	scripts/fuzz.sh $(or $(FUZZ_SECONDS),60)
+fuzz: ## each fuzz target for FUZZ_SECONDS (60), or for FUZZ_RUNS inputs; TARGETS="read_line" for some of them
+	FUZZ_RUNS=$(FUZZ_RUNS) scripts/fuzz.sh $(or $(FUZZ_SECONDS),60) $(TARGETS)
+
+
+soak: ## a day of trouble in simulated time: make soak HOURS=24 RATE=1000 SEED=1
+	mkdir -p target/soak
+	HOURS=$(or $(HOURS),24) RATE=$(or $(RATE),1000) SEED=$(or $(SEED),1) SOAK_TABLE=$(abspath target/soak/table.csv) \
+		cargo test --profile soak --locked --package birdsong-digest --test soak -- --nocapture
+	scripts/soak_plot.py target/soak/table.csv target/soak/soak.svg
+
+mutants: ## break the code on purpose, and see that tests notice: make mutants CRATES=domain FILES='functions/domain/src/lane.rs' SHARD=1/8
+	scripts/mutants.sh $(foreach crate,$(or $(CRATES),domain aggregator digest streamer),--package birdsong-$(crate)) $(foreach file,$(FILES),--file '$(file)') $(if $(SHARD),--shard $(SHARD))
 
 load: ## how busy one shard keeps the aggregator, by lanes and batch size, with a store as slow as DynamoDB (docs/scale.md)
 	cargo run --release --locked --package birdsong-aws --example lambda_load

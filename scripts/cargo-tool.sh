@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-declare -A versions=([cyclonedx]=0.5.9 [deny]=0.20.2 [fuzz]=0.13.2 [machete]=0.9.2)
+declare -A versions=([cyclonedx]=0.5.9 [deny]=0.20.2 [fuzz]=0.13.2 [machete]=0.9.2 [mutants]=27.1.0)
 
 toolchain=()
 if [[ ${1:-} == +* ]]; then

@@ -1,4 +1,4 @@
-//! A window store in memory that does something around each call: waits, counts, or fails.
+//! A window store that does something around each call: waits, counts, or fails.
 
 use std::future::{Future, ready};
 use std::sync::Arc;
@@ -73,14 +73,14 @@ pub trait Hook: Send + Sync {
 
 /// A store with a hook around it.
 #[derive(Clone, Debug, Default)]
-pub struct Hooked<H> {
+pub struct Hooked<H, S = MemoryStore> {
     /// The store itself; calls of it run no hook.
-    pub rows: Arc<MemoryStore>,
+    pub rows: Arc<S>,
     /// Runs around each call.
     pub hook: H,
 }
 
-impl<H: Hook> WindowStore for Hooked<H> {
+impl<H: Hook, S: WindowStore> WindowStore for Hooked<H, S> {
     async fn load(&self, key: &PartialKey) -> Result<Option<Partial>, PortError> {
         self.hook.before(Call::Load).await?;
         self.rows.load(key).await
@@ -121,7 +121,7 @@ impl<H: Hook> WindowStore for Hooked<H> {
     }
 }
 
-impl<H: Hook> RollupStore for Hooked<H> {
+impl<H: Hook, S: RollupStore> RollupStore for Hooked<H, S> {
     async fn rollups(
         &self,
         region: &str,
@@ -176,7 +176,7 @@ impl<H: Hook> RollupStore for Hooked<H> {
     }
 }
 
-impl<H: Hook> DocumentStore for Hooked<H> {
+impl<H: Hook, S: DocumentStore> DocumentStore for Hooked<H, S> {
     async fn documents(
         &self,
         kind: DocumentKind,
@@ -201,7 +201,7 @@ impl<H: Hook> DocumentStore for Hooked<H> {
     }
 }
 
-impl<H: Hook> Settings for Hooked<H> {
+impl<H: Hook, S: Settings> Settings for Hooked<H, S> {
     async fn setting(&self, key: &str) -> Result<Option<String>, PortError> {
         self.hook.before(Call::Setting).await?;
         self.rows.setting(key).await

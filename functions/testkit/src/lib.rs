@@ -44,10 +44,24 @@ use birdsong_domain::post::InstallationKey;
 use birdsong_domain::region::Regions;
 use birdsong_domain::rollup::{HOUR_MS, Period, Rollup, RollupKey};
 use birdsong_domain::time::WindowStart;
-use birdsong_domain::window::Partial;
+use birdsong_domain::window::metric::Lateness;
+use birdsong_domain::window::{Aggregate, Partial};
 use birdsong_sources::session::Stop;
 use birdsong_sources::source::{Clock, Context};
 use tokio::sync::watch;
+
+/// What the posts of a window gave, without what describes the log and the connection: the numbers of the frames, how often
+/// the log was written to, and how long posts were on their way. Two runs over the same posts have the same.
+#[must_use]
+pub fn of_posts(aggregate: &Aggregate) -> Aggregate {
+    let mut alone = Aggregate::default();
+    // Takes all but the numbers of the frames.
+    alone.merge(aggregate, true);
+    alone.frames.0 = 0;
+    (alone.lag.sum_ms, alone.lag.max_ms) = (0, 0);
+    alone.lateness = Lateness::default();
+    alone
+}
 
 /// A window store in memory, with exactly the bytes of a real one.
 #[derive(Debug, Default)]

@@ -26,9 +26,8 @@ use birdsong_domain::frame::{self, Ledger, STREAM};
 use birdsong_domain::ports::{LogRecord, PartialKey};
 use birdsong_domain::profile::Profiles;
 use birdsong_domain::topk::TopK;
-use birdsong_domain::window::metric::Lateness;
 use birdsong_domain::window::{Aggregate, FoldRules, Partial};
-use birdsong_testkit::MemoryStore;
+use birdsong_testkit::{MemoryStore, of_posts};
 
 use super::world::World;
 
@@ -92,24 +91,13 @@ async fn fold(records: &[LogRecord]) -> (BTreeMap<PartialKey, Aggregate>, Ledger
         ledger.add(&aggregate.ledger);
         if aggregate.posts() > 0 {
             assert_ne!(key.lane.region(), STREAM, "a ledger counts no posts");
-            windows.insert(key, shared(&aggregate));
+            windows.insert(key, of_posts(&aggregate));
         } else if !key.lane.is_ledger() {
             let nothing = stored(&Aggregate::default(), Order::Kept);
-            assert_eq!(stored(&shared(&aggregate), Order::Kept), nothing, "{key:?}");
+            assert_eq!(stored(&of_posts(&aggregate), Order::Kept), nothing, "{key:?}");
         }
     }
     (windows, ledger)
-}
-
-/// Without what may differ.
-fn shared(aggregate: &Aggregate) -> Aggregate {
-    let mut shared = Aggregate::default();
-    // Takes all but the numbers of the frames.
-    shared.merge(aggregate, true);
-    shared.frames.0 = 0;
-    (shared.lag.sum_ms, shared.lag.max_ms) = (0, 0);
-    shared.lateness = Lateness::default();
-    shared
 }
 
 fn stored(shared: &Aggregate, order: Order) -> Vec<u8> {
