@@ -26,7 +26,7 @@ function event(hour, now) {
   const [start, end] = [hour * HOUR_MS, hour * HOUR_MS + 2_400_000];
   const name = `Goal${hour % 50}`;
   return {
-    region: 'harbour', id: `harbour-${hour}`, kind: 'rising', text: null, start: time(start), end: end > now ? null : time(end), is_open: end > now, comparison: null, reason: null, sampled: null, windows: 8,
+    region: 'harbour', id: `harbour-${hour}`, kind: 'rising', text: null, start: time(start), end: end > now ? null : time(end), is_open: end > now, comparison: null, reason: null, sampled: null, revision: null, windows: 8,
     subject: { type: 'hashtag', key: name.toLowerCase(), name }, carriers: [],
   };
 }

@@ -122,7 +122,7 @@ spec('notifications come from the service worker where a page may not make them'
     const answer = await route.fetch();
     const overview = await answer.json();
     const event = {
-      region: 'paris', id: 'paris-1', kind: 'rising', text: null, start: new Date(Date.now() - 600_000).toISOString(), end: null, is_open: true, comparison: null, reason: null, sampled: null, windows: 2,
+      region: 'paris', id: 'paris-1', kind: 'rising', text: null, start: new Date(Date.now() - 600_000).toISOString(), end: null, is_open: true, comparison: null, reason: null, sampled: null, revision: null, windows: 2,
       subject: { type: 'hashtag', key: 'goal', name: 'Goal' }, carriers: [],
     };
     await route.fulfill({ response: answer, json: { ...overview, regions: overview.regions.map((/** @type {{ region: string }} */ one) => (one.region === 'paris' ? { ...one, event } : one)) } });

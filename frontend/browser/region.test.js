@@ -20,7 +20,7 @@ spec('the numbers of a region are those of the API, with a change', { search: '?
 spec('posts over time show the usual range and lettered events', { isOpened: false }, async ({ page }) => {
   // Events of the demo come and go, these two are always there.
   const at = (/** @type {number} */ hours) => new Date(Date.now() - hours * 3_600_000).toISOString();
-  const note = { region: 'montreal', kind: 'note', subject: { type: 'posts', key: '' }, is_open: false, comparison: null, carriers: [], reason: null, sampled: null, windows: 12 };
+  const note = { region: 'montreal', kind: 'note', subject: { type: 'posts', key: '' }, is_open: false, comparison: null, carriers: [], reason: null, sampled: null, revision: null, windows: 12 };
   const events = [
     { ...note, id: 'one', text: 'Parade until noon', start: at(9), end: at(8) },
     { ...note, id: 'two', text: 'Fireworks', start: at(3), end: at(2) },

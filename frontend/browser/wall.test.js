@@ -11,7 +11,7 @@ const SCREENS = {
 };
 const counts = (/** @type {number} */ posts, /** @type {number} */ usual) => ({ posts_last_hour: posts, usual, usual_low: usual * 0.8, usual_high: usual * 1.2, factor: posts / usual, event: null });
 const event = {
-  region: 'montreal', id: 'one', kind: 'rising', text: null, end: null, is_open: true, comparison: null, reason: null, sampled: null, windows: 12,
+  region: 'montreal', id: 'one', kind: 'rising', text: null, end: null, is_open: true, comparison: null, reason: null, sampled: null, revision: null, windows: 12,
   subject: { type: 'hashtag', key: 'averyveryveryverylonghashtagofthestormoverthecity', name: 'AVeryVeryVeryVeryLongHashtagOfTheStormOverTheCity' }, carriers: [],
 };
 /** What the overview says of the region that is shown, and what the wall then says. @type {Record<string, [region: () => object, text: RegExp]>} */

@@ -86,7 +86,7 @@ function createServer() {
         case '/api/trends': return { regions: [{ region: 'a', at: '2026-11-24T08:10:00Z', has_baseline: true, items: self.trends }] };
         case '/api/series': return {
           region: 'a', tag: 'x', host: null, from: '2026-11-24T08:00:00Z', to: '2026-11-24T08:10:00Z', step_secs: 300,
-          steps: [{ start: '2026-11-24T08:00:00Z', posts: 4, posts_high: 6, is_known: true }, { start: '2026-11-24T08:05:00Z', posts: 3, posts_high: 3, is_known: true }],
+          steps: [{ start: '2026-11-24T08:00:00Z', posts: 4, posts_high: 6, is_known: true, revision: null }, { start: '2026-11-24T08:05:00Z', posts: 3, posts_high: 3, is_known: true, revision: null }],
         };
         default: return self.windows(url.searchParams);
       }
@@ -311,7 +311,7 @@ describe('keeping up', () => {
 
 const EVENT = {
   id: 'e1', region: 'a', kind: 'rising', subject: { type: 'hashtag', name: 'Goal', key: 'goal' }, start: '2026-11-24T07:32:00Z', end: '2026-11-24T08:10:00Z',
-  is_open: true, carriers: [], reason: null, sampled: null, windows: 0, text: null,
+  is_open: true, carriers: [], reason: null, sampled: null, windows: 0, revision: null, text: null,
   comparison: {
     at: '2026-11-24T07:50:00Z', span_secs: 900, observed: 31, usual: 4, usual_low: 2, usual_high: 6, factor: 7.8, score: 9, level: 9, season: 12,
     authors_least: 20, top_author_share: 0.1, baseline_days: 7, baseline_missing: 0, is_new: false,

@@ -5,7 +5,7 @@ import { countAxis } from '../chart-kit/axes.js';
 import { line, overTime, points, windowTable } from '../chart-kit/over-time.js';
 import { formatCount } from '../format.js';
 import { t } from '../i18n.js';
-import { STATE_FIELDS } from '../model/fields.js';
+import { SHOWN_STATE_FIELDS } from '../model/fields.js';
 import { count } from '../model/values.js';
 
 /** @typedef {{ answer: import('../model/answer.js').Answer }} AuthorsView */
@@ -13,7 +13,7 @@ import { count } from '../model/values.js';
 /** @type {import('../chart-kit/types').Chart<AuthorsView>} */
 const authors = {
   id: 'authors',
-  reads: { steps: [...STATE_FIELDS, 'authors', 'authors_low', 'authors_high'], total: ['authors'] },
+  reads: { steps: [...SHOWN_STATE_FIELDS, 'authors', 'authors_low', 'authors_high'], total: ['authors'] },
   size: 'half',
   height: 'middle',
   lead: () => t('chart.authors.lead'),

@@ -5,7 +5,7 @@ import { line, overTime, points, spanText, windowTable } from '../chart-kit/over
 import { formatCount, formatShare, formatSpan } from '../format.js';
 import { t } from '../i18n.js';
 import { begun } from '../model/answer.js';
-import { STATE_FIELDS } from '../model/fields.js';
+import { SHOWN_STATE_FIELDS } from '../model/fields.js';
 import { count } from '../model/values.js';
 
 /**
@@ -43,7 +43,7 @@ const percentAxis = (palette) => ({
 /** @type {import('../chart-kit/types').Chart<Answer>} */
 const media = {
   id: 'media',
-  reads: { steps: [...STATE_FIELDS, 'posts', 'media'], total: ['posts', 'media'] },
+  reads: { steps: [...SHOWN_STATE_FIELDS, 'posts', 'media'], total: ['posts', 'media'] },
   size: 'wide',
   height: 'middle',
   lead: () => t('chart.media.lead'),

@@ -11,7 +11,7 @@ import { hasUsual, usualBand, usualOf, usualText } from '../chart-kit/usual-band
 import { capital, formatCount, formatShare, formatSpan, languageName } from '../format.js';
 import { t } from '../i18n.js';
 import { begun, readWindow } from '../model/answer.js';
-import { STATE_FIELDS } from '../model/fields.js';
+import { SHOWN_STATE_FIELDS } from '../model/fields.js';
 import { gapSpans } from '../model/flaws.js';
 import { eventMarksOf } from '../model/marks.js';
 import { networkLabel } from '../model/networks.js';
@@ -99,7 +99,7 @@ const byMatch = () => WAYS.map(({ key, label }, i) => ({ key, label, colour: SER
 const posts = {
   id: 'posts',
   // Both choices, so that the reader can switch without another question to the API.
-  reads: { steps: [...STATE_FIELDS, 'posts', ...KINDS.map(({ field }) => field), 'networks', 'usual', 'usual_low', 'usual_high', 'reference'], total: ['posts', 'networks'] },
+  reads: { steps: [...SHOWN_STATE_FIELDS, 'posts', ...KINDS.map(({ field }) => field), 'networks', 'usual', 'usual_low', 'usual_high', 'reference'], total: ['posts', 'networks'] },
   size: 'wide',
   height: 'tall',
   hasMarks: true,

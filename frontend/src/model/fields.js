@@ -8,10 +8,16 @@
  */
 
 /**
- * The fields that say whether a step is complete and finished, and what changed in it; every chart over time reads them.
+ * The fields that say whether a step is complete and finished.
  * @type {readonly import('./contract').Field[]}
  */
-export const STATE_FIELDS = ['completeness', 'lifecycle', 'revision'];
+export const STATE_FIELDS = ['completeness', 'lifecycle'];
+
+/**
+ * Every chart over time also says what changed in a step afterwards.
+ * @type {readonly import('./contract').Field[]}
+ */
+export const SHOWN_STATE_FIELDS = [...STATE_FIELDS, 'revision'];
 
 /**
  * The `fields` and `total_fields` of a query for everything that some readers read. They are in one order, so that pages
