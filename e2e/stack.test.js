@@ -402,8 +402,8 @@ test('an archive in a bucket is written, verified, folded again to the same byte
   // An object that is damaged is named, and nothing is folded from it.
   const damaged = keys.find((key) => key.startsWith('region=') && !key.includes('_stream'));
   await aws.put(bucket, encodeURI(damaged), 'damaged');
-  await assert.rejects(archive('verify', place), (error) => error.message.includes(damaged));
-  await assert.rejects(again(), (error) => error.message.includes(damaged));
+  await assert.rejects(archive('verify', place), (/** @type {any} */ error) => error.message.includes(damaged));
+  await assert.rejects(again(), (/** @type {any} */ error) => error.message.includes(damaged));
   assert.deepEqual(await windows(), before);
 
   // The days of the records are gone; those since then stay, and have no posts.
