@@ -454,7 +454,10 @@ mod tests {
     fn columns_are_those_of_the_document_whatever_the_rows_hold() {
         let json = br#"{"region":"a","tag":"x","host":null,"steps":[]}"#.to_vec();
         let csv = String::from_utf8(write("series", "", json, Form::Csv).unwrap()).unwrap();
-        assert_eq!(csv, "region,tag,host,start,posts,posts_high,is_known,usual,usual_low,usual_high\r\n");
+        assert_eq!(
+            csv,
+            "region,tag,host,start,posts,posts_high,is_known,revision.changed_at,revision.why,revision.change,usual,usual_low,usual_high\r\n"
+        );
         let json = br#"{"windows":[{"region":"a","posts":3}]}"#.to_vec();
         let csv = String::from_utf8(write("windows", "fields=posts,located", json, Form::Csv).unwrap()).unwrap();
         let header = "window_start,window_end,posts,located.point,located.place,located.rule,located.text,located.all";

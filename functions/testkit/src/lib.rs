@@ -44,7 +44,7 @@ use birdsong_domain::post::InstallationKey;
 use birdsong_domain::region::Regions;
 use birdsong_domain::rollup::{HOUR_MS, Period, Rollup, RollupKey};
 use birdsong_domain::time::WindowStart;
-use birdsong_domain::window::metric::Lateness;
+use birdsong_domain::window::metric::{LastLate, Lateness};
 use birdsong_domain::window::{Aggregate, Partial};
 use birdsong_sources::session::Stop;
 use birdsong_sources::source::{Clock, Context};
@@ -59,7 +59,7 @@ pub fn of_posts(aggregate: &Aggregate) -> Aggregate {
     alone.merge(aggregate, true);
     alone.frames.0 = 0;
     (alone.lag.sum_ms, alone.lag.max_ms) = (0, 0);
-    alone.lateness = Lateness::default();
+    (alone.lateness, alone.last_late) = (Lateness::default(), LastLate::default());
     alone
 }
 

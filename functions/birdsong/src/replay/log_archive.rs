@@ -12,9 +12,9 @@ use anyhow::{Context, Result, bail};
 use birdsong_aggregator::Aggregator;
 use birdsong_aggregator::copy::{Copied, copy};
 use birdsong_archive::{ArchivedLog, manifests, verify};
-use birdsong_domain::ports::{PostLog, ReadFrom, WindowStore};
+use birdsong_domain::ports::{FrameRecord, LogRecord, PortError, PostLog, ReadFrom, SequenceNumber, WindowStore};
 use birdsong_domain::time::{FUTURE_LIMIT_MS, WindowStart, rfc3339};
-use birdsong_embedded::{MemoryLog, SqliteStore};
+use birdsong_embedded::SqliteStore;
 
 use super::ReplayArgs;
 use crate::archive::Place;
@@ -68,9 +68,8 @@ pub(super) async fn replay(args: &ReplayArgs) -> Result<ExitCode> {
     let folded = Arc::new(SqliteStore::open(&work.0)?);
     data::fold_rules(&*folded, Some(rules.size)).await?;
 
-    let behind = MemoryLog::new(0);
     let all = WindowStart(i64::MIN)..WindowStart(i64::MAX);
-    let log = ArchivedLog::open(&behind, &place, &id, all).await?;
+    let log = ArchivedLog::open(&NoLog, &place, &id, all).await?;
     let mut aggregator = Aggregator::new(folded.clone(), rules, WARM);
     let (mut records, mut posts, mut dead, mut since_ms) = (0u64, 0u64, 0usize, i64::MIN);
     let bar = indicatif::ProgressBar::new_spinner();
@@ -124,6 +123,28 @@ fn show(args: &ReplayArgs, copied: &Copied, (records, posts, dead): (u64, u64, u
     }
     if dead > 0 {
         print::out(format_args!("{dead} records were damaged in the log already: their windows say so"));
+    }
+}
+
+/// What is behind the archive: nothing.
+struct NoLog;
+
+impl PostLog for NoLog {
+    async fn append(&self, frames: &[FrameRecord]) -> Vec<Result<SequenceNumber, PortError>> {
+        let refused = |_| Err(PortError::Refused { what: "the archive", reason: "it has no log".into() });
+        frames.iter().map(refused).collect()
+    }
+
+    async fn shards(&self) -> Result<Vec<String>, PortError> {
+        Ok(vec![])
+    }
+
+    async fn complete_since(&self, _shard: &str) -> Result<i64, PortError> {
+        Ok(i64::MIN)
+    }
+
+    async fn read(&self, _shard: &str, _from: &ReadFrom, _limit: usize) -> Result<Vec<LogRecord>, PortError> {
+        Ok(vec![])
     }
 }
 
