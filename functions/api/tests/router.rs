@@ -481,7 +481,7 @@ async fn rows_are_the_same_in_each_form() {
     assert_eq!(ask(path, "*/*", tag).await.0, StatusCode::OK, "the tag of another form");
 
     for (path, header) in [
-        ("windows", "region,window_start,window_end,lifecycle,posts,"),
+        ("windows", first),
         ("events", "id,region,kind,subject.type,subject.name,subject.key,start,end,is_open,comparison.at,"),
         ("trends", "region,at,subject.type,subject.name,subject.key,standing,score,"),
         ("series?tag=fog", "region,tag,host,start,posts,posts_high,is_known,"),
