@@ -40,6 +40,16 @@ function faults() {
   return found;
 }
 
+/** The wall is drawn again each second, and axe may look at it half done: what it finds each time counts. @param {import('playwright-core').Page} page */
+async function settledFindings(page) {
+  let found = await axeFindings(page);
+  for (let i = 0; i < 3 && found.length > 0; i += 1) {
+    const again = new Set(await axeFindings(page));
+    found = found.filter((one) => again.has(one));
+  }
+  return found;
+}
+
 for (const [screen, options] of Object.entries(SCREENS)) {
   spec(`the wall is whole in each state: ${screen}`, { isOpened: false, ...options }, async ({ page }) => {
     /** @type {() => object} */
@@ -55,7 +65,7 @@ for (const [screen, options] of Object.entries(SCREENS)) {
       await loaded(page);
       await textOf(page, '#view-wall', text);
       assert.deepEqual(await page.evaluate(faults), [], name);
-      assert.deepEqual(await axeFindings(page), [], name);
+      assert.deepEqual(await settledFindings(page), [], name);
     }
   });
 }
