@@ -385,6 +385,13 @@ test('an archive in a bucket is written, verified, folded again to the same byte
   const keys = await aws.keys(bucket);
   assert.ok(keys.some((key) => key.startsWith('manifests/')) && keys.some((key) => key.startsWith('region=')), String(keys));
 
+  // Somewhere else, the archive alone gives the same windows.
+  const copied = JSON.parse(await run(birdsong, ['replay', '--json', '--data', path.join(dir, 'elsewhere'), place], environment));
+  const keysOf = 'SELECT region, lane, window_start FROM partial ORDER BY 1, 2, 3';
+  const here = await sql(folder, 'store.sqlite', keysOf);
+  assert.deepEqual([copied.posts, copied.copied, copied.kept, copied.damaged_records], [Number(posts), here.length, 0, 0]);
+  assert.deepEqual(await sql('elsewhere', 'store.sqlite', keysOf), here);
+
   // The log forgets, and the windows are lost.
   await sql(folder, 'log.sqlite', 'INSERT INTO pruned (id, before_ms) SELECT 0, max(arrived_ms) + 1 FROM record', 'DELETE FROM record');
   const windows = () => sql(folder, 'store.sqlite', 'SELECT region, lane, window_start, hex(state) FROM partial ORDER BY 1, 2, 3');

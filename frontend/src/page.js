@@ -236,14 +236,19 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
     if (setZone(zone === 'region' ? feed.regions?.find(({ id }) => id === choice.region)?.tz : zone)) drawer.restyle();
   }
 
-  function showChoice() {
-    useZone();
+  /** Shows the place of the view that is chosen, and no other. */
+  function showPlace() {
     const { id } = entryOf(choice);
     for (const other of VIEWS) byId(doc, `view-${other.id}`).hidden = other.id !== id;
     for (const link of doc.querySelectorAll('[data-view]')) {
       if (link.getAttribute('data-view') === id) link.setAttribute('aria-current', 'page');
       else link.removeAttribute('aria-current');
     }
+  }
+
+  function showChoice() {
+    useZone();
+    showPlace();
     view()?.show('choice');
     showTitle();
     showKnown();
@@ -417,9 +422,13 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
   win.addEventListener('popstate', onPopState);
   const ticker = setInterval(tick, TICK_MS);
   showLanguage();
-  showChoice();
-  // The page of a region is made when its counts have been asked for: making it takes a while.
-  if (choice.region === null) loadView().catch(() => {});
+  if (choice.region === null) {
+    showChoice();
+    loadView().catch(() => {});
+  } else {
+    // The rest comes with the regions, when the counts have been asked for: to make the page takes a while, and so does the first use of Intl.
+    showPlace();
+  }
 
   const ready = loadConfig(fetchImpl).then((config) => {
     api = createApi({ base: config.apiBase, fetchImpl });

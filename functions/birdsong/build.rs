@@ -9,7 +9,9 @@ use std::process::Command;
 fn main() {
     println!("cargo::rerun-if-env-changed=BIRDSONG_SKIP_FRONTEND");
     let out = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets OUT_DIR")).join("page");
-    let frontend = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../frontend");
+    // Read when it runs: a target directory that two checkouts share holds one compiled build script for both.
+    let folder = PathBuf::from(std::env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets CARGO_MANIFEST_DIR"));
+    let frontend = folder.join("../../frontend");
     for input in ["index.html", "package-lock.json", "vite.config.js", "src", "public"] {
         println!("cargo::rerun-if-changed={}", frontend.join(input).display());
     }

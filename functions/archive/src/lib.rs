@@ -51,7 +51,7 @@ mod write;
 
 pub use day::Day;
 pub use files::{Files, MemoryFiles, list_all, prune};
-pub use manifest::{FORMAT, FileEntry, Manifest, ShardEnd, manifests};
+pub use manifest::{FORMAT, FileEntry, MANIFESTS, Manifest, ShardEnd, manifests};
 pub use read::ArchivedLog;
 pub use verify::{Verified, verify};
 pub use write::{GRACE_MS, write};

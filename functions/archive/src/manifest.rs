@@ -18,7 +18,7 @@ use crate::files::{Files, day_of_manifest, list_all};
 /// Version of manifests and files.
 pub const FORMAT: u32 = 1;
 /// What the names of manifests start with.
-pub(crate) const MANIFESTS: &str = "manifests/";
+pub const MANIFESTS: &str = "manifests/";
 /// What the names of files start with.
 pub(crate) const REGIONS: &str = "region=";
 /// Longest manifest, in bytes.

@@ -42,9 +42,9 @@ pub(crate) struct ReplayArgs {
     /// Posts: X v2 stream lines, search pages and flattened posts, and v1.1 statuses. Text: JSON lines, arrays, pretty-printed
     /// or joined JSON, account exports (tweets.js); UTF-8 or UTF-16. Packed: gzip, bzip2, xz, zstd, tar, zip, also one in the
     /// other; the format is recognized by the first bytes, not by the name. A folder means all files below it, sorted by name,
-    /// without hidden ones. The folder of an archive of the log (`birdsong archive`) means its windows: they are folded again for
-    /// the regions that the posts were archived for.
-    #[arg(required = true, value_name = "FILE|DIR")]
+    /// without hidden ones. The folder of an archive of the log (`birdsong archive`), or s3://BUCKET with one, means its windows: they
+    /// are folded again for the regions that the posts were archived for.
+    #[arg(required = true, value_name = "FILE|DIR|s3://BUCKET")]
     files: Vec<PathBuf>,
     /// Where the posts go
     #[arg(long, value_enum, default_value_t = Target::Embedded)]
@@ -106,9 +106,9 @@ fn parse_speed(text: &str) -> Result<Speed, String> {
 }
 
 pub(crate) fn replay(args: ReplayArgs) -> Result<ExitCode> {
-    if log_archive::is_meant(&args) {
+    if let Some(archive) = log_archive::named(&args)? {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        return runtime.block_on(log_archive::replay(&args));
+        return runtime.block_on(log_archive::replay(&archive, &args));
     }
     let mut notes = Listed::default();
     let files = archive::find(&args.files, &mut |note| notes.add(note)).map_err(anyhow::Error::msg)?;

@@ -21,7 +21,7 @@ impl FromStr for Address {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        match text.strip_prefix("s3://") {
+        match text.strip_prefix(Self::SCHEME) {
             None if text.is_empty() => Err("name a folder, or s3://BUCKET".into()),
             None => Ok(Self::Folder(text.into())),
             Some(name) => {
@@ -40,12 +40,15 @@ impl std::fmt::Display for Address {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Folder(dir) => write!(f, "{}", dir.display()),
-            Self::Bucket(name) => write!(f, "s3://{name}"),
+            Self::Bucket(name) => write!(f, "{}{name}", Self::SCHEME),
         }
     }
 }
 
 impl Address {
+    /// What the address of a bucket begins with.
+    pub(crate) const SCHEME: &str = "s3://";
+
     /// The files there.
     pub(crate) async fn place(&self) -> Result<Place> {
         match self {

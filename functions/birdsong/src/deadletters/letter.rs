@@ -22,6 +22,8 @@ pub(super) enum Letter {
     Line(Unreadable),
     Record(DeadLetter),
     Window(DeadLetter),
+    /// Records that Lambda gave up, which are in a bucket.
+    #[cfg_attr(not(feature = "aws"), expect(dead_code, reason = "without AWS, nothing gives up batches"))]
     Batch(Vec<LogRecord>),
     /// A file that is no dead letter, and why.
     Odd(String),

@@ -1,7 +1,7 @@
 //! Where dead letters are: the data folder, or a bucket with the same names.
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Cursor, ErrorKind, Read};
+use std::io::{BufRead, BufReader, ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -137,7 +137,7 @@ impl Place {
                 Err(error) => Err(error).with_context(|| format!("{name} cannot be read")),
             },
             #[cfg(feature = "aws")]
-            Self::Bucket(bucket) => Ok(Some(Box::new(Cursor::new(bucket.get(name, MAX_BYTES).await?)))),
+            Self::Bucket(bucket) => Ok(Some(Box::new(std::io::Cursor::new(bucket.get(name, MAX_BYTES).await?)))),
         }
     }
 }

@@ -11,19 +11,17 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 use birdsong_aggregator::Aggregator;
 use birdsong_aggregator::copy::{Copied, copy};
-use birdsong_archive::{ArchivedLog, manifests, verify};
+use birdsong_archive::{ArchivedLog, MANIFESTS, manifests, verify};
 use birdsong_domain::ports::{FrameRecord, LogRecord, PortError, PostLog, ReadFrom, SequenceNumber, WindowStore};
 use birdsong_domain::time::{FUTURE_LIMIT_MS, WindowStart, rfc3339};
 use birdsong_embedded::SqliteStore;
 
 use super::ReplayArgs;
-use crate::archive::Place;
+use crate::archive::Address;
 use crate::cloud::Target;
 use crate::data::{self, Role};
 use crate::{now_ms, print};
 
-/// Folder of an archive that has its manifests.
-const MANIFESTS: &str = "manifests";
 /// Records folded at a time.
 const PAGE: usize = 256;
 /// Windows that are kept while they are folded.
@@ -31,27 +29,38 @@ const WARM: usize = 512;
 /// Folder, in the data folder, in which the windows are folded.
 const WORK: &str = "replay-of-archive";
 
-/// Whether the only argument is the folder of an archive of the log.
-pub(super) fn is_meant(args: &ReplayArgs) -> bool {
-    matches!(&args.files[..], [only] if only.join(MANIFESTS).is_dir())
+/// The archive of the log that the arguments name, if they name one: the folder of an archive, or a bucket.
+///
+/// # Errors
+/// When something is named beside a bucket, or the bucket has no valid name.
+pub(super) fn named(args: &ReplayArgs) -> Result<Option<Address>> {
+    let is_bucket = |file: &Path| file.to_str().is_some_and(|name| name.starts_with(Address::SCHEME));
+    match &args.files[..] {
+        [only] if is_bucket(only) => only.display().to_string().parse().map(Some).map_err(anyhow::Error::msg),
+        [only] if only.join(MANIFESTS).is_dir() => Ok(Some(Address::Folder(only.clone()))),
+        files if files.iter().any(|file| is_bucket(file)) => {
+            bail!("a bucket has one archive of the log, which is replayed alone: name nothing beside it")
+        }
+        _ => Ok(None),
+    }
 }
 
 /// Folds the windows of the archive, and copies them into the data folder.
 ///
 /// # Errors
 /// When an option is of posts, or the archive is empty or damaged, or a store fails.
-pub(super) async fn replay(args: &ReplayArgs) -> Result<ExitCode> {
-    let archive = &args.files[0];
+pub(super) async fn replay(archive: &Address, args: &ReplayArgs) -> Result<ExitCode> {
     if args.to == Target::Kinesis || args.memory {
         bail!(
-            "{} is an archive of the log, and its windows go into a data folder: name it with --data, and copy them from \
-             there (`birdsong copy`)",
-            archive.display()
+            "{archive} is an archive of the log, and its windows go into a data folder: name it with --data, and copy them \
+             from there (`birdsong copy`)"
         );
     }
-    let place = Place::Folder(archive.clone());
+    let place = archive.place().await?;
     let days = manifests(&place).await?;
-    let Some(newest) = days.last() else { bail!("no day is in {}", archive.display()) };
+    let Some(newest) = days.last() else {
+        bail!("no day of an archive of the log is in {archive}; `birdsong archive write` puts them there")
+    };
     let id = newest.log.clone();
     // All of it, before anything is counted.
     let found = verify(&place, |_| ()).await?;
@@ -167,6 +176,39 @@ impl Drop for Work {
     fn drop(&mut self) {
         if let Err(error) = std::fs::remove_dir_all(&self.0) {
             print::err(format_args!("{} is not needed any more and cannot be removed: {error}", self.0.display()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Cli {
+        #[command(flatten)]
+        args: ReplayArgs,
+    }
+
+    #[test]
+    fn an_archive_of_the_log_is_a_folder_with_manifests_or_a_bucket() {
+        let dir = tempfile::tempdir().unwrap();
+        let posts = dir.path().join("posts");
+        let archive = dir.path().join("archive");
+        std::fs::create_dir_all(archive.join(MANIFESTS)).unwrap();
+        std::fs::create_dir(&posts).unwrap();
+        let [posts, archive] = [&posts, &archive].map(|path| path.to_str().unwrap());
+        let named = |files: &[&str]| named(&Cli::parse_from([&["replay"], files].concat()).args);
+
+        assert_eq!(named(&["s3://birds"]).unwrap(), Some(Address::Bucket("birds".into())));
+        assert_eq!(named(&[archive]).unwrap(), Some(Address::Folder(archive.into())));
+        for files in [&[posts][..], &["-"], &[posts, archive]] {
+            assert_eq!(named(files).unwrap(), None, "{files:?}");
+        }
+        for files in [&["s3://birds", posts][..], &["s3://birds/2026"], &["s3://"]] {
+            assert!(named(files).is_err(), "{files:?}");
         }
     }
 }
