@@ -65,7 +65,7 @@ impl<'a> Reader<'a> {
     /// The next unsigned integer.
     ///
     /// # Errors
-    /// When it is cut off or longer than 64 bits.
+    /// When it is cut off, longer than 64 bits, or not in its shortest form: a value has one form (rule 1.8).
     pub fn u64(&mut self) -> Result<u64, DecodeError> {
         let mut value = 0u64;
         for shift in (0..64).step_by(7) {
@@ -76,6 +76,9 @@ impl<'a> Reader<'a> {
             }
             value |= bits << shift;
             if byte < 0x80 {
+                if byte == 0 && shift > 0 {
+                    return Err(self.error("the shortest form of an integer"));
+                }
                 return Ok(value);
             }
         }
@@ -160,6 +163,16 @@ mod tests {
             prop_assert_eq!(reader.i64(), Ok(b));
             prop_assert_eq!(reader.text(), Ok(text.as_str()));
             prop_assert!(reader.finish().is_ok());
+        }
+
+        #[test]
+        fn an_integer_has_one_form(value: u64) {
+            let mut out = Vec::new();
+            put_u64(&mut out, value);
+            // The same value, with a byte of zeros behind it.
+            *out.last_mut().unwrap() |= 0x80;
+            out.push(0);
+            prop_assert!(Reader::new(&out).u64().is_err());
         }
 
         #[test]
