@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs each fuzz target; usage: fuzz.sh SECONDS [TARGET]... With FUZZ_RUNS=N, each runs N inputs, however long that takes. A failing
-# input is left in fuzz/artifacts/TARGET/, and new inputs in fuzz/corpus/TARGET/; MERGE=1 then reduces each corpus to the inputs
-# that reach something of their own.
+# input is left in fuzz/artifacts/TARGET/, and new inputs in fuzz/corpus/TARGET/. A run starts with the inputs that were kept in
+# fuzz/kept/TARGET.tar.gz. With MERGE=1, those that reach something of their own are kept there.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -32,7 +32,9 @@ for target in "${targets[@]}"; do
     echo "$target: ${limit[*]}"
     # The inputs of the tests are seeds. New inputs go to the first folder.
     corpus=fuzz/corpus/$target
+    kept=fuzz/kept/$target.tar.gz
     mkdir -p "$corpus"
+    [[ ! -f $kept ]] || tar -xzf "$kept" --skip-old-files -C fuzz/corpus
     seeds=()
     case $target in
     read_line) seeds=(functions/sources/src/archive/golden) ;;
@@ -47,6 +49,9 @@ for target in "${targets[@]}"; do
         mkdir -p "$corpus"
         "${run[@]}" "$corpus" "$all/corpus" -- -merge=1 -verbosity=0
         rm -r "$all"
+        mkdir -p fuzz/kept
+        # The same inputs give the same archive.
+        tar --sort=name --owner=0 --group=0 --numeric-owner --mtime=@0 -C fuzz/corpus -cf - "$target" | gzip -9n >"$kept"
     fi
 done
 if ((${#failed[@]})); then
