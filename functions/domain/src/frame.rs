@@ -294,6 +294,39 @@ mod tests {
         }
     }
 
+    // Rule 4.3.
+    #[test]
+    fn a_header_or_posts_that_are_longer_than_any_frame_may_be_are_not_written() {
+        let encoders = [encode, encode_stored];
+        for encode in encoders {
+            assert!(encode(&header(), &vec![b'\n'; MAX_FRAME_BYTES]).is_ok());
+            let limit_of = |result| match result {
+                Err(FrameError::TooLarge { limit, .. }) => limit,
+                other => panic!("{other:?}"),
+            };
+            let posts = vec![b'\n'; MAX_FRAME_BYTES + 1];
+            assert_eq!(limit_of(encode(&header(), &posts)), MAX_FRAME_BYTES);
+            let long = FrameHeader { source: "s".repeat(MAX_HEADER_BYTES), ..header() };
+            assert_eq!(limit_of(encode(&long, b"")), MAX_HEADER_BYTES);
+        }
+    }
+
+    // Rule 4.6.
+    #[test]
+    fn a_record_that_cannot_be_read_belongs_to_its_lane_and_the_time_at_which_it_arrived() {
+        let record = |bytes| LogRecord {
+            sequence: 1u64.into(),
+            arrived_ms: 1_700_000_100_500,
+            lane: Some(header().lane),
+            bytes,
+        };
+        let whole = encode(&header(), &lines(&[post()])).unwrap();
+        assert_eq!(Ok(Frame::of(&record(whole.clone()))), decode(&whole));
+        let Frame { header: of, posts, damage } = Frame::of(&record(whole[1..].to_vec()));
+        assert_eq!((of.lane, of.cut_ms, of.run.as_str()), (header().lane, 1_700_000_100_500, ""));
+        assert!(of.live && posts.is_empty() && damage.is_some());
+    }
+
     #[test]
     fn a_frame_of_a_sampled_source_states_it_and_others_have_the_bytes_that_they_always_had() {
         let of = |unasked_permille| {
