@@ -34,7 +34,7 @@ export default function createWall({ doc, feed, watch, choice, openOverview }) {
     el(doc, 'h1', { class: 'visually-hidden' }, 'Birdsong'),
     el(doc, 'p', { class: 'wall-sentence', id: 'wall-sentence' }, t('page.loading')),
     el(
-      doc, 'div', { class: 'wall-main', id: 'wall-main' },
+      doc, 'div', { class: 'wall-main', id: 'wall-main', hidden: true },
       el(doc, 'h2', { class: 'wall-name', id: 'wall-name' }),
       el(doc, 'div', { class: 'wall-number' }, el(doc, 'span', { id: 'wall-mark', 'aria-hidden': 'true' }), el(doc, 'span', { id: 'wall-number' }), el(doc, 'span', { class: 'wall-unit', id: 'wall-unit' })),
       el(doc, 'h3', { class: 'wall-what', id: 'wall-what' }),
