@@ -97,7 +97,8 @@ export function rankRegions(overview) {
     return [/** @type {RegionNow} */ ({ id: one.region, name: one.name || one.region, group, direction, posts, usual, low, high, factor, event, hours: list(one.hours).map(count) })];
   });
   const order = { unusual: 0, usual: 1, unjudged: 2 };
-  return regions.sort((a, b) => order[a.group] - order[b.group] || surprise(b) - surprise(a) || a.name.localeCompare(b.name));
+  const isOutside = (/** @type {RegionNow} */ { group, direction }) => Number(group === 'usual' && direction !== null);
+  return regions.sort((a, b) => order[a.group] - order[b.group] || isOutside(b) - isOutside(a) || surprise(b) - surprise(a) || a.name.localeCompare(b.name));
 }
 
 /**
@@ -216,7 +217,10 @@ export function regionSentence(region, nowMs, sinceMs = null) {
     const text = sinceMs === null ? t('sentence.noUsual') : t('sentence.collecting', { time: nowMs - sinceMs < DAY_MS ? formatClock(sinceMs) : formatDayClock(sinceMs) });
     return parts('sentence.event', { region: region.name, event: { text, tone: 'muted' } });
   }
-  if (region.group === 'usual') return parts('sentence.event', { region: region.name, event: { text: t('sentence.nothingHere'), tone: 'muted' } });
+  if (region.group === 'usual') {
+    const place = outside(region);
+    return parts('sentence.event', { region: region.name, event: { text: place ? t(`overview.${place}`) : t('sentence.nothingHere'), tone: 'muted' } });
+  }
   return clause(region, nowMs);
 }
 
