@@ -61,6 +61,12 @@ describe('the sentence', () => {
     expect(sentence({ ...MONTREAL, posts_last_hour: 100, factor: 1 })).toBe('Montréal: #Goal rising since 19:32. ');
     expect(regionSentence(/** @type {any} */ (rank(CALM)[0]), NOW).map(({ text }) => text).join('')).toBe('Paris: nothing unusual');
   });
+
+  it('does not say that nothing is unusual where the count is outside of the usual range', () => {
+    const text = (/** @type {any} */ one) => regionSentence(/** @type {any} */ (rank(one)[0]), NOW).map((part) => part.text).join('');
+    expect(text(region('Paris', { posts_last_hour: 60, factor: 0.6 }))).toBe('Paris: below its usual range');
+    expect(text(region('Paris', { posts_last_hour: 112, factor: 1.12 }))).toBe('Paris: a little above its usual range');
+  });
 });
 
 it('gives the numbers behind it, and how sure they are', () => {
