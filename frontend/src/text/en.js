@@ -288,7 +288,7 @@ export default {
   'unknown.many': '{n} regions cannot be judged before two complete days.',
   'unknown.silent': 'Not heard: {sources}.',
   'unknown.sampled': 'Only a sample: {sources}; small events would not show.',
-  'unknown.share': '{source} (≈ {share})',
+  'unknown.share': '{source} (≈ {share})',
   'unknown.source': 'a source',
 
   'rise.posts': { one: '{n} post in {minutes} min; {reason}', other: '{n} posts in {minutes} min; {reason}' },

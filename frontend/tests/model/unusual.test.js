@@ -79,7 +79,7 @@ it('gives the numbers behind it, and how sure they are', () => {
 
 it('says what is not known', () => {
   const overview = /** @type {any} */ ({ sources: [{ source: 'x', status: 'connected', sampled: 0.01 }, { source: 'rss', status: 'waiting' }] });
-  expect(unknownText(overview, rank(NEW))).toBe('Lagos cannot be judged before two complete days. Not heard: rss. Only a sample: x (≈ 1%); small events would not show.');
+  expect(unknownText(overview, rank(NEW))).toBe('Lagos cannot be judged before two complete days. Not heard: rss. Only a sample: x (≈ 1%); small events would not show.');
   expect(unknownText({ sources: [] }, rank(CALM))).toBe('');
 });
 
