@@ -5,8 +5,7 @@ import focusChart, { boundsText, readSeries } from '../charts/focus.js';
 import { CHARTS } from '../charts/index.js';
 import { t } from '../i18n.js';
 import { emptyMessage, explain } from '../messages.js';
-import { begun, collectingSince, readAnswer } from '../model/answer.js';
-import { spanText } from '../chart-kit/over-time.js';
+import { collectingSince, readAnswer } from '../model/answer.js';
 import { embedOf, wholePage } from '../model/embed.js';
 import { fieldsQuery } from '../model/fields.js';
 import { networksText } from '../model/networks.js';
@@ -284,9 +283,11 @@ export default function createRegion(ctx) {
     const answer = readNow();
     const focus = focused();
     const series = focus && watch.get('series');
-    const subtitle = [regionName(), spanText(answer.windows), networksText(choice.networks)].filter(Boolean).join(' · ');
+    const subtitle = [coveredText(answer, feed.nowMs()), networksText(choice.networks)].filter(Boolean).join(' · ');
     const marks = rangeMarks(answer.windows);
     const { charts, rankings } = cards.drawn();
+    /** What a picture says below its chart. @param {import('../chart-kit/types').Chart<any>} chart */
+    const marksOf = (chart) => (chart.hasMarks ? [...marks, ...(isUtcDays(answer.stepMs) ? [t('series.utcDays')] : [])] : chart.ranking && chart.lead ? [chart.lead(choice.choices)] : []);
     return {
       sheets: [
         { label: t('take.steps'), make: () => stepsSheet(answer) },
@@ -295,7 +296,7 @@ export default function createRegion(ctx) {
         { label: t('take.rising'), make: () => risingSheet(watch.get('trends')) },
         { label: t('take.rangeEvents'), make: () => eventsSheet(watch.get('events')?.events) },
       ],
-      charts: charts.map((one) => ({ ...one, name: titleOf(one.chart), title: `${titleOf(one.chart)} · ${regionName()}`, subtitle, marks: one.chart.hasMarks ? [...marks, ...(isUtcDays(answer.stepMs) ? [t('series.utcDays')] : [])] : [] })),
+      charts: charts.map((one) => ({ ...one, name: titleOf(one.chart), title: `${titleOf(one.chart)} · ${regionName()}`, subtitle, marks: marksOf(one.chart) })),
       href: win.location.href,
       suffix: choice.choices.until ? `${rangeOf(choice).id}-${choice.choices.until.replace(/[:Z]/g, '')}` : rangeOf(choice).id,
     };
@@ -307,7 +308,7 @@ export default function createRegion(ctx) {
     holder.hidden = embed === null;
     if (embed === null) return;
     holder.replaceChildren(
-      el(doc, 'span', {}, `${regionName()} · ${spanText(begun(answer.windows))} · ${currentZone().id}${rangeMarks(answer.windows).map((mark) => ` · ${mark}`).join('')}`),
+      el(doc, 'span', {}, `${regionName()} · ${coveredText(answer, feed.nowMs())} · ${currentZone().id}${rangeMarks(answer.windows).map((mark) => ` · ${mark}`).join('')}`),
       el(doc, 'a', { href: wholePage(win.location.href), target: '_blank', rel: 'noopener' }, t('take.whole')),
     );
   }
