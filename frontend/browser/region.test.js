@@ -106,7 +106,7 @@ async function fakeTrends(page, tag) {
     const answer = await route.fetch();
     const { regions } = await answer.json();
     const item = (/** @type {string} */ key) => ({
-      subject: { type: 'hashtag', key }, standing: 'rising', observed: 40, usual: 4, upper: 8, score: 9, span_secs: 900, since: new Date(Date.now() - 1_800_000).toISOString(), authors: null, profile: null, spark: [1, 2, 9, 40],
+      subject: { type: 'hashtag', key, name: key }, standing: 'rising', observed: 40, usual: 4, upper: 8, score: 9, span_secs: 900, since: new Date(Date.now() - 1_800_000).toISOString(), authors: null, profile: null, spark: [1, 2, 9, 40],
     });
     await route.fulfill({ response: answer, json: { regions: regions.map((/** @type {object} */ region) => ({ ...region, items: tag ? [item(tag)] : [] })) } });
   });
