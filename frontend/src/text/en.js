@@ -84,6 +84,7 @@ export default {
 
   'coverage.none': 'no data in 24 h',
   'coverage.since': 'collecting since {time}',
+  'coverage.sinceAbout': 'collecting since about {time}',
   'coverage.complete': 'complete',
   'coverage.silent': 'no data {time}',
   'coverage.partial': 'incomplete {time}',
@@ -641,6 +642,7 @@ export default {
   'compare.leads.share': 'Percent of all posts of a step: of the regions that are compared, or of the region of the hashtags.',
   'compare.leads.index': '100 is what is usual at this time of day. The open step has no index, nor have steps for which no usual number is known.',
   'compare.none': 'Nothing to compare in this range.',
+  'compare.noIndex': 'No usual number is known in this range: it needs two complete days.',
   'compare.controls': 'What to compare',
   'compare.totalsTable': 'Over the whole range, table',
 

@@ -83,6 +83,7 @@ export default {
 
   'coverage.none': 'sin datos en 24 h',
   'coverage.since': 'recopilando desde {time}',
+  'coverage.sinceAbout': 'recopilación desde las {time} aproximadamente',
   'coverage.complete': 'completo',
   'coverage.silent': 'sin datos {time}',
   'coverage.partial': 'incompleto {time}',
@@ -640,6 +641,7 @@ export default {
   'compare.leads.share': 'Porcentaje de todas las publicaciones de un intervalo: las de las regiones comparadas o las de la región de los hashtags.',
   'compare.leads.index': '100 es lo habitual a esta hora. El intervalo abierto no tiene índice, ni los intervalos cuyo número habitual no se conoce.',
   'compare.none': 'Nada que comparar en este periodo.',
+  'compare.noIndex': 'No se conoce ningún número habitual en este periodo: hacen falta dos días completos.',
   'compare.controls': 'Qué comparar',
   'compare.totalsTable': 'En todo el periodo, tabla',
 

@@ -83,6 +83,7 @@ export default {
 
   'coverage.none': 'aucune donnée en 24 h',
   'coverage.since': 'collecte depuis {time}',
+  'coverage.sinceAbout': 'collecte depuis {time} environ',
   'coverage.complete': 'complet',
   'coverage.silent': 'aucune donnée {time}',
   'coverage.partial': 'incomplet {time}',
@@ -640,6 +641,7 @@ export default {
   'compare.leads.share': 'Pourcentage de toutes les publications d’un intervalle : celles des régions comparées, ou de la région des hashtags.',
   'compare.leads.index': '100 correspond à l’habituel à cette heure. L’intervalle en cours n’a pas d’indice, ni ceux dont l’habituel n’est pas connu.',
   'compare.none': 'Rien à comparer sur cette période.',
+  'compare.noIndex': 'Aucun nombre habituel n’est connu dans cette période : il faut deux jours complets.',
   'compare.controls': 'Que comparer',
   'compare.totalsTable': 'Sur toute la période, tableau',
 

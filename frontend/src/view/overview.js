@@ -57,6 +57,12 @@ export function coverage(answer) {
   const [first, last] = [spans[0], spans.at(-1)];
   const isNew = first?.kind === 'silent' && first.start === windows[0]?.start;
   if (isNew && spans.length === 1) return { kind: 'first', text: first.end >= (windows.at(-1)?.end ?? 0) ? t('coverage.none') : t('coverage.since', { time: sinceText(new Date(first.end).toISOString(), first.end) }) };
+  const second = spans[1];
+  // The step in which the first data arrived has a part without: when exactly is not known here.
+  if (isNew && spans.length === 2 && second?.kind === 'partial' && second.start === first.end && windows.some(({ start, end }) => start === second.start && end === second.end)) {
+    const middle = (second.start + second.end) / 2;
+    return { kind: 'first', text: t('coverage.sinceAbout', { time: sinceText(new Date(middle).toISOString(), middle) }) };
+  }
   if (!last) return { kind: 'complete', text: t('coverage.complete') };
   const sample = last.kind === 'sampled' && sampleMark(windows);
   if (sample) return { kind: 'sampled', text: sample };
@@ -162,7 +168,7 @@ export function renderOverview(doc, shown, actions) {
   renderEvidence(byId(doc, 'evidence'), [...(first?.group === 'unusual' ? evidence(first) : []), ...(unknown ? [/** @type {[string, string]} */ ([t('overview.notKnown'), unknown])] : [])]);
   renderRegionList(doc, shown, actions);
   renderRising(byId(doc, 'rising-all'), (rises ?? []).slice(0, MOST_RISING), {
-    focus: actions.focus, withRegion: true, empty: rises === null ? waiting('trends') : t('overview.nothingRises'),
+    focus: actions.focus, withRegion: true, empty: rises === null ? waiting('trends') : regions.length > 0 && regions.every(({ group }) => group === 'unjudged') ? t('region.risingUnjudged') : t('overview.nothingRises'),
   });
 
   const past = groupEvents(events?.events).slice(0, MOST_EVENTS);

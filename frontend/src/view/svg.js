@@ -63,7 +63,7 @@ export function sparkline(doc, steps) {
     for (const run of runs(({ gap }) => gap === kind)) {
       const [first = 0, last = 0] = [run[0], run.at(-1)];
       const x = Math.max(0, (first - 0.5) * step);
-      parts.push(svgEl(doc, 'rect', { class: `spark-gap ${kind}`, x: x.toFixed(1), y: 0, width: ((last - first + 1) * step).toFixed(1), height: HEIGHT }));
+      parts.push(svgEl(doc, 'rect', { class: `spark-gap ${kind}`, fill: `url(#pattern-${kind})`, x: x.toFixed(1), y: 0, width: ((last - first + 1) * step).toFixed(1), height: HEIGHT }));
     }
   }
   for (const run of runs((one) => hasPosts(one) && isBand(one))) {
