@@ -85,10 +85,13 @@ function surprise({ posts, usual, low, high }) {
  * @returns {RegionNow[]}
  */
 export function rankRegions(overview) {
+  const nowMs = parseTime(overview?.now);
+  // What ended on another day is not going on, whatever the overview says of it.
+  const isPast = (/** @type {LooseEvent} */ { end }) => nowMs !== null && nowMs - (parseTime(end) ?? nowMs) > DAY_MS;
   const regions = list(overview?.regions).flatMap((one) => {
     if (!one.region) return [];
     const [posts, usual, low, high, factor] = [one.posts_last_hour, one.usual, one.usual_low, one.usual_high, one.factor].map(numberOf);
-    const event = one.event && UNUSUAL_KINDS.includes(one.event.kind ?? '') ? one.event : null;
+    const event = one.event && UNUSUAL_KINDS.includes(one.event.kind ?? '') && !isPast(one.event) ? one.event : null;
     const isClear = typeof factor === 'number' && (factor >= CLEAR_FACTOR || factor <= 1 / CLEAR_FACTOR);
     /** @type {Direction} */
     const direction = typeof posts !== 'number' ? null : typeof high === 'number' && posts > high ? 'up' : typeof low === 'number' && posts < low ? 'down' : null;

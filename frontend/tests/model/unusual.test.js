@@ -27,6 +27,12 @@ describe('the order', () => {
     ]);
   });
 
+  it('does not count what ended on another day', () => {
+    const group = (/** @type {string} */ now) => rankRegions({ now, regions: [region('a', { event: { ...GOAL, end: '2026-11-24T20:05:00Z' } })] })[0]?.group;
+    expect(group('2026-11-24T21:00:00Z')).toBe('unusual');
+    expect(group('2026-11-27T21:00:00Z')).toBe('usual');
+  });
+
   it('does not count gaps and notes as unusual', () => {
     for (const kind of ['gap', 'note', 'restart']) expect(rank(region('a', { event: { kind } }))[0]?.group).toBe('usual');
   });
