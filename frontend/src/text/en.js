@@ -674,7 +674,7 @@ export default {
   'wall.inHour': { one: '{n} post in the last hour', other: '{n} posts in the last hour' },
   'wall.normal': 'Nothing unusual',
   'wall.spark': 'Posts of the last 24 hours',
-  'wall.sparkUsual': 'Posts of the last 24 hours; the band is the usual range',
+  'wall.sparkUsual': 'Last 24 hours; the band is the usual range',
   'wall.above': 'Above its usual range',
   'wall.below': 'Below its usual range',
   'wall.littleAbove': 'A little above its usual range',

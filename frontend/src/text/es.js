@@ -673,7 +673,7 @@ export default {
   'wall.inHour': { one: '{n} publicación en la última hora', other: '{n} publicaciones en la última hora' },
   'wall.normal': 'Nada inusual',
   'wall.spark': 'Publicaciones de las últimas 24 horas',
-  'wall.sparkUsual': 'Publicaciones de las últimas 24 horas; la banda es el rango habitual',
+  'wall.sparkUsual': 'Últimas 24 horas; la banda es el rango habitual',
   'wall.above': 'Por encima de su rango habitual',
   'wall.below': 'Por debajo de su rango habitual',
   'wall.littleAbove': 'Un poco por encima de su rango habitual',

@@ -673,7 +673,7 @@ export default {
   'wall.inHour': { one: '{n} publication dans la dernière heure', other: '{n} publications dans la dernière heure' },
   'wall.normal': 'Rien d’inhabituel',
   'wall.spark': 'Publications des dernières 24 heures',
-  'wall.sparkUsual': 'Publications des dernières 24 heures ; la bande est la plage habituelle',
+  'wall.sparkUsual': '24 dernières heures ; la bande est la plage habituelle',
   'wall.above': 'Au-dessus de sa plage habituelle',
   'wall.below': 'En dessous de sa plage habituelle',
   'wall.littleAbove': 'Un peu au-dessus de sa plage habituelle',
