@@ -14,6 +14,14 @@ spec('compare draws regions by each measure, with a table of totals', { search: 
   }
 });
 
+spec('compare says when no usual number is known, in place of an empty chart', { isOpened: false }, async ({ page }) => {
+  // The demo starts eight days ago, and what is usual needs two days.
+  const at = (/** @type {number} */ days) => new Date(Date.now() - days * 86_400_000).toISOString();
+  await open(page, `?${new URLSearchParams({ view: 'compare', regions: 'montreal,paris', measure: 'index', from: at(7.8), to: at(7.2) })}`);
+  await textOf(page, '#view-compare', /No usual number is known in this range/);
+  assert.ok(await page.locator('#view-compare canvas').isHidden());
+});
+
 spec('compare draws a region and earlier times', { search: '?view=compare&region=paris&periods=day' }, async ({ page }) => {
   await textOf(page, '#compare-totals', /The day before/);
   await choose(page, '#compare-periods', 'week');

@@ -51,6 +51,42 @@ for (const stack of ['minute', 'kind', 'network', 'language', 'match', 'usual'])
   });
 }
 
+spec('each headline number has its line, and what it is compared with', { search }, async ({ page }) => {
+  await complete(page);
+  for (const tile of ['posts', 'rate', 'authors', 'reposts']) await page.waitForSelector(`#tile-${tile} .tile-spark polyline`, { state: 'attached' });
+  for (const tile of ['posts', 'authors', 'reposts']) await textOf(page, `#tile-${tile} .tile-change`, /before/);
+  await textOf(page, '#tile-rate .tile-change', /usual in this hour/);
+  await page.goto(new URL(`${search}&until=${new Date(Date.now() - 3_600_000).toISOString()}`, page.url()).href);
+  await complete(page);
+  assert.equal(await page.locator('#tile-rate .tile-change').textContent(), '', 'what is usual now is said of another time');
+});
+
+spec('rankings have the change since the time before, as the API has it', { search: '?region=toronto' }, async ({ page }) => {
+  const hour = new Date(Math.floor(Date.now() / 3_600_000 - 1) * 3_600_000).toISOString();
+  const [day, before] = [1, 2].map((days) => new Date(Date.parse(hour) - days * 86_400_000).toISOString());
+  const of = async (/** @type {string} */ from, /** @type {string} */ to) => (await api(`windows?${new URLSearchParams({ region: 'toronto', from, to, step: '1h', fields: 'posts', total_fields: 'languages' })}`)).total.languages;
+  const [now, earlier] = await Promise.all([of(day ?? '', hour), of(before ?? '', day ?? '')]);
+  await open(page, `?${new URLSearchParams({ region: 'toronto', from: day ?? '', to: hour })}`);
+  await complete(page);
+  const percent = Math.round((100 * (now.en - earlier.en)) / earlier.en);
+  const row = page.locator('#chart-languages li', { hasText: 'English' });
+  assert.equal(await row.locator('.bar-change').textContent(), percent === 0 ? '0%' : `${percent < 0 ? '−' : '+'}${Math.abs(percent)}%`);
+  await textOf(page, '.card:has(#chart-languages) .lead', /change on the time before/);
+});
+
+spec('a hashtag can be found in the ranking, and another one can be turned to by its name', { search }, async ({ page }) => {
+  await complete(page);
+  const field = page.locator('[data-find="hashtags"]');
+  const first = (await page.locator('#chart-hashtags li button.link').first().textContent()) ?? '';
+  await field.fill(first.slice(0, 4).toLowerCase());
+  await page.waitForFunction((start) => [...document.querySelectorAll('#chart-hashtags li button.link')].every((button) => button.textContent?.toLowerCase().startsWith(start)), first.slice(0, 4).toLowerCase());
+  await field.fill('nobodywritesthis');
+  await textOf(page, '#chart-hashtags', /“nobodywritesthis” is not among the most frequent/);
+  await field.press('Enter');
+  await waitForParam(page, 'tag', 'nobodywritesthis');
+  await textOf(page, '#focus-text', /In this range/);
+});
+
 spec('every chart is drawn, and has a table with the same numbers', { search }, async ({ page }) => {
   await page.waitForSelector('#charts .card canvas');
   await complete(page);
@@ -70,7 +106,7 @@ async function fakeTrends(page, tag) {
     const answer = await route.fetch();
     const { regions } = await answer.json();
     const item = (/** @type {string} */ key) => ({
-      subject: { type: 'hashtag', key }, standing: 'rising', observed: 40, usual: 4, upper: 8, score: 9, span_secs: 900, since: new Date(Date.now() - 1_800_000).toISOString(), authors: null, profile: null, spark: [1, 2, 9, 40],
+      subject: { type: 'hashtag', key, name: key }, standing: 'rising', observed: 40, usual: 4, upper: 8, score: 9, span_secs: 900, since: new Date(Date.now() - 1_800_000).toISOString(), authors: null, profile: null, spark: [1, 2, 9, 40],
     });
     await route.fulfill({ response: answer, json: { regions: regions.map((/** @type {object} */ region) => ({ ...region, items: tag ? [item(tag)] : [] })) } });
   });

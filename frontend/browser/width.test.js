@@ -26,6 +26,44 @@ for (const [name, search] of Object.entries(PAGES)) {
   });
 }
 
+spec('the header has one row of pages, fields show their whole placeholder, and labels of neighbours are level', { isOpened: false }, async ({ page }) => {
+  /** @type {string[]} */
+  const found = [];
+  for (const language of LANGUAGES) {
+    for (const search of ['?', '?view=map', '?region=montreal']) {
+      await open(page, `${search}&lang=${language}`);
+      await complete(page);
+      for (let width = NARROWEST; width <= WIDEST; width += 2 * STEP) {
+        await page.setViewportSize({ width, height: 900 });
+        for (const fault of await page.evaluate(uneven)) found.push(`${language} ${search} at ${width}: ${fault}`);
+      }
+    }
+  }
+  assert.deepEqual(found, []);
+});
+
+/** Links of the header that take two lines or rows, placeholders that are cut, and labels of fields in a row that are not level. */
+function uneven() {
+  const isShown = (/** @type {Element} */ node) => node.checkVisibility();
+  const links = [...document.querySelectorAll('.top nav a')].map((link) => link.getBoundingClientRect());
+  const faults = links.some(({ height, top }) => height > 46 || top !== links[0]?.top) ? ['the links of the header are in two lines'] : [];
+  const pen = document.createElement('canvas').getContext('2d');
+  for (const field of /** @type {NodeListOf<HTMLInputElement>} */ (document.querySelectorAll('input[type="search"]'))) {
+    if (!isShown(field) || !pen) continue;
+    const style = getComputedStyle(field);
+    pen.font = `${style.fontWeight} ${style.fontSize} ${style.fontFamily}`;
+    // The browser's own button that empties the field takes as much as the text is high.
+    const room = field.clientWidth - parseFloat(style.paddingInlineStart) - parseFloat(style.paddingInlineEnd) - parseFloat(style.fontSize);
+    if (pen.measureText(field.placeholder).width > room) faults.push(`“${field.placeholder}” is cut`);
+  }
+  const labels = [...document.querySelectorAll('.pickers > .field:not([hidden]) .field-label')].filter(isShown).map((label) => ({ top: label.getBoundingClientRect().top, text: label.textContent }));
+  for (const [i, label] of labels.entries()) {
+    const other = labels.slice(i + 1).find(({ top }) => top !== label.top && Math.abs(top - label.top) < 10);
+    if (other) faults.push(`“${label.text}” and “${other.text}” are ${other.top - label.top} px off`);
+  }
+  return faults;
+}
+
 /** The parts that reach beyond the screen and are in no box that scrolls or cuts. */
 function widest() {
   const edge = document.documentElement.clientWidth;

@@ -128,7 +128,9 @@ export function formatMillis(ms) {
 }
 
 /** A time of day; with its difference to UTC where the clock shows it twice. */
-export const formatClock = (/** @type {number} */ ms) => `${shown().formats().clock.format(ms)}${currentZone().isRepeated(ms) ? ` ${currentZone().offsetText(ms)}` : ''}`;
+/** A time of day as lines: one that the clock shows twice has its difference to UTC below it. @param {number} ms */
+export const formatClockLines = (ms) => [shown().formats().clock.format(ms), ...(currentZone().isRepeated(ms) ? [currentZone().offsetText(ms)] : [])];
+export const formatClock = (/** @type {number} */ ms) => formatClockLines(ms).join(' ');
 export const formatClockSeconds = (/** @type {number} */ ms) => shown().formats().clockSeconds.format(ms);
 export const formatDay = (/** @type {number} */ ms) => shown().formats().day.format(ms);
 export const formatShortDay = (/** @type {number} */ ms) => shown().formats().shortDay.format(ms);

@@ -215,7 +215,7 @@ describe('cards', () => {
   it('describe their canvas for readers who do not see it', async () => {
     await load();
     expect(find('#chart-posts').getAttribute('aria-label')).toContain('12 posts');
-    expect(find('#hashtags-title').closest('.card').querySelector('.bars').textContent).toBe('#x4 to 533% to 42%');
+    expect(find('#hashtags-title').closest('.card').querySelector('.bars').textContent).toBe('#x4 to 533% to 42%−20% to +25%');
   });
 
   it('show a text in place of an empty plot', async () => {
@@ -232,11 +232,11 @@ describe('cards', () => {
     expect(details.querySelector('tbody')).toBeNull();
     details.open = true;
     details.dispatchEvent(new Event('toggle'));
-    expect(details.querySelector('tbody').textContent).toBe('#x4133% to 42%');
+    expect(details.querySelector('tbody').textContent).toBe('#x4133% to 42%4 to 5−20% to +25%');
     server.posts = 8;
     find('#refresh').click();
     await settle();
-    expect(details.querySelector('tbody').textContent).toBe('#x4150% to 63%');
+    expect(details.querySelector('tbody').textContent).toBe('#x4150% to 63%4 to 5−20% to +25%');
   });
 
   it('hide and show a series', async () => {

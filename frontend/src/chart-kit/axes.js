@@ -1,7 +1,7 @@
 // @ts-check
 // The axes of charts over time.
 
-import { currentZone, formatClock, formatCompact, formatShortDay } from '../format.js';
+import { currentZone, formatClockLines, formatCompact, formatShortDay } from '../format.js';
 import { timeTicks } from './time-ticks.js';
 
 /** @typedef {import('../theme.js').Palette} Palette */
@@ -33,7 +33,7 @@ export function timeAxis(palette, { windows, from: first, to: last }) {
       color: palette.muted,
       maxRotation: 0,
       autoSkip: false,
-      callback: (/** @type {number} */ value) => (currentZone().isDayStart(value) ? formatShortDay(value) : formatClock(value)),
+      callback: (/** @type {number} */ value) => (currentZone().isDayStart(value) ? formatShortDay(value) : formatClockLines(value)),
     },
   };
 }

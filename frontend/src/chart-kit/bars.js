@@ -1,8 +1,10 @@
 // @ts-check
 // Rankings as horizontal bars: one bar per hashtag, language and so on.
 
-import { formatCount, formatShare } from '../format.js';
+import { formatChange, formatCount, formatShare } from '../format.js';
 import { t } from '../i18n.js';
+import { readAnswer } from '../model/answer.js';
+import { againstById } from '../model/change.js';
 import { count, list } from '../model/values.js';
 
 /**
@@ -10,6 +12,11 @@ import { count, list } from '../model/values.js';
  * @typedef {import('../model/answer.js').Total} Total
  * @typedef {{ bars: Bar[], all: number, note: string }} BarsView `all` is the number of posts that shares are of
  */
+
+/** The API lists so many hashtags and hosts at most: of a shorter list, nothing is missing. */
+const MOST_LISTED = 20;
+/** Beyond this, a change is said as a factor. */
+const MOST_PERCENT = 300;
 
 /**
  * Order of bars: by count, then by name.
@@ -52,6 +59,40 @@ export function shareText({ value, error }, all) {
 }
 
 /**
+ * Bars with what they were at an earlier time.
+ * @param {Bar[]} bars
+ * @param {Bar[]} earlier
+ * @returns {Bar[]}
+ */
+function compared(bars, earlier) {
+  const before = new Map(earlier.map((bar) => [bar.label.toLowerCase(), { low: bar.value, high: bar.value + bar.error }]));
+  const isWhole = earlier.length < MOST_LISTED;
+  return bars.map((bar) => ({ ...bar, before: before.get(bar.label.toLowerCase()) ?? (isWhole ? { low: 0, high: 0 } : null) }));
+}
+
+/** @param {number} now @param {number} before */
+function ratioText(now, before) {
+  const percent = Math.round((100 * (now - before)) / before);
+  if (percent === 0) return formatShare(0, 1);
+  return percent > MOST_PERCENT ? t('factor.times', { factor: formatCount(Math.round(now / before)) }) : formatChange(percent);
+}
+
+/**
+ * How a bar compares with before: `+12%`, or from one to the other where the counts are bounds. Empty when that is not known.
+ * @param {Bar} bar
+ */
+export function barChange({ value, error, before }) {
+  if (!before) return '';
+  if (before.high === 0) return t('bars.new');
+  if (before.low === 0) return '';
+  const [low, high] = [ratioText(value, before.high), ratioText(value + error, before.low)];
+  return low === high ? low : t('tile.between', { low, high });
+}
+
+/** `906`, or from one to the other where it is a bound. @param {{ low: number, high: number }} bounds */
+const boundsText = ({ low, high }) => (low === high ? formatCount(low) : t('tile.between', { low, high }));
+
+/**
  * The bars as a table; with two columns for the count where counts are bounds.
  * @param {BarsView} view
  * @param {string} what
@@ -59,10 +100,12 @@ export function shareText({ value, error }, all) {
  * @returns {import('./types').Table}
  */
 function barsTable({ bars, all }, what, isBound) {
+  const isCompared = bars.some(({ before }) => before);
   return {
-    head: [what, ...(isBound ? [t('series.postsAtLeast'), t('series.atMostMore')] : [t('series.posts')]), ...(all ? [t('series.share')] : [])],
+    head: [what, ...(isBound ? [t('series.postsAtLeast'), t('series.atMostMore')] : [t('series.posts')]), ...(all ? [t('series.share')] : []), ...(isCompared ? [t('series.before'), t('series.change')] : [])],
     rows: bars.map((bar) => [
       bar.label, formatCount(bar.value), ...(isBound ? [formatCount(bar.error)] : []), ...(all ? [shareText(bar, all)] : []),
+      ...(isCompared ? [bar.before ? boundsText(bar.before) : '–', barChange(bar) || '–'] : []),
     ]),
   };
 }
@@ -79,7 +122,7 @@ function barsSummary(title, bars) {
 
 /**
  * The descriptor of a chart of bars over the total of the range.
- * @param {Pick<import('./types').Chart<BarsView>, 'id' | 'size' | 'reads'> & {
+ * @param {Pick<import('./types').Chart<BarsView>, 'id' | 'size' | 'reads' | 'finds'> & {
  *   bars: (total: Total) => Bar[], isBound?: boolean, remark?: (total: Total) => string,
  * }} parts `isBound` says that counts are lower bounds. Its texts are `chart.ID.what`, which heads the column of labels, and `chart.ID.none`
  * @returns {import('./types').Chart<BarsView>}
@@ -90,7 +133,15 @@ export function barChart({ bars, isBound = false, remark, ...chart }) {
   return {
     ...chart,
     height: 'rows',
-    view: ({ total }) => ({ bars: bars(total), all: total.posts, note: remark?.(total) ?? '' }),
+    lead: ({ against } = {}) => t(`bars.lead.${againstById(against).key}`),
+    view: ({ total }, { earlier } = /** @type {any} */ ({})) => {
+      const completeness = earlier?.total?.completeness;
+      const isKnown = earlier?.total && completeness?.frames !== 0;
+      return {
+        bars: isKnown ? compared(bars(total), bars(readAnswer(earlier, 0).total)) : bars(total), all: total.posts,
+        note: [remark?.(total), isKnown && completeness?.complete === false && t('bars.incomplete')].filter(Boolean).join(' '),
+      };
+    },
     empty: (view) => (view.bars.length === 0 ? text('none') : ''),
     note: (view) => view.note,
     ranking: ({ bars: shown, all }) => ({ bars: shown, all }),

@@ -19,6 +19,8 @@ export interface Bar {
   note?: string;
   /** What the page turns to by a click, if it can. */
   focus?: { type: string; key: string };
+  /** What it was at the earlier time; null when that is not known. */
+  before?: { low: number; high: number } | null;
 }
 
 /** A series that the reader can hide. `colour` is the name of a custom property of the style sheet, without `--`. */
@@ -42,6 +44,8 @@ export interface ChartOptionsOfReader {
   events?: readonly (import('../model/unusual.js').LooseEvent | null)[];
   /** The server's time. */
   nowMs?: number;
+  /** The same counts at the earlier time that the reader compares with. */
+  earlier?: import('../model/change.js').LooseAnswer | null;
 }
 
 /** What Chart.js draws. Texts and colours of plugins are in `state`, since plugins are set once per canvas. */
@@ -70,7 +74,9 @@ export interface Chart<View> {
   /** The height of its plot; `rows` is that of a ranking. */
   height: 'tall' | 'middle' | 'rows';
   /** A sentence below the title that is always shown. */
-  lead?(): string;
+  lead?(choices?: Readonly<Record<string, string>>): string;
+  /** What the reader can find in its ranking, and turn the page to: a `type` of `Bar.focus`. Its text is `bars.find.ID`. */
+  finds?: string;
   /** Whether its card explains the marks of unfinished, missing and sampled windows. */
   hasMarks?: boolean;
   /** Whether a time can be chosen in it, by pointer or keys. */

@@ -92,7 +92,7 @@ const compare = {
     };
   },
 
-  empty: ({ lines }) => (lines.some(({ steps }) => steps.some((step) => valueOf(step, 'posts') !== null)) ? '' : t('compare.none')),
+  empty: ({ lines, measure }) => (lines.some(({ steps }) => steps.some((step) => valueOf(step, 'posts') !== null)) ? (measure !== 'index' || lines.some(({ steps }) => steps.some((step) => valueOf(step, 'index') !== null)) ? '' : t('compare.noIndex')) : t('compare.none')),
   note: ({ measure, note, lines }) => [t(`compare.leads.${measure}`), note, isUtcDays(stepOf(lines)) ? t('series.utcDays') : ''].filter(Boolean).join(' '),
   series: ({ lines }) => lines.map(({ key, label }, i) => ({ key, label, colour: lineLook(i).colour })),
 

@@ -9,6 +9,7 @@ export default barChart({
   id: 'hashtags',
   reads: { total: ['posts', 'hashtags', 'long_hashtags'] },
   size: 'half',
+  finds: 'hashtag',
   isBound: true,
   bars: ({ report }) => topBars(report.hashtags, ({ tag }) => tag && `#${tag.replace(/^#/, '')}`, ({ tag }) => ({ type: 'hashtag', key: (tag ?? '').replace(/^#/, '') })),
   remark: ({ report }) => {

@@ -73,6 +73,7 @@ export function changeText(now, earlier, field, { key }) {
  * @param {typeof AGAINST[number]} against
  */
 export function shareChangeText([part, all], earlier, { key }) {
+  if (earlier?.total?.completeness?.frames === 0) return t(`change.noData.${key}`);
   const [beforePart, beforeAll] = [count(earlier?.total?.reposts), count(earlier?.total?.posts)];
   if (all === 0 || beforeAll === 0) return '';
   const points = Math.round((100 * part) / all - (100 * beforePart) / beforeAll);

@@ -1,5 +1,5 @@
 // @ts-check
-// What changed in windows after they had been counted, in words: when, why and by how much.
+// What changed in windows after they had been counted, in words: by how much, why and when.
 
 import { formatDayClock } from '../format.js';
 import { t } from '../i18n.js';
@@ -17,13 +17,12 @@ function changeText(change) {
 }
 
 /**
- * `changed Nov 27, 14:05: late posts; 4 posts more`; empty when nothing is known of it.
+ * `4 posts more than before; late posts arrived; last changed 27 Nov, 14:05`; empty when nothing is known of it.
  * @param {LooseRevision | null | undefined} revision
  */
 export function revisionText(revision) {
   const at = parseTime(revision?.changed_at);
   const why = list(revision?.why).map((one) => (one in REASONS ? t(REASONS[/** @type {keyof typeof REASONS} */ (one)]) : one)).join(', ');
-  const facts = [why, changeText(revision?.change)].filter(Boolean).join(t('list.semicolon'));
   const when = at === null ? '' : t('revision.changed', { time: formatDayClock(at) });
-  return [when, facts].filter(Boolean).join(t('list.colon'));
+  return [changeText(revision?.change), why, when].filter(Boolean).join(t('list.semicolon'));
 }

@@ -116,17 +116,21 @@ export const eventsSheet = (events) => ({
 });
 
 /**
- * A ranking of the range. The true count lies between `posts` and `posts_high`.
+ * A ranking of the range. The true count lies between `posts` and `posts_high`, and that of the earlier time between `posts_before` and
+ * `posts_before_high`, which are there when an earlier time is known.
  * @param {string} id the chart
  * @param {import('./answer.js').Answer} answer
  * @param {{ bars: import('../chart-kit/types').Bar[], all: number }} ranking
  * @returns {Sheet}
  */
-export const rankingSheet = (id, answer, { bars, all }) => ({
-  name: `${answer.region ?? 'region'}-${id}`,
-  columns: ['region', 'from', 'to', 'name', 'posts', 'posts_high', 'posts_in_all'],
-  rows: bars.map(({ label, value, error }) => [answer.region, iso(answer.from), iso(answer.to), label, value, value + error, all || null]),
-});
+export function rankingSheet(id, answer, { bars, all }) {
+  const isCompared = bars.some(({ before }) => before);
+  return {
+    name: `${answer.region ?? 'region'}-${id}`,
+    columns: ['region', 'from', 'to', 'name', 'posts', 'posts_high', 'posts_in_all', ...(isCompared ? ['posts_before', 'posts_before_high'] : [])],
+    rows: bars.map(({ label, value, error, before }) => [answer.region, iso(answer.from), iso(answer.to), label, value, value + error, all || null, ...(isCompared ? [before?.low, before?.high] : [])]),
+  };
+}
 
 /**
  * The series of a hashtag or host, as two bounds a step.

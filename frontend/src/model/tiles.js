@@ -7,11 +7,12 @@ import { STATE_FIELDS } from './fields.js';
 import { sampleMark } from './flaws.js';
 import { freshnessTile } from './freshness.js';
 import { rateNow } from './rate.js';
-import { parseTime } from './values.js';
+import { count, parseTime } from './values.js';
 
 /**
  * @typedef {'plain' | 'good' | 'warn' | 'bad'} Tone
- * @typedef {{ id: string, value: string, note: string, tone: Tone }} Tile
+ * @typedef {import('../view/svg.js').SparkStep} SparkStep
+ * @typedef {{ id: string, value: string, note: string, tone: Tone, spark?: SparkStep[] }} Tile `spark` is its line over the range
  * @typedef {import('./answer.js').Answer} Answer
  * @typedef {import('./answer.js').Window} Window
  */
@@ -28,7 +29,7 @@ const MINUTES_SECS = 86_400;
  * @returns {import('./fields.js').Reads}
  */
 export const tileReads = ({ secs }) => ({
-  steps: [...STATE_FIELDS, 'posts', ...(secs <= MINUTES_SECS ? [/** @type {const} */ ('per_minute')] : [])],
+  steps: [...STATE_FIELDS, 'posts', 'reposts', 'authors', 'usual_low', 'usual_high', ...(secs <= MINUTES_SECS ? [/** @type {const} */ ('per_minute')] : [])],
   total: ['posts', 'reposts', 'authors', 'authors_low', 'authors_high', 'authorless', 'completeness'],
 });
 
@@ -86,6 +87,54 @@ function completenessTile({ windows, total, stepMs, windowMs }, nowMs) {
   };
 }
 
+/** Steps of the lines of tiles: more are not seen in so small a drawing, and neighbours are drawn as one. */
+const MOST_STEPS = 96;
+/** Minutes of the line of posts per minute. */
+const RATE_MINUTES = 60;
+
+/**
+ * The line of a tile: the steps that have ended, in groups of equal length.
+ * @param {readonly Window[]} windows
+ * @param {(group: readonly Window[]) => SparkStep} of
+ */
+function line(windows, of) {
+  const ended = windows.filter((w) => !w.future && !w.isOpen);
+  const size = Math.ceil(ended.length / MOST_STEPS);
+  return size === 0 ? [] : Array.from({ length: Math.floor(ended.length / size) }, (_, i) => of(ended.slice(i * size, (i + 1) * size)));
+}
+
+/** @param {readonly Window[]} group @param {(w: Window) => number} pick */
+const sum = (group, pick) => group.reduce((all, w) => all + pick(w), 0);
+/** @param {readonly Window[]} group */
+const isSilent = (group) => group.every(({ gap }) => gap === 'silent');
+/** What is missing of a group. @param {readonly Window[]} group */
+const gapOf = (group) => (isSilent(group) ? 'silent' : group.find(({ gap }) => gap !== null)?.gap === 'sampled' ? 'sampled' : group.some(({ gap }) => gap !== null) ? 'partial' : null);
+/** The usual number of a group; null where it is not known for all of it. @param {readonly Window[]} group @param {'usual_low' | 'usual_high'} field */
+const usualOf = (group, field) => (group.every(({ report }) => typeof report[field] === 'number') ? sum(group, ({ report }) => Number(report[field])) : null);
+
+/** Posts over the range with the usual range. @param {readonly Window[]} windows */
+const postsLine = (windows) => line(windows, (group) => ({
+  posts: isSilent(group) ? null : sum(group, ({ posts }) => posts), low: usualOf(group, 'usual_low'), high: usualOf(group, 'usual_high'), gap: gapOf(group),
+}));
+/** Distinct authors of a step, on average: those of several steps do not add up. @param {readonly Window[]} windows */
+const authorsLine = (windows) => line(windows, (group) => ({ posts: isSilent(group) ? null : sum(group, ({ report }) => count(report.authors)) / group.length, gap: gapOf(group) }));
+/** The share of reposts. @param {readonly Window[]} windows */
+const repostsLine = (windows) => line(windows, (group) => {
+  const posts = sum(group, (w) => w.posts);
+  return { posts: posts === 0 ? null : sum(group, ({ report }) => count(report.reposts)) / posts, gap: gapOf(group) };
+});
+/** The last minutes that are full. @param {readonly Window[]} windows @param {number} nowMs */
+const minutesLine = (windows, nowMs) => windows.flatMap(({ start, perMinute, gap }) => perMinute.flatMap((posts, i) => (start + (i + 1) * 60_000 <= nowMs ? [{ posts: gap === 'silent' ? null : posts, gap }] : []))).slice(-RATE_MINUTES);
+
+/**
+ * How many posts a minute are usual in the last hour; empty when that is not known.
+ * @param {{ usual_low?: number | null, usual_high?: number | null } | null | undefined} region of the overview
+ */
+export function rateUsualText(region) {
+  const [low, high] = [region?.usual_low, region?.usual_high];
+  return typeof low === 'number' && typeof high === 'number' ? t('tile.rateUsual', { low: formatRate(low / 60), high: formatRate(high / 60) }) : '';
+}
+
 /**
  * @param {{ answer: Answer, overview: import('./freshness.js').LooseOverview | null, nowMs: number, rangeText?: string }} shown
  * @returns {Tile[]}
@@ -101,19 +150,21 @@ export function tiles({ answer, overview, nowMs, rangeText = '' }) {
     : refMs === nowMs ? t('tile.meanNow') : t('tile.meanUntil', { time: formatDayClock(refMs) });
   const reposts = formatShare(total.reposts, total.posts);
   return [
-    { id: 'posts', value: sample ? t('tile.atLeast', { value: total.posts }) : formatCount(total.posts), note: joined(rangeText, sample), tone: 'plain' },
+    { id: 'posts', value: sample ? t('tile.atLeast', { value: total.posts }) : formatCount(total.posts), note: joined(rangeText, sample), tone: 'plain', spark: postsLine(windows) },
     {
       id: 'rate',
       value: rate === null ? '–' : rateSample ? t('tile.atLeast', { value: formatRate(rate.rate) }) : formatRate(rate.rate),
       note: joined(rateTime, rateSample),
       tone: 'plain',
+      spark: minutesLine(windows, refMs),
     },
-    authorsTile(total, sample),
+    { ...authorsTile(total, sample), spark: authorsLine(windows) },
     {
       id: 'reposts',
       value: sample && total.posts > 0 ? t('tile.about', { value: reposts }) : reposts,
       note: joined(t('tile.repostsOf', { reposts: total.reposts, n: total.posts }), sample),
       tone: 'plain',
+      spark: repostsLine(windows),
     },
     freshnessTile(overview, nowMs),
     completenessTile(answer, nowMs),

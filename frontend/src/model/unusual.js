@@ -85,10 +85,13 @@ function surprise({ posts, usual, low, high }) {
  * @returns {RegionNow[]}
  */
 export function rankRegions(overview) {
+  const nowMs = parseTime(overview?.now);
+  // What ended on another day is not going on, whatever the overview says of it.
+  const isPast = (/** @type {LooseEvent} */ { end }) => nowMs !== null && nowMs - (parseTime(end) ?? nowMs) > DAY_MS;
   const regions = list(overview?.regions).flatMap((one) => {
     if (!one.region) return [];
     const [posts, usual, low, high, factor] = [one.posts_last_hour, one.usual, one.usual_low, one.usual_high, one.factor].map(numberOf);
-    const event = one.event && UNUSUAL_KINDS.includes(one.event.kind ?? '') ? one.event : null;
+    const event = one.event && UNUSUAL_KINDS.includes(one.event.kind ?? '') && !isPast(one.event) ? one.event : null;
     const isClear = typeof factor === 'number' && (factor >= CLEAR_FACTOR || factor <= 1 / CLEAR_FACTOR);
     /** @type {Direction} */
     const direction = typeof posts !== 'number' ? null : typeof high === 'number' && posts > high ? 'up' : typeof low === 'number' && posts < low ? 'down' : null;
@@ -97,7 +100,8 @@ export function rankRegions(overview) {
     return [/** @type {RegionNow} */ ({ id: one.region, name: one.name || one.region, group, direction, posts, usual, low, high, factor, event, hours: list(one.hours).map(count) })];
   });
   const order = { unusual: 0, usual: 1, unjudged: 2 };
-  return regions.sort((a, b) => order[a.group] - order[b.group] || surprise(b) - surprise(a) || a.name.localeCompare(b.name));
+  const isOutside = (/** @type {RegionNow} */ { group, direction }) => Number(group === 'usual' && direction !== null);
+  return regions.sort((a, b) => order[a.group] - order[b.group] || isOutside(b) - isOutside(a) || surprise(b) - surprise(a) || a.name.localeCompare(b.name));
 }
 
 /**
@@ -216,7 +220,10 @@ export function regionSentence(region, nowMs, sinceMs = null) {
     const text = sinceMs === null ? t('sentence.noUsual') : t('sentence.collecting', { time: nowMs - sinceMs < DAY_MS ? formatClock(sinceMs) : formatDayClock(sinceMs) });
     return parts('sentence.event', { region: region.name, event: { text, tone: 'muted' } });
   }
-  if (region.group === 'usual') return parts('sentence.event', { region: region.name, event: { text: t('sentence.nothingHere'), tone: 'muted' } });
+  if (region.group === 'usual') {
+    const place = outside(region);
+    return parts('sentence.event', { region: region.name, event: { text: place ? t(`overview.${place}`) : t('sentence.nothingHere'), tone: 'muted' } });
+  }
   return clause(region, nowMs);
 }
 

@@ -13,7 +13,7 @@ import { PathRecorder, createSvgContext } from './svg-context.js';
  * @typedef {{
  *   chart: Descriptor, view: unknown, palette: Palette, title: string, subtitle: string, legend: { label: string, colour: string }[],
  *   marks: string[], notes: { letter: string, time: string, text: string }[], source: string, shareOf?: (bar: import('../chart-kit/types').Bar, all: number) => string,
- *   countOf?: (bar: import('../chart-kit/types').Bar) => string,
+ *   countOf?: (bar: import('../chart-kit/types').Bar) => string, changeOf?: (bar: import('../chart-kit/types').Bar) => string,
  * }} Picture `marks` are sentences below the chart about what is incomplete; `source` is its last line; colours are names of the palette
  */
 
@@ -117,7 +117,7 @@ function compose(ctx, picture, plot) {
   }
   if (rows) {
     const longest = Math.max(1, ...rows.bars.map(({ value, error }) => value + error));
-    const [nameWidth, numberWidth] = [300, 260];
+    const [nameWidth, numberWidth] = [300, 330];
     const track = inner - nameWidth - numberWidth;
     for (const bar of rows.bars) {
       style('400 15px', palette.text);
@@ -128,7 +128,7 @@ function compose(ctx, picture, plot) {
       ctx.fillStyle = palette.colour('bar');
       ctx.fillRect(MARGIN + nameWidth, y + 5, (track * bar.value) / longest, 16);
       style('400 15px', palette.text, 'right');
-      ctx.fillText([picture.countOf?.(bar) ?? String(bar.value), picture.shareOf?.(bar, rows.all)].filter(Boolean).join(' · '), WIDTH - MARGIN, y + 5);
+      ctx.fillText([picture.countOf?.(bar) ?? String(bar.value), picture.shareOf?.(bar, rows.all), picture.changeOf?.(bar)].filter(Boolean).join(' · '), WIDTH - MARGIN, y + 5);
       y += ROW;
     }
   } else {

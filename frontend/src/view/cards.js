@@ -3,10 +3,11 @@
 
 import { inSlices } from '../breathe.js';
 import { readAnswer } from '../model/answer.js';
+import { plain } from '../model/values.js';
 import { renderSegments } from './controls.js';
 import { currentZone, formatCount, isUtcDays } from '../format.js';
 import { language, t, translate } from '../i18n.js';
-import { shareText } from '../chart-kit/bars.js';
+import { barChange, shareText } from '../chart-kit/bars.js';
 import { byId, el, find, rebuild, setText, showText } from './dom.js';
 import { renderTable } from './table.js';
 
@@ -22,7 +23,7 @@ export const HIDE_PARAM = 'hide';
 /**
  * @typedef {import('../chart-kit/types').Chart<any>} Chart
  * @typedef {import('../model/answer.js').Answer} Answer
- * @typedef {{ answer: Answer, networks: readonly string[], choices: Readonly<Record<string, string>>, events?: import('../chart-kit/types').ChartOptionsOfReader['events'], nowMs?: number }} Shown
+ * @typedef {{ answer: Answer, networks: readonly string[], choices: Readonly<Record<string, string>>, events?: import('../chart-kit/types').ChartOptionsOfReader['events'], earlier?: import('../chart-kit/types').ChartOptionsOfReader['earlier'], nowMs?: number }} Shown
  * @typedef {{ charts: { chart: Chart, view: any, legend: { label: string, colour: string }[] }[], rankings: { chart: Chart, ranking: { bars: import('../chart-kit/types').Bar[], all: number } }[] }} Drawn
  */
 
@@ -92,6 +93,8 @@ function createCard({ doc, chart, drawer, onChoice, onFocus }) {
   part('.plot').classList.add(chart.height);
   const bars = chart.ranking ? el(doc, 'ol', { class: 'bars', 'aria-labelledby': title.id }) : null;
   if (bars) canvas.replaceWith(bars);
+  const finder = bars && chart.finds && onFocus ? findField() : null;
+  if (finder) part('.card-head').append(finder.node);
   // What is shown has the id: the bars stand in place of the canvas.
   (bars ?? canvas).id = `chart-${chart.id}`;
   if (chart.hasBrush) {
@@ -114,7 +117,7 @@ function createCard({ doc, chart, drawer, onChoice, onFocus }) {
     translate(node);
     setText(title, text('title'));
     canvas.setAttribute('aria-label', text('title'));
-    showText(part('.lead'), chart.lead?.() ?? '');
+    finder?.label();
     if (chart.hasBrush) part('.plot').setAttribute('aria-label', t('card.brush', { title: text('title') }));
     setText(part('summary'), text('asTable'));
     part('.table').setAttribute('aria-label', t('card.table', { title: text('title') }));
@@ -134,7 +137,7 @@ function createCard({ doc, chart, drawer, onChoice, onFocus }) {
 
   function viewOf() {
     const choice = choiceOf();
-    return chart.view(last.answer, { choice, hidden: hiddenKeys(), networks: last.networks, events: last.events, nowMs: last.nowMs });
+    return chart.view(last.answer, { choice, hidden: hiddenKeys(), networks: last.networks, events: last.events, earlier: last.earlier, nowMs: last.nowMs });
   }
 
   function renderChoice() {
@@ -166,12 +169,49 @@ function createCard({ doc, chart, drawer, onChoice, onFocus }) {
   /** How many bars are shown. */
   let most = FEW;
 
+  /** A field that filters the bars. Enter turns the page to what is written in it, also when that is not among them. */
+  function findField() {
+    const input = el(doc, 'input', { type: 'search', autocomplete: 'off', class: 'bar-find', 'data-find': chart.id });
+    input.addEventListener('input', () => renderFound());
+    input.addEventListener('keydown', (event) => {
+      if (event.key === 'Escape' && input.value) {
+        event.stopPropagation();
+        input.value = '';
+        renderFound();
+      }
+      if (event.key === 'Enter') turnTo(input.value);
+    });
+    return {
+      node: input,
+      value: () => input.value.trim().replace(/^#/, ''),
+      label() {
+        const name = t(/** @type {import('../i18n.js').Key} */ (`bars.find.${chart.id}`));
+        input.placeholder = name;
+        input.setAttribute('aria-label', name);
+      },
+    };
+  }
+  const renderFound = () => {
+    const ranking = chart.ranking?.(viewOf());
+    if (ranking) renderBars(ranking);
+  };
+  /** @param {string} written */
+  function turnTo(written) {
+    const key = written.trim().replace(/^#/, '');
+    if (!key || !chart.finds) return;
+    const known = chart.ranking?.(viewOf()).bars.find(({ focus }) => focus && plain(focus.key) === plain(key));
+    onFocus?.(chart.finds, known?.focus?.key ?? key);
+  }
+
   /** @param {{ bars: import('../chart-kit/types').Bar[], all: number }} ranking */
   function renderBars(ranking) {
     if (!bars) return;
     const longest = Math.max(1, ...ranking.bars.map(({ value, error }) => value + error));
-    const shown = ranking.bars.slice(0, most);
-    rebuild(bars, [String(most), String(ranking.all), ...ranking.bars.map((bar) => JSON.stringify(bar))], () => [
+    const sought = finder?.value() ?? '';
+    const found = ranking.bars.filter(({ label }) => plain(label).includes(plain(sought)));
+    const shown = sought ? found : found.slice(0, most);
+    bars.toggleAttribute('data-bounds', ranking.bars.some(({ error, before }) => error > 0 || (before && before.low !== before.high)));
+    rebuild(bars, [String(most), sought, String(ranking.all), ...ranking.bars.map((bar) => JSON.stringify(bar))], () => [
       ...shown.map((bar) => {
         const { focus } = bar;
         const name = focus && onFocus ? el(doc, 'button', { type: 'button', class: 'link' }, bar.label) : el(doc, 'span', { title: bar.note }, bar.label);
@@ -183,11 +223,20 @@ function createCard({ doc, chart, drawer, onChoice, onFocus }) {
         const value = bar.error > 0 ? t('tile.between', { low: bar.value, high: bar.value + bar.error }) : formatCount(bar.value);
         return el(
           doc, 'li', {}, name, el(doc, 'span', { class: 'bar-value' }, value),
-          el(doc, 'span', { class: 'bar-share muted' }, ranking.all ? shareText(bar, ranking.all) : ''), track,
+          el(doc, 'span', { class: 'bar-share muted' }, ranking.all ? shareText(bar, ranking.all) : ''),
+          el(doc, 'span', { class: 'bar-change' }, bar.before === undefined ? '' : barChange(bar) || '–'), track,
         );
       }),
-      ...(ranking.bars.length > FEW ? [el(doc, 'li', { class: 'more' }, moreButton(ranking))] : []),
+      ...(shown.length === 0 ? [el(doc, 'li', { class: 'more' }, turnButton(sought))] : []),
+      ...(ranking.bars.length > FEW && !sought ? [el(doc, 'li', { class: 'more' }, moreButton(ranking))] : []),
     ]);
+  }
+
+  /** @param {string} name */
+  function turnButton(name) {
+    const button = el(doc, 'button', { type: 'button', class: 'link' }, t('bars.turn', { name }));
+    button.addEventListener('click', () => turnTo(name));
+    return button;
   }
 
   /** @param {{ bars: import('../chart-kit/types').Bar[], all: number }} ranking */
@@ -225,6 +274,7 @@ function createCard({ doc, chart, drawer, onChoice, onFocus }) {
     setText(part('.zone'), t(isUtcDays(last.answer.stepMs) ? 'marks.zoneUtcDays' : 'marks.zone', { zone: currentZone().id }));
     renderChoice();
     renderLegend(chart.series?.(view) ?? []);
+    showText(part('.lead'), chart.lead?.(last.choices) ?? '');
     showText(part('.none'), empty);
     showText(part('.note'), chart.note?.(view) ?? '');
     part('.plot').hidden = empty !== '';

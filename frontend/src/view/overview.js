@@ -16,8 +16,11 @@ import { dial, sparkSteps, sparkline } from './svg.js';
  * @typedef {{ open: (region: string) => void, focus: (region: string, type: string, key: string) => void, hrefOf: (region: string) => string }} Actions
  */
 
-/** @type {[import('../model/unusual.js').Group, import('../i18n.js').Key][]} */
-const GROUPS = [['unusual', 'overview.groupUnusual'], ['usual', 'overview.groupUsual'], ['unjudged', 'overview.groupUnjudged']];
+/** @typedef {import('../model/unusual.js').Group | 'outside'} ListGroup */
+/** @type {[ListGroup, import('../i18n.js').Key][]} */
+const GROUPS = [['unusual', 'overview.groupUnusual'], ['outside', 'overview.groupOutside'], ['usual', 'overview.groupUsual'], ['unjudged', 'overview.groupUnjudged']];
+/** The group of a region in the list: one hour in five is outside the usual range by chance, which is not unusual, and not within it either. @param {RegionNow} region @returns {ListGroup} */
+const groupOf = (region) => (region.group === 'usual' && outside(region) ? 'outside' : region.group);
 const MOST_EVENTS = 8;
 const MOST_RISING = 8;
 
@@ -54,6 +57,12 @@ export function coverage(answer) {
   const [first, last] = [spans[0], spans.at(-1)];
   const isNew = first?.kind === 'silent' && first.start === windows[0]?.start;
   if (isNew && spans.length === 1) return { kind: 'first', text: first.end >= (windows.at(-1)?.end ?? 0) ? t('coverage.none') : t('coverage.since', { time: sinceText(new Date(first.end).toISOString(), first.end) }) };
+  const second = spans[1];
+  // The step in which the first data arrived has a part without: when exactly is not known here.
+  if (isNew && spans.length === 2 && second?.kind === 'partial' && second.start === first.end && windows.some(({ start, end }) => start === second.start && end === second.end)) {
+    const middle = (second.start + second.end) / 2;
+    return { kind: 'first', text: t('coverage.sinceAbout', { time: sinceText(new Date(middle).toISOString(), middle) }) };
+  }
   if (!last) return { kind: 'complete', text: t('coverage.complete') };
   const sample = last.kind === 'sampled' && sampleMark(windows);
   if (sample) return { kind: 'sampled', text: sample };
@@ -73,7 +82,7 @@ function renderRegionList(doc, { regions, answers, search, nowMs }, { open, href
   const focused = doc.activeElement?.closest?.('[data-region]')?.getAttribute('data-region');
   const keys = wanted.map((one) => JSON.stringify([one, answers.get(one.id)?.windows.map((w) => w.posts)]));
   rebuild(holder, [search, ...keys], () => GROUPS.flatMap(([group, title]) => {
-    const members = wanted.filter((one) => one.group === group);
+    const members = wanted.filter((one) => groupOf(one) === group);
     if (members.length === 0) return [];
     return [
       el(doc, 'h3', { class: 'group-title', id: `group-${group}` }, t(title), el(doc, 'span', { class: 'muted' }, ` ${formatCount(members.length)}`)),
@@ -113,8 +122,8 @@ function row(doc, region, answer, nowMs, href) {
     el(doc, 'span', { class: 'row-dial' }, ...(factor === null ? [] : [dial(doc, { ...region, direction: group === 'unusual' ? direction : null })])),
     factor === null
       ? el(doc, 'span', { class: 'row-factor muted' }, group === 'unjudged' ? t('overview.needsTwoDays') : '–')
-      : el(doc, 'span', { class: `row-factor ${loud}` }, loud ? mark : '', factorText(factor), el(doc, 'span', { class: 'visually-hidden' }, ` ${t('overview.usual')}`)),
-    el(doc, 'span', { class: 'row-posts' }, posts === null ? '–' : formatCount(posts), el(doc, 'span', { class: 'visually-hidden' }, ` ${t('overview.postsLastHour')}`)),
+      : el(doc, 'span', { class: `row-factor ${loud}` }, loud ? mark : '', factorText(factor), el(doc, 'span', { class: 'unit visually-hidden' }, ` ${t('overview.usual')}`)),
+    el(doc, 'span', { class: 'row-posts' }, posts === null ? '–' : formatCount(posts), el(doc, 'span', { class: 'unit visually-hidden' }, ` ${t('overview.postsLastHour')}`)),
     el(doc, 'span', { class: 'row-state', 'data-state': state.kind }, el(doc, 'span', { class: 'pattern', 'aria-hidden': 'true' }), state.text),
   );
 }
@@ -132,7 +141,7 @@ export function renderRising(node, rises, { focus, withRegion, empty }) {
     const where = [withRegion && one.name, one.since].filter(Boolean).join(', ');
     return el(
       doc, 'li', { class: 'rise' },
-      el(doc, 'div', { class: 'rise-head' }, button, el(doc, 'span', { class: 'muted' }, where)),
+      el(doc, 'div', { class: 'rise-name' }, button), el(doc, 'span', { class: 'rise-where muted' }, where),
       sparkline(doc, one.spark.map((posts) => ({ posts }))),
       el(doc, 'span', { class: 'rise-factor' }, one.factor),
       el(doc, 'p', { class: 'rise-why muted' }, one.why),
@@ -159,7 +168,7 @@ export function renderOverview(doc, shown, actions) {
   renderEvidence(byId(doc, 'evidence'), [...(first?.group === 'unusual' ? evidence(first) : []), ...(unknown ? [/** @type {[string, string]} */ ([t('overview.notKnown'), unknown])] : [])]);
   renderRegionList(doc, shown, actions);
   renderRising(byId(doc, 'rising-all'), (rises ?? []).slice(0, MOST_RISING), {
-    focus: actions.focus, withRegion: true, empty: rises === null ? waiting('trends') : t('overview.nothingRises'),
+    focus: actions.focus, withRegion: true, empty: rises === null ? waiting('trends') : regions.length > 0 && regions.every(({ group }) => group === 'unjudged') ? t('region.risingUnjudged') : t('overview.nothingRises'),
   });
 
   const past = groupEvents(events?.events).slice(0, MOST_EVENTS);

@@ -1,7 +1,7 @@
 // @ts-check
 // Small drawings as SVG: lines with the usual range behind them, the dial of now against usual, and the strip of completeness.
 
-import { list } from '../model/values.js';
+import { formatClock } from '../format.js';
 
 const SVG = 'http://www.w3.org/2000/svg';
 
@@ -63,7 +63,7 @@ export function sparkline(doc, steps) {
     for (const run of runs(({ gap }) => gap === kind)) {
       const [first = 0, last = 0] = [run[0], run.at(-1)];
       const x = Math.max(0, (first - 0.5) * step);
-      parts.push(svgEl(doc, 'rect', { class: `spark-gap ${kind}`, x: x.toFixed(1), y: 0, width: ((last - first + 1) * step).toFixed(1), height: HEIGHT }));
+      parts.push(svgEl(doc, 'rect', { class: `spark-gap ${kind}`, fill: `url(#pattern-${kind})`, x: x.toFixed(1), y: 0, width: ((last - first + 1) * step).toFixed(1), height: HEIGHT }));
     }
   }
   for (const run of runs((one) => hasPosts(one) && isBand(one))) {
@@ -113,10 +113,24 @@ export function dial(doc, { usual, low, high, factor, direction }) {
 }
 
 /**
+ * Times of day below a sparkline, from its start to its end, at equal distances.
+ * @param {import('../model/answer.js').Answer} answer
+ * @param {number} n at least 2
+ */
+export function sparkTimes({ windows }, n) {
+  const shown = shownWindows(windows);
+  const [start, end] = [shown[0]?.start, shown.at(-1)?.end];
+  return start === undefined || end === undefined ? [] : Array.from({ length: n }, (_, i) => formatClock(start + ((end - start) * i) / (n - 1)));
+}
+
+/** The windows that a sparkline shows. @param {readonly import('../model/answer.js').Window[]} windows */
+const shownWindows = (windows) => windows.filter((w) => !w.future && !w.isOpen);
+
+/**
  * The steps of a sparkline from an answer of counts over time.
  * @param {import('../model/answer.js').Answer} answer
  * @returns {SparkStep[]}
  */
-export const sparkSteps = ({ windows }) => list(windows).filter((w) => !w.future && !w.isOpen).map((w) => ({
+export const sparkSteps = ({ windows }) => shownWindows(windows).map((w) => ({
   posts: w.gap === 'silent' ? null : w.posts, low: w.report.usual_low ?? null, high: w.report.usual_high ?? null, gap: w.gap,
 }));

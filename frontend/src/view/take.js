@@ -1,7 +1,7 @@
 // @ts-check
 // "Take it away": data, pictures and the code to embed a chart. Loaded when the dialog is first opened.
 
-import { shareText } from '../chart-kit/bars.js';
+import { barChange, shareText } from '../chart-kit/bars.js';
 import { formatClock, formatCount, formatDay } from '../format.js';
 import { t } from '../i18n.js';
 import { embedCode } from '../model/embed.js';
@@ -41,6 +41,7 @@ export function openTake(doc, { sheets, charts, href, suffix, canEmbed = true },
     source: t('take.source', { version, address: new URL(href).host, zone, time: `${formatDay(nowMs)}, ${formatClock(nowMs)}` }),
     countOf: (/** @type {import('../chart-kit/types').Bar} */ { value, error }) => (error > 0 ? t('tile.between', { low: value, high: value + error }) : formatCount(value)),
     shareOf: shareText,
+    changeOf: (/** @type {import('../chart-kit/types').Bar} */ bar) => (bar.before === undefined ? '' : barChange(bar) || '–'),
   });
   const problem = el(doc, 'p', { class: 'form-error', role: 'alert', hidden: true });
   /** @param {() => Promise<void>} make */

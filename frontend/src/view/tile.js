@@ -1,7 +1,8 @@
 // @ts-check
 // The tiles of the summary, which index.html holds.
 
-import { find, setText } from './dom.js';
+import { find, rebuild, setText } from './dom.js';
+import { sparkline } from './svg.js';
 
 /**
  * @param {Document} doc
@@ -12,4 +13,6 @@ export function renderTile(doc, tile) {
   node.dataset.tone = tile.tone;
   setText(find(node, '.tile-value'), tile.value);
   setText(find(node, '.tile-note'), tile.note);
+  const { spark } = tile;
+  if (spark) rebuild(find(node, '.tile-spark'), [JSON.stringify(spark)], () => (spark.length > 1 ? [sparkline(doc, spark)] : []));
 }

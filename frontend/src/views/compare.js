@@ -8,7 +8,7 @@ import { explain } from '../messages.js';
 import { LEAST_LINES, MEASURES, MODES, MOST_LINES, PERIOD_DAYS, cleanTag, compareSheet, earlierBy, isEnough, measuresOf, periodLines, readComparison, regionLines, tagLines, toggled, totalsOf } from '../model/compare.js';
 import { LINE_FIELDS } from '../model/fields.js';
 import { gapSpans } from '../model/flaws.js';
-import { windowQuery } from '../model/query.js';
+import { coveredText, windowQuery } from '../model/query.js';
 import { rankRegions } from '../model/unusual.js';
 import { count, list, parseTime, plain } from '../model/values.js';
 import { RANGES, rangeById, rangeOf } from '../url-state.js';
@@ -272,7 +272,7 @@ export default function createCompare(ctx) {
   function take() {
     const shown = compared();
     if (!shown) return null;
-    const subtitle = shown.from === null || shown.to === null ? range().long : formatSpan(shown.from, shown.to);
+    const subtitle = shown.from === null || shown.to === null ? range().long : coveredText(shown, feed.nowMs());
     return {
       sheets: [{ label: t('compare.csv'), make: () => compareSheet(shown.lines) }],
       charts: cards.drawn().charts.map((one) => ({ ...one, name: titleOf(one.chart), title: `${titleOf(one.chart)} · ${shown.lines.map(({ label }) => label).join(', ')}`, subtitle, marks: one.chart.note?.(one.view) ? [one.chart.note(one.view)] : [] })),

@@ -61,7 +61,7 @@ export default function createEvents(ctx) {
     const answer = /** @type {import('../api.js').Events | null} */ (watch.get('events'));
     const error = watch.errorOf('events');
     const groups = groupEvents(answer?.events);
-    showText(byId(doc, 'event-note'), error ? t('message.keepsTrying', { error: explain(error) }) : answer?.is_cut ? t('events.cut') : answer ? t('events.count', { n: groups.length }) : '');
+    showText(byId(doc, 'event-note'), error ? t('message.keepsTrying', { error: explain(error) }) : answer?.is_cut ? t('events.cut') : answer && groups.length > 0 ? t('events.count', { n: groups.length }) : '');
     rebuild(byId(doc, 'event-list'), [String(answer === null), ...groups.map((one) => JSON.stringify(one))], () => (groups.length === 0
       ? [el(doc, 'li', { class: 'muted' }, answer === null ? t('page.loading') : t('events.none'))]
       : groups.map((one) => {

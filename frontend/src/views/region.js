@@ -5,8 +5,7 @@ import focusChart, { boundsText, readSeries } from '../charts/focus.js';
 import { CHARTS } from '../charts/index.js';
 import { t } from '../i18n.js';
 import { emptyMessage, explain } from '../messages.js';
-import { begun, collectingSince, readAnswer } from '../model/answer.js';
-import { spanText } from '../chart-kit/over-time.js';
+import { collectingSince, readAnswer } from '../model/answer.js';
 import { embedOf, wholePage } from '../model/embed.js';
 import { fieldsQuery } from '../model/fields.js';
 import { networksText } from '../model/networks.js';
@@ -16,7 +15,7 @@ import { rangeMarks } from '../model/flaws.js';
 import { absoluteRange, brushedRange, rangeParams, shiftRange } from '../model/range.js';
 import { coveredText } from '../model/query.js';
 import { risingList } from '../model/reasons.js';
-import { tileReads, tiles } from '../model/tiles.js';
+import { rateUsualText, tileReads, tiles } from '../model/tiles.js';
 import { companions, focusLimits, focusName, focusOf, languageSeries, seriesRange } from '../model/focus.js';
 import { evidence, rankRegions, regionSentence, samplePart, tabTitle } from '../model/unusual.js';
 import { isoMinute, list, parseTime } from '../model/values.js';
@@ -33,6 +32,8 @@ import { renderTile } from '../view/tile.js';
 /** A range that ends less than this share of its length ago ends now: the clock goes on while the reader looks at earlier times. */
 const NOW_SHARE = 0.1;
 const READ_MS = 250;
+/** What is compared with the earlier time: tiles, and rankings. */
+const EARLIER_FIELDS = 'authors,completeness,hashtags,languages,link_hosts,located,other_languages,posts,reposts';
 
 /** @typedef {import('../api.js').Api} Api */
 
@@ -97,7 +98,7 @@ export default function createRegion(ctx) {
       profiles: focus?.type === 'hashtag' ? { subject: region, ask: (/** @type {Api} */ api) => api.trends({ region, standing: 'all' }) } : null,
       earlier: earlier && {
         subject: `${about} ${network} ${choice.choices.against ?? ''}`,
-        ask: (/** @type {Api} */ api) => api.windows({ region, network, ...earlier, step: 'auto', fields: 'posts', total_fields: 'authors,completeness,posts,reposts' }),
+        ask: (/** @type {Api} */ api) => api.windows({ region, network, ...earlier, step: 'auto', fields: 'posts', total_fields: EARLIER_FIELDS }),
       },
       series: focus && focus.type !== 'network' ? {
         subject: `${about} ${network} ${focus.type} ${focus.key}`,
@@ -127,6 +128,7 @@ export default function createRegion(ctx) {
     if (!feed.windows || !feed.fits()) return;
     showChanges();
     if (name === 'events') showCharts(answerNow(), ({ annotations }) => annotations !== undefined);
+    if (name === 'earlier') showCharts(answerNow(), ({ ranking }) => ranking !== undefined);
   }
 
   function showControls() {
@@ -195,13 +197,16 @@ export default function createRegion(ctx) {
 
   /** @param {(chart: import('../chart-kit/types').Chart<any>) => boolean} [isMeant] */
   function showCharts(answer = answerNow(), isMeant) {
-    if (answer.total.posts > 0) cards.render({ answer, networks: networks(), choices: choice.choices, events: watch.get('events')?.events ?? [], nowMs: feed.nowMs() }, isMeant);
+    if (answer.total.posts > 0) cards.render({ answer, networks: networks(), choices: choice.choices, events: watch.get('events')?.events ?? [], earlier: feed.fits() ? watch.get('earlier') : null, nowMs: feed.nowMs() }, isMeant);
   }
 
   function showTiles(answer = readNow()) {
     const nowMs = feed.nowMs();
     const rangeText = feed.endsInPast ? t('region.newestData', { span: coveredText(answer, nowMs) }) : coveredText(answer, nowMs);
     for (const tile of tiles({ answer, overview: feed.overview, nowMs, rangeText })) renderTile(doc, tile);
+    // What is usual is known of now, and of all networks.
+    const isNow = !choice.choices.until && !isAbsolute() && !feed.endsInPast && choice.networks.length === 0;
+    setText(find(doc, '#tile-rate .tile-change'), isNow ? rateUsualText(list(feed.overview?.regions).find(({ region }) => region === choice.region)) : '');
   }
 
   /** Shows the last good answer. */
@@ -278,9 +283,11 @@ export default function createRegion(ctx) {
     const answer = readNow();
     const focus = focused();
     const series = focus && watch.get('series');
-    const subtitle = [regionName(), spanText(answer.windows), networksText(choice.networks)].filter(Boolean).join(' · ');
+    const subtitle = [coveredText(answer, feed.nowMs()), networksText(choice.networks)].filter(Boolean).join(' · ');
     const marks = rangeMarks(answer.windows);
     const { charts, rankings } = cards.drawn();
+    /** What a picture says below its chart. @param {import('../chart-kit/types').Chart<any>} chart */
+    const marksOf = (chart) => (chart.hasMarks ? [...marks, ...(isUtcDays(answer.stepMs) ? [t('series.utcDays')] : [])] : chart.ranking && chart.lead ? [chart.lead(choice.choices)] : []);
     return {
       sheets: [
         { label: t('take.steps'), make: () => stepsSheet(answer) },
@@ -289,7 +296,7 @@ export default function createRegion(ctx) {
         { label: t('take.rising'), make: () => risingSheet(watch.get('trends')) },
         { label: t('take.rangeEvents'), make: () => eventsSheet(watch.get('events')?.events) },
       ],
-      charts: charts.map((one) => ({ ...one, name: titleOf(one.chart), title: `${titleOf(one.chart)} · ${regionName()}`, subtitle, marks: one.chart.hasMarks ? [...marks, ...(isUtcDays(answer.stepMs) ? [t('series.utcDays')] : [])] : [] })),
+      charts: charts.map((one) => ({ ...one, name: titleOf(one.chart), title: `${titleOf(one.chart)} · ${regionName()}`, subtitle, marks: marksOf(one.chart) })),
       href: win.location.href,
       suffix: choice.choices.until ? `${rangeOf(choice).id}-${choice.choices.until.replace(/[:Z]/g, '')}` : rangeOf(choice).id,
     };
@@ -301,7 +308,7 @@ export default function createRegion(ctx) {
     holder.hidden = embed === null;
     if (embed === null) return;
     holder.replaceChildren(
-      el(doc, 'span', {}, `${regionName()} · ${spanText(begun(answer.windows))} · ${currentZone().id}${rangeMarks(answer.windows).map((mark) => ` · ${mark}`).join('')}`),
+      el(doc, 'span', {}, `${regionName()} · ${coveredText(answer, feed.nowMs())} · ${currentZone().id}${rangeMarks(answer.windows).map((mark) => ` · ${mark}`).join('')}`),
       el(doc, 'a', { href: wholePage(win.location.href), target: '_blank', rel: 'noopener' }, t('take.whole')),
     );
   }

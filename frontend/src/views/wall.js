@@ -11,7 +11,7 @@ import { eventSince, factorText, outside, overviewSentence, rankRegions, tabTitl
 import { count, list, parseTime } from '../model/values.js';
 import { byId, el, rebuild, setText, showText } from '../view/dom.js';
 import { coverage, renderSentence } from '../view/overview.js';
-import { sparkSteps, sparkline } from '../view/svg.js';
+import { sparkSteps, sparkTimes, sparkline } from '../view/svg.js';
 
 const TICK_MS = 1_000;
 const QUIET_MS = 3_000;
@@ -34,7 +34,7 @@ export default function createWall({ doc, feed, watch, choice, openOverview }) {
     el(doc, 'h1', { class: 'visually-hidden' }, 'Birdsong'),
     el(doc, 'p', { class: 'wall-sentence', id: 'wall-sentence' }, t('page.loading')),
     el(
-      doc, 'div', { class: 'wall-main', id: 'wall-main' },
+      doc, 'div', { class: 'wall-main', id: 'wall-main', hidden: true },
       el(doc, 'h2', { class: 'wall-name', id: 'wall-name' }),
       el(doc, 'div', { class: 'wall-number' }, el(doc, 'span', { id: 'wall-mark', 'aria-hidden': 'true' }), el(doc, 'span', { id: 'wall-number' }), el(doc, 'span', { class: 'wall-unit', id: 'wall-unit' })),
       el(doc, 'h3', { class: 'wall-what', id: 'wall-what' }),
@@ -100,7 +100,12 @@ export default function createWall({ doc, feed, watch, choice, openOverview }) {
     const compared = low !== null && high !== null ? t('evidence.usualBetween', { low: Math.round(low), high: Math.round(high) }) : '';
     showText(byId(doc, 'wall-posts'), posts === null ? '' : [factor === null ? '' : t('wall.inHour', { n: posts }), compared].filter(Boolean).join(t('list.semicolon')));
     const steps = answer ? sparkSteps(answer) : region.hours.map((n) => ({ posts: n }));
-    rebuild(byId(doc, 'wall-spark'), [region.id, ...steps.map((step) => JSON.stringify(step))], () => [sparkline(doc, steps)]);
+    const times = answer ? sparkTimes(answer, 3) : [];
+    rebuild(byId(doc, 'wall-spark'), [region.id, ...times, ...steps.map((step) => JSON.stringify(step))], () => [
+      sparkline(doc, steps),
+      el(doc, 'p', { class: 'wall-hours' }, ...times.map((time) => el(doc, 'span', {}, time))),
+      el(doc, 'p', { class: 'wall-legend' }, steps.some((step) => 'low' in step && step.low !== null) ? t('wall.sparkUsual') : t('wall.spark')),
+    ]);
     const newestMs = parseTime(overview.newest_post);
     const trust = trustOf({
       isAway: feed.error !== null, updated: formatClock(feed.updatedAt ?? Date.now()), newest: newestMs === null ? '' : formatClock(newestMs), newestMs,

@@ -1,6 +1,7 @@
 // @ts-check
 // Tests of the charts of bars: which bars they have, and how bounds are shown.
 import { describe, expect, it } from 'vitest';
+import { barChange } from '../../src/chart-kit/bars.js';
 import hashtags from '../../src/charts/hashtags.js';
 import languages from '../../src/charts/languages.js';
 import linkHosts from '../../src/charts/link-hosts.js';
@@ -39,6 +40,34 @@ describe('hashtags and link hosts', () => {
 
   it('note the hashtags that are too long to count', () => {
     expect([0, 2].map((n) => hashtags.note?.(read(hashtags, { long_hashtags: n })))).toEqual(['', '2 hashtags longer than the limit not counted.']);
+  });
+});
+
+describe('the change of bars', () => {
+  const total = { posts: 100, hashtags: [{ tag: 'Goal', count: 90, error: 0 }, { tag: 'b', count: 20, error: 0 }, { tag: 'c', count: 10, error: 2 }, { tag: 'd', count: 10, error: 0 }] };
+  const changes = (/** @type {object} */ before, /** @type {object} */ completeness = {}) => {
+    const earlier = /** @type {any} */ ({ total: { posts: 100, completeness: { frames: 9, complete: true, ...completeness }, ...before } });
+    const view = hashtags.view(answerOf([], total), { choice: null, hidden: new Set(), networks: [], earlier });
+    return { texts: view.bars.map(barChange), view };
+  };
+
+  it('is a percentage, a factor when it is large, and from one to the other where counts are bounds', () => {
+    const { texts, view } = changes({ hashtags: [{ tag: 'goal', count: 9, error: 0 }, { tag: 'b', count: 25, error: 0 }, { tag: 'c', count: 8, error: 2 }, { tag: 'd', count: 10, error: 0 }] });
+    expect(texts).toEqual(['10×', '−20%', '0% to +50%', '0%']);
+    expect(hashtags.table(view).head.slice(-2)).toEqual(['Before', 'Change']);
+    expect(hashtags.table(view).rows[2]?.slice(-2)).toEqual(['8 to 10', '0% to +50%']);
+  });
+
+  it('is new only when the earlier list has all that there was', () => {
+    expect(changes({ hashtags: [{ tag: 'b', count: 10, error: 0 }] }).texts).toEqual(['new', '+100%', 'new', 'new']);
+    const full = Array.from({ length: 20 }, (_, i) => ({ tag: `t${i}`, count: 50, error: 0 }));
+    expect(changes({ hashtags: full }).texts).toEqual(['', '', '', '']);
+  });
+
+  it('is not known without earlier data, and said to be too high when that is incomplete', () => {
+    expect(changes({ hashtags: [] }, { frames: 0 }).view.bars.map(({ before }) => before)).toEqual([undefined, undefined, undefined, undefined]);
+    expect(changes({ hashtags: [{ tag: 'b', count: 10, error: 0 }] }, { complete: false }).view.note).toBe('The earlier time is incomplete, so the true changes are lower.');
+    expect(hashtags.table(read(hashtags, total)).head).not.toContain('Change');
   });
 });
 

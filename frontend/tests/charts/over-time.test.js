@@ -2,6 +2,8 @@
 // Tests of the charts over time: their series, tables and summaries.
 import { describe, expect, it } from 'vitest';
 import { zoneById } from '../../src/model/zone.js';
+import { timeAxis } from '../../src/chart-kit/axes.js';
+import { setZone } from '../../src/format.js';
 import { timeTicks } from '../../src/chart-kit/time-ticks.js';
 import authors from '../../src/charts/authors.js';
 import posts from '../../src/charts/posts.js';
@@ -167,6 +169,17 @@ it('states the flaws of each window in both tables', () => {
 });
 
 const UTC = /** @type {import('../../src/model/zone.js').Zone} */ (zoneById('UTC'));
+
+it('a time that the clock shows twice has two lines on the axis, so that neighbours do not run into each other', () => {
+  setZone('America/Toronto');
+  const { callback } = timeAxis(palette, answer).ticks;
+  const label = (/** @type {string} */ time) => callback(Date.parse(time));
+  expect(label('2026-11-01T05:30:00Z')).toEqual(['01:30', 'UTC−4']);
+  expect(label('2026-11-01T06:30:00Z')).toEqual(['01:30', 'UTC−5']);
+  expect(label('2026-11-01T07:30:00Z')).toEqual(['02:30']);
+  expect(label('2026-11-01T04:00:00Z')).toBe('1 Nov');
+  setZone(undefined);
+});
 
 describe('timeTicks', () => {
   const clock = (/** @type {{ value: number }[]} */ ticks) => ticks.map(({ value }) => new Date(value).toISOString().slice(11, 16));

@@ -51,10 +51,10 @@ describe('windowRemarks', () => {
     });
     const late = revised({ changed_at: new Date(NOW).toISOString(), why: ['late', 'reprocess'], change: 4 });
     const [text] = remarks(0, late);
-    expect(text).toMatch(/^Revised: last changed .*\d: late posts, reprocessed from the log; 4 posts more$/);
-    expect(stateText(readWindow(windowAt(0, late), NOW))).toMatch(/^revised; last changed .*; 4 posts more$/);
-    expect(remarks(0, revised({ why: ['retry'], change: -1 }))).toEqual(['Revised: damaged records were read again; 1 post fewer']);
-    expect(remarks(0, revised({ why: ['rule'], change: 0 }))).toEqual(['Revised: counted by a newer rule; as many posts as before']);
+    expect(text).toMatch(/^Revised: 4 posts more than before; late posts arrived, counted again from the log; last changed .*\d$/);
+    expect(stateText(readWindow(windowAt(0, late), NOW))).toMatch(/^revised; 4 posts more than before; .*; last changed .*\d$/);
+    expect(remarks(0, revised({ why: ['retry'], change: -1 }))).toEqual(['Revised: 1 post fewer than before; damaged records could be read after all']);
+    expect(remarks(0, revised({ why: ['rule'], change: 0 }))).toEqual(['Revised: as many posts as before, but other numbers changed; counted by a newer rule']);
     expect(remarks(0, revised({}))).toEqual(['Revised']);
   });
 });

@@ -52,6 +52,10 @@ describe('sheets', () => {
   it('give a ranking with both bounds', () => {
     const { columns, rows } = rankingSheet('hashtags', answerOf([windowAt(0)]), { bars: [{ label: '#a', value: 5, error: 2 }], all: 50 });
     expect(Object.fromEntries(columns.map((name, i) => [name, rows[0]?.[i]]))).toMatchObject({ region: 'r', name: '#a', posts: 5, posts_high: 7, posts_in_all: 50 });
+    expect(columns).not.toContain('posts_before');
+    const compared = rankingSheet('hashtags', answerOf([windowAt(0)]), { bars: [{ label: '#a', value: 5, error: 2, before: { low: 3, high: 4 } }, { label: '#b', value: 1, error: 0, before: null }], all: 50 });
+    expect(compared.rows.map((row) => row.slice(-2))).toEqual([[3, 4], [undefined, undefined]]);
+    expect(compared.columns.slice(-2)).toEqual(['posts_before', 'posts_before_high']);
   });
 
   it('list what rises by its score over all regions, and events in their order', () => {

@@ -5,7 +5,7 @@ import { boundsText, readSeries } from '../../src/charts/focus.js';
 import { againstById, changeText, earlierRange, shareChangeText } from '../../src/model/change.js';
 import { eventMarksOf } from '../../src/model/marks.js';
 import { risingList } from '../../src/model/reasons.js';
-import { COMPLETE, MINUTE, NOW, START, iso } from '../reports.js';
+import { COMPLETE, MINUTE, NOW, SILENT, START, iso } from '../reports.js';
 
 const HOUR = 60 * MINUTE;
 
@@ -33,6 +33,7 @@ describe('changes', () => {
   it('of shares are in points', () => {
     expect(shareChangeText([40, 100], earlier({ posts: 100, reposts: 30 }), day)).toBe('+10 points on the day before (30%)');
     expect(shareChangeText([40, 100], null, day)).toBe('');
+    expect(shareChangeText([40, 100], earlier({ posts: 0, reposts: 0, completeness: SILENT }), day)).toBe('no data for the day before');
   });
 });
 

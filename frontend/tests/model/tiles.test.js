@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { readAnswer } from '../../src/model/answer.js';
 import { freshnessTile } from '../../src/model/freshness.js';
 import { rateNow } from '../../src/model/rate.js';
-import { tiles } from '../../src/model/tiles.js';
+import { rateUsualText, tiles } from '../../src/model/tiles.js';
 import { MINUTE, NOW, SAMPLED, START, answerOf, flawed, iso, silentAt, windowAt } from '../reports.js';
 
 /** @typedef {import('../../src/model/contract').Loose<import('../../src/model/contract').Report>} LooseReport */
@@ -44,6 +44,23 @@ describe('tiles', () => {
     expect(all.authors).toMatchObject({ value: '≈ 20', note: '95% sure: 19 to 21' });
     expect(all.freshness).toMatchObject({ value: '4 s', tone: 'good' });
     expect(all.completeness).toMatchObject({ value: '100%', note: 'all 2 windows complete', tone: 'good' });
+  });
+
+  it('draws lines of the steps that have ended, with gaps and the usual range', () => {
+    const { posts, authors, reposts, rate } = read([windowAt(0, { usual_low: 4, usual_high: 8, authors: 3 }), silentAt(1), windowAt(2, { reposts: 0 }), windowAt(4, { lifecycle: 'provisional', per_minute: [7, 8, 9, 1, 0] })]);
+    expect(posts.spark).toEqual([{ posts: 10, low: 4, high: 8, gap: null }, { posts: null, low: null, high: null, gap: 'silent' }, { posts: 10, low: null, high: null, gap: null }]);
+    expect(authors.spark?.map((step) => step.posts)).toEqual([3, null, windowAt(2).authors]);
+    expect(reposts.spark?.map((step) => step.posts)).toEqual([0.2, null, 0]);
+    // Two minutes of the open window are full.
+    expect(rate.spark?.slice(-2).map((step) => step.posts)).toEqual([7, 8]);
+    const many = read(Array.from({ length: 200 }, (_, i) => windowAt(i - 200)));
+    expect(many.posts.spark).toHaveLength(66);
+    expect(many.posts.spark?.[0]?.posts).toBe(30);
+  });
+
+  it('says how many posts a minute are usual now', () => {
+    expect(rateUsualText({ usual_low: 60, usual_high: 90 })).toBe('1 to 1.5 are usual in this hour');
+    expect(rateUsualText({ usual_low: null, usual_high: null })).toBe('');
   });
 
   it('counts windows with gaps', () => {

@@ -27,6 +27,12 @@ describe('the order', () => {
     ]);
   });
 
+  it('does not count what ended on another day', () => {
+    const group = (/** @type {string} */ now) => rankRegions({ now, regions: [region('a', { event: { ...GOAL, end: '2026-11-24T20:05:00Z' } })] })[0]?.group;
+    expect(group('2026-11-24T21:00:00Z')).toBe('unusual');
+    expect(group('2026-11-27T21:00:00Z')).toBe('usual');
+  });
+
   it('does not count gaps and notes as unusual', () => {
     for (const kind of ['gap', 'note', 'restart']) expect(rank(region('a', { event: { kind } }))[0]?.group).toBe('usual');
   });
@@ -61,6 +67,12 @@ describe('the sentence', () => {
     expect(sentence({ ...MONTREAL, posts_last_hour: 100, factor: 1 })).toBe('Montréal: #Goal rising since 19:32. ');
     expect(regionSentence(/** @type {any} */ (rank(CALM)[0]), NOW).map(({ text }) => text).join('')).toBe('Paris: nothing unusual');
   });
+
+  it('does not say that nothing is unusual where the count is outside of the usual range', () => {
+    const text = (/** @type {any} */ one) => regionSentence(/** @type {any} */ (rank(one)[0]), NOW).map((part) => part.text).join('');
+    expect(text(region('Paris', { posts_last_hour: 60, factor: 0.6 }))).toBe('Paris: below its usual range');
+    expect(text(region('Paris', { posts_last_hour: 112, factor: 1.12 }))).toBe('Paris: a little above its usual range');
+  });
 });
 
 it('gives the numbers behind it, and how sure they are', () => {
@@ -73,7 +85,7 @@ it('gives the numbers behind it, and how sure they are', () => {
 
 it('says what is not known', () => {
   const overview = /** @type {any} */ ({ sources: [{ source: 'x', status: 'connected', sampled: 0.01 }, { source: 'rss', status: 'waiting' }] });
-  expect(unknownText(overview, rank(NEW))).toBe('Lagos cannot be judged before two complete days. Not heard: rss. Only a sample: x (≈ 1%); small events would not show.');
+  expect(unknownText(overview, rank(NEW))).toBe('Lagos cannot be judged before two complete days. Not heard: rss. Only a sample: x (≈ 1%); small events would not show.');
   expect(unknownText({ sources: [] }, rank(CALM))).toBe('');
 });
 
