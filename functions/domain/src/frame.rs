@@ -266,6 +266,8 @@ mod tests {
             for encode in [encode, encode_stored] {
                 let bytes = encode(&header(), &lines(&frame.posts)).unwrap();
                 assert_eq!(decode(&bytes).as_ref(), Ok(&frame));
+                let of_header = serde_json::to_vec(&frame.header).unwrap();
+                assert_eq!(parts(&bytes), Ok((of_header.as_slice(), lines(&frame.posts))));
             }
         }
     }
