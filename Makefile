@@ -106,8 +106,7 @@ chaos: ## trouble for the live sources, and kills of the real binary: make chaos
 		cargo nextest run --workspace --features birdsong/aws --test chaos --locked --no-fail-fast
 
 fuzz: ## each fuzz target for FUZZ_SECONDS (60), or for FUZZ_RUNS inputs; TARGETS="read_line" for some of them
-	FUZZ_RUNS=$(FUZZ_RUNS) scripts/fuzz.sh $(or $(FUZZ_SECONDS),60) $(TARGETS)
-
+	FUZZ_RUNS=$(FUZZ_RUNS) SANITIZER=$(SANITIZER) MERGE=$(MERGE) scripts/fuzz.sh $(or $(FUZZ_SECONDS),60) $(TARGETS)
 
 soak: ## a day of trouble in simulated time: make soak HOURS=24 RATE=1000 SEED=1
 	mkdir -p target/soak
