@@ -98,6 +98,8 @@ spec('arrows in a chart that is not drawn yet leave the page where it is', { isO
     await route.continue();
   });
   await open(page, search);
+  // What is still hidden cannot have the focus.
+  await complete(page);
   await page.locator('.plot:has(#chart-posts)').focus();
   await page.keyboard.press('ArrowLeft');
   release();
