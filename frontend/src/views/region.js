@@ -253,7 +253,7 @@ export default function createRegion(ctx) {
   }
 
   /** Whether the arrows are those of a chart, also before it is drawn. */
-  const isInChart = () => doc.activeElement?.closest('[role="application"]') != null;
+  const isInChart = () => Boolean(doc.activeElement?.closest('[role="application"]'));
 
   /** The next or previous region. @param {-1 | 1} direction */
   function step(direction) {
