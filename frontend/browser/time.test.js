@@ -89,8 +89,27 @@ spec('a time can be chosen in the chart by pointer, and Escape leads back', { se
   await waitForParam(page, 'from', null);
 });
 
+// Before the chart was drawn, the arrows moved the page to another time.
+spec('arrows in a chart that is not drawn yet leave the page where it is', { isOpened: false }, async ({ page }) => {
+  let release = () => {};
+  const isReleased = new Promise((resolve) => { release = () => resolve(null); });
+  await page.route(/chart-js.*\.js/, async (route) => {
+    await isReleased;
+    await route.continue();
+  });
+  await open(page, search);
+  // What is still hidden cannot have the focus.
+  await complete(page);
+  await page.locator('.plot:has(#chart-posts)').focus();
+  await page.keyboard.press('ArrowLeft');
+  release();
+  await drawn(page, '#chart-posts');
+  assert.equal(param(page, 'until'), null);
+});
+
 spec('a time can be chosen in the chart by keys', { search }, async ({ page }) => {
   await drawn(page, '#chart-posts');
+  await complete(page);
   await page.locator('.plot:has(#chart-posts)').focus();
   await page.keyboard.press('ArrowLeft');
   await page.keyboard.press('ArrowLeft');

@@ -252,6 +252,9 @@ export default function createRegion(ctx) {
     choose({ choices: { ...choice.choices, until: until >= now - NOW_SHARE * lengthMs ? '' : isoMinute(until) } });
   }
 
+  /** Whether the arrows are those of a chart, also before it is drawn. */
+  const isInChart = () => Boolean(doc.activeElement?.closest('[role="application"]'));
+
   /** The next or previous region. @param {-1 | 1} direction */
   function step(direction) {
     const ids = rankRegions(feed.overview).map(({ id }) => id);
@@ -383,7 +386,7 @@ export default function createRegion(ctx) {
     wanted,
     show,
     keys: { c: compare,
-      j: () => step(1), k: () => step(-1), ArrowLeft: () => move(-1), ArrowRight: () => move(1),
+      j: () => step(1), k: () => step(-1), ArrowLeft: () => (isInChart() ? false : move(-1)), ArrowRight: () => (isInChart() ? false : move(1)),
       Escape: () => (focused() ? void unfocus() : isAbsolute() ? void showWhole() : false),
       ...Object.fromEntries(RANGES.map(({ id }, i) => [String(i + 1), () => void chooseRange(id)])),
     },
