@@ -36,6 +36,9 @@ export function createDrawer(readPalette) {
 
   /** Canvases whose view has not been drawn yet. @type {Set<HTMLCanvasElement>} */
   const due = new Set();
+  /** Those of them whose chart has its new data already. @type {Set<HTMLCanvasElement>} */
+  const updated = new Set();
+  let isUpdating = false;
   /** Canvases that are on the screen or close to it. @type {Set<Element>} */
   const near = new Set();
   const observer = 'IntersectionObserver' in globalThis ? new IntersectionObserver((entries) => {
@@ -77,16 +80,22 @@ export function createDrawer(readPalette) {
     if (!views.has(canvas)) observer?.observe(canvas);
     views.set(canvas, [chart, view]);
     due.add(canvas);
+    updated.delete(canvas);
     start();
   }
 
   /**
-   * Makes the chart of a canvas without data at first, and draws what is due at the second call: together it takes too long on a phone.
+   * Takes the next step towards what is due: makes the chart of a canvas, without data; gives it its data; draws it. All at once takes too long on a phone.
    * @param {HTMLCanvasElement} canvas
    */
   function drawNow(canvas) {
     const [chart, view] = views.get(canvas) ?? [];
     if (!chart?.config || !Chart) return due.delete(canvas);
+    if (updated.delete(canvas)) {
+      due.delete(canvas);
+      charts.get(canvas)?.draw();
+      return;
+    }
     const palette = readPalette();
     const config = chart.config(view, palette);
     const state = { ...config.state, palette };
@@ -97,11 +106,10 @@ export function createDrawer(readPalette) {
     const known = charts.get(canvas);
     if (!known) {
       // Axes without data are not shown.
-      const holder = { id: 'holder', beforeInit: (/** @type {object} */ created) => setState(created, state), beforeRender: () => charts.has(canvas) };
+      const holder = { id: 'holder', beforeInit: (/** @type {object} */ created) => setState(created, state), beforeRender: () => charts.has(canvas) && !isUpdating };
       charts.set(canvas, new Chart(canvas, { type: config.type, data: { datasets: [] }, options, plugins: [holder, ...config.plugins] }));
       return;
     }
-    due.delete(canvas);
     setState(known, state);
     const { data } = known;
     data.labels = config.data.labels;
@@ -109,7 +117,15 @@ export function createDrawer(readPalette) {
     config.data.datasets.forEach((dataset, i) => Object.assign((data.datasets[i] ??= dataset), dataset));
     data.datasets.length = config.data.datasets.length;
     known.options = options;
-    known.update('none');
+    isUpdating = true;
+    try {
+      known.update('none');
+      updated.add(canvas);
+    } finally {
+      isUpdating = false;
+      // A chart that cannot be drawn does not stop the others.
+      if (!updated.has(canvas)) due.delete(canvas);
+    }
   }
 
   return {
