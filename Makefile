@@ -108,9 +108,10 @@ chaos: ## trouble for the live sources, and kills of the real binary: make chaos
 fuzz: ## each fuzz target for FUZZ_SECONDS (60), or for FUZZ_RUNS inputs; TARGETS="read_line" for some of them
 	FUZZ_RUNS=$(FUZZ_RUNS) SANITIZER=$(SANITIZER) MERGE=$(MERGE) scripts/fuzz.sh $(or $(FUZZ_SECONDS),60) $(TARGETS)
 
+# One arena: each life of the streamer has new threads, which would leave arenas behind (docs/explanation/long-run.md).
 soak: ## a day of trouble in simulated time: make soak HOURS=24 RATE=1000 SEED=1
 	mkdir -p target/soak
-	HOURS=$(or $(HOURS),24) RATE=$(or $(RATE),1000) SEED=$(or $(SEED),1) SOAK_TABLE=$(abspath target/soak/table.csv) \
+	MALLOC_ARENA_MAX=1 HOURS=$(or $(HOURS),24) RATE=$(or $(RATE),1000) SEED=$(or $(SEED),1) SOAK_TABLE=$(abspath target/soak/table.csv) \
 		cargo test --profile soak --locked --package birdsong-digest --test soak -- --nocapture
 	scripts/soak_plot.py target/soak/table.csv target/soak/soak.svg
 
