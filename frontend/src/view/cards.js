@@ -172,6 +172,7 @@ function createCard({ doc, chart, drawer, onChoice, onFocus }) {
   /** A field that filters the bars. Enter turns the page to what is written in it, also when that is not among them. */
   function findField() {
     const input = el(doc, 'input', { type: 'search', autocomplete: 'off', class: 'bar-find', 'data-find': chart.id });
+    const value = () => input.value.trim().replace(/^#/, '');
     input.addEventListener('input', () => renderFound());
     input.addEventListener('keydown', (event) => {
       if (event.key === 'Escape' && input.value) {
@@ -179,11 +180,11 @@ function createCard({ doc, chart, drawer, onChoice, onFocus }) {
         input.value = '';
         renderFound();
       }
-      if (event.key === 'Enter') turnTo(input.value);
+      if (event.key === 'Enter') turnTo(value());
     });
     return {
       node: input,
-      value: () => input.value.trim().replace(/^#/, ''),
+      value,
       label() {
         const name = t(/** @type {import('../i18n.js').Key} */ (`bars.find.${chart.id}`));
         input.placeholder = name;
@@ -195,9 +196,8 @@ function createCard({ doc, chart, drawer, onChoice, onFocus }) {
     const ranking = chart.ranking?.(viewOf());
     if (ranking) renderBars(ranking);
   };
-  /** @param {string} written */
-  function turnTo(written) {
-    const key = written.trim().replace(/^#/, '');
+  /** @param {string} key what the field has, without `#` */
+  function turnTo(key) {
     if (!key || !chart.finds) return;
     const known = chart.ranking?.(viewOf()).bars.find(({ focus }) => focus && plain(focus.key) === plain(key));
     onFocus?.(chart.finds, known?.focus?.key ?? key);
