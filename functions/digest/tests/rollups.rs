@@ -95,7 +95,7 @@ proptest! {
                     let [one, other] = &mut digests;
                     let now_ms = DAY + hour * HOUR_MS;
                     let (first, second) =
-                        futures_util::join!(one.run(&REGIONS, now_ms, is_over), other.run(&REGIONS, now_ms, || false));
+                        tokio::join!(one.run(&REGIONS, now_ms, is_over), other.run(&REGIONS, now_ms, || false));
                     first.unwrap();
                     second.unwrap();
                 }
