@@ -357,6 +357,13 @@ async fn the_usual_number_is_that_of_the_days_before() {
     // Of the windows that are final.
     assert!(events["events"][0]["comparison"]["observed"].as_u64().unwrap() >= 160, "{events}");
     assert_eq!(events["events"][0]["id"], a["event"]["id"]);
+    // Nobody knows whether it still goes on when no digest has looked for hours.
+    for hours in [2, 4] {
+        plain(&store, "a", now_ms + hours * HOUR_MS, 4).await;
+        let app = router(api(&store, size, now_ms + hours * HOUR_MS + 5 * MIN));
+        let event = json(&app, "/api/overview").await["regions"][0]["event"].take();
+        assert_eq!(event.is_null(), hours > 3, "{event}");
+    }
 }
 
 /// What happened: of 28,000 changed hours 10,000 were listed, and the others had 0 posts that could be kept for a day.

@@ -32,6 +32,9 @@ fn last_hour_ms(size: WindowSize) -> i64 {
     (HOUR_MS + size.ms() - 1) / size.ms() * size.ms()
 }
 
+/// How long after its end an event may still go on: one that goes on is closed after a quiet hour, of windows that are
+/// final. An older one is of a time before the digest, or the whole program, stood still.
+const EVENT_MS: i64 = 3 * HOUR_MS;
 /// How far back live windows are asked for.
 const LIVE_MS: i64 = 2 * HOUR_MS;
 
@@ -152,7 +155,7 @@ pub struct RegionOverview {
     /// Posts in an hour as usual, by the end of the hour: expected, and the ends of the range in which the number is on
     /// four of five days, in thousandths. Empty without a baseline.
     pub usual: BTreeMap<i64, (u64, u64, u64)>,
-    /// The most unusual event that goes on.
+    /// The most unusual event that went on when a digest looked last.
     pub event: Option<Event>,
     /// Start of the newest window; `None` when it is older than two hours before the newest one of all regions.
     pub newest_window_ms: Option<i64>,
@@ -349,8 +352,15 @@ impl Overview {
         Ok(overview)
     }
 
-    /// Hours of a region in this overview that need not be read again, and the region.
-    fn known(&self, region: &str, open: &[i64], redone: &Stale, hour_ms: i64) -> (Vec<i64>, Option<RegionOverview>) {
+    /// Hours of a region in this overview, from `from_ms` on, that need not be read again, and the region.
+    fn known(
+        &self,
+        region: &str,
+        open: &[i64],
+        redone: &Stale,
+        from_ms: i64,
+        hour_ms: i64,
+    ) -> (Vec<i64>, Option<RegionOverview>) {
         let was_open = match self.regions.get(region) {
             Some(of_region) => &of_region.open,
             None if region == STREAM && !self.version.is_empty() => &self.open,
@@ -359,6 +369,7 @@ impl Overview {
         // The last one may have been cut off.
         let hours = (0..HOURS - 1).map(|n| self.hours_from_ms + n * hour_ms).filter(|hour| {
             self.hours_from_ms != 0
+                && *hour >= from_ms
                 && !was_open.contains(hour)
                 && !open.contains(hour)
                 && !redone.has(region, Grain::Period(Period::Hour), (*hour, hour + hour_ms))
@@ -367,7 +378,7 @@ impl Overview {
     }
 
     fn carry_ledgers(&mut self, previous: &Self, hours: &[i64]) {
-        for hour in hours.iter().filter(|hour| **hour >= self.hours_from_ms) {
+        for hour in hours {
             if let Some(ledger) = previous.ledgers.get(hour) {
                 self.ledgers.insert(*hour, *ledger);
             }
@@ -468,6 +479,7 @@ impl Overview {
         for at in self.regions.values_mut() {
             at.hours.retain(|hour, _| *hour >= hours_from_ms);
             at.windows.retain(|start_ms, _| *start_ms >= ended_ms - last_hour_ms(size));
+            at.event.take_if(|event| event.end_ms < to_ms - EVENT_MS);
         }
         self.ledgers.retain(|hour, _| *hour >= hours_from_ms);
         self.damage.retain(|hour, _| *hour >= hours_from_ms);
@@ -670,7 +682,7 @@ impl<'a, S: WindowStore + RollupStore> Reading<'a, S> {
             read.iter().map(|(hour, windows)| (*hour, part(windows))).collect();
         let open: Vec<_> = parts.keys().copied().collect();
         let newest_window_ms = parts.values().filter_map(|windows| windows.keys().max()).max().copied();
-        let (known_hours, carried) = previous.known(self.region, &open, redone, Period::Hour.ms(self.rules.size));
+        let (known_hours, carried) = previous.known(self.region, &open, redone, self.range.0, Period::Hour.ms(self.rules.size));
         parts.extend(self.hours(&known_hours, &open).await?);
         Ok(ReadRegion { region: self.region, parts, open, newest_window_ms, known_hours, carried, hours, read })
     }

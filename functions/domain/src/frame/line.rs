@@ -194,9 +194,10 @@ pub(super) fn read_lines(bytes: &[u8], first: usize) -> Result<Vec<SlimPost>, Fr
     Ok(posts)
 }
 
-/// Reads one line as [`read_plain`] does, after a look whether it may.
+/// Reads one line, without its end, as [`read_plain`] does, after a look whether it may.
 fn read_line(line: &[u8]) -> Option<SlimPost> {
-    std::str::from_utf8(line).ok().filter(|line| is_plain(line.as_bytes())).and_then(read_plain)
+    let may_be_read = |line: &&str| is_plain(line.as_bytes()) && !line.contains('\n');
+    std::str::from_utf8(line).ok().filter(may_be_read).and_then(read_plain)
 }
 
 /// Reads a line exactly as [`put_line`] writes it when no text in it needs an escape; `None` for
