@@ -43,6 +43,9 @@
   const view = query.has('wall') ? 'wall' : query.get('view') || (query.get('region') ? 'region' : '');
   for (const file of listed('birdsong-views').find(([name]) => name === view)?.slice(1) || []) preload(file);
 
+  // To find out the zone of the device takes longest of all that the page does at once, and it waits for the network now.
+  setTimeout(() => Intl.DateTimeFormat().resolvedOptions());
+
   // The first answers, read as soon as they arrive: the code of the page then goes on without waiting. src/early.js hands them to the page, which asks
   // again by itself if one of them fails.
   /** @type {Record<string, Promise<Pick<Response, 'ok' | 'status' | 'json'>>>} */

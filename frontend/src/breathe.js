@@ -7,7 +7,15 @@ const SLICE_MS = 8;
 /** Lets the browser do what is waiting. @returns {Promise<void>} */
 export function breathe() {
   const { scheduler } = /** @type {{ scheduler?: { yield?: () => Promise<void> } }} */ (globalThis);
-  return scheduler?.yield?.() ?? new Promise((resolve) => { setTimeout(resolve); });
+  return scheduler?.yield?.() ?? new Promise((resolve) => {
+    // No timer: browsers delay those, and tests stop them.
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => {
+      port1.close();
+      resolve();
+    };
+    port2.postMessage(null);
+  });
 }
 
 /** Resolves after the next paint. @returns {Promise<void>} */
@@ -19,9 +27,10 @@ export const painted = () => new Promise((resolve) => { requestAnimationFrame(()
  * @param {Iterable<Item>} items
  * @param {(item: Item) => void} run
  * @param {() => boolean} [isWanted]
+ * @param {number} [since] when the work began of which this is the rest, by `performance.now()`
  */
-export async function inSlices(items, run, isWanted = () => true) {
-  let start = performance.now();
+export async function inSlices(items, run, isWanted = () => true, since = performance.now()) {
+  let start = since;
   for (const item of items) {
     if (performance.now() - start >= SLICE_MS) {
       await breathe();

@@ -3,6 +3,7 @@
 
 import { createAlerts } from './alerts.js';
 import { createApi, loadConfig } from './api.js';
+import { breathe } from './breathe.js';
 import { createDrawer } from './chart-kit/draw.js';
 import { createFeed } from './feed.js';
 import { currentZone, formatAgo, formatClockSeconds, setZone } from './format.js';
@@ -68,6 +69,7 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
   const seenNetworks = new Set();
   /** @type {import('./api.js').Api | null} */
   let api = null;
+  let isStopped = false;
   /** Whether the server refused the networks that were chosen last. */
   let isFilterRefused = false;
 
@@ -115,13 +117,26 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
     return views.get(id) ?? null;
   }
 
-  /** Waits for the code of the view that is chosen, and shows the view. */
+  /** The views that are being made. @type {Map<string, Promise<void>>} */
+  const coming = new Map();
+
+  /** Waits for the code of the view that is chosen, and shows the view. @returns {Promise<void>} */
   async function loadView() {
     const { id } = entryOf(choice);
     if (view()) return;
+    if (!coming.has(id)) coming.set(id, makeView(id).finally(() => coming.delete(id)));
+    await coming.get(id);
+  }
+
+  /** Makes a view whose code is loaded, and shows it, with pauses. @param {string} id */
+  async function makeView(id) {
     const { default: make } = await codeOf(id);
-    if (views.has(id)) return;
-    views.set(id, make(context));
+    await breathe();
+    if (isStopped) return;
+    const made = make(context);
+    await breathe();
+    if (isStopped) return;
+    views.set(id, made);
     if (entryOf(choice).id === id) showChoice();
   }
 
@@ -135,6 +150,7 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
     if (!api) return true;
     const failedBefore = feed.error !== null;
     await feed.refresh(api, isCurrent, options);
+    await breathe();
     if (!isCurrent()) return true;
     if (failedBefore && feed.error === null) announce(t('page.restored'));
     showState();
@@ -439,6 +455,7 @@ export function startPage({ win = window, fetchImpl = win.fetch.bind(win), makeD
     feed,
     ready,
     stop() {
+      isStopped = true;
       poller.stop();
       clearInterval(ticker);
       feed.cancel();

@@ -171,6 +171,19 @@ describe('first load', () => {
     expect(document.title).toBe('▲ 3.1× Alpha · Birdsong');
   });
 
+  it('leaves the page alone when it is stopped while it is made', async () => {
+    /** @type {((value: unknown) => void)[]} */
+    const pauses = [];
+    vi.stubGlobal('scheduler', { yield: () => new Promise((resolve) => { pauses.push(resolve); }) });
+    load();
+    await until(() => expect(pauses).not.toHaveLength(0));
+    page?.stop();
+    vi.unstubAllGlobals();
+    for (const goOn of pauses) goOn(null);
+    await settle();
+    expect(find('#charts').children).toHaveLength(0);
+  });
+
   it('reads region and range from the address, and shows names as text', async () => {
     await load('?region=b&range=1h');
     expect(server.lastQuery()).toMatchObject({ region: 'b', from: '2026-11-24T07:10:00Z', to: '2026-11-24T08:15:00Z' });

@@ -34,11 +34,12 @@ export function createDrawer(readPalette) {
   /** @type {Map<HTMLCanvasElement, [Descriptor, unknown]>} */
   const views = new Map();
 
-  /** Canvases whose view has not been drawn yet. @type {Set<HTMLCanvasElement>} */
-  const due = new Set();
-  /** Those of them whose chart has its new data already. @type {Set<HTMLCanvasElement>} */
-  const updated = new Set();
+  /** Canvases whose view has not been drawn yet, with the steps that are left. @type {Map<HTMLCanvasElement, Iterator<void, void>>} */
+  const due = new Map();
+  /** Whether a chart is being changed, which is drawn later. */
   let isUpdating = false;
+  /** Canvases whose chart has all of its data. @type {WeakSet<HTMLCanvasElement>} */
+  const whole = new WeakSet();
   /** Canvases that are on the screen or close to it. @type {Set<Element>} */
   const near = new Set();
   const observer = 'IntersectionObserver' in globalThis ? new IntersectionObserver((entries) => {
@@ -48,8 +49,8 @@ export function createDrawer(readPalette) {
   let isRunning = false;
   let isEnded = false;
 
-  const next = () => [...due].find((canvas) => !observer || near.has(canvas));
-  /** Draws what is due and near, one chart a frame, after the numbers. The code is loaded in any case: all charts can be printed. */
+  const next = () => [...due.keys()].find((canvas) => !observer || near.has(canvas));
+  /** Draws what is due and near, one step a frame, after the numbers. The code is loaded in any case: all charts can be printed. */
   async function start() {
     if (isRunning || due.size === 0) return;
     isRunning = true;
@@ -59,11 +60,10 @@ export function createDrawer(readPalette) {
         await painted();
         const canvas = next();
         if (!canvas || isEnded) return;
-        drawNow(canvas);
+        step(canvas);
       }
-    } catch (error) {
+    } catch {
       // Without its code there are the tables; the next answer tries again.
-      if (Chart) throw error;
     } finally {
       isRunning = false;
     }
@@ -79,36 +79,64 @@ export function createDrawer(readPalette) {
   function draw(canvas, chart, view) {
     if (!views.has(canvas)) observer?.observe(canvas);
     views.set(canvas, [chart, view]);
-    due.add(canvas);
-    updated.delete(canvas);
+    due.set(canvas, steps(canvas, chart, view));
     start();
   }
 
-  /**
-   * Takes the next step towards what is due: makes the chart of a canvas, without data; gives it its data; draws it. All at once takes too long on a phone.
-   * @param {HTMLCanvasElement} canvas
-   */
-  function drawNow(canvas) {
-    const [chart, view] = views.get(canvas) ?? [];
-    if (!chart?.config || !Chart) return due.delete(canvas);
-    if (updated.delete(canvas)) {
-      due.delete(canvas);
-      charts.get(canvas)?.draw();
-      return;
+  /** Takes the next step towards what is due on a canvas. A chart that cannot be drawn does not stop the others. @param {HTMLCanvasElement} canvas */
+  function step(canvas) {
+    try {
+      if (due.get(canvas)?.next().done) due.delete(canvas);
+    } catch (error) {
+      // What has thrown has no further step.
+      reportError(error);
     }
+  }
+
+  /** Changes a chart without drawing it. @param {import('chart.js').Chart} chart */
+  function update(chart) {
+    isUpdating = true;
+    try {
+      chart.update('none');
+    } finally {
+      isUpdating = false;
+    }
+  }
+
+  /**
+   * Draws a view in steps, for all at once takes too long on a phone: a new chart is made bare, gets its axes and one dataset after another, and is
+   * drawn when it has all of them. One that is known gets its data at once: its code is warm.
+   * @template View
+   * @param {HTMLCanvasElement} canvas
+   * @param {import('./types').Chart<View>} chart
+   * @param {View} view
+   */
+  function* steps(canvas, chart, view) {
+    if (!chart.config || !Chart) return;
     const palette = readPalette();
     const config = chart.config(view, palette);
     const state = { ...config.state, palette };
     Chart.defaults.font.family = palette.font;
     Chart.defaults.font.size = FONT_REM * (parseFloat(getComputedStyle(canvas.ownerDocument.documentElement).fontSize) || 16);
 
-    const options = { responsive: true, maintainAspectRatio: false, animation: /** @type {const} */ (false), ...config.options };
-    const known = charts.get(canvas);
+    const bare = { responsive: true, maintainAspectRatio: false, animation: /** @type {const} */ (false) };
+    const options = { ...bare, ...config.options };
+    yield;
+    let known = charts.get(canvas);
     if (!known) {
-      // Axes without data are not shown.
-      const holder = { id: 'holder', beforeInit: (/** @type {object} */ created) => setState(created, state), beforeRender: () => charts.has(canvas) && !isUpdating };
-      charts.set(canvas, new Chart(canvas, { type: config.type, data: { datasets: [] }, options, plugins: [holder, ...config.plugins] }));
-      return;
+      // Axes without data, or with some of it, are not shown.
+      const holder = { id: 'holder', beforeInit: (/** @type {object} */ created) => setState(created, state), beforeRender: () => whole.has(canvas) && !isUpdating };
+      known = new Chart(canvas, { type: config.type, data: { datasets: [] }, options: bare, plugins: [holder, ...config.plugins] });
+      charts.set(canvas, known);
+      yield;
+      known.options = options;
+      update(known);
+      for (const dataset of config.data.datasets.slice(0, -1)) {
+        yield;
+        known.data.datasets.push(dataset);
+        update(known);
+      }
+      yield;
     }
     setState(known, state);
     const { data } = known;
@@ -117,15 +145,10 @@ export function createDrawer(readPalette) {
     config.data.datasets.forEach((dataset, i) => Object.assign((data.datasets[i] ??= dataset), dataset));
     data.datasets.length = config.data.datasets.length;
     known.options = options;
-    isUpdating = true;
-    try {
-      known.update('none');
-      updated.add(canvas);
-    } finally {
-      isUpdating = false;
-      // A chart that cannot be drawn does not stop the others.
-      if (!updated.has(canvas)) due.delete(canvas);
-    }
+    update(known);
+    whole.add(canvas);
+    yield;
+    known.draw();
   }
 
   return {
@@ -136,7 +159,7 @@ export function createDrawer(readPalette) {
     },
     /** Fits all charts to a width at most, in pixels; to their holders without one. @param {number} [most] */
     fit(most) {
-      if (Chart) for (const canvas of [...due]) while (due.has(canvas)) drawNow(canvas);
+      if (Chart) for (const canvas of [...due.keys()]) while (due.has(canvas)) step(canvas);
       for (const chart of charts.values()) {
         if (most === undefined) chart.resize();
         else if (chart.width > most) chart.resize(most, chart.height);

@@ -92,7 +92,11 @@ const compare = {
     };
   },
 
-  empty: ({ lines, measure }) => (lines.some(({ steps }) => steps.some((step) => valueOf(step, 'posts') !== null)) ? (measure !== 'index' || lines.some(({ steps }) => steps.some((step) => valueOf(step, 'index') !== null)) ? '' : t('compare.noIndex')) : t('compare.none')),
+  empty({ lines, measure }) {
+    const has = (/** @type {Measure} */ one) => lines.some(({ steps }) => steps.some((step) => valueOf(step, one) !== null));
+    if (!has('posts')) return t('compare.none');
+    return measure === 'index' && !has('index') ? t('compare.noIndex') : '';
+  },
   note: ({ measure, note, lines }) => [t(`compare.leads.${measure}`), note, isUtcDays(stepOf(lines)) ? t('series.utcDays') : ''].filter(Boolean).join(' '),
   series: ({ lines }) => lines.map(({ key, label }, i) => ({ key, label, colour: lineLook(i).colour })),
 

@@ -29,47 +29,53 @@ function gapOf(completeness, isOpen) {
   return flaws.length === 1 && flaws[0] === 'sampled' ? 'sampled' : 'partial';
 }
 
+/** One window with every field in place. A class, for an answer has hundreds of them, and getters that each has for itself take long to make. */
+class ReadWindow {
+  /**
+   * @param {LooseReport} report the window as the API sent it, for charts of further metrics
+   * @param {number} nowMs
+   * @param {number} stepMs
+   */
+  constructor(report, nowMs, stepMs) {
+    this.report = report;
+    this.start = parseTime(report.window_start) ?? 0;
+    this.end = parseTime(report.window_end) ?? this.start + stepMs;
+    this.middle = (this.start + this.end) / 2;
+    this.future = this.start >= nowMs;
+    this.hasEnded = this.end <= nowMs;
+  }
+
+  // The rest is read when it is used: a report has only the fields that were asked for.
+  get lifecycle() { return this.report.lifecycle ?? 'final'; }
+  get isOpen() { return !this.future && this.lifecycle === 'provisional'; }
+  get gap() { return !this.future && this.hasEnded ? gapOf(this.report.completeness, this.isOpen) : null; }
+  // Nothing arrived in a silent window, so there is nothing to mark as unfinished.
+  get unfinished() { return this.isOpen && this.gap === null; }
+  get flaws() { return list(this.report.completeness?.flaws); }
+  get dropped() { return count(this.report.completeness?.dropped); }
+  get quarantined() { return count(this.report.completeness?.quarantined); }
+  get missedSecs() { return count(this.report.completeness?.missed_secs); }
+  get withheld() { return count(this.report.completeness?.withheld); }
+  get corrupt() { return count(this.report.completeness?.corrupt); }
+  // The smallest share of its posts that any source was asked for; 1 is all.
+  get share() { return typeof this.report.completeness?.sampled === 'number' ? this.report.completeness.sampled : 1; }
+  get posts() {
+    return typeof this.report.posts === 'number' ? count(this.report.posts) : Object.values(this.kinds).reduce((a, b) => a + b, 0);
+  }
+  get kinds() { return kindCounts(this.report); }
+  get networks() { return networkCounts(this.report); }
+  get authors() { return authorCounts(this.report).authors; }
+  get authorsLow() { return authorCounts(this.report).authorsLow; }
+  get authorsHigh() { return authorCounts(this.report).authorsHigh; }
+  get perMinute() { return list(this.report.per_minute).map(count); }
+}
+
 /**
- * One window with every field in place. `report` is the window as the API sent it, for charts of further metrics.
  * @param {LooseReport | null | undefined} report
  * @param {number} nowMs the server's time, which decides whether the window has begun and ended
  * @param {number} [stepMs] its length when the report names no end
  */
-export function readWindow(report, nowMs, stepMs = DEFAULT_STEP_MS) {
-  const start = parseTime(report?.window_start) ?? 0;
-  const end = parseTime(report?.window_end) ?? start + stepMs;
-  const future = start >= nowMs;
-  return {
-    report: report ?? {},
-    start,
-    end,
-    middle: (start + end) / 2,
-    future,
-    // The rest is read when it is used: a report has only the fields that were asked for.
-    get lifecycle() { return report?.lifecycle ?? 'final'; },
-    get isOpen() { return !future && this.lifecycle === 'provisional'; },
-    get gap() { return !future && end <= nowMs ? gapOf(report?.completeness, this.isOpen) : null; },
-    // Nothing arrived in a silent window, so there is nothing to mark as unfinished.
-    get unfinished() { return this.isOpen && this.gap === null; },
-    get flaws() { return list(report?.completeness?.flaws); },
-    get dropped() { return count(report?.completeness?.dropped); },
-    get quarantined() { return count(report?.completeness?.quarantined); },
-    get missedSecs() { return count(report?.completeness?.missed_secs); },
-    get withheld() { return count(report?.completeness?.withheld); },
-    get corrupt() { return count(report?.completeness?.corrupt); },
-    // The smallest share of its posts that any source was asked for; 1 is all.
-    get share() { return typeof report?.completeness?.sampled === 'number' ? report.completeness.sampled : 1; },
-    get posts() {
-      return typeof report?.posts === 'number' ? count(report.posts) : Object.values(this.kinds).reduce((a, b) => a + b, 0);
-    },
-    get kinds() { return kindCounts(report); },
-    get networks() { return networkCounts(report); },
-    get authors() { return authorCounts(report).authors; },
-    get authorsLow() { return authorCounts(report).authorsLow; },
-    get authorsHigh() { return authorCounts(report).authorsHigh; },
-    get perMinute() { return list(report?.per_minute).map(count); },
-  };
-}
+export const readWindow = (report, nowMs, stepMs = DEFAULT_STEP_MS) => new ReadWindow(report ?? {}, nowMs, stepMs);
 
 /**
  * The answer of /api/windows with every field in place, windows in order of time. Counts that the total lacks are

@@ -35,8 +35,8 @@ export const HIDE_PARAM = 'hide';
  * }} parts `onChoice` is called when the reader
  *   chooses what a chart draws, with an empty option for the first one
  *   `only` is the id of the one card that stays, in the page of somebody else
- * @returns {{ render: (shown: Shown, isMeant?: (chart: Chart) => boolean) => void, done: () => Promise<void>, drawn: () => Drawn }} `render` shows an answer on
- *   all cards, or on those that are meant, with pauses; `done` resolves when it is shown; `drawn` is what the cards show when they are done
+ * @returns {{ render: (shown: Shown, isMeant?: (chart: Chart) => boolean, since?: number) => void, done: () => Promise<void>, drawn: () => Drawn }} `render` shows an answer on
+ *   all cards, or on those that are meant, with pauses, as the rest of work that began at `since` by `performance.now()`; `done` resolves when it is shown; `drawn` is what the cards show when they are done
  */
 export function createCards({ doc, charts, drawer, onChoice, onFocus, holder = 'charts', only = null }) {
   const cards = charts.map((chart) => ({ ...createCard({ doc, chart, drawer, onChoice, onFocus }), chart, isDue: false }));
@@ -44,23 +44,23 @@ export function createCards({ doc, charts, drawer, onChoice, onFocus, holder = '
   for (const { node, chart } of cards) node.toggleAttribute('data-embedded', chart.id === only);
   /** The last round of rendering; an earlier one ends when another starts. @type {Promise<void> | undefined} */
   let round;
-  /** @returns {Promise<void>} */
-  function renderDue() {
+  /** @param {number} [since] @returns {Promise<void>} */
+  function renderDue(since) {
     /** @type {Promise<void>} */
     const mine = inSlices(cards, (card) => {
       if (!card.isDue) return;
       card.isDue = false;
       card.render();
-    }, () => round === mine);
+    }, () => round === mine, since);
     return mine;
   }
   return {
-    render(shown, isMeant = () => true) {
+    render(shown, isMeant = () => true, since) {
       for (const card of cards) {
         card.hold(shown);
         card.isDue ||= isMeant(card.chart);
       }
-      round = renderDue();
+      round = renderDue(since);
     },
     async done() {
       for (let last; last !== round;) {

@@ -115,20 +115,21 @@ export default function createRegion(ctx) {
 
   /** @type {import('./types').View['show']} */
   function show(changed, name) {
+    const since = performance.now();
     if (changed === 'choice') showControls();
     if (changed === 'overview') {
       renderNetworks(doc, networks(), choice.networks);
       showState();
     }
-    if (changed === 'windows') showWindows();
+    if (changed === 'windows') showWindows(since);
     // The rate and the time that is covered change also when the answer has not.
     if (changed === 'round' && feed.windows) showTiles();
     if (changed !== 'answer') return;
     showState();
     if (!feed.windows || !feed.fits()) return;
     showChanges();
-    if (name === 'events') showCharts(answerNow(), ({ annotations }) => annotations !== undefined);
-    if (name === 'earlier') showCharts(answerNow(), ({ ranking }) => ranking !== undefined);
+    if (name === 'events') showCharts(answerNow(), ({ annotations }) => annotations !== undefined, since);
+    if (name === 'earlier') showCharts(answerNow(), ({ ranking }) => ranking !== undefined, since);
   }
 
   function showControls() {
@@ -195,9 +196,13 @@ export default function createRegion(ctx) {
     focusCard.render({ answer, networks: [], choices: {} });
   }
 
-  /** @param {(chart: import('../chart-kit/types').Chart<any>) => boolean} [isMeant] */
-  function showCharts(answer = answerNow(), isMeant) {
-    if (answer.total.posts > 0) cards.render({ answer, networks: networks(), choices: choice.choices, events: watch.get('events')?.events ?? [], earlier: feed.fits() ? watch.get('earlier') : null, nowMs: feed.nowMs() }, isMeant);
+  /**
+   * @param {import('../model/answer.js').Answer} answer
+   * @param {(chart: import('../chart-kit/types').Chart<any>) => boolean} [isMeant]
+   * @param {number} [since] when the work began of which this is the rest
+   */
+  function showCharts(answer, isMeant, since) {
+    if (answer.total.posts > 0) cards.render({ answer, networks: networks(), choices: choice.choices, events: watch.get('events')?.events ?? [], earlier: feed.fits() ? watch.get('earlier') : null, nowMs: feed.nowMs() }, isMeant, since);
   }
 
   function showTiles(answer = readNow()) {
@@ -209,8 +214,8 @@ export default function createRegion(ctx) {
     setText(find(doc, '#tile-rate .tile-change'), isNow ? rateUsualText(list(feed.overview?.regions).find(({ region }) => region === choice.region)) : '');
   }
 
-  /** Shows the last good answer. */
-  function showWindows() {
+  /** Shows the last good answer. @param {number} [since] when the work began of which this is a part */
+  function showWindows(since = performance.now()) {
     const answer = answerNow();
     ctx.sawNetworks(answer.networks ?? []);
     picker.render();
@@ -219,7 +224,7 @@ export default function createRegion(ctx) {
     if (feed.fits()) showChanges();
     if (answer.total.posts > 0) {
       renderPanel(doc, null);
-      showCharts(answer);
+      showCharts(answer, undefined, since);
     } else {
       const message = emptyMessage(choice, { hasOtherRegions: (feed.regions?.length ?? 0) > 1, hasPosts: Boolean(feed.overview?.newest_post) });
       renderPanel(doc, { ...message, actions: message.actions.map(({ label, change }) => ({ label, run: () => choose({ ...change, ...(change.range && { choices: { ...choice.choices, from: '', to: '' } }) }) })) });
