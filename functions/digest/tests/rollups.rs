@@ -71,6 +71,24 @@ fn puts() -> impl Strategy<Value = Vec<Put>> {
     prop::collection::vec((0usize..5, 0i64..864, 0u64..50), 1..60)
 }
 
+/// What an overview takes over from the one before it begins where its own day does.
+#[tokio::test]
+async fn an_overview_has_no_hours_from_before_its_day() {
+    let (store, rules) = (Arc::new(MemoryStore::default()), FoldRules::default());
+    let mut digest = Digest::new(store.clone(), rules);
+    let per_hour = HOUR_MS / rules.size.ms();
+    for last_hour in [30, 40] {
+        for hour in last_hour - 30..=last_hour {
+            put(&store, (0, hour * per_hour, 7), rules.size).await;
+        }
+        digest.run(&REGIONS, DAY + (last_hour + 2) * HOUR_MS, || false).await.unwrap();
+        let text = store.setting(OVERVIEW).await.unwrap().unwrap();
+        let overview = birdsong_digest::overview::Overview::parse(&text).unwrap();
+        let hours: Vec<_> = overview.regions["a"].hours.keys().map(|hour| (hour - DAY) / HOUR_MS).collect();
+        assert_eq!(hours, Vec::from_iter(last_hour - 24..=last_hour));
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
