@@ -22,7 +22,7 @@ use crate::wire::{self, Reader};
 pub use crate::lane::{BadLane, Lane, STREAM};
 pub use header::{FrameHeader, PostCount};
 pub use ledger::Ledger;
-pub use line::{MAX_PER_POST, SlimPost, put_first_copy, put_line};
+pub use line::{MAX_PER_POST, SlimPost, eight_digits, put_first_copy, put_line};
 
 const MAGIC: [u8; 4] = *b"BSF3";
 const OLD_MAGICS: [[u8; 4]; 2] = [*b"BSF1", *b"BSF2"];

@@ -7,15 +7,14 @@
 //! field, and of a field that is repeated or has two names the last value that is filled counts.
 
 mod index;
+mod library;
 mod list;
 mod scalar;
 mod walk;
 
 use std::borrow::Cow;
-use std::marker::PhantomData;
 
-use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use sonic_rs::LazyValue;
+use serde::de::Deserialize;
 
 use crate::archive::LineError;
 
@@ -33,7 +32,7 @@ pub(crate) const MAX_DEPTH: usize = 500;
 /// When it is no JSON.
 pub(crate) fn read<'a, T: Field<'a>>(bytes: &'a [u8]) -> Result<T, LineError> {
     let text = utf8(bytes)?;
-    walk::read(text).map_or_else(|| read_closely(text), Ok)
+    walk::read(text).map_or_else(|| library::read(text), Ok)
 }
 
 /// Reads an object of any depth. The same, with a check of its depth before the library reads it.
@@ -47,13 +46,7 @@ pub(crate) fn read_line<'a, T: Field<'a>>(bytes: &'a [u8]) -> Result<T, LineErro
     if is_too_deep(bytes) {
         return Err(LineError::TooDeep);
     }
-    read_closely(utf8(bytes)?)
-}
-
-/// Reads what the walk over the tokens leaves: all that is odd or broken.
-fn read_closely<'a, T: Field<'a>>(text: &'a str) -> Result<T, LineError> {
-    let mut deserializer = lossy(text);
-    T::read(&mut deserializer).and_then(|value| deserializer.end().map(|()| value)).map_err(|error| syntax(&error))
+    library::read(utf8(bytes)?)
 }
 
 /// Reads a value that is all of one type.
@@ -61,10 +54,7 @@ fn read_closely<'a, T: Field<'a>>(text: &'a str) -> Result<T, LineError> {
 /// # Errors
 /// When it is no JSON or of another type.
 pub(crate) fn read_exact<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, LineError> {
-    let mut deserializer = lossy(utf8(bytes)?);
-    T::deserialize(&mut deserializer)
-        .and_then(|value| deserializer.end().map(|()| value))
-        .map_err(|error| syntax(&error))
+    library::read_exact(utf8(bytes)?)
 }
 
 /// Counting brackets is fast and settles nearly every line; only one with many is looked at closely.
@@ -100,25 +90,44 @@ fn utf8(bytes: &[u8]) -> Result<&str, LineError> {
         .map_err(|error| LineError::Syntax { what: "it is not UTF-8", at: error.valid_up_to() })
 }
 
-/// Lossy: the escape of half a surrogate pair, which is what a cut emoji leaves, is legal JSON (RFC 8259, section 8.2)
-/// and becomes U+FFFD.
-fn lossy(text: &str) -> sonic_rs::Deserializer<sonic_rs::Read<'_>> {
-    sonic_rs::Deserializer::from_str(text).utf8_lossy()
+/// A value that one of the two readers is about to read.
+pub(crate) trait Value<'de>: Sized {
+    type Error;
+
+    /// Reads the value into a place: it stays as it is unless the value is filled.
+    fn read_into<T: Field<'de>>(self, place: &mut T) -> Result<(), Self::Error>;
+
+    /// The value as it is written.
+    fn raw(self) -> Result<Raw<'de>, Self::Error>;
+
+    fn skip(self) -> Result<(), Self::Error>;
 }
 
-fn syntax(error: &sonic_rs::Error) -> LineError {
-    let what = match error {
-        _ if error.is_eof() => "it ends too early",
-        _ if error.is_syntax() => "something is out of place",
-        _ => "a field has an unexpected type",
-    };
-    LineError::Syntax { what, at: error.offset() }
+/// The members of an object that were not read yet.
+pub(crate) trait Object<'de> {
+    type Error;
+
+    /// What the next name stands for; `None` at the end of the object. Its value must be read before the next name.
+    fn name<N>(&mut self, known: impl FnOnce(&[u8]) -> N) -> Result<Option<N>, Self::Error>;
+
+    /// Reads the value of the last name into a place.
+    fn value<T: Field<'de>>(&mut self, place: &mut T) -> Result<(), Self::Error>;
+}
+
+/// The entries of a list that were not read yet.
+pub(crate) trait List<'de> {
+    type Error;
+
+    /// Reads the next entry into a place; `false` at the end of the list.
+    fn entry<T: Field<'de>>(&mut self, place: &mut T) -> Result<bool, Self::Error>;
 }
 
 /// A possible value of a field. A method is called with the value that is there; those that are
-/// not overridden return the default value, which is that of an absent field.
+/// not overridden give the default value, which is that of an absent field.
+///
+/// Errors are those of JSON that is broken, never of a type.
 pub(crate) trait Field<'de>: Default {
-    /// Whether the value has content.
+    /// Whether the value has content. What has none equals the default value.
     fn is_filled(&self) -> bool;
 
     fn text(_: &str) -> Self {
@@ -141,81 +150,96 @@ pub(crate) trait Field<'de>: Default {
         Self::default()
     }
 
-    fn list<A: SeqAccess<'de>>(mut list: A) -> Result<Self, A::Error> {
-        while list.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Self::default())
+    /// Reads a list to its end, into a place that is not filled.
+    fn list<L: List<'de>>(&mut self, mut list: L) -> Result<(), L::Error> {
+        while list.entry(&mut Ignored)? {}
+        Ok(())
     }
 
-    fn object<A: MapAccess<'de>>(mut object: A) -> Result<Self, A::Error> {
-        while object.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(Self::default())
+    /// Reads an object to its end, into a place that is not filled.
+    fn object<O: Object<'de>>(&mut self, object: &mut O) -> Result<(), O::Error> {
+        while object.name(|_| ())?.is_some() {
+            object.value(&mut Ignored)?;
+        }
+        Ok(())
     }
 
-    /// # Errors
-    /// Only when there is no JSON value.
-    fn read<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Seed::new())
-    }
-}
-
-/// Reads a [`Field`] where serde needs a seed or a visitor.
-pub(crate) struct Seed<T>(PhantomData<T>);
-
-impl<T> Seed<T> {
-    pub(crate) fn new() -> Self {
-        Self(PhantomData)
+    /// Reads a value of any type.
+    fn read<V: Value<'de>>(&mut self, value: V) -> Result<(), V::Error> {
+        value.read_into(self)
     }
 }
 
-impl<'de, T: Field<'de>> DeserializeSeed<'de> for Seed<T> {
-    type Value = T;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<T, D::Error> {
-        T::read(deserializer)
+/// Of several values the last one that is filled counts.
+#[inline(always)]
+fn put<'de, T: Field<'de>>(place: &mut T, value: T) {
+    if value.is_filled() {
+        *place = value;
     }
 }
 
-impl<'de, T: Field<'de>> Visitor<'de> for Seed<T> {
-    type Value = T;
+/// A value that nobody asks for.
+#[derive(Default)]
+pub(crate) struct Ignored;
 
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a JSON value")
+impl<'de> Field<'de> for Ignored {
+    fn is_filled(&self) -> bool {
+        false
     }
 
-    fn visit_bool<E>(self, value: bool) -> Result<T, E> {
-        Ok(T::boolean(value))
+    fn read<V: Value<'de>>(&mut self, value: V) -> Result<(), V::Error> {
+        value.skip()
+    }
+}
+
+/// The fields of an object, each of which is read into its place.
+pub(crate) trait Members<'de>: Default {
+    /// One of the fields, or none of them.
+    type Name;
+
+    /// Looks up a name.
+    fn known(name: &[u8]) -> Self::Name;
+
+    fn member<O: Object<'de>>(&mut self, name: Self::Name, object: &mut O) -> Result<(), O::Error>;
+
+    /// Reads all members from this one on.
+    #[inline(always)]
+    fn members<O: Object<'de>>(&mut self, first: Self::Name, object: &mut O) -> Result<(), O::Error> {
+        let mut name = Some(first);
+        while let Some(this) = name {
+            self.member(this, object)?;
+            name = object.name(Self::known)?;
+        }
+        Ok(())
+    }
+}
+
+/// An object without entries counts as absent.
+impl<'de, T: Members<'de>> Field<'de> for Option<T> {
+    fn is_filled(&self) -> bool {
+        self.is_some()
     }
 
-    fn visit_u64<E>(self, number: u64) -> Result<T, E> {
-        Ok(T::unsigned(number))
+    fn object<O: Object<'de>>(&mut self, object: &mut O) -> Result<(), O::Error> {
+        match object.name(T::known)? {
+            Some(first) => self.insert(T::default()).members(first, object),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A large object that few posts have.
+impl<'de, T: Members<'de>> Members<'de> for Box<T> {
+    type Name = T::Name;
+
+    #[inline(always)]
+    fn known(name: &[u8]) -> T::Name {
+        T::known(name)
     }
 
-    fn visit_i64<E>(self, number: i64) -> Result<T, E> {
-        Ok(u64::try_from(number).map_or_else(|_| T::float(number as f64), T::unsigned))
-    }
-
-    fn visit_f64<E>(self, number: f64) -> Result<T, E> {
-        Ok(T::float(number))
-    }
-
-    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<T, E> {
-        Ok(T::borrowed(text))
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<T, E> {
-        Ok(T::text(text))
-    }
-
-    fn visit_unit<E>(self) -> Result<T, E> {
-        Ok(T::default())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<T, A::Error> {
-        T::list(list)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<T, A::Error> {
-        T::object(object)
+    #[inline(always)]
+    fn member<O: Object<'de>>(&mut self, name: T::Name, object: &mut O) -> Result<(), O::Error> {
+        (**self).member(name, object)
     }
 }
 
@@ -234,75 +258,39 @@ macro_rules! object {
             $($(#[$field_meta])* $field_vis $field: $type,)+
         }
 
-        impl<'de $(: $lt, $lt)?> $crate::json::Field<'de> for Option<$name $(<$lt>)?> {
-            fn is_filled(&self) -> bool {
-                self.is_some()
-            }
+        const _: () = {
+            #[allow(non_camel_case_types)]
+            pub(crate) enum Name { $($field,)+ Other_ }
 
-            fn object<A: serde::de::MapAccess<'de>>(mut map: A) -> Result<Self, A::Error> {
-                #[allow(non_camel_case_types)]
-                enum Key { $($field,)+ Other_ }
-                struct Name;
-                impl<'de> serde::de::DeserializeSeed<'de> for Name {
-                    type Value = Key;
-                    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Key, D::Error> {
-                        deserializer.deserialize_identifier(self)
+            impl<'de $(: $lt, $lt)?> $crate::json::Members<'de> for $name $(<$lt>)? {
+                type Name = Name;
+
+                #[inline(always)]
+                fn known(name: &[u8]) -> Name {
+                    $(if $(name == $key.as_bytes())||+ {
+                        return Name::$field;
+                    })+
+                    Name::Other_
+                }
+
+                #[inline(always)]
+                fn member<O: $crate::json::Object<'de>>(&mut self, name_: Name, object: &mut O) -> Result<(), O::Error> {
+                    match name_ {
+                        $(Name::$field => object.value(&mut self.$field),)+
+                        Name::Other_ => object.value(&mut $crate::json::Ignored),
                     }
                 }
-                impl<'de> serde::de::Visitor<'de> for Name {
-                    type Value = Key;
-                    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                        f.write_str("a name")
-                    }
-                    fn visit_str<E>(self, name: &str) -> Result<Key, E> {
-                        Ok(match name { $($($key)|+ => Key::$field,)+ _ => Key::Other_ })
-                    }
-                }
-                let mut object: Option<$name $(<$lt>)?> = None;
-                while let Some(key) = map.next_key_seed(Name)? {
-                    let object = object.get_or_insert_default();
-                    match key {
-                        $(Key::$field => {
-                            let value: $type = map.next_value_seed($crate::json::Seed::new())?;
-                            if $crate::json::Field::is_filled(&value) {
-                                object.$field = value;
-                            }
-                        })+
-                        Key::Other_ => {
-                            map.next_value::<serde::de::IgnoredAny>()?;
-                        }
-                    }
-                }
-                Ok(object)
             }
-        }
+        };
     };
 }
 pub(crate) use object;
-
-/// A large object that few posts have: objects are moved from reader to reader, so a small one is a fast one.
-impl<'de, T> Field<'de> for Option<Box<T>>
-where
-    Option<T>: Field<'de>,
-{
-    fn is_filled(&self) -> bool {
-        self.is_some()
-    }
-
-    fn object<A: MapAccess<'de>>(object: A) -> Result<Self, A::Error> {
-        Ok(Option::<T>::object(object)?.map(Box::new))
-    }
-}
 
 /// A value of any type, as it is written.
 #[derive(Clone, Debug)]
 pub(crate) struct Raw<'a>(Cow<'a, str>);
 
 impl<'a> Raw<'a> {
-    pub(crate) fn of(value: &LazyValue<'a>) -> Self {
-        Self(value.as_raw_cow())
-    }
-
     pub(crate) fn bytes(&self) -> &[u8] {
         self.0.as_bytes()
     }
@@ -330,9 +318,32 @@ impl<'de: 'a, 'a> Field<'de> for Option<Raw<'a>> {
         self.is_some()
     }
 
-    fn read<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let raw = Raw::of(&LazyValue::deserialize(deserializer)?);
-        Ok(if raw.has_content() { Some(raw) } else { None })
+    fn read<V: Value<'de>>(&mut self, value: V) -> Result<(), V::Error> {
+        let raw = value.raw()?;
+        if raw.has_content() {
+            *self = Some(raw);
+        }
+        Ok(())
+    }
+}
+
+/// A value of any type, as it is written, even one without content.
+pub(crate) struct Written<'a>(pub(crate) Raw<'a>);
+
+impl Default for Written<'_> {
+    fn default() -> Self {
+        Self(Raw(Cow::Borrowed("null")))
+    }
+}
+
+impl<'de: 'a, 'a> Field<'de> for Written<'a> {
+    fn is_filled(&self) -> bool {
+        true
+    }
+
+    fn read<V: Value<'de>>(&mut self, value: V) -> Result<(), V::Error> {
+        self.0 = value.raw()?;
+        Ok(())
     }
 }
 

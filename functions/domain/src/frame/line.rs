@@ -267,7 +267,8 @@ fn take(rest: &mut &str, key: &str) -> bool {
 /// The value of eight digits in ASCII, of which the first is in the lowest byte; `None` when one of them is no digit.
 /// Neighbours are combined to numbers of two, four and eight digits, in all parts of the word at once.
 #[inline]
-fn eight_digits(word: u64) -> Option<u64> {
+#[must_use]
+pub fn eight_digits(word: u64) -> Option<u64> {
     const ZEROS: u64 = 0x3030_3030_3030_3030;
     const HIGH_HALVES: u64 = 0xf0f0_f0f0_f0f0_f0f0;
     let are_digits = word & HIGH_HALVES == ZEROS && word.wrapping_add(0x0606_0606_0606_0606) & HIGH_HALVES == ZEROS;

@@ -13,12 +13,11 @@ mod v1;
 mod v2;
 
 use birdsong_domain::post::{InstallationKey, SourcePost};
-use serde::de::{MapAccess, SeqAccess};
 
 pub use files::{Chunk, Each, FileError, Found, Other, Piece, find, read_files, total_bytes, values};
 pub use shape::Shape;
 
-use crate::json::{self, Field, Id, MAX_DEPTH, Raw, object};
+use crate::json::{self, Field, Id, List, MAX_DEPTH, Object, Raw, object};
 use shape::Format;
 use v1::Origin;
 
@@ -198,12 +197,18 @@ impl<'de: 'a, 'a> Field<'de> for Option<Data<'a>> {
         self.is_some()
     }
 
-    fn object<A: MapAccess<'de>>(object: A) -> Result<Self, A::Error> {
-        Ok(Option::<v2::Post<'a>>::object(object)?.map(|post| Data::One(Box::new(post))))
+    fn object<O: Object<'de>>(&mut self, object: &mut O) -> Result<(), O::Error> {
+        let mut post: Option<Box<v2::Post<'a>>> = None;
+        post.object(object)?;
+        *self = post.map(Data::One);
+        Ok(())
     }
 
-    fn list<A: SeqAccess<'de>>(list: A) -> Result<Self, A::Error> {
-        Ok(Some(Data::Page(Vec::<Raw<'a>>::list(list)?)))
+    fn list<L: List<'de>>(&mut self, list: L) -> Result<(), L::Error> {
+        let mut page: Vec<Raw<'a>> = vec![];
+        page.list(list)?;
+        *self = Some(Data::Page(page));
+        Ok(())
     }
 }
 
@@ -367,6 +372,16 @@ mod tests {
             assert!(outer.is_some(), "{line}");
             assert!(do_readers_agree(line.as_bytes()), "{line}");
         }
+    }
+
+    #[test]
+    fn values_within_values_need_little_stack() {
+        let line = |levels: usize| format!("{{\"id\":{}1{}}}", "{\"$date\":".repeat(levels), "}".repeat(levels));
+        for levels in [1, 62, 63, 64, 65, 100] {
+            assert!(do_readers_agree(line(levels).as_bytes()), "{levels}");
+        }
+        let found = read_line(line(20_000).as_bytes(), &InstallationKey([1; 16]), &mut |_| ());
+        assert_eq!(found, Err(LineError::TooDeep));
     }
 
     proptest! {

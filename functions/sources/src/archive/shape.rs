@@ -7,10 +7,8 @@
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, Visitor};
-
 use super::LineError;
-use crate::json::{self, Field, Raw};
+use crate::json::{self, Field, Object, Written};
 
 /// A kind of object that is no post of the X API.
 #[derive(Debug, PartialEq, Eq)]
@@ -277,7 +275,7 @@ struct Names(u128, u128);
 
 impl Names {
     fn of(names: &[&str]) -> Self {
-        names.iter().fold(Self::default(), |set, name| set.and(*BITS.get(name).unwrap_or(&0)))
+        names.iter().fold(Self::default(), |set, name| set.and(*BITS.get(name.as_bytes()).unwrap_or(&0)))
     }
 
     fn and(self, bit: u32) -> Self {
@@ -293,7 +291,7 @@ impl Names {
 const OTHERS: &[&str] = &["id", "entities"];
 
 /// A number for each name.
-static BITS: LazyLock<HashMap<&'static str, u32>> = LazyLock::new(|| {
+static BITS: LazyLock<HashMap<&'static [u8], u32>> = LazyLock::new(|| {
     let mut bits = HashMap::new();
     for name in SHAPES
         .iter()
@@ -307,7 +305,7 @@ static BITS: LazyLock<HashMap<&'static str, u32>> = LazyLock::new(|| {
         .chain(OTHERS)
     {
         let next = bits.len() as u32;
-        bits.entry(*name).or_insert(next);
+        bits.entry(name.as_bytes()).or_insert(next);
     }
     bits
 });
@@ -351,42 +349,20 @@ impl<'de> Field<'de> for Fields {
         self.present != Names::default()
     }
 
-    fn object<A: MapAccess<'de>>(mut object: A) -> Result<Self, A::Error> {
-        let mut fields = Self::default();
-        while let Some(bit) = object.next_key_seed(NameSeed)? {
-            let value = Raw::of(&object.next_value()?);
+    fn object<O: Object<'de>>(&mut self, object: &mut O) -> Result<(), O::Error> {
+        let mut value = Written::default();
+        while let Some(bit) = object.name(|name| BITS.get(name).copied())? {
+            object.value(&mut value)?;
             let Some(bit) = bit else { continue };
-            fields.present = fields.present.and(bit);
-            if value.has_content() {
-                fields.filled = fields.filled.and(bit);
+            self.present = self.present.and(bit);
+            if value.0.has_content() {
+                self.filled = self.filled.and(bit);
             }
-            if value.is_text() {
-                fields.texts = fields.texts.and(bit);
+            if value.0.is_text() {
+                self.texts = self.texts.and(bit);
             }
         }
-        Ok(fields)
-    }
-}
-
-struct NameSeed;
-
-impl<'de> DeserializeSeed<'de> for NameSeed {
-    type Value = Option<u32>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<u32>, D::Error> {
-        deserializer.deserialize_identifier(self)
-    }
-}
-
-impl Visitor<'_> for NameSeed {
-    type Value = Option<u32>;
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a name")
-    }
-
-    fn visit_str<E>(self, name: &str) -> Result<Option<u32>, E> {
-        Ok(BITS.get(name).copied())
+        Ok(())
     }
 }
 

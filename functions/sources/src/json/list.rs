@@ -1,9 +1,6 @@
 //! Lists: their entries, or what is wanted of those.
 
-use serde::de::SeqAccess;
-use sonic_rs::LazyValue;
-
-use super::{Field, Id, Raw, Seed};
+use super::{Field, Id, List, Written};
 
 /// A list without those entries that are of another type.
 impl<'de, T> Field<'de> for Vec<T>
@@ -14,12 +11,18 @@ where
         !self.is_empty()
     }
 
-    fn list<A: SeqAccess<'de>>(mut list: A) -> Result<Self, A::Error> {
-        let mut found = Vec::new();
-        while let Some(entry) = list.next_element_seed(Seed::<Option<T>>::new())? {
-            found.extend(entry);
+    fn list<L: List<'de>>(&mut self, mut list: L) -> Result<(), L::Error> {
+        let mut entry: Option<T> = None;
+        while list.entry(&mut entry)? {
+            if let Some(entry) = entry.take() {
+                // Most lists have one entry.
+                if self.capacity() == 0 {
+                    *self = Vec::with_capacity(1);
+                }
+                self.push(entry);
+            }
         }
-        Ok(found)
+        Ok(())
     }
 }
 
@@ -31,8 +34,8 @@ where
         self.is_some()
     }
 
-    fn list<A: SeqAccess<'de>>(list: A) -> Result<Self, A::Error> {
-        Vec::<T>::list(list).map(Some)
+    fn list<L: List<'de>>(&mut self, list: L) -> Result<(), L::Error> {
+        self.insert(Vec::new()).list(list)
     }
 }
 
@@ -45,12 +48,12 @@ impl<'de> Field<'de> for Count {
         self.0 > 0
     }
 
-    fn list<A: SeqAccess<'de>>(mut list: A) -> Result<Self, A::Error> {
-        let mut count = Self(0);
-        while let Some(entry) = list.next_element::<LazyValue<'de>>()? {
-            count.0 = count.0.saturating_add(u32::from(Raw::of(&entry).is_object()));
+    fn list<L: List<'de>>(&mut self, mut list: L) -> Result<(), L::Error> {
+        let mut entry = Written::default();
+        while list.entry(&mut entry)? {
+            self.0 = self.0.saturating_add(u32::from(entry.0.is_object()));
         }
-        Ok(count)
+        Ok(())
     }
 }
 
@@ -63,12 +66,12 @@ impl<'de> Field<'de> for NotEmpty {
         self.0
     }
 
-    fn list<A: SeqAccess<'de>>(mut list: A) -> Result<Self, A::Error> {
-        let mut found = Self(false);
-        while let Some(entry) = list.next_element::<LazyValue<'de>>()? {
-            found.0 |= entry.as_raw_str() != "null";
+    fn list<L: List<'de>>(&mut self, mut list: L) -> Result<(), L::Error> {
+        let mut entry = Written::default();
+        while list.entry(&mut entry)? {
+            self.0 |= entry.0.bytes() != b"null";
         }
-        Ok(found)
+        Ok(())
     }
 }
 
@@ -81,14 +84,14 @@ impl<'de> Field<'de> for FirstId {
         self.0.is_some()
     }
 
-    fn list<A: SeqAccess<'de>>(mut list: A) -> Result<Self, A::Error> {
-        let mut first: Option<u64> = None;
-        while let Some(id) = list.next_element_seed(Seed::<Option<Id<'de>>>::new())? {
-            if let Some(id) = id.as_ref().and_then(Id::number) {
-                first = Some(first.map_or(id, |first| first.min(id)));
+    fn list<L: List<'de>>(&mut self, mut list: L) -> Result<(), L::Error> {
+        let mut id: Option<Id<'de>> = None;
+        while list.entry(&mut id)? {
+            if let Some(id) = id.take().as_ref().and_then(Id::number) {
+                self.0 = Some(self.0.map_or(id, |first| first.min(id)));
             }
         }
-        Ok(Self(first))
+        Ok(())
     }
 }
 
@@ -116,15 +119,15 @@ impl<'de> Field<'de> for Numbers {
         self.len > 0
     }
 
-    fn list<A: SeqAccess<'de>>(mut list: A) -> Result<Self, A::Error> {
-        let mut numbers = Self::default();
-        while let Some(number) = list.next_element_seed(Seed::<Option<f64>>::new())? {
-            if let (Some(place), Some(number)) = (numbers.list.get_mut(numbers.len), number) {
+    fn list<L: List<'de>>(&mut self, mut list: L) -> Result<(), L::Error> {
+        let mut number: Option<f64> = None;
+        while list.entry(&mut number)? {
+            if let (Some(place), Some(number)) = (self.list.get_mut(self.len), number.take()) {
                 *place = number;
             }
-            numbers.len += 1;
+            self.len += 1;
         }
-        Ok(numbers)
+        Ok(())
     }
 }
 
@@ -133,8 +136,8 @@ impl<'de> Field<'de> for Option<Numbers> {
         self.is_some()
     }
 
-    fn list<A: SeqAccess<'de>>(list: A) -> Result<Self, A::Error> {
-        Numbers::list(list).map(Some)
+    fn list<L: List<'de>>(&mut self, list: L) -> Result<(), L::Error> {
+        self.insert(Numbers::default()).list(list)
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
-use serde::de::{IgnoredAny, MapAccess};
+use birdsong_domain::frame::eight_digits;
 
-use super::{Field, Seed};
+use super::{Field, Ignored, Object};
 
 /// A text, borrowed from the line unless it has escapes.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,8 +32,23 @@ pub(crate) struct Id<'a>(pub(crate) Cow<'a, str>);
 impl Id<'_> {
     /// The id as a number above 0.
     pub(crate) fn number(&self) -> Option<u64> {
-        self.0.trim().parse().ok().filter(|number| *number > 0)
+        number(&self.0).or_else(|| self.0.trim().parse().ok()).filter(|number| *number > 0)
     }
+}
+
+/// A number of at most 19 digits and nothing else, as nearly all ids are.
+fn number(text: &str) -> Option<u64> {
+    const MOST_DIGITS: usize = 19;
+    let digits = text.as_bytes();
+    if digits.is_empty() || digits.len() > MOST_DIGITS {
+        return None;
+    }
+    let (eights, rest) = digits.as_chunks();
+    let mut number = 0;
+    for eight in eights {
+        number = number * 100_000_000 + eight_digits(u64::from_le_bytes(*eight))?;
+    }
+    rest.iter().try_fold(number, |number, byte| byte.is_ascii_digit().then(|| number * 10 + u64::from(byte - b'0')))
 }
 
 impl<'de: 'a, 'a> Field<'de> for Option<Id<'a>> {
@@ -59,22 +74,22 @@ impl<'de: 'a, 'a> Field<'de> for Option<Id<'a>> {
             .then(|| Id(Cow::Owned((number as u64).to_string())))
     }
 
-    fn object<A: MapAccess<'de>>(object: A) -> Result<Self, A::Error> {
-        extended(object)
+    fn object<O: Object<'de>>(&mut self, object: &mut O) -> Result<(), O::Error> {
+        extended(self, object)
     }
 }
 
-/// The value of MongoDB's Extended JSON, such as `{"$numberLong": "7"}` or `{"$date": "…"}`.
-fn extended<'de, T: Field<'de>, A: MapAccess<'de>>(mut object: A) -> Result<T, A::Error> {
-    let mut found = T::default();
-    while let Some(name) = object.next_key::<Cow<'de, str>>()? {
-        if name.starts_with("$number") || name == "$date" {
-            found = object.next_value_seed(Seed::new())?;
+/// The value of MongoDB's Extended JSON, such as `{"$numberLong": "7"}` or `{"$date": "…"}`. The last one counts, filled or not.
+fn extended<'de, T: Field<'de>, O: Object<'de>>(place: &mut T, object: &mut O) -> Result<(), O::Error> {
+    while let Some(is_value) = object.name(|name| name.starts_with(b"$number") || name == b"$date")? {
+        if is_value {
+            *place = T::default();
+            object.value(place)?;
         } else {
-            object.next_value::<IgnoredAny>()?;
+            object.value(&mut Ignored)?;
         }
     }
-    Ok(found)
+    Ok(())
 }
 
 /// Whether a field of X names a post or an account: a number above 0, exact or not, or a text of one.
@@ -98,8 +113,8 @@ impl<'de> Field<'de> for Named {
         Self(number.is_finite() && number > 0.0)
     }
 
-    fn object<A: MapAccess<'de>>(object: A) -> Result<Self, A::Error> {
-        extended(object)
+    fn object<O: Object<'de>>(&mut self, object: &mut O) -> Result<(), O::Error> {
+        extended(self, object)
     }
 }
 
@@ -116,9 +131,12 @@ impl<'de> Field<'de> for Option<f64> {
         Some(number)
     }
 
-    fn object<A: MapAccess<'de>>(object: A) -> Result<Self, A::Error> {
+    fn object<O: Object<'de>>(&mut self, object: &mut O) -> Result<(), O::Error> {
         // Extended JSON has numbers in texts.
-        Ok(extended::<Option<Id<'de>>, A>(object)?.and_then(|id| id.0.parse().ok()))
+        let mut id: Option<Id<'de>> = None;
+        extended(&mut id, object)?;
+        *self = id.and_then(|id| id.0.parse().ok());
+        Ok(())
     }
 }
 

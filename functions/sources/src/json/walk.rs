@@ -5,42 +5,26 @@
 //! what is wrong.
 
 use std::cell::RefCell;
-use std::fmt;
 
-use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde::forward_to_deserialize_any;
-
-use super::Field;
-use super::index::Index;
+use super::index::{Index, Marks};
+use super::{Field, List, Object, Raw, Value, library, put};
 
 /// Objects and lists within one another that are skipped: as many as a mask has bits. Posts have about ten.
 const MAX_SKIPPED: u32 = 64;
 
-/// Longest text that is read. The index of a text is up to four times as large, and each thread keeps one.
+/// Objects and lists within one another that are read, each of which needs room on the stack.
+const MAX_READ: u32 = 64;
+
+/// Longest text that is read. Each thread keeps an index for the longest one that it has read.
 const MAX_TEXT_BYTES: usize = 256 << 10;
 
 /// Something that this reader leaves to the other one.
 #[derive(Debug)]
 pub(super) struct Odd;
 
-impl fmt::Display for Odd {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("odd JSON")
-    }
-}
-
-impl std::error::Error for Odd {}
-
-impl serde::de::Error for Odd {
-    fn custom<T: fmt::Display>(_: T) -> Self {
-        Self
-    }
-}
-
 /// Reads a value; `None` when the other reader has to look at it.
 pub(super) fn read<'a, T: Field<'a>>(text: &'a str) -> Option<T> {
     thread_local! {
-        /// Reused, since it is larger than most texts.
         static INDEX: RefCell<Index> = RefCell::default();
     }
     #[cfg(any(test, feature = "compare"))]
@@ -54,11 +38,10 @@ pub(super) fn read<'a, T: Field<'a>>(text: &'a str) -> Option<T> {
     let mut index = INDEX.take();
     let mut value = None;
     if index.fill(text.as_bytes()) {
-        let mut walk =
-            Walk { text, bytes: text.as_bytes(), ends: index.ends().iter(), has_escapes: index.has_escapes, at: 0 };
-        value = T::read(&mut walk).ok();
-        walk.peek();
-        if walk.at != text.len() {
+        let json = Json { text, marks: index.marks() };
+        let mut walk = Walk { json: &json, at: 0, depth: 0 };
+        let place = value.insert(T::default());
+        if place.read(&mut walk).is_err() || json.next(walk.at).0 != text.len() {
             value = None;
         }
     }
@@ -66,143 +49,126 @@ pub(super) fn read<'a, T: Field<'a>>(text: &'a str) -> Option<T> {
     value
 }
 
-struct Walk<'i, 'a> {
+/// JSON and its index. What begins at a place is accepted by a method that returns the place behind it.
+struct Json<'i, 'a> {
     text: &'a str,
-    bytes: &'a [u8],
-    /// Positions of the closing quotes that were not passed yet.
-    ends: std::slice::Iter<'i, u32>,
-    has_escapes: bool,
-    /// Position of the next byte.
-    at: usize,
+    marks: Marks<'i>,
 }
 
-impl<'a> Walk<'_, 'a> {
-    /// The next byte that is no white space. 0 at the end of the text: no JSON has it.
+impl<'a> Json<'_, 'a> {
+    /// The byte at a place. 0 behind the end: no JSON has it outside of texts.
     #[inline(always)]
-    fn peek(&mut self) -> u8 {
-        let byte = self.bytes.get(self.at).copied().unwrap_or(0);
-        if byte > b' ' { byte } else { self.peek_behind_space() }
+    fn byte(&self, at: usize) -> u8 {
+        self.text.as_bytes().get(at).copied().unwrap_or(0)
+    }
+
+    /// The place of the next byte that is no white space, and this byte.
+    #[inline(always)]
+    fn next(&self, at: usize) -> (usize, u8) {
+        let byte = self.byte(at);
+        if byte > b' ' { (at, byte) } else { self.next_behind_space(at) }
     }
 
     #[cold]
-    fn peek_behind_space(&mut self) -> u8 {
-        let rest = self.bytes.get(self.at..).unwrap_or_default();
-        self.at += rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n')).count();
-        self.bytes.get(self.at).copied().unwrap_or(0)
+    fn next_behind_space(&self, at: usize) -> (usize, u8) {
+        let rest = self.text.as_bytes().get(at..).unwrap_or_default();
+        let at = at + rest.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n')).count();
+        (at, self.byte(at))
     }
 
     /// Accepts this byte, which is the next one but for white space.
     #[inline(always)]
-    fn accept(&mut self, byte: u8) -> Result<(), Odd> {
-        if self.peek() != byte {
-            return Err(Odd);
+    fn accept(&self, at: usize, byte: u8) -> Result<usize, Odd> {
+        if self.byte(at) == byte {
+            return Ok(at + 1);
         }
-        self.at += 1;
-        Ok(())
+        let (at, next) = self.next(at);
+        if next == byte { Ok(at + 1) } else { Err(Odd) }
     }
 
-    /// Accepts a text, whose first quote is the next byte, and returns where it is, without its quotes.
+    /// The place of the closing quote of a text whose first quote is here.
     #[inline(always)]
-    fn quoted(&mut self) -> Result<(usize, usize), Odd> {
-        let from = self.at + 1;
-        let to = *self.ends.next().ok_or(Odd)? as usize;
-        self.at = to + 1;
-        Ok((from, to))
+    fn closing(&self, at: usize) -> Result<usize, Odd> {
+        self.marks.next_quote(at + 1).ok_or(Odd)
     }
 
-    /// The text between these places, unless it has escapes.
+    /// The place of the closing quote of a name, and the one behind its colon.
     #[inline(always)]
-    fn plain(&self, (from, to): (usize, usize)) -> Result<Option<&'a str>, Odd> {
-        let text = self.text.get(from..to).ok_or(Odd)?;
-        Ok(if self.has_escapes && memchr::memchr(b'\\', text.as_bytes()).is_some() { None } else { Some(text) })
+    fn name(&self, at: usize) -> Result<(usize, usize), Odd> {
+        let to = self.closing(at)?;
+        Ok((to, self.accept(to + 1, b':')?))
     }
 
-    /// Accepts a name and the colon behind it.
+    /// A part of the text, unless it has escapes.
     #[inline(always)]
-    fn name(&mut self) -> Result<(usize, usize), Odd> {
-        if self.peek() != b'"' {
-            return Err(Odd);
-        }
-        let name = self.quoted()?;
-        self.accept(b':')?;
-        Ok(name)
+    fn plain(&self, from: usize, to: usize) -> Result<Option<&'a str>, Odd> {
+        if self.marks.has_escape(from, to) { Ok(None) } else { self.text.get(from..to).map(Some).ok_or(Odd) }
     }
 
     /// Accepts a word that JSON knows.
     #[inline(always)]
-    fn word(&mut self, word: &[u8]) -> Result<(), Odd> {
-        if !self.bytes.get(self.at..).is_some_and(|rest| rest.starts_with(word)) {
-            return Err(Odd);
+    fn word(&self, at: usize, word: &[u8]) -> Result<usize, Odd> {
+        if self.text.as_bytes().get(at..).is_some_and(|rest| rest.starts_with(word)) {
+            Ok(at + word.len())
+        } else {
+            Err(Odd)
         }
-        self.at += word.len();
-        Ok(())
     }
 
-    /// Accepts one or more digits.
+    /// Accepts digits, also none.
     #[inline(always)]
-    fn digits(&mut self) -> Result<(), Odd> {
-        let begin = self.at;
-        while self.bytes.get(self.at).is_some_and(u8::is_ascii_digit) {
-            self.at += 1;
+    fn digits(&self, mut at: usize) -> usize {
+        while self.byte(at).is_ascii_digit() {
+            at += 1;
         }
-        if self.at == begin { Err(Odd) } else { Ok(()) }
+        at
     }
 
     /// Accepts a number of RFC 8259.
-    #[inline]
-    fn number(&mut self) -> Result<&'a str, Odd> {
-        let begin = self.at;
-        let rest = self.bytes.get(begin..).unwrap_or_default();
-        let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    #[inline(always)]
+    fn number(&self, at: usize) -> Result<usize, Odd> {
+        let end = self.digits(at);
         // Most are whole numbers.
         let is_whole =
-            digits > 0 && (rest[0] != b'0' || digits == 1) && !matches!(rest.get(digits), Some(b'.' | b'e' | b'E'));
-        if is_whole {
-            self.at += digits;
-        } else {
-            self.any_number()?;
-        }
-        self.text.get(begin..self.at).ok_or(Odd)
+            end > at && (end - at == 1 || self.byte(at) != b'0') && !matches!(self.byte(end), b'.' | b'e' | b'E');
+        if is_whole { Ok(end) } else { self.any_number(at) }
     }
 
-    fn any_number(&mut self) -> Result<(), Odd> {
-        if self.bytes.get(self.at) == Some(&b'-') {
-            self.at += 1;
+    fn any_number(&self, mut at: usize) -> Result<usize, Odd> {
+        let some_digits = |at| {
+            let end = self.digits(at);
+            if end > at { Ok(end) } else { Err(Odd) }
+        };
+        if self.byte(at) == b'-' {
+            at += 1;
         }
-        if self.bytes.get(self.at) == Some(&b'0') {
-            self.at += 1;
-        } else {
-            self.digits()?;
+        at = if self.byte(at) == b'0' { at + 1 } else { some_digits(at)? };
+        if self.byte(at) == b'.' {
+            at = some_digits(at + 1)?;
         }
-        if self.bytes.get(self.at) == Some(&b'.') {
-            self.at += 1;
-            self.digits()?;
-        }
-        if let Some(b'e' | b'E') = self.bytes.get(self.at) {
-            self.at += 1;
-            if let Some(b'-' | b'+') = self.bytes.get(self.at) {
-                self.at += 1;
+        if let b'e' | b'E' = self.byte(at) {
+            at += 1;
+            if let b'-' | b'+' = self.byte(at) {
+                at += 1;
             }
-            self.digits()?;
+            at = some_digits(at)?;
         }
-        Ok(())
+        Ok(at)
     }
 
-    /// Accepts a value of any type.
-    #[inline]
-    fn skip(&mut self) -> Result<(), Odd> {
+    /// Accepts a value of any type, which begins here with this byte.
+    fn skip(&self, mut at: usize, mut byte: u8) -> Result<usize, Odd> {
         // A bit for each container that is open: whether it is an object.
         let (mut objects, mut depth) = (0u64, 0);
         'value: loop {
-            match self.peek() {
-                b'"' => {
-                    self.quoted()?;
-                }
-                open @ (b'{' | b'[') => {
-                    self.at += 1;
+            match byte {
+                b'"' => at = self.closing(at)? + 1,
+                b'{' | b'[' => {
+                    let open = byte;
+                    (at, byte) = self.next(at + 1);
                     // Brackets end two places behind their beginning.
-                    if self.peek() == open + 2 {
-                        self.at += 1;
+                    if byte == open + 2 {
+                        at += 1;
                     } else {
                         if depth == MAX_SKIPPED {
                             return Err(Odd);
@@ -210,174 +176,258 @@ impl<'a> Walk<'_, 'a> {
                         depth += 1;
                         objects = objects << 1 | u64::from(open == b'{');
                         if open == b'{' {
-                            self.name()?;
+                            (at, byte) = self.member(at, byte)?;
                         }
                         continue 'value;
                     }
                 }
-                b'-' | b'0'..=b'9' => {
-                    self.number()?;
-                }
-                b't' => self.word(b"true")?,
-                b'f' => self.word(b"false")?,
-                b'n' => self.word(b"null")?,
+                b'-' | b'0'..=b'9' => at = self.number(at)?,
+                b't' => at = self.word(at, b"true")?,
+                b'f' => at = self.word(at, b"false")?,
+                b'n' => at = self.word(at, b"null")?,
                 _ => return Err(Odd),
             }
             while depth > 0 {
-                let byte = self.peek();
+                (at, byte) = self.next(at);
                 let is_object = objects & 1 == 1;
-                self.at += 1;
                 if byte == b',' {
+                    (at, byte) = self.next(at + 1);
                     if is_object {
-                        self.name()?;
+                        (at, byte) = self.member(at, byte)?;
                     }
                     continue 'value;
                 }
                 if byte != (if is_object { b'}' } else { b']' }) {
                     return Err(Odd);
                 }
+                at += 1;
                 objects >>= 1;
                 depth -= 1;
             }
-            return Ok(());
+            return Ok(at);
         }
+    }
+
+    /// Accepts a name and the colon behind it; the place and the first byte of its value.
+    #[inline(always)]
+    fn member(&self, at: usize, byte: u8) -> Result<(usize, u8), Odd> {
+        if byte != b'"' {
+            return Err(Odd);
+        }
+        let (_, at) = self.name(at)?;
+        Ok(self.next(at))
     }
 }
 
-impl<'de> Deserializer<'de> for &mut Walk<'_, 'de> {
+struct Walk<'i, 'a> {
+    json: &'i Json<'i, 'a>,
+    /// Place of what was not read yet.
+    at: usize,
+    /// Objects and lists that are open.
+    depth: u32,
+}
+
+impl<'a> Walk<'_, 'a> {
+    /// Accepts the bracket that begins an object or a list.
+    #[inline(always)]
+    fn enter(&mut self, at: usize) -> Result<(), Odd> {
+        self.at = at + 1;
+        self.depth += 1;
+        if self.depth > MAX_READ { Err(Odd) } else { Ok(()) }
+    }
+
+    /// Reads a value into a place that has one already.
+    #[cold]
+    fn read_again<T: Field<'a>>(&mut self, place: &mut T) -> Result<(), Odd> {
+        let mut other = T::default();
+        self.read_into(&mut other)?;
+        put(place, other);
+        Ok(())
+    }
+}
+
+impl<'a> Value<'a> for &mut Walk<'_, 'a> {
     type Error = Odd;
 
     #[inline]
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Odd> {
-        match self.peek() {
+    fn read_into<T: Field<'a>>(self, place: &mut T) -> Result<(), Odd> {
+        let json = self.json;
+        let (at, byte) = json.next(self.at);
+        match byte {
             b'"' => {
-                let place = self.quoted()?;
-                match self.plain(place)? {
-                    Some(text) => visitor.visit_borrowed_str(text),
-                    None => visitor.visit_str(&unescaped(self.text.get(place.0 - 1..=place.1).ok_or(Odd)?)?),
+                let to = json.closing(at)?;
+                self.at = to + 1;
+                match json.plain(at + 1, to)? {
+                    Some(text) => put(place, T::borrowed(text)),
+                    None => put(place, T::text(&unescaped(json.text.get(at..=to).ok_or(Odd)?)?)),
                 }
             }
+            b'{' | b'[' if place.is_filled() => self.read_again(place)?,
             b'{' => {
-                self.at += 1;
-                let mut is_over = false;
-                let value = visitor.visit_map(Object { walk: self, is_begun: false, is_over: &mut is_over })?;
-                if is_over { Ok(value) } else { Err(Odd) }
+                self.enter(at)?;
+                place.object(&mut Members { walk: self, is_begun: false })?;
+                self.depth -= 1;
             }
             b'[' => {
-                self.at += 1;
-                let mut is_over = false;
-                let value = visitor.visit_seq(List { walk: self, is_begun: false, is_over: &mut is_over })?;
-                if is_over { Ok(value) } else { Err(Odd) }
+                self.enter(at)?;
+                place.list(Entries { walk: self, is_begun: false })?;
+                self.depth -= 1;
             }
-            b'-' | b'0'..=b'9' => visit_number(self.number()?, visitor),
+            b'-' | b'0'..=b'9' => {
+                self.at = json.number(at)?;
+                put_number(json.text.get(at..self.at).ok_or(Odd)?, place)?;
+            }
             b't' => {
-                self.word(b"true")?;
-                visitor.visit_bool(true)
+                self.at = json.word(at, b"true")?;
+                put(place, T::boolean(true));
             }
             b'f' => {
-                self.word(b"false")?;
-                visitor.visit_bool(false)
+                self.at = json.word(at, b"false")?;
+                put(place, T::boolean(false));
             }
-            b'n' => {
-                self.word(b"null")?;
-                visitor.visit_unit()
-            }
-            _ => Err(Odd),
+            b'n' => self.at = json.word(at, b"null")?,
+            _ => return Err(Odd),
         }
+        Ok(())
     }
 
     #[inline]
-    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Odd> {
-        self.skip()?;
-        visitor.visit_unit()
+    fn raw(self) -> Result<Raw<'a>, Odd> {
+        let (begin, byte) = self.json.next(self.at);
+        self.at = self.json.skip(begin, byte)?;
+        Ok(Raw(self.json.text.get(begin..self.at).ok_or(Odd)?.into()))
     }
 
-    /// A value as it is written: `LazyValue` is the only type of this kind that is read.
     #[inline]
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Odd> {
-        self.peek();
-        let begin = self.at;
-        self.skip()?;
-        visitor.visit_borrowed_str(self.text.get(begin..self.at).ok_or(Odd)?)
-    }
-
-    forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct seq tuple
-        tuple_struct map struct enum identifier
+    fn skip(self) -> Result<(), Odd> {
+        let (at, byte) = self.json.next(self.at);
+        self.at = self.json.skip(at, byte)?;
+        Ok(())
     }
 }
 
-fn visit_number<'a, V: Visitor<'a>>(number: &str, visitor: V) -> Result<V::Value, Odd> {
+fn put_number<'a, T: Field<'a>>(number: &str, place: &mut T) -> Result<(), Odd> {
+    match exactly(number.as_bytes()) {
+        Some((whole, 0)) => put(place, T::unsigned(whole)),
+        // Both parts are exact, so the quotient is the number that is closest (Clinger, "How to read floating point numbers accurately", 1990).
+        Some((digits, decimals)) if digits > 0 && digits <= MOST_EXACT => {
+            put(place, T::float(digits as f64 / POWERS[decimals]))
+        }
+        _ => put_any_number(number, place)?,
+    }
+    Ok(())
+}
+
+/// The digits of a number without sign and exponent, and how many of them are decimals.
+#[inline]
+fn exactly(number: &[u8]) -> Option<(u64, usize)> {
+    if number.len() > MOST_DIGITS {
+        return None;
+    }
+    let (mut digits, mut point) = (0u64, None);
+    for (n, byte) in number.iter().enumerate() {
+        match byte {
+            b'0'..=b'9' => digits = digits * 10 + u64::from(byte - b'0'),
+            b'.' => point = Some(n + 1),
+            _ => return None,
+        }
+    }
+    Some((digits, point.map_or(0, |point| number.len() - point)))
+}
+
+/// Numbers of so many digits fit into 64 bits.
+const MOST_DIGITS: usize = 19;
+
+/// Up to here every whole number is a float.
+const MOST_EXACT: u64 = 1 << 53;
+
+/// Powers of ten, all exact.
+const POWERS: [f64; MOST_DIGITS] =
+    [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18];
+
+fn put_any_number<'a, T: Field<'a>>(number: &str, place: &mut T) -> Result<(), Odd> {
     if let Ok(number) = number.parse() {
-        return visitor.visit_u64(number);
+        put(place, T::unsigned(number));
+        return Ok(());
     }
     let real: f64 = number.parse().map_err(|_| Odd)?;
     // Readers differ in the sign of zero, and in what is too large.
     if (real == 0.0 && real.is_sign_negative()) || !real.is_finite() {
         return Err(Odd);
     }
-    match number.parse() {
-        Ok(number) => visitor.visit_i64(number),
-        Err(_) => visitor.visit_f64(real),
-    }
+    put(place, T::float(real));
+    Ok(())
 }
 
 /// The other reader knows how to unescape a text.
 #[cold]
 fn unescaped(quoted: &str) -> Result<String, Odd> {
-    serde::Deserialize::deserialize(&mut super::lossy(quoted)).map_err(|_| Odd)
+    library::unescaped(quoted).ok_or(Odd)
 }
 
-struct Object<'w, 'i, 'a> {
+struct Members<'w, 'i, 'a> {
     walk: &'w mut Walk<'i, 'a>,
     is_begun: bool,
-    is_over: &'w mut bool,
 }
 
-impl<'a> MapAccess<'a> for Object<'_, '_, 'a> {
+impl<'a> Object<'a> for Members<'_, '_, 'a> {
     type Error = Odd;
 
-    #[inline]
-    fn next_key_seed<K: DeserializeSeed<'a>>(&mut self, seed: K) -> Result<Option<K::Value>, Odd> {
-        if self.walk.peek() == b'}' {
-            self.walk.at += 1;
-            *self.is_over = true;
+    #[inline(always)]
+    fn name<N>(&mut self, known: impl FnOnce(&[u8]) -> N) -> Result<Option<N>, Odd> {
+        let json = self.walk.json;
+        let (mut at, mut byte) = json.next(self.walk.at);
+        if byte == b'}' {
+            self.walk.at = at + 1;
             return Ok(None);
         }
         if std::mem::replace(&mut self.is_begun, true) {
-            self.walk.accept(b',')?;
+            if byte != b',' {
+                return Err(Odd);
+            }
+            (at, byte) = json.next(at + 1);
         }
-        let place = self.walk.name()?;
-        let name = self.walk.plain(place)?.ok_or(Odd)?;
-        seed.deserialize(serde::de::value::BorrowedStrDeserializer::new(name)).map(Some)
+        if byte != b'"' {
+            return Err(Odd);
+        }
+        let (to, behind) = json.name(at)?;
+        if json.marks.has_escape(at, to) {
+            return Err(Odd);
+        }
+        self.walk.at = behind;
+        Ok(Some(known(json.text.as_bytes().get(at + 1..to).ok_or(Odd)?)))
     }
 
-    #[inline]
-    fn next_value_seed<T: DeserializeSeed<'a>>(&mut self, seed: T) -> Result<T::Value, Odd> {
-        seed.deserialize(&mut *self.walk)
+    #[inline(always)]
+    fn value<T: Field<'a>>(&mut self, place: &mut T) -> Result<(), Odd> {
+        place.read(&mut *self.walk)
     }
 }
 
-struct List<'w, 'i, 'a> {
+struct Entries<'w, 'i, 'a> {
     walk: &'w mut Walk<'i, 'a>,
     is_begun: bool,
-    is_over: &'w mut bool,
 }
 
-impl<'a> SeqAccess<'a> for List<'_, '_, 'a> {
+impl<'a> List<'a> for Entries<'_, '_, 'a> {
     type Error = Odd;
 
-    #[inline]
-    fn next_element_seed<T: DeserializeSeed<'a>>(&mut self, seed: T) -> Result<Option<T::Value>, Odd> {
-        if self.walk.peek() == b']' {
-            self.walk.at += 1;
-            *self.is_over = true;
-            return Ok(None);
+    #[inline(always)]
+    fn entry<T: Field<'a>>(&mut self, place: &mut T) -> Result<bool, Odd> {
+        let (at, byte) = self.walk.json.next(self.walk.at);
+        if byte == b']' {
+            self.walk.at = at + 1;
+            return Ok(false);
         }
+        self.walk.at = at;
         if std::mem::replace(&mut self.is_begun, true) {
-            self.walk.accept(b',')?;
+            if byte != b',' {
+                return Err(Odd);
+            }
+            self.walk.at += 1;
         }
-        seed.deserialize(&mut *self.walk).map(Some)
+        place.read(&mut *self.walk)?;
+        Ok(true)
     }
 }
 
@@ -412,7 +462,7 @@ mod tests {
     use serde_json::{Map, Value};
 
     use super::*;
-    use crate::json::{Count, Flag, Id, Named, NotEmpty, Numbers, Raw, Text, object, read_closely};
+    use crate::json::{Count, Flag, Id, Named, NotEmpty, Numbers, Raw, Text, object};
 
     object! {
         #[derive(Debug)]
@@ -494,7 +544,7 @@ mod tests {
     /// Both readers read the same, except that this one may leave a text to the other.
     fn compare(text: &str) -> bool {
         let Some(found) = read::<Option<All<'_>>>(text) else { return false };
-        let other = read_closely::<Option<All<'_>>>(text);
+        let other = library::read::<Option<All<'_>>>(text);
         assert!(other.is_ok(), "{other:?} instead of {found:?} for {text}");
         assert_eq!(format!("{found:?}"), format!("{:?}", other.unwrap()), "{text}");
         true
@@ -533,6 +583,67 @@ mod tests {
             }
             if let Ok(text) = std::str::from_utf8(&bytes) {
                 compare(text);
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_are_as_close_as_those_of_the_library() {
+        for number in [
+            "0",
+            "7",
+            "0.0",
+            "1.0",
+            "0.1",
+            "0.5",
+            "-1.5",
+            "-7",
+            "179.9999999",
+            "0.30000000000000004",
+            "90071992547409.91",
+            "900719925474099.3",
+            "9007199254740993.5",
+            "123456789012345678.9",
+            "0.12345678901234567",
+            "0.000000000000000001",
+            "9999999999999999999",
+            "1234567890123456789",
+            "18446744073709551615",
+            "18446744073709551616",
+            "100000000000000000000.0",
+            "1e22",
+            "1E-7",
+            "5e-324",
+            "2.2250738585072014e-308",
+            "1.7976931348623157e308",
+        ] {
+            for text in ["number", "id", "named", "flag", "whole"].map(|name| format!("{{\"{name}\":{number}}}")) {
+                assert!(compare(&text), "{text}");
+            }
+            assert!(compare(&format!("{{\"numbers\":[{number},{number}]}}")), "{number}");
+        }
+    }
+
+    #[test]
+    fn only_the_last_of_filled_values_counts() {
+        let values = [
+            "null",
+            "{}",
+            "[]",
+            "7",
+            "\"\"",
+            "\"a\"",
+            "[{\"text\":\"b\"}]",
+            "[{}]",
+            "[1,2]",
+            "{\"$date\":5}",
+            "{\"$date\":5,\"$date\":null}",
+        ];
+        for name in ["id", "named", "count", "filled", "numbers", "number", "raw", "inner"] {
+            for first in values {
+                for second in values {
+                    assert!(compare(&format!("{{\"{name}\":{first},\"text\":\"a\",\"{name}\":{second}}}")), "{name}");
+                }
             }
         }
     }
