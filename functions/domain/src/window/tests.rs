@@ -2,9 +2,9 @@
 
 use proptest::prelude::*;
 
-use super::metric::{Lag, Lateness};
+use super::metric::{Lag, Lateness, Metric};
 use super::*;
-use crate::frame::{FrameHeader, Lane, Ledger, SlimPost};
+use crate::frame::{FrameError, FrameHeader, Lane, Ledger, PostCount, SlimPost};
 use crate::hashtag;
 use crate::network::Network;
 use crate::post::{Kind, Located};
@@ -61,6 +61,93 @@ fn a_frame_counts_in_each_window_that_its_posts_lie_in() {
 }
 
 /// Posts by `authors`, one each, and further ones without author.
+/// What each metric stores, and whether it says that it is empty. Left out are the frames that were folded, and hashtags,
+/// whose profiles begin at the fifth post of a lane.
+fn metrics(aggregate: &Aggregate) -> Vec<(&'static str, bool, Vec<u8>)> {
+    macro_rules! list {
+        ($($name:ident)+) => {
+            vec![$({
+                let mut bytes = vec![];
+                aggregate.$name.encode(&mut bytes);
+                (stringify!($name), Metric::is_empty(&aggregate.$name), bytes)
+            }),+]
+        };
+    }
+    list!(kinds per_minute languages authors mentions hosts matched_by lag lateness primary frames newest ledger damage media last_late)
+}
+
+proptest! {
+    /// Posts and damage that are counted in two lanes are those that are counted in one.
+    #[test]
+    fn lanes_of_a_window_merge_into_the_whole(
+        frames in prop::collection::vec(
+            (prop::collection::vec((0i64..300_000, 0u64..40, 0usize..4, 0usize..5), 0..8), 0i64..900_000, any::<[bool; 4]>()),
+            0..12,
+        ),
+    ) {
+        let (rules, window) = (FoldRules::default(), WindowStart(0));
+        let mut whole = Aggregate::default();
+        let mut lanes = [Aggregate::default(), Aggregate::default()];
+        for (n, (posts, cut_ms, [is_live, is_damaged, has_ledger, lane])) in frames.into_iter().enumerate() {
+            let posts: Vec<_> = posts
+                .into_iter()
+                .map(|(time_ms, author, kind, located)| SlimPost {
+                    author: (author % 5 > 0).then_some(author),
+                    kind: Kind::ALL[kind],
+                    located: Located::ALL[located],
+                    is_copy: author % 3 == 0,
+                    lang: ["fr", "en", "", "pt-BR"][kind].into(),
+                    hashtags: vec![format!("t{}", author % 7)],
+                    mentions: u32::from(author % 2 == 0),
+                    has_media: located == 0,
+                    ..post(time_ms, author)
+                })
+                .collect();
+            let mut frame = frame(n as u64 + 1, cut_ms, is_live, posts);
+            frame.header.ledger = if has_ledger { frame.header.ledger } else { Ledger::default() };
+            if is_damaged {
+                let primary = frame.posts.iter().filter(|post| !post.is_copy).count() as u64;
+                frame.header.windows = vec![PostCount { window_ms: 0, posts: frame.posts.len() as u64, primary }];
+                (frame.posts, frame.damage) = (vec![], Some(FrameError::Checksum));
+            }
+            whole.fold(rules, window, &frame);
+            lanes[usize::from(lane)].fold(rules, window, &frame);
+        }
+        let [mut sum, other] = lanes;
+        sum.merge(&other, true);
+        for ((name, is_empty, bytes), ours) in metrics(&whole).into_iter().zip(metrics(&sum)) {
+            prop_assert_eq!((name, is_empty, &bytes), (name, ours.1, &ours.2));
+        }
+        let tags = |aggregate: &Aggregate| {
+            let top = aggregate.hashtags.top.as_ref().map(|top| top.top(7)).unwrap_or_default();
+            top.into_iter().map(|tag| (tag.shown, tag.count)).collect::<Vec<_>>()
+        };
+        prop_assert_eq!(tags(&whole), tags(&sum));
+        let nothing = metrics(&Aggregate::default());
+        for ((name, is_empty, bytes), nothing) in metrics(&sum).into_iter().zip(nothing) {
+            let has_nothing = if name == "per_minute" { sum.posts() == 0 } else { bytes == nothing.2 };
+            prop_assert_eq!(is_empty, has_nothing, "{}", name);
+        }
+    }
+}
+
+#[test]
+fn minutes_of_the_next_window_follow() {
+    let rules = FoldRules::default();
+    let of = |start_ms: i64| {
+        let mut window = Aggregate::default();
+        window.fold(rules, WindowStart(start_ms), &frame(1, start_ms, true, vec![post(start_ms + 60_000, 1)]));
+        window
+    };
+    let mut two = of(0);
+    two.merge(&of(300_000), false);
+    assert_eq!(two.per_minute.0, [0, 1, 0, 0, 0, 0, 1, 0, 0, 0]);
+    let mut longer = of(0);
+    longer.per_minute.0.truncate(1);
+    longer.merge(&of(0), true);
+    assert_eq!(longer.per_minute.0, [0, 1, 0, 0, 0], "a lane may know fewer minutes");
+}
+
 fn of_authors(authors: impl Iterator<Item = u64>, authorless: u64) -> Aggregate {
     let scattered = authors.map(|n| post(1, n.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)));
     let nobodys = (0..authorless).map(|n| SlimPost { author: None, ..post(1, n) });
