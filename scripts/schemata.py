@@ -85,7 +85,7 @@ class Node:
     is_plain: bool = True
 
     def rank(self) -> tuple[int, bool, int, int]:
-        """The outermost one first; what stands between bytes before what begins there."""
+        """The outermost one first; a point between bytes before what begins there."""
         order = ["fn", "arm", "field", "guard", "binary", "unary"].index(self.kind)
         return (self.begin, self.end != self.begin, -self.end, order)
 
