@@ -682,7 +682,8 @@ impl<'a, S: WindowStore + RollupStore> Reading<'a, S> {
             read.iter().map(|(hour, windows)| (*hour, part(windows))).collect();
         let open: Vec<_> = parts.keys().copied().collect();
         let newest_window_ms = parts.values().filter_map(|windows| windows.keys().max()).max().copied();
-        let (known_hours, carried) = previous.known(self.region, &open, redone, self.range.0, Period::Hour.ms(self.rules.size));
+        let (known_hours, carried) =
+            previous.known(self.region, &open, redone, self.range.0, Period::Hour.ms(self.rules.size));
         parts.extend(self.hours(&known_hours, &open).await?);
         Ok(ReadRegion { region: self.region, parts, open, newest_window_ms, known_hours, carried, hours, read })
     }
