@@ -5,6 +5,8 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
+# An input that failed with one mutant must not be tried with the next one.
+export PROPTEST_DISABLE_FAILURE_PERSISTENCE=true
 report=target/mutants-report
 mkdir -p "$report"
 code=0
