@@ -8,6 +8,8 @@ RELEASED = $(or $(CARGO_TARGET_DIR),target)/release
 EMULATOR ?= localstack
 # Folders with a package-lock.json.
 PACKAGES = frontend e2e scripts/checks
+# Crates that `make mutants` breaks.
+MUTATED = domain aggregator digest streamer
 
 .PHONY: help run build fmt lint clippy check docs test packages programs test-build rust frontend docs-test test-browser foreign contract scripts-test infra \
 	localstack e2e e2e-localstack e2e-ministack chaos load release-test fuzz trends bench bench-replay deny local-up local-down build-functions deploy rollback destroy clean soak mutants mutants-at-once
@@ -116,10 +118,10 @@ soak: ## a day of trouble in simulated time: make soak HOURS=24 RATE=1000 SEED=1
 	scripts/soak_plot.py target/soak/table.csv target/soak/soak.svg
 
 mutants: ## break the code on purpose, and see that tests notice: make mutants CRATES=domain FILES='functions/domain/src/lane.rs' SHARD=1/8
-	scripts/mutants.sh $(foreach crate,$(or $(CRATES),domain aggregator digest streamer),--package birdsong-$(crate)) $(foreach file,$(FILES),--file '$(file)') $(if $(SHARD),--shard $(SHARD))
+	scripts/mutants.sh $(foreach crate,$(or $(CRATES),$(MUTATED)),--package birdsong-$(crate)) $(foreach file,$(FILES),--file '$(file)') $(if $(SHARD),--shard $(SHARD))
 
 mutants-at-once: ## the same for all mutants, compiled into one program: make mutants-at-once CRATES=domain FILES=lane.rs
-	scripts/schemata.py $(CRATES) $(foreach file,$(FILES),--files $(file))
+	scripts/schemata.py $(or $(CRATES),$(MUTATED)) $(foreach file,$(FILES),--files $(file))
 
 load: ## how busy one shard keeps the aggregator, by lanes and batch size, with a store as slow as DynamoDB (docs/scale.md)
 	cargo run --release --locked --package birdsong-aws --example lambda_load

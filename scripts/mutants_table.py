@@ -27,12 +27,12 @@ def outcomes(folders: list[Path]) -> dict[str, tuple[str, str]]:
     return found
 
 
-def table(found: dict[str, tuple[str, str]]) -> str:
-    """Rows by file, and their sum."""
+def table(found: dict[str, tuple[str, str]], unviable: str = "do not compile") -> str:
+    """Rows by file, and their sum. `unviable` is the head of the column for mutants that were not run."""
     by_file: dict[str, Counter[str]] = {}
     for file, kind in found.values():
         by_file.setdefault(file.removeprefix("functions/"), Counter())[kind] += 1
-    rows = ["| file | mutants | caught | do not compile | survived |", "| --- | --: | --: | --: | --: |"]
+    rows = [f"| file | mutants | caught | {unviable} | survived |", "| --- | --: | --: | --: | --: |"]
     total: Counter[str] = Counter()
     for name, of_file in [*sorted(by_file.items()), ("**all**", total)]:
         total.update(of_file if of_file is not total else {})

@@ -32,8 +32,8 @@ fn last_hour_ms(size: WindowSize) -> i64 {
     (HOUR_MS + size.ms() - 1) / size.ms() * size.ms()
 }
 
-/// How long after its end an event may still go on: one that goes on is closed after a quiet hour, of windows that are
-/// final. An older one is of a time before the digest, or the whole program, stood still.
+/// How long after its end an event may still go on. A digest closes one after a quiet time that is far shorter (`trend::Tracker`), and
+/// looks at windows once they are final; so an older one is of a time before the digest, or the whole program, stood still.
 const EVENT_MS: i64 = 3 * HOUR_MS;
 /// How far back live windows are asked for.
 const LIVE_MS: i64 = 2 * HOUR_MS;

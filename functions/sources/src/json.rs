@@ -9,6 +9,7 @@
 mod index;
 mod library;
 mod list;
+mod number;
 mod scalar;
 mod walk;
 

@@ -16,8 +16,8 @@ where
         while list.entry(&mut entry)? {
             if let Some(entry) = entry.take() {
                 // Most lists have one entry.
-                if self.capacity() == 0 {
-                    *self = Vec::with_capacity(1);
+                if self.is_empty() {
+                    self.reserve_exact(1);
                 }
                 self.push(entry);
             }

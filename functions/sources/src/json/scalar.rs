@@ -2,9 +2,7 @@
 
 use std::borrow::Cow;
 
-use birdsong_domain::frame::eight_digits;
-
-use super::{Field, Ignored, Object};
+use super::{Field, Ignored, Object, number};
 
 /// A text, borrowed from the line unless it has escapes.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,23 +30,8 @@ pub(crate) struct Id<'a>(pub(crate) Cow<'a, str>);
 impl Id<'_> {
     /// The id as a number above 0.
     pub(crate) fn number(&self) -> Option<u64> {
-        number(&self.0).or_else(|| self.0.trim().parse().ok()).filter(|number| *number > 0)
+        number::whole(&self.0).or_else(|| self.0.trim().parse().ok()).filter(|number| *number > 0)
     }
-}
-
-/// A number of at most 19 digits and nothing else, as nearly all ids are.
-fn number(text: &str) -> Option<u64> {
-    const MOST_DIGITS: usize = 19;
-    let digits = text.as_bytes();
-    if digits.is_empty() || digits.len() > MOST_DIGITS {
-        return None;
-    }
-    let (eights, rest) = digits.as_chunks();
-    let mut number = 0;
-    for eight in eights {
-        number = number * 100_000_000 + eight_digits(u64::from_le_bytes(*eight))?;
-    }
-    rest.iter().try_fold(number, |number, byte| byte.is_ascii_digit().then(|| number * 10 + u64::from(byte - b'0')))
 }
 
 impl<'de: 'a, 'a> Field<'de> for Option<Id<'a>> {

@@ -7,7 +7,7 @@
 use std::cell::RefCell;
 
 use super::index::{Index, Marks};
-use super::{Field, List, Object, Raw, Value, library, put};
+use super::{Field, List, Object, Raw, Value, library, number, put};
 
 /// Objects and lists within one another that are skipped: as many as a mask has bits. Posts have about ten.
 const MAX_SKIPPED: u32 = 64;
@@ -275,7 +275,7 @@ impl<'a> Value<'a> for &mut Walk<'_, 'a> {
             }
             b'-' | b'0'..=b'9' => {
                 self.at = json.number(at)?;
-                put_number(json.text.get(at..self.at).ok_or(Odd)?, place)?;
+                number::put_number(json.text.get(at..self.at).ok_or(Odd)?, place)?;
             }
             b't' => {
                 self.at = json.word(at, b"true")?;
@@ -304,59 +304,6 @@ impl<'a> Value<'a> for &mut Walk<'_, 'a> {
         self.at = self.json.skip(at, byte)?;
         Ok(())
     }
-}
-
-fn put_number<'a, T: Field<'a>>(number: &str, place: &mut T) -> Result<(), Odd> {
-    match exactly(number.as_bytes()) {
-        Some((whole, 0)) => put(place, T::unsigned(whole)),
-        // Both parts are exact, so the quotient is the number that is closest (Clinger, "How to read floating point numbers accurately", 1990).
-        Some((digits, decimals)) if digits > 0 && digits <= MOST_EXACT => {
-            put(place, T::float(digits as f64 / POWERS[decimals]))
-        }
-        _ => put_any_number(number, place)?,
-    }
-    Ok(())
-}
-
-/// The digits of a number without sign and exponent, and how many of them are decimals.
-#[inline]
-fn exactly(number: &[u8]) -> Option<(u64, usize)> {
-    if number.len() > MOST_DIGITS {
-        return None;
-    }
-    let (mut digits, mut point) = (0u64, None);
-    for (n, byte) in number.iter().enumerate() {
-        match byte {
-            b'0'..=b'9' => digits = digits * 10 + u64::from(byte - b'0'),
-            b'.' => point = Some(n + 1),
-            _ => return None,
-        }
-    }
-    Some((digits, point.map_or(0, |point| number.len() - point)))
-}
-
-/// Numbers of so many digits fit into 64 bits.
-const MOST_DIGITS: usize = 19;
-
-/// Up to here every whole number is a float.
-const MOST_EXACT: u64 = 1 << 53;
-
-/// Powers of ten, all exact.
-const POWERS: [f64; MOST_DIGITS] =
-    [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18];
-
-fn put_any_number<'a, T: Field<'a>>(number: &str, place: &mut T) -> Result<(), Odd> {
-    if let Ok(number) = number.parse() {
-        put(place, T::unsigned(number));
-        return Ok(());
-    }
-    let real: f64 = number.parse().map_err(|_| Odd)?;
-    // Readers differ in the sign of zero, and in what is too large.
-    if (real == 0.0 && real.is_sign_negative()) || !real.is_finite() {
-        return Err(Odd);
-    }
-    put(place, T::float(real));
-    Ok(())
 }
 
 /// The other reader knows how to unescape a text.
