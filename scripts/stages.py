@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -33,6 +34,8 @@ QUIET_SECS = 60
 PROGRAMS = "programs"
 BUILD = "test-build"
 BUILT = "BUILT=1"
+# What cargo and the tools write in a fresh clone, in GB; without it, the linker fails with an error that does not name the disk.
+FRESH_GB = 14
 
 
 @dataclass(frozen=True)
@@ -195,6 +198,19 @@ class Stages:
         return "\n".join([*lines, f"{secs:.0f} s in all; {result}"])
 
 
+def prepare(target: Path) -> str | None:
+    """In a fresh clone, spares the disk. Returns a warning if the disk has little room left.
+
+    What cargo keeps for the next compilation (`incremental`) is as large as what it builds, and takes time to write. Who has
+    compiled here before keeps it.
+    """
+    if (target / "debug/incremental").exists():
+        return None
+    os.environ.setdefault("CARGO_INCREMENTAL", "0")
+    free = shutil.disk_usage(ROOT).free // 10**9
+    return f"warning: {free} GB are free on this disk; a first run writes about {FRESH_GB} GB" if free < FRESH_GB else None
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="Runs the stages of `make test`, several at a time.")
     parser.add_argument("--jobs", type=int, default=(os.cpu_count() or 1) + 1, help="how many run at the same time")
@@ -206,6 +222,8 @@ def main() -> int:
     # make sets these for the commands that it runs; what a stage's make needs of them is in its arguments.
     for name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL"):
         os.environ.pop(name, None)
+    if warning := prepare(Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))):
+        print(warning, file=sys.stderr, flush=True)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     run = Stages(stages, max(1, given.jobs), ["make", "--no-print-directory"])
     try:

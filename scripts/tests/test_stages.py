@@ -14,7 +14,7 @@ import unittest
 import unittest.mock
 from pathlib import Path
 
-from scripts.stages import ROOT, STAGES, Stage, Stages
+from scripts.stages import FRESH_GB, ROOT, STAGES, Stage, Stages, prepare
 
 # Stands for make: writes when the stage started and ended, and fails if the stage has "bad" in its name. The stage "c-until-a"
 # ends after "a" did.
@@ -131,6 +131,33 @@ class Table(unittest.TestCase):
         tests = (ROOT / "Makefile").read_text(encoding="utf-8").partition("##@ Tests")[2].partition("##@")[0]
         targets = set(re.findall(r"^([a-z0-9-]+):.* ## ", tests, re.MULTILINE)) - {"test", "e2e"}
         self.assertLessEqual(targets, {stage.name for stage in STAGES})
+
+
+class Prepare(unittest.TestCase):
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.target = Path(folder.name)
+
+    def prepare(self, free_gb: int) -> tuple[str | None, str | None]:
+        """The warning with so much room on the disk, and CARGO_INCREMENTAL after it."""
+        usage = unittest.mock.Mock(free=free_gb * 10**9)
+        environ = {name: value for name, value in os.environ.items() if name != "CARGO_INCREMENTAL"}
+        with (
+            unittest.mock.patch("scripts.stages.shutil.disk_usage", return_value=usage),
+            unittest.mock.patch.dict(os.environ, environ, clear=True),
+        ):
+            return prepare(self.target), os.environ.get("CARGO_INCREMENTAL")
+
+    def test_a_fresh_clone_spares_the_disk_and_warns_if_it_is_nearly_full(self) -> None:
+        self.assertEqual(self.prepare(FRESH_GB), (None, "0"))
+        warning, incremental = self.prepare(FRESH_GB - 1)
+        self.assertEqual(incremental, "0")
+        self.assertIn(f"{FRESH_GB - 1} GB are free", warning or "")
+
+    def test_where_somebody_has_compiled_nothing_changes(self) -> None:
+        (self.target / "debug/incremental").mkdir(parents=True)
+        self.assertEqual(self.prepare(1), (None, None))
 
 
 if __name__ == "__main__":
