@@ -208,7 +208,9 @@ def prepare(target: Path) -> str | None:
         return None
     os.environ.setdefault("CARGO_INCREMENTAL", "0")
     free = shutil.disk_usage(ROOT).free // 10**9
-    return f"warning: {free} GB are free on this disk; a first run writes about {FRESH_GB} GB" if free < FRESH_GB else None
+    return (
+        f"warning: {free} GB are free on this disk; a first run writes about {FRESH_GB} GB" if free < FRESH_GB else None
+    )
 
 
 def main() -> int:
