@@ -625,7 +625,7 @@ export interface components {
              *     bytes.
              */
             other_languages?: number;
-            /** @description The most frequent hashtags. A post counts once for a hashtag. */
+            /** @description The most frequent hashtags: 20, or in a total as many as `top` asks for. A post counts once for a hashtag. */
             hashtags?: components["schemas"]["HashtagCount"][];
             /**
              * Format: int64
@@ -672,7 +672,7 @@ export interface components {
              * @description Posts with at least one photo, video, GIF or audio attached.
              */
             media?: number;
-            /** @description The most frequent hosts that posts link to. A post counts once for a host. */
+            /** @description The most frequent hosts that posts link to: 10, or in a total as many as `top` asks for. A post counts once for a host. */
             link_hosts?: components["schemas"]["HostCount"][];
             /** @description Posts by the filter that placed them in the region. */
             located?: components["schemas"]["LocatedCounts"];
@@ -1449,7 +1449,7 @@ export interface components {
              *     bytes.
              */
             other_languages: number;
-            /** @description The most frequent hashtags. A post counts once for a hashtag. */
+            /** @description The most frequent hashtags: 20, or in a total as many as `top` asks for. A post counts once for a hashtag. */
             hashtags: components["schemas"]["HashtagCount"][];
             /**
              * Format: int64
@@ -1496,7 +1496,7 @@ export interface components {
              * @description Posts with at least one photo, video, GIF or audio attached.
              */
             media: number;
-            /** @description The most frequent hosts that posts link to. A post counts once for a host. */
+            /** @description The most frequent hosts that posts link to: 10, or in a total as many as `top` asks for. A post counts once for a host. */
             link_hosts: components["schemas"]["HostCount"][];
             /** @description Posts by the filter that placed them in the region. */
             located: components["schemas"]["LocatedCounts"];
@@ -1766,6 +1766,8 @@ export interface operations {
                 fields?: string;
                 /** @description Fields of the total, likewise; `none` leaves the total out. Default: all fields. */
                 total_fields?: string;
+                /** @description Most entries in `hashtags` and in `link_hosts` of the total. Default: 20 hashtags and 10 hosts. */
+                top?: number;
                 /** @description Only steps that changed since then, RFC 3339: `as_of` of an earlier answer. The total is that of the whole range. Default: all steps. */
                 since?: string;
                 /** @description The `version` of `/api/overview`. With the current one, an answer of a range that has ended may be kept for a day without asking again. */

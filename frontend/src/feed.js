@@ -28,7 +28,7 @@ const isRefusedFilter = (error) => isRefusal(error) && error instanceof ApiError
 
 /**
  * @param {{
- *   choice: Choice, fieldsOf: (range: import('./url-state.js').Range) => { fields: string, total_fields: string }, ready?: () => Promise<void> | null,
+ *   choice: Choice, fieldsOf: (range: import('./url-state.js').Range) => { fields: string, total_fields: string, top?: number }, ready?: () => Promise<void> | null,
  *   onRegions: () => void, onOverview: () => void, onWindows: () => void, onRefusedFilter: () => void,
  * }} parts `choice` is read at each call; the callbacks run after each answer. `ready` resolves when `fieldsOf` knows the fields, and is null when it does already. `onRefusedFilter` must remove the networks from the
  *   choice: the server does not filter by network, or not by one of these

@@ -90,9 +90,10 @@ function windows(params, { now, windowSecs, version }) {
   const networks = (params.get('network') ?? '').split(',').filter(Boolean);
   const whole = windowsAnswer({ region, networks, windowSecs, now, from, to, step, since: time('since') });
   const totals = params.get('total_fields');
+  const total = { ...whole.total, hashtags: whole.total.hashtags.slice(0, Number(params.get('top') ?? 20)), link_hosts: whole.total.link_hosts.slice(0, Number(params.get('top') ?? 10)) };
   const body = {
     ...whole,
-    total: totals === 'none' ? null : lean(whole.total, totals),
+    total: totals === 'none' ? null : lean(total, totals),
     windows: whole.windows.map((report) => lean(report, params.get('fields'))),
   };
   return [200, body, to > now ? OPEN : params.get('version') === version ? `${CLOSED}, immutable` : CLOSED];

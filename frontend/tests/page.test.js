@@ -48,6 +48,7 @@ function createServer() {
     trends: [],
     newest: '2026-11-24T08:12:28Z',
     posts: 12,
+    hashtags: [{ tag: 'x', count: 4, error: 1 }],
     /** The networks that posts are counted by; null for a server that does not know networks. @type {string[] | null} */
     networks: null,
     /** @type {(url: URL) => null | Error | { status: number, body: object }} */
@@ -99,7 +100,7 @@ function createServer() {
       return {
         region: query.get('region'), name: 'Alpha', from: query.get('from'), to: query.get('to'), window_secs: 300, step_secs: 300,
         as_of: new Date(Date.now()).toISOString(),
-        total: report({ ...counts, authors: 9, authors_low: 8, authors_high: 10, hashtags: [{ tag: 'x', count: 4, error: 1 }], languages: { en: 12 } }),
+        total: report({ ...counts, authors: 9, authors_low: 8, authors_high: 10, hashtags: self.hashtags.slice(0, Number(query.get('top'))), languages: { en: 12 } }),
         windows: [report({
           ...counts, window_start: '2026-11-24T08:10:00Z', window_end: '2026-11-24T08:15:00Z', lifecycle: 'provisional', authors: 9,
           per_minute: [6, 4, 2, 0, 0], completeness: { ...COMPLETE, complete: false, frames: 2 },
@@ -229,6 +230,27 @@ describe('cards', () => {
     await load();
     expect(find('#chart-posts').getAttribute('aria-label')).toContain('12 posts');
     expect(find('#hashtags-title').closest('.card').querySelector('.bars').textContent).toBe('#x4 to 533% to 42%−20% to +25%');
+  });
+
+  it('list as many as the reader wants, and keep that in the address', async () => {
+    server.hashtags = Array.from({ length: 70 }, (_, i) => ({ tag: `t${i}`, count: 100 - i, error: 1 }));
+    await load();
+    const bars = find('#chart-hashtags');
+    const shown = () => [bars.querySelectorAll('li:not(.more)').length, ...[...bars.querySelectorAll('.more')].map((one) => one.textContent)];
+    const more = async () => {
+      bars.querySelector('.more button').focus();
+      bars.querySelector('.more button').click();
+      await settle();
+      expect(document.activeElement).toBe(bars.querySelector('.more button'));
+      return [new URLSearchParams(location.search).get('rows'), ...shown()];
+    };
+    expect(shown()).toEqual([12, 'Show 50']);
+    expect(await more()).toEqual(['hashtags.50', 50, 'Show all']);
+    expect(await more()).toEqual(['hashtags.all', 70, 'Some with 1 post may be missing here.', 'Show 12']);
+    expect(new Set(server.calls.map(({ searchParams }) => searchParams.get('top')))).toEqual(new Set([null, '20', '256', '51', '2048']));
+    expect(await more()).toEqual([null, 12, 'Show 50']);
+    await load('?region=a&rows=hashtags.all');
+    expect(find('#chart-hashtags').querySelectorAll('li:not(.more)').length).toBe(70);
   });
 
   it('show a text in place of an empty plot', async () => {

@@ -5,6 +5,7 @@ import { formatChange, formatCount, formatShare } from '../format.js';
 import { t } from '../i18n.js';
 import { readAnswer } from '../model/answer.js';
 import { againstById } from '../model/change.js';
+import { EARLIER_ROWS } from '../model/rows.js';
 import { count, list } from '../model/values.js';
 
 /**
@@ -13,8 +14,6 @@ import { count, list } from '../model/values.js';
  * @typedef {{ bars: Bar[], all: number, note: string }} BarsView `all` is the number of posts that shares are of
  */
 
-/** The API lists so many hashtags and hosts at most: of a shorter list, nothing is missing. */
-const MOST_LISTED = 20;
 /** Beyond this, a change is said as a factor. */
 const MOST_PERCENT = 300;
 
@@ -59,15 +58,19 @@ export function shareText({ value, error }, all) {
 }
 
 /**
- * Bars with what they were at an earlier time.
+ * Bars with what they were at an earlier time. What its list lacks had at most the error then, or at most as many as the last entry
+ * where the list was cut.
  * @param {Bar[]} bars
- * @param {Bar[]} earlier
+ * @param {Bar[]} earlier by count
+ * @param {boolean} isBound
  * @returns {Bar[]}
  */
-function compared(bars, earlier) {
-  const before = new Map(earlier.map((bar) => [bar.label.toLowerCase(), { low: bar.value, high: bar.value + bar.error }]));
-  const isWhole = earlier.length < MOST_LISTED;
-  return bars.map((bar) => ({ ...bar, before: before.get(bar.label.toLowerCase()) ?? (isWhole ? { low: 0, high: 0 } : null) }));
+function compared(bars, earlier, isBound) {
+  const boundsOf = (/** @type {Bar} */ bar) => ({ low: bar.value, high: bar.value + bar.error });
+  const before = new Map(earlier.map((bar) => [bar.label.toLowerCase(), boundsOf(bar)]));
+  const isCut = isBound && earlier.length >= EARLIER_ROWS;
+  const lacking = { low: 0, high: (isCut ? earlier.at(-1)?.value ?? 0 : 0) + Math.max(0, ...earlier.map(({ error }) => error)) };
+  return bars.map((bar) => ({ ...bar, before: before.get(bar.label.toLowerCase()) ?? lacking }));
 }
 
 /** @param {number} now @param {number} before */
@@ -132,13 +135,14 @@ export function barChart({ bars, isBound = false, remark, ...chart }) {
   const text = (name) => t(/** @type {import('../i18n.js').Key} */ (`chart.${chart.id}.${name}`));
   return {
     ...chart,
+    isBound,
     height: 'rows',
     lead: ({ against } = {}) => t(`bars.lead.${againstById(against).key}`),
     view: ({ total }, { earlier } = /** @type {any} */ ({})) => {
       const completeness = earlier?.total?.completeness;
       const isKnown = earlier?.total && completeness?.frames !== 0;
       return {
-        bars: isKnown ? compared(bars(total), bars(readAnswer(earlier, 0).total)) : bars(total), all: total.posts,
+        bars: isKnown ? compared(bars(total), bars(readAnswer(earlier, 0).total), isBound) : bars(total), all: total.posts,
         note: [remark?.(total), isKnown && completeness?.complete === false && t('bars.incomplete')].filter(Boolean).join(' '),
       };
     },

@@ -77,6 +77,8 @@ export interface Chart<View> {
   lead?(choices?: Readonly<Record<string, string>>): string;
   /** What the reader can find in its ranking, and turn the page to: a `type` of `Bar.focus`. Its text is `bars.find.ID`. */
   finds?: string;
+  /** Whether counts of its ranking are lower bounds, of the most frequent entries only. */
+  isBound?: boolean;
   /** Whether its card explains the marks of unfinished, missing and sampled windows. */
   hasMarks?: boolean;
   /** Whether a time can be chosen in it, by pointer or keys. */

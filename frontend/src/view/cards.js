@@ -3,6 +3,7 @@
 
 import { inSlices } from '../breathe.js';
 import { readAnswer } from '../model/answer.js';
+import { FEW, ROWS_PARAM, asksOf, mostOf, nextRows } from '../model/rows.js';
 import { plain } from '../model/values.js';
 import { renderSegments } from './controls.js';
 import { currentZone, formatCount, isUtcDays } from '../format.js';
@@ -14,9 +15,9 @@ import { renderTable } from './table.js';
 /** The title of a chart. @param {{ id: string }} chart */
 export const titleOf = ({ id }) => t(/** @type {import('../i18n.js').Key} */ (`chart.${id}.title`));
 
-/** Bars that are shown at first, and after one click. */
-const FEW = 12;
-const MANY = 50;
+/** Ids of the charts of which the API lists only the most frequent entries. @param {readonly Chart[]} charts */
+export const listedBy = (charts) => charts.filter(({ isBound }) => isBound).map(({ id }) => id);
+
 /** The parameter of the address that names hidden series: `CHART.CHOICE.SERIES`, with commas. */
 export const HIDE_PARAM = 'hide';
 
@@ -39,7 +40,8 @@ export const HIDE_PARAM = 'hide';
  *   all cards, or on those that are meant, with pauses, as the rest of work that began at `since` by `performance.now()`; `done` resolves when it is shown; `drawn` is what the cards show when they are done
  */
 export function createCards({ doc, charts, drawer, onChoice, onFocus, holder = 'charts', only = null }) {
-  const cards = charts.map((chart) => ({ ...createCard({ doc, chart, drawer, onChoice, onFocus }), chart, isDue: false }));
+  const listed = listedBy(charts);
+  const cards = charts.map((chart) => ({ ...createCard({ doc, chart, listed, drawer, onChoice, onFocus }), chart, isDue: false }));
   byId(doc, holder).replaceChildren(...cards.map(({ node }) => node));
   for (const { node, chart } of cards) node.toggleAttribute('data-embedded', chart.id === only);
   /** The last round of rendering; an earlier one ends when another starts. @type {Promise<void> | undefined} */
@@ -75,8 +77,8 @@ export function createCards({ doc, charts, drawer, onChoice, onFocus, holder = '
   };
 }
 
-/** @param {{ doc: Document, chart: Chart } & Pick<Parameters<typeof createCards>[0], 'drawer' | 'onChoice' | 'onFocus'>} parts */
-function createCard({ doc, chart, drawer, onChoice, onFocus }) {
+/** @param {{ doc: Document, chart: Chart, listed: readonly string[] } & Pick<Parameters<typeof createCards>[0], 'drawer' | 'onChoice' | 'onFocus'>} parts */
+function createCard({ doc, chart, listed, drawer, onChoice, onFocus }) {
   const template = /** @type {HTMLTemplateElement} */ (byId(doc, 'card'));
   const node = find(/** @type {DocumentFragment} */ (doc.importNode(template.content, true)), '.card');
   /** @param {string} selector */
@@ -166,9 +168,6 @@ function createCard({ doc, chart, drawer, onChoice, onFocus }) {
     for (const button of legend.querySelectorAll('button')) button.setAttribute('aria-pressed', String(!hiddenKeys().has(button.dataset.series ?? '')));
   }
 
-  /** How many bars are shown. */
-  let most = FEW;
-
   /** A field that filters the bars. Enter turns the page to what is written in it, also when that is not among them. */
   function findField() {
     const input = el(doc, 'input', { type: 'search', autocomplete: 'off', class: 'bar-find', 'data-find': chart.id });
@@ -207,11 +206,17 @@ function createCard({ doc, chart, drawer, onChoice, onFocus }) {
   function renderBars(ranking) {
     if (!bars) return;
     const longest = Math.max(1, ...ranking.bars.map(({ value, error }) => value + error));
+    const error = Math.max(0, ...ranking.bars.map((bar) => bar.error));
     const sought = finder?.value() ?? '';
     const found = ranking.bars.filter(({ label }) => plain(label).includes(plain(sought)));
-    const shown = sought ? found : found.slice(0, most);
-    bars.toggleAttribute('data-bounds', ranking.bars.some(({ error, before }) => error > 0 || (before && before.low !== before.high)));
-    rebuild(bars, [String(most), sought, String(ranking.all), ...ranking.bars.map((bar) => JSON.stringify(bar))], () => [
+    const rows = last.choices[ROWS_PARAM] ?? '';
+    const shown = sought ? found : found.slice(0, mostOf(rows, chart.id));
+    const isWhole = !chart.isBound || ranking.bars.length < asksOf(rows, listed);
+    const next = sought ? null : nextRows(rows, chart.id, { length: ranking.bars.length, isWhole });
+    // An entry that the list of before lacks has bounds too, but no change that could be said.
+    bars.toggleAttribute('data-bounds', ranking.bars.some(({ error, before }) => error > 0 || (before && before.low > 0 && before.low !== before.high)));
+    const isMoreHeld = doc.activeElement?.matches('.more button') && bars.contains(doc.activeElement);
+    rebuild(bars, [rows, sought, String(ranking.all), ...ranking.bars.map((bar) => JSON.stringify(bar))], () => [
       ...shown.map((bar) => {
         const { focus } = bar;
         const name = focus && onFocus ? el(doc, 'button', { type: 'button', class: 'link' }, bar.label) : el(doc, 'span', { title: bar.note }, bar.label);
@@ -228,8 +233,10 @@ function createCard({ doc, chart, drawer, onChoice, onFocus }) {
         );
       }),
       ...(shown.length === 0 ? [el(doc, 'li', { class: 'more' }, turnButton(sought))] : []),
-      ...(ranking.bars.length > FEW && !sought ? [el(doc, 'li', { class: 'more' }, moreButton(ranking))] : []),
+      ...(isWhole && ranking.bars.length > FEW && shown.length === ranking.bars.length && error > 0 ? [el(doc, 'li', { class: 'more muted' }, t('bars.missing', { n: error }))] : []),
+      ...(next ? [el(doc, 'li', { class: 'more' }, moreButton(next))] : []),
     ]);
+    if (isMoreHeld) /** @type {HTMLElement | null} */ (bars.querySelector('.more button'))?.focus({ preventScroll: true });
   }
 
   /** @param {string} name */
@@ -239,16 +246,11 @@ function createCard({ doc, chart, drawer, onChoice, onFocus }) {
     return button;
   }
 
-  /** @param {{ bars: import('../chart-kit/types').Bar[], all: number }} ranking */
-  function moreButton(ranking) {
-    const isAll = most >= ranking.bars.length;
-    const next = isAll ? FEW : most < MANY && ranking.bars.length > MANY ? MANY : Infinity;
-    const button = el(doc, 'button', { type: 'button', class: 'link' }, isAll ? t('card.showSome', { n: FEW }) : next === Infinity ? t('card.showAll', { n: ranking.bars.length }) : t('card.showSome', { n: MANY }));
-    button.addEventListener('click', () => {
-      most = next;
-      renderBars(ranking);
-      /** @type {HTMLElement | null | undefined} */ (bars?.querySelector('.more button'))?.focus();
-    });
+  /** @param {NonNullable<ReturnType<typeof nextRows>>} next */
+  function moreButton({ n, isAll, rows }) {
+    const label = n === null ? t('card.showEvery') : t(isAll ? 'card.showAll' : 'card.showSome', { n });
+    const button = el(doc, 'button', { type: 'button', class: 'link' }, label);
+    button.addEventListener('click', () => onChoice(ROWS_PARAM, rows));
     return button;
   }
 

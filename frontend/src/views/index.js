@@ -5,7 +5,7 @@ import overview from './overview.js';
 import sources from './sources.js';
 
 /** What the page of a region is turned to, its time, what is compared, the hidden series, and the choices of its charts. */
-const REGION_PARAMS = ['tag', 'host', 'language', 'until', 'from', 'to', 'against', 'hide', 'stack'];
+const REGION_PARAMS = ['tag', 'host', 'language', 'until', 'from', 'to', 'against', 'hide', 'stack', 'rows'];
 const COMPARE_PARAMS = ['regions', 'tags', 'periods', 'measure', 'until', 'from', 'to'];
 
 /**

@@ -15,13 +15,14 @@ import { rangeMarks } from '../model/flaws.js';
 import { absoluteRange, brushedRange, rangeParams, shiftRange } from '../model/range.js';
 import { coveredText } from '../model/query.js';
 import { risingList } from '../model/reasons.js';
+import { EARLIER_ROWS, ROWS_PARAM, asksOf } from '../model/rows.js';
 import { rateUsualText, tileReads, tiles } from '../model/tiles.js';
 import { companions, focusLimits, focusName, focusOf, languageSeries, seriesRange } from '../model/focus.js';
 import { evidence, rankRegions, regionSentence, samplePart, tabTitle } from '../model/unusual.js';
 import { isoMinute, list, parseTime } from '../model/values.js';
 import { RANGES, rangeOf, writeUrl } from '../url-state.js';
 import { currentZone, formatSpan, isUtcDays } from '../format.js';
-import { createCards, titleOf } from '../view/cards.js';
+import { createCards, listedBy, titleOf } from '../view/cards.js';
 import { createTimePicker } from '../view/time-picker.js';
 import { regionSelect, renderNetworks, renderRanges, renderSegments, toggleNetwork } from '../view/controls.js';
 import { byId, el, find, setText } from '../view/dom.js';
@@ -38,11 +39,14 @@ const EARLIER_FIELDS = 'authors,completeness,hashtags,languages,link_hosts,locat
 /** @typedef {import('../api.js').Api} Api */
 
 /**
- * The fields that the charts and tiles read.
+ * The fields that the charts and tiles read, and how many entries of rankings.
  * @param {import('../url-state.js').Choice} choice
  * @param {import('../url-state.js').Range} range
  */
-export const fieldsOf = ({ choices }, range) => fieldsQuery([...CHARTS.flatMap(({ reads, more, choice }) => [reads, ...(more ? [more(choices[choice?.param ?? ''] ?? '', range)] : [])]), tileReads(range)]);
+export const fieldsOf = ({ choices }, range) => ({
+  ...fieldsQuery([...CHARTS.flatMap(({ reads, more, choice }) => [reads, ...(more ? [more(choices[choice?.param ?? ''] ?? '', range)] : [])]), tileReads(range)]),
+  top: asksOf(choices[ROWS_PARAM], listedBy(CHARTS)),
+});
 
 /** @param {import('./types').Context} ctx @returns {import('./types').View} */
 export default function createRegion(ctx) {
@@ -98,7 +102,7 @@ export default function createRegion(ctx) {
       profiles: focus?.type === 'hashtag' ? { subject: region, ask: (/** @type {Api} */ api) => api.trends({ region, standing: 'all' }) } : null,
       earlier: earlier && {
         subject: `${about} ${network} ${choice.choices.against ?? ''}`,
-        ask: (/** @type {Api} */ api) => api.windows({ region, network, ...earlier, step: 'auto', fields: 'posts', total_fields: EARLIER_FIELDS }),
+        ask: (/** @type {Api} */ api) => api.windows({ region, network, ...earlier, step: 'auto', fields: 'posts', total_fields: EARLIER_FIELDS, top: EARLIER_ROWS }),
       },
       series: focus && focus.type !== 'network' ? {
         subject: `${about} ${network} ${focus.type} ${focus.key}`,

@@ -60,8 +60,14 @@ describe('the change of bars', () => {
 
   it('is new only when the earlier list has all that there was', () => {
     expect(changes({ hashtags: [{ tag: 'b', count: 10, error: 0 }] }).texts).toEqual(['new', '+100%', 'new', 'new']);
-    const full = Array.from({ length: 20 }, (_, i) => ({ tag: `t${i}`, count: 50, error: 0 }));
-    expect(changes({ hashtags: full }).texts).toEqual(['', '', '', '']);
+    const full = Array.from({ length: 256 }, (_, i) => ({ tag: `t${i}`, count: 50, error: 0 }));
+    const cut = changes({ hashtags: full });
+    expect(cut.texts).toEqual(['', '', '', '']);
+    expect(hashtags.table(cut.view).rows[0]?.slice(-2)).toEqual(['0 to 50', '–']);
+    // A count that was too low may have left an entry out.
+    const inexact = changes({ hashtags: [{ tag: 'b', count: 10, error: 3 }] });
+    expect(inexact.texts).toEqual(['', '+54% to +100%', '', '']);
+    expect(hashtags.table(inexact.view).rows[0]?.slice(-2)).toEqual(['0 to 3', '–']);
   });
 
   it('is not known without earlier data, and said to be too high when that is incomplete', () => {

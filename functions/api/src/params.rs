@@ -8,9 +8,11 @@ use birdsong_domain::network::Network;
 use birdsong_domain::region::Region;
 use birdsong_domain::rollup::DAY_MS;
 use birdsong_domain::time::{RFC3339_MS, WindowSize, WindowStart, parse_rfc3339};
+use birdsong_domain::topk::MERGED_COUNTERS;
 
 use crate::error::{ApiError, ErrorCode, foreign};
 use crate::fields::Fields;
+use crate::report::Top;
 use crate::span::Networks;
 use crate::steps::Wanted;
 
@@ -185,6 +187,7 @@ impl<'a> WindowsQuery<'a> {
                 "since" => parsed.wanted.since_ms = Some(time("since", &value)?.saturating_sub(CLOCK_SKEW_MS)),
                 "fields" => parsed.wanted.fields = fields("fields", &value)?,
                 "total_fields" if value == "none" => parsed.has_total = false,
+                "top" => parsed.wanted.top = Top::of(top(&value)?),
                 "total_fields" => parsed.wanted.total_fields = fields("total_fields", &value)?,
                 "version" => {
                     if value.len() > 16 || !value.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
@@ -205,7 +208,7 @@ impl<'a> WindowsQuery<'a> {
                 }
                 _ => {
                     let message = "unknown parameter; the parameters are region, from, to, step, network, fields, \
-                                   total_fields, since and version";
+                                   total_fields, top, since and version";
                     return Err(bad(&name, message));
                 }
             }
@@ -333,6 +336,16 @@ fn listed(regions: &[Region]) -> String {
     let more = regions.len().saturating_sub(LISTED_REGIONS);
     let more = if more > 0 { format!(" and {more} more; see /api/regions") } else { String::new() };
     first.join(", ") + &more
+}
+
+/// Entries of a ranking: at most as many as a total has.
+fn top(value: &str) -> Result<usize, ApiError> {
+    let number = value.parse::<usize>().ok().filter(|_| value.bytes().all(|b| b.is_ascii_digit()));
+    let number = number.ok_or_else(|| bad("top", format!("\"{}\" is not a number of entries", foreign(value))))?;
+    if !(1..=MERGED_COUNTERS).contains(&number) {
+        return Err(unprocessable("top", format!("must be from 1 to {MERGED_COUNTERS}, not {number}")));
+    }
+    Ok(number)
 }
 
 pub(crate) fn time(name: &str, value: &str) -> Result<i64, ApiError> {

@@ -11,10 +11,25 @@ use crate::described::described;
 
 pub use crate::span::stored_windows;
 
-/// Most hashtags in a report.
-pub(crate) const TOP_HASHTAGS: usize = 20;
-/// Most link hosts in a report.
-pub(crate) const TOP_HOSTS: usize = 10;
+/// How many entries the rankings of a report have at most.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Top {
+    pub(crate) hashtags: usize,
+    pub(crate) hosts: usize,
+}
+
+impl Top {
+    /// The same number of each.
+    pub(crate) fn of(entries: usize) -> Self {
+        Self { hashtags: entries, hosts: entries }
+    }
+}
+
+impl Default for Top {
+    fn default() -> Self {
+        Self { hashtags: 20, hosts: 10 }
+    }
+}
 
 described! {
     /// Whether a window can still change. A step or a total is as provisional as its newest window.
@@ -268,8 +283,8 @@ pub struct WindowReport {
     /// Posts in languages that are not in `languages`: beyond the 1,024 shortest tags, or with a tag longer than 35
     /// bytes.
     pub other_languages: u64,
-    /// The most frequent hashtags. A post counts once for a hashtag.
-    #[schema(max_items = 20)]
+    /// The most frequent hashtags: 20, or in a total as many as `top` asks for. A post counts once for a hashtag.
+    #[schema(max_items = 2048)]
     pub hashtags: Vec<HashtagCount>,
     /// Hashtags that are longer than 100 characters. They are not in `hashtags`.
     pub long_hashtags: u64,
@@ -301,8 +316,8 @@ pub struct WindowReport {
     pub mentions: u64,
     /// Posts with at least one photo, video, GIF or audio attached.
     pub media: u64,
-    /// The most frequent hosts that posts link to. A post counts once for a host.
-    #[schema(max_items = 10)]
+    /// The most frequent hosts that posts link to: 10, or in a total as many as `top` asks for. A post counts once for a host.
+    #[schema(max_items = 2048)]
     pub link_hosts: Vec<HostCount>,
     /// Posts by the filter that placed them in the region.
     pub located: LocatedCounts,

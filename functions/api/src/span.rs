@@ -22,7 +22,7 @@ use crate::fields::Fields;
 
 use crate::report::{
     Completeness, Flaw, HashtagCount, HostCount, LagReport, Lifecycle, LocatedCounts, NetworkCounts, RevisionReport,
-    TOP_HASHTAGS, TOP_HOSTS, WindowReport,
+    Top, WindowReport,
 };
 
 /// The counts of a region in a span of time, ready to be reported or merged further.
@@ -239,7 +239,7 @@ impl Span {
     }
 
     /// The report, with these fields; others that take some work are empty.
-    pub(crate) fn report(&self, region: &str, fields: &Fields) -> WindowReport {
+    pub(crate) fn report(&self, region: &str, fields: &Fields, most: Top) -> WindowReport {
         let aggregate = &self.aggregate;
         let kind = |kind: Kind| aggregate.kinds.of(kind);
         let located = |located: Located| aggregate.matched_by.of(located);
@@ -277,7 +277,7 @@ impl Span {
             per_minute: aggregate.per_minute.0.clone(),
             languages,
             other_languages: aggregate.languages.other(),
-            hashtags: top(aggregate.hashtags.top.as_ref().filter(|_| fields.has("hashtags")), TOP_HASHTAGS, |item| {
+            hashtags: top(aggregate.hashtags.top.as_ref().filter(|_| fields.has("hashtags")), most.hashtags, |item| {
                 HashtagCount { tag: item.shown, count: item.count, error: item.error }
             }),
             long_hashtags: aggregate.hashtags.too_long,
@@ -288,7 +288,7 @@ impl Span {
             usual_high: None,
             mentions: aggregate.mentions.0,
             media: aggregate.media.0,
-            link_hosts: top(aggregate.hosts.top.as_ref().filter(|_| fields.has("link_hosts")), TOP_HOSTS, |item| {
+            link_hosts: top(aggregate.hosts.top.as_ref().filter(|_| fields.has("link_hosts")), most.hosts, |item| {
                 HostCount { host: item.shown, count: item.count, error: item.error }
             }),
             located: LocatedCounts {
@@ -420,5 +420,5 @@ pub async fn stored_windows<S: WindowStore>(
     };
     let (read, range) = (Read::new(parts(lanes), parts(stream), &Networks::default()), (from.0, to.0));
     let spans = spans(read, Grain::Window, range, to.0, rules, now_ms, None);
-    Ok(spans.map(|span| span.report(region, &Fields::default())).collect())
+    Ok(spans.map(|span| span.report(region, &Fields::default(), Top::default())).collect())
 }

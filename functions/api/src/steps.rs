@@ -12,7 +12,7 @@ use birdsong_domain::rollup::Period;
 use birdsong_domain::window::FoldRules;
 
 use crate::fields::Fields;
-use crate::report::WindowReport;
+use crate::report::{Top, WindowReport};
 use crate::series::UsualOf;
 use crate::span::{Networks, Read, Span, spans};
 
@@ -23,6 +23,8 @@ pub(crate) struct Wanted {
     pub(crate) fields: Fields,
     /// Fields of the total.
     pub(crate) total_fields: Fields,
+    /// Entries in the rankings of the total.
+    pub(crate) top: Top,
     /// Only steps that changed at or after this time, in milliseconds.
     pub(crate) since_ms: Option<i64>,
 }
@@ -145,7 +147,7 @@ impl Steps {
         if reaches_on {
             self.total.reaches_into_the_future(self.step_ms, self.now_ms);
         }
-        Ok((self.total.report(&self.region, &self.wanted.total_fields), self.json))
+        Ok((self.total.report(&self.region, &self.wanted.total_fields, self.wanted.top), self.json))
     }
 
     fn close(&mut self) -> serde_json::Result<()> {
@@ -168,7 +170,7 @@ impl Steps {
         if !self.json.is_empty() {
             self.json.push(b',');
         }
-        let mut report = step.report(&self.region, &self.wanted.fields);
+        let mut report = step.report(&self.region, &self.wanted.fields, Top::default());
         let start_ms = step.start_ms();
         if let Some([usual, low, high]) =
             self.usual.as_ref().and_then(|usual| usual.step(start_ms, start_ms + self.step_ms))

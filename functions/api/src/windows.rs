@@ -222,6 +222,8 @@ impl WindowsAnswer<'_> {
                            when they are named. Default: all other fields of `Window`."),
         ("total_fields" = Option<String>, Query, pattern = "^[a-z_]{1,32}(,[a-z_]{1,32}){0,63}$",
             description = "Fields of the total, likewise; `none` leaves the total out. Default: all fields."),
+        ("top" = Option<u64>, Query, minimum = 1, maximum = 2048,
+            description = "Most entries in `hashtags` and in `link_hosts` of the total. Default: 20 hashtags and 10 hosts."),
         ("since" = Option<String>, Query, format = DateTime,
             description = "Only steps that changed since then, RFC 3339: `as_of` of an earlier answer. The total is that \
                            of the whole range. Default: all steps."),

@@ -210,7 +210,7 @@ async fn every_answer_is_as_described() {
         ("/api/status".into(), 200),
         ("/api/overview".into(), 200),
         ("/api/overview?a=b".into(), 400),
-        (format!("/api/windows?{range}&fields=posts,networks&total_fields=hashtags"), 200),
+        (format!("/api/windows?{range}&fields=posts,networks&total_fields=hashtags&top=50"), 200),
         (format!("/api/windows?{range}&region=a,b&step=1h&total_fields=none"), 200),
         (format!("/api/windows?{range}&since={from}&version=abc&step=auto"), 200),
         (format!("/api/windows?{range}&step=7d"), 200),

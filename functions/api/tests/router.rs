@@ -259,22 +259,26 @@ async fn put_posts(store: &MemoryStore, authors: u64, nobodys: u64) {
         long_hashtags: u32::from(n == 0),
         ..SlimPost::default()
     };
+    put_posts_of(store, T, (0..authors + nobodys).map(post).collect()).await;
+}
+
+/// A window of region `a` with these posts.
+async fn put_posts_of(store: &MemoryStore, window: i64, posts: Vec<SlimPost>) {
+    let lane = Lane::posts("a", Network::X, 0);
     let header = FrameHeader {
-        lane: Lane::posts("a", Network::X, 0),
+        lane: lane.clone(),
         source: "test".into(),
         run: "r".into(),
         counter: 1,
-        cut_ms: T + 2000,
+        cut_ms: window + 2000,
         cut: 1,
         live: true,
         ..FrameHeader::default()
     };
     let mut aggregate = Aggregate::default();
-    let frame = Frame { header, posts: (0..authors + nobodys).map(post).collect(), damage: None };
-    aggregate.fold(FoldRules::default(), WindowStart(T), &frame);
+    aggregate.fold(FoldRules::default(), WindowStart(window), &Frame { header, posts, damage: None });
     let partial = Partial { generation: 1, fence: 1u64.into(), aggregate, stored_ms: 0 };
-    let key = PartialKey { lane: Lane::posts("a", Network::X, 0), window: WindowStart(T) };
-    store.put(&key, &partial, &Expected::Absent).await.unwrap();
+    store.put(&PartialKey { lane, window: WindowStart(window) }, &partial, &Expected::Absent).await.unwrap();
 }
 
 // Rule 9.2.
@@ -298,6 +302,35 @@ async fn no_answer_has_more_authors_than_posts() {
 }
 
 #[tokio::test]
+async fn a_total_lists_as_many_as_are_asked_for() {
+    let store = MemoryStore::default();
+    // In three windows: 60 hashtags and hosts in all, the first ones most often, and none twice in a post.
+    for window in 0..3 {
+        let post = |n: u64| SlimPost {
+            id: u128::from(n),
+            time_ms: T + window * 5 * MIN + 1000,
+            author: Some(n),
+            hashtags: vec![format!("tag{:02}", n % (20 * (window as u64 + 1)))],
+            hosts: vec![format!("host{:02}.example", n % (10 * (window as u64 + 1)))],
+            ..SlimPost::default()
+        };
+        put_posts_of(&store, T + window * 5 * MIN, (0..60).map(post).collect()).await;
+    }
+    let app = app_over(store, T + 60 * MIN);
+    let listed = async |query: &str| {
+        let (_, _, body) = get(&app, &format!("/api/windows?step=5m{query}")).await;
+        let window = body["windows"].as_array().unwrap().iter().rfind(|window| window["posts"] == 60).unwrap();
+        let lengths = |report: &Value| ["hashtags", "link_hosts"].map(|name| report[name].as_array().unwrap().len());
+        assert_eq!(body["total"]["hashtags"][0]["tag"], "tag00");
+        (lengths(&body["total"]), lengths(window))
+    };
+    assert_eq!(listed("").await, ([20, 10], [20, 10]));
+    assert_eq!(listed("&top=1").await, ([1, 1], [20, 10]));
+    assert_eq!(listed("&top=25").await, ([25, 25], [20, 10]));
+    assert_eq!(listed("&top=2048").await, ([60, 30], [20, 10]));
+}
+
+#[tokio::test]
 async fn a_bad_parameter_is_named() {
     let app = app(T + 60 * MIN).await;
     for (query, status, parameter) in [
@@ -307,6 +340,12 @@ async fn a_bad_parameter_is_named() {
         ("step=401d", 422, "step"),
         ("fields=fog", 422, "fields"),
         ("total_fields=posts,fog", 422, "total_fields"),
+        ("top=0", 422, "top"),
+        ("top=2049", 422, "top"),
+        ("top=99999999999999999999999", 400, "top"),
+        ("top=+5", 400, "top"),
+        ("top=", 400, "top"),
+        ("top=all", 400, "top"),
         ("since=now", 400, "since"),
         ("version=x", 400, "version"),
         ("step=0", 422, "step"),

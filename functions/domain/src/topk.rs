@@ -13,6 +13,8 @@ use std::hash::{BuildHasherDefault, Hasher};
 use crate::crowd::Crowd;
 use crate::wire::{self, DecodeError, Reader};
 
+/// Items of a sketch that merges others.
+pub const MERGED_COUNTERS: usize = 2048;
 /// Different spellings that are remembered for one item, the key itself among them.
 const MAX_FORMS: usize = 5;
 
@@ -208,7 +210,6 @@ impl TopK {
 
     /// Adds a sketch to a merged one, which is made when it is needed and large, since it is never stored.
     pub(crate) fn merge_into(merged: &mut Option<Self>, part: Option<&Self>) {
-        const MERGED_COUNTERS: usize = 2048;
         if let Some(part) = part {
             merged.get_or_insert_with(|| Self::new(MERGED_COUNTERS)).merge(part);
         }
