@@ -120,8 +120,8 @@ soak: ## a day of trouble in simulated time: make soak HOURS=24 RATE=1000 SEED=1
 mutants: ## break the code on purpose, and see that tests notice: make mutants CRATES=domain FILES='functions/domain/src/lane.rs' SHARD=1/8
 	scripts/mutants.sh $(foreach crate,$(or $(CRATES),$(MUTATED)),--package birdsong-$(crate)) $(foreach file,$(FILES),--file '$(file)') $(if $(SHARD),--shard $(SHARD))
 
-mutants-at-once: ## the same for all mutants, compiled into one program: make mutants-at-once CRATES=domain FILES=lane.rs
-	scripts/schemata.py $(or $(CRATES),$(MUTATED)) $(foreach file,$(FILES),--files $(file))
+mutants-at-once: ## the same for all mutants, compiled into one program: make mutants-at-once CRATES=domain FILES=lane.rs TESTS=domain
+	scripts/schemata.py $(or $(CRATES),$(MUTATED)) $(foreach file,$(FILES),--files $(file)) $(foreach crate,$(TESTS),--tests-of $(crate))
 
 load: ## how busy one shard keeps the aggregator, by lanes and batch size, with a store as slow as DynamoDB (docs/scale.md)
 	cargo run --release --locked --package birdsong-aws --example lambda_load

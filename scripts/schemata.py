@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
 """Runs the tests against every mutant that cargo-mutants lists, compiling all of them at once (docs/mutants.md).
 
-usage: schemata.py PACKAGE... [--files PART]... [--jobs N] [--slowest SECONDS] [--report FOLDER]
+usage: schemata.py PACKAGE... [--files PART]... [--tests-of PACKAGE]... [--jobs N] [--slowest SECONDS] [--report FOLDER]
 
 Each mutant becomes a branch in a copy of the sources, taken when the environment variable MUTANT has its number ("mutant
 schemata": Untch, Offutt and Harrold, 1993). So the tests are compiled once, and not once for each mutant. Then each test runs
 by itself to learn which mutants it reaches; a mutant is tried by the tests that reach it, fast ones first, until one fails.
-Tests of all packages in TESTED count, since much of `domain` and `digest` shows only in what others make of it.
+Tests of all packages in TESTED count, since much of `domain` and `digest` shows only in what others make of it; with --tests-of, only
+those of some packages, which compile sooner.
 
 Mutants that do not compile are found by compiling. Those that no branch can express, such as one in a constant, are listed as
 "not tried": `make mutants` tries them, one at a time.
@@ -392,6 +393,13 @@ def main() -> None:
     parser.add_argument(
         "--files", action="append", default=[], metavar="PART", help="only mutants of files with this in their path"
     )
+    parser.add_argument(
+        "--tests-of",
+        action="append",
+        default=[],
+        metavar="PACKAGE",
+        help="only the tests of this crate; else of all of them",
+    )
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="how many mutants are tried at once")
     parser.add_argument(
         "--slowest", type=float, default=20.0, metavar="SECONDS", help="leave out tests that take longer"
@@ -429,7 +437,7 @@ def main() -> None:
 
     sources.compile(cargo)
     print("compiling the tests", flush=True)
-    if errors := cargo(["test", "--no-run", "--lib", "--tests"], TESTED):
+    if errors := cargo(["test", "--no-run", "--lib", "--tests"], args.tests_of or TESTED):
         sys.exit(errors[0]["rendered"])
     tests = list_tests(artifacts)
     print(f"{len(tests)} tests, each by itself", flush=True)
