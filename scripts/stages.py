@@ -34,8 +34,8 @@ QUIET_SECS = 60
 PROGRAMS = "programs"
 BUILD = "test-build"
 BUILT = "BUILT=1"
-# What cargo and the tools write in a fresh clone, in GB; without it, the linker fails with an error that does not name the disk.
-FRESH_GB = 14
+# With less room on the disk than this, in GB, there is a warning: a linker without room fails with an error that does not name the disk.
+LOW_GB = 12
 
 
 @dataclass(frozen=True)
@@ -208,9 +208,9 @@ def prepare(target: Path) -> str | None:
         return None
     os.environ.setdefault("CARGO_INCREMENTAL", "0")
     free = shutil.disk_usage(ROOT).free // 10**9
-    return (
-        f"warning: {free} GB are free on this disk; a first run writes about {FRESH_GB} GB" if free < FRESH_GB else None
-    )
+    if free >= LOW_GB:
+        return None
+    return f"warning: {free} GB are free on this disk, which may be too little for all that is compiled and installed"
 
 
 def main() -> int:

@@ -14,7 +14,7 @@ import unittest
 import unittest.mock
 from pathlib import Path
 
-from scripts.stages import FRESH_GB, ROOT, STAGES, Stage, Stages, prepare
+from scripts.stages import LOW_GB, ROOT, STAGES, Stage, Stages, prepare
 
 # Stands for make: writes when the stage started and ended, and fails if the stage has "bad" in its name. The stage "c-until-a"
 # ends after "a" did.
@@ -150,10 +150,10 @@ class Prepare(unittest.TestCase):
             return prepare(self.target), os.environ.get("CARGO_INCREMENTAL")
 
     def test_a_fresh_clone_spares_the_disk_and_warns_if_it_is_nearly_full(self) -> None:
-        self.assertEqual(self.prepare(FRESH_GB), (None, "0"))
-        warning, incremental = self.prepare(FRESH_GB - 1)
+        self.assertEqual(self.prepare(LOW_GB), (None, "0"))
+        warning, incremental = self.prepare(LOW_GB - 1)
         self.assertEqual(incremental, "0")
-        self.assertIn(f"{FRESH_GB - 1} GB are free", warning or "")
+        self.assertIn(f"{LOW_GB - 1} GB are free", warning or "")
 
     def test_where_somebody_has_compiled_nothing_changes(self) -> None:
         (self.target / "debug/incremental").mkdir(parents=True)
