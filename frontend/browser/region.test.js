@@ -131,6 +131,26 @@ for (const [name, list, from] of [['the ranking', '.card:has(#chart-hashtags)', 
   });
 }
 
+spec('a ranking lists as many as the reader wants, and the address keeps that', { isOpened: false }, async ({ page }) => {
+  const from = new Date(Date.now() - 3 * 86_400_000).toISOString();
+  const ends = { from, to: new Date(Date.now() - 3_600_000).toISOString() };
+  const { total } = await api(`windows?${new URLSearchParams({ region: 'montreal', ...ends, step: '1h', total_fields: 'hashtags', top: '2048' })}`);
+  assert.ok(total.hashtags.length > 12, `the demo has only ${total.hashtags.length} hashtags`);
+  await open(page, `?${new URLSearchParams({ region: 'montreal', ...ends })}`);
+  const bars = '.card:has(#chart-hashtags) .bars li';
+  const shows = (/** @type {number} */ n) => page.waitForFunction(([selector, wanted]) => document.querySelectorAll(`${selector}:not(.more)`).length === wanted, /** @type {const} */ ([bars, n]));
+  await shows(12);
+  for (let label = ''; label !== 'Show 12'; label = await textOf(page, `${bars}.more button`, /Show/)) {
+    await page.locator(`${bars}.more button`).click();
+    await complete(page);
+    await page.waitForFunction(() => new URLSearchParams(location.search).has('rows'));
+  }
+  await shows(total.hashtags.length);
+  await page.reload();
+  await loaded(page);
+  await shows(total.hashtags.length);
+});
+
 spec('the page turns to a language', { search: '?region=montreal&language=fr' }, async ({ page }) => {
   await textOf(page, '#focus-title', /French.*Montréal/);
   await textOf(page, '#focus-text', /In this range/);
