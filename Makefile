@@ -121,7 +121,7 @@ mutants: ## break the code on purpose, and see that tests notice: make mutants C
 	scripts/mutants.sh $(foreach crate,$(or $(CRATES),$(MUTATED)),--package birdsong-$(crate)) $(foreach file,$(FILES),--file '$(file)') $(if $(SHARD),--shard $(SHARD))
 
 mutants-at-once: ## the same for all mutants, compiled into one program: make mutants-at-once CRATES=domain FILES=lane.rs TESTS=domain
-	scripts/schemata.py $(or $(CRATES),$(MUTATED)) $(foreach file,$(FILES),--files $(file)) $(foreach crate,$(TESTS),--tests-of $(crate))
+	scripts/schemata.py $(or $(CRATES),$(MUTATED)) $(foreach file,$(FILES),--files $(file)) $(foreach crate,$(TESTS),--tests-of $(crate)) $(if $(RULES),--rules $(RULES))
 
 load: ## how busy one shard keeps the aggregator, by lanes and batch size, with a store as slow as DynamoDB (docs/scale.md)
 	cargo run --release --locked --package birdsong-aws --example lambda_load

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 """Runs the tests against every mutant that cargo-mutants lists, compiling all of them at once (docs/mutants.md).
 
-usage: schemata.py PACKAGE... [--files PART]... [--tests-of PACKAGE]... [--jobs N] [--slowest SECONDS] [--report FOLDER]
+usage: schemata.py PACKAGE... [--files PART]... [--tests-of PACKAGE]... [--rules N] [--jobs N] [--slowest SECONDS] [--report FOLDER]
 
 Each mutant becomes a branch in a copy of the sources, taken when the environment variable MUTANT has its number ("mutant
 schemata": Untch, Offutt and Harrold, 1993). So the tests are compiled once, and not once for each mutant. Then each test runs
 by itself to learn which mutants it reaches; a mutant is tried by the tests that reach it, fast ones first, until one fails.
 Tests of all packages in TESTED count, since much of `domain` and `digest` shows only in what others make of it; with --tests-of, only
-those of some packages, which compile sooner.
+those of some packages, which compile sooner. With --rules, it tries the tests that docs/INVARIANTS.md names instead: each of them with
+the N mutants that it reaches and that the fewest other tests reach.
 
 Mutants that do not compile are found by compiling. Those that no branch can express, such as one in a constant, are listed as
 "not tried": `make mutants` tries them, one at a time.
@@ -33,6 +34,8 @@ TESTED = ["aggregator", "alerts", "api", "archive", "digest", "domain", "embedde
 COMPILE = ["--locked", "--profile", "mutants", "--config", "profile.mutants.opt-level=1", "--message-format=json"]
 # Those that `make mutants` leaves out, too.
 SKIPPED = set(re.findall(r"not test\((\w+)\)", (ROOT / ".cargo/mutants.toml").read_text()))
+# A test file in a row of docs/INVARIANTS.md, and the names of tests behind it.
+NAMED = re.compile(r"`(\w+)/((?:src|tests)/[\w/]+(?:\.rs)?/?)`(?::((?: `\w+`,?)+))?")
 # A mutant may ask for all the memory there is.
 MEMORY_BYTES = 6_000_000_000
 
@@ -387,6 +390,61 @@ def kill(mutant: dict, tests: list[Test]) -> dict:
     return result
 
 
+@dataclass
+class Rule:
+    """A rule of docs/INVARIANTS.md, and its tests."""
+
+    number: str
+    tests: list[Test]
+
+
+def rules(text: str, tests: list[Test]) -> list[Rule]:
+    """The rules that have some of these tests. A path without names means all tests of that file."""
+    found = []
+    for number, cell in re.findall(r"^\| (\d+\.\d+) \|.*\| (.+) \|$", text, re.MULTILINE):
+        wanted: list[Test] = []
+        for package, path, names in NAMED.findall(cell):
+            # What every store must do is run by the crate of the stores of one machine.
+            at = "embedded" if package == "testkit" else package
+            of_package = [test for test in tests if test.package == at]
+            named = re.findall(r"`(\w+)`", names)
+            kind, _, module = path.partition("/")
+            module = module.rstrip("/").removesuffix(".rs").removesuffix("/mod").replace("/", "::")
+            for test in of_package:
+                is_there = (
+                    test.name.startswith(f"{module}::")
+                    if kind == "src"
+                    else Path(test.binary).name.startswith(f"{module.split('::')[0]}-")
+                )
+                if test.name.rsplit("::", 1)[-1] in named or (not named and is_there):
+                    wanted.append(test)
+        if wanted:
+            found.append(Rule(number, wanted))
+    return found
+
+
+def try_rules(found: list[Rule], mutants: dict[int, dict], reached_by: dict[int, int], most: int, jobs: int) -> str:
+    """A table of the rules: how many mutants were tried with their tests and caught, and some that were."""
+    rows = ["| rule | tests | mutants tried | caught | such as |", "| --- | --: | --: | --: | --- |"]
+    for rule in found:
+        pairs = []
+        for test in rule.tests:
+            reached = sorted(
+                (number for number in test.reaches if number in mutants), key=lambda one: (reached_by[one], one)
+            )
+            pairs += [(mutants[number], test) for number in reached[:most]]
+        with ThreadPoolExecutor(jobs) as pool:
+            outcomes = list(pool.map(lambda pair: kill(pair[0], [pair[1]])["outcome"], pairs))
+        tried = {mutant["name"]: False for mutant, _ in pairs}
+        for (mutant, _), outcome in zip(pairs, outcomes, strict=True):
+            tried[mutant["name"]] |= outcome == "caught"
+        caught = [name.removeprefix("functions/") for name, is_caught in tried.items() if is_caught]
+        such_as = ", ".join(f"`{re.sub(r':[0-9]+:[0-9]+: ', ': ', name)}`" for name in caught[:2])
+        rows.append(f"| {rule.number} | {len(rule.tests)} | {len(tried)} | {len(caught)} | {such_as} |")
+        print(rows[-1], flush=True)
+    return "\n".join(rows)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("packages", nargs="+", metavar="PACKAGE", help="crates whose mutants are tried, such as domain")
@@ -400,6 +458,7 @@ def main() -> None:
         metavar="PACKAGE",
         help="only the tests of this crate; else of all of them",
     )
+    parser.add_argument("--rules", type=int, metavar="N", help="try the tests of each rule, with N mutants each")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="how many mutants are tried at once")
     parser.add_argument(
         "--slowest", type=float, default=20.0, metavar="SECONDS", help="leave out tests that take longer"
@@ -450,6 +509,12 @@ def main() -> None:
                 reaching[number].append(test)
     left = [one for one in sources.mutants if one["id"] not in sources.excluded]
     left = [one for one in left if not args.files or any(part in one["file"] for part in args.files)]
+    if args.rules:
+        found = rules((ROOT / "docs/INVARIANTS.md").read_text(), [test for test in tests if test.passes])
+        reached_by = {number: len(reaching[number]) for number in reaching}
+        by_number = {one["id"]: one for one in left}
+        (report / "rules.md").write_text(try_rules(found, by_number, reached_by, args.rules, args.jobs) + "\n")
+        return
     results = []
     with ThreadPoolExecutor(args.jobs) as pool:
         for result in pool.map(lambda one: kill(one, reaching[one["id"]]), left):
