@@ -76,7 +76,8 @@ export function refusedParameter(path, query) {
   const known = new Map((contract.paths[path]?.get?.parameters ?? []).map((/** @type {Json} */ one) => [one.name, one]));
   for (const [name, value] of query) {
     const schema = known.get(name)?.in === 'query' && known.get(name).schema;
-    if (!schema || !ajv.validate(schema, value)) return name;
+    const read = schema?.type === 'integer' && /^\d+$/.test(value) ? Number(value) : value;
+    if (!schema || !ajv.validate(schema, read)) return name;
   }
   return null;
 }

@@ -55,7 +55,7 @@ describe('the fake API', () => {
     for (const { id } of regions) {
       for (const rest of [
         'step=5m&from=2026-11-24T18:00:00Z', 'step=15m', 'step=1h&network=x', 'step=1d&network=bluesky,x',
-        'step=auto&from=2025-11-24T18:00:00Z', 'fields=posts,authors&total_fields=none', 'since=2026-11-24T21:00:00Z',
+        'step=auto&from=2025-11-24T18:00:00Z', 'fields=posts,authors&total_fields=none', 'top=50', 'since=2026-11-24T21:00:00Z',
       ]) {
         const { status, body } = await ask(`/api/windows?region=${id}&${rest}`);
         expect([status, body.error?.code], `${id} ${rest}`).toEqual(id === 'broken' ? [503, 'store_unavailable'] : [200, undefined]);
@@ -73,6 +73,7 @@ describe('the fake API', () => {
     expect(await code('/api/windows?step=7m')).toEqual([422, 'unprocessable', 'step']);
     expect(await code('/api/windows?network=NO!')).toEqual([400, 'bad_parameter', 'network']);
     expect(await code('/api/windows?fields=posts,retweets')).toEqual([400, 'bad_parameter', 'fields']);
+    for (const top of ['0', '2049', 'all']) expect(await code(`/api/windows?top=${top}`)).toEqual([400, 'bad_parameter', 'top']);
     expect(await code('/api/windows?colour=red')).toEqual([400, 'bad_parameter', 'colour']);
     expect(await code('/api/windows?step=5m&from=2026-01-01T00:00:00Z')).toEqual([422, 'unprocessable', 'step']);
     expect(await code('/api/nothing')).toEqual([404, 'unknown_path', null]);
@@ -82,6 +83,7 @@ describe('the fake API', () => {
     const { body } = await ask('/api/windows?region=harbour&step=15m&fields=posts,media&total_fields=none&since=2026-11-24T21:12:00Z');
     expect(body.windows.map(Object.keys)).toEqual([['window_start', 'window_end', 'posts', 'media']]);
     expect(body.total).toBeNull();
+    expect((await ask('/api/windows?region=harbour&top=3')).body.total).toMatchObject({ hashtags: { length: 3 }, link_hosts: { length: 3 } });
     expect((await ask('/api/windows?region=harbour&total_fields=posts')).body.total).toEqual({
       window_start: expect.any(String), window_end: expect.any(String), posts: expect.any(Number),
     });
