@@ -153,6 +153,7 @@ mod tests {
             (area(178.0, -17.0, -168.0, -17.0), false),
             (area(179.0, -20.0, 179.0, -14.0), true),
             (area(179.0, -20.0, 179.0, 0.0), false),
+            (area(178.0, -17.0, -177.0, -17.0), true),
             // Its middle is the antimeridian itself, which both boxes touch.
             (area(179.0, -17.0, -179.0, -17.0), true),
         ] {
