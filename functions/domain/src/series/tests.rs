@@ -221,9 +221,9 @@ fn a_fingerprint_is_of_the_windows_before_a_position() {
 #[test]
 fn late_posts_and_those_without_authors_are_stored() {
     let mut day = DaySeries::default();
-    let lates =
+    let late_posts =
         [(0, Late::default()), (1, Late { posts: 5, last_ms: Some(1 << 40) }), (4, Late { posts: 3, last_ms: None })];
-    for (position, late) in lates {
+    for (position, late) in late_posts {
         day.set(
             position..position + 1,
             [(position, WindowSeries { is_revised: true, late, ..window(&[("a", 1); 3], Network::X) })],

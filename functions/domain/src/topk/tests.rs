@@ -63,7 +63,9 @@ fn a_sketch_is_exact_until_it_is_full_and_then_loses_the_median() {
     let mut sketch = TopK::new(4);
     assert!(sketch.is_empty());
     for (key, times) in [("a", 4), ("b", 3), ("c", 2), ("d", 1)] {
-        (0..times).for_each(|_| drop(sketch.add(key, key, None)));
+        for _ in 0..times {
+            sketch.add(key, key, None);
+        }
     }
     let counts = |sketch: &TopK| ["a", "b", "c", "d", "e"].map(|key| sketch.count(key));
     assert_eq!((counts(&sketch), sketch.error(), sketch.len(), sketch.is_empty()), ([4, 3, 2, 1, 0], 0, 4, false));
@@ -76,7 +78,11 @@ fn merged_sketches_have_the_sum_of_the_errors_and_shrink_to_the_most_frequent() 
     let of = |capacity: usize, error: u64, counts: &[(&str, u64)]| {
         let mut sketch = TopK::new(capacity);
         sketch.error = error;
-        counts.iter().for_each(|(key, times)| (0..*times).for_each(|_| drop(sketch.add(key, key, None))));
+        for (key, times) in counts {
+            for _ in 0..*times {
+                sketch.add(key, key, None);
+            }
+        }
         sketch
     };
     let counts = |sketch: &TopK| sketch.top(9).into_iter().map(|item| (item.key, item.count)).collect::<Vec<_>>();
@@ -125,7 +131,9 @@ fn an_item_has_one_form_and_all_others_are_refused() {
         assert!(read(&bad).is_err(), "{what}");
     }
     let mut full = TopK::new(4);
-    ["a", "b", "c", "d"].iter().for_each(|key| drop(full.add(key, key, None)));
+    for key in ["a", "b", "c", "d"] {
+        full.add(key, key, None);
+    }
     let bytes = encoded(&full);
     assert!(
         TopK::decode(3, 4, &mut Reader::new(&bytes)).is_ok() && TopK::decode(3, 3, &mut Reader::new(&bytes)).is_err()

@@ -60,7 +60,6 @@ fn a_frame_counts_in_each_window_that_its_posts_lie_in() {
     assert_eq!((first.lateness, second.lateness), (Lateness::default(), Lateness::default()));
 }
 
-/// Posts by `authors`, one each, and further ones without author.
 /// What each metric stores, and whether it says that it is empty. Left out are the frames that were folded, and hashtags,
 /// whose profiles begin at the fifth post of a lane.
 fn metrics(aggregate: &Aggregate) -> Vec<(&'static str, bool, Vec<u8>)> {
@@ -233,6 +232,7 @@ fn minutes_of_the_next_window_follow() {
     assert_eq!(longer.per_minute.0, [0, 1, 0, 0, 0], "a lane may know fewer minutes");
 }
 
+/// Posts by `authors`, one each, and further ones without author.
 fn of_authors(authors: impl Iterator<Item = u64>, authorless: u64) -> Aggregate {
     let scattered = authors.map(|n| post(1, n.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)));
     let nobodys = (0..authorless).map(|n| SlimPost { author: None, ..post(1, n) });

@@ -21,7 +21,8 @@ struct Expected {
 
 impl Model<'_> {
     fn count(&self, at: i64) -> Option<f64> {
-        self.series.get(usize::try_from(at).ok()?)?.map(f64::from)
+        let most = (self.scale.size.secs() / 60) << 18;
+        self.series.get(usize::try_from(at).ok()?)?.map(|count| f64::from(count.min(most)))
     }
 
     fn total(&self, at: i64, windows: usize) -> Option<f64> {
@@ -85,9 +86,14 @@ impl Expected {
         Self { posts: self.posts * share, near, far, level, ..self }
     }
 
-    /// The distance in near widths, and in far ones.
-    fn distances(&self, observed: f64) -> [f64; 2] {
-        [self.near, self.far].map(|of| (observed - self.posts) / (of.max(self.posts) + self.level + 1.0).sqrt())
+    /// The near width and the far one.
+    fn widths(&self) -> [f64; 2] {
+        [self.near, self.far].map(|of| (of.max(self.posts) + self.level + 1.0).sqrt())
+    }
+
+    /// Whether thousandths are those of the distance from what is usual, in such a width.
+    fn is_distance(&self, milli: i64, observed: f64, width: f64) -> bool {
+        is_near(milli, (observed - self.posts) / width, self.posts / width)
     }
 
     fn usual(&self) -> [f64; 3] {
@@ -96,14 +102,15 @@ impl Expected {
     }
 }
 
-/// Whether thousandths are those of a number, but for the digits that fixed point lacks.
-fn is_near(milli: i64, number: f64) -> bool {
-    (milli as f64 - number * 1000.0).abs() <= 5.0 + number.abs()
+/// Whether thousandths are those of a number, but for the digits that fixed point lacks: the level, with which all numbers
+/// of this size were multiplied, has a third of 2^16 steps at least.
+fn is_near(milli: i64, number: f64, size: f64) -> bool {
+    (milli as f64 - number * 1000.0).abs() <= 5.0 + number.abs() + size / 10.0
 }
 
 fn is_usual(usual: Usual, expected: &Expected) -> bool {
     let milli = [usual.expected_milli, usual.low_milli, usual.high_milli];
-    milli.into_iter().zip(expected.usual()).all(|(milli, number)| is_near(milli, number))
+    milli.into_iter().zip(expected.usual()).all(|(milli, number)| is_near(milli, number, expected.usual()[2]))
 }
 
 fn verdict(observed: u64, season_milli: i64, evidence: Evidence) -> Verdict {
@@ -132,11 +139,13 @@ fn check(
     let mut ranks = vec![];
     for (model, windows, evidence) in [(short, scale.sum, evidence[0]), (long, scale.long, evidence[1])] {
         let Ok((observed, expected)) = model else { continue };
-        let [season, level] = expected.distances(observed as f64);
+        let widths = expected.widths();
+        let [season, level] = widths.map(|width| (observed as f64 - expected.posts) / width);
         let is_this = score.windows == windows && (ranks.is_empty() || scale.sum != scale.long);
         if is_this {
             prop_assert!(
-                is_near(score.season_milli, season) && is_near(score.level_milli, level),
+                expected.is_distance(score.season_milli, observed as f64, widths[0])
+                    && expected.is_distance(score.level_milli, observed as f64, widths[1]),
                 "{:?} {} {}",
                 score,
                 season,
@@ -251,7 +260,10 @@ proptest! {
         } else if silent >= scale.sum {
             let expected = match model.expected(at as i64, silent) {
                 Ok(expected) => expected,
-                Err(error) => return Ok(prop_assert_eq!(fall, Err(error))),
+                Err(error) => {
+                    prop_assert_eq!(fall, Err(error));
+                    return Ok(());
+                }
             };
             let (in_sum, needed) = (expected.posts * scale.sum as f64 / silent as f64, 12.0 * (expected.near / expected.posts).max(1.0));
             if is_close(in_sum, 3.0) || is_close(expected.posts, needed) {
@@ -262,31 +274,39 @@ proptest! {
                 Fall::Usual => prop_assert!(in_sum > 3.0 && expected.posts < needed),
                 Fall::Silence { since, expected_milli } => {
                     prop_assert!(in_sum > 3.0 && expected.posts > needed);
-                    prop_assert!(since == at + 1 - silent && is_near(expected_milli, expected.posts));
+                    prop_assert!(since == at + 1 - silent && is_near(expected_milli, expected.posts, expected.posts));
                 }
                 other => prop_assert!(false, "{:?}", other),
             }
         } else {
             let mut first = None;
             for at in (at - 2..=at).rev() {
-                let Some(observed) = model.total(at as i64, scale.sum) else { return Ok(prop_assert_eq!(fall, Err(NoScore::NotUsable))) };
+                let Some(observed) = model.total(at as i64, scale.sum) else {
+                    prop_assert_eq!(fall, Err(NoScore::NotUsable));
+                    return Ok(());
+                };
                 let expected = match model.expected(at as i64, scale.sum) {
                     Ok(expected) => expected,
-                    Err(error) => return Ok(prop_assert_eq!(fall, Err(error))),
+                    Err(error) => {
+                    prop_assert_eq!(fall, Err(error));
+                    return Ok(());
+                }
                 };
-                let season = expected.distances(observed)[0];
+                let season = (observed - expected.posts) / expected.widths()[0];
                 if is_close(expected.posts, 3.0) || is_close(season, -6.0) {
                     return Ok(());
                 } else if expected.posts < 3.0 {
-                    return Ok(prop_assert_eq!(fall, Ok(Fall::CannotTell)));
+                    prop_assert_eq!(fall, Ok(Fall::CannotTell));
+                    return Ok(());
                 } else if season > -6.0 {
-                    return Ok(prop_assert_eq!(fall, Ok(Fall::Usual)));
+                    prop_assert_eq!(fall, Ok(Fall::Usual));
+                    return Ok(());
                 }
-                first.get_or_insert((observed as u64, season, expected));
+                first.get_or_insert((observed as u64, expected));
             }
-            let (number, season, expected) = first.unwrap();
+            let (number, expected) = first.unwrap();
             let Ok(Fall::Drop { observed, usual, season_milli }) = fall else { return Err(TestCaseError::fail(format!("{fall:?}"))) };
-            prop_assert!(observed == number && is_near(season_milli, season) && is_usual(usual, &expected), "{:?}", fall);
+            prop_assert!(observed == number && expected.is_distance(season_milli, number as f64, expected.widths()[0]) && is_usual(usual, &expected), "{:?}", fall);
         }
     }
 }
