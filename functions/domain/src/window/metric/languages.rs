@@ -181,10 +181,10 @@ mod tests {
         }
         // A tag of 35 bytes has a counter, a longer one has none, and neither has one that came too late.
         let mut full = Languages::default();
-        [&*longest, &*longer, &format!("{longer}x")].iter().for_each(|tag| full.add(tag, 1));
-        assert_eq!((full.iter().count(), full.other()), (1, 2));
+        [&*longest, &*longer, &format!("{longer}x"), &format!("{longer}y")].iter().for_each(|tag| full.add(tag, 1));
+        assert_eq!((full.iter().count(), full.other()), (1, 3));
         full.merge(&full.clone(), true);
-        assert_eq!((full.iter().next(), full.other()), (Some((&*longest, 2)), 4));
+        assert_eq!((full.iter().next(), full.other()), (Some((&*longest, 2)), 6));
         let mut full = Languages::default();
         tags.iter().for_each(|tag| full.add(tag, 1));
         assert_eq!((full.iter().last(), full.other()), (Some(("1023", 1)), 1));
