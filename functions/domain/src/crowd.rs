@@ -233,6 +233,65 @@ mod tests {
         assert_eq!(encoded(&of(&[4])).len(), 3);
     }
 
+    #[test]
+    fn the_largest_share_follows_from_the_sum_of_squares() {
+        for (posts, sums, authors, expected) in [
+            (0, [0; SIGNS], 0, (0, 0)),
+            (10, [10, -10, 10, 10], 1, (1000, 1000)),
+            // A quarter is the sum of squares, if one author has half of the posts and the others have few.
+            (100, [50, -50, 50, 50], 30, (250, 500)),
+            (3, [1; SIGNS], 3, (111, 333)),
+            // Nine authors have ten posts, so one of them has two at most.
+            (10, [10; SIGNS], 9, (200, 200)),
+        ] {
+            assert_eq!(top_share(posts, sums, authors), expected, "{sums:?}");
+        }
+    }
+
+    #[test]
+    fn authors_follow_from_the_eighth_smallest_hash() {
+        let of = |posts| Crowd { posts, smallest: (0..8).collect(), sums: [0; SIGNS] }.authors();
+        // 7, 3.4 and 14.4 times 65,536 / 8.
+        assert_eq!(of(1 << 40), Estimate { value: 57_344, low: 27_852, high: 117_964 });
+        assert_eq!(of(30_000), Estimate { value: 30_000, low: 27_852, high: 30_000 });
+    }
+
+    // Rule 1.8.
+    #[test]
+    fn a_crowd_has_one_form_and_all_others_are_refused() {
+        let crowd = |posts: u8, hashes: &[u8], sums: [i64; SIGNS]| {
+            let mut bytes = vec![posts, hashes.len() as u8];
+            hashes.iter().for_each(|hash| bytes.extend([*hash, 0]));
+            sums.iter().for_each(|sum| wire::put_i64(&mut bytes, *sum));
+            bytes
+        };
+        let read = |bytes: &[u8]| Crowd::decode(&mut Reader::new(bytes)).map(|crowd| encoded(&crowd));
+        let even = [0, 2, -2, 2];
+        for good in
+            [crowd(2, &[1, 2], even), crowd(8, &[1, 2, 3, 4, 5, 6, 7, 8], [-8, 0, 8, 2]), vec![1, 9, 9], vec![0]]
+        {
+            assert_eq!(read(&good), Ok(good));
+        }
+        for (what, bad) in [
+            ("nine hashes", crowd(10, &[1, 2, 3, 4, 5, 6, 7, 8, 9], even)),
+            ("another order", crowd(2, &[2, 1], even)),
+            ("a hash twice", crowd(2, &[1, 1], even)),
+            ("no author", crowd(2, &[], even)),
+            ("more authors than posts", crowd(2, &[1, 2, 3], even)),
+            ("a sum above the posts", crowd(2, &[1], [4, 0, 0, 0])),
+            ("an odd sum of two posts", crowd(2, &[1], [1, 0, 0, 0])),
+        ] {
+            assert!(read(&bad).is_err(), "{what}");
+        }
+    }
+
+    #[test]
+    fn signs_are_a_part_of_the_stored_form() {
+        // Stored crowds of one post have no sums; they follow from the hash.
+        let of = |hash: u16| signs(hash).map(|sign| if sign > 0 { '+' } else { '-' }).iter().collect::<String>();
+        assert_eq!([0, 1, 2, 0x8000, 0xffff].map(of), ["++++", "-++-", "--++", "--+-", "-+--"]);
+    }
+
     proptest! {
         // Rule 9.4.
         #[test]

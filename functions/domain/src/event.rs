@@ -413,6 +413,24 @@ mod tests {
     }
 
     #[test]
+    fn what_an_event_does_not_have_is_not_stored() {
+        let event = serde_json::to_value(Event::new("a", EventKind::Gap, Subject::Region, 5)).unwrap();
+        let keys: Vec<_> = event.as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(keys, ["end_ms", "id", "kind", "region", "start_ms", "subject"]);
+        let note = Event::note("a", (5, 9), "x").unwrap().id;
+        let hash = note.strip_prefix(&Event::new("a", EventKind::Note, Subject::Region, 5).id);
+        assert!(hash.is_some_and(|hash| hash.len() == 9), "{note}: a hyphen and 32 bits in hex");
+    }
+
+    #[test]
+    fn hashtags_and_hosts_are_shown_as_people_write_them() {
+        let tag = Subject::Hashtag { key: "goal".into(), shown: "Goal".into() };
+        let host = Subject::Host { host: "a.example".into() };
+        let subjects = [tag, host, Subject::Region, Subject::Network { network: Network::X }];
+        assert_eq!(subjects.each_ref().map(Subject::shown), [Some("Goal"), Some("a.example"), None, None]);
+    }
+
+    #[test]
     fn an_id_differs_by_region_kind_start_and_subject() {
         let ids = [
             Event::new("a", EventKind::Spike, Subject::Region, 0),

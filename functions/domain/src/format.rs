@@ -63,6 +63,11 @@ pub async fn claim<S: Settings>(settings: &S) -> Result<(), PortError> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+    use std::pin::pin;
+    use std::sync::Mutex;
+    use std::task::{Poll, Waker};
+
     use super::*;
 
     #[test]
@@ -70,5 +75,53 @@ mod tests {
         assert!(refusal("1").contains("replay archives") && refusal("1").contains("format 1, this one reads 4"));
         assert!(refusal("x").contains("start with a new data folder"));
         assert!(refusal("5").contains("a newer release"));
+        assert!(!refusal("04").contains("a newer release"));
+    }
+
+    #[derive(Default)]
+    struct Stored(Mutex<BTreeMap<String, String>>);
+
+    impl Settings for Stored {
+        async fn setting(&self, key: &str) -> Result<Option<String>, PortError> {
+            Ok(self.0.lock().unwrap().get(key).cloned())
+        }
+
+        async fn set_setting(&self, key: &str, value: &str) -> Result<(), PortError> {
+            self.0.lock().unwrap().insert(key.to_owned(), value.to_owned());
+            Ok(())
+        }
+    }
+
+    fn now<T>(future: impl Future<Output = T>) -> T {
+        match pin!(future).poll(&mut std::task::Context::from_waker(Waker::noop())) {
+            Poll::Ready(value) => value,
+            Poll::Pending => panic!("settings in memory never wait"),
+        }
+    }
+
+    // Rule 4.9.
+    #[test]
+    fn data_of_another_format_is_refused_and_a_new_place_is_claimed() {
+        for (settings, expected) in [
+            (vec![], Some(false)),
+            (vec![(ports::FORMAT, "4")], Some(true)),
+            (vec![(ports::FORMAT, "4"), (ports::WINDOW_SECS, "300")], Some(true)),
+            (vec![(ports::FORMAT, "3")], None),
+            (vec![(ports::FORMAT, "5")], None),
+            (vec![(ports::FORMAT, "04")], None),
+            // Version 1 did not state itself.
+            (vec![(ports::WINDOW_SECS, "300")], None),
+        ] {
+            let stored = || {
+                Stored(Mutex::new(
+                    settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+                ))
+            };
+            assert_eq!(now(check(&stored())).ok(), expected, "{settings:?}");
+            let claimed = stored();
+            assert_eq!(now(claim(&claimed)).is_ok(), expected.is_some());
+            let format = claimed.0.into_inner().unwrap().remove(ports::FORMAT);
+            assert_eq!(format.as_deref() == Some("4"), expected.is_some(), "{settings:?}: {format:?}");
+        }
     }
 }

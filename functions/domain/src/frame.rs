@@ -326,6 +326,7 @@ mod tests {
         assert_eq!(Ok(Frame::of(&record(whole.clone()))), decode(&whole));
         let Frame { header: of, posts, damage } = Frame::of(&record(whole[1..].to_vec()));
         assert_eq!((of.lane, of.cut_ms, of.run.as_str()), (header().lane, 1_700_000_100_500, ""));
+        assert_eq!(of.connected_ms, of.cut_ms);
         assert!(of.live && posts.is_empty() && damage.is_some());
     }
 

@@ -330,9 +330,60 @@ mod tests {
         let mut tags = Hashtags::default();
         (0..100).for_each(|n| tags.add(format!("tag{n}").into()));
         assert_eq!(tags.finish().0.len(), MAX_PER_POST);
+        let mut tags = Hashtags::default();
+        (0..100).for_each(|n| tags.add(format!("{n}{long}").into()));
+        assert_eq!(tags.finish(), (vec![], MAX_PER_POST as u32));
+    }
+
+    #[test]
+    fn tags_with_much_that_does_not_show_are_too_long_at_once() {
+        let invisible = "\u{200b}".repeat(2132);
+        assert_eq!(key(&format!("x{invisible}yyy")).as_deref(), Some("xyyy"), "6,400 bytes");
+        assert_eq!(key(&format!("x{invisible}yyyy")), None);
+    }
+
+    #[test]
+    fn a_tag_that_is_long_as_written_is_shown_as_its_key() {
+        // Two half-width letters of three bytes each are one syllable.
+        let (written, syllable) = ("ﾡￂ".repeat(66), key("ﾡￂ").unwrap());
+        let shown = |written: String| {
+            let mut tags = Hashtags::default();
+            tags.add(Cow::Owned(written));
+            tags.finish().0.remove(0).into_owned()
+        };
+        assert_eq!((written.len(), syllable.len()), (396, 3));
+        assert_eq!(shown(format!("{written}ABCD")), format!("{written}ABCD"));
+        assert_eq!(shown(format!("{written}ABCDE")), format!("{}abcde", syllable.repeat(66)));
+    }
+
+    #[test]
+    fn letters_of_alphabets_need_no_tables() {
+        for (written, folded) in [('a', 'a'), ('Z', 'z'), ('é', 'é'), ('É', 'é'), ('Ω', 'ω'), ('Я', 'я'), ('ש', 'ש')]
+        {
+            assert_eq!(plain(written), Some(folded));
+        }
     }
 
     proptest! {
+        #[test]
+        fn borrowed_and_owned_tags_are_the_same(
+            tags in prop::collection::vec(prop::sample::select(vec!["#a", "a", "A", "É", "e\u{301}", "", "#", "b!", "LONG", "#LONG", "LÔNG", "x"]), 0..6),
+        ) {
+            let tags: Vec<_> = tags.into_iter().map(|tag| tag.replace("NG", &"NG".repeat(60))).collect();
+            let of = |owned: bool| {
+                let mut all = Hashtags::default();
+                tags.iter().for_each(|tag| all.add(if owned { Cow::Owned(tag.clone()) } else { Cow::Borrowed(tag) }));
+                all.finish()
+            };
+            let (shown, long) = of(true);
+            prop_assert_eq!(of(false), (shown.clone(), long));
+            let keys: std::collections::BTreeSet<_> = tags.iter().filter_map(|tag| key(tag)).collect();
+            prop_assert_eq!(shown.iter().filter_map(|tag| key(tag)).collect::<std::collections::BTreeSet<_>>(), keys.clone());
+            prop_assert_eq!(shown.len(), keys.len());
+            let longs: std::collections::BTreeSet<_> = tags.iter().filter(|tag| tag.len() > 100).map(|tag| fold(tag.trim_start_matches('#'))).collect();
+            prop_assert_eq!(long as usize, longs.len());
+        }
+
         #[test]
         fn the_fast_way_agrees_with_the_standard(
             text in "[a-zÀ-ɏΑ-ώА-я\u{300}-\u{345}\u{3099}\u{309a}ﬀ-ﬆｱ-ﾝか-ポ가-힣\u{1161}\u{11a8}一-三]{0,20}",

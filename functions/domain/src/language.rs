@@ -166,6 +166,8 @@ mod tests {
             ("zxx", "zxx"),
             ("art", "art"),
             ("de-u", "de"),
+            ("en-x-Abcd-Us", "en-x-abcd-us"),
+            ("de-A1bc-1D", "de-a1bc-1d"),
         ] {
             assert_eq!(canonical(written).as_deref(), Some(tag), "{written}");
         }
@@ -185,6 +187,9 @@ mod tests {
     fn a_long_tag_loses_whole_subtags() {
         let long = "zh-cmn-Hans-CN-variant1-variant2-x-privates-wadegile";
         assert_eq!(canonical(long).as_deref(), Some("zh-cmn-Hans-CN-variant1-variant2"));
+        let of_35_bytes = "en-abcdefgh-abcdefgh-abcdefgh-abcde";
+        assert_eq!(canonical(of_35_bytes).as_deref(), Some(of_35_bytes));
+        assert_eq!(canonical(&format!("{of_35_bytes}f")).as_deref(), Some("en-abcdefgh-abcdefgh-abcdefgh"));
     }
 
     #[test]

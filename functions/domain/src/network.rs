@@ -127,6 +127,7 @@ mod tests {
         for name in ["x", "bluesky", "web", "a-b", "2ch", "sixteen-letters1"] {
             let network = Network::parse(name).unwrap();
             assert_eq!(network.as_str(), name);
+            assert_eq!(name.parse(), Ok(network));
             assert_eq!(serde_json::to_string(&network).unwrap(), format!("\"{name}\""));
             assert_eq!(serde_json::from_str::<Network>(&format!("\"{name}\"")).unwrap(), network);
         }

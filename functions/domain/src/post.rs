@@ -259,6 +259,16 @@ mod tests {
     }
 
     #[test]
+    fn a_name_is_looked_at_up_to_its_longest_spelling() {
+        // Soft hyphens do not count.
+        let host = |letters: &str| {
+            link_host(&format!("https://{letters}{}.example/", "\u{ad}".repeat(501))).map(Cow::into_owned)
+        };
+        assert_eq!(host("ab").as_deref(), Some("ab.example"), "1,012 bytes");
+        assert_eq!(host("abc"), None);
+    }
+
+    #[test]
     fn one_host_has_one_spelling() {
         for (address, host) in [
             ("https://www.Example.org/a?b#c", Some("example.org")),
@@ -312,5 +322,18 @@ mod tests {
         assert_ne!(key.x_post(1), key.x_post(2));
         assert_ne!(key.x_post(1), InstallationKey([8; 16]).x_post(1), "nobody without the key finds the post");
         assert_ne!(key.fingerprint(), InstallationKey([8; 16]).fingerprint());
+    }
+
+    #[test]
+    fn ids_of_posts_have_96_bits_and_those_of_x_their_time_in_front() {
+        let key = InstallationKey([7; 16]);
+        for n in 0..20u64 {
+            let id = 0x1c8f_9a2b_0000_0000 + n * 0x1_0000_0007;
+            assert_eq!(key.x_post(id).0 >> 64, u128::from(id >> 32), "{id:x}");
+            assert!((1..1 << 96).contains(&key.post("bluesky", &id.to_le_bytes()).0));
+        }
+        // Not always in the upper or lower part.
+        let all = (0..20u64).fold(0, |all, id| all | key.post("bluesky", &id.to_le_bytes()).0);
+        assert_eq!(all, (1 << 96) - 1);
     }
 }

@@ -74,5 +74,7 @@ mod tests {
     fn json_reads_the_same() {
         let json = "{\"tag\":\"a\u{9b}b\u{7f}\u{202e}\"}\n";
         assert_eq!(printable_json(json), "{\"tag\":\"a\\u009bb\\u007f\\u202e\"}\n");
+        assert_eq!(printable_json("\u{202e}"), "\\u202e");
+        assert!(matches!(printable_json("{\"tag\":\"é\"}\n"), Cow::Borrowed(_)));
     }
 }

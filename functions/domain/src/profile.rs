@@ -253,6 +253,73 @@ mod tests {
         assert_eq!((profiles.of("new").map(|new| new.posts), profiles.of("t5")), (Some(1), None));
     }
 
+    #[test]
+    fn a_profile_has_the_kinds_languages_and_other_hashtags_of_its_posts() {
+        let mut profiles = Profiles::default();
+        let long = "x".repeat(MAX_LANGUAGE_BYTES + 1);
+        for (count, language) in (4..).zip(["fr", "fr", "", &long, &long[1..]]) {
+            profiles.add("goal", count, Kind::Repost, language, &["final", "goal"]);
+        }
+        let profile = profiles.of("goal").unwrap();
+        assert_eq!((profile.posts, profile.kinds.of(Kind::Repost)), (4, 4), "the first four posts have none");
+        assert_eq!(profile.languages.list(), [("fr", 1), (&long[1..], 1)]);
+        assert_eq!((profile.tags.list(), profile.tags.error()), (vec![("final", 4)], 0));
+        assert!(!profiles.is_empty() && Profiles::default().is_empty());
+    }
+
+    #[test]
+    fn the_heaviest_profiles_are_kept() {
+        let with = |names: std::ops::Range<u64>| {
+            let profile = |n| (format!("{n:03}").into(), Profile { posts: n + 1, ..Profile::default() });
+            Profiles(names.map(profile).collect())
+        };
+        let mut merged = with(0..50);
+        merged.merge(&with(50..96));
+        assert_eq!(merged, with(0..96));
+        merged.merge(&with(96..99));
+        assert_eq!(merged, with(3..99));
+        merged.shrink();
+        assert_eq!(merged, with(75..99));
+        merged.shrink();
+        assert_eq!(stored(&merged), with(75..99));
+    }
+
+    // Rule 1.8.
+    #[test]
+    fn profiles_have_one_form_and_all_others_are_refused() {
+        let few = |names: &[(&str, u8)]| {
+            let names =
+                names.iter().flat_map(|(name, count)| [&[name.len() as u8], name.as_bytes(), &[*count]].concat());
+            [vec![0, names.clone().count() as u8 / 3], names.collect()].concat()
+        };
+        let profile = |tag: u8, posts: u8, names: &[u8]| [&[1, tag, posts, posts, 0, 0, 0], names, &[0, 0]].concat();
+        let all = |profiles: &[Vec<u8>]| [vec![profiles.len() as u8], profiles.concat()].concat();
+        let read = |bytes: &[u8]| {
+            let profiles = Profiles::decode(&mut Reader::new(bytes))?;
+            let mut again = vec![];
+            profiles.encode(&mut again);
+            Ok::<_, DecodeError>(again)
+        };
+        let names = [("a", 1), ("b", 1), ("c", 1), ("d", 1), ("e", 1), ("f", 1), ("g", 1)];
+        let of = |names: &[(&str, u8)]| all(&[profile(b'x', 2, &few(names))]);
+        let many = |count: u8| all(&(b'A'..b'A' + count).map(|tag| profile(tag, 2, &few(&[]))).collect::<Vec<_>>());
+        for good in [of(&names[..6]), of(&[]), all(&[]), many(24)] {
+            assert_eq!(read(&good), Ok(good));
+        }
+        for (what, bad) in [
+            ("seven names", of(&names)),
+            ("names in another order", of(&[("b", 1), ("a", 1)])),
+            ("a name twice", of(&[("a", 1), ("a", 1)])),
+            ("a name that did not occur", of(&[("a", 0)])),
+            ("25 profiles", many(25)),
+            ("profiles in another order", all(&[profile(b'y', 2, &few(&[])), profile(b'x', 2, &few(&[]))])),
+            ("a profile twice", all(&[profile(b'x', 2, &few(&[])), profile(b'x', 2, &few(&[]))])),
+            ("a profile of no posts", all(&[profile(b'x', 0, &few(&[]))])),
+        ] {
+            assert!(read(&bad).is_err(), "{what}");
+        }
+    }
+
     proptest! {
         #[test]
         fn a_reload_at_any_point_changes_nothing(posts in prop::collection::vec((0usize..9, 0usize..12, 0usize..4), 0..300), every in 1usize..40) {
@@ -275,6 +342,30 @@ mod tests {
             one.merge(&Profiles::default());
             other.merge(&straight);
             prop_assert_eq!(one, other);
+        }
+
+        // Rule 9.4.
+        #[test]
+        fn counts_of_names_stay_within_the_stated_error(names in prop::collection::vec(0usize..10, 0..60), most in 1usize..=10, cut in 0usize..60) {
+            let names: Vec<_> = names.into_iter().map(|name| ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j"][name % most]).collect();
+            let of = |names: &[&str]| {
+                let mut few = Few::default();
+                names.iter().for_each(|name| few.add(name));
+                few
+            };
+            let (one, two) = names.split_at(cut.min(names.len()));
+            let mut merged = of(one);
+            merged.merge(&of(two));
+            for few in [of(&names), merged] {
+                prop_assert!(few.error() * (NAMES as u64 + 1) <= names.len() as u64);
+                prop_assert!(few.list().len() <= NAMES && few.list().is_sorted_by_key(|(name, count)| (u64::MAX - count, *name)));
+                for name in &names {
+                    let real = names.iter().filter(|other| *other == name).count() as u64;
+                    let count = few.list().iter().find(|(listed, _)| listed == name).map_or(0, |(_, count)| *count);
+                    prop_assert!(count <= real && real <= count + few.error());
+                    prop_assert!(most > NAMES || count == real, "few names are exact");
+                }
+            }
         }
     }
 }

@@ -46,7 +46,7 @@ impl ReferenceDay {
     pub fn window(&self, position: usize, size: WindowSize) -> Option<u64> {
         let minutes = size.minutes();
         let first = position.checked_mul(minutes)?;
-        (first..first + minutes).map(|minute| self.minutes.get(&u16::try_from(minute).ok()?).copied()).sum()
+        (first..first.checked_add(minutes)?).map(|minute| self.minutes.get(&u16::try_from(minute).ok()?).copied()).sum()
     }
 
     /// Posts in a minute of the day, when it is known.
@@ -95,5 +95,34 @@ impl ReferenceDay {
             next = u64::from(minute) + 1;
         }
         Ok(day)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_is_known_when_all_of_its_minutes_are() {
+        let mut day = ReferenceDay::default();
+        assert!(day.is_empty());
+        (5..10).chain([1439]).for_each(|minute| assert!(day.set(minute, minute as u64)));
+        assert!(!day.is_empty() && !day.set(DAY_MINUTES, 1), "no minute of the day");
+        let window = |position, minutes: u32| day.window(position, WindowSize::from_secs(minutes * 60).unwrap());
+        assert_eq!((window(1, 5), window(0, 5), window(2, 5), window(0, 10)), (Some(35), None, None, None));
+        assert_eq!((window(1439, 1), window(1440, 1), window(usize::MAX, 1)), (Some(1439), None, None));
+        assert_eq!(ReferenceDay::decode(&day.encode().unwrap()).unwrap(), day);
+    }
+
+    #[test]
+    fn minutes_behind_the_day_are_damage() {
+        let at = |minute: u64| {
+            let mut state = vec![VERSION];
+            wire::put_u64(&mut state, minute);
+            state.push(1);
+            ReferenceDay::decode(&sealed::seal(state).unwrap()).map(|day| day.minutes.len())
+        };
+        assert_eq!(at(1439), Ok(1));
+        assert!(at(1440).is_err() && at(u64::MAX).is_err());
     }
 }

@@ -256,6 +256,11 @@ mod tests {
     }
 
     #[test]
+    fn causes_have_names() {
+        assert_eq!(Cause::ALL.map(Cause::as_str), ["late", "reprocess", "retry", "rule"]);
+    }
+
+    #[test]
     fn what_could_not_be_read_leaves_the_change_unknown() {
         let mut day = Corrections::default();
         day.correct(LANE, (None, 9), 100, Cause::Retry);

@@ -309,7 +309,14 @@ pub fn merge<R: Borrow<Rollup>>(
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::network::Network;
+    use crate::ports::PartialKey;
+    use crate::time::WindowStart;
 
     #[test]
     fn each_window_size_has_an_hour_that_it_divides() {
@@ -321,5 +328,92 @@ mod tests {
         }
         assert_eq!(Period::Hour.ms(WindowSize::from_secs(45 * 60).unwrap()), 90 * MINUTE_MS);
         assert_eq!(Period::Hour.start_of(-1, WindowSize::FIVE_MINUTES), -HOUR_MS);
+    }
+
+    #[test]
+    fn a_set_has_the_windows_that_were_put_into_it_in_any_order() {
+        let mut set = WindowSet::default();
+        let positions = [100, 3, 9, 8, 1439, 0];
+        positions.iter().for_each(|position| set.insert(*position));
+        let found: BTreeSet<_> = (0..2000).filter(|position| set.contains(*position)).collect();
+        assert_eq!(found, BTreeSet::from(positions));
+    }
+
+    /// A window of a lane: where it is, when it was stored, and what is in it.
+    type Stored = (i64, u16, i64, Option<[u64; 4]>);
+
+    fn any_windows(size: WindowSize) -> impl Strategy<Value = Vec<Stored>> {
+        let late = prop_oneof![3 => Just(0u64), 1 => 1u64..3];
+        let counts = (0u64..3, 0u64..4, late, prop_oneof![3 => Just(1u64), 1 => Just(2)]);
+        let state = prop::option::weighted(0.8, counts.prop_map(|(a, b, c, d)| [a, b, c, d]));
+        let window = (0..2 * DAY_MS / size.ms(), 0u16..3, 1i64..1000, state);
+        prop::collection::btree_map(window.clone().prop_map(|(at, bucket, ..)| (at, bucket)), window, 0..20).prop_map(
+            move |windows| {
+                let windows = windows.into_iter();
+                windows
+                    .map(|((at, bucket), (_, _, stored_ms, state))| (at * size.ms(), bucket, stored_ms, state))
+                    .collect()
+            },
+        )
+    }
+
+    proptest! {
+        // Rule 1.1.
+        #[test]
+        fn hours_and_days_know_what_their_windows_know(
+            (size, windows) in prop::sample::select(vec![1, 5, 45])
+                .prop_flat_map(|minutes| {
+                    let size = WindowSize::from_secs(minutes * 60).unwrap();
+                    (Just(size), any_windows(size))
+                })
+        ) {
+            let row = |(start_ms, bucket, stored_ms, state): &Stored| {
+                let key = PartialKey { lane: Lane::posts("fog", Network::X, *bucket), window: WindowStart(*start_ms) };
+                let partial = state.map(|[frames, posts, late, generation]| {
+                    let mut aggregate = Aggregate::default();
+                    aggregate.frames.0 = frames;
+                    aggregate.mentions.0 = posts;
+                    aggregate.per_minute.0 = vec![posts; size.minutes()];
+                    aggregate.lateness.posts = late;
+                    Partial { generation: generation as u32, fence: 1u64.into(), aggregate, stored_ms: *stored_ms }
+                });
+                let damaged = || PortError::Corrupt { what: "a window".into(), reason: String::new() };
+                (key, partial.ok_or_else(damaged))
+            };
+            let rows = || windows.iter().map(row).collect();
+            let hours = of_rows(rows(), Period::Hour, size);
+            for (period, rollups) in [(Period::Hour, hours.clone()), (Period::Day, of_hours(hours, size))] {
+                let starts: BTreeSet<_> = windows.iter().map(|(start_ms, ..)| period.start_of(*start_ms, size)).collect();
+                prop_assert_eq!(rollups.keys().map(|key| key.start_ms).collect::<BTreeSet<_>>(), starts);
+                for (key, rollup) in &rollups {
+                    prop_assert_eq!((&key.lane, key.period), (&Lane::posts("fog", Network::X, 0), period));
+                    let of: Vec<_> =
+                        windows.iter().filter(|window| period.start_of(window.0, size) == key.start_ms).collect();
+                    let state = |n: usize| of.iter().filter_map(move |window| Some(window.3?[n]));
+                    prop_assert_eq!(rollup.aggregate.mentions.0, state(1).sum::<u64>());
+                    prop_assert_eq!(rollup.unreadable, of.iter().filter(|window| window.3.is_none()).count() as u64);
+                    prop_assert_eq!(rollup.is_damaged(), rollup.unreadable > 0);
+                    prop_assert_eq!(rollup.is_revised, state(2).any(|late| late > 0) || state(3).any(|generation| generation > 1));
+                    let newest = of.iter().map(|window| if window.3.is_some() { window.2 } else { 0 }).max();
+                    prop_assert_eq!(Some(rollup.stored_ms), newest);
+                    let mut minutes = vec![0; (period.ms(size) / MINUTE_MS) as usize];
+                    for at in 0..period.ms(size) / size.ms() {
+                        let start_ms = key.start_ms + at * size.ms();
+                        let here = || of.iter().filter(|window| window.0 == start_ms);
+                        let is_known = here().any(|window| window.3.is_none_or(|[frames, ..]| frames > 0));
+                        prop_assert_eq!(rollup.known.contains(at as usize), is_known, "{}", at);
+                        let posts: u64 = here().filter_map(|window| Some(window.3?[1])).sum();
+                        minutes[at as usize * size.minutes()..][..size.minutes()].fill(posts);
+                    }
+                    prop_assert!(!rollup.known.contains(1 << 20));
+                    let expected = if period == Period::Hour { minutes } else { vec![] };
+                    prop_assert_eq!(&rollup.aggregate.per_minute.0, &expected);
+                    let bytes = rollup.encode().unwrap();
+                    let read = Rollup::decode(&bytes).unwrap();
+                    prop_assert_eq!(read.encode().unwrap(), bytes);
+                    prop_assert_eq!((read.is_revised, read.known, read.unreadable), (rollup.is_revised, rollup.known.clone(), rollup.unreadable));
+                }
+            }
+        }
     }
 }

@@ -36,3 +36,18 @@ pub fn open(bytes: &[u8]) -> Result<Vec<u8>, DecodeError> {
     plain.truncate(length);
     Ok(plain)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // Rule 4.3.
+    #[test]
+    fn what_can_be_stored_can_be_read() {
+        let largest = vec![7; MAX_STATE_BYTES - 4];
+        assert_eq!(open(&seal(largest.clone()).unwrap()).unwrap(), largest);
+        for longer in [1, 2] {
+            assert!(seal(vec![7; MAX_STATE_BYTES - 4 + longer]).is_err());
+        }
+    }
+}

@@ -266,6 +266,71 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_time_more_than_ten_minutes_ahead_is_in_the_future() {
+        assert_eq!([4_000, 605_000, 605_001].map(|time_ms| is_future(time_ms, 5_000)), [false, false, true]);
+        assert!(!is_future(i64::MAX, i64::MAX));
+    }
+
+    #[test]
+    fn months_have_the_days_until_the_next_one_and_are_read_back() {
+        for (year, month) in (1600..=2000).flat_map(|year| (1..=12).map(move |month| (year, month))) {
+            let days = days_in_month(year, month);
+            let first = days_from_civil(year, month, 1);
+            assert_eq!(days_from_civil(year + month / 12, month % 12 + 1, 1) - first, days, "{year}-{month}");
+            for day in 0..=days + 1 {
+                let text = format!("{year}-{month:02}-{day:02}T00:00:00Z");
+                let time_ms = (first + day - 1) * 86_400_000;
+                let is_right = (1..=days).contains(&day);
+                assert_eq!(parse_rfc3339(&text), is_right.then_some(time_ms), "{text}");
+                assert_eq!(rfc3339(time_ms) == text, is_right, "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn each_place_of_a_time_has_characters_of_its_own() {
+        for text in ["2021-11-11T11:11:11+11:11", "2021-11-11T11:11:11.11Z"] {
+            for (at, right) in text.char_indices() {
+                for other in ' '..='~' {
+                    let changed = format!("{}{other}{}", &text[..at], &text[at + 1..]);
+                    let is_like = match right {
+                        'T' => "Tt ".contains(other),
+                        'Z' => "Zz".contains(other),
+                        '+' => "+-".contains(other),
+                        '0'..='9' => other.is_ascii_digit(),
+                        _ => other == right,
+                    };
+                    let is_read = parse_rfc3339(&changed).is_some();
+                    assert!(if is_like { is_read || right.is_ascii_digit() } else { !is_read }, "{changed}");
+                }
+            }
+            for end in ["0", "Z", " ", "+00:00"] {
+                assert_eq!(parse_rfc3339(&format!("{text}{end}")), None, "{text}{end}");
+            }
+            assert_eq!(parse_rfc3339(&text[..text.len() - 1]), None);
+        }
+        for (end, is_right) in [
+            ("00:00:00Z", true),
+            ("23:59:60Z", true),
+            ("24:00:00Z", false),
+            ("00:60:00Z", false),
+            ("00:00:61Z", false),
+            ("12:00:00+23:59", true),
+            ("12:00:00-23:59", true),
+            ("12:00:00+24:00", false),
+            ("12:00:00+00:60", false),
+        ] {
+            assert_eq!(parse_rfc3339(&format!("2021-04-08T{end}")).is_some(), is_right, "{end}");
+        }
+    }
+
+    #[test]
+    fn a_length_of_windows_is_stored_in_seconds() {
+        assert_eq!(serde_json::to_string(&WindowSize::FIVE_MINUTES).unwrap(), "300");
+        assert_eq!(serde_json::from_str::<WindowSize>("300").unwrap(), WindowSize::FIVE_MINUTES);
+    }
+
     proptest! {
         #[test]
         fn formatting_and_reading_are_inverse(ms in -62_000_000_000_000i64..250_000_000_000_000) {

@@ -340,12 +340,83 @@ mod tests {
                 let (ours, library) = (registers.number(), union.composite_estimate());
                 assert!((ours / library - 1.0).abs() < 0.04, "{ours} {library} of {n}");
                 let bounds = registers.bounded();
+                assert!(bounds.low as f64 > ours * 0.95 && (bounds.high as f64) < ours * 1.05, "{bounds:?} of {ours}");
                 assert!(ours >= last.0 && bounds.low >= last.1 && bounds.high >= last.2, "{bounds:?} after {last:?}");
                 last = (ours, bounds.low, bounds.high);
                 compared += 1;
             }
         }
         assert!(compared > 8000);
+    }
+
+    #[test]
+    fn authors_are_listed_up_to_the_limit_and_never_fewer_beyond() {
+        let of = |from: u64, count: u64| {
+            let mut uniques = Uniques::default();
+            (from..from + count).for_each(|n| uniques.add(hash(n)));
+            uniques
+        };
+        assert!(Uniques::default().is_empty() && !of(0, 1).is_empty() && !of(0, 300).is_empty());
+        for count in [1, 2, 100, 224, 225, 226, 300] {
+            for from in (0..100).map(|seed| seed * 1000) {
+                let (whole, mut merged) = (of(from, count), of(from, count / 2));
+                merged.merge(&of(from + count / 2, count - count / 2));
+                for uniques in [&whole, &merged] {
+                    let estimate = uniques.estimate();
+                    if count <= 224 {
+                        assert_eq!(estimate, Estimate::exact(count));
+                    } else {
+                        assert!(!matches!(uniques, Uniques::Exact(_)), "{count} are too many to list");
+                        assert!(estimate.low >= 225 && estimate.value >= 225, "{estimate:?} of {count}");
+                    }
+                }
+                assert_eq!(whole.estimate(), merged.estimate());
+            }
+        }
+    }
+
+    // Rule 1.8.
+    #[test]
+    fn a_count_has_one_form_and_all_others_are_refused() {
+        let exact = |hashes: &[u64]| {
+            let mut bytes = vec![0];
+            wire::put_u64(&mut bytes, hashes.len() as u64);
+            hashes.iter().for_each(|hash| bytes.extend(hash.to_le_bytes()));
+            bytes
+        };
+        let sketch = |lg_k: u8, form: HllType, authors: u64| {
+            let mut sketch = HllSketch::new(lg_k, form).unwrap();
+            (0..authors).for_each(|n| sketch.update(hash(n)));
+            let mut bytes = vec![1];
+            wire::put_bytes(&mut bytes, &sketch.serialize());
+            bytes
+        };
+        let read = |bytes: &[u8]| Uniques::decode(&mut Reader::new(bytes)).map(|uniques| encoded(&uniques));
+        let many: Vec<_> = (0..225).collect();
+        for good in [exact(&[]), exact(&many[..224]), sketch(LG_K, HllType::Hll6, 3000)] {
+            assert_eq!(read(&good), Ok(good));
+        }
+        for (what, bad) in [
+            ("too many to list", exact(&many)),
+            ("another order", exact(&[2, 1])),
+            ("a hash twice", exact(&[1, 1])),
+            ("more registers", sketch(LG_K + 1, HllType::Hll6, 3000)),
+            ("larger registers", sketch(LG_K, HllType::Hll8, 3000)),
+            ("a sketch of so few that they are listed", sketch(LG_K, HllType::Hll6, 3)),
+            ("another form", vec![2, 0]),
+        ] {
+            assert!(read(&bad).is_err(), "{what}");
+        }
+    }
+
+    #[test]
+    fn few_are_known_more_closely_than_many() {
+        let m = f64::from(REGISTERS);
+        // √(e^t - t - 1) / t for t authors a register, up to 1.04.
+        for (load, expected) in [(0.01, 0.7083), (1.0, 0.8475), (1.5, 0.9385), (2.0, 1.04), (1e6, 1.04)] {
+            let found = deviation(load * m) * m.sqrt();
+            assert!((found - expected).abs() < 1e-4, "{found} at {load}");
+        }
     }
 
     proptest! {

@@ -166,6 +166,13 @@ mod tests {
         }
 
         #[test]
+        fn an_integer_has_64_bits(more in 2u8..=0x7f) {
+            let of = |last: u8| [[0xff; 9].as_slice(), &[last]].concat();
+            prop_assert_eq!(Reader::new(&of(1)).u64(), Ok(u64::MAX));
+            prop_assert!(Reader::new(&of(more)).u64().is_err());
+        }
+
+        #[test]
         fn an_integer_has_one_form(value: u64) {
             let mut out = Vec::new();
             put_u64(&mut out, value);

@@ -82,6 +82,32 @@ mod tests {
         })
     }
 
+    // Rule 3.1.
+    #[test]
+    fn a_ledger_balances_when_each_post_has_one_outcome() {
+        let ledger = Ledger {
+            received: 31,
+            sent: 1,
+            filtered: 2,
+            quarantined: 4,
+            duplicates: 8,
+            dropped: 16,
+            ..Ledger::default()
+        };
+        let other = Ledger { missed_ms: 32, withheld: 64, unasked_permille: 128, ..ledger };
+        assert!(ledger.balances() && other.balances());
+        for unbalanced in [
+            Ledger { received: 32, ..ledger },
+            Ledger { sent: 0, ..ledger },
+            Ledger { filtered: 0, ..ledger },
+            Ledger { quarantined: 0, ..ledger },
+            Ledger { duplicates: 0, ..ledger },
+            Ledger { dropped: 0, ..ledger },
+        ] {
+            assert!(!unbalanced.balances(), "{unbalanced:?}");
+        }
+    }
+
     proptest! {
         // Rule 1.6.
         #[test]

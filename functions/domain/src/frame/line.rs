@@ -426,6 +426,7 @@ mod tests {
         let always = "{\"i\":17,\"t\":1700000099000,\"a\":18446744073709551615,\"k\":\"reply\",\"l\":\"text\",\
             \"g\":\"fr\",\"h\":[\"Montréal\",\"habs\"],\"m\":2,\"u\":[\"h.example\"]}\n";
         assert_eq!(line(&source), always);
+        assert_eq!(line(&SourcePost::default()), "{\"i\":0,\"t\":0,\"k\":\"original\",\"l\":\"text\"}\n");
         // What is new is left out or comes last.
         let nobody = SourcePost { author: None, long_hashtags: 2, ..source };
         assert_eq!(line(&nobody), always.replace(",\"a\":18446744073709551615", "").replace("]}", "],\"x\":2}"));
@@ -444,6 +445,40 @@ mod tests {
             assert_eq!(take_number(&mut rest, "x"), Some(n));
         }
         assert_eq!(take_number(&mut "x340282366920938463463374607431768211456", "x"), None, "2^128");
+    }
+
+    #[test]
+    fn what_is_no_number_is_left_alone() {
+        for (text, expected) in [
+            ("0", Some((0, ""))),
+            ("12:", Some((12, ":"))),
+            ("12/", Some((12, "/"))),
+            ("123456789,", Some((123_456_789, ","))),
+            ("", None),
+            (",", None),
+            ("01", None),
+            ("0123456789", None),
+        ] {
+            let mut rest = text;
+            let number = take_number(&mut rest, "");
+            assert_eq!(number.map(|number| (number, rest)), expected, "{text}");
+        }
+        assert_eq!(take_number(&mut &*"9".repeat(100), ""), None);
+    }
+
+    #[test]
+    fn a_text_is_plain_without_a_backslash_and_control_characters() {
+        for (text, expected) in [
+            ("", true),
+            ("é\n\n", true),
+            ("\\", false),
+            ("\\\\", false),
+            ("\u{1}", false),
+            ("\t\t", false),
+            ("\u{1}\\", false),
+        ] {
+            assert_eq!(is_plain(text.as_bytes()), expected, "{text:?}");
+        }
     }
 
     proptest! {

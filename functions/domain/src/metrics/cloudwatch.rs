@@ -86,6 +86,12 @@ mod tests {
     }
 
     #[test]
+    fn whole_numbers_are_exact() {
+        assert_eq!(number(Value::Whole(u64::MAX.into())), json!(u64::MAX));
+        assert_eq!(number(Value::Whole(i64::MIN.into())), json!(i64::MIN));
+    }
+
+    #[test]
     fn what_cloudwatch_does_not_have_is_left_out() {
         let samples = [(&digest::RUNS, 3.into()), (&digest::ROLLUPS, 2.into())];
         let line = line(&digest::GROUP, &[], &samples, "birdsong", 0);

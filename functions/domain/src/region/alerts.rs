@@ -384,6 +384,50 @@ sns = true
     }
 
     #[test]
+    fn bounds_are_those_of_the_documentation() {
+        let is_read = |option: &str| alerts(&format!("[[alert]]\nid = \"x\"\n{option}\n")).is_ok();
+        let (hook, mail) = ("webhook = { url = \"$A\" }", "email = { to = \"a@b\", from = \"a@b\", smtp = \"$S\" }");
+        for channel in [hook, mail, "sns = true", "log = true"] {
+            assert!(is_read(channel), "{channel} alone");
+        }
+        for (text, secs) in [("0s", 0), ("90s", 90), ("2m", 120), ("3h", 10_800), ("7d", 604_800), ("604800s", 604_800)]
+        {
+            assert_eq!(checked_cool_down(text), Ok(secs * 1000));
+        }
+        for bad in ["604801s", "1w", "s", "1", ""] {
+            assert!(checked_cool_down(bad).is_err(), "{bad}");
+        }
+        let is_value = |text: &str| checked_value(text.into(), "URL").is_ok();
+        for (name, is_right) in [("A", true), ("_a1", true), ("", false), ("1A", false), ("A-B", false), ("É", false)]
+        {
+            assert_eq!(is_value(&format!("${name}")), is_right, "${name}");
+        }
+        assert!(is_value(&format!("${}", "A".repeat(100))) && !is_value(&format!("${}", "A".repeat(101))));
+        assert!(is_value(&"é".repeat(2_000)) && !is_value(&"é".repeat(2_001)) && !is_value("a\nb"));
+        for (url, is_right) in [
+            ("https://example.org/x", true),
+            ("HTTP://example.org", true),
+            ("https://slack.com/x", true),
+            ("ftp://example.org", false),
+            ("https:///x", false),
+            ("https://example.org/a b", false),
+            ("https://Discord.com/x", false),
+            ("https://eu.webhook.office.com:443/x", false),
+        ] {
+            assert_eq!(checked_url(url.into()).is_ok(), is_right, "{url}");
+        }
+        let is_address = |text: &str| checked_address(text.into()).is_ok();
+        for bad in ["@b", "a@", "a b@c", "a@b c", "a\u{7}@b", "\u{7} <a@b>", "a"] {
+            assert!(!is_address(bad), "{bad:?}");
+        }
+        assert!(is_address("Desk <a@b>") && is_address(&format!("{}@b", "a".repeat(318))));
+        assert!(!is_address(&format!("{}@b", "a".repeat(319))));
+        let receivers =
+            |count: usize| checked_receivers(OneOrMore::More(vec!["a@b".into(); count])).map_or(0, |to| to.len());
+        assert_eq!([0, 1, 20, 21].map(receivers), [0, 1, 20, 0]);
+    }
+
+    #[test]
     fn mistakes_name_the_line_and_a_remedy_and_repeat_no_secret() {
         let hook = |url: &str| format!("webhook = {{ url = \"{url}\" }}");
         let mail = |to: &str, smtp: &str| format!("email = {{ to = \"{to}\", from = \"a@b\", smtp = \"{smtp}\" }}");

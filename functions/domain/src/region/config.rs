@@ -242,6 +242,23 @@ mod tests {
     }
 
     #[test]
+    fn bounds_of_ids_and_boxes_are_inclusive() {
+        let is_read = |text: String| Regions::parse("my.toml", &text).is_ok();
+        let of_id = |id: &str| is_read(format!("[[region]]\nid = \"{id}\"\nlanguages = [\"fr\"]"));
+        assert!(of_id(&"a".repeat(64)) && of_id("a-b_2"));
+        assert!(!of_id("") && !of_id(&"a".repeat(65)) && !of_id(&"a".repeat(66)));
+        let of_box = |edges: &str| is_read(format!("[[region]]\nid = \"a\"\nboxes = [[{edges}]]"));
+        for (edges, is_right) in [
+            ("-180, -90, 180, 90", true),
+            ("180, -19, -178, -16", true),
+            ("177, -19, -180, -16", true),
+            ("180, -19, -180, -16", false),
+        ] {
+            assert_eq!(of_box(edges), is_right, "{edges}");
+        }
+    }
+
+    #[test]
     fn mistakes_name_file_line_and_remedy() {
         let long = |what: &str, n: usize| format!("[[region]]\nid = \"a\"\n{what} = [\"{}\"]", "x".repeat(n));
         for (text, line, problem) in [

@@ -143,6 +143,23 @@ mod tests {
     }
 
     #[test]
+    fn a_box_has_no_mirror_image() {
+        let fiji = area(177.0, -19.0, -178.0, -16.0);
+        for (lon, has) in [
+            (177.0, true),
+            (-177.5, false),
+            (178.5, true),
+            (-178.0, true),
+            (-178.5, true),
+            (180.0, true),
+            (176.5, false),
+        ] {
+            assert_eq!(fiji.contains(Point { lon, lat: -17.0 }), has, "{lon}");
+        }
+        assert!(!area(-74.0, 45.0, -73.0, 46.0).contains(Point { lon: 73.5, lat: 45.5 }));
+    }
+
+    #[test]
     fn a_place_without_area_counts_by_its_middle() {
         let fiji = area(177.0, -19.0, -178.0, -16.0);
         for (place, has) in [
@@ -153,6 +170,7 @@ mod tests {
             (area(178.0, -17.0, -168.0, -17.0), false),
             (area(179.0, -20.0, 179.0, -14.0), true),
             (area(179.0, -20.0, 179.0, 0.0), false),
+            (area(178.0, -17.0, -177.0, -17.0), true),
             // Its middle is the antimeridian itself, which both boxes touch.
             (area(179.0, -17.0, -179.0, -17.0), true),
         ] {

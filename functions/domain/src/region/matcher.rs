@@ -275,6 +275,24 @@ mod tests {
     }
 
     #[test]
+    fn runs_of_spaces_become_one_however_many_there_are() {
+        for (text, expected) in [
+            ("a\tb", "a b"),
+            ("a\tb\tc", "a b c"),
+            ("a  b", "a b"),
+            ("a  b  c", "a b c"),
+            ("a\tb  c", "a b c"),
+            ("a   b", "a b"),
+            ("  ", " "),
+            ("\t\t", " "),
+            ("    ", " "),
+        ] {
+            assert_eq!(normalize_text(text), expected, "{text:?}");
+            assert_eq!(plain_text(text).as_deref(), Some(expected.as_bytes()), "{text:?}");
+        }
+    }
+
+    #[test]
     fn what_is_plain_already_is_borrowed() {
         for text in
             ["", " ", "a plain text", "déjà vu", "東京 です", "ends with a space ", "\u{2014} “quoted”", "été ḁ"]

@@ -297,6 +297,12 @@ languages = ["FR"]
     }
 
     #[test]
+    fn a_region_without_a_number_of_lanes_has_one() {
+        let text = serde_json::to_string(&Regions::parse("regions.toml", FILE).unwrap().list()[0]).unwrap();
+        assert_eq!(serde_json::from_str::<Region>(&text).unwrap().hot_buckets, 1);
+    }
+
+    #[test]
     fn each_way_to_match_is_recorded() {
         let at = |lon, lat| Some(Point { lon, lat });
         assert_eq!(found(&post()), []);

@@ -412,9 +412,9 @@ fn differences(counts: &[(u64, u32)], windows: usize, day: usize) -> impl Iterat
     })
 }
 
-/// Whether enough of a span is usable.
+/// Whether enough of a span is usable; never of one with nothing usable, since `of` is not 0.
 fn enough(usable: usize, of: usize) -> bool {
-    usable > 0 && usable * rule::USABLE.1 >= of * rule::USABLE.0
+    usable * rule::USABLE.1 >= of * rule::USABLE.0
 }
 
 /// The score that counts of a short and a long sum. When none does, the one that would, but for its authors.

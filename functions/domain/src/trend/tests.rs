@@ -1,6 +1,8 @@
 use super::*;
 use proptest::prelude::*;
 
+mod model;
+
 const DAY: usize = 288;
 
 fn minutes(minutes: u32) -> Scale {
@@ -62,7 +64,7 @@ fn without_two_good_days_there_is_no_baseline() {
     assert_eq!(last(scale, &steady(2, &[50])), Err(NoScore::NoBaseline { good_days: 1 }));
     assert!(last(scale, &steady(3, &[50])).is_ok());
     assert_eq!(Past::new(scale, &[]).score(0, Default::default()), Err(NoScore::NotUsable));
-    assert!(Past::new(scale, &[]).is_empty());
+    assert!(Past::new(scale, &[]).is_empty() && !Past::new(scale, &[None]).is_empty());
 }
 
 #[test]
@@ -121,6 +123,7 @@ fn a_new_tag_is_compared_with_its_region() {
     let score = |posts| past.score_new(region.len() - 1, [posts, posts], NEW_SHARE_PPM, Default::default()).unwrap();
     assert_eq!(score(3).usual.expected_milli / 100, 29, "a thousandth of 3,000 posts");
     assert_eq!(score(9).score_milli, 0);
+    assert_eq!(score(u64::MAX).observed, 60 << 18, "an absurd count is cut");
     assert!(score(20).score_milli > Sensitivity::Balanced.theta_milli());
     let young = Past::new(scale, &region[..DAY]);
     assert_eq!(

@@ -60,7 +60,6 @@ fn a_frame_counts_in_each_window_that_its_posts_lie_in() {
     assert_eq!((first.lateness, second.lateness), (Lateness::default(), Lateness::default()));
 }
 
-/// Posts by `authors`, one each, and further ones without author.
 /// What each metric stores, and whether it says that it is empty. Left out are the frames that were folded, and hashtags,
 /// whose profiles begin at the fifth post of a lane.
 fn metrics(aggregate: &Aggregate) -> Vec<(&'static str, bool, Vec<u8>)> {
@@ -131,6 +130,91 @@ proptest! {
     }
 }
 
+/// A window with something of each metric.
+fn of_all() -> Aggregate {
+    let (rules, mut all) = (FoldRules::default(), Aggregate::default());
+    let media = SlimPost { has_media: true, long_hashtags: 1, ..post(1, 1) };
+    all.fold(rules, WindowStart(0), &frame(1, 299_000, true, vec![media; 6]));
+    all.fold(rules, WindowStart(0), &frame(2, 900_000, true, vec![post(2, 2)]));
+    let damaged = Frame { damage: Some(FrameError::Checksum), ..frame(3, 1, true, vec![]) };
+    all.fold(rules, WindowStart(0), &damaged);
+    all
+}
+
+#[test]
+fn a_lean_aggregate_has_the_counts_that_need_little_room() {
+    let all = of_all();
+    let little = ["kinds", "lag", "lateness", "primary", "frames", "newest", "ledger", "damage", "last_late"];
+    for ((name, is_empty, bytes), lean) in metrics(&all).into_iter().zip(metrics(&all.lean())) {
+        assert!(!is_empty, "{name}");
+        let has_it = little.contains(&name);
+        assert_eq!((lean.1, lean.2 == bytes), (!has_it, has_it), "{name}");
+    }
+    assert!(Metric::is_empty(&all.lean().hashtags) && !all.lean().has_run_start());
+    let bytes = all.encode_lean();
+    assert_eq!(Aggregate::decode_lean(&bytes).unwrap().encode_lean(), bytes);
+    assert_eq!(metrics(&Aggregate::decode_lean(&bytes).unwrap()), metrics(&all.lean()));
+}
+
+// Rule 1.5.
+#[test]
+fn a_frame_counts_once_and_one_of_no_run_each_time() {
+    let rules = FoldRules::default();
+    let mut twice = Aggregate::default();
+    assert!(!twice.has_run_start());
+    for _ in 0..2 {
+        twice.fold(rules, WindowStart(0), &frame(2, 1, true, vec![post(1, 1)]));
+    }
+    assert_eq!((twice.posts(), twice.frames.0, twice.has_run_start()), (1, 1, false));
+    twice.fold(rules, WindowStart(0), &frame(1, 1, true, vec![]));
+    assert!(twice.has_run_start());
+    let mut of_no_run = frame(2, 1, true, vec![post(1, 1)]);
+    of_no_run.header.run = String::new();
+    for _ in 0..2 {
+        twice.fold(rules, WindowStart(0), &of_no_run);
+    }
+    assert_eq!((twice.posts(), twice.frames.0), (3, 4));
+}
+
+#[test]
+fn a_window_that_starts_again_is_damaged() {
+    let restarted = Aggregate::restarted();
+    assert_eq!((restarted.damage.resets, restarted.posts(), restarted.is_damaged()), (1, 0, true));
+    assert!(!Aggregate::default().is_damaged() && of_all().is_damaged());
+}
+
+#[test]
+fn a_merged_aggregate_shrinks_to_what_can_be_stored() {
+    let mut day = Aggregate::default();
+    for window in 0..8 {
+        let posts = (0..90u64).map(|n| SlimPost {
+            hashtags: vec![format!("w{window}-{n}")],
+            hosts: (n < 30).then(|| format!("w{window}-{n}.example")).into_iter().collect(),
+            ..post(1, n)
+        });
+        // Five tags of each window have enough posts for a profile.
+        let many = (0..10).map(|n| SlimPost {
+            hashtags: (0..5).map(|tag| format!("p{window}-{tag}")).collect(),
+            hosts: vec![],
+            ..post(1, n)
+        });
+        let mut of_window = Aggregate::default();
+        of_window.fold(FoldRules::default(), WindowStart(0), &frame(1, 1, true, posts.chain(many).collect()));
+        day.merge(&of_window, false);
+    }
+    let profiles = |aggregate: &Aggregate| {
+        let keys = (0..8).flat_map(|window| (0..5).map(move |tag| format!("p{window}-{tag}")));
+        keys.filter(|key| aggregate.hashtags.profiles.of(key).is_some()).count()
+    };
+    let sizes = |aggregate: &Aggregate| {
+        let (tags, hosts) = (aggregate.hashtags.top.as_ref().unwrap(), aggregate.hosts.top.as_ref().unwrap());
+        (tags.len(), hosts.len(), profiles(aggregate))
+    };
+    assert!(sizes(&day).0 > 256 && sizes(&day).1 > 96 && sizes(&day).2 > 24);
+    day.shrink();
+    assert!(sizes(&day).0 <= 256 && sizes(&day).1 <= 96 && sizes(&day).2 == 24);
+}
+
 #[test]
 fn minutes_of_the_next_window_follow() {
     let rules = FoldRules::default();
@@ -148,6 +232,7 @@ fn minutes_of_the_next_window_follow() {
     assert_eq!(longer.per_minute.0, [0, 1, 0, 0, 0], "a lane may know fewer minutes");
 }
 
+/// Posts by `authors`, one each, and further ones without author.
 fn of_authors(authors: impl Iterator<Item = u64>, authorless: u64) -> Aggregate {
     let scattered = authors.map(|n| post(1, n.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)));
     let nobodys = (0..authorless).map(|n| SlimPost { author: None, ..post(1, n) });

@@ -70,5 +70,10 @@ mod tests {
         assert_eq!(stored(&damage), Damage { records: 0, posts: 5, primary: 1, resets: 0 });
         damage.frame(&Frame { header: FrameHeader::default(), ..frame }, &context(0));
         assert_eq!(damage.records, 1, "without a list of windows it is that of the cut");
+        let other = Damage { records: 2, posts: 3, primary: 4, resets: 5 };
+        damage.merge(&other, true);
+        assert_eq!(damage, Damage { records: 3, posts: 8, primary: 5, resets: 5 });
+        damage.merge(&other, false);
+        assert_eq!(damage.resets, 10);
     }
 }

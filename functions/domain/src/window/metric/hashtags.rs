@@ -89,6 +89,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_profile_starts_behind_the_fifth_post() {
+        let post = SlimPost { hashtags: vec!["Fog".into(), "sea".into()], ..SlimPost::default() };
+        let profile = |posts: usize| counted::<Hashtags>(&vec![post.clone(); posts], 0).profiles.of("fog").cloned();
+        assert_eq!(profile(4), None);
+        let profile = profile(7).unwrap();
+        assert_eq!((profile.posts, profile.tags.list()), (3, vec![("sea", 3)]));
+    }
+
+    #[test]
     fn hashtags_that_are_too_long_are_counted_as_such() {
         let tagged = |tags: &[&str], long_hashtags| SlimPost {
             hashtags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
@@ -98,7 +107,9 @@ mod tests {
         let long = "x".repeat(5000);
         let none: Hashtags = counted(&[tagged(&[], 2), tagged(&[&long, " # "], 0)], 0);
         assert_eq!((none.too_long, none.top.is_none()), (3, true));
+        assert!(Hashtags::default().is_empty() && !none.is_empty());
         let mut one: Hashtags = counted(&[tagged(&["Fog", "fog", "Fog"], 0)], 0);
+        assert!(!one.is_empty());
         one.merge(&none, true);
         let top = one.top.unwrap().top(2);
         assert_eq!((one.too_long, top.len(), top[0].shown.as_str(), top[0].count), (3, 1, "Fog", 3));

@@ -156,6 +156,40 @@ mod tests {
         assert_eq!(Languages::decode(&mut Reader::new(&bytes)).as_ref(), Ok(&languages));
     }
 
+    // Rule 1.8.
+    #[test]
+    fn counts_have_one_form_and_all_others_are_refused() {
+        let of = |tags: &[&str]| {
+            let mut bytes = vec![];
+            wire::put_u64(&mut bytes, tags.len() as u64);
+            for tag in tags {
+                wire::put_bytes(&mut bytes, tag.as_bytes());
+                bytes.push(1);
+            }
+            bytes.push(0);
+            bytes
+        };
+        let read = |bytes: &[u8]| Languages::decode(&mut Reader::new(bytes)).map(|languages| encoded(&languages));
+        let (longest, longer) = ("x".repeat(MAX_LANGUAGE_BYTES), "x".repeat(MAX_LANGUAGE_BYTES + 1));
+        let tags: Vec<_> = (0..=MAX_LANGUAGES).map(|n| format!("{n:04}")).collect();
+        let tags: Vec<_> = tags.iter().map(String::as_str).collect();
+        for good in [of(&[]), of(&["en", "fr"]), of(&[&longest]), of(&tags[1..])] {
+            assert_eq!(read(&good), Ok(good));
+        }
+        for bad in [of(&["fr", "en"]), of(&["en", "en"]), of(&[&longer]), of(&tags)] {
+            assert!(read(&bad).is_err());
+        }
+        // A tag of 35 bytes has a counter, a longer one has none, and neither has one that came too late.
+        let mut full = Languages::default();
+        [&*longest, &*longer, &format!("{longer}x"), &format!("{longer}y")].iter().for_each(|tag| full.add(tag, 1));
+        assert_eq!((full.iter().count(), full.other()), (1, 3));
+        full.merge(&full.clone(), true);
+        assert_eq!((full.iter().next(), full.other()), (Some((&*longest, 2)), 6));
+        let mut full = Languages::default();
+        tags.iter().for_each(|tag| full.add(tag, 1));
+        assert_eq!((full.iter().last(), full.other()), (Some(("1023", 1)), 1));
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(32))]
         // Rule 9.6.

@@ -45,8 +45,8 @@ mod tests {
 
     #[test]
     fn a_post_is_late_when_its_window_was_final_at_the_cut() {
-        let posts = [true, false].map(|is_copy| SlimPost { is_copy, ..SlimPost::default() });
+        let posts = [true, false, true].map(|is_copy| SlimPost { is_copy, ..SlimPost::default() });
         assert_eq!(counted::<Lateness>(&posts, 419_999), Lateness::default());
-        assert_eq!(counted::<Lateness>(&posts, 420_000), Lateness { posts: 2, primary: 1 });
+        assert_eq!(counted::<Lateness>(&posts, 420_000), Lateness { posts: 3, primary: 1 });
     }
 }

@@ -31,9 +31,7 @@ impl Metric for PerMinute {
             self.0.extend(&other.0);
             return;
         }
-        if self.0.len() < other.0.len() {
-            self.0.resize(other.0.len(), 0);
-        }
+        self.0.resize(self.0.len().max(other.0.len()), 0);
         self.0.iter_mut().zip(&other.0).for_each(|(ours, theirs)| *ours += theirs);
     }
 

@@ -142,6 +142,10 @@ mod tests {
                 }
                 highest[run] = highest[run].max(counter);
                 prop_assert_eq!(seen.count(["a", "b", "c"][run], counter), plain.insert((run, counter)));
+                let has_first = ["a", "b", "c"].iter().enumerate().any(|(run, _)| {
+                    plain.contains(&(run, FIRST)) && highest[run] - FIRST < REACH
+                });
+                prop_assert_eq!(seen.has_first(), has_first);
                 let mut bytes = vec![];
                 seen.encode(&mut bytes);
                 let mut reader = Reader::new(&bytes);
@@ -149,6 +153,20 @@ mod tests {
                 prop_assert!(reader.finish().is_ok());
             }
         }
+    }
+
+    #[test]
+    fn a_run_has_a_first_frame_until_it_is_out_of_reach() {
+        let mut seen = SeenFrames::default();
+        assert!(seen.is_empty() && !seen.has_first());
+        seen.count("a", 0);
+        assert!(!seen.is_empty() && !seen.has_first());
+        seen.count("a", FIRST);
+        assert!(seen.has_first());
+        seen.count("a", REACH);
+        assert!(seen.has_first());
+        seen.count("a", REACH + 1);
+        assert!(!seen.has_first());
     }
 
     #[test]
