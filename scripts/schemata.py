@@ -47,7 +47,7 @@ use std::sync::{LazyLock, Mutex};
 
 static ACTIVE: LazyLock<u32> = LazyLock::new(|| std::env::var("MUTANT").map_or(u32::MAX, |id| id.parse().unwrap()));
 static TRACE: LazyLock<Option<Mutex<std::fs::File>>> = LazyLock::new(|| {
-    std::env::var_os("MUTANT_TRACE").map(|path| Mutex::new(std::fs::File::create(path).unwrap()))
+    std::env::var_os("MUTANT_TRACE").map(|path| Mutex::new(std::fs::File::options().create(true).append(true).open(path).unwrap()))
 });
 static REACHED: [AtomicBool; COUNT] = [const { AtomicBool::new(false) }; COUNT];
 
