@@ -204,10 +204,11 @@ fn what_came_out_otherwise_than_announced_is_announced_again() {
         let (log, key) = one_window();
         let store = folded(&log);
         store.lose(&key);
+        let behind = folded(&list(log.records[..20].to_vec())).dump()[&key].1.clone();
         let mut announced = vec![];
         let announce = async |entries: &[Entry]| {
             if others_write && announced.is_empty() {
-                set_back(&store, &log.records[..20], 1);
+                store.overwrite(key.clone(), 1, behind.clone());
             }
             announced.push(entries.iter().map(|entry| (entry.before, entry.on_time)).collect::<Vec<_>>());
             Ok(())
