@@ -195,8 +195,8 @@ mod tests {
         outbox.limits.spool_bytes = outbox.spooled_bytes;
         assert_eq!(outbox.make_room().unwrap().posts, 0);
         outbox.limits.spool_bytes = 0;
-        assert_eq!(outbox.make_room().unwrap().posts, 3);
-        assert_eq!(outbox.spooled.len(), 1, "they are of one minute");
+        assert_eq!(outbox.make_room().unwrap().posts, 2, "the oldest may be on its way to the log");
+        assert_eq!(outbox.spooled.len(), 2, "the others are of one minute");
     }
 
     /// Its file is forgotten when the log has it, so nothing else may be in that by then.
@@ -206,7 +206,7 @@ mod tests {
         let limits = OutboxLimits { memory_bytes: 0, ..OutboxLimits::default() };
         let mut outbox = Outbox::open(Some(dir.path().into()), limits).unwrap();
         outbox.push(cut(0, 1)).unwrap();
-        outbox.limits.spool_bytes = 0;
+        let mut outbox = Outbox::open(Some(dir.path().into()), OutboxLimits { spool_bytes: 0, ..limits }).unwrap();
         assert_eq!(outbox.make_room().unwrap().posts, 1);
         assert!(outbox.front().is_some());
         (1..3).for_each(|n| assert_eq!(outbox.push(cut(n, 1)).unwrap().posts, 1));
