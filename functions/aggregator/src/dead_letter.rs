@@ -115,4 +115,23 @@ mod tests {
         assert!(name.bytes().all(|b| b.is_ascii_graphic() && b != b'/'), "{name}");
         assert!(!serde_json::to_string(&letter).unwrap().contains("data"));
     }
+
+    #[test]
+    fn a_letter_returns_its_record_unless_somebody_altered_it() {
+        let lane = Some(Lane::posts("oslo", Network::X, 2));
+        let record =
+            LogRecord { sequence: 17u64.into(), arrived_ms: 1_700_000_000_000, lane, bytes: b"no frame".to_vec() };
+        let data = base64_simd::STANDARD.encode_to_string(&record.bytes);
+        let letter = DeadLetter::record("0", &record, "why".into(), data);
+        assert_eq!(letter.log_record(), Some(record.clone()));
+        let altered = [
+            DeadLetter { sequence_number: "seventeen".into(), ..letter.clone() },
+            DeadLetter { arrived: "yesterday".into(), ..letter.clone() },
+            DeadLetter { data: "*".into(), ..letter.clone() },
+            DeadLetter { data: String::new(), ..letter.clone() },
+        ];
+        assert!(altered.iter().all(|letter| letter.log_record().is_none()));
+        let unnamed = DeadLetter { lane: Some("no lane".into()), ..letter };
+        assert_eq!(unnamed.log_record(), Some(LogRecord { lane: None, ..record }));
+    }
 }

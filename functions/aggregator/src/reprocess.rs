@@ -452,6 +452,7 @@ impl LogFold {
                 next = ReadFrom::After(last.sequence.clone());
                 for record in &records {
                     if shard.first.as_ref().is_some_and(|first| record.sequence >= *first) {
+                        progress(self.progress);
                         break 'shard;
                     }
                     self.progress.records += 1;
@@ -561,7 +562,7 @@ impl LogFold {
         if !is_proven && suspicion.rounds < CONFIRMATIONS {
             return Ok(Settled::NotYet);
         }
-        let Some(ours) = ours(version.generation.map_or(LIVE_GENERATION + 1, next)) else {
+        let Some(ours) = ours(next(version.generation.unwrap_or(LIVE_GENERATION))) else {
             let Some(earlier) = &self.earlier else { return Ok(Settled::Unread) };
             // No record has the number 0.
             let is_of_older_log = version.fence.as_ref().is_some_and(|fence| {

@@ -4,19 +4,19 @@
 use std::sync::Arc;
 
 use birdsong_aggregator::Aggregator;
-use birdsong_aggregator::copy::{Copied, copy};
+use birdsong_aggregator::copy::{Copied, Progress, copy};
 use birdsong_aggregator::reprocess::{ReprocessError, reprocess};
 use birdsong_domain::frame::{self, FrameHeader, Lane, SlimPost};
 use birdsong_domain::network::Network;
 use birdsong_domain::ports::{
-    COPIED_MS, DocumentKey, DocumentKind, DocumentStore, FrameRecord, KEY_FINGERPRINT, LogRecord, PortError, PostLog,
-    ReadFrom, SequenceNumber, Settings, WINDOW_SECS, WindowStore,
+    COPIED_MS, DocumentKey, DocumentKind, DocumentStore, FrameRecord, KEY_FINGERPRINT, LogRecord, PartialKey,
+    PortError, PostLog, ReadFrom, SequenceNumber, Settings, WINDOW_SECS, WindowStore,
 };
 use birdsong_domain::post::Located;
 use birdsong_domain::rollup::DAY_MS;
 use birdsong_domain::time::{FUTURE_LIMIT_MS, WindowStart};
 use birdsong_domain::window::{FoldRules, Partial};
-use birdsong_testkit::{Fault, MemoryStore};
+use birdsong_testkit::{Call, Fault, Hook, Hooked, MemoryStore};
 
 const NOW_MS: i64 = 10 * DAY_MS;
 
@@ -66,7 +66,7 @@ fn windows(store: &MemoryStore) -> Vec<(String, i64, u32, Vec<u8>)> {
     let unfenced = |generation: u32, state: &[u8]| {
         Partial { fence: 0u64.into(), ..Partial::decode(generation, state).unwrap() }.encode().unwrap()
     };
-    let of = |(key, (generation, state)): (birdsong_domain::ports::PartialKey, (u32, Vec<u8>))| {
+    let of = |(key, (generation, state)): (PartialKey, (u32, Vec<u8>))| {
         (key.lane.to_string(), key.window.0, generation, unfenced(generation, &state))
     };
     store.dump().into_iter().map(of).collect()
@@ -172,6 +172,62 @@ fn notes_come_along_and_others_stay() {
     assert_eq!((result.documents, result.kept_documents), (1, 1));
     let there = run(to.documents(DocumentKind::Notes, "a", 0, 400 * DAY_MS)).unwrap();
     assert_eq!(there.iter().map(|document| &document.body[..]).collect::<Vec<_>>(), [&b"to"[..], b"from"]);
+    let again = copied(&from, &to);
+    assert_eq!((again.documents, again.kept_documents), (0, 1), "what is the same is not kept in spite of the copy");
+}
+
+#[test]
+fn the_progress_counts_the_windows_of_each_day() {
+    let (from, to) = (original(), MemoryStore::default());
+    let mut reported = vec![];
+    run(copy(&*from, &to, NOW_MS, |progress| reported.push(progress))).unwrap();
+    let of = from.dump().len() as u64;
+    // Ten days, 44 posts each, in turns of two regions.
+    let windows: Vec<_> = (0..=9).flat_map(|day| [day * 44, day * 44 + 22]).chain([of]).take(reported.len()).collect();
+    assert_eq!((of, reported.len()), (400, 21));
+    assert!(reported.iter().all(|progress| progress.of == of));
+    assert_eq!(reported.iter().map(|progress| progress.windows).collect::<Vec<_>>()[..19], windows[..19]);
+    assert_eq!(reported.last(), Some(&Progress { windows: of, of }));
+}
+
+/// Somebody else writes the same windows and notes just before they are put.
+struct Rival {
+    rows: Arc<MemoryStore>,
+    windows: Vec<(PartialKey, u32, Vec<u8>)>,
+    note: DocumentKey,
+}
+
+impl Hook for Rival {
+    async fn before(&self, call: Call<'_>) -> Result<(), PortError> {
+        match call {
+            Call::Put => {
+                for (key, generation, state) in &self.windows {
+                    self.rows.overwrite(key.clone(), *generation, state.clone());
+                }
+            }
+            Call::PutDocument => {
+                self.rows.put_document(&self.note, Some(b"rival"), None).await?;
+            }
+            _ => (),
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn what_others_wrote_meanwhile_stays() {
+    let (from, rows) = (original(), Arc::new(MemoryStore::default()));
+    let note = DocumentKey { kind: DocumentKind::Notes, region: "a".into(), start_ms: 0 };
+    run(from.put_document(&note, Some(b"from"), None)).unwrap();
+    // Three windows of the same day and region.
+    let windows: Vec<_> = from.dump().into_iter().take(3).map(|(key, (_, state))| (key, 7, state)).collect();
+    let to = Hooked { rows: rows.clone(), hook: Rival { rows: rows.clone(), windows: windows.clone(), note } };
+    let result = run(copy(&*from, &to, NOW_MS, |_| ())).unwrap();
+    assert_eq!((result.kept, result.copied, result.replaced), (3, 397, 0));
+    assert_eq!((result.documents, result.kept_documents), (0, 1));
+    for (key, generation, state) in windows {
+        assert_eq!(rows.dump()[&key], (generation, state));
+    }
 }
 
 /// A log that was always empty.

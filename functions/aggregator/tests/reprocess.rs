@@ -1,116 +1,23 @@
 //! Rule 1.2. A reprocess restores the fold of the log, byte for byte, and changes nothing the second time.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod list_log;
+
 use std::sync::{Arc, Mutex};
 
 use birdsong_aggregator::Aggregator;
 use birdsong_aggregator::reprocess::{Before, Change, Entry, Receipt, ReprocessError, reprocess, reprocess_announced};
-use birdsong_domain::frame::{self, FrameHeader, Lane, SlimPost};
+use birdsong_domain::frame::Lane;
 use birdsong_domain::network::Network;
 use birdsong_domain::ports::{
     Expected, FrameRecord, LogRecord, PartialKey, PortError, PostLog, ReadFrom, SequenceNumber, Settings, WindowStore,
 };
-use birdsong_domain::post::Located;
 use birdsong_domain::revision::Cause;
 use birdsong_domain::time::WindowStart;
 use birdsong_domain::window::FoldRules;
 use birdsong_testkit::{Call, Hook, Hooked, MemoryStore};
 
-/// A log that is a list, with a part at its end that readers see only after some readings to the end.
-struct ListLog {
-    records: Vec<LogRecord>,
-    hidden: Mutex<usize>,
-    /// Readings to the end before that part is seen.
-    hidden_for: Mutex<u32>,
-    since: i64,
-}
-
-impl PostLog for ListLog {
-    async fn append(&self, _: &[FrameRecord]) -> Vec<Result<SequenceNumber, PortError>> {
-        vec![]
-    }
-
-    async fn shards(&self) -> Result<Vec<String>, PortError> {
-        Ok(vec!["0".into()])
-    }
-
-    async fn complete_since(&self, _: &str) -> Result<i64, PortError> {
-        Ok(self.since)
-    }
-
-    async fn read(&self, _: &str, from: &ReadFrom, limit: usize) -> Result<Vec<LogRecord>, PortError> {
-        let mut hidden = self.hidden.lock().unwrap();
-        let visible = &self.records[..self.records.len() - *hidden];
-        let found: Vec<_> = visible
-            .iter()
-            .filter(|record| match from {
-                ReadFrom::Oldest => true,
-                ReadFrom::Time(time) => record.arrived_ms >= *time,
-                ReadFrom::After(sequence) => record.sequence > *sequence,
-            })
-            .take(limit)
-            .cloned()
-            .collect();
-        if found.is_empty() {
-            let mut hidden_for = self.hidden_for.lock().unwrap();
-            *hidden_for = hidden_for.saturating_sub(1);
-            if *hidden_for == 0 {
-                *hidden = 0;
-            }
-        }
-        Ok(found)
-    }
-}
-
-fn record(n: u64, lane: Lane, t: i64) -> LogRecord {
-    let header = FrameHeader {
-        lane,
-        source: "test".into(),
-        run: "run".into(),
-        counter: n,
-        cut_ms: t,
-        cut: 1,
-        live: true,
-        ..FrameHeader::default()
-    };
-    let post = SlimPost {
-        id: u128::from(n),
-        time_ms: t,
-        author: Some(n % 9),
-        located: Located::Text,
-        lang: "en".into(),
-        hashtags: vec![format!("t{}", n % 200)],
-        ..SlimPost::default()
-    };
-    let line = serde_json::to_vec(&post).unwrap();
-    LogRecord { sequence: n.into(), arrived_ms: t, lane: None, bytes: frame::encode(&header, &line).unwrap() }
-}
-
-fn list(records: Vec<LogRecord>) -> ListLog {
-    ListLog { records, hidden: Mutex::new(0), hidden_for: Mutex::new(1), since: i64::MIN }
-}
-
-fn log(hidden: usize) -> ListLog {
-    let lane = |n: u64| Lane::posts(["a", "b"][n as usize % 2], Network::X, 0);
-    let records = (1..=600u64).map(|n| record(n, lane(n), n as i64 * 2000)).collect();
-    ListLog { hidden: Mutex::new(hidden), ..list(records) }
-}
-
-fn run<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap().block_on(future)
-}
-
-const ALL: std::ops::Range<WindowStart> = WindowStart(i64::MIN / 2)..WindowStart(i64::MAX / 2);
-
-fn folded(log: &ListLog) -> Arc<MemoryStore> {
-    let store = Arc::new(MemoryStore::default());
-    run(Aggregator::new(store.clone(), FoldRules::default(), 64).fold_batch("0", &log.records)).unwrap();
-    store
-}
-
-fn states(store: &MemoryStore) -> Vec<Vec<u8>> {
-    store.dump().into_values().map(|(_, bytes)| bytes).collect()
-}
+use list_log::{ALL, ListLog, Shards, folded, list, log, record, run, states};
 
 #[test]
 fn what_is_right_stays_and_what_is_wrong_comes_back_byte_for_byte() {
@@ -229,40 +136,13 @@ fn a_log_that_does_not_reach_back_is_refused() {
     assert!(matches!(result, Err(ReprocessError::Gone { since }) if since == "1970-01-01T00:25:00Z"));
 }
 
-/// The same log after its shard was split: the lanes continue in the child.
-struct SplitLog {
-    log: ListLog,
-    last_of_parent: SequenceNumber,
-}
-
-impl PostLog for SplitLog {
-    async fn append(&self, _: &[FrameRecord]) -> Vec<Result<SequenceNumber, PortError>> {
-        vec![]
-    }
-
-    async fn shards(&self) -> Result<Vec<String>, PortError> {
-        Ok(vec!["parent".into(), "child".into()])
-    }
-
-    async fn complete_since(&self, shard: &str) -> Result<i64, PortError> {
-        self.log.complete_since(shard).await
-    }
-
-    async fn read(&self, shard: &str, from: &ReadFrom, limit: usize) -> Result<Vec<LogRecord>, PortError> {
-        let mut records = self.log.read(shard, from, usize::MAX).await?;
-        records.retain(|record| (record.sequence <= self.last_of_parent) == (shard == "parent"));
-        records.truncate(limit);
-        Ok(records)
-    }
-}
-
 #[test]
 fn a_window_that_spans_a_split_shard_is_whole() {
     let log = log(0);
     let store = folded(&log);
     let expected = states(&store);
     // In the middle of a window.
-    let log = SplitLog { log, last_of_parent: 333u64.into() };
+    let log = Shards([&log.records[..333], &log.records[333..]].map(|records| list(records.to_vec())).into());
     let again = || run(reprocess(&log, &*store, FoldRules::default(), ALL, false, |_| ())).unwrap();
     assert_eq!(again().changed(), 0);
     for key in store.dump().into_keys() {

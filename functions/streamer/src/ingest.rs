@@ -199,3 +199,74 @@ impl Intake for Ingest {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicI64, Ordering};
+    use std::time::Duration;
+
+    use birdsong_domain::status::SourceState;
+
+    use super::*;
+
+    /// An ingest, its inbox, the states, and its clock in milliseconds.
+    fn test_ingest() -> (Ingest, mpsc::Receiver<Gathered>, Arc<StatusRegistry>, Arc<AtomicI64>) {
+        let (now, status) = (Arc::new(AtomicI64::new(1000)), Arc::<StatusRegistry>::default());
+        let shared = now.clone();
+        let clock: Clock = Arc::new(move || shared.load(Ordering::Relaxed));
+        let regions = Arc::new(Regions::everything("all"));
+        let (ingest, inbox) = ingest("test", Network::X, &regions, &clock, &status, Originals::default());
+        (ingest, inbox, status, now)
+    }
+
+    #[test]
+    fn the_state_is_what_the_last_changes_said() {
+        let (mut ingest, _inbox, status, now) = test_ingest();
+        let waiting = || Change::Waiting { reason: "closed".into(), retry_in: Duration::from_secs(1) };
+        let gap = || Change::Gap { from_ms: 0, to_ms: 1, reason: "no backfill".into() };
+        let mut after = |changes: Vec<Change>| {
+            now.fetch_add(1000, Ordering::Relaxed);
+            changes.into_iter().for_each(|change| ingest.change(change));
+            status.states()[0].clone()
+        };
+        let state = after(vec![waiting()]);
+        assert_eq!((state.status, state.waiting_since_ms, state.reconnects), (SourceStatus::Waiting, Some(1000), 0));
+        let state = after(vec![Change::Connected]);
+        assert_eq!((state.status, state.reason, state.reconnects), (SourceStatus::Connected, None, 0));
+        assert_eq!((state.connected_since_ms, state.waiting_since_ms), (Some(3000), None));
+        let state = after(vec![waiting(), waiting()]);
+        assert_eq!((state.reason.as_deref(), state.connected_since_ms), (Some("closed"), None));
+        assert_eq!(state.waiting_since_ms, Some(4000));
+        let of = |state: &SourceState| (state.reconnects, state.gaps, state.replayed, state.sampled);
+        let replayed = |events| Change::Replayed { events };
+        let state =
+            after(vec![Change::Connected, gap(), gap(), replayed(3), replayed(4), Change::Sampling { share: 0.5 }]);
+        assert_eq!(of(&state), (1, 2, 7, Some(0.5)));
+        let state = after(vec![Change::Connected, Change::Sampling { share: 1.0 }]);
+        assert_eq!(of(&state), (2, 2, 7, None));
+    }
+
+    #[tokio::test]
+    async fn a_flush_hands_on_what_was_gathered_since_the_last_one() {
+        let (mut ingest, mut inbox, status, now) = test_ingest();
+        ingest.change(Change::Connected);
+        ingest.notice();
+        (0..2).for_each(|_| ingest.unreadable("broken".into(), b"{"));
+        ingest.post(&SourcePost { time_ms: 900, ..SourcePost::default() });
+        ingest.post(&SourcePost { time_ms: 700, ..SourcePost::default() });
+        ingest.flush(Some(Resume { cursor: "here".into(), since_ms: 1 })).await;
+        let gathered = inbox.recv().await.unwrap();
+        assert_eq!(gathered.connection, Some(Connection::Since(1000)));
+        let lines: Vec<_> = gathered.batch.quarantined().iter().map(|line| line.line).collect();
+        let filtered: u64 = gathered.batch.unsent.iter().map(|unsent| unsent.filtered).sum();
+        assert_eq!((lines, filtered, gathered.batch.posts.len()), (vec![1, 2], 1, 2));
+        assert_eq!(gathered.resume.map(|resume| resume.cursor), Some("here".into()));
+        assert_eq!(status.states()[0].last_post_ms, Some(900));
+        // The source stopped: it is disconnected from now on.
+        now.store(5000, Ordering::Relaxed);
+        ingest.is_over().await;
+        let gathered = inbox.recv().await.unwrap();
+        assert_eq!((gathered.connection, gathered.batch.posts.len()), (Some(Connection::Lost), 0));
+        assert_eq!(status.states()[0].waiting_since_ms, Some(5000));
+    }
+}

@@ -122,7 +122,7 @@ impl Words<'_> {
 // Rule 3.6.
 #[cfg(test)]
 mod tests {
-    use birdsong_domain::frame;
+    use birdsong_domain::frame::{self, FrameHeader, Lane};
     use birdsong_domain::network::Network;
     use birdsong_domain::region::Regions;
 
@@ -158,7 +158,8 @@ mod tests {
             let line = &batch.lines[copy.from as usize..copy.to as usize];
             let post: frame::SlimPost = serde_json::from_slice(line).unwrap();
             let region = lanes.all()[copy.lane as usize].region();
-            format!("{region} {:?} {} {:?} {:?} {}", post.kind, post.lang, post.hashtags, post.located, post.is_copy)
+            let words = format!("{} {:?} and {}", post.lang, post.hashtags, post.long_hashtags);
+            format!("{region} {:?} {words} {:?} {}", post.kind, post.located, post.is_copy)
         });
         copies.collect()
     }
@@ -167,7 +168,7 @@ mod tests {
     fn a_repost_without_words_counts_where_its_original_counted() {
         let regions = Regions::parse("test", REGIONS).unwrap();
         let mut originals = Originals::new("bluesky", 10);
-        let original = post(1, "Panne de métro", &["GoHabsGo", "stm"]);
+        let original = SourcePost { long_hashtags: 2, ..post(1, "Panne de métro", &["GoHabsGo", "stm"]) };
         let of_original = copies(&regions, &mut originals, &original);
         assert_eq!(of_original.len(), 3, "{of_original:?}");
         assert_eq!(
@@ -181,6 +182,42 @@ mod tests {
         assert!(copies(&regions, &mut originals, &repost(5, 4)).is_empty());
         let mut off = Originals::default();
         copies(&regions, &mut off, &original);
+        assert!(copies(&regions, &mut off, &repost(6, 1)).is_empty());
+    }
+
+    /// A frame of a region as an earlier run of `source` wrote it, with this post.
+    fn written(source: &str, region: &str, post: &SourcePost<'_>) -> Frame {
+        let lane = Lane::posts(region, Network::BLUESKY, 0);
+        let header =
+            FrameHeader { lane, source: source.into(), run: "run".into(), counter: 1, ..FrameHeader::default() };
+        let mut lines = vec![];
+        frame::put_line(&mut lines, post, Located::Text, false);
+        frame::decode(&frame::encode(&header, &lines).unwrap()).unwrap()
+    }
+
+    /// It is in a frame of each region, and some frames are in the log twice.
+    #[test]
+    fn a_repost_of_what_an_earlier_run_wrote_counts_in_the_same_regions() {
+        // None of them matches by words.
+        let text = ["a", "b", "c"].map(|id| format!("[[region]]\nid = \"{id}\"\nkeywords = [\"nothing\"]\n"));
+        let regions = Regions::parse("test", &text.concat()).unwrap();
+        let original = SourcePost { long_hashtags: 2, ..post(1, "", &["stm"]) };
+        let mut originals = Originals::new("bluesky", 10);
+        for region in ["a", "c", "a", "c"] {
+            originals.learn(&written("bluesky", region, &original));
+        }
+        let other = post(2, "", &[]);
+        originals.learn(&written("mastodon:a", "b", &other));
+        originals.learn(&written("bluesky", "b", &SourcePost { kind: Kind::Repost, ..post(3, "", &[]) }));
+        let found = copies(&regions, &mut originals, &repost(4, 1));
+        let copy = |region: &str, is_copy| format!("{region} Repost fr [\"stm\"] and 2 Text {is_copy}");
+        assert_eq!(found, [copy("a", false), copy("c", true)]);
+        assert!(originals.posts.get(PostId(1)).is_some_and(|known| known.regions.len() == 2), "each once");
+        for unknown in [2, 3] {
+            assert!(copies(&regions, &mut originals, &repost(5, unknown)).is_empty(), "{unknown}");
+        }
+        let mut off = Originals::new("bluesky", 0);
+        off.learn(&written("bluesky", "a", &original));
         assert!(copies(&regions, &mut off, &repost(6, 1)).is_empty());
     }
 

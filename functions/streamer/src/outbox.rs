@@ -415,5 +415,79 @@ mod tests {
         (0..3).for_each(|n| assert_eq!(outbox.push(cut(n, 1)).unwrap().posts, 0));
         assert!(!outbox.has_room());
         assert_eq!(drain(&mut outbox), numbers(0..3));
+        assert!(outbox.has_room() && outbox.waiting_bytes() == 0);
+    }
+
+    #[test]
+    fn what_waits_in_memory_is_about_as_large_as_its_frames() {
+        let records = cut(0, 1).records;
+        let bytes: usize = records.iter().map(|record| record.bytes.len()).sum();
+        let mut outbox = Outbox::open(None, OutboxLimits::default()).unwrap();
+        outbox.push(cut(0, 1)).unwrap();
+        let waiting = outbox.waiting_bytes() as usize;
+        assert!((bytes..bytes * 4 / 3).contains(&waiting), "{waiting} for {bytes}");
+        assert_eq!(outbox.memory_bytes(), outbox.waiting_bytes());
+        // One of both frames is in the log.
+        assert_eq!(outbox.settle(records[1..].to_vec()), None);
+        let rest = outbox.waiting_bytes() as usize;
+        assert!((records[1].bytes.len()..waiting - records[0].bytes.len()).contains(&rest), "{rest}");
+        // Full is full to the last byte.
+        let limits = OutboxLimits { memory_bytes: rest, ..OutboxLimits::default() };
+        assert!(!Outbox { limits, ..outbox }.has_room());
+    }
+
+    #[test]
+    fn files_are_touched_once_memory_is_full_and_until_they_are_gone() {
+        let dir = tempfile::tempdir().unwrap();
+        let bytes = cut(0, 1).bytes();
+        let open = |dir: Option<&std::path::Path>| {
+            let limits = OutboxLimits { memory_bytes: bytes + 10, ..OutboxLimits::default() };
+            Outbox::open(dir.map(Into::into), limits).unwrap()
+        };
+        let (mut outbox, mut without) = (open(Some(dir.path())), open(None));
+        let large = Cut { records: [cut(0, 1).records, cut(1, 1).records].concat(), resume: None };
+        let touches = |outbox: &Outbox| {
+            [None, Some(cut(0, 1)), Some(large.clone())].map(|cut| outbox.touches_files(cut.as_ref()))
+        };
+        assert_eq!(touches(&outbox), [false, false, true]);
+        outbox.push(cut(0, 1)).unwrap();
+        assert_eq!(touches(&outbox), [false, true, true]);
+        outbox.push(cut(1, 1)).unwrap();
+        assert_eq!(touches(&outbox), [true; 3]);
+        (0..3).for_each(|n| _ = without.push(cut(n, 1)).unwrap());
+        assert_eq!(touches(&without), [false; 3], "there is no folder");
+        assert_eq!(drain(&mut outbox), numbers(0..2));
+        assert_eq!(touches(&outbox), [false, false, true]);
+    }
+
+    /// Damage is passed over. A disk that does not answer is not damage: what is there must not be given up.
+    #[test]
+    fn a_file_that_cannot_be_read_just_now_is_not_given_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let limits = OutboxLimits { memory_bytes: 0, ..OutboxLimits::default() };
+        let mut outbox = Outbox::open(Some(dir.path().into()), limits).unwrap();
+        (0..3).for_each(|n| _ = outbox.push(cut(n, 1)).unwrap());
+        assert!(outbox.front().is_some());
+        let learned = |outbox: &Outbox| {
+            let sent = SharedSent::new(SentRules::archive(None));
+            outbox.learn(&mut Learner::default(), &mut sent.lock(), &mut Originals::default(), 0)
+        };
+        let path = outbox.path(outbox.spooled[1].number).unwrap();
+        let bytes = fs::read(&path).unwrap();
+        fs::write(&path, b"damaged").unwrap();
+        assert_eq!(learned(&outbox).unwrap(), Some(point(2)));
+        // A folder cannot be read as a file.
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        assert!(learned(&outbox).is_err());
+        assert_eq!(outbox.settle(vec![]), Some(point(0)));
+        assert!(outbox.front().is_none() && outbox.take_damaged() == 0 && path.exists());
+        let full = OutboxLimits { spool_bytes: 0, ..limits };
+        outbox.limits = full;
+        assert!(outbox.make_room().is_err() && path.exists());
+        fs::remove_dir(&path).unwrap();
+        fs::write(&path, bytes).unwrap();
+        outbox.limits = limits;
+        assert_eq!(drain(&mut outbox), numbers(1..3));
     }
 }

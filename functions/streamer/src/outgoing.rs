@@ -101,3 +101,74 @@ impl Outgoing {
         Ok(())
     }
 }
+
+// Rule 4.8.
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use birdsong_domain::network::Network;
+    use birdsong_domain::post::{PostId, SourcePost};
+    use birdsong_domain::region::Regions;
+    use birdsong_domain::time::WindowSize;
+
+    use super::*;
+    use crate::cutter::{CutRules, Origin};
+    use crate::outbox::OutboxLimits;
+    use crate::prepare::{Batch, Lanes};
+    use crate::sent::{SentRules, SharedSent};
+
+    /// Cuts posts with these ids, and passes them on.
+    fn push(outgoing: &mut Outgoing, cutter: &mut Cutter, ids: std::ops::Range<u128>) {
+        let (regions, mut batch) = (Regions::everything("all"), Batch::default());
+        let lanes = Lanes::new(&regions, Network::X);
+        ids.for_each(|id| batch.add(&regions, &lanes, &SourcePost { id: PostId(id), ..SourcePost::default() }));
+        cutter.take(&batch, 0, &mut outgoing.frames).unwrap();
+        cutter.cut(0, &mut outgoing.frames);
+        outgoing.push(cutter).unwrap();
+    }
+
+    fn cutter() -> Cutter {
+        let origin = Origin { source: "test".into(), run: "run".into(), live: true, connected_ms: 0 };
+        let lanes = Lanes::new(&Regions::everything("all"), Network::X);
+        let sent = SharedSent::new(SentRules::archive(None));
+        Cutter::new(origin, CutRules::default(), WindowSize::FIVE_MINUTES, lanes, sent)
+    }
+
+    fn outgoing(dir: &std::path::Path, memory_bytes: usize, spool_bytes: u64) -> Outgoing {
+        Outgoing::new(Outbox::open(Some(dir.into()), OutboxLimits { memory_bytes, spool_bytes }).unwrap())
+    }
+
+    #[test]
+    fn what_a_full_spool_drops_adds_up() {
+        let (dir, mut cutter) = (tempfile::tempdir().unwrap(), cutter());
+        let mut outgoing = outgoing(dir.path(), 0, 0);
+        push(&mut outgoing, &mut cutter, 0..3);
+        // The oldest may be on its way to the log.
+        push(&mut outgoing, &mut cutter, 3..5);
+        push(&mut outgoing, &mut cutter, 5..6);
+        assert_eq!((outgoing.dropped, outgoing.problem.as_ref()), (3, None));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_spool_that_cannot_be_written_is_tried_again_every_second() {
+        let (dir, mut cutter) = (tempfile::tempdir().unwrap(), cutter());
+        let spool = dir.path().join("spool");
+        let mut outgoing = outgoing(&spool, 1 << 20, 1 << 20);
+        push(&mut outgoing, &mut cutter, 0..1);
+        tokio::time::sleep(PARK_AGAIN).await;
+        outgoing.park_again();
+        assert!(outgoing.outbox.memory_bytes() > 0, "there is no problem, and so no need");
+        fs::remove_dir(&spool).unwrap();
+        outgoing.park();
+        assert!(outgoing.problem.as_ref().is_some_and(|problem| problem.contains("frames wait in memory")));
+        fs::create_dir(&spool).unwrap();
+        tokio::time::sleep(PARK_AGAIN - Duration::from_millis(1)).await;
+        outgoing.park_again();
+        assert!(outgoing.problem.is_some(), "not yet");
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        outgoing.park_again();
+        assert_eq!((outgoing.problem.as_ref(), outgoing.outbox.memory_bytes()), (None, 0));
+        assert_eq!(fs::read_dir(&spool).unwrap().count(), 1);
+    }
+}

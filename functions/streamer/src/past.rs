@@ -104,3 +104,6 @@ impl<L: PostLog + 'static, S: Settings + 'static> Runner<L, S> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -226,4 +226,23 @@ mod tests {
         }
         assert!(buckets.iter().all(|posts| (70..130).contains(posts)), "{buckets:?}");
     }
+
+    #[test]
+    fn hashed_ids_are_spread_by_all_of_their_bits() {
+        let regions = "[[region]]\nid = \"a\"\nlanguages = [\"en\"]\nhot_buckets = 4\n";
+        let lanes = Lanes::new(&Regions::parse("test", regions).unwrap(), Network::X);
+        let lane = |id: u128| lanes.of(0, &SourcePost { id: PostId(id), ..SourcePost::default() });
+        for shift in [0, 64] {
+            let found: std::collections::BTreeSet<_> = (0..100).map(|n| lane(n << shift)).collect();
+            assert_eq!(found.len(), 4, "{shift}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_counted_and_kept() {
+        let mut batch = Batch::default();
+        let line = Unreadable::new(&"test".into(), 7, "broken".into(), b"{");
+        batch.add_unreadable(line.clone());
+        assert_eq!((batch.quarantined(), batch.timeless.quarantined, batch.timeless.filtered), (&[line][..], 1, 0));
+    }
 }

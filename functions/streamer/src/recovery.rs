@@ -181,3 +181,142 @@ pub fn spool(dir: &std::path::Path, source: &str) -> std::io::Result<Outbox> {
     let name: String = source.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
     Outbox::open(Some(dir.join(name)), OutboxLimits::default())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use birdsong_domain::frame::{self, FrameHeader, Lane};
+    use birdsong_domain::network::Network;
+    use birdsong_domain::ports::{FrameRecord, LogRecord, SequenceNumber};
+    use birdsong_domain::post::{Located, PostId, SourcePost};
+    use birdsong_testkit::MemoryStore;
+
+    use super::*;
+    use crate::sent::SentRules;
+
+    /// A log in memory, and from where it was read.
+    #[derive(Default)]
+    struct Log {
+        records: Mutex<Vec<LogRecord>>,
+        reads: Mutex<Vec<ReadFrom>>,
+    }
+
+    impl PostLog for Log {
+        async fn append(&self, frames: &[FrameRecord]) -> Vec<Result<SequenceNumber, PortError>> {
+            let mut records = self.records.lock().unwrap();
+            let append = |frame: &FrameRecord| {
+                let sequence = SequenceNumber::from(records.len() as u64 + 1);
+                let (lane, bytes) = (Some(frame.lane.clone()), frame.bytes.clone());
+                records.push(LogRecord { sequence: sequence.clone(), arrived_ms: 0, lane, bytes });
+                Ok(sequence)
+            };
+            frames.iter().map(append).collect()
+        }
+
+        async fn shards(&self) -> Result<Vec<String>, PortError> {
+            Ok(vec!["0".into()])
+        }
+
+        async fn complete_since(&self, _shard: &str) -> Result<i64, PortError> {
+            Ok(i64::MIN)
+        }
+
+        async fn read(&self, _shard: &str, from: &ReadFrom, limit: usize) -> Result<Vec<LogRecord>, PortError> {
+            self.reads.lock().unwrap().push(from.clone());
+            let is_behind = |record: &&LogRecord| !matches!(from, ReadFrom::After(last) if record.sequence <= *last);
+            Ok(self.records.lock().unwrap().iter().filter(is_behind).take(limit).cloned().collect())
+        }
+    }
+
+    fn frame(cut: u64) -> FrameRecord {
+        let lane = Lane::posts("oslo", Network::X, 0);
+        let header = FrameHeader {
+            lane: lane.clone(),
+            source: "test".into(),
+            run: "run".into(),
+            counter: cut,
+            cut,
+            windows: vec![frame::PostCount { window_ms: 0, posts: 1, primary: 1 }],
+            ..FrameHeader::default()
+        };
+        let mut lines = vec![];
+        let post = SourcePost { id: PostId(u128::from(cut)), ..SourcePost::default() };
+        frame::put_line(&mut lines, &post, Located::All, false);
+        FrameRecord { lane, bytes: frame::encode(&header, &lines).unwrap() }
+    }
+
+    #[tokio::test]
+    async fn all_of_the_log_is_learned_and_the_ledger_that_it_lacks_is_written() {
+        let (log, sent) = (Log::default(), SharedSent::new(SentRules::archive(None)));
+        let mut damaged = frame(2);
+        damaged.bytes.truncate(10);
+        log.append(&[frame(1), damaged]).await;
+        let progress = Mutex::new(vec![]);
+        let learn =
+            async |source: &str| learn_all(&log, source, &sent, 0, |read| progress.lock().unwrap().push(read)).await;
+        assert_eq!(learn("another").await.unwrap(), 1);
+        assert_eq!((log.records.lock().unwrap().len(), &**progress.lock().unwrap()), (2, &[2][..]));
+        assert_eq!(log.reads.lock().unwrap()[0], ReadFrom::Oldest);
+        log.append(&vec![frame(1); PAGE]).await;
+        assert_eq!(learn("test").await.unwrap(), 1);
+        assert_eq!(progress.lock().unwrap()[1..], [256, 258]);
+        let mut index = sent.lock();
+        let oslo = index.sets.region("oslo");
+        let oslo = index.sets.of(&mut vec![oslo]);
+        let missing: Vec<_> = (1..3u128).map(|id| !index.add(PostId(id), oslo, 0).unwrap().is_empty()).collect();
+        assert_eq!(missing, [false, true], "a post of a damaged record counts again");
+        let last = frame::decode(&log.records.lock().unwrap()[258].bytes).unwrap();
+        assert_eq!((last.header.lane, last.header.cut), (Lane::ledger(Network::X, "test"), 1));
+    }
+
+    /// As far back as a source may deliver a post again, and a minute for clocks that differ.
+    #[tokio::test]
+    async fn a_start_reads_the_log_from_76_minutes_before_its_resume_point() {
+        const NOW_MS: i64 = 1_700_000_000_000;
+        let point = |resume: Option<&str>, at_ms| ResumePoint { resume: resume.map(Into::into), at_ms };
+        let stored = point(Some("here"), NOW_MS - 5000);
+        let cases = [
+            ("no point yet", None, point(None, NOW_MS), NOW_MS),
+            ("a point", Some(serde_json::to_string(&stored).unwrap()), stored, NOW_MS - 5000),
+            ("a damaged one", Some("{".into()), point(None, NOW_MS), NOW_MS),
+            (
+                "one of a clock that was wrong",
+                Some(serde_json::to_string(&point(Some("here"), NOW_MS * 2)).unwrap()),
+                point(Some("here"), NOW_MS * 2),
+                NOW_MS,
+            ),
+        ];
+        for (what, setting, expected, from_ms) in cases {
+            let (log, settings) = (Log::default(), MemoryStore::default());
+            if let Some(text) = &setting {
+                settings.set_setting("resume:test", text).await.unwrap();
+            }
+            let outbox = Outbox::open(None, OutboxLimits::default()).unwrap();
+            let sent = SharedSent::new(SentRules::archive(None));
+            let start = start(&log, &settings, "test", &outbox, &sent, 0, NOW_MS).await.unwrap();
+            assert_eq!(start.point, expected, "{what}");
+            assert_eq!(*log.reads.lock().unwrap(), [ReadFrom::Time(from_ms - 76 * 60_000)], "{what}");
+            let now = settings.setting("resume:test").await.unwrap();
+            assert_eq!(now, setting.or(Some(serde_json::to_string(&expected).unwrap())), "{what}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_resume_point_is_stored_every_ten_seconds_and_at_the_end() {
+        let settings = MemoryStore::default();
+        let mut points = ResumePoints { settings: &settings, source: "test", newest: None, written: None };
+        let mut written = vec![];
+        for second in 0..=25 {
+            points.newest = Some(ResumePoint { resume: None, at_ms: second });
+            points.write(false).await;
+            if points.newest.is_none() {
+                written.push(second);
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        assert_eq!(written, [0, 10, 20]);
+        points.write(true).await;
+        assert_eq!(settings.setting("resume:test").await.unwrap(), Some(r#"{"resume":null,"at_ms":25}"#.into()));
+    }
+}

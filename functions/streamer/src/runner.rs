@@ -267,7 +267,8 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use birdsong_domain::network::Network;
-    use birdsong_domain::post::InstallationKey;
+    use birdsong_domain::ports::{FrameRecord, LogRecord, ReadFrom, SequenceNumber};
+    use birdsong_domain::post::{InstallationKey, PostId, SourcePost};
     use birdsong_domain::status::SourceStatus;
     use birdsong_embedded::MemoryLog;
     use birdsong_sources::demo::Demo;
@@ -330,15 +331,69 @@ mod tests {
         }
     }
 
+    /// Hands on one post, and waits.
+    struct Once(&'static str);
+
+    impl Source for Once {
+        fn name(&self) -> String {
+            self.0.into()
+        }
+
+        fn network(&self) -> Network {
+            Network::X
+        }
+
+        fn reach_ms(&self) -> i64 {
+            0
+        }
+
+        fn stream<'a>(
+            &'a mut self,
+            _resume: Option<&'a str>,
+            intake: &'a mut dyn Intake,
+            mut stop: Stop,
+        ) -> BoxFuture<'a, Option<SourceError>> {
+            async move {
+                let id = PostId(self.0.len() as u128);
+                intake.post(&SourcePost { id, time_ms: now_ms(), ..SourcePost::default() });
+                intake.flush(None).await;
+                stop.wait().await;
+                None
+            }
+            .boxed()
+        }
+    }
+
+    /// A log that is never there.
+    struct Away;
+
+    impl PostLog for Away {
+        async fn append(&self, frames: &[FrameRecord]) -> Vec<Result<SequenceNumber, PortError>> {
+            frames.iter().map(|_| Err(PortError::Unavailable { what: "log", reason: String::new() })).collect()
+        }
+
+        async fn shards(&self) -> Result<Vec<String>, PortError> {
+            Ok(vec![])
+        }
+
+        async fn complete_since(&self, _shard: &str) -> Result<i64, PortError> {
+            Ok(i64::MIN)
+        }
+
+        async fn read(&self, _shard: &str, _from: &ReadFrom, _limit: usize) -> Result<Vec<LogRecord>, PortError> {
+            Ok(vec![])
+        }
+    }
+
     fn now_ms() -> i64 {
         std::time::UNIX_EPOCH.elapsed().unwrap().as_millis() as i64
     }
 
-    fn runner(spool: &std::path::Path, away: u32, drain: Duration, stop: Stop) -> Runner<MemoryLog, Unavailable> {
+    fn runner_of<L>(log: L, spool: &std::path::Path, away: u32, drain: Duration, stop: Stop) -> Runner<L, Unavailable> {
         Runner {
             regions: Arc::new(Regions::everything("all")),
             size: WindowSize::FIVE_MINUTES,
-            log: Arc::new(MemoryLog::new(1 << 24)),
+            log: Arc::new(log),
             settings: Arc::new(Unavailable(AtomicU32::new(away))),
             spool: spool.into(),
             drain,
@@ -349,6 +404,10 @@ mod tests {
             run_id: || "run".into(),
             stop,
         }
+    }
+
+    fn runner(spool: &std::path::Path, away: u32, drain: Duration, stop: Stop) -> Runner<MemoryLog, Unavailable> {
+        runner_of(MemoryLog::new(1 << 24), spool, away, drain, stop)
     }
 
     #[tokio::test(start_paused = true)]
@@ -386,5 +445,94 @@ mod tests {
         stop.send(true).unwrap();
         let ended = running.await.unwrap().unwrap();
         assert!(ended.ledger.sent > 0 && ended.ledger.balances() && ended.lost_bytes == 0, "{ended:?}");
+    }
+
+    fn sources(names: [&'static str; 2]) -> Vec<(Box<dyn Source>, Nowhere)> {
+        names.map(|name| (Box::new(Once(name)) as Box<dyn Source>, Nowhere)).into()
+    }
+
+    /// The log is away. What waits at the end is in the spool, or lost when that is gone.
+    #[tokio::test(start_paused = true)]
+    async fn the_end_sums_up_what_all_sources_left_and_lost() {
+        let folder = tempfile::tempdir().unwrap();
+        let spool = folder.path().join("spool");
+        let live = async |is_spool_gone: bool| {
+            let (stop, stopped) = watch::channel(false);
+            let running = runner_of(Away, &spool, 0, Duration::ZERO, Stop::new(stopped)).run(sources(["a", "bc"]));
+            let (ended, ()) = tokio::join!(running, async {
+                tokio::time::sleep(Duration::from_secs(5)).await;
+                if is_spool_gone {
+                    std::fs::remove_dir_all(&spool).unwrap();
+                }
+                stop.send(true).unwrap();
+            });
+            ended.unwrap()
+        };
+        let lost = live(true).await;
+        assert!(lost.lost_bytes > 0 && lost.left_bytes == 0 && lost.ledger.received == 2, "{lost:?}");
+        let left = live(false).await;
+        let files = |name: &str| {
+            std::fs::read_dir(spool.join(name)).unwrap().map(|file| file.unwrap().metadata().unwrap().len())
+        };
+        assert_eq!((left.left_bytes, left.lost_bytes), (files("a").chain(files("bc")).sum(), 0));
+        // Stopped before they could start, both leave what waited.
+        let (stop, stopped) = watch::channel(false);
+        stop.send(true).unwrap();
+        let runner = runner_of(Away, &spool, u32::MAX, Duration::ZERO, Stop::new(stopped));
+        let ended = runner.run(sources(["a", "bc"])).await.unwrap();
+        assert_eq!(ended, Ended { left_bytes: left.left_bytes, ..Ended::default() });
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn only_the_failure_of_all_sources_is_a_failure() {
+        for (broken, is_failure) in [(&["a"][..], false), (&["a", "bc"][..], true)] {
+            let folder = tempfile::tempdir().unwrap();
+            // A file in the place of the folder.
+            broken.iter().for_each(|name| std::fs::write(folder.path().join(name), b"").unwrap());
+            let (stop, stopped) = watch::channel(false);
+            let running =
+                runner(folder.path(), 0, Duration::from_secs(5), Stop::new(stopped)).run(sources(["a", "bc"]));
+            let (ended, ()) = tokio::join!(running, async {
+                tokio::time::sleep(Duration::from_secs(5)).await;
+                // Nobody waits for it when all have failed.
+                let _ = stop.send(true);
+            });
+            assert_eq!(matches!(ended, Err(RunnerError::Spool(..))), is_failure, "{ended:?}");
+            assert!(is_failure || ended.is_ok_and(|ended| ended.ledger.sent == 1));
+        }
+    }
+
+    #[test]
+    fn a_panic_has_its_message() {
+        let text = |panic: Box<dyn std::any::Any + Send>| panic_text(&*panic).to_owned();
+        assert_eq!(
+            [text(Box::new("a")), text(Box::new("b".to_owned())), text(Box::new(7))],
+            ["a", "b", "without a message"]
+        );
+    }
+
+    #[tokio::test]
+    async fn a_start_that_cannot_succeed_is_not_retried() {
+        /// Settings that may not be read.
+        struct Refused;
+
+        impl Settings for Refused {
+            async fn setting(&self, _key: &str) -> Result<Option<String>, PortError> {
+                Err(PortError::Refused { what: "the table", reason: "no rights".into() })
+            }
+
+            async fn set_setting(&self, _key: &str, _value: &str) -> Result<(), PortError> {
+                Ok(())
+            }
+        }
+
+        let folder = tempfile::tempdir().unwrap();
+        let (_stop, stopped) = watch::channel(false);
+        let Runner { regions, size, log, spool, sent, drain, status, clock, jitter, run_id, stop, .. } =
+            runner(folder.path(), 0, Duration::ZERO, Stop::new(stopped));
+        let settings = Arc::new(Refused);
+        let runner = Runner { settings, regions, size, log, spool, sent, drain, status, clock, jitter, run_id, stop };
+        let outbox = runner.outbox("test").unwrap();
+        assert!(matches!(runner.start("test", 0, &outbox).await, Err(PortError::Refused { .. })));
     }
 }

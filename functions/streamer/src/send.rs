@@ -95,26 +95,39 @@ mod tests {
 
     use super::*;
 
-    /// Refuses the frames of one lane a number of times.
+    /// Does not accept the frames of one lane for a number of times.
+    #[derive(Default)]
     struct Flaky {
         lane: &'static str,
         refusals: Mutex<u32>,
+        /// Whether a retry is in vain.
+        is_final: bool,
+        keeps_prefix: bool,
         has: Mutex<Vec<String>>,
+        /// Frames of each append.
+        appends: Mutex<Vec<usize>>,
     }
 
     impl PostLog for Flaky {
         async fn append(&self, frames: &[FrameRecord]) -> Vec<Result<SequenceNumber, PortError>> {
+            self.appends.lock().unwrap().push(frames.len());
             let take = |frame: &FrameRecord| {
                 let mut refusals = self.refusals.lock().unwrap();
                 if frame.lane.region() == self.lane && *refusals > 0 {
                     *refusals -= 1;
-                    return Err(PortError::Unavailable { what: "log", reason: "busy".into() });
+                    let (what, reason) = ("log", "busy".into());
+                    let refused = self.is_final.then(|| PortError::Refused { what, reason: "no".into() });
+                    return Err(refused.unwrap_or(PortError::Unavailable { what, reason }));
                 }
                 let mut has = self.has.lock().unwrap();
                 has.push(frame.lane.region().to_owned());
                 Ok((has.len() as u64).into())
             };
             frames.iter().map(take).collect()
+        }
+
+        fn keeps_prefix(&self) -> bool {
+            self.keeps_prefix
         }
 
         async fn shards(&self) -> Result<Vec<String>, PortError> {
@@ -130,18 +143,60 @@ mod tests {
         }
     }
 
+    fn frames(regions: &[&str]) -> Vec<FrameRecord> {
+        let lane = |region: &&str| Lane::try_from(format!("{region}#x#0")).unwrap();
+        regions.iter().map(|region| FrameRecord { lane: lane(region), bytes: vec![] }).collect()
+    }
+
     // Rule 3.2.
     #[tokio::test]
     async fn a_ledger_reaches_the_log_only_behind_all_frames_that_it_counts() {
-        let frame =
-            |region: &str| FrameRecord { lane: Lane::try_from(format!("{region}#x#0")).unwrap(), bytes: vec![] };
-        let frames = || ["a", "b", STREAM, "a", STREAM].map(frame).to_vec();
-        let log = Flaky { lane: "b", refusals: Mutex::new(2), has: Mutex::default() };
+        let frames = || frames(&["a", "b", STREAM, "a", STREAM]);
+        let log = Flaky { lane: "b", refusals: Mutex::new(2), ..Flaky::default() };
         let outcomes = append(&log, &frames()).await;
         assert_eq!(outcomes.iter().map(Result::is_ok).collect::<Vec<_>>(), [true, false, false, true, false]);
         assert!(send_all(&log, frames(), || 0.5, |_| async { true }).await.is_ok());
         let has = log.has.lock().unwrap();
         assert_eq!(has[..2], ["a", "a"]);
         assert_eq!(has[has.len() - 3..], ["b", STREAM, STREAM]);
+    }
+
+    #[tokio::test]
+    async fn ledgers_are_appended_alone_only_when_the_log_may_have_them_first() {
+        let mixed = ["a", STREAM, "b"];
+        let cases: [(&[&str], bool, &[usize]); 4] =
+            [(&mixed, false, &[2, 1]), (&mixed, true, &[3]), (&["a", "b"], false, &[2]), (&[STREAM; 2], false, &[2])];
+        for (regions, keeps_prefix, appends) in cases {
+            let log = Flaky { keeps_prefix, ..Flaky::default() };
+            assert!(append(&log, &frames(regions)).await.iter().all(Result::is_ok));
+            assert_eq!(*log.appends.lock().unwrap(), appends, "{regions:?}, {keeps_prefix}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_refused_for_good_is_not_sent_again_and_its_ledger_neither() {
+        let log = Flaky { lane: "b", refusals: Mutex::new(u32::MAX), is_final: true, ..Flaky::default() };
+        let mut pauses = 0;
+        let pause = |_| {
+            pauses += 1;
+            async { false }
+        };
+        let (error, left) = send_all(&log, frames(&["a", "b", STREAM]), || 0.5, pause).await.unwrap_err();
+        assert!(!error.is_retryable() && pauses == 0);
+        assert_eq!(left.iter().map(|frame| frame.lane.region()).collect::<Vec<_>>(), ["b", STREAM]);
+    }
+
+    #[tokio::test]
+    async fn a_log_that_accepts_a_part_is_tried_again_soon() {
+        for (regions, waits_ms) in [(&["b"][..], [100, 200, 400]), (&["a", "b"][..], [50, 100, 200])] {
+            let log = Flaky { lane: "b", refusals: Mutex::new(3), ..Flaky::default() };
+            let mut waits = vec![];
+            let pause = |wait: Duration| {
+                waits.push(wait.as_millis());
+                async { true }
+            };
+            assert!(send_all(&log, frames(regions), || 1.0, pause).await.is_ok());
+            assert_eq!(waits, waits_ms, "{regions:?}");
+        }
     }
 }

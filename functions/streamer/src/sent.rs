@@ -276,6 +276,34 @@ mod tests {
         assert!(!sent.add(id(0), all, 600_000).unwrap().is_empty(), "ten minutes ago");
     }
 
+    #[test]
+    fn memory_is_bounded_and_eight_runs_become_one() {
+        let mut sent = SentPosts::new(rules(2, None));
+        let all = sent.sets.of(&mut vec![0]);
+        for n in 0..1001 {
+            sent.add(id(n), all, n as i64).unwrap();
+            assert!(sent.young.len() < 2);
+        }
+        // 500 in the octal system is 764.
+        let levels: Vec<_> = sent.runs.iter().map(|run| run.level).collect();
+        assert_eq!(levels, [[2; 7].as_slice(), &[1; 6], &[0; 4]].concat());
+        assert_eq!(
+            sent.runs.iter().map(|run| run.written_ms).collect::<Vec<_>>()[11..],
+            [975, 991, 993, 995, 997, 999][..]
+        );
+    }
+
+    #[test]
+    fn runs_are_forgotten_when_their_last_post_is_too_old() {
+        let mut sent = SentPosts::new(rules(2, Some(100)));
+        let all = sent.sets.of(&mut vec![0]);
+        // Runs of two posts, written at 10, 30, 50 and so on.
+        for n in 0..14 {
+            sent.add(id(n), all, n as i64 * 10).unwrap();
+        }
+        assert_eq!(sent.runs.iter().map(|run| run.written_ms).collect::<Vec<_>>(), [30, 50, 70, 90, 110, 130]);
+    }
+
     fn frame(lane: &str, cut: u64, ids: &[u64]) -> Frame {
         let header = FrameHeader {
             lane: Lane::try_from(format!("{lane}#x#0")).unwrap(),
@@ -319,6 +347,28 @@ mod tests {
             assert_eq!(recover(&frames, "test"), missing, "it has the same number when it is written again");
             frames.extend(missing);
             assert_eq!(recover(&frames, "test"), []);
+        }
+    }
+
+    /// Of a run that crashed before it wrote any ledger, the last cuts get one, with numbers in order.
+    #[test]
+    fn the_last_cuts_of_a_run_without_ledgers_get_one_each() {
+        let mut note = frame(STREAM, 0, &[]);
+        note.header.counter = 1000;
+        let mut frames = vec![note];
+        for cut in 1..=70 {
+            frames.push(frame("oslo", cut, &[cut]));
+            frames.push(frame("bergen", cut, &[cut, cut + 100]));
+        }
+        let (mut sent, mut learner) = (SentPosts::new(rules(50, None)), Learner::default());
+        frames.iter().for_each(|frame| learner.read(frame, &mut sent, 0).unwrap());
+        let missing = learner.finish("test").unwrap();
+        assert_eq!(missing.len(), 64);
+        for (n, record) in missing.iter().enumerate() {
+            let header = frame::decode(&record.bytes).unwrap().header;
+            assert_eq!((header.cut, header.counter), (7 + n as u64, 1001 + n as u64));
+            assert_eq!((header.lane.is_ledger(), header.windows), (true, vec![]));
+            assert_eq!(header.ledgers, [(0, Ledger { received: 3, sent: 3, ..Ledger::default() })]);
         }
     }
 }

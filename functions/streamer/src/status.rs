@@ -61,3 +61,23 @@ impl StatusRegistry {
         change(&mut all[at]);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_that_stopped_is_not_connected_and_others_are_as_before() {
+        let all = StatusRegistry::default();
+        for source in ["a", "b"] {
+            all.update(source, |state| {
+                (state.status, state.connected_since_ms) = (SourceStatus::Connected, Some(1));
+            });
+        }
+        all.stopped("b", "no access".into());
+        let of = |state: SourceState| (state.source, state.status, state.reason, state.connected_since_ms);
+        let states: Vec<_> = all.states().into_iter().map(of).collect();
+        let stopped = ("b".into(), SourceStatus::Stopped, Some("no access".into()), None);
+        assert_eq!(states, [("a".into(), SourceStatus::Connected, None, Some(1)), stopped]);
+    }
+}

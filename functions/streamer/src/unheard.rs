@@ -160,6 +160,7 @@ impl Missed {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use birdsong_domain::ports::PortError;
     use proptest::prelude::*;
 
     fn sum(spans: &[Span]) -> i64 {
@@ -198,6 +199,55 @@ mod tests {
         assert_eq!(unheard.listens(330_000, 300_000), [(20_000, 30_000)]);
         // The source reports all of it.
         assert_eq!(unheard.note((-6000, 37_000)), [(-6000, 1000), (30_000, 37_000)]);
+    }
+
+    #[test]
+    fn times_that_touch_are_one() {
+        let mut unheard = Unheard::new(vec![]);
+        for (from, to) in [(0, 10), (20, 30), (10, 20), (31, 40)] {
+            assert_eq!(unheard.note((from, to)), [(from, to)]);
+        }
+        assert_eq!(unheard.noted, [(0, 30), (31, 40)]);
+        assert_eq!(unheard.note((5, 5)), [], "no time");
+        assert_eq!(unheard.note((0, 30)), [], "known");
+    }
+
+    /// Settings in memory, and how often they were written.
+    #[derive(Default)]
+    struct Written(std::sync::Mutex<Vec<(String, String)>>);
+
+    impl Settings for Written {
+        async fn setting(&self, key: &str) -> Result<Option<String>, PortError> {
+            Ok(self.0.lock().unwrap().iter().rev().find(|(written, _)| written == key).map(|(_, value)| value.clone()))
+        }
+
+        async fn set_setting(&self, key: &str, value: &str) -> Result<(), PortError> {
+            self.0.lock().unwrap().push((key.into(), value.into()));
+            Ok(())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn missed_time_is_stored_once_a_minute_and_at_the_end() {
+        let settings = Written::default();
+        let mut missed = Missed::load(&settings, "a").await;
+        missed.store(&settings, "a", true).await;
+        let mut written = vec![];
+        for second in 0..=130 {
+            missed.unheard.note((second * 1000, second * 1000 + 1000));
+            missed.store(&settings, "a", false).await;
+            if settings.0.lock().unwrap().len() > written.len() {
+                written.push(second);
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        assert_eq!(written, [0, 60, 120]);
+        missed.store(&settings, "a", true).await;
+        let last = settings.0.lock().unwrap().last().cloned();
+        assert_eq!(last, Some(("unheard:a".into(), "[[0,131000]]".into())), "nothing was written at the start");
+        let mut again = Missed::load(&settings, "a").await;
+        assert_eq!(again.unheard.note((130_000, 132_000)), [(131_000, 132_000)]);
+        assert_eq!(Missed::load(&settings, "b").await.unheard.note((0, 1)), [(0, 1)], "another source");
     }
 
     proptest! {

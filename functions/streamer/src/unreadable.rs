@@ -133,6 +133,16 @@ mod tests {
         );
         assert_eq!(shape(b"\xff\xfe secret"), "\u{fffd}\u{fffd} xxxxxx");
         assert!(shape(&[b'a'; 10_000]).len() <= LONGEST_SHAPE);
+        // A key is what stands in quotation marks before a colon, in lower case and short.
+        let long = format!("{{\"{}\": 1", "k".repeat(41));
+        for (line, shown) in [
+            (r#"{"a_key" : "a_word", "another"}"#, r#"{"a_key" : "x_xxxx", "xxxxxxx"}"#),
+            (r#"{"Ann":{"b2":"#, r#"{"xxx":{"x0":"#),
+            (r#"ann":b"#, r#"xxx":x"#),
+            (long.as_str(), long.replace('k', "x").replace('1', "0").as_str()),
+        ] {
+            assert_eq!(shape(line.as_bytes()), shown);
+        }
     }
 
     /// Fails for a number of attempts.

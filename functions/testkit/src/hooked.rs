@@ -30,6 +30,8 @@ pub enum Call<'a> {
     Query(&'a str, WindowStart, WindowStart),
     /// [`WindowStore::newest`].
     Newest,
+    /// [`WindowStore::publish`].
+    Publish,
     /// [`RollupStore::rollups`].
     Rollups,
     /// [`DocumentStore::documents`] with its range, in milliseconds.
@@ -118,6 +120,11 @@ impl<H: Hook, S: WindowStore> WindowStore for Hooked<H, S> {
     async fn newest(&self, region: &str) -> Result<Option<WindowStart>, PortError> {
         self.hook.before(Call::Newest).await?;
         self.rows.newest(region).await
+    }
+
+    async fn publish(&self) -> Result<(), PortError> {
+        self.hook.before(Call::Publish).await?;
+        self.rows.publish().await
     }
 }
 

@@ -48,13 +48,10 @@ impl Outbox {
             self.spooled_bytes = self.spooled_bytes - spooled.bytes + bytes;
             (spooled.bytes, spooled.is_emptied) = (bytes, true);
             dropped.posts += posts;
-            match gone {
-                Some(path) => {
-                    // Should this fail, some posts are counted as dropped twice.
-                    fs::remove_file(path)?;
-                    self.forget_file(at - 1);
-                }
-                None => at += 1,
+            if let Some(path) = gone {
+                // Should this fail, some posts are counted as dropped twice.
+                fs::remove_file(path)?;
+                self.forget_file(at - 1);
             }
         }
         Ok(dropped)
@@ -187,5 +184,34 @@ mod tests {
         fs::write(&damaged, b"{\n").unwrap();
         (2..30).for_each(|n| _ = outbox.push(cut(n, 1)).unwrap());
         assert!(outbox.spooled_bytes <= 12_000 && damaged.with_extension("damaged").exists());
+    }
+
+    #[test]
+    fn a_spool_at_its_limit_drops_nothing_and_one_beyond_it_what_it_can() {
+        let dir = tempfile::tempdir().unwrap();
+        let limits = OutboxLimits { memory_bytes: 0, ..OutboxLimits::default() };
+        let mut outbox = Outbox::open(Some(dir.path().into()), limits).unwrap();
+        (0..3).for_each(|n| _ = outbox.push(cut(n, 1)).unwrap());
+        outbox.limits.spool_bytes = outbox.spooled_bytes;
+        assert_eq!(outbox.make_room().unwrap().posts, 0);
+        outbox.limits.spool_bytes = 0;
+        assert_eq!(outbox.make_room().unwrap().posts, 2, "the oldest may be on its way to the log");
+        assert_eq!(outbox.spooled.len(), 2, "the others are of one minute");
+    }
+
+    /// Its file is forgotten when the log has it, so nothing else may be in that by then.
+    #[test]
+    fn what_is_on_its_way_to_the_log_is_not_joined_with_what_follows() {
+        let dir = tempfile::tempdir().unwrap();
+        let limits = OutboxLimits { memory_bytes: 0, ..OutboxLimits::default() };
+        let mut outbox = Outbox::open(Some(dir.path().into()), limits).unwrap();
+        outbox.push(cut(0, 1)).unwrap();
+        let mut outbox = Outbox::open(Some(dir.path().into()), OutboxLimits { spool_bytes: 0, ..limits }).unwrap();
+        assert_eq!(outbox.make_room().unwrap().posts, 1);
+        assert!(outbox.front().is_some());
+        (1..3).for_each(|n| assert_eq!(outbox.push(cut(n, 1)).unwrap().posts, 1));
+        let (minutes, _) = sent_all(&mut outbox);
+        assert_eq!(minutes[&0], Ledger { received: 3, dropped: 3, ..Ledger::default() });
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
     }
 }

@@ -84,7 +84,7 @@ impl Learner {
             // Ledgers before these were found, too, and are not remembered.
             let oldest = run.ledgers.first().filter(|_| run.ledgers.len() == OPEN_CUTS).copied().unwrap_or(0);
             let open = run.cuts.into_iter().filter(|(cut, (header, _))| *cut >= oldest && header.source == source);
-            for (n, (cut, (header, lanes))) in open.enumerate() {
+            for (n, (header, lanes)) in open.map(|(_, open)| open).enumerate() {
                 let mut windows = BTreeMap::<i64, u64>::new();
                 for count in lanes.values().flatten() {
                     *windows.entry(count.window_ms).or_default() += count.primary;
@@ -94,7 +94,6 @@ impl Learner {
                 let header = FrameHeader {
                     lane: lane.clone(),
                     counter: run.counter + 1 + n as u64,
-                    cut,
                     ledgers: windows.into_iter().map(|(window_ms, posts)| (window_ms, ledger(posts))).collect(),
                     windows: vec![],
                     ..header

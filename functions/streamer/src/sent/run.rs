@@ -251,10 +251,12 @@ pub(super) fn merged<'r, 's>(
     // The run that had the lowest id, and the lowest id of the others.
     let (mut lowest, mut limit) = (0, 0);
     std::iter::from_fn(move || {
-        if limit > 0
-            && let Some(entry) = parts[lowest].next_if(|entry| entry.as_ref().is_ok_and(|entry| entry.id < limit))
-        {
-            return Some(entry);
+        let ahead = parts.get_mut(lowest).and_then(|part| {
+            // At the start, no id is below the limit.
+            part.next_if(|entry| entry.as_ref().is_ok_and(|entry| entry.id < limit))
+        });
+        if ahead.is_some() {
+            return ahead;
         }
         let mut first: Option<u128> = None;
         limit = u128::MAX;
@@ -360,21 +362,36 @@ mod tests {
     fn merged_runs_have_each_post_once_in_order_however_they_overlap() {
         for step in [1, 3, 100, 5000] {
             // Eight runs of 1,000 ids, `step` apart.
-            let runs: Vec<_> = (0..8).map(|n| run((0..1000).map(|id| n * step + id))).collect();
-            let mut sets = RegionSets::default();
-            let ids: Vec<_> = merged(&runs, &RefCell::new(&mut sets)).map(|entry| entry.unwrap().id).collect();
+            let mut runs: Vec<_> = (0..8).map(|n| run((0..1000).map(|id| n * step + id))).collect();
             let plain: std::collections::BTreeSet<_> =
                 (0..8).flat_map(|n| (0..1000).map(move |id| n * step + id)).collect();
-            assert!(ids.iter().copied().eq(plain), "{step}");
+            for _ in 0..8 {
+                let mut sets = RegionSets::default();
+                let ids: Vec<_> = merged(&runs, &RefCell::new(&mut sets)).map(|entry| entry.unwrap().id).collect();
+                assert!(ids.iter().copied().eq(plain.iter().copied()), "{step}");
+                runs.rotate_left(3);
+            }
         }
     }
 
     #[test]
     fn a_filter_spares_most_look_ups_and_loses_nothing() {
         let mut run = run((0..50_000).map(hashed));
-        for n in 50_000..50_000 + 2 * u64::from(MISSES_BEFORE_FILTER) {
+        for _ in 0..2 * MISSES_BEFORE_FILTER {
+            assert!(run.get(PostId(u128::MAX)).unwrap().is_empty());
+        }
+        assert_eq!(run.misses, 0, "what is behind the last post is not looked for");
+        for n in 50_000..50_000 + u64::from(MISSES_BEFORE_FILTER) {
+            assert!(run.filter.is_none(), "{n}");
             run.get(PostId(hashed(n))).unwrap();
         }
+        for n in (0..50_000).step_by(97) {
+            assert_eq!(run.get(PostId(hashed(n))).unwrap(), RegionSet(hashed(n) as u32 | 1));
+        }
+        for n in 60_000..62_000 {
+            assert!(run.get(PostId(hashed(n))).unwrap().is_empty());
+        }
+        assert!(run.misses < MISSES_BEFORE_FILTER + 100, "{}", run.misses);
         let filter = run.filter.as_ref().expect("it had enough misses");
         assert!((0..50_000).all(|n| filter.may_have(hashed(n))));
         let in_vain = (100_000..200_000).filter(|n| filter.may_have(hashed(*n))).count();
@@ -388,5 +405,6 @@ mod tests {
         assert!(scratch.is_refused && matches!(run.storage, Storage::Memory(_)));
         assert!((0..1000).all(|id| run.get(PostId(id)).unwrap() == RegionSet(7)));
         assert!(run.get(PostId(1000)).unwrap().is_empty());
+        assert!(run.entries().map(|entry| entry.unwrap().id).eq(0..1000));
     }
 }
