@@ -451,7 +451,7 @@ mod tests {
         names.map(|name| (Box::new(Once(name)) as Box<dyn Source>, Nowhere)).into()
     }
 
-    /// The log is away. What waits at the end is in the spool, or lost when that is gone.
+    /// The log is unavailable. What waits at the end is in the spool, or lost when that is gone.
     #[tokio::test(start_paused = true)]
     async fn the_end_sums_up_what_all_sources_left_and_lost() {
         let folder = tempfile::tempdir().unwrap();

@@ -133,7 +133,7 @@ mod tests {
         );
         assert_eq!(shape(b"\xff\xfe secret"), "\u{fffd}\u{fffd} xxxxxx");
         assert!(shape(&[b'a'; 10_000]).len() <= LONGEST_SHAPE);
-        // A key is what stands in quotation marks before a colon, in lower case and short.
+        // A key is what is in quotation marks before a colon, in lower case and short.
         let long = format!("{{\"{}\": 1", "k".repeat(41));
         for (line, shown) in [
             (r#"{"a_key" : "a_word", "another"}"#, r#"{"a_key" : "x_xxxx", "xxxxxxx"}"#),

@@ -20,7 +20,7 @@ const NOW_MS: i64 = 1_700_000_000_123;
 enum Does {
     Accept,
     Refuse,
-    /// It is away, and somebody stops the program when it is tried.
+    /// It is unavailable, and somebody stops the program when it is tried.
     StopAway,
     /// The same, yet it refuses for good.
     StopRefuse,
