@@ -79,7 +79,9 @@ fn a_row_is_corrected_as_soon_as_the_log_proves_it_wrong() {
     let at_once = ["load", "load", "put"];
     let once_more = ["version", "load"];
     let five_looks = once_more.repeat(5);
-    let cases: [(&str, Alter, Change, u64, &[&[&str]]); 5] = [
+    /// The calls of the store in each look.
+    type Looks<'a> = &'a [&'a [&'a str]];
+    let cases: [(&str, Alter, Change, u64, Looks<'_>); 5] = [
         ("it is right", |_, _, _| (), Change::None, 0, &[&once]),
         ("it is lost", |store, _, key| store.lose(key), Change::Changed, 0, &[&at_once]),
         ("it is behind", |store, records, _| set_back(store, &records[..20], 1), Change::Changed, 0, &[&at_once]),
@@ -306,6 +308,7 @@ fn the_whole_log_decides_whether_a_row_is_removed() {
         assert_eq!(change(&log, 101).0, Change::Removed, "{order:?}");
         assert_eq!(change(&log, 299).0, Change::Removed, "{order:?}");
     }
+    let whole: Vec<_> = std::iter::once(0..600).collect();
     // In the range again, there is a record of another row.
     let with = |mut log: Shards, record: LogRecord| {
         let other = list_log::record(700, Lane::posts("a", Network::X, 0), 7_200_002);
@@ -313,10 +316,10 @@ fn the_whole_log_decides_whether_a_row_is_removed() {
         log
     };
     let of_row = || LogRecord { arrived_ms: 1_201_000, ..record(601, row.lane.clone(), 7_200_001) };
-    assert_eq!(change(&with(parts(&[0..600]), of_row()), 601), (Change::Kept, 0), "cut by a clock that was fast");
+    assert_eq!(change(&with(parts(&whole), of_row()), 601), (Change::Kept, 0), "cut by a clock that was fast");
     let mut unreadable = LogRecord { arrived_ms: 1_201_000, ..record(601, stranger().lane, 1_201_000) };
     unreadable.bytes.truncate(20);
-    assert_eq!(change(&with(parts(&[0..600]), unreadable), 7), (Change::Kept, 1));
+    assert_eq!(change(&with(parts(&whole), unreadable), 7), (Change::Kept, 1));
     let other = LogRecord { arrived_ms: 1_201_000, ..record(601, stranger().lane, 1_201_000) };
-    assert_eq!(change(&with(parts(&[0..600]), other), 7), (Change::Removed, 0));
+    assert_eq!(change(&with(parts(&whole), other), 7), (Change::Removed, 0));
 }
