@@ -439,7 +439,9 @@ def try_rules(found: list[Rule], mutants: dict[int, dict], reached_by: dict[int,
         for (mutant, _), outcome in zip(pairs, outcomes, strict=True):
             tried[mutant["name"]] |= outcome == "caught"
         caught = [name.removeprefix("functions/") for name, is_caught in tried.items() if is_caught]
-        such_as = ", ".join(f"`{re.sub(r':[0-9]+:[0-9]+: ', ': ', name)}`" for name in caught[:2])
+        # Once each, without their lines; a bar would end the cell.
+        names = dict.fromkeys(re.sub(r":[0-9]+:[0-9]+: ", ": ", name) for name in caught if "|" not in name)
+        such_as = ", ".join(f"`{name}`" for name in list(names)[:2])
         rows.append(f"| {rule.number} | {len(rule.tests)} | {len(tried)} | {len(caught)} | {such_as} |")
         print(rows[-1], flush=True)
     return "\n".join(rows)
