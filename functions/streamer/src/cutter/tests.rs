@@ -272,7 +272,7 @@ fn a_cutter_knows_the_windows_of_its_posts_and_the_newest_time() {
     let (mut out, mut batch) = (vec![], Batch::default());
     [(1, "fr"), (700, "en"), (2, "en"), (900, "de")]
         .iter()
-        .for_each(|(id, lang)| batch.add(&regions, &lanes, &post(*id, *lang)));
+        .for_each(|(id, lang)| batch.add(&regions, &lanes, &post(*id, lang)));
     cutter.take(&batch, 0, &mut out).unwrap();
     assert_eq!(cutter.touched(), BTreeSet::from([("fr", 0), ("word", 0), ("word", 600_000)]));
     assert_eq!(cutter.newest_ms(), Some(900_000));
