@@ -102,26 +102,26 @@ impl<R: Read> Framer<R> {
         (!cut.bytes.is_empty()).then_some(Piece { bytes: cut.bytes, first_line, spans: cut.spans })
     }
 
-    /// Reads on: what a stream has, or as much as fills the chunk.
     fn fill(&mut self, bytes: &mut Vec<u8>) {
-        let mut filled = bytes.len();
-        // All of it at once: a buffer that grows is copied.
-        bytes.resize(filled + self.chunk_bytes.saturating_sub(filled).max(16 << 10), 0);
-        while filled < bytes.len() {
-            match self.reader.read(&mut bytes[filled..]) {
-                Ok(0) => self.is_over = true,
-                Ok(n) => filled += n,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => {
-                    self.is_over = true;
-                    self.failure = Some(error);
-                }
-            }
-            if self.is_over || self.is_stream {
-                break;
+        let want = self.chunk_bytes.saturating_sub(bytes.len()).max(16 << 10);
+        let before = bytes.len();
+        let read = if self.is_stream {
+            bytes.resize(before + want, 0);
+            let read = self.reader.read(&mut bytes[before..]);
+            bytes.truncate(before + *read.as_ref().unwrap_or(&0));
+            read
+        } else {
+            (&mut self.reader).take(want as u64).read_to_end(bytes)
+        };
+        match read {
+            Ok(0) => self.is_over = true,
+            Ok(_) => (),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => (),
+            Err(error) => {
+                self.is_over = true;
+                self.failure = Some(error);
             }
         }
-        bytes.truncate(filled);
     }
 
     fn cut(&mut self, cut: &mut Cut) {
