@@ -53,7 +53,7 @@ for (const [name, search] of Object.entries({ overview: '', 'region page': '?reg
       const url = new URL(route.request().url());
       const [status, body] = answerAt(url, Date.now() + ahead);
       if (url.pathname === '/api/overview') refreshed.overview += 1;
-      if (url.pathname === '/api/windows') refreshed.windows += 1;
+      if (url.pathname === '/api/windows' && status === 200) refreshed.windows += 1;
       await route.fulfill({ status, json: body });
     });
     await page.clock.install();

@@ -2,7 +2,8 @@
 // Tests that answers are held to the OpenAPI document, and that the fake API keeps to it.
 import { once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { violations } from './contract.js';
+import { asksOf } from '../src/model/rows.js';
+import { refusedParameter, violations } from './contract.js';
 import { createFakeApi } from './fake-api.js';
 import { report } from './reports.js';
 
@@ -73,6 +74,7 @@ describe('the fake API', () => {
     expect(await code('/api/windows?step=7m')).toEqual([422, 'unprocessable', 'step']);
     expect(await code('/api/windows?network=NO!')).toEqual([400, 'bad_parameter', 'network']);
     expect(await code('/api/windows?fields=posts,retweets')).toEqual([400, 'bad_parameter', 'fields']);
+    expect(refusedParameter('/api/windows', new URLSearchParams({ top: String(asksOf('hashtags.all', ['hashtags'])) })), 'the page asks for as many as there may be').toBeNull();
     for (const top of ['0', '2049', 'all']) expect(await code(`/api/windows?top=${top}`)).toEqual([400, 'bad_parameter', 'top']);
     expect(await code('/api/windows?colour=red')).toEqual([400, 'bad_parameter', 'colour']);
     expect(await code('/api/windows?step=5m&from=2026-01-01T00:00:00Z')).toEqual([422, 'unprocessable', 'step']);

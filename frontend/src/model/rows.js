@@ -7,12 +7,15 @@ export const FEW = 12;
 const MANY = 50;
 
 /**
+ * @typedef {{ id: string, most: number, asks: number }} Level
  * How much of a ranking is shown, and how many entries the API is asked for: more than are shown, to know whether there are more and
  * to search among them. For all of them, as many as it can list.
- * @type {readonly { id: string, most: number, asks: number }[]}
+ * @type {Level}
  */
+const FIRST = { id: '', most: FEW, asks: 20 };
+/** @type {readonly Level[]} */
 const LEVELS = [
-  { id: '', most: FEW, asks: 20 },
+  FIRST,
   { id: String(MANY), most: MANY, asks: MANY + 1 },
   { id: 'all', most: Infinity, asks: 2048 },
 ];
@@ -25,14 +28,14 @@ const namesOf = (rows) => (rows ?? '').split(',').filter(Boolean);
 /** The level of a chart. @param {string | undefined} rows @param {string} chart */
 function levelOf(rows, chart) {
   const named = namesOf(rows).find((name) => name.startsWith(`${chart}.`))?.slice(chart.length + 1);
-  return LEVELS.find(({ id }) => id === named) ?? /** @type {typeof LEVELS[number]} */ (LEVELS[0]);
+  return LEVELS.find(({ id }) => id === named) ?? FIRST;
 }
 
 /** Most entries that a ranking shows. @param {string | undefined} rows @param {string} chart */
 export const mostOf = (rows, chart) => levelOf(rows, chart).most;
 
 /** Most entries that the API is asked for, for any of these charts. @param {string | undefined} rows @param {readonly string[]} charts */
-export const asksOf = (rows, charts) => Math.max(...charts.map((chart) => levelOf(rows, chart).asks), ...LEVELS.slice(0, 1).map(({ asks }) => asks));
+export const asksOf = (rows, charts) => Math.max(FIRST.asks, ...charts.map((chart) => levelOf(rows, chart).asks));
 
 /**
  * What one more click shows, as `n` entries and as the value of the address; null when everything is shown at once. `n` is null for all
