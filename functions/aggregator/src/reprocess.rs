@@ -13,7 +13,8 @@
 //! condition that it still has that version.
 //!
 //! A row that was folded while all of its records were whole stays when one of them is damaged by now, because a new
-//! fold would lose posts.
+//! fold would lose what it counted. Which windows a record without a readable header belongs to is not known; but the row
+//! knows which frames it counted.
 //!
 //! A row is removed only when no record of the whole log is of its window, and none of those is unreadable.
 //! A row whose fence is before the log's oldest record stays: it may be of an earlier log.
@@ -21,7 +22,7 @@
 use std::collections::{BTreeMap, BTreeSet, btree_map};
 use std::time::Duration;
 
-use birdsong_domain::frame::Frame;
+use birdsong_domain::frame::{Frame, Lane};
 use birdsong_domain::ports::{
     self, Expected, PartialKey, PortError, PostLog, PutOutcome, ReadFrom, RowVersion, SequenceNumber, Settings,
     WindowStore,
@@ -192,6 +193,7 @@ pub async fn reprocess_announced<L: PostLog, S: WindowStore + Settings>(
         shards: vec![],
         folded: BTreeMap::new(),
         unreadable: 0,
+        without_header: BTreeMap::new(),
         earlier: None,
         copied_ms: ports::copied_ms(store).await?,
         progress: Progress::default(),
@@ -350,6 +352,8 @@ struct LogFold {
     shards: Vec<ShardPosition>,
     folded: BTreeMap<PartialKey, Folded>,
     unreadable: u64,
+    /// The last record whose header cannot be read, by lane; `None` is any lane.
+    without_header: BTreeMap<Option<Lane>, SequenceNumber>,
     earlier: Option<Earlier>,
     /// Windows that started before this were copied: the log has not all of their posts.
     copied_ms: i64,
@@ -417,6 +421,9 @@ impl LogFold {
             for record in &records {
                 let frame = Frame::of(record);
                 self.unreadable += u64::from(frame.damage.is_some());
+                if frame.damage.is_some() && frame.header.run.is_empty() {
+                    self.without_header.insert(record.lane.clone(), record.sequence.clone());
+                }
                 for window in touched(rules, &frame).into_iter().filter(|window| range.contains(window)) {
                     let key = PartialKey { lane: frame.header.lane.clone(), window };
                     let folded = self
@@ -472,6 +479,18 @@ impl LogFold {
     /// Whether all shards were read up to this record, whichever of them it is in.
     fn has_passed(&self, fence: &SequenceNumber) -> bool {
         !self.shards.is_empty() && self.shards.iter().all(|shard| *fence <= shard.read_to)
+    }
+
+    /// Whether the stored row counted whole records that are damaged by now: those counts are here and nowhere else.
+    fn would_lose(&self, lane: &Lane, stored: &Partial, ours: &Partial) -> bool {
+        let (had, has) = (&stored.aggregate, &ours.aggregate);
+        let loses_posts = has.is_damaged() && !had.is_damaged() && had.posts() > has.posts();
+        let last = self.without_header.get(&Some(lane.clone())).max(self.without_header.get(&None));
+        let loses_frames = last.is_some_and(|last| {
+            // What is ahead of all that was read may yet come.
+            stored.fence <= *last.max(&ours.fence) && had.has_frame_beyond(has) && had.frames.0 >= has.frames.0
+        });
+        loses_posts || loses_frames
     }
 
     /// A line of the receipt.
@@ -538,11 +557,7 @@ impl LogFold {
             if stored.fence == ours.fence && encode(stored)? == encode(&ours)? {
                 return Ok(Settled::As(found, Change::None));
             }
-            // A damaged record was whole when this window was folded. Its posts are here and nowhere else.
-            if ours.aggregate.is_damaged()
-                && !stored.aggregate.is_damaged()
-                && stored.aggregate.posts() > ours.aggregate.posts()
-            {
+            if self.would_lose(&key.lane, stored, &ours) {
                 return Ok(Settled::As(found, Change::Kept));
             }
             if stored.fence <= ours.fence {

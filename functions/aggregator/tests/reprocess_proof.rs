@@ -6,7 +6,7 @@ mod list_log;
 use std::sync::{Arc, Mutex};
 
 use birdsong_aggregator::reprocess::{Before, Change, Entry, Progress, Receipt, reprocess, reprocess_announced};
-use birdsong_domain::frame::Lane;
+use birdsong_domain::frame::{self, FrameHeader, Lane, Ledger};
 use birdsong_domain::network::Network;
 use birdsong_domain::ports::{LogRecord, PartialKey, PortError, PostLog, Settings, WindowStore};
 use birdsong_domain::revision::Cause;
@@ -322,4 +322,79 @@ fn the_whole_log_decides_whether_a_row_is_removed() {
     assert_eq!(change(&with(parts(&whole), unreadable), 7), (Change::Kept, 1));
     let other = LogRecord { arrived_ms: 1_201_000, ..record(601, stranger().lane, 1_201_000) };
     assert_eq!(change(&with(parts(&whole), other), 7), (Change::Removed, 0));
+}
+
+/// The fold of a log, and the same log with the header of one record damaged.
+fn with_damaged_header(mut log: ListLog, at: usize) -> (Arc<MemoryStore>, ListLog) {
+    let store = folded(&log);
+    log.records[at].bytes[20] ^= 4;
+    (store, log)
+}
+
+/// A ledger in each minute of a window.
+fn ledgers() -> (ListLog, PartialKey) {
+    let lane = Lane::ledger(Network::X, "x");
+    let records = (1..=5u64).map(|n| {
+        let ledger = Ledger { received: n, filtered: n, ..Ledger::default() };
+        let header =
+            FrameHeader { run: "run".into(), counter: n, cut_ms: n as i64 * 50_000, ledger, ..FrameHeader::default() };
+        let header = FrameHeader { lane: lane.clone(), ..header };
+        let bytes = frame::encode(&header, b"").unwrap();
+        LogRecord { sequence: n.into(), arrived_ms: header.cut_ms, lane: Some(lane.clone()), bytes }
+    });
+    (list(records.collect()), PartialKey { lane: lane.clone(), window: WindowStart(0) })
+}
+
+// Rules 1.4 and 3.3.
+/// A record without a readable header names no windows. A row knows which frames it counted.
+#[test]
+fn what_was_counted_of_a_record_whose_header_is_damaged_by_now_stays() {
+    let cases = [
+        ("in the middle", one_window(), 30, 0),
+        ("the first one", one_window(), 0, 0),
+        ("the last one, which is the fence", one_window(), 49, 0),
+        ("it arrived in the next window", one_window(), 30, 300_000),
+        ("a ledger, which has no posts", ledgers(), 2, 0),
+        ("a ledger that arrived in the next window", ledgers(), 4, 100_000),
+    ];
+    for (what, (mut log, key), at, later_ms) in cases {
+        for is_lane_known in [true, false] {
+            log.records[at].arrived_ms += later_ms;
+            log.records[at].lane = is_lane_known.then(|| key.lane.clone());
+            let (store, log) = with_damaged_header(list(log.records.clone()), at);
+            let before = store.dump()[&key].clone();
+            let (receipt, _) = timed(&log, &*store, false);
+            assert_eq!((of(&receipt, &key).change, receipt.unreadable), (Change::Kept, 1), "{what}, {is_lane_known}");
+            assert_eq!(store.dump()[&key], before, "{what}, {is_lane_known}");
+            let (again, _) = timed(&log, &*store, false);
+            assert_eq!((of(&again, &key).change, again.changed()), (Change::Kept, 0), "{what}, {is_lane_known}");
+        }
+    }
+}
+
+// Rule 1.4.
+/// Such a record keeps nothing wrong: not in another lane, nor rows that lack records or never counted it.
+#[test]
+fn a_damaged_header_keeps_no_row_that_would_lose_nothing() {
+    let (mut log, key) = one_window();
+    log.records[30].lane = Some(key.lane.clone());
+    let (store, log) = with_damaged_header(log, 30);
+    let corrected = |what: &str, store: &MemoryStore, log: &ListLog| {
+        let expected = states(&folded(log));
+        assert_eq!(of(&timed(log, store, false).0, &key).change, Change::Changed, "{what}");
+        assert_eq!(states(store), expected, "{what}");
+    };
+    set_back(&store, &log.records[..30], 1);
+    corrected("it never counted the record", &store, &log);
+    set_back(&store, &one_window().0.records[..40], 1);
+    corrected("it lacks more records than the log", &store, &log);
+    let other = Lane::posts("b", Network::X, 0);
+    let mut damaged = log.records[30].clone();
+    damaged.lane = Some(other);
+    let whole = one_window().0;
+    let mut records = whole.records.clone();
+    records.remove(30);
+    let without = list([records, vec![LogRecord { sequence: 60u64.into(), ..damaged }]].concat());
+    let store = folded(&whole);
+    assert_eq!(of(&timed(&without, &*store, false).0, &key).change, Change::Changed, "it is of another lane");
 }

@@ -210,13 +210,21 @@ fn lines_are_grouped_by_reason_and_dropped_by_file() {
     assert!(!run(&["show", id]).0);
 }
 
-/// The windows have the posts of a record that was damaged afterwards: nothing may remove them or add them again.
+/// The windows have the posts of a record that was damaged afterwards, and the ledger has its counts: nothing may remove
+/// them or add them again.
 #[test]
-fn a_record_that_is_damaged_after_it_was_folded_removes_no_posts_and_counts_none_twice() {
+fn a_record_that_is_damaged_after_it_was_folded_removes_no_counts_and_counts_none_twice() {
     let dir = tempfile::tempdir().unwrap();
     let (data, start_ms) = counted(dir.path());
     let log = Connection::open(data.join("log.sqlite")).unwrap();
-    flip(&log, 3, Some(10));
+    let last = |lanes: &str| -> i64 {
+        let query = format!("SELECT max(sequence) FROM record WHERE lane LIKE '{lanes}'");
+        log.query_row(&query, [], |row| row.get(0)).unwrap()
+    };
+    // The posts of one, the header of another, and a ledger, which is a header only.
+    for (sequence, from_end) in [(3, Some(10)), (last("all#x#0"), None), (last("%stream%"), None)] {
+        flip(&log, sequence, from_end);
+    }
     drop(log);
     let file = dir.path().join("posts.jsonl");
     let output = birdsong(&["replay", "--everything", "all", file.to_str().unwrap()], &data);
@@ -226,6 +234,8 @@ fn a_record_that_is_damaged_after_it_was_folded_removes_no_posts_and_counts_none
     assert!(String::from_utf8_lossy(&output.stdout).contains("kept"), "{output:?}");
     let (mut running, port) = serve(&data);
     assert_eq!(posts(&windows(&port, start_ms)), POSTS);
+    let ledger = get_json(&port, "/api/status")["ledger"].clone();
+    assert_eq!((&ledger["received"], &ledger["sent"]), (&POSTS.into(), &POSTS.into()), "{ledger}");
     assert!(running.terminate().0.success());
 }
 

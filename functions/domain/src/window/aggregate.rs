@@ -181,6 +181,12 @@ impl Aggregate {
         self.seen.has_first()
     }
 
+    /// Whether a frame was counted here that `other` did not count. Both must be of the same lane and window.
+    #[must_use]
+    pub fn has_frame_beyond(&self, other: &Self) -> bool {
+        self.seen.has_beyond(&other.seen)
+    }
+
     /// How many people wrote the posts ([`Authors::distinct`]).
     #[must_use]
     pub fn distinct_authors(&self) -> Estimate {

@@ -56,7 +56,21 @@ impl SeenFrames {
     pub(crate) fn has_first(&self) -> bool {
         self.runs.iter().any(|run| {
             let back = run.highest.wrapping_sub(FIRST);
-            run.highest >= FIRST && back < REACH && run.counted[(back / 64) as usize] >> (back % 64) & 1 == 1
+            run.highest >= FIRST && back < REACH && run.has(back)
+        })
+    }
+
+    /// Whether it has a frame that `other` lacks. What is out of the other's reach is not known to be missing there.
+    pub(crate) fn has_beyond(&self, other: &Self) -> bool {
+        self.runs.iter().any(|run| {
+            let theirs = other.runs.iter().find(|theirs| theirs.id == run.id);
+            (0..REACH.min(run.highest.saturating_add(1))).filter(|age| run.has(*age)).any(|age| {
+                let counter = run.highest - age;
+                theirs.is_none_or(|theirs| match theirs.highest.checked_sub(counter) {
+                    Some(age) => age < REACH && !theirs.has(age),
+                    None => true,
+                })
+            })
         })
     }
 }
@@ -96,6 +110,11 @@ impl Metric for SeenFrames {
 }
 
 impl Run {
+    /// Whether the frame was counted that is `age` before the highest one, less than [`REACH`].
+    fn has(&self, age: u64) -> bool {
+        self.counted[(age / 64) as usize] >> (age % 64) & 1 == 1
+    }
+
     fn count(&mut self, counter: u64) -> bool {
         if counter > self.highest {
             self.shift(counter - self.highest);
@@ -105,9 +124,8 @@ impl Run {
         if age >= REACH {
             return false;
         }
-        let (word, bit) = (&mut self.counted[(age / 64) as usize], 1 << (age % 64));
-        let is_new = *word & bit == 0;
-        *word |= bit;
+        let is_new = !self.has(age);
+        self.counted[(age / 64) as usize] |= 1 << (age % 64);
         is_new
     }
 
@@ -167,6 +185,39 @@ mod tests {
         assert!(seen.has_first());
         seen.count("a", REACH + 1);
         assert!(!seen.has_first());
+    }
+
+    proptest! {
+        /// Against plain sets, which forget nothing: numbers stay within the reach.
+        #[test]
+        fn a_frame_beyond_another_window_is_found(frames in prop::collection::vec((0u64..500, 0usize..3, 0u8..4), 0..40)) {
+            let (mut seen, mut plain) = <([SeenFrames; 2], [std::collections::HashSet<_>; 2])>::default();
+            for (counter, run, whose) in frames {
+                // Most frames are in both.
+                for window in (0..2).filter(|window| usize::from(whose) != *window) {
+                    seen[window].count(["a", "b", "c"][run], counter);
+                    plain[window].insert((run, counter));
+                }
+            }
+            prop_assert_eq!(seen[0].has_beyond(&seen[1]), !plain[0].is_subset(&plain[1]));
+            prop_assert_eq!(seen[1].has_beyond(&seen[0]), !plain[1].is_subset(&plain[0]));
+            prop_assert!(!seen[0].has_beyond(&seen[0].clone()));
+        }
+    }
+
+    #[test]
+    fn what_is_out_of_reach_is_not_missing() {
+        let of = |counters: &[u64]| {
+            let mut seen = SeenFrames::default();
+            for counter in counters {
+                seen.count("a", *counter);
+            }
+            seen
+        };
+        assert!(of(&[1, 2]).has_beyond(&of(&[2, REACH])));
+        assert!(!of(&[1, 2]).has_beyond(&of(&[2, REACH + 1])));
+        assert!(of(&[u64::MAX]).has_beyond(&of(&[u64::MAX - 1])));
+        assert!(!of(&[]).has_beyond(&of(&[])) && of(&[0]).has_beyond(&of(&[])));
     }
 
     #[test]
