@@ -1,5 +1,4 @@
 //! Rule 1.1. Events are a pure function of the windows, in whatever order these come and whoever looks at them.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,5 +1,4 @@
 //! Rules 1.11 and 8.1. What is out of date, how coarse a range is read, and which reads a store is spared.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::sync::{Arc, Mutex};
 

@@ -1,5 +1,4 @@
 //! Rules 1.1 and 8.1. Roll-ups are a pure function of the windows, in whatever order and by whomever they are made.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -5,7 +5,7 @@ use birdsong_domain::rollup::DAY_MS;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::weeks::{DAY, DAYS};
+use super::weeks::{DAY, DAYS};
 
 /// The day and time of day of milliseconds that are a time of the weeks; `None` for other numbers.
 fn time(ms: i64) -> Option<String> {

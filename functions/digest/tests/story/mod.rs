@@ -1,6 +1,5 @@
 //! Rules 1.15, 1.17 and 3.5. Two weeks of a region in which everything happens that a digest can find: what it writes is in the
 //! snapshots beside this file, field by field.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod shown;
 mod weeks;
