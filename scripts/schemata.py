@@ -321,6 +321,7 @@ class Test:
     took: float = 0.0
     passes: bool = False
     reaches: list[int] = field(default_factory=list)
+    catches: int = 0
 
 
 def execute(binary: str, folder: str, names: list[str], extra: dict[str, str], limit: float) -> tuple[str, str]:
@@ -366,12 +367,13 @@ def trace(test: Test, report: Path, slowest: float) -> Test:
 
 
 def batches(tests: list[Test]) -> list[list[Test]]:
-    """Tests by the time they take; up to 40 fast ones of a program together."""
+    """Tests by the time they take for each mutant that they have caught so far; up to 40 fast ones of a program together."""
     fast = defaultdict(list)
     for test in (test for test in tests if test.took < 0.3):
         fast[test.binary].append(test)
     together = [of[n : n + 40] for of in fast.values() for n in range(0, len(of), 40)]
-    return together + [[test] for test in sorted(tests, key=lambda test: test.took) if test.took >= 0.3]
+    slow = sorted((test for test in tests if test.took >= 0.3), key=lambda test: test.took / (1 + test.catches))
+    return together + [[test] for test in slow]
 
 
 def kill(mutant: dict, tests: list[Test]) -> dict:
@@ -385,6 +387,7 @@ def kill(mutant: dict, tests: list[Test]) -> dict:
         limit = max(20.0, 8 * sum(test.took for test in batch))
         outcome, text = execute(batch[0].binary, batch[0].folder, names, {"MUTANT": str(mutant["id"])}, limit)
         if outcome != "passed":
+            batch[0].catches += 1
             failed = re.findall(r"^test (\S+) \.\.\. FAILED", text, re.MULTILINE) or names
             return result | {"outcome": "caught", "by": [f"{batch[0].package} {name}" for name in failed[:3]]}
     return result
@@ -521,6 +524,8 @@ def main() -> None:
     with ThreadPoolExecutor(args.jobs) as pool:
         for result in pool.map(lambda one: kill(one, reaching[one["id"]]), left):
             results.append(result)
+            if result["outcome"] != "caught":
+                print(f"{result['outcome']}: {result['name']}", flush=True)
             if len(results) % 100 == 0:
                 outcomes = Counter(result["outcome"] for result in results)
                 print(f"{len(results)} of {len(left)}: {dict(outcomes)}", flush=True)
@@ -531,9 +536,6 @@ def main() -> None:
     found |= {name: (name.split(":")[0], "unviable") for name in excluded}
     (report / "results.json").write_text(json.dumps({"results": results, "excluded": excluded}, indent=1))
     print(table(found, unviable="not tried"))
-    for result in results:
-        if result["outcome"] != "caught":
-            print(f"{result['outcome']}: {result['name']}")
 
 
 if __name__ == "__main__":

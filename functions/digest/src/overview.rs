@@ -334,8 +334,15 @@ impl Overview {
             next = reading.try_next().await?;
         }
         overview.removed = previous.removed.clone();
-        for (_, of_region) in previous.regions.iter().filter(|(region, _)| !regions.contains(&region.as_str())) {
-            of_region.hours.iter().for_each(|(hour, counts)| overview.removed.entry(*hour).or_default().add(counts));
+        for (region, of_region) in previous.regions.iter().filter(|(region, _)| !regions.contains(&region.as_str())) {
+            let removed = &mut overview.removed;
+            of_region.hours.iter().for_each(|(hour, counts)| removed.entry(*hour).or_default().add(counts));
+            // Its newest windows, which were not final then: nobody looks at them again.
+            let rows = store.query(region, WindowStart(previous.until_ms), WindowStart(range.1)).await?;
+            for ((start_ms, _), window) in windows_of(rows) {
+                let hour = Period::Hour.start_of(start_ms, rules.size);
+                removed.entry(hour).or_default().add(&Part::of(&window).counts);
+            }
         }
         overview.removed.retain(|hour, _| *hour >= overview.hours_from_ms);
         // It may be in an hour that was not read again.
