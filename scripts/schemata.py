@@ -454,7 +454,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("packages", nargs="+", metavar="PACKAGE", help="crates whose mutants are tried, such as domain")
     parser.add_argument(
-        "--files", action="append", default=[], metavar="PART", help="only mutants of files with this in their path"
+        "--files",
+        action="append",
+        default=[],
+        metavar="PART",
+        help="only mutants with this in their place, such as lane.rs or lane.rs:43",
     )
     parser.add_argument(
         "--tests-of",
@@ -513,7 +517,7 @@ def main() -> None:
             for number in test.reaches:
                 reaching[number].append(test)
     left = [one for one in sources.mutants if one["id"] not in sources.excluded]
-    left = [one for one in left if not args.files or any(part in one["file"] for part in args.files)]
+    left = [one for one in left if not args.files or any(part in one["name"] for part in args.files)]
     if args.rules:
         found = rules((ROOT / "docs/INVARIANTS.md").read_text(), [test for test in tests if test.passes])
         reached_by = {number: len(reaching[number]) for number in reaching}

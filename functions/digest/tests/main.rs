@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod events;
+mod overview;
 mod read;
 mod rollups;
 mod story;
