@@ -119,7 +119,8 @@ fn what_was_put_under_a_young_stamp_is_not_kept() {
     assert_eq!([until(&stale, 5, 6), until(&stale, 7, 8)], [settled(now_ms + 6000), None]);
     assert_eq!(until(&stale, 5, 8), None, "one of them is young");
     // One that was off the list for a while is young again.
-    Stale::of_live(&Live { settle_ms: 1000, ..Live::default() }, &mut seen, now_ms + 7000);
+    let none = Stale::of_live(&Live { settle_ms: 1000, ..Live::default() }, &mut seen, now_ms + 7000);
+    assert!(none.tag("a", DAY, now_ms).is_none());
     let again = Stale::of_live(&live(1000), &mut seen, now_ms + 8000);
     assert_eq!(until(&again, 5, 6), None);
 }
