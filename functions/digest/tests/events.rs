@@ -203,6 +203,48 @@ async fn a_silence_is_an_event_when_the_source_is_connected() {
     assert!((70_000..100_000).contains(&silence.expected_milli), "{silence:?}");
 }
 
+/// A fifth of the posts is left for three hours, then none for an hour and a half, then all again. After a while the level follows, so
+/// that the drop has ended by then.
+#[tokio::test]
+async fn a_silence_takes_the_place_of_a_drop_and_ends_when_posts_are_as_usual() {
+    let size = WindowSize::from_secs(900).unwrap();
+    let (store, rules) = (Arc::new(MemoryStore::default()), FoldRules { size, ..FoldRules::default() });
+    let (first, last) = (6 * 96 + 30, 6 * 96 + 60);
+    let mut digest = Digest::new(store.clone(), rules);
+    let mut found = vec![];
+    for at in 0..last {
+        let usual = 200 + at as u64 * 7 % 5;
+        let count = match at - first {
+            0..12 => 40,
+            12..18 => 0,
+            _ => usual,
+        };
+        window(&store, rules, DAY + at * size.ms(), tagged("", count, 50)).await;
+        if [first + 3, first + 11, first + 17, last - 1].contains(&at) {
+            digest.run(&["a"], DAY + (at + 1) * size.ms() + 180_000, || false).await.unwrap();
+            found.push(events(&store, "a").await);
+        }
+    }
+    let of = |kind: EventKind, events: &[Event]| {
+        let found: Vec<_> =
+            events.iter().filter(|event| event.kind == kind && event.subject == Subject::Region).collect();
+        assert!(found.len() <= 1, "{found:?}");
+        found.first().map(|event| {
+            let position = |ms: i64| (ms - DAY) / size.ms() - first;
+            let compared =
+                (event.observed, event.span_ms / size.ms(), event.expected_milli, event.low_milli, event.high_milli);
+            let times = (position(event.start_ms), position(event.end_ms), position(event.peak_ms), event.is_open);
+            (times, compared, event.score_milli, event.season_milli)
+        })
+    };
+    let shown: Vec<_> =
+        found.iter().map(|events| [EventKind::Drop, EventKind::Silence].map(|kind| of(kind, events))).collect();
+    let drop = Some(((2, 5, 3, false), (40, 1, 161_508, 144_231, 178_784), 8_991, -8_991));
+    let silence = |is_open| Some(((12, 18, 18, is_open), (0, 6, 403_993, 0, 0), 403_993, 0));
+    let going_on = Some(((2, 4, 3, true), (40, 1, 161_508, 144_231, 178_784), 8_991, -8_991));
+    assert_eq!(shown, [[going_on, None], [drop, None], [drop, silence(true)], [drop, silence(false)]]);
+}
+
 /// Notes the longest range of documents that was asked for, in milliseconds.
 #[derive(Debug, Default)]
 struct Longest(AtomicI64);
