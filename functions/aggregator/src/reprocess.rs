@@ -483,12 +483,14 @@ impl LogFold {
 
     /// Whether the stored row counted whole records that are damaged by now: those counts are here and nowhere else.
     fn would_lose(&self, lane: &Lane, stored: &Partial, ours: &Partial) -> bool {
-        let (had, has) = (&stored.aggregate, &ours.aggregate);
-        let loses_posts = has.is_damaged() && !had.is_damaged() && had.posts() > has.posts();
+        let (before, after) = (&stored.aggregate, &ours.aggregate);
+        let loses_posts = after.is_damaged() && !before.is_damaged() && before.posts() > after.posts();
         let last = self.without_header.get(&Some(lane.clone())).max(self.without_header.get(&None));
         let loses_frames = last.is_some_and(|last| {
             // What is ahead of all that was read may yet come.
-            stored.fence <= *last.max(&ours.fence) && had.has_frame_beyond(has) && had.frames.0 >= has.frames.0
+            let is_read = stored.fence <= *last.max(&ours.fence);
+            // If each lacks some frames, the one with more of them stays.
+            is_read && before.has_frame_beyond(after) && before.frames.0 >= after.frames.0
         });
         loses_posts || loses_frames
     }
