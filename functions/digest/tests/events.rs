@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use birdsong_digest::watch::{Standing, Watched};
+use birdsong_digest::watch::Standing;
 use birdsong_digest::{Digest, reference};
-use birdsong_domain::event::{Event, EventKind, GapReason, Subject, decode_all};
+use birdsong_domain::event::{Event, EventKind, GapReason, Subject};
 use birdsong_domain::frame::{Frame, FrameHeader, Lane, Ledger, STREAM, SlimPost};
 use birdsong_domain::network::Network;
 use birdsong_domain::ports::{DocumentKind, DocumentStore, Expected, PartialKey, PortError, WindowStore};
@@ -16,8 +16,7 @@ use birdsong_domain::window::{Aggregate, FoldRules, Partial};
 use birdsong_testkit::{Call, Hook, Hooked, MemoryStore};
 use proptest::prelude::*;
 
-/// A midnight.
-const DAY: i64 = 20_000 * DAY_MS;
+use crate::{DAY, events, watched};
 
 fn author(n: u64) -> u64 {
     n.wrapping_mul(0x9e37_79b9_7f4a_7c15)
@@ -59,16 +58,6 @@ async fn window(store: &MemoryStore, rules: FoldRules, start_ms: i64, posts: Vec
     put(store, Lane::ledger(Network::X, "x"), rules, start_ms, vec![], Ledger::default()).await;
 }
 
-async fn events(store: &MemoryStore, region: &str) -> Vec<Event> {
-    let documents = store.documents(DocumentKind::Events, region, 0, i64::MAX).await.unwrap();
-    documents.into_iter().flat_map(|document| decode_all(&document.body).unwrap()).collect()
-}
-
-async fn watched(store: &MemoryStore) -> Watched {
-    let documents = store.documents(DocumentKind::Watch, "a", 0, 1).await.unwrap();
-    Watched::decode(&documents[0].body).unwrap()
-}
-
 /// Eight days with some posts in each window, and a burst an hour before the end.
 async fn with_burst(store: &MemoryStore, rules: FoldRules) -> i64 {
     let windows = 8 * DAY_MS / rules.size.ms();
@@ -102,7 +91,7 @@ async fn a_burst_is_an_event_and_a_flood_is_not() {
     assert!(spike.carriers.iter().any(|carrier| carrier.subject.to_string() == "#Goal"), "{spike:?}");
     // Posts without author count as none.
     assert!((17..=60).contains(&spike.authors.unwrap()), "{spike:?}");
-    let watched = watched(&store).await;
+    let watched = watched(&store, "a").await;
     let standing = |tag: &str| {
         watched.rising.iter().find(|rising| rising.subject.to_string() == tag).map(|rising| rising.standing)
     };
@@ -301,7 +290,7 @@ async fn nothing_is_unusual_in_a_region_before_it_has_a_baseline() {
     Digest::new(store.clone(), rules).run(&["a"], end_ms + 200_000, || false).await.unwrap();
     // The ledgers know the days before, in which nobody looked for the region.
     assert_eq!(events(&store, "a").await, []);
-    assert_eq!(watched(&store).await.usual, BTreeMap::new());
+    assert_eq!(watched(&store, "a").await.usual, BTreeMap::new());
 }
 
 #[tokio::test]
@@ -388,7 +377,7 @@ proptest! {
                 documents.into_iter().map(|document| (document.start_ms, document.body)).collect::<BTreeMap<_, _>>()
             };
             assert_eq!(series(&store).await, series(&fresh).await);
-            assert_eq!(watched(&store).await, watched(&fresh).await);
+            assert_eq!(watched(&store, "a").await, watched(&fresh, "a").await);
         });
     }
 }

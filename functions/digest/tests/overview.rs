@@ -7,19 +7,17 @@ use birdsong_digest::overview::{Counts, Overview};
 use birdsong_domain::event::{Event, EventKind, Subject};
 use birdsong_domain::frame::{Frame, FrameError, FrameHeader, Lane, Ledger, PostCount, STREAM, SlimPost};
 use birdsong_domain::network::Network;
-use birdsong_domain::ports::{
-    Expected, Live, OVERVIEW, PartialKey, PortError, RollupStore, SequenceNumber, Settings, WindowStore,
-};
+use birdsong_domain::ports::{Expected, Live, PartialKey, PortError, RollupStore, SequenceNumber, WindowStore};
 use birdsong_domain::rollup::{DAY_MS, HOUR_MS};
 use birdsong_domain::time::{FUTURE_LIMIT_MS, WindowSize, WindowStart};
 use birdsong_domain::window::{Aggregate, FoldRules, Partial};
 use birdsong_testkit::{Call, Hook, Hooked, MemoryStore};
 use serde_json::json;
 
+use crate::{DAY, overview};
+
 const SIZE: WindowSize = WindowSize::FIVE_MINUTES;
 const WINDOW_MS: i64 = 300_000;
-/// A midnight.
-const DAY: i64 = 20_000 * DAY_MS;
 
 fn x(region: &str) -> Lane {
     Lane::posts(region, Network::X, 0)
@@ -56,10 +54,6 @@ async fn posts(store: &impl WindowStore, region: &str, start_ms: i64, count: u64
 async fn ledger(store: &impl WindowStore, start_ms: i64, sent: u64) {
     let ledger = Ledger { received: sent, sent, ..Ledger::default() };
     put(store, Lane::ledger(Network::X, "x"), start_ms, 0, FrameHeader { ledger, ..FrameHeader::default() }).await;
-}
-
-async fn stored(store: &impl Settings) -> Overview {
-    Overview::parse(&store.setting(OVERVIEW).await.unwrap().unwrap()).unwrap()
 }
 
 async fn live(store: &impl RollupStore, regions: &[&str]) -> Live {
@@ -100,7 +94,7 @@ async fn damage_is_counted_in_its_hour_and_explains_what_is_missing() {
     }
     let now_ms = at(8);
     Digest::new(store.clone(), rules).run(&["a"], now_ms, || false).await.unwrap();
-    let overview = stored(&*store).await;
+    let overview = overview(&*store).await;
     let hours = &overview.regions["a"].hours;
     let plain = Counts { posts: 6, primary: 4, ..Counts::default() };
     assert_eq!(hours[&at(0)], plain);
@@ -157,7 +151,7 @@ async fn the_last_hour_lists_windows_with_posts() {
     }
     let now_ms = DAY + 36 * WINDOW_MS + 180_000;
     Digest::new(store.clone(), rules).run(&["a"], now_ms, || false).await.unwrap();
-    let overview = stored(&*store).await;
+    let overview = overview(&*store).await;
     assert_eq!(overview.until_ms, DAY + 36 * WINDOW_MS);
     let positions = |starts: Vec<i64>| starts.into_iter().map(|start| (start - DAY) / WINDOW_MS).collect::<Vec<_>>();
     let with_posts = positions(overview.regions["a"].windows.keys().copied().collect());
@@ -198,9 +192,9 @@ async fn each_change_leads_to_a_later_version() {
     for now_ms in [now_ms, now_ms, now_ms - 10_000] {
         posts(&*store, "a", DAY, 2).await;
         digest.run(&["a"], now_ms, || false).await.unwrap();
-        let version = stored(&*store).await.version;
+        let version = overview(&*store).await.version;
         digest.run(&["a"], now_ms, || false).await.unwrap();
-        assert_eq!(stored(&*store).await.version, version, "nothing changed");
+        assert_eq!(overview(&*store).await.version, version, "nothing changed");
         versions.push(i64::from_str_radix(&version, 16).unwrap());
     }
     assert!(versions.is_sorted_by(|a, b| a < b) && versions[0] >= now_ms, "{versions:?}");
@@ -215,7 +209,7 @@ async fn the_newest_post_is_found_however_old_it_is() {
     let later_ms = DAY + 3 * DAY_MS;
     ledger(&*store, later_ms, 0).await;
     Digest::new(store.clone(), rules).run(&["a", "b"], later_ms + HOUR_MS, || false).await.unwrap();
-    let overview = stored(&*store).await;
+    let overview = overview(&*store).await;
     assert_eq!((overview.newest_post_ms, overview.until_ms), (Some(DAY + 2 * WINDOW_MS), later_ms + WINDOW_MS));
 }
 
@@ -228,7 +222,7 @@ async fn a_window_of_the_far_future_is_not_the_newest() {
         let now_ms = DAY + 6 * HOUR_MS;
         posts(&*store, "b", now_ms + 365 * DAY_MS, 2).await;
         Digest::new(store.clone(), rules).run(&["a", "b"], now_ms, || false).await.unwrap();
-        let overview = stored(&*store).await;
+        let overview = overview(&*store).await;
         // Of a window that is older than two hours, the store knows the future one only.
         let is_recent = newest_ms > now_ms - 2 * HOUR_MS;
         let until_ms = if is_recent { newest_ms + WINDOW_MS } else { now_ms - WINDOW_MS };
@@ -279,7 +273,7 @@ async fn a_run_reads_what_is_new() {
     posts(&*store, "a", DAY + 30 * HOUR_MS, 1).await;
     let late = run(now_ms + WINDOW_MS + 1000).await;
     assert_eq!(late, ["rollups", "360..372", "rollups"]);
-    let overview = stored(&*store).await;
+    let overview = overview(&*store).await;
     assert_eq!(overview.regions["a"].hours[&(DAY + 30 * HOUR_MS)].posts, 13);
     assert_eq!(overview.regions["a"].hours.values().map(|of| of.posts).sum::<u64>(), 24 * 12 + 1);
 }

@@ -11,9 +11,9 @@ use birdsong_domain::time::{WindowSize, WindowStart};
 use birdsong_domain::window::FoldRules;
 use birdsong_testkit::{Call, Hook, Hooked, MemoryStore, sample_partial};
 
+use crate::DAY;
+
 const MINUTE_MS: i64 = 60_000;
-/// A midnight.
-const DAY: i64 = 20_000 * DAY_MS;
 
 fn change(region: &str, period: Period, start_ms: i64) -> Change {
     Change { region: region.into(), period, start_ms, stamp: format!("s{}", (start_ms - DAY) / HOUR_MS) }

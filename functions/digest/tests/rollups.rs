@@ -7,15 +7,15 @@ use birdsong_digest::read::{Grain, Part, Parts, Reader, Stale};
 use birdsong_digest::{Digest, MARGIN_MS};
 use birdsong_domain::frame::{Lane, STREAM};
 use birdsong_domain::network::Network;
-use birdsong_domain::ports::{Expected, OVERVIEW, PartialKey, RollupStore, Settings, WindowStore};
+use birdsong_domain::ports::{Expected, PartialKey, RollupStore, WindowStore};
 use birdsong_domain::rollup::{DAY_MS, HOUR_MS, Period, Rollups, of_hours, of_rows};
 use birdsong_domain::time::{WindowSize, WindowStart};
 use birdsong_domain::window::{FoldRules, Partial};
 use birdsong_testkit::{MemoryStore, sample_partial};
 use proptest::prelude::*;
 
-/// A midnight.
-const DAY: i64 = 20_000 * DAY_MS;
+use crate::{DAY, overview};
+
 const REGIONS: [&str; 2] = ["a", "b"];
 
 /// A put of a window: lane, position in three days of windows, and what it has.
@@ -81,8 +81,7 @@ async fn an_overview_has_no_hours_from_before_its_day() {
             put(&store, (0, hour * per_hour, 7), rules.size).await;
         }
         digest.run(&REGIONS, DAY + (last_hour + 2) * HOUR_MS, || false).await.unwrap();
-        let text = store.setting(OVERVIEW).await.unwrap().unwrap();
-        let overview = birdsong_digest::overview::Overview::parse(&text).unwrap();
+        let overview = overview(&*store).await;
         let hours: Vec<_> = overview.regions["a"].hours.keys().map(|hour| (hour - DAY) / HOUR_MS).collect();
         assert_eq!(hours, Vec::from_iter(last_hour - 24..=last_hour));
     }
@@ -185,10 +184,8 @@ proptest! {
             let now_ms = DAY + 73 * HOUR_MS;
             digest.run(&REGIONS, now_ms, || false).await.unwrap();
             Digest::new(twin.clone(), rules).run(&REGIONS, now_ms, || false).await.unwrap();
-            let overview = async |store: &MemoryStore| {
-                let text = store.setting(OVERVIEW).await.unwrap().unwrap();
-                let overview = birdsong_digest::overview::Overview::parse(&text).unwrap();
-                let mut value = serde_json::to_value(overview).unwrap();
+            let shown = async |store: &MemoryStore| {
+                let mut value = serde_json::to_value(overview(store).await).unwrap();
                 // Times of puts and of runs differ, and those of these posts have nothing to do with their windows.
                 value["version"].take();
                 value["newest_post_ms"].take();
@@ -198,7 +195,7 @@ proptest! {
                 }
                 value
             };
-            assert_eq!(overview(&store).await, overview(&twin).await);
+            assert_eq!(shown(&store).await, shown(&twin).await);
         });
     }
 }

@@ -8,19 +8,18 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use birdsong_digest::Digest;
-use birdsong_digest::overview::{Glance, Overview};
-use birdsong_digest::watch::Watched;
-use birdsong_domain::event::{Event, decode_all};
+use birdsong_digest::overview::Glance;
 use birdsong_domain::lane::STREAM;
-use birdsong_domain::ports::{DocumentKind, DocumentStore, OVERVIEW, RollupStore, Settings};
+use birdsong_domain::ports::RollupStore;
 use birdsong_domain::rollup::{DAY_MS, HOUR_MS};
 use birdsong_domain::time::{WindowSize, WindowStart};
 use birdsong_domain::window::FoldRules;
 use birdsong_testkit::MemoryStore;
 use serde_json::{Value, json};
 
+use crate::{DAY, events, overview, watched};
 use shown::{lines, named};
-use weeks::{DAY, DAYS, Weeks};
+use weeks::{DAYS, Weeks};
 
 const REGIONS: [&str; 2] = ["a", "b"];
 
@@ -28,23 +27,9 @@ fn rules(minutes: u32) -> FoldRules {
     FoldRules { size: WindowSize::from_secs(minutes * 60).unwrap(), ..FoldRules::default() }
 }
 
-/// Hours since the first midnight, in milliseconds.
+/// A time on one of the days, in milliseconds.
 fn at(day: i64, hour: i64, minute: i64) -> i64 {
     DAY + day * DAY_MS + hour * HOUR_MS + minute * 60_000
-}
-
-async fn events(store: &MemoryStore, region: &str) -> Vec<Event> {
-    let documents = store.documents(DocumentKind::Events, region, 0, i64::MAX).await.unwrap();
-    documents.into_iter().flat_map(|document| decode_all(&document.body).unwrap()).collect()
-}
-
-async fn watched(store: &MemoryStore, region: &str) -> Watched {
-    let documents = store.documents(DocumentKind::Watch, region, 0, 1).await.unwrap();
-    Watched::decode(&documents[0].body).unwrap()
-}
-
-async fn overview(store: &MemoryStore) -> Overview {
-    Overview::parse(&store.setting(OVERVIEW).await.unwrap().unwrap()).unwrap()
 }
 
 /// All that can be asked of an overview up to now.
@@ -136,7 +121,7 @@ async fn the_overview_and_what_is_asked_of_it() {
         let glance = async |regions: &[&str]| {
             let all: Vec<_> = std::iter::once(STREAM).chain(regions.iter().copied()).collect();
             let live = store.live(&all, WindowStart(now_ms - 2 * HOUR_MS)).await.unwrap();
-            overview(&store).await.with_live(&live, regions, size, now_ms)
+            overview(&*store).await.with_live(&live, regions, size, now_ms)
         };
         let shown = |glance: &Glance| {
             let mut asked = asked(glance, size);

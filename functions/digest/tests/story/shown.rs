@@ -5,7 +5,8 @@ use birdsong_domain::rollup::DAY_MS;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::weeks::{DAY, DAYS};
+use super::weeks::DAYS;
+use crate::DAY;
 
 /// The day and time of day of milliseconds that are a time of the weeks; `None` for other numbers.
 fn time(ms: i64) -> Option<String> {

@@ -9,8 +9,8 @@ use birdsong_domain::time::WindowStart;
 use birdsong_domain::window::{Aggregate, FoldRules, Partial};
 use birdsong_testkit::MemoryStore;
 
-/// The first midnight.
-pub(crate) const DAY: i64 = 20_000 * DAY_MS;
+use crate::DAY;
+
 /// Days that have posts.
 pub(crate) const DAYS: i64 = 18;
 
