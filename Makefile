@@ -105,7 +105,8 @@ e2e-localstack e2e-ministack: programs e2e/node_modules/.package-lock.json
 chaos: ## trouble for the live sources, and kills of the real binary: make chaos SEEDS=1000..1100 KILLS=200
 	BIRDSONG_SEEDS=$(or $(SEEDS),1000..1020) BIRDSONG_KILLS=$(or $(KILLS),20) \
 	BIRDSONG_SEED=$(firstword $(subst ., ,$(or $(SEEDS),1000..1020))) \
-		cargo nextest run --workspace --features birdsong/aws --test chaos --locked --no-fail-fast
+		cargo nextest run --workspace --features birdsong/aws --test chaos --test birdsong --locked --no-fail-fast \
+		-E 'binary(chaos) + test(/^chaos::/)'
 
 fuzz: ## each fuzz target for FUZZ_SECONDS (60), or for FUZZ_RUNS inputs; TARGETS="read_line" for some of them
 	FUZZ_RUNS=$(FUZZ_RUNS) SANITIZER=$(SANITIZER) MERGE=$(MERGE) scripts/fuzz.sh $(or $(FUZZ_SECONDS),60) $(TARGETS)

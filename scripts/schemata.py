@@ -414,11 +414,14 @@ def rules(text: str, tests: list[Test]) -> list[Rule]:
             kind, _, module = path.partition("/")
             module = module.rstrip("/").removesuffix(".rs").removesuffix("/mod").replace("/", "::")
             for test in of_package:
-                is_there = (
-                    test.name.startswith(f"{module}::")
-                    if kind == "src"
-                    else Path(test.binary).name.startswith(f"{module.split('::')[0]}-")
-                )
+                program = Path(test.binary).name
+                # Tests of a crate's own folder are in a program that has the crate's name; the others have one program together
+                # or, as `digest/tests/model/`, one of their own.
+                if program.startswith("birdsong_"):
+                    is_there = kind == "src" and test.name.startswith(f"{module}::")
+                else:
+                    is_of_file = test.name.startswith(f"{module}::") or program.startswith(f"{module.split('::')[0]}-")
+                    is_there = kind == "tests" and is_of_file
                 if test.name.rsplit("::", 1)[-1] in named or (not named and is_there):
                     wanted.append(test)
         if wanted:

@@ -9,7 +9,8 @@ Stages that compile never run together: cargo locks its folder, and uses all cor
 have to answer in time.
 
 The output of a stage is printed when it ends; meanwhile it is in target/stages/STAGE.log. When a stage fails, those that need it
-are skipped, and the others still run. The last lines say how long each stage took, and which ones failed.
+are skipped, and the others still run. The last lines say how long each stage took, how much time of the processors it used, and which
+ones failed. What a stage leaves running in the background, such as an emulator, is not in its processor time.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -87,6 +89,17 @@ class Run:
     log: Path
     started: float
     secs: float = 0.0
+    cpu_secs: float = 0.0
+
+    def has_ended(self) -> bool:
+        """Whether it is over. Notes the processor time of its processes when it is."""
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        if self.process.poll() is None:
+            return False
+        # The processes of this stage are what has been waited for in between.
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        self.cpu_secs = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+        return True
 
     @property
     def passed(self) -> bool:
@@ -178,7 +191,7 @@ class Stages:
                     if self.may_start(stage):
                         self.waiting.remove(stage)
                         self.start(stage)
-                for run in [run for run in self.running if run.process.poll() is not None]:
+                for run in [run for run in self.running if run.has_ended()]:
                     self.end(run)
                 if time.monotonic() - self.said > QUIET_SECS:
                     self.say(f"still running: {', '.join(run.stage.name for run in self.running)}")
@@ -190,7 +203,10 @@ class Stages:
 
     def summary(self) -> str:
         """A line for each stage, then one for all of them."""
-        lines = [f"{'passed' if run.passed else 'FAILED':8}{run.stage.name:16}{run.secs:6.0f} s" for run in self.ended]
+        lines = [
+            f"{'passed' if run.passed else 'FAILED':8}{run.stage.name:16}{run.secs:6.0f} s {run.cpu_secs:6.0f} CPU s"
+            for run in self.ended
+        ]
         lines += [f"skipped {stage.name}" for stage in self.skipped]
         failed = [run.stage.name for run in self.ended if not run.passed]
         secs = time.monotonic() - self.started

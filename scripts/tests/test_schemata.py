@@ -23,19 +23,20 @@ TEXT = """
 class Rules(unittest.TestCase):
     def test_tests_are_found_by_name_or_by_their_file(self) -> None:
         tests = [
-            Test("one", "/deps/cuts-1f", "/one", "first"),
-            Test("one", "/deps/cutter-1f", "/one", "second"),
+            Test("one", "/deps/one-1f", "/one", "cuts::first"),
+            Test("one", "/deps/birdsong_one-1f", "/one", "cuts::of_the_crate"),
+            Test("one", "/deps/one-1f", "/one", "cutter::second"),
             Test("one", "/deps/model-1f", "/one", "third"),
-            Test("two", "/deps/two-1f", "/two", "deep::tests::a_name"),
-            Test("two", "/deps/two-1f", "/two", "deep::tests::not_named"),
-            Test("embedded", "/deps/contract-1f", "/embedded", "sqlite::it_is_kept"),
+            Test("two", "/deps/birdsong_two-1f", "/two", "deep::tests::a_name"),
+            Test("two", "/deps/birdsong_two-1f", "/two", "deep::tests::not_named"),
+            Test("embedded", "/deps/embedded-1f", "/embedded", "contract::sqlite::it_is_kept"),
         ]
         found = {rule.number: [test.name for test in rule.tests] for rule in rules(TEXT, tests)}
         self.assertEqual(
             found,
             {
-                "1.1": ["first", "deep::tests::a_name"],
-                "1.2": ["sqlite::it_is_kept"],
+                "1.1": ["cuts::first", "deep::tests::a_name"],
+                "1.2": ["contract::sqlite::it_is_kept"],
                 "1.3": ["deep::tests::a_name", "deep::tests::not_named", "third"],
             },
         )

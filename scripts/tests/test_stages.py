@@ -17,7 +17,7 @@ from pathlib import Path
 from scripts.stages import LOW_GB, ROOT, STAGES, Stage, Stages, prepare
 
 # Stands for make: writes when the stage started and ended, and fails if the stage has "bad" in its name. The stage "c-until-a"
-# ends after "a" did.
+# ends after "a" did; one with "busy" in its name computes for a second.
 MAKE = """
 import pathlib, sys, time
 folder, *variables, name = pathlib.Path(sys.argv[1]), *sys.argv[2:]
@@ -26,6 +26,8 @@ started = time.monotonic()
 print("output of", name, flush=True)
 time.sleep(60 if "endless" in name else 0.3)
 other = name.partition("-until-")[2]
+while "busy" in name and time.process_time() < 1:
+    pass
 while other and not (folder / other).exists() and time.monotonic() < started + 60:
     time.sleep(0.05)
 (folder / name).write_text(f"{started} {time.monotonic()}")
@@ -64,7 +66,13 @@ class Order(unittest.TestCase):
         self.assertGreaterEqual(self.times("b")[0], self.times("a")[1])
         self.assertTrue(self.at_the_same_time("a", "c"))
         self.assertIn("output of b\n", output)
-        self.assertRegex(run.summary(), r"passed  b +\d+ s\n(.*\n)*\d+ s in all; all passed$")
+        self.assertRegex(run.summary(), r"passed  b +\d+ s +\d+ CPU s\n(.*\n)*\d+ s in all; all passed$")
+
+    def test_the_processor_time_of_a_stage_is_its_own(self) -> None:
+        _, _, run = self.run_stages(Stage("busy"), Stage("calm"))
+        seconds = {run.stage.name: run.cpu_secs for run in run.ended}
+        self.assertGreaterEqual(seconds["busy"], 1)
+        self.assertLess(seconds["calm"], 1)
 
     def test_no_more_run_at_the_same_time_than_there_are_jobs(self) -> None:
         self.run_stages(Stage("a"), Stage("b"), Stage("c"), jobs=2)
@@ -84,7 +92,7 @@ class Order(unittest.TestCase):
         self.assertIn("output of bad\n", output)
         self.assertTrue((self.folder / "d").exists())
         self.assertFalse((self.folder / "b").exists() or (self.folder / "c").exists())
-        self.assertRegex(run.summary(), r"FAILED  bad +\d+ s\n")
+        self.assertRegex(run.summary(), r"FAILED  bad +\d+ s +\d+ CPU s\n")
         self.assertRegex(run.summary(), r"skipped b\nskipped c\n\d+ s in all; failed: bad$")
 
     def test_only_stages_that_need_the_build_do_not_build(self) -> None:

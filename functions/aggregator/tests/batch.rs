@@ -1,5 +1,4 @@
 //! How the windows of a batch are read and put: several at a time, ledgers last, and from the cache where it has them.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

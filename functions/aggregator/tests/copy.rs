@@ -1,5 +1,4 @@
 //! Rule 1.20. A copy has the counts of its original byte for byte, and the new place counts on from it.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::sync::Arc;
 

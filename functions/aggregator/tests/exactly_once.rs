@@ -1,5 +1,4 @@
 //! Rules 1.1 and 2.2. A stored window is a pure function of the log, whatever happens on the way.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::sync::Arc;
 

@@ -1,7 +1,4 @@
 //! Rule 1.2. A reprocess restores the fold of the log, byte for byte, and changes nothing the second time.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
-
-mod list_log;
 
 use std::sync::{Arc, Mutex};
 
@@ -17,7 +14,7 @@ use birdsong_domain::time::WindowStart;
 use birdsong_domain::window::FoldRules;
 use birdsong_testkit::{Call, Hook, Hooked, MemoryStore};
 
-use list_log::{ALL, ListLog, Shards, folded, list, log, record, run, states};
+use crate::list_log::{ALL, ListLog, Shards, folded, list, log, record, run, states};
 
 #[test]
 fn what_is_right_stays_and_what_is_wrong_comes_back_byte_for_byte() {

@@ -1,7 +1,4 @@
 //! Rules 1.2 to 1.4 and 1.9. What a reprocess reads before it corrects a row, how long it waits, and what it says.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
-
-mod list_log;
 
 use std::sync::{Arc, Mutex};
 
@@ -14,7 +11,7 @@ use birdsong_domain::time::{FUTURE_LIMIT_MS, WindowStart};
 use birdsong_domain::window::FoldRules;
 use birdsong_testkit::{Call, Hook, Hooked, MemoryStore, newer_state};
 
-use list_log::{ALL, ListLog, Shards, folded, list, log, record, run, states};
+use crate::list_log::{ALL, ListLog, Shards, folded, list, log, record, run, states};
 
 /// Counts the calls of a store, and moves the fence of a row each time that somebody looks at it.
 #[derive(Default)]
@@ -310,9 +307,9 @@ fn the_whole_log_decides_whether_a_row_is_removed() {
     }
     let whole: Vec<_> = std::iter::once(0..600).collect();
     // In the range again, there is a record of another row.
-    let with = |mut log: Shards, record: LogRecord| {
-        let other = list_log::record(700, Lane::posts("a", Network::X, 0), 7_200_002);
-        log.0[0].records.extend([record, other]);
+    let with = |mut log: Shards, again: LogRecord| {
+        let other = record(700, Lane::posts("a", Network::X, 0), 7_200_002);
+        log.0[0].records.extend([again, other]);
         log
     };
     let of_row = || LogRecord { arrived_ms: 1_201_000, ..record(601, row.lane.clone(), 7_200_001) };

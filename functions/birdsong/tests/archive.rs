@@ -1,5 +1,4 @@
 //! Rule 1.21. `birdsong archive` with the real binary: written, checked, read, pruned.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fmt::Write as _;
 use std::fs;

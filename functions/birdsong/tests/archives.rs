@@ -1,7 +1,5 @@
 //! How `birdsong replay` reads files: compressed, cut off, missing, from a pipe, with monstrous lines.
 
-#![allow(clippy::unwrap_used)]
-
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

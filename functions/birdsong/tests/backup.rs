@@ -1,14 +1,12 @@
 //! A backup that is made while posts come in is a data folder whose windows agree with its log.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
-
-mod support;
 
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::Value;
-use support::Running;
+
+use crate::support::Running;
 
 fn birdsong(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_birdsong")).args(args).env_remove("BIRDSONG_AUTHOR_KEY").output().unwrap()

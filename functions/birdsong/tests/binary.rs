@@ -1,5 +1,4 @@
 //! The real binary: it serves its page, and the API counts what the demo sent.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;

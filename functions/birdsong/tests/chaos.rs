@@ -3,7 +3,6 @@
 //! balances.
 //!
 //! `BIRDSONG_KILLS` (20) is the number of kills in all, and `BIRDSONG_SEED` decides when; both are printed.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -30,9 +29,7 @@ use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
-mod support;
-
-use support::{Running, get_json, wait_until};
+use crate::support::{Running, get_json, wait_until};
 
 const POST: &str = "app.bsky.feed.post";
 const REPOST: &str = "app.bsky.feed.repost";

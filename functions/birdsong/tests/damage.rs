@@ -1,5 +1,4 @@
 //! Rule 4.6. The real binary on a data folder that is damaged, without its key, or on a disk that is full.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fmt::Write as _;
 use std::fs;
@@ -10,9 +9,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-mod support;
-
-use support::{Running, get, get_json, wait_until};
+use crate::support::{Running, get, get_json, wait_until};
 
 const POSTS: u64 = 20_000;
 /// The end may last 2 s; the rest is for a busy machine.

@@ -1,7 +1,5 @@
 //! `birdsong export`: what the API answers, as files.
 
-#![allow(clippy::unwrap_used)]
-
 use std::fmt::Write;
 use std::path::Path;
 use std::process::{Command, Output};

@@ -1,5 +1,4 @@
 //! Rule 7.2. A replay that is killed and run again counts each post once.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fmt::Write as _;
 use std::process::{Command, Stdio};

@@ -1,5 +1,4 @@
 //! The real binary with live sources against their fake servers.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -8,9 +7,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-mod support;
-
-use support::{FakeServer, Running, wait_until};
+use crate::support::{FakeServer, Running, wait_until};
 
 const WRONG: &str = "AAAAsecretAAAA";
 

@@ -1,8 +1,5 @@
 //! `GET /metrics` of the real binary, read by a strict parser of the text format; and the files of `contrib/` and the
 //! documentation against the table of metrics.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
-
-mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -12,7 +9,8 @@ use std::time::{Duration, Instant};
 use birdsong_domain::metrics::{GROUPS, Kind, Metric};
 use regex::Regex;
 use serde_json::Value;
-use support::{Running, get};
+
+use crate::support::{Running, get};
 
 /// A family of the text: its kind, and values by names and labels.
 #[derive(Debug, Default)]

@@ -1,6 +1,5 @@
 //! Rule 6.2. Nobody can be named from what is stored. The test knows all ids, names and texts of the posts, and
 //! looks for them in every file of the data folder: as they are, as numbers, and hashed without the key.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,9 +10,7 @@ use birdsong_domain::post::InstallationKey;
 use rusqlite::Connection;
 use serde_json::json;
 
-mod support;
-
-use support::{FakeServer, Running, get_json, wait_until};
+use crate::support::{FakeServer, Running, get_json, wait_until};
 
 fn walk(dir: &Path) -> Vec<PathBuf> {
     let paths = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().path());

@@ -1,7 +1,5 @@
 //! A reader that closes the pipe after a line, as `| head -1` does.
 
-#![allow(clippy::unwrap_used)]
-
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Command, Stdio};
 

@@ -1,5 +1,4 @@
 //! Rule 2.1. Every adapter of one machine through the contract suites of the ports.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};

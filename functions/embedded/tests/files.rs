@@ -1,5 +1,4 @@
 //! Tests of the files beyond the ports: restarts, other processes, damage, foreign files.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,5 +1,4 @@
 //! The bound of the log in memory, and how records leave it.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,9 +1,5 @@
 //! Golden cases of Jetstream messages: one file per case, with the message and what it must become.
 //! And the client against the fake server, in simulated time.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
-
-mod kept;
-mod shown;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -16,10 +12,12 @@ use birdsong_sources::bluesky::{Bluesky, MAX_MESSAGE_BYTES, Options, Tcp, What, 
 use birdsong_sources::intake::Change;
 use birdsong_sources::session::Stop;
 use birdsong_sources::source::{Clock, Context, Source, SourceError};
-use kept::{Kept, MINUTE, START_MS, clock};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
+
+use crate::kept::{Kept, MINUTE, START_MS, clock};
+use crate::shown;
 
 const KEY: InstallationKey = InstallationKey([1; 16]);
 

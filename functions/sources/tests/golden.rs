@@ -1,12 +1,11 @@
 //! Rule 4.1. Golden cases of each archive format: one file per case, with the line and what it must become.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
-
-mod shown;
 
 use birdsong_domain::post::InstallationKey;
 use birdsong_sources::archive::{Line, read_line};
 use proptest::prelude::*;
 use serde_json::{Value, json};
+
+use crate::shown;
 
 const KEY: InstallationKey = InstallationKey([1; 16]);
 

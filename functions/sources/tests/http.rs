@@ -1,5 +1,4 @@
 //! The network and a router in this process answer alike.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::time::Duration;
 

@@ -1,9 +1,5 @@
 //! Golden cases of Mastodon statuses: one file per case, with the status and what it must become.
 //! And the client against the fake server, in simulated time.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
-
-mod kept;
-mod shown;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -19,10 +15,12 @@ use birdsong_sources::mastodon::{Feed, Mastodon, Options, Seen, read_status};
 use birdsong_sources::session::Stop;
 use birdsong_sources::source::{Clock, SourceError};
 use birdsong_sources::source::{Context, Source};
-use kept::{Kept, MINUTE, START_MS, clock};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
+
+use crate::kept::{Kept, MINUTE, START_MS, clock};
+use crate::shown;
 
 const KEY: InstallationKey = InstallationKey([1; 16]);
 fn context(clock: Clock) -> Context {

@@ -1,9 +1,5 @@
 //! Golden cases of feeds: one file per case, with the feed and what it must become.
 //! And the client against the fake website, in simulated time.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
-
-mod kept;
-mod shown;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,10 +13,12 @@ use birdsong_sources::rss::fake::{Script, Site};
 use birdsong_sources::rss::{Options, Rss, read_feed};
 use birdsong_sources::session::Stop;
 use birdsong_sources::source::{Context, Source, SourceError};
-use kept::{Kept, MINUTE, START_MS, clock};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tokio::time::timeout;
+
+use crate::kept::{Kept, MINUTE, START_MS, clock};
+use crate::shown;
 
 const KEY: InstallationKey = InstallationKey([1; 16]);
 const URL: &str = "https://site.example/feed.xml";

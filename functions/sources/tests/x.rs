@@ -1,5 +1,4 @@
 //! Rules and usage against the fake of X.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};

@@ -1,5 +1,4 @@
 //! Counts of X against the fake of it.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;

@@ -1,5 +1,4 @@
 //! Rule 3.11. The fields that the stream of X is asked for are just those that the reader reads.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::{BTreeSet, HashMap};
 

@@ -1,5 +1,4 @@
 //! The client of X against a fake of it: what a connection may do, a clock that is set, real sockets.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};

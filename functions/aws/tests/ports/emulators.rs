@@ -107,6 +107,21 @@ pub(crate) async fn stream(options: StoreOptions, shards: i32) -> aws_sdk_kinesi
     client
 }
 
+/// Splits the first of two equal shards of a new stream in the middle.
+pub(crate) async fn split_first(client: &aws_sdk_kinesis::Client, shard: &str) {
+    let middle = "85070591730234615865843651857942052864";
+    let split = client.split_shard().stream_name(NAME).shard_to_split(shard).new_starting_hash_key(middle);
+    split.send().await.unwrap();
+    active(client).await;
+}
+
+/// Merges two adjacent shards.
+pub(crate) async fn merge(client: &aws_sdk_kinesis::Client, shards: [&str; 2]) {
+    let merge = client.merge_shards().stream_name(NAME).shard_to_merge(shards[0]).adjacent_shard_to_merge(shards[1]);
+    merge.send().await.unwrap();
+    active(client).await;
+}
+
 /// An empty log.
 pub(crate) async fn log(shards: i32) -> KinesisLog {
     let client = stream(options(), shards).await;

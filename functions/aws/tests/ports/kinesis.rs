@@ -279,16 +279,11 @@ async fn a_split_and_a_merge_are_read_parents_first_to_the_end() {
     let batch = |round: u32| -> Vec<_> { lanes.iter().map(|lane| (*lane, round)).collect() };
     let before = log.shards().await.unwrap();
     log.append(&frames(&batch(0))).await;
-    let middle = "85070591730234615865843651857942052864";
-    let split = client.split_shard().stream_name(NAME).shard_to_split(&before[0]).new_starting_hash_key(middle);
-    split.send().await.unwrap();
-    active(&client).await;
+    emulators::split_first(&client, &before[0]).await;
     log.append(&frames(&batch(1))).await;
     let open = log.shards().await.unwrap();
     assert_eq!(open.len(), 4);
-    let merge = client.merge_shards().stream_name(NAME).shard_to_merge(&open[2]).adjacent_shard_to_merge(&open[3]);
-    merge.send().await.unwrap();
-    active(&client).await;
+    emulators::merge(&client, [&open[2], &open[3]]).await;
     log.append(&frames(&batch(2))).await;
     let shards = log.shards().await.unwrap();
     assert_eq!(shards.len(), 5);

@@ -2,17 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use birdsong_aggregator::Aggregator;
 use birdsong_aggregator::reprocess::{Before, reprocess};
+use birdsong_archive::{self as archive, ArchivedLog, Day, Manifest, MemoryFiles};
 use birdsong_aws::{DynamoStore, KinesisLog};
 use birdsong_domain::frame::{self, FrameHeader, Lane, Ledger, STREAM, SlimPost};
 use birdsong_domain::network::Network;
 use birdsong_domain::ports::{FrameRecord, LogRecord, PartialKey, PostLog, ReadFrom, SequenceNumber, WindowStore};
 use birdsong_domain::post::{Kind, Located};
+use birdsong_domain::rollup::DAY_MS;
 use birdsong_domain::time::WindowStart;
 use birdsong_domain::window::{FoldRules, Partial};
-use birdsong_embedded::{SqliteLog, SqliteStore};
+use birdsong_embedded::{MemoryLog, SqliteLog, SqliteStore};
 
 use crate::emulators::{self, NAME};
 
@@ -176,7 +179,7 @@ async fn a_reprocess_restores_the_fold_of_the_log_and_then_changes_nothing() {
 
     // The records arrived now, with any times of their posts: windows from then on would be read from
     // their arrival. So all are asked for.
-    let range = || WindowStart(0)..WindowStart(BEGIN + 86_400_000);
+    let range = || WindowStart(0)..WindowStart(BEGIN + DAY_MS);
     let again = async || reprocess(&kinesis, &*dynamo, FoldRules::default(), range(), false, |_| ()).await.unwrap();
     assert_eq!(again().await.changed(), 0);
 
@@ -215,4 +218,45 @@ async fn a_reprocess_restores_the_fold_of_the_log_and_then_changes_nothing() {
     assert!(before.contains(&Before::Missing) && before.contains(&Before::Damaged), "{before:?}");
     assert_eq!(bytes(&stored(&*dynamo).await), bytes(&expected));
     assert_eq!(again().await.changed(), 0);
+}
+
+/// The records of a day, over a split and a merge, and those that came after the archive was written.
+#[tokio::test]
+async fn an_archive_of_a_stream_gives_its_windows_with_the_stream_and_without() {
+    let client = emulators::stream(emulators::options(), 2).await;
+    let kinesis = KinesisLog::new(client.clone(), NAME.into()).with_read_pause(Duration::ZERO);
+    let frames = frames();
+    let mut parts = frames.chunks(100);
+    let mut append_next = async || append(&kinesis, parts.next().unwrap()).await;
+    append_next().await;
+    emulators::split_first(&client, &kinesis.shards().await.unwrap()[0]).await;
+    append_next().await;
+    let [.., third, fourth] = &kinesis.shards().await.unwrap()[..] else { panic!("four shards") };
+    emulators::merge(&client, [third, fourth]).await;
+    append_next().await;
+
+    // Today is over, by a clock that is two days ahead.
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let now_ms = i64::try_from(now.as_millis()).unwrap() + 2 * DAY_MS;
+    let (files, again) = (MemoryFiles::default(), MemoryFiles::default());
+    for files in [&files, &again, &again] {
+        archive::write(&kinesis, files, "1", Day::MIN..Day::MAX, now_ms, |_| ()).await.unwrap();
+    }
+    let bytes_of = |files: &MemoryFiles| files.change(|files| files.clone());
+    assert_eq!(bytes_of(&files), bytes_of(&again), "written twice, and once more on top");
+    let records: u64 = archive::manifests(&files).await.unwrap().iter().map(Manifest::records).sum();
+    assert_eq!(records, 300);
+
+    let all = || WindowStart(0)..WindowStart(BEGIN + DAY_MS);
+    let [counted, restored] = [emulators::store().await, emulators::store().await].map(Arc::new);
+    fold(&counted, &shards(&kinesis).await, 50).await;
+    let gone = MemoryLog::new(1);
+    let log = ArchivedLog::open(&gone, &files, "1", all()).await.unwrap();
+    reprocess(&log, &*restored, FoldRules::default(), all(), false, |_| ()).await.unwrap();
+    assert_eq!(bytes(&stored(&*restored).await), bytes(&stored(&*counted).await), "the archive alone");
+    append_next().await;
+    fold(&counted, &shards(&kinesis).await, 50).await;
+    let log = ArchivedLog::open(&kinesis, &files, "1", all()).await.unwrap();
+    reprocess(&log, &*restored, FoldRules::default(), all(), false, |_| ()).await.unwrap();
+    assert_eq!(bytes(&stored(&*restored).await), bytes(&stored(&*counted).await), "with the records behind it");
 }

@@ -1,5 +1,4 @@
 //! What several tests of the real binary share.
-#![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "each test uses a part of it, and may panic")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -12,23 +11,23 @@ use birdsong_sources::source::KINDS;
 use serde_json::Value;
 
 /// A process that is killed at the end, and its output.
-pub struct Running {
-    pub child: Child,
+pub(crate) struct Running {
+    pub(crate) child: Child,
     said: Arc<Mutex<String>>,
 }
 
 impl Running {
-    pub fn start(args: &[&str], environment: &[(&str, &str)]) -> Self {
+    pub(crate) fn start(args: &[&str], environment: &[(&str, &str)]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_birdsong"));
         Self::spawn(command.args(args).envs(environment.iter().copied()))
     }
 
     /// With an input that stays open and empty.
-    pub fn start_with_input(args: &[&str]) -> Self {
+    pub(crate) fn start_with_input(args: &[&str]) -> Self {
         Self::spawn(Command::new(env!("CARGO_BIN_EXE_birdsong")).args(args).stdin(Stdio::piped()))
     }
 
-    pub fn start_program(program: &str, args: &[&str]) -> Self {
+    pub(crate) fn start_program(program: &str, args: &[&str]) -> Self {
         Self::spawn(Command::new(program).args(args))
     }
 
@@ -43,12 +42,12 @@ impl Running {
         Self { child, said }
     }
 
-    pub fn said(&self) -> String {
+    pub(crate) fn said(&self) -> String {
         self.said.lock().unwrap().clone()
     }
 
     /// Waits until it has printed `before` and a port number.
-    pub fn port_behind(&self, before: &str) -> String {
+    pub(crate) fn port_behind(&self, before: &str) -> String {
         wait_until(&format!("{before:?} in {}", self.said()), || {
             let said = self.said();
             let (_, rest) = said.split_once(before)?;
@@ -59,19 +58,19 @@ impl Running {
 }
 
 /// The fake server of a kind of source, in this process.
-pub struct FakeServer {
+pub(crate) struct FakeServer {
     /// The address of the source that reads from it.
-    pub source: String,
-    pub environment: Vec<(&'static str, String)>,
+    pub(crate) source: String,
+    pub(crate) environment: Vec<(&'static str, String)>,
     _runtime: tokio::runtime::Runtime,
 }
 
 impl FakeServer {
-    pub fn start(kind: &str) -> Self {
+    pub(crate) fn start(kind: &str) -> Self {
         Self::with(kind, "normal", &[])
     }
 
-    pub fn with(kind: &str, script: &str, switches: &[&str]) -> Self {
+    pub(crate) fn with(kind: &str, script: &str, switches: &[&str]) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let since = |time: std::time::SystemTime| time.duration_since(std::time::UNIX_EPOCH).unwrap().as_millis();
         let order = Order {
@@ -90,12 +89,12 @@ impl FakeServer {
         Self { source, environment, _runtime: runtime }
     }
 
-    pub fn environment(&self) -> Vec<(&str, &str)> {
+    pub(crate) fn environment(&self) -> Vec<(&str, &str)> {
         self.environment.iter().map(|(name, value)| (*name, value.as_str())).collect()
     }
 
     /// `http://127.0.0.1:PORT` of its address.
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         let (_, url) = self.source.split_once("url=").unwrap();
         url.split('&').next().unwrap().to_owned()
     }
@@ -108,7 +107,7 @@ impl Drop for Running {
     }
 }
 
-pub fn wait_until<T>(what: &str, mut is_there: impl FnMut() -> Option<T>) -> T {
+pub(crate) fn wait_until<T>(what: &str, mut is_there: impl FnMut() -> Option<T>) -> T {
     let patience = Instant::now() + Duration::from_secs(60);
     loop {
         if let Some(found) = is_there() {
@@ -121,7 +120,7 @@ pub fn wait_until<T>(what: &str, mut is_there: impl FnMut() -> Option<T>) -> T {
 
 impl Running {
     /// Ends it as a service manager does, and returns the time that it needed.
-    pub fn terminate(&mut self) -> (ExitStatus, Duration) {
+    pub(crate) fn terminate(&mut self) -> (ExitStatus, Duration) {
         let (pid, began) = (self.child.id().to_string(), Instant::now());
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
         (self.child.wait().unwrap(), began.elapsed())
@@ -129,7 +128,7 @@ impl Running {
 }
 
 /// Status code and body.
-pub fn get(port: &str, path: &str) -> (u16, String) {
+pub(crate) fn get(port: &str, path: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(format!("127.0.0.1:{port}")).unwrap();
     write!(stream, "GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n").unwrap();
     let mut answer = String::new();
@@ -138,7 +137,7 @@ pub fn get(port: &str, path: &str) -> (u16, String) {
     (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
 }
 
-pub fn get_json(port: &str, path: &str) -> Value {
+pub(crate) fn get_json(port: &str, path: &str) -> Value {
     let (status, body) = get(port, path);
     assert_eq!(status, 200, "{path}: {body}");
     serde_json::from_str(&body).unwrap()
