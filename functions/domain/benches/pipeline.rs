@@ -5,7 +5,7 @@ use birdsong_domain::network::Network;
 use birdsong_domain::post::{Kind, Located, Point, PostId, SourcePost};
 use birdsong_domain::region::Regions;
 use birdsong_domain::time::WindowStart;
-use birdsong_domain::window::{Aggregate, FoldRules};
+use birdsong_domain::window::{Aggregate, FoldRules, Partial};
 use divan::counter::ItemsCount;
 
 const POSTS: u64 = 2000;
@@ -89,4 +89,22 @@ fn fold_frame(bencher: divan::Bencher<'_, '_>) {
         aggregate.fold(FoldRules::default(), WindowStart(1_700_000_100_000), divan::black_box(&frame));
         aggregate
     });
+}
+
+/// A quiet second of a region: three posts.
+#[divan::bench]
+fn encode_small_frame(bencher: divan::Bencher<'_, '_>) {
+    let (header, lines) = (header(), lines());
+    let end = lines.iter().enumerate().filter(|(_, byte)| **byte == b'\n').nth(2).map_or(0, |(at, _)| at + 1);
+    bencher.bench(|| frame::encode(&header, divan::black_box(&lines[..end])));
+}
+
+/// What a put of a window writes.
+#[divan::bench]
+fn encode_window(bencher: divan::Bencher<'_, '_>) {
+    let frame = frame::decode(&frame::encode(&header(), &lines()).expect("it can be encoded")).expect("it is a frame");
+    let mut aggregate = Aggregate::default();
+    aggregate.fold(FoldRules::default(), WindowStart(1_700_000_100_000), &frame);
+    let partial = Partial { generation: 1, fence: 7u64.into(), aggregate, stored_ms: 0 };
+    bencher.bench(|| divan::black_box(&partial).encode());
 }

@@ -15,8 +15,8 @@ mod header;
 mod ledger;
 mod line;
 
+use crate::compression;
 use crate::ports::LogRecord;
-use crate::unzstd;
 use crate::wire::{self, Reader};
 
 pub use crate::lane::{BadLane, Lane, STREAM};
@@ -75,7 +75,7 @@ fn at_most(bytes: usize, limit: usize) -> Result<(), FrameError> {
 /// memory.
 pub fn encode(header: &FrameHeader, posts: &[u8]) -> Result<Vec<u8>, FrameError> {
     encode_with(header, posts, &|out, posts| {
-        out.extend(zstd::bulk::compress(posts, 1).map_err(|_| FrameError::Compression)?);
+        out.extend(compression::compress(posts, 1).map_err(|_| FrameError::Compression)?);
         Ok(())
     })
 }
@@ -87,7 +87,7 @@ pub fn encode(header: &FrameHeader, posts: &[u8]) -> Result<Vec<u8>, FrameError>
 /// When the header cannot be written as JSON, or header or posts exceed their limits.
 pub fn encode_stored(header: &FrameHeader, posts: &[u8]) -> Result<Vec<u8>, FrameError> {
     encode_with(header, posts, &|out, posts| {
-        unzstd::store(out, posts);
+        compression::store(out, posts);
         Ok(())
     })
 }
@@ -200,7 +200,7 @@ fn unpack(body: &[u8]) -> Result<Vec<u8>, FrameError> {
     let mut reader = Reader::new(body);
     let length = reader.u64().ok().and_then(|n| usize::try_from(n).ok()).filter(|n| *n <= MAX_FRAME_BYTES);
     let length = length.ok_or(FrameError::Compression)?;
-    let plain = unzstd::decompress(reader.rest(), length).map_err(|_| FrameError::Compression)?;
+    let plain = compression::decompress(reader.rest(), length).map_err(|_| FrameError::Compression)?;
     if plain.len() == length { Ok(plain) } else { Err(FrameError::Compression) }
 }
 

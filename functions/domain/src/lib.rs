@@ -36,6 +36,7 @@
 //! ```
 
 pub mod alert;
+mod compression;
 pub mod crowd;
 pub mod event;
 pub mod format;
@@ -60,6 +61,5 @@ pub mod time;
 pub mod topk;
 pub mod trend;
 pub mod uniques;
-mod unzstd;
 pub mod window;
 pub mod wire;

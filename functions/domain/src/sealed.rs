@@ -1,6 +1,6 @@
 //! Stored states: compressed, and behind a checksum, since neither zstd nor every store notices a flipped bit.
 
-use crate::unzstd;
+use crate::compression;
 use crate::wire::DecodeError;
 
 /// Most bytes of a state, uncompressed, that is written or read.
@@ -16,7 +16,7 @@ pub fn seal(mut state: Vec<u8>) -> std::io::Result<Vec<u8>> {
         let message = format!("a stored state of {} bytes exceeds {MAX_STATE_BYTES}", state.len());
         return Err(std::io::Error::other(message));
     }
-    zstd::bulk::compress(&state, 3)
+    compression::compress(&state, 3)
 }
 
 /// Reads what [`seal`] wrote.
@@ -24,7 +24,7 @@ pub fn seal(mut state: Vec<u8>) -> std::io::Result<Vec<u8>> {
 /// # Errors
 /// When the bytes are damaged.
 pub fn open(bytes: &[u8]) -> Result<Vec<u8>, DecodeError> {
-    let mut plain = unzstd::decompress(bytes, MAX_STATE_BYTES)
+    let mut plain = compression::decompress(bytes, MAX_STATE_BYTES)
         .map_err(|_| DecodeError { at: 0, what: "a zstd frame of at most 1 MiB" })?;
     let Some((state, sum)) = plain.split_last_chunk::<4>() else {
         return Err(DecodeError { at: 0, what: "a checksum" });

@@ -302,6 +302,7 @@ fn hours_of_trouble_give_the_windows_of_a_calm_run_and_nothing_grows() {
     assert_eq!(counted, ledger.sent, "what was sent is counted once");
     assert_eq!(letters as u64, dead, "each damaged record is a dead letter");
     assert_eq!(ledger.dropped, 0, "the spool was large enough");
+    assert_eq!(Row::default().look(&dir).spool_files, 0, "nothing waits for the log");
     // A crash loses the lines between the last frame and its end, and the source sends them again.
     assert!(calm_ledger.received <= ledger.received && ledger.received <= lines, "{ledger:?}, {lines} lines");
     assert!(ledger.duplicates > 0 && ledger.sent >= calm_ledger.sent, "{ledger:?}, {calm_ledger:?}");

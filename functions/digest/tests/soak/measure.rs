@@ -20,8 +20,10 @@ pub(crate) struct Row {
     pub(crate) memory_kib: u64,
     /// Open descriptors.
     pub(crate) descriptors: u64,
-    /// Files in the data folder.
+    /// Files in the data folder, without those of the spool.
     pub(crate) files: u64,
+    /// Files of the spool: one for each cut that waits for the log, and many of them while the log fails.
+    pub(crate) spool_files: u64,
     /// Bytes of the log, of the store, and of the spool.
     pub(crate) log_bytes: u64,
     pub(crate) store_bytes: u64,
@@ -52,11 +54,10 @@ impl Row {
             }
             let bytes = entry.metadata().map_or(0, |metadata| metadata.len());
             let name = path.file_name().unwrap_or_default().to_string_lossy();
-            self.files += 1;
             match name.split('.').next() {
-                Some("log") => self.log_bytes += bytes,
-                Some("store") => self.store_bytes += bytes,
-                _ => self.spool_bytes += bytes,
+                Some("log") => (self.files, self.log_bytes) = (self.files + 1, self.log_bytes + bytes),
+                Some("store") => (self.files, self.store_bytes) = (self.files + 1, self.store_bytes + bytes),
+                _ => (self.spool_files, self.spool_bytes) = (self.spool_files + 1, self.spool_bytes + bytes),
             }
         }
     }

@@ -1,16 +1,29 @@
-//! zstd: decompression with a context that each thread keeps: a new one costs more than decompressing a small record.
+//! zstd, with contexts that each thread keeps: a new one costs more than a small record.
 
 use std::cell::RefCell;
 
-use zstd::bulk::Decompressor;
+use zstd::bulk::{Compressor, Decompressor};
 
 thread_local! {
-    static CONTEXT: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
+    static COMPRESSOR: RefCell<Option<Compressor<'static>>> = const { RefCell::new(None) };
+    static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
+}
+
+/// One zstd frame of these bytes, at this level. Equal bytes give equal frames, whatever the thread compressed before.
+pub(crate) fn compress(bytes: &[u8], level: i32) -> std::io::Result<Vec<u8>> {
+    COMPRESSOR.with_borrow_mut(|kept| {
+        let context = match kept {
+            Some(context) => context,
+            None => kept.insert(Compressor::new(level)?),
+        };
+        context.set_compression_level(level)?;
+        context.compress(bytes)
+    })
 }
 
 /// The content of one zstd frame, when it has no more than `limit_bytes`.
 pub(crate) fn decompress(bytes: &[u8], limit_bytes: usize) -> std::io::Result<Vec<u8>> {
-    CONTEXT.with_borrow_mut(|kept| {
+    DECOMPRESSOR.with_borrow_mut(|kept| {
         let context = match kept {
             Some(context) => context,
             None => kept.insert(Decompressor::new()?),
@@ -55,6 +68,24 @@ mod tests {
             store(&mut stored, &bytes);
             assert!(stored.len() <= length + 32, "{length}");
             assert_eq!(decompress(&stored[1..], length).unwrap(), bytes, "{length}");
+        }
+    }
+
+    // What is stored is compared byte for byte, also with what older releases stored.
+    #[test]
+    fn a_frame_has_the_bytes_that_it_has_from_a_new_context() {
+        let words = ["fog", "on", "the", "bay", "\u{6771}\u{4eac}", "#Storm"];
+        let text = |length: usize| -> Vec<u8> {
+            let mut bytes: Vec<u8> = (0..).flat_map(|n: usize| words[n * n % 31 % 6].bytes()).take(length).collect();
+            bytes.iter_mut().step_by(97).enumerate().for_each(|(n, byte)| *byte = (n * 131 % 251) as u8);
+            bytes
+        };
+        for length in [0, 3, 900, 200_000, 40, 1 << 20, 5_000] {
+            for level in [1, 3, 1] {
+                let bytes = text(length);
+                let new = zstd::bulk::compress(&bytes, level).unwrap();
+                assert_eq!(compress(&bytes, level).unwrap(), new, "{length} bytes, level {level}");
+            }
         }
     }
 
