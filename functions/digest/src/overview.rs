@@ -3,7 +3,10 @@
 //! It counts the windows that are final. [`Overview::with_live`] adds the newest ones, which the store knows without
 //! reading them.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+mod glance;
+mod reading;
+
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use birdsong_domain::event::Event;
@@ -12,15 +15,16 @@ use birdsong_domain::lane::STREAM;
 use birdsong_domain::ports::{Change, Live, LiveWindow, PortError, RollupStore, WindowStore};
 use birdsong_domain::rollup::{HOUR_MS, Period, Rollup, windows_of};
 use birdsong_domain::series::WindowSeries;
-use birdsong_domain::time::{FUTURE_LIMIT_MS, RFC3339_MS, WindowSize, WindowStart};
+use birdsong_domain::time::{FUTURE_LIMIT_MS, WindowSize, WindowStart};
 use birdsong_domain::window::metric::Lag;
 use birdsong_domain::window::{Aggregate, FoldRules};
-use futures_util::future::try_join_all;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde::{Deserialize, Serialize};
 
-use crate::read::{Grain, Reader, Seen, Stale};
-use crate::watch::{Detail, Recent, by_start};
+pub use self::glance::Glance;
+use self::reading::{ReadRegion, Reading, newest_window, older_post};
+use crate::read::{Grain, Seen, Stale};
+use crate::watch::{Detail, Recent};
 use crate::{AT_ONCE, MARGIN_MS};
 
 /// Hours in the overview: a day, and the hour that has begun.
@@ -505,248 +509,5 @@ impl RegionOverview {
             }
         }
         self.changed_ms = self.changed_ms.max(previous.changed_ms);
-    }
-}
-
-/// An overview up to now.
-#[derive(Clone, Debug)]
-pub struct Glance {
-    /// The overview, with the newest windows.
-    pub overview: Overview,
-    /// End of the newest window, in milliseconds; 0 when there is none.
-    pub to_ms: i64,
-    /// End of the newest window that has ended, in milliseconds.
-    pub ended_ms: i64,
-    /// Length of the last hour, in milliseconds: whole windows, an hour or more.
-    pub last_hour_ms: i64,
-    /// Length of an hour of the overview, in milliseconds.
-    pub hour_ms: i64,
-    /// Windows that are not in the stored overview: start, whether of a ledger, and counts.
-    recent: Vec<(i64, bool, Part)>,
-}
-
-/// Posts of an hour on their way from the log to windows.
-#[derive(Clone, Copy, Debug, Default)]
-struct Arrival {
-    sent: u64,
-    arrived: u64,
-    is_damaged: bool,
-}
-
-impl Glance {
-    /// Lags of the live posts of the last hour.
-    #[must_use]
-    pub fn lag(&self) -> Lag {
-        let mut sum = Lag::default();
-        for (sum_ms, max_ms, count) in self.overview.lag.values() {
-            add_lag(&mut sum, Lag { sum_ms: *sum_ms, max_ms: *max_ms, count: *count });
-        }
-        sum
-    }
-
-    /// The ledgers of all sources, and the counts of all regions and ledgers, of all hours.
-    #[must_use]
-    pub fn totals(&self) -> (Ledger, Counts) {
-        let (mut ledger, mut counts) = (Ledger::default(), Counts::default());
-        self.overview.ledgers.values().for_each(|of_hour| ledger.add(of_hour));
-        self.overview.damage.values().for_each(|of_hour| counts.add(of_hour));
-        let hours = self.overview.regions.values().flat_map(|of_region| of_region.hours.values());
-        hours.chain(self.overview.removed.values()).for_each(|of_hour| counts.add(of_hour));
-        (ledger, counts)
-    }
-
-    /// Hours, by their start, of which posts have been sent that are not in windows that ended before `by_ms`: a part of the
-    /// log is read late. Hours with damage are left out, since it explains what is missing.
-    #[must_use]
-    pub fn behind(&self, by_ms: i64, size: WindowSize) -> BTreeSet<i64> {
-        let is_behind = |(_, of): &(i64, Arrival)| !of.is_damaged && of.sent > of.arrived;
-        self.arrivals(by_ms, size).into_iter().filter(is_behind).map(|(hour, _)| hour).collect()
-    }
-
-    /// Posts that were sent, and those of them that have arrived in windows, in the windows that ended before `by_ms`.
-    #[must_use]
-    pub fn arrival(&self, by_ms: i64, size: WindowSize) -> (u64, u64) {
-        let hours = self.arrivals(by_ms, size);
-        hours.values().fold((0, 0), |(sent, arrived), of| (sent + of.sent, arrived + of.arrived))
-    }
-
-    /// The same by hour.
-    fn arrivals(&self, by_ms: i64, size: WindowSize) -> BTreeMap<i64, Arrival> {
-        let overview = &self.overview;
-        let mut hours = BTreeMap::<i64, Arrival>::new();
-        for (hour, ledger) in &overview.ledgers {
-            hours.entry(*hour).or_default().sent += ledger.sent;
-        }
-        let of_regions = overview.regions.values().flat_map(|of_region| &of_region.hours);
-        for (hour, counts) in of_regions.chain(&overview.removed).chain(&overview.damage) {
-            let of_hour = hours.entry(*hour).or_default();
-            of_hour.arrived += counts.primary + counts.corrupt;
-            of_hour.is_damaged |= counts.corrupt_records + counts.corrupt_windows > 0;
-        }
-        for (start_ms, is_ledger, part) in self.recent.iter().filter(|(start_ms, ..)| start_ms + size.ms() > by_ms) {
-            let of_hour = hours.entry(Period::Hour.start_of(*start_ms, size)).or_default();
-            match is_ledger {
-                true => of_hour.sent -= part.ledger.sent,
-                false => of_hour.arrived -= part.counts.primary + part.counts.corrupt,
-            }
-        }
-        hours
-    }
-
-    /// Posts of a region in the hour up to the end of the newest window that has ended.
-    #[must_use]
-    pub fn posts_last_hour(&self, region: &str) -> u64 {
-        let windows = self.overview.regions.get(region).map(|of_region| of_region.windows.range(..self.ended_ms));
-        windows.map_or(0, |windows| windows.map(|(_, posts)| posts).sum())
-    }
-
-    /// Posts that a region has in the last hour as usual, and the ends of the range in which the number is on four of five
-    /// days, in thousandths; `None` without a baseline.
-    #[must_use]
-    pub fn usual(&self, region: &str) -> Option<(u64, u64, u64)> {
-        self.overview.regions.get(region)?.usual.get(&self.ended_ms).copied()
-    }
-}
-
-/// The newest post of windows that are older than all hours of the overview: windows without posts, such as that of a
-/// damaged record, must not hide it.
-async fn older_post<S: WindowStore>(
-    store: &S,
-    rules: FoldRules,
-    regions: &[&str],
-    now_ms: i64,
-) -> Result<Option<i64>, PortError> {
-    let latest = rules.size.start_of(now_ms.saturating_add(FUTURE_LIMIT_MS));
-    let mut newest_ms = None;
-    for region in regions {
-        let Some(start) = store.newest(region).await?.map(|newest| newest.min(latest)) else { continue };
-        let end = WindowStart(start.0.saturating_add(rules.size.ms()));
-        for (_, partial) in store.query(region, start, end).await? {
-            newest_ms = newest_ms.max(partial.ok().and_then(|partial| partial.aggregate.newest.0));
-        }
-    }
-    Ok(newest_ms)
-}
-
-/// Start of the newest window of all regions and ledgers, but not later than the present: a window that a wrong clock
-/// opened in the far future must not hide all others.
-async fn newest_window<S: WindowStore>(
-    store: &S,
-    rules: FoldRules,
-    regions: &[&str],
-    live: &Live,
-    now_ms: i64,
-) -> Result<Option<i64>, PortError> {
-    let latest = rules.size.start_of(now_ms.saturating_add(FUTURE_LIMIT_MS));
-    let is_past = |window: &WindowStart| *window <= latest;
-    let newest = live.windows.iter().map(|window| window.key.window).filter(is_past).max();
-    if let Some(newest) = newest.filter(|newest| newest.0 > now_ms.saturating_sub(LIVE_MS)) {
-        return Ok(Some(newest.0));
-    }
-    let of_each = try_join_all(regions.iter().map(|region| store.newest(region))).await?;
-    let newest = of_each.into_iter().flatten().map(|newest| newest.min(latest)).max();
-    // Times beyond the years that have a name leave no room to count from them.
-    Ok(newest.map(|newest| rules.size.start_of(newest.0.clamp(*RFC3339_MS.start(), *RFC3339_MS.end())).0))
-}
-
-/// The hours of one region, as they are read.
-struct Reading<'a, S> {
-    store: &'a S,
-    rules: FoldRules,
-    region: &'a str,
-    range: (i64, i64),
-    until_ms: i64,
-    stale: &'a Stale,
-}
-
-/// The windows that were read, by hour.
-type Windows = BTreeMap<i64, BTreeMap<i64, KnownWindow>>;
-
-/// What was read of a region.
-struct ReadRegion<'a> {
-    region: &'a str,
-    parts: BTreeMap<i64, BTreeMap<i64, Part>>,
-    open: Vec<i64>,
-    newest_window_ms: Option<i64>,
-    known_hours: Vec<i64>,
-    carried: Option<RegionOverview>,
-    hours: HashMap<i64, KnownHour>,
-    read: Windows,
-}
-
-impl<'a, S: WindowStore + RollupStore> Reading<'a, S> {
-    /// All hours: from windows, from what `previous` has, or from roll-ups.
-    async fn all(
-        self,
-        mut hours: HashMap<i64, KnownHour>,
-        previous: &Overview,
-        redone: &Stale,
-    ) -> Result<ReadRegion<'a>, PortError> {
-        let read = self.windows(&mut hours).await?;
-        let part =
-            |windows: &BTreeMap<i64, KnownWindow>| windows.iter().map(|(at, window)| (*at, window.part)).collect();
-        let mut parts: BTreeMap<i64, BTreeMap<i64, Part>> =
-            read.iter().map(|(hour, windows)| (*hour, part(windows))).collect();
-        let open: Vec<_> = parts.keys().copied().collect();
-        let newest_window_ms = parts.values().filter_map(|windows| windows.keys().max()).max().copied();
-        let (known_hours, carried) =
-            previous.known(self.region, &open, redone, self.range.0, Period::Hour.ms(self.rules.size));
-        parts.extend(self.hours(&known_hours, &open).await?);
-        Ok(ReadRegion { region: self.region, parts, open, newest_window_ms, known_hours, carried, hours, read })
-    }
-
-    /// Windows of the hours that are out of date, and of those that reach into the last hour.
-    async fn windows(&self, known: &mut HashMap<i64, KnownHour>) -> Result<Windows, PortError> {
-        let hour_ms = Period::Hour.ms(self.rules.size);
-        let mut read = BTreeMap::new();
-        let starts = (0..).map(|n| self.range.0 + n * hour_ms).take_while(|hour| *hour < self.range.1);
-        for hour in starts {
-            let is_recent = hour + hour_ms > self.until_ms - last_hour_ms(self.rules.size);
-            let (stamp, kept_ms) = match self.stale.tag(self.region, hour, hour + hour_ms) {
-                Some(tag) => (tag.stamps, tag.until_ms.unwrap_or(hour)),
-                None if is_recent => (String::new(), i64::MAX),
-                None => continue,
-            };
-            let at = known.entry(hour).or_default();
-            if at.stamp != stamp || at.until_ms == 0 {
-                *at = KnownHour { stamp, until_ms: hour, windows: BTreeMap::new() };
-            }
-            let to_ms = self.until_ms.min(hour + hour_ms);
-            let mut windows = at.windows.clone();
-            if at.until_ms < to_ms {
-                let rows = self.store.query(self.region, WindowStart(at.until_ms), WindowStart(to_ms)).await?;
-                for (start_ms, lanes) in by_start(&windows_of(rows)) {
-                    let mut part = Part::default();
-                    lanes.iter().for_each(|(_, rollup)| part.add(&Part::of(rollup)));
-                    let series = Arc::new(WindowSeries::new(lanes.iter().copied(), self.rules.size));
-                    windows.insert(start_ms, KnownWindow { part, series, detail: Arc::new(Detail::new(lanes)) });
-                }
-                at.until_ms = at.until_ms.max(self.rules.size.start_of(kept_ms.min(to_ms)).0);
-                at.windows = windows.range(..at.until_ms).map(|(start, window)| (*start, window.clone())).collect();
-            }
-            windows.retain(|start_ms, _| *start_ms < to_ms);
-            read.insert(hour, windows);
-        }
-        Ok(read)
-    }
-
-    /// The other hours, from their roll-ups.
-    async fn hours(&self, known: &[i64], open: &[i64]) -> Result<BTreeMap<i64, BTreeMap<i64, Part>>, PortError> {
-        let hour_ms = Period::Hour.ms(self.rules.size);
-        let starts = (0..).map(|n| self.range.0 + n * hour_ms).take_while(|hour| *hour < self.range.1);
-        let unknown: Vec<_> = starts.filter(|hour| !known.contains(hour) && !open.contains(hour)).collect();
-        let (Some(first), Some(last)) = (unknown.first(), unknown.last()) else { return Ok(BTreeMap::new()) };
-        let range = (*first, last + hour_ms);
-        // Those that are out of date are read as windows, and those that cannot be read, too.
-        let none = Stale::default();
-        let reader = Reader { store: self.store, rules: self.rules, stale: &none, until_ms: self.until_ms, kept: None };
-        let mut hours = BTreeMap::<i64, BTreeMap<i64, Part>>::new();
-        for read in reader.parts(self.region, Grain::Period(Period::Hour), range).await? {
-            if unknown.contains(&read.start_ms) {
-                let part = hours.entry(read.start_ms).or_default().entry(read.start_ms).or_default();
-                part.add(&Part::of(&read.rollup));
-            }
-        }
-        Ok(hours)
     }
 }
