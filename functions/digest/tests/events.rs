@@ -228,9 +228,9 @@ async fn a_silence_takes_the_place_of_a_drop_and_ends_when_posts_are_as_usual() 
     };
     let shown: Vec<_> =
         found.iter().map(|events| [EventKind::Drop, EventKind::Silence].map(|kind| of(kind, events))).collect();
-    let drop = Some(((2, 5, 3, false), (40, 1, 161_508, 144_231, 178_784), 8_991, -8_991));
+    let drop = Some(((2, 5, 3, false), (40, 1, 161_508, 144_231, 221_587), 8_991, -8_991));
     let silence = |is_open| Some(((12, 18, 18, is_open), (0, 6, 403_993, 0, 0), 403_993, 0));
-    let going_on = Some(((2, 4, 3, true), (40, 1, 161_508, 144_231, 178_784), 8_991, -8_991));
+    let going_on = Some(((2, 4, 3, true), (40, 1, 161_508, 144_231, 221_587), 8_991, -8_991));
     assert_eq!(shown, [[going_on, None], [drop, None], [drop, silence(true)], [drop, silence(false)]]);
 }
 

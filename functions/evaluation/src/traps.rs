@@ -21,7 +21,7 @@ pub(crate) struct Trap {
     pub(crate) check: fn() -> anyhow::Result<String>,
 }
 
-pub(crate) const TRAPS: [Trap; 13] = [
+pub(crate) const TRAPS: [Trap; 15] = [
     Trap { name: "one-author flood", must: "named as a flood, not reported", check: flood },
     Trap { name: "evergreen tag", must: "usual, however high", check: evergreen },
     Trap { name: "tag repeated in a post", must: "counts once", check: repeated },
@@ -34,7 +34,9 @@ pub(crate) const TRAPS: [Trap; 13] = [
     Trap { name: "no baseline yet", must: "says so", check: no_baseline },
     Trap { name: "silence", must: "found, if the connection lives", check: silence },
     Trap { name: "silence of a rare series", must: "cannot be detected", check: rare_silence },
+    Trap { name: "posts that come back", must: "as on other days, not reported", check: come_back },
     Trap { name: "drop", must: "found", check: drop },
+    Trap { name: "end of a burst", must: "no drop", check: end_of_burst },
 ];
 
 const DAY: usize = 288;
@@ -240,6 +242,26 @@ fn rare_silence() -> anyhow::Result<String> {
     Ok("said so".into())
 }
 
+fn come_back() -> anyhow::Result<String> {
+    let mut found = 0;
+    for seed in SEEDS {
+        // One hour to eight.
+        let mut series = counts(seed, 28 * DAY, |at| 40.0 * cycle(at));
+        let silent = 20 * DAY + 50..20 * DAY + 50 + 12 * (1 + seed as usize % 8);
+        series[silent.clone()].fill(Some(0));
+        let reports = opened(&series[..21 * DAY], 14 * DAY);
+        ensure!(
+            reports.iter().all(|at| *at < silent.start),
+            "seed {seed}: reported at {reports:?}, silent in {silent:?}"
+        );
+        let back = silent.end..silent.end + 6;
+        series[back.clone()].iter_mut().flatten().for_each(|count| *count *= 4);
+        found += usize::from(opened(&series[..21 * DAY], 14 * DAY).iter().any(|at| back.contains(at)));
+    }
+    ensure!(found == 20, "of bursts right after it, only {found} of 20 are found");
+    Ok("0 reports, in 20 series; bursts right after a silence found".into())
+}
+
 fn drop() -> anyhow::Result<String> {
     let mut series = counts(8, 15 * DAY, |at| 50.0 * cycle(at));
     let end = series.len();
@@ -248,4 +270,17 @@ fn drop() -> anyhow::Result<String> {
     ensure!(matches!(past.fall(end - 1, true)?, Fall::Drop { .. }), "{:?}", past.fall(end - 1, true)?);
     ensure!(past.fall(end - 7, true)? == Fall::Usual);
     Ok("from 80 posts a window to 5".into())
+}
+
+fn end_of_burst() -> anyhow::Result<String> {
+    for seed in SEEDS {
+        let mut series = counts(seed, 16 * DAY, |at| 50.0 * cycle(at));
+        let burst = 15 * DAY + 20..15 * DAY + 50;
+        series[burst.clone()].iter_mut().flatten().for_each(|count| *count *= 8);
+        let past = Past::for_many(scale(), &series);
+        for at in burst.start..series.len() {
+            ensure!(past.fall(at, true)? == Fall::Usual, "seed {seed}, window {at}: {:?}", past.fall(at, true)?);
+        }
+    }
+    Ok("none, in 20 series".into())
 }

@@ -25,7 +25,7 @@ pub struct Evidence {
     pub top_author_permille: Option<u16>,
 }
 
-/// The value that is usual, and a range that contains 80 % of usual values. In thousandths of a post.
+/// The value that is usual, and a range that contains 80 % of usual values or more. In thousandths of a post.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usual {
     /// Expected value.
@@ -52,7 +52,7 @@ pub struct Score {
     pub windows: usize,
     /// Posts in that sum. Absurdly high counts are cut.
     pub observed: u64,
-    /// What is usual for that sum.
+    /// What is usual for that sum: the value that it was compared with, and the range in which nothing is unusual.
     pub usual: Usual,
     /// Days in the baseline, before the highest is left out.
     pub good_days: u8,
@@ -129,15 +129,24 @@ pub enum Fall {
 /// Fixed point: 16 binary digits after the point.
 const ONE: i128 = 1 << 16;
 
-/// What the days before show about one span. In fixed point; variances have 32 binary digits after the point.
+/// What the days before show about one span.
 struct Baseline {
+    /// As on other days.
+    ordinary: Level,
+    /// At the level of the two hours before. A series may stay at that level or be as on other days again, such as after a
+    /// silence: what lies between both is usual.
+    present: Level,
+    good_days: u8,
+    missing_permille: u16,
+}
+
+/// What is usual at one level. In fixed point; variances have 32 binary digits after the point.
+struct Level {
     expected: i128,
     /// Without the least that chance brings.
     near_variance: i128,
     /// What is not known about the level, since it follows from few posts.
     level_variance: i128,
-    good_days: u8,
-    missing_permille: u16,
 }
 
 impl Past {
@@ -252,10 +261,13 @@ impl Past {
         let shrink = |variance: i128| variance / 1_000_000 * share / 1_000_000 * share;
         let one = |windows: usize, observed: u64, evidence: Evidence| {
             self.total(at, windows).ok_or(NoScore::NotUsable)?;
-            let mut baseline = self.baseline(at, windows)?;
-            baseline.expected = baseline.expected * share / 1_000_000;
-            baseline.near_variance = shrink(baseline.near_variance);
-            baseline.level_variance = shrink(baseline.level_variance);
+            let Baseline { ordinary, present, good_days, missing_permille } = self.baseline(at, windows)?;
+            let part = |of: Level| Level {
+                expected: of.expected * share / 1_000_000,
+                near_variance: shrink(of.near_variance),
+                level_variance: shrink(of.level_variance),
+            };
+            let baseline = Baseline { ordinary: part(ordinary), present: part(present), good_days, missing_permille };
             let observed = observed.min(u64::from(rule::MAX_MINUTE) * 60);
             Ok(scored(windows, observed, &baseline, shrink(self.far_variance(at, windows)), evidence))
         };
@@ -276,7 +288,8 @@ impl Past {
         if windows == 0 || windows > self.scale.day {
             return Err(NoScore::NotUsable);
         }
-        Ok(self.baseline(to as i64 - 1, windows)?.usual())
+        let baseline = self.baseline(to as i64 - 1, windows)?;
+        Ok(baseline.usual(&baseline.present))
     }
 
     /// Whether far fewer posts than usual arrive up to the window `at`. `alive` says that the connection is known to
@@ -294,13 +307,13 @@ impl Past {
         let longest = self.scale.windows(rule::SILENCE_MINUTES);
         let silent = (1..=longest).take_while(|windows| self.total(last, *windows) == Some(0)).last().unwrap_or(0);
         if silent >= self.scale.sum {
-            let baseline = self.baseline(last, silent)?;
-            let expected = milli(baseline.expected);
+            let level = self.baseline(last, silent)?.present;
+            let expected = milli(level.expected);
             if expected * (self.scale.sum as i64) < rule::MIN_EXPECTED_MILLI * silent as i64 {
                 return Ok(Fall::CannotTell);
             }
             // Posts that come in clusters are silent more often.
-            let scatter = (baseline.near_variance / baseline.expected.max(1)).max(ONE);
+            let scatter = (level.near_variance / level.expected.max(1)).max(ONE);
             if i128::from(expected) * ONE >= i128::from(rule::SILENCE_MILLI) * scatter {
                 return Ok(Fall::Silence { since: at + 1 - silent, expected_milli: expected });
             }
@@ -368,13 +381,19 @@ impl Past {
         let between = days.iter().map(|day| (day.0 - mean).pow(2)).sum::<i128>() / (n - 1).max(1);
         let then = days.iter().map(|day| day.2).sum::<i128>() / n;
         let pseudo = rule::LEVEL_PSEUDO * ONE;
+        let at_level = |level: i128| {
+            let expected = mean * level / ONE;
+            Level {
+                expected,
+                near_variance: within / ONE * level / ONE * level + between / 2,
+                level_variance: expected * expected / (now + pseudo) * ONE,
+            }
+        };
         let level = ((now + pseudo) * ONE / (then + pseudo)).clamp(ONE / rule::LEVEL_LIMIT, ONE * rule::LEVEL_LIMIT);
-        let expected = mean * level / ONE;
         let all = rule::BASELINE_DAYS * (2 * around + 1);
         Ok(Baseline {
-            expected,
-            near_variance: within / ONE * level / ONE * level + between / 2,
-            level_variance: expected * expected / (now + pseudo) * ONE,
+            ordinary: at_level(ONE),
+            present: at_level(level),
             good_days,
             missing_permille: ((all - seen) * 1000 / all) as u16,
         })
@@ -434,26 +453,44 @@ fn root(variance: i128) -> i128 {
 }
 
 impl Baseline {
+    /// The value that is usual at one of the levels, and the range of both.
+    fn usual(&self, at: &Level) -> Usual {
+        let (ordinary, present) = (self.ordinary.range(), self.present.range());
+        Usual {
+            expected_milli: milli(at.expected),
+            low_milli: milli(ordinary.0.min(present.0)),
+            high_milli: milli(ordinary.1.max(present.1)),
+        }
+    }
+
+    /// The level that is nearer to a sum, and the distance from there; 0 between both.
+    fn nearer(&self, observed: u64) -> (&Level, i128) {
+        let from = |level: &Level| i128::from(observed) * ONE - level.expected;
+        let (ordinary, present) = (from(&self.ordinary), from(&self.present));
+        let (level, distance) =
+            if present.abs() <= ordinary.abs() { (&self.present, present) } else { (&self.ordinary, ordinary) };
+        (level, if ordinary.signum() == present.signum() { distance } else { 0 })
+    }
+}
+
+impl Level {
     /// A variance that is at least that of chance, with what is not known about the level, and one post more, so that
     /// a few posts are never far from none.
     fn width(&self, variance: i128) -> i128 {
         variance.max(self.expected * ONE) + self.level_variance + rule::EXTRA_VARIANCE * ONE * ONE
     }
 
-    fn usual(&self) -> Usual {
+    /// A range that contains 80 % of usual values.
+    fn range(&self) -> (i128, i128) {
         let half = root(self.near_variance.max(self.expected * ONE) + self.level_variance) * rule::RANGE_MILLI / 1000;
-        Usual {
-            expected_milli: milli(self.expected),
-            low_milli: milli((self.expected - half).max(0)),
-            high_milli: milli(self.expected + half),
-        }
+        ((self.expected - half).max(0), self.expected + half)
     }
 }
 
 fn scored(windows: usize, observed: u64, baseline: &Baseline, far_variance: i128, evidence: Evidence) -> Score {
-    let distance = i128::from(observed) * ONE - baseline.expected;
-    let widths = |variance| distance * 1000 / root(baseline.width(variance));
-    let (season_milli, level_milli) = (widths(baseline.near_variance) as i64, widths(far_variance) as i64);
+    let (level, distance) = baseline.nearer(observed);
+    let widths = |variance| distance * 1000 / root(level.width(variance));
+    let (season_milli, level_milli) = (widths(level.near_variance) as i64, widths(far_variance) as i64);
     let verdict = if observed < rule::MIN_POSTS {
         Verdict::TooFewPosts
     } else if season_milli < rule::GATE_MILLI {
@@ -472,7 +509,7 @@ fn scored(windows: usize, observed: u64, baseline: &Baseline, far_variance: i128
         season_milli,
         windows,
         observed,
-        usual: baseline.usual(),
+        usual: baseline.usual(level),
         good_days: baseline.good_days,
         missing_permille: baseline.missing_permille,
     }

@@ -187,6 +187,36 @@ fn a_drop_lasts_three_windows() {
     assert!(matches!(fall(6), Fall::Drop { observed: 6, season_milli: ..=-6000, .. }), "{:?}", fall(6));
 }
 
+/// Until the two hours before have as many posts as ever, and longer.
+#[test]
+fn posts_that_come_back_are_no_burst_and_more_of_them_are() {
+    let scale = minutes(5);
+    let scores = |silent: usize, back: u32| {
+        let mut series = vec![Some(60); 15 * DAY];
+        series.extend(vec![Some(0); silent]);
+        series.extend(vec![Some(back); 40]);
+        let past = Past::for_many(scale, &series);
+        (15 * DAY + silent + 2..series.len())
+            .map(|at| past.score(at, Default::default()).unwrap().score_milli)
+            .collect::<Vec<_>>()
+    };
+    for silent in [1, 12, 40, 200] {
+        assert_eq!(scores(silent, 60), [0; 38], "as on other days after {silent} windows");
+        let more = scores(silent, 240);
+        assert!(more[..6].iter().any(|score| *score > 4_000), "four times as many after {silent} windows: {more:?}");
+    }
+}
+
+#[test]
+fn the_end_of_a_burst_is_no_drop() {
+    let mut series = vec![Some(60); 15 * DAY];
+    series.extend([vec![Some(600); 30], vec![Some(60); 30]].concat());
+    let past = Past::new(minutes(5), &series);
+    for at in 15 * DAY..series.len() {
+        assert_eq!(past.fall(at, true), Ok(Fall::Usual), "{} windows after its start", at - 15 * DAY);
+    }
+}
+
 #[test]
 fn one_burst_is_one_event_and_the_next_one_another() {
     let (scale, theta) = (minutes(5), 4_000);

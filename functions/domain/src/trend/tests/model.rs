@@ -17,6 +17,8 @@ struct Expected {
     level: f64,
     good_days: u8,
     missing_permille: u16,
+    /// Without the level.
+    ordinary: Option<Box<Expected>>,
 }
 
 impl Model<'_> {
@@ -62,28 +64,43 @@ impl Model<'_> {
         let between =
             all(0).iter().map(|day| (day - mean(&all(0))).powi(2)).sum::<f64>() / (days.len() as f64 - 1.0).max(1.0);
         let level = ((now + 8.0) / (mean(&all(2)) + 8.0)).clamp(1.0 / 3.0, 3.0);
-        let posts = mean(&all(0)) * level;
         let far = at - 14 * self.scale.day as i64 + windows as i64..=at - windows as i64;
         let far: Vec<_> = far
             .filter_map(|at| {
                 Some((self.total(at, windows)? - self.total(at - self.scale.day as i64, windows)?).powi(2))
             })
             .collect();
-        Ok(Expected {
-            posts,
-            near: mean(&all(1)) * level * level + between / 2.0,
-            far: if far.is_empty() { 0.0 } else { mean(&far) / 2.0 },
-            level: posts * posts / (now + 8.0),
-            good_days,
-            missing_permille: ((7 * around - usable) * 1000 / (7 * around)) as u16,
-        })
+        let at_level = |level: f64| {
+            let posts = mean(&all(0)) * level;
+            Expected {
+                posts,
+                near: mean(&all(1)) * level * level + between / 2.0,
+                far: if far.is_empty() { 0.0 } else { mean(&far) / 2.0 },
+                level: posts * posts / (now + 8.0),
+                good_days,
+                missing_permille: ((7 * around - usable) * 1000 / (7 * around)) as u16,
+                ordinary: None,
+            }
+        };
+        Ok(Expected { ordinary: Some(Box::new(at_level(1.0))), ..at_level(level) })
     }
 }
 
 impl Expected {
     fn of_share(self, share: f64) -> Self {
         let [near, far, level] = [self.near, self.far, self.level].map(|variance| variance * share * share);
-        Self { posts: self.posts * share, near, far, level, ..self }
+        let ordinary = self.ordinary.map(|ordinary| Box::new(ordinary.of_share(share)));
+        Self { posts: self.posts * share, near, far, level, ordinary, ..self }
+    }
+
+    /// What a number is compared with, and how far it is from there. `None` where digits decide which of both is nearer.
+    fn nearer(mut self, observed: f64) -> Option<(Self, f64)> {
+        let ordinary = self.ordinary.take()?;
+        let [present, back] = [observed - self.posts, observed - ordinary.posts];
+        let is_clear =
+            (present.abs() - back.abs()).abs() > 0.01 + ordinary.posts / 1000.0 || self.posts == ordinary.posts;
+        let (expected, distance) = if present.abs() <= back.abs() { (self, present) } else { (*ordinary, back) };
+        is_clear.then_some((expected, if present * back < 0.0 { 0.0 } else { distance }))
     }
 
     /// The near width and the far one.
@@ -92,13 +109,15 @@ impl Expected {
     }
 
     /// Whether thousandths are those of the distance from what is usual, in such a width.
-    fn is_distance(&self, milli: i64, observed: f64, width: f64) -> bool {
-        is_near(milli, (observed - self.posts) / width, self.posts / width)
+    fn is_distance(&self, milli: i64, distance: f64, width: f64) -> bool {
+        is_near(milli, distance / width, self.posts / width)
     }
 
-    fn usual(&self) -> [f64; 3] {
+    fn range(&self) -> [f64; 2] {
         let half = 1.282 * (self.near.max(self.posts) + self.level).sqrt();
-        [self.posts, (self.posts - half).max(0.0), self.posts + half]
+        let [low, high] = [(self.posts - half).max(0.0), self.posts + half];
+        let [other_low, other_high] = self.ordinary.as_ref().map_or([low, high], |ordinary| ordinary.range());
+        [low.min(other_low), high.max(other_high)]
     }
 }
 
@@ -108,9 +127,9 @@ fn is_near(milli: i64, number: f64, size: f64) -> bool {
     (milli as f64 - number * 1000.0).abs() <= 5.0 + number.abs() + size / 10.0
 }
 
-fn is_usual(usual: Usual, expected: &Expected) -> bool {
+fn is_usual(usual: Usual, posts: f64, range: [f64; 2]) -> bool {
     let milli = [usual.expected_milli, usual.low_milli, usual.high_milli];
-    milli.into_iter().zip(expected.usual()).all(|(milli, number)| is_near(milli, number, expected.usual()[2]))
+    milli.into_iter().zip([posts, range[0], range[1]]).all(|(milli, number)| is_near(milli, number, range[1]))
 }
 
 fn verdict(observed: u64, season_milli: i64, evidence: Evidence) -> Verdict {
@@ -139,19 +158,21 @@ fn check(
     let mut ranks = vec![];
     for (model, windows, evidence) in [(short, scale.sum, evidence[0]), (long, scale.long, evidence[1])] {
         let Ok((observed, expected)) = model else { continue };
+        let range = expected.range();
+        let Some((expected, distance)) = expected.nearer(observed as f64) else { return Ok(()) };
         let widths = expected.widths();
-        let [season, level] = widths.map(|width| (observed as f64 - expected.posts) / width);
+        let [season, level] = widths.map(|width| distance / width);
         let is_this = score.windows == windows && (ranks.is_empty() || scale.sum != scale.long);
         if is_this {
             prop_assert!(
-                expected.is_distance(score.season_milli, observed as f64, widths[0])
-                    && expected.is_distance(score.level_milli, observed as f64, widths[1]),
+                expected.is_distance(score.season_milli, distance, widths[0])
+                    && expected.is_distance(score.level_milli, distance, widths[1]),
                 "{:?} {} {}",
                 score,
                 season,
                 level
             );
-            prop_assert!(is_usual(score.usual, &expected), "{:?} {:?}", score, expected.usual());
+            prop_assert!(is_usual(score.usual, expected.posts, range), "{:?} {} {:?}", score, expected.posts, range);
             prop_assert_eq!(
                 (score.observed, score.good_days, score.missing_permille),
                 (observed, expected.good_days, expected.missing_permille)
@@ -240,7 +261,10 @@ proptest! {
             (usual, 0) => prop_assert_eq!(usual, Err(NoScore::NotUsable)),
             (usual, span) if span > scale.day => prop_assert_eq!(usual, Err(NoScore::NotUsable)),
             (usual, span) => match model.expected((at + span - 1) as i64, span) {
-                Ok(expected) => prop_assert!(is_usual(usual?, &expected), "{:?} {:?}", usual, expected.usual()),
+                Ok(expected) => {
+                    let (posts, range) = (expected.posts, expected.range());
+                    prop_assert!(is_usual(usual?, posts, range), "{:?} {} {:?}", usual, posts, range);
+                }
                 Err(error) => prop_assert_eq!(usual, Err(error)),
             }
         }
@@ -292,7 +316,9 @@ proptest! {
                     return Ok(());
                 }
                 };
-                let season = (observed - expected.posts) / expected.widths()[0];
+                let range = expected.range();
+                let Some((expected, distance)) = expected.nearer(observed) else { return Ok(()) };
+                let season = distance / expected.widths()[0];
                 if is_close(expected.posts, 3.0) || is_close(season, -6.0) {
                     return Ok(());
                 } else if expected.posts < 3.0 {
@@ -302,11 +328,11 @@ proptest! {
                     prop_assert_eq!(fall, Ok(Fall::Usual));
                     return Ok(());
                 }
-                first.get_or_insert((observed as u64, expected));
+                first.get_or_insert((observed as u64, expected, distance, range));
             }
-            let (number, expected) = first.unwrap();
+            let (number, expected, distance, range) = first.unwrap();
             let Ok(Fall::Drop { observed, usual, season_milli }) = fall else { return Err(TestCaseError::fail(format!("{fall:?}"))) };
-            prop_assert!(observed == number && expected.is_distance(season_milli, number as f64, expected.widths()[0]) && is_usual(usual, &expected), "{:?}", fall);
+            prop_assert!(observed == number && expected.is_distance(season_milli, distance, expected.widths()[0]) && is_usual(usual, expected.posts, range), "{:?}", fall);
         }
     }
 }
