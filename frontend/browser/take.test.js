@@ -46,6 +46,8 @@ spec('charts are saved as PNG and SVG', { search }, async ({ page }) => {
 spec('one chart alone, for other pages', { search: `${search}&embed=posts` }, async ({ page }) => {
   await drawn(page, '#chart-posts');
   assert.ok(await page.locator('header.top').isHidden());
+  // Which card is shown may be decided after its chart is drawn.
+  await page.locator('#charts .card:visible').first().waitFor();
   assert.equal(await page.locator('#charts .card:visible').count(), 1);
   assert.ok(!(await page.locator('#embed-source a').getAttribute('href') ?? '').includes('embed'));
 });
