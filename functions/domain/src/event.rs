@@ -376,6 +376,12 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_note_ends_where_it_was_said_and_not_before_it_starts() {
+        let end_ms = |to_ms| Event::note("fog", (1_000, to_ms), "a test").unwrap().end_ms;
+        assert_eq!((end_ms(9_000), end_ms(1_000), end_ms(0)), (9_000, 1_000, 1_000));
+    }
+
+    #[test]
     fn names_are_read_back_and_are_those_of_the_stored_form() {
         for kind in EventKind::ALL {
             assert_eq!(EventKind::parse(kind.as_str()), Some(kind));

@@ -166,6 +166,7 @@ mod tests {
             (ledger, "_stream#mastodon#mastodon:example.org"),
             (Lane::unknown(), "_stream#unknown#unknown"),
         ] {
+            assert_eq!(lane.is_ledger(), text.starts_with(STREAM), "{text}");
             assert_eq!(lane.to_string(), text);
             assert_eq!(Lane::try_from(text.to_owned()).as_ref(), Ok(&lane));
             assert_eq!(Lane::parse_within(lane.region(), &lane.within_region()), Some(lane));

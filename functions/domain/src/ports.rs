@@ -514,6 +514,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn names_that_are_stored_stay_as_they_are() {
+        let names: Vec<_> = DocumentKind::ALL.into_iter().map(DocumentKind::as_str).collect();
+        assert_eq!(names, ["series", "events", "notes", "reference", "revisions", "watch", "alert"]);
+        assert_eq!(SequenceNumber::from(17).to_string(), "17");
+    }
+
+    #[test]
+    fn a_document_has_a_largest_size_and_only_what_is_unavailable_may_succeed_later() {
+        let key = DocumentKey { kind: DocumentKind::Notes, region: "fog".into(), start_ms: 0 };
+        assert_eq!(check_document(&key, &vec![0; MAX_DOCUMENT_BYTES]).ok(), Some(()));
+        let refused = check_document(&key, &vec![0; MAX_DOCUMENT_BYTES + 1]).unwrap_err();
+        assert!(!refused.is_retryable() && refused.to_string().contains("notes of fog"), "{refused}");
+        assert!(PortError::Unavailable { what: "the log", reason: "no answer".into() }.is_retryable());
+    }
+
+    #[test]
     fn sequence_numbers_compare_by_value_beyond_128_bits() {
         let n = |digits: &str| SequenceNumber::parse(digits).unwrap();
         assert!(n("9") < n("10"));

@@ -108,6 +108,7 @@ mod tests {
         assert!(day.is_empty());
         (5..10).chain([1439]).for_each(|minute| assert!(day.set(minute, minute as u64)));
         assert!(!day.is_empty() && !day.set(DAY_MINUTES, 1), "no minute of the day");
+        assert_eq!((day.minute(7), day.minute(4), day.minute(1 << 16 | 7)), (Some(7), None, None));
         let window = |position, minutes: u32| day.window(position, WindowSize::from_secs(minutes * 60).unwrap());
         assert_eq!((window(1, 5), window(0, 5), window(2, 5), window(0, 10)), (Some(35), None, None, None));
         assert_eq!((window(1439, 1), window(1440, 1), window(usize::MAX, 1)), (Some(1439), None, None));

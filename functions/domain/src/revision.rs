@@ -243,6 +243,20 @@ mod tests {
     }
 
     #[test]
+    fn what_changed_in_several_windows_has_the_causes_of_all() {
+        let of = |cause: Cause, change| Revision { at_ms: Some(1), causes: cause.into(), change: Some(change) };
+        for cause in Cause::ALL {
+            assert_eq!(Causes::from(cause).iter().collect::<Vec<_>>(), [cause]);
+        }
+        let mut both = of(Cause::Late, 3);
+        both.add(&Revision { at_ms: Some(5), ..of(Cause::Reprocess, -1) });
+        assert_eq!((both.at_ms, both.change), (Some(5), Some(2)));
+        let mut causes = Causes::from(Cause::Reprocess);
+        causes.insert(Cause::Late);
+        assert_eq!((both.causes, both.causes.iter().count()), (causes, 2));
+    }
+
+    #[test]
     fn the_first_count_before_and_the_last_one_after_are_kept() {
         let mut day = Corrections::default();
         day.correct(LANE, (Some(5), 9), 100, Cause::Reprocess);

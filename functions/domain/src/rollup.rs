@@ -319,6 +319,12 @@ mod tests {
     use crate::time::WindowStart;
 
     #[test]
+    fn a_period_is_found_by_its_name() {
+        assert_eq!(["hour", "day", "week"].map(Period::parse), [Some(Period::Hour), Some(Period::Day), None]);
+        assert_eq!(Period::ALL.map(|period| Period::parse(period.as_str())), Period::ALL.map(Some));
+    }
+
+    #[test]
     fn each_window_size_has_an_hour_that_it_divides() {
         for minutes in 1..=60 {
             let Ok(size) = WindowSize::from_secs(minutes * 60) else { continue };
