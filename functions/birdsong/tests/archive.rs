@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
 
 use birdsong_domain::lane::STREAM;
 use birdsong_domain::ports::{PartialKey, PortError, WindowStore};
@@ -13,9 +12,7 @@ use birdsong_embedded::SqliteStore;
 use rusqlite::Connection;
 use serde_json::Value;
 
-fn birdsong(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_birdsong")).args(args).env_remove("BIRDSONG_AUTHOR_KEY").output().unwrap()
-}
+use crate::support::birdsong;
 
 fn succeeds(args: &[&str]) -> String {
     let output = birdsong(args);

@@ -2,15 +2,10 @@
 
 use std::fmt::Write as _;
 use std::path::Path;
-use std::process::{Command, Output};
 
 use serde_json::Value;
 
-use crate::support::Running;
-
-fn birdsong(args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_birdsong")).args(args).env_remove("BIRDSONG_AUTHOR_KEY").output().unwrap()
-}
+use crate::support::{Running, birdsong};
 
 fn text(path: &Path) -> &str {
     path.to_str().unwrap()

@@ -76,6 +76,11 @@ fn add(counts: &mut [Option<u32>], windows: std::ops::Range<usize>, posts: u32) 
     counts[windows].iter_mut().flatten().for_each(|count| *count += posts);
 }
 
+/// Multiplies the posts of each window of a range.
+fn multiply(counts: &mut [Option<u32>], windows: std::ops::Range<usize>, factor: u32) {
+    counts[windows].iter_mut().flatten().for_each(|count| *count *= factor);
+}
+
 fn flood() -> anyhow::Result<String> {
     let mut series = counts(1, 15 * DAY, |at| 2.0 * cycle(at));
     let end = series.len();
@@ -255,7 +260,7 @@ fn come_back() -> anyhow::Result<String> {
             "seed {seed}: reported at {reports:?}, silent in {silent:?}"
         );
         let back = silent.end..silent.end + 6;
-        series[back.clone()].iter_mut().flatten().for_each(|count| *count *= 4);
+        multiply(&mut series, back.clone(), 4);
         found += usize::from(opened(&series[..21 * DAY], 14 * DAY).iter().any(|at| back.contains(at)));
     }
     ensure!(found == 20, "of bursts right after it, only {found} of 20 are found");
@@ -276,7 +281,7 @@ fn end_of_burst() -> anyhow::Result<String> {
     for seed in SEEDS {
         let mut series = counts(seed, 16 * DAY, |at| 50.0 * cycle(at));
         let burst = 15 * DAY + 20..15 * DAY + 50;
-        series[burst.clone()].iter_mut().flatten().for_each(|count| *count *= 8);
+        multiply(&mut series, burst.clone(), 8);
         let past = Past::for_many(scale(), &series);
         for at in burst.start..series.len() {
             ensure!(past.fall(at, true)? == Fall::Usual, "seed {seed}, window {at}: {:?}", past.fall(at, true)?);

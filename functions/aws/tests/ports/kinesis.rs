@@ -50,7 +50,7 @@ async fn everything(log: &KinesisLog) -> Vec<u32> {
     all
 }
 
-fn now_ms() -> i64 {
+pub(crate) fn now_ms() -> i64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64
 }
 

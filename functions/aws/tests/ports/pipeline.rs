@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use birdsong_aggregator::Aggregator;
 use birdsong_aggregator::reprocess::{Before, reprocess};
@@ -18,6 +18,7 @@ use birdsong_domain::window::{FoldRules, Partial};
 use birdsong_embedded::{MemoryLog, SqliteLog, SqliteStore};
 
 use crate::emulators::{self, NAME};
+use crate::kinesis::now_ms;
 
 /// 2023-11-14T23:30:00Z: half an hour later it is another day.
 const BEGIN: i64 = 1_700_004_600_000;
@@ -236,8 +237,7 @@ async fn an_archive_of_a_stream_gives_its_windows_with_the_stream_and_without() 
     append_next().await;
 
     // Today is over, by a clock that is two days ahead.
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    let now_ms = i64::try_from(now.as_millis()).unwrap() + 2 * DAY_MS;
+    let now_ms = now_ms() + 2 * DAY_MS;
     let (files, again) = (MemoryFiles::default(), MemoryFiles::default());
     for files in [&files, &again, &again] {
         archive::write(&kinesis, files, "1", Day::MIN..Day::MAX, now_ms, |_| ()).await.unwrap();

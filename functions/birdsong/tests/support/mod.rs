@@ -2,13 +2,18 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use birdsong_sources::fake::{Order, Started};
 use birdsong_sources::source::KINDS;
 use serde_json::Value;
+
+/// Runs the program until it ends, with the key of its data folder.
+pub(crate) fn birdsong(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_birdsong")).args(args).env_remove("BIRDSONG_AUTHOR_KEY").output().unwrap()
+}
 
 /// A process that is killed at the end, and its output.
 pub(crate) struct Running {
